@@ -1,0 +1,1 @@
+"""Fused LoRA and quantization operators: each an einsum reference and a fast twin."""

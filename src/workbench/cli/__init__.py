@@ -1,0 +1,6 @@
+"""The same verbs for a terminal."""
+
+
+def main() -> int:
+    """Run the command line."""
+    raise NotImplementedError

@@ -1,0 +1,181 @@
+"""What a cell is: one LoRA run on one draw of the data, named by its content.
+
+A study is a grid of cells that differ in quality, size and seed and share everything else. Each
+class here is frozen, refuses values that no run could use, and is the only place of its defaults.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from workbench.errors import InputError, unknown_name
+
+LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The linear layers of a block, by the names that Hugging Face checkpoints use."""
+
+Schedule = Literal["constant", "linear", "cosine"]
+SCHEDULES: tuple[Schedule, ...] = ("constant", "linear", "cosine")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quality:
+    """One level of data quality: which damage, on which share, or how many raters per label."""
+
+    corruption: str = "none"
+    """Key of ``workbench.data.corruptions.CORRUPTIONS``, or "none"."""
+    share: float = 1.0
+    """Share of examples left as they were, from 0 (every one spoiled) to 1 (none)."""
+    raters: int | None = None
+    """Human raters averaged for each label; None uses all that the source has."""
+
+    def __post_init__(self) -> None:
+        """Refuse a share or a number of raters that means nothing, and two names for one quality."""
+        if not 0.0 <= self.share <= 1.0:
+            raise InputError(
+                f"quality {self.share} is outside [0, 1]: it is the share of examples left as they were; "
+                "write 0.8 to spoil one in five"
+            )
+        if (self.corruption == "none") != (self.share == 1.0):
+            raise InputError(
+                f"corruption {self.corruption!r} with quality {self.share} are two names for one thing; "
+                "use 'none' exactly when the quality is 1"
+            )
+        if self.raters is not None and self.raters < 1:
+            raise InputError(f"raters is {self.raters}; at least 1 rater has to give a label")
+
+    @property
+    def label(self) -> str:
+        """A short name for figures and tables, such as "clean", "50% typo" or "1 rater"."""
+        parts = []
+        if self.raters is not None:
+            parts.append(f"{self.raters} rater" + ("s" if self.raters > 1 else ""))
+        if self.corruption != "none":
+            parts.append(f"{round(100 * (1 - self.share), 4):g}% {self.corruption}")
+        return ", ".join(parts) or "clean"
+
+    @classmethod
+    def parse(cls, text: str) -> "Quality":
+        """Read "clean", "typo:0.8" (a corruption and the share left as it was) or "raters:3"."""
+        name, colon, level = text.partition(":")
+        if name == "clean" and not colon:
+            return cls()
+        wanted = "'clean', a corruption with the share left as it was ('typo:0.8'), or 'raters:3'"
+        try:
+            if name == "raters":
+                return cls(raters=int(level))
+            return cls(corruption=name, share=float(level))
+        except InputError:
+            raise
+        except ValueError:
+            raise InputError(f"quality {text!r} can't be read; expected {wanted}") from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellConfig:
+    """One cell: a draw of the data, a base, an adapter and the way it is trained."""
+
+    data: str
+    """Name of a source, or the path of the user's own file."""
+    data_fingerprint: str = ""
+    """SHA-256 of the records, so that a changed file is another cell."""
+    base: str
+    """Name or path of the frozen base model."""
+    base_sha256: str = ""
+    """SHA-256 of the base's file."""
+    template: str = "plain"
+    """Key of ``workbench.data.templates.TEMPLATES``."""
+    quality: Quality = Quality()
+    size: int
+    """Training examples; smaller draws are prefixes of larger ones."""
+    seed: int = 0
+    """Decides the draw, the damage, the order of the examples and the first adapter weights."""
+    rank: int = 8
+    alpha: float = 16.0
+    """LoRA numerator: the update is scaled by alpha / rank."""
+    targets: tuple[str, ...] = LINEARS
+    """Linear layers that carry an adapter, in every adapted block."""
+    first_layer: int = 0
+    """Blocks below this one carry no adapter; their output is computed once per example."""
+    learning_rate: float = 2e-3
+    """Peak rate of AdamW."""
+    schedule: Schedule = "cosine"
+    warmup: float = 0.1
+    """Share of the steps during which the rate rises linearly to its peak."""
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    """Largest norm of one cell's gradient; it is scaled down to this."""
+    batch_size: int = 16
+    """Examples in a step."""
+    steps: int | None = 100
+    """Optimizer steps, the same for every size; None trains for ``epochs`` instead."""
+    epochs: float | None = None
+    """Passes over the examples; None trains for ``steps`` instead."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run could use."""
+        for name in ("size", "rank", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it has to be at least 1")
+        for name in ("learning_rate", "alpha", "gradient_clip"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it has to be a positive number")
+        if not 0.0 <= self.warmup <= 1.0:
+            raise InputError(f"warmup is {self.warmup}; it is a share of the steps, from 0 to 1")
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError(
+                f"steps is {self.steps} and epochs is {self.epochs}; give exactly one of them: steps holds "
+                "the amount of training fixed across sizes, epochs the number of passes"
+            )
+        if min(self.steps or 1, self.epochs or 1) <= 0:
+            raise InputError(f"steps {self.steps}, epochs {self.epochs}: a run needs more than none")
+        if self.schedule not in SCHEDULES:
+            raise unknown_name("schedule", self.schedule, SCHEDULES, "src/workbench/training/optimizer.py")
+        for target in self.targets:
+            if target not in LINEARS:
+                raise unknown_name("target layer", target, LINEARS, "src/workbench/config.py")
+        if not self.targets:
+            raise InputError(f"targets is empty; name at least one of {', '.join(LINEARS)}")
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of this cell, whichever way they were given; at least 1."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, round(self.epochs * self.size / self.batch_size))
+
+    @property
+    def passes(self) -> float:
+        """Passes over the examples: steps x batch size / size."""
+        return self.total_steps * self.batch_size / self.size
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, from which :meth:`from_dict` makes an equal cell."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "CellConfig":
+        """Read :meth:`to_dict`'s form; fields that it lacks take their defaults."""
+        quality = Quality(**values.get("quality", {}))
+        return cls(**{**values, "quality": quality, "targets": tuple(values.get("targets", LINEARS))})
+
+    def key(self) -> str:
+        """Name this cell by its content, so that running it twice is running it once.
+
+        A field that holds its default is left out of the hash: a field added later doesn't rename
+        the cells of older studies. The paths of the data and the base are left out when their
+        hashes are known: a moved file is the same file.
+        """
+        content = {name: value for name, value in self.to_dict().items() if value != _DEFAULTS.get(name)}
+        for name, digest in (("data", self.data_fingerprint), ("base", self.base_sha256)):
+            if digest:
+                content.pop(name)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def with_(self, **changes: Any) -> "CellConfig":  # noqa: ANN401 - forwards to the fields
+        """Return this cell with some fields changed."""
+        return replace(self, **changes)
+
+
+_DEFAULTS = CellConfig(data="", base="", size=1).to_dict()

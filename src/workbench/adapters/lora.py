@@ -1,0 +1,110 @@
+"""LoRA for a stack of cells: every cell's adapter in one matrix, one row a cell.
+
+A row holds A and B of all adapted layers, end to end, so that the optimizer, the clipping and a
+checkpoint see one tensor. Inside the decoder the row is cut into A[G, R, K] and B[G, N, R].
+
+Shape letters: G cells, T tokens, K inputs, N outputs, R rank, W adapter weights of one cell.
+
+Source: Hu et al., "LoRA", arXiv:2106.09685; first weights as in the PEFT library.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from einops import einsum
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.config import CellConfig
+from workbench.errors import InputError
+from workbench.models.decoder import Adapters, DecoderConfig
+
+
+def lora_update(
+    x: Float[Tensor, "G T K"],
+    a: Float[Tensor, "G R K"],
+    b: Float[Tensor, "G N R"],
+    scale: Float[Tensor, "G 1 1"],
+) -> Float[Tensor, "G T N"]:
+    """Return what each cell's adapter adds to a linear layer's output: scale * (x A^T) B^T."""
+    shrunk = einsum(x, a, "G T K, G R K -> G T R") * scale
+    return einsum(shrunk, b, "G T R, G N R -> G T N")
+
+
+class LoraStack:
+    """The adapters of G cells over one frozen base.
+
+    Cells may differ in rank and alpha: a smaller rank is filled up with zeros, which stay zero because
+    each half's gradient is a product with the other half.
+
+    Attributes:
+        weights: All adapters, shape (G, W); the only tensor that is trained.
+        names: The adapted layers, in the order of a row.
+    """
+
+    def __init__(self, cells: Sequence[CellConfig], decoder: DecoderConfig) -> None:
+        """Make fresh adapters: A random from the cell's seed, B zero, so that nothing changes yet.
+
+        Raises:
+            InputError: If a rank is above a layer's width or the first layer isn't in the decoder.
+            ValueError: If the cells differ in which layers they adapt.
+        """
+        lead = cells[0]
+        if any((cell.targets, cell.first_layer) != (lead.targets, lead.first_layer) for cell in cells):
+            raise ValueError("cells of one stack have to adapt the same layers")
+        if not 0 <= lead.first_layer < decoder.layers:
+            raise InputError(
+                f"first_layer is {lead.first_layer}; the base has blocks 0 to {decoder.layers - 1}, "
+                "choose one of them"
+            )
+        self.cells = list(cells)
+        self.rank = max(cell.rank for cell in cells)
+        self.shapes = {
+            f"layers.{layer}.{leaf}": decoder.linear_shape(leaf)
+            for layer in range(lead.first_layer, decoder.layers)
+            for leaf in lead.targets
+        }
+        for name, (outputs, inputs) in self.shapes.items():
+            if self.rank > min(outputs, inputs):
+                raise InputError(
+                    f"rank {self.rank} is above {min(outputs, inputs)}, the smaller side of {name} "
+                    f"({outputs} x {inputs}); choose a rank of at most {min(outputs, inputs)}, or other targets"
+                )
+        self.names = list(self.shapes)
+        self.scale = torch.tensor([cell.alpha / cell.rank for cell in cells])[:, None, None]
+        self.weights = torch.stack([self._first_weights(cell) for cell in cells]).requires_grad_()
+
+    def _first_weights(self, cell: CellConfig) -> Float[Tensor, " W"]:
+        parts = []
+        for name, (outputs, inputs) in self.shapes.items():
+            digest = hashlib.blake2b(f"adapter:{cell.seed}:{name}".encode(), digest_size=7).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
+            a = torch.zeros(self.rank, inputs)
+            a[: cell.rank].uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
+            parts += [a.flatten(), torch.zeros(outputs * self.rank)]
+        return torch.cat(parts)
+
+    def to(self, dtype: torch.dtype) -> "LoraStack":
+        """Change the number format in place, for tests in float64; returns itself."""
+        self.scale = self.scale.to(dtype)
+        self.weights = self.weights.detach().to(dtype).requires_grad_()
+        return self
+
+    def matrices(self) -> dict[str, tuple[Float[Tensor, "G R K"], Float[Tensor, "G N R"]]]:
+        """Cut the rows into (A, B) of each adapted layer, by name; views that carry gradients."""
+        sizes = [size for n, k in self.shapes.values() for size in (self.rank * k, n * self.rank)]
+        pieces = iter(self.weights.split(sizes, dim=1))
+        return {
+            name: (next(pieces).unflatten(1, (self.rank, k)), next(pieces).unflatten(1, (n, self.rank)))
+            for name, (n, k) in self.shapes.items()
+        }
+
+    def adapters(self) -> Adapters:
+        """Return what the decoder adds to each adapted layer."""
+
+        def bind(a: Tensor, b: Tensor) -> Callable[[Tensor], Tensor]:
+            return lambda x: lora_update(x, a, b, self.scale)
+
+        return {name: bind(a, b) for name, (a, b) in self.matrices().items()}

@@ -1,0 +1,148 @@
+"""Which cells a study has: quality x size x seed, from one dial.
+
+The three budgets are the same grid, wider: more qualities, more sizes, more seeds. Everything that a
+study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from workbench.config import CellConfig, Quality
+from workbench.errors import InputError, unknown_name
+
+Budget = Literal["coffee", "lunch", "night"]
+BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """A grid of cells over one data set and one base."""
+
+    name: str
+    data: str
+    """A key of ``SOURCES``, or the path of the user's own file."""
+    base: str
+    """A name that ``load_base`` knows, or a path."""
+    qualities: tuple[Quality, ...]
+    sizes: tuple[int, ...]
+    seeds: tuple[int, ...]
+    heldout: int = 600
+    """Records held out for the evaluation, never trained on and never spoiled."""
+    template: str | None = None
+    """Key of ``TEMPLATES``; None takes the data set's own."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Fields of :class:`CellConfig` that differ from its defaults, the same for every cell."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty or doubled axis."""
+        for axis in ("qualities", "sizes", "seeds"):
+            values = getattr(self, axis)
+            if not values:
+                raise InputError(f"the study has no {axis}; give at least one")
+            if len(set(values)) != len(values):
+                raise InputError(f"{axis} names one value twice: {', '.join(map(str, values))}")
+
+    def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
+        """Return every cell, sizes innermost; ``common`` adds what is known after loading."""
+        return [
+            CellConfig(
+                data=self.data,
+                base=self.base,
+                quality=quality,
+                size=size,
+                seed=seed,
+                **{**self.settings, **common},
+            )
+            for quality in self.qualities
+            for seed in self.seeds
+            for size in self.sizes
+        ]
+
+
+def choose(budget: str, coffee: Any, lunch: Any, night: Any) -> Any:  # noqa: ANN401 - any value per budget
+    """Return the value of one budget."""
+    if budget not in BUDGETS:
+        raise unknown_name("budget", budget, BUDGETS, "src/workbench/studies/grid.py")
+    return {"coffee": coffee, "lunch": lunch, "night": night}[budget]
+
+
+def damaged(corruption: str, budget: str) -> tuple[Quality, ...]:
+    """Return the clean quality and some damaged ones, as many as the budget allows."""
+    shares = choose(budget, (0.75, 0.5), (0.9, 0.75, 0.5), (0.95, 0.9, 0.75, 0.5, 0.25))
+    return (Quality(), *(Quality(corruption=corruption, share=share) for share in shares))
+
+
+def seeds(budget: str) -> tuple[int, ...]:
+    """Return the seeds of a budget; three are the fewest that show their own noise."""
+    return tuple(range(choose(budget, 3, 4, 5)))
+
+
+def verbs(budget: str) -> Study:
+    """Return the classroom study: English past tense on the shipped character model."""
+    return Study(
+        name="verbs",
+        data="verbs",
+        base="classroom",
+        qualities=damaged("other_form", budget),
+        sizes=choose(
+            budget, (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048), (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+        ),
+        seeds=seeds(budget),
+        settings={"template": "verbs"},
+    )
+
+
+def raters(budget: str) -> Study:
+    """Return the study on human labels: how many raters for each of how many texts."""
+    counts = choose(budget, (1, 3, None), (1, 2, 3, 5, None), (1, 2, 3, 5, 10, None))
+    flips = choose(budget, (), (0.8,), (0.9, 0.8, 0.6))
+    return Study(
+        name="raters",
+        data="raters",
+        base="smollm2-135m",
+        qualities=(
+            *(Quality(raters=count) for count in counts),
+            *(Quality(corruption="flip", share=share) for share in flips),
+        ),
+        sizes=choose(budget, (32, 128, 512), (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048, 4096)),
+        seeds=seeds(budget),
+        settings={"template": "chat", "first_layer": 24},
+    )
+
+
+STUDIES = {"verbs": verbs, "raters": raters}
+
+
+def own(
+    data: str,
+    base: str,
+    budget: str,
+    available: int,
+    *,
+    corruption: str = "other_record",
+    name: str | None = None,
+    sizes: Sequence[int] | None = None,
+) -> Study:
+    """Return a study of the user's own file.
+
+    Args:
+        data: Path of a JSON or JSONL file.
+        base: Name or path of a base.
+        budget: The dial.
+        available: Training records that the file has.
+        corruption: The damage whose price is asked for.
+        name: Name of the study; the file's own by default.
+        sizes: Sizes; by default a ladder down from the largest that the budget and the file allow.
+    """
+    largest = min(available, choose(budget, 2048, 4096, 16384))
+    rungs, factor = choose(budget, (4, 4), (5, 2), (7, 2))
+    ladder = sorted({max(2, largest // factor**rung) for rung in range(rungs)})
+    return Study(
+        name=name or data,
+        data=data,
+        base=base,
+        qualities=damaged(corruption, budget),
+        sizes=tuple(sizes or ladder),
+        seeds=seeds(budget),
+    )

@@ -1,0 +1,186 @@
+"""Runs a study: plan, predict, train stack by stack, commit each as it ends.
+
+Run it again and it continues: what is committed is not run again.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench.adapters.lora import LoraStack
+from workbench.config import CellConfig
+from workbench.data.records import Dataset
+from workbench.data.sources import load_dataset
+from workbench.errors import InputError
+from workbench.models.base import Base
+from workbench.models.loaders import load_base
+from workbench.studies.grid import Study
+from workbench.studies.manifest import facts
+from workbench.studies.stacks import partition, step_tokens
+from workbench.studies.store import Store
+from workbench.training.evaluation import evaluate
+from workbench.training.loop import cell_losses, step_batch
+from workbench.training.prepare import Prepared, prepare
+from workbench.training.run_stack import run_stack, zero_shot
+
+ZERO_SHOT = "zero-shot"
+"""Key of the row that holds the base without an adapter."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What a run is expected to cost, extrapolated from one real step and one real evaluation batch."""
+
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """Where a run is: ``phase`` is "loading", "predicting", "training" or "done"."""
+
+    phase: str
+    stack: int = 0
+    stacks: int = 0
+    step: int = 0
+    steps: int = 0
+    cells_done: int = 0
+    cells: int = 0
+    mean_loss: float | None = None
+    prediction: Prediction | None = None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A study made concrete: loaded, tokenized and cut into stacks."""
+
+    study: Study
+    dataset: Dataset
+    base: Base
+    template: str
+    cells: list[CellConfig]
+    prepared: Prepared
+    stacks: list[list[CellConfig]]
+
+
+def plan(study: Study) -> Plan:
+    """Load what a study needs and decide its stacks; trains nothing.
+
+    Raises:
+        InputError: If the data, the base or a setting can't be used.
+    """
+    dataset = load_dataset(study.data, heldout=study.heldout)
+    base = load_base(study.base)
+    template = study.template or dataset.template
+    cells = study.cells(data_fingerprint=dataset.fingerprint, base_sha256=base.sha256, template=template)
+    LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
+    prepared = prepare(base, dataset, cells, template)
+    stacks = partition(cells, prepared, base.decoder.config)
+    return Plan(study, dataset, base, template, cells, prepared, stacks)
+
+
+def run(study: Study, folder: Path, on_progress: OnProgress | None = None) -> Store:
+    """Run what is missing of a study and return its store.
+
+    Args:
+        study: The grid.
+        folder: Where the study lives; made when it doesn't exist, continued when it does.
+        on_progress: Called as the run moves on.
+
+    Raises:
+        InputError: If the input can't be used, or the folder holds a study of other data or another base.
+    """
+    started = time.monotonic()
+    tell = on_progress or (lambda progress: None)
+    tell(Progress(phase="loading"))
+    concrete = plan(study)
+    store = _open_or_create(concrete, folder)
+    done = store.done()
+    missing = [stack for stack in concrete.stacks if any(cell.key() not in done for cell in stack)]
+    cells = {cell.key() for cell in concrete.cells}
+    at = Progress(phase="predicting", stacks=len(missing), cells=len(cells), cells_done=len(cells & done))
+    if missing:
+        tell(at)
+        at = replace(at, phase="training", prediction=predict(concrete, missing))
+        store.update_manifest(prediction=asdict(at.prediction))
+    if ZERO_SHOT not in done:
+        store.commit({ZERO_SHOT: zero_shot(concrete.prepared)})
+    for number, stack in enumerate(missing, start=1):
+        at = replace(at, stack=number, steps=stack[0].total_steps)
+        tell(at)
+        results = run_stack(concrete.prepared, stack, _teller(tell, at))
+        store.commit({key: result for key, result in results.items() if key not in done})
+        done |= set(results)
+        at = replace(at, cells_done=len(cells & done))
+    if missing:
+        store.update_manifest(actual={"seconds": time.monotonic() - started, "peak_bytes": peak_bytes()})
+    tell(replace(at, phase="done"))
+    return store
+
+
+def _teller(tell: OnProgress, at: Progress) -> Callable[[int, torch.Tensor], None]:
+    def on_step(step: int, losses: torch.Tensor) -> None:
+        tell(replace(at, step=step, mean_loss=float(losses[losses.isfinite()].mean())))
+
+    return on_step
+
+
+def _open_or_create(concrete: Plan, folder: Path) -> Store:
+    wanted = facts(concrete.study, concrete.dataset, concrete.base, concrete.template)
+    if not Store.exists(folder):
+        return Store.create(folder, wanted)
+    store = Store.open(folder)
+    for part in ("data", "base"):
+        held, asked = store.manifest[part], wanted[part]
+        if held["sha256"] != asked["sha256"]:
+            raise InputError(
+                f"{folder} holds a study whose {part} is {held['name']} (sha256 {held['sha256'][:12]}), but this "
+                f"run's is {asked['name']} ({asked['sha256'][:12]}); choose another folder with --out"
+            )
+    return store
+
+
+def predict(concrete: Plan, stacks: Sequence[Sequence[CellConfig]]) -> Prediction:
+    """Time one training step and one batch of the evaluation, and extrapolate by tokens."""
+    prepared, stack = concrete.prepared, stacks[0]
+    adapters = LoraStack(stack, concrete.base.decoder.config)
+    batch = step_batch(prepared.frozen.pool, stack, [prepared.draws[cell.key()] for cell in stack], 0)
+
+    def step() -> None:
+        torch.autograd.grad(cell_losses(prepared.frozen, batch, adapters).sum(), adapters.weights)
+
+    few = replace(prepared.heldout, references=prepared.heldout.references[:32], choices=[], right=[])
+    step_seconds, evaluation_seconds = (
+        _seconds(step),
+        _seconds(lambda: evaluate(prepared.frozen, few, adapters)) / len(few.references) / len(stack),
+    )
+    here = sum(step_tokens(cell, prepared) for cell in stack)
+    train_seconds = sum(
+        step_seconds * step_tokens(cell, prepared) / here * cell.total_steps for row in stacks for cell in row
+    )
+    items = len({*prepared.heldout.references, *(i for row in prepared.heldout.choices for i in row)})
+    evaluations = sum(len(row) for row in stacks) + 1
+    seconds = train_seconds + evaluation_seconds * items * evaluations
+    return Prediction(seconds=seconds, peak_bytes=peak_bytes())
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    work()  # the first call pays for set-up that the others don't
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,53 @@
+"""Which cells are trained together.
+
+The partition is a function of the study alone, never of the clock or of what is already done, so a resumed
+study computes what an uninterrupted one would have.
+"""
+
+from collections.abc import Sequence
+
+from workbench.config import CellConfig
+from workbench.models.decoder import DecoderConfig
+from workbench.training.prepare import Prepared
+
+STEP_TOKENS = 4096
+"""Tokens in a step at which the cost of starting an operation no longer shows."""
+ACTIVATION_BYTES = 2 * 2**30
+"""Most memory that one step's saved activations should take."""
+
+
+def activation_bytes(decoder: DecoderConfig, first_layer: int) -> int:
+    """Estimate the bytes that one token leaves behind for the backward pass.
+
+    In each adapted block: about 12 vectors of the width (inputs, norms, queries, values, outputs) and
+    4 of the feed-forward size, in 4-byte numbers.
+    """
+    return 4 * (decoder.layers - first_layer) * (12 * decoder.width + 4 * decoder.feed_forward)
+
+
+def partition(
+    cells: Sequence[CellConfig], prepared: Prepared, decoder: DecoderConfig
+) -> list[list[CellConfig]]:
+    """Cut the study's cells into stacks.
+
+    Cells of one stack take equally many steps and adapt the same layers. A stack is as large as
+    :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow, and at least one cell.
+    """
+    kinds: dict[tuple[object, ...], list[CellConfig]] = {}
+    for cell in cells:
+        kinds.setdefault((cell.total_steps, cell.first_layer, cell.targets, cell.batch_size), []).append(cell)
+    stacks = []
+    for kind in kinds.values():
+        tokens = max(step_tokens(cell, prepared) for cell in kind)
+        room = min(STEP_TOKENS, ACTIVATION_BYTES // activation_bytes(decoder, kind[0].first_layer))
+        together = max(1, int(room // tokens))
+        count = -(-len(kind) // together)
+        # equal stacks: 13 cells with room for 12 become 7 and 6, not 12 and 1
+        stacks += [kind[len(kind) * i // count : len(kind) * (i + 1) // count] for i in range(count)]
+    return stacks
+
+
+def step_tokens(cell: CellConfig, prepared: Prepared) -> float:
+    """Return the mean number of tokens in one step of a cell."""
+    lengths = prepared.frozen.pool.lengths[prepared.draws[cell.key()]]
+    return float(lengths.double().mean()) * cell.batch_size

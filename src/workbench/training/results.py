@@ -1,0 +1,27 @@
+"""What training hands back for one cell; ``training`` knows no store."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from workbench.config import CellConfig
+
+Status = Literal["done", "failed", "censored"]
+
+
+@dataclass(kw_only=True, slots=True)
+class CellResult:
+    """One cell's outcome. A number that doesn't exist is None or absent, never 0.0."""
+
+    cell: CellConfig | None
+    """None for the base without any adapter: the zero-shot line."""
+    status: Status = "done"
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    """Held-out ``loss`` (nats a response token), ``exact_match`` and ``choice_accuracy`` (shares)."""
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    """``train_loss`` and ``gradient_norm`` of each step, ``item_*`` of each held-out example."""
+    failure: str | None = None
+    """Why the cell failed, with the step."""
+    seconds: float | None = None
+    """The cell's share of its stack's wall time."""
+    adapter: Any = None
+    """Trained matrices by layer name, each (A[R, K], B[N, R]); None when not kept."""

@@ -1,0 +1,73 @@
+"""Train and evaluate one stack: cells in, results out."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from workbench.config import CellConfig
+from workbench.training.evaluation import Evaluation, evaluate
+from workbench.training.loop import StackRun, train
+from workbench.training.prepare import Prepared
+from workbench.training.results import CellResult
+
+
+def run_stack(
+    prepared: Prepared, cells: Sequence[CellConfig], on_step: Callable[[int, Tensor], None] | None = None
+) -> dict[str, CellResult]:
+    """Train the cells together, evaluate them together and return each one's result by its key.
+
+    A cell whose loss, gradient or evaluation is not a number comes back as failed, with the step.
+    """
+    started = time.monotonic()
+    draws = [prepared.draws[cell.key()] for cell in cells]
+    run = train(prepared.frozen, cells, draws, on_step=on_step)
+    evaluation = evaluate(prepared.frozen, prepared.heldout, run.stack)
+    seconds = (time.monotonic() - started) / len(cells)
+    return {cell.key(): _result(row, cell, run, evaluation, seconds) for row, cell in enumerate(cells)}
+
+
+def zero_shot(prepared: Prepared) -> CellResult:
+    """Evaluate the base without any adapter."""
+    started = time.monotonic()
+    evaluation = evaluate(prepared.frozen, prepared.heldout, None)
+    return CellResult(
+        cell=None,
+        metrics=evaluation.metrics(0),
+        curves=_items(evaluation, 0),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _result(row: int, cell: CellConfig, run: StackRun, evaluation: Evaluation, seconds: float) -> CellResult:
+    step = run.failed[row]
+    upto = len(run.losses) if step is None else step
+    curves = {
+        "train_loss": run.losses[:upto, row].tolist(),
+        "gradient_norm": run.norms[:upto, row].tolist(),
+    }
+    failure = None
+    if step is not None:
+        failure = f"the training loss or its gradient was not a number at step {step + 1} of {cell.total_steps}"
+    elif not evaluation.losses[row].isfinite().all():
+        failure = f"the held-out loss was not a number after step {cell.total_steps}"
+    if failure:
+        return CellResult(cell=cell, status="failed", curves=curves, failure=failure, seconds=seconds)
+    return CellResult(
+        cell=cell,
+        metrics=evaluation.metrics(row),
+        curves=curves | _items(evaluation, row),
+        seconds=seconds,
+        adapter={
+            name: (a[row].detach().clone(), b[row].detach().clone())
+            for name, (a, b) in run.stack.matrices().items()
+        },
+    )
+
+
+def _items(evaluation: Evaluation, row: int) -> dict[str, list[float]]:
+    """Keep each held-out item's outcome: a bootstrap over items needs it."""
+    items = {"item_loss": evaluation.losses[row].tolist(), "item_exact": evaluation.exact[row].double().tolist()}
+    if evaluation.chosen is not None:
+        items["item_chosen"] = evaluation.chosen[row].double().tolist()
+    return items

@@ -54,10 +54,10 @@ REMEDIES = {
     "SQLITE_CORRUPT": "is damaged; copy it back from a backup, or delete the study's folder and run it again",
     "SQLITE_READONLY": "can't be written; choose a folder that you may write to",
     "SQLITE_CANTOPEN": "can't be opened; check that the folder exists and that you may write to it",
-    "SQLITE_FULL": "could not be written because the disk is full; free some space and run the same command "
-    "again, which keeps every finished cell",
-    "SQLITE_IOERR": "could not be read or written because the disk failed or is full; free some space and run "
-    "the same command again, which keeps every finished cell",
+    "SQLITE_FULL": "could not be written because the disk is full; free some space and run the same "
+    "command again, which keeps every finished cell",
+    "SQLITE_IOERR": "could not be read or written because the disk failed or is full; free some space and "
+    "run the same command again, which keeps every finished cell",
     "SQLITE_BUSY": "is being written by another process; wait until that run has ended",
 }
 """What to tell the user, by the beginning of SQLite's name for the error."""
@@ -245,7 +245,7 @@ def _manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open the file ("ro", "rw" or "rwc"), check whose it is, and make a real write if it is to be written."""
+    """Open the file in SQLite's mode "ro", "rw" or "rwc", and refuse one that isn't ours."""
     with _explained(path):
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0)
         database.isolation_level = None

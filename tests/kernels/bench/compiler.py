@@ -1,0 +1,204 @@
+"""Compile for GPUs that are not here, and read what the compiler decided.
+
+    launches = captured(lambda: rms_norm(x, weight, backend="triton"))
+    report = build(launches[0], "sm_90")
+    assert report.spills == 0 and report.shared <= SHARED_LIMIT["sm_90"]
+
+`captured` runs an operator but records its launches instead of performing them, so what is compiled is what a
+real call would compile: the same types, constants, warps, and the same divisibility by 16 that Triton reads off
+pointers and sizes. Nothing has to be described twice.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import triton
+from bench.sass import hot_loop, instructions
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, make_backend
+from triton.runtime.jit import JITFunction, create_function_from_signature
+
+os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")  # the default changes in 3.10; say which one is meant
+
+TARGETS = {
+    "sm_80": GPUTarget("cuda", 80, 32),
+    "sm_89": GPUTarget("cuda", 89, 32),
+    "sm_90": GPUTarget("cuda", 90, 32),
+    "sm_100": GPUTarget("cuda", 100, 32),
+    "sm_120": GPUTarget("cuda", 120, 32),
+    "gfx942": GPUTarget("hip", "gfx942", 64),
+    "gfx950": GPUTarget("hip", "gfx950", 64),
+}
+SHARED_LIMIT = {  # bytes that one block may use
+    "sm_80": 163 * 1024,
+    "sm_89": 99 * 1024,
+    "sm_90": 227 * 1024,
+    "sm_100": 227 * 1024,
+    "sm_120": 99 * 1024,
+    "gfx942": 64 * 1024,
+    "gfx950": 160 * 1024,
+}
+MATRIX_INSTRUCTION = {
+    "sm_80": "HMMA",
+    "sm_89": "HMMA",
+    "sm_90": "HGMMA",
+    "sm_100": "UTCHMMA",
+    "sm_120": "HMMA",
+    "gfx942": "v_mfma",
+    "gfx950": "v_mfma",
+}
+TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel launch that was recorded instead of performed."""
+
+    kernel: JITFunction
+    args: tuple
+    options: dict[str, Any]
+    grid: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The kernel's function name."""
+        return self.kernel.fn.__name__
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the compiler made of one kernel for one target."""
+
+    target: str
+    registers: int
+    spills: int
+    """Bytes stored to and loaded from local memory (NVIDIA), or registers spilled (AMD)."""
+    shared: int
+    """Bytes of shared memory for one block."""
+    warps: int
+    instructions: Counter
+    """Machine instructions by name, whole kernel."""
+    loop: Counter
+    """The same in the largest innermost-to-outermost loop."""
+    ttir: str
+
+    @property
+    def matrix_instructions(self) -> int:
+        """Tensor core instructions of the kind this target should use."""
+        kind = MATRIX_INSTRUCTION[self.target]
+        return sum(n for name, n in self.instructions.items() if name.startswith(kind))
+
+    def loop_instructions_per(self, items: int) -> float:
+        """Instructions that all threads together execute in one turn of the loop, per item.
+
+        One instruction of one warp works on 32 lanes, so this is per-thread instructions of the loop times the
+        threads of the block, divided by the items that one turn handles.
+        """
+        width = 64 if self.target.startswith("gfx") else 32
+        return self.loop.total() * self.warps * width / items
+
+
+@contextlib.contextmanager
+def _capturing(launches: list[Launch], stages: dict[str, int]) -> Iterator[None]:
+    run = JITFunction.run
+
+    def record(self: JITFunction, *args: Any, grid: Any, warmup: bool = False, **options: Any) -> None:
+        names = [p.name for p in self.params]
+        bound = dict(zip(names, args, strict=False)) | {k: v for k, v in options.items() if k in names}
+        launches.append(Launch(self, args, options, grid(bound) if callable(grid) else grid))
+
+    JITFunction.run = record
+    try:
+        yield
+    finally:
+        JITFunction.run = run
+
+
+def captured(operator: Callable[[], Any]) -> list[Launch]:
+    """The launches that calling ``operator`` would perform. Its results hold no meaningful values."""
+    launches: list[Launch] = []
+    with _capturing(launches, {}):
+        operator()
+    return launches
+
+
+def build(launch: Launch, target: str, **options: Any) -> Report:
+    """Compile a recorded launch for ``target``; ``options`` override those of the launch, e.g. num_stages=2."""
+    backend = make_backend(TARGETS[target])
+    kernel = launch.kernel
+    bind = create_function_from_signature(kernel.signature, kernel.params, backend)
+    extra = {"debug": False, "instrumentation_mode": "", "fpsan_homomorphic_casts": False}
+    given = extra | launch.options | options
+    bound, specialization, leftover = bind(*launch.args, **given)
+    parsed, signature, constants, attributes = kernel._pack_args(
+        backend, given, bound, specialization, leftover
+    )
+    source = ASTSource(kernel, signature, constants, attributes)
+    binary = triton.compile(source, target=TARGETS[target], options=parsed.__dict__)
+    return (_amd if target.startswith("gfx") else _nvidia)(binary, target)
+
+
+def _nvidia(binary: Any, target: str) -> Report:
+    listing = _with_file(".cubin", binary.asm["cubin"], [TOOLS / "nvdisasm", "-c"])
+    usage = _with_file(".cubin", binary.asm["cubin"], [TOOLS / "cuobjdump", "-res-usage"])
+    lines = instructions(listing)
+    return Report(
+        target=target,
+        registers=int(re.search(r"REG:(\d+)", usage)[1]),
+        spills=_spilled_bytes(binary.asm["ptx"], target),
+        shared=binary.metadata.shared,
+        warps=binary.metadata.num_warps,
+        instructions=Counter(line.name for line in lines),
+        loop=hot_loop(lines),
+        ttir=binary.asm["ttir"],
+    )
+
+
+def _spilled_bytes(ptx: str, target: str) -> int:
+    """What ptxas reports with Triton's own options: the metadata knows it only once a driver loads the binary."""
+    arch = re.search(r"\.target (\S+)", ptx)[1].rstrip(",")
+    ptxas = TOOLS / ("ptxas" if int(target[3:]) < 90 else "ptxas-blackwell")
+    log = _with_file(".ptx", ptx.encode(), [ptxas, "-v", f"--gpu-name={arch}", "-o", os.devnull])
+    stores, loads = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log).groups()
+    return int(stores) + int(loads)
+
+
+def _amd(binary: Any, target: str) -> Report:
+    assembly = binary.asm["amdgcn"]
+
+    def number(field: str) -> int:
+        return int(re.search(rf"\.{field}:\s+(\d+)", assembly)[1])
+
+    return Report(
+        target=target,
+        registers=number("vgpr_count"),
+        spills=number("vgpr_spill_count") + number("sgpr_spill_count"),
+        shared=binary.metadata.shared,
+        warps=binary.metadata.num_warps,
+        instructions=Counter(re.findall(r"^\s+([vs]_\w+|ds_\w+|buffer_\w+|global_\w+)\b", assembly, re.M)),
+        loop=Counter(),
+        ttir=binary.asm["ttir"],
+    )
+
+
+def _with_file(suffix: str, content: bytes, command: list) -> str:
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        file.write(content)
+        file.flush()
+        done = subprocess.run([*map(str, command), file.name], capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+@functools.cache
+def versions() -> str:
+    """What the committed budgets were measured with."""
+    return f"triton {triton.__version__}"

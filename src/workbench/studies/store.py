@@ -23,6 +23,7 @@ from typing import Any
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.training.results import CellResult
 
 FORMAT = 1
 """Version of the manifest and of the tables; a newer one is refused, never guessed at."""
@@ -76,6 +77,11 @@ class Store:
         self.manifest = manifest
         self._database = database
 
+    @staticmethod
+    def exists(folder: Path | str) -> bool:
+        """Say whether ``folder`` holds a study."""
+        return (Path(folder) / "manifest.json").is_file()
+
     @classmethod
     def create(cls, folder: Path | str, manifest: Mapping[str, Any]) -> "Store":
         """Start a study in ``folder``, which is made if it doesn't exist.
@@ -88,7 +94,7 @@ class Store:
             InputError: If the folder holds a study already or can't be written.
         """
         folder = Path(folder)
-        if exists(folder):
+        if cls.exists(folder):
             raise InputError(f"{folder} already holds a study; open it, or name another folder")
         contents = {"format": FORMAT, **manifest}
         data = _manifest_bytes(contents)
@@ -124,21 +130,17 @@ class Store:
         """Return the keys that have a result, whatever its status: a diverged cell is a result too."""
         return {key for (key,) in self._read("SELECT key FROM cell")}
 
-    def commit(self, results: Sequence[Mapping[str, Any]]) -> int:
-        """Store a stack of cells in one transaction and return how many of them were new.
+    def commit(self, results: Mapping[str, CellResult]) -> int:
+        """Store a stack of cells by key in one transaction and return how many of them were new.
 
         A key that is there already keeps its first result, so a repeated commit changes nothing.
 
-        Args:
-            results: Mappings with ``key``, ``config`` (JSON values), ``status``, ``metrics`` (each a
-                number or None), ``curves`` (each a sequence of floats), ``failure`` (text or None) and
-                ``seconds`` (or None).
-
         Raises:
             InputError: If the disk is full or can't be written; then nothing of this stack is stored.
+            ValueError: If a metric is not finite: a number that doesn't exist is None.
         """
         with self._transaction() as database:
-            return sum(_insert(database, result) for result in results)
+            return sum(_insert(database, key, result) for key, result in results.items())
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table: one row a cell, with its configuration, its metrics and its status.
@@ -204,11 +206,6 @@ class Store:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
-
-
-def exists(folder: Path | str) -> bool:
-    """Say whether ``folder`` holds a study."""
-    return (Path(folder) / "manifest.json").is_file()
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any]:
@@ -301,17 +298,17 @@ def _explained(path: Path) -> Iterator[None]:
         raise
 
 
-def _insert(database: sqlite3.Connection, result: Mapping[str, Any]) -> bool:
+def _insert(database: sqlite3.Connection, key: str, result: CellResult) -> bool:
     cursor = database.execute(
         "INSERT INTO cell(key, config, status, metrics, failure, seconds, committed) "
         "VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO NOTHING",
         (
-            result["key"],
-            json.dumps(result["config"], sort_keys=True, allow_nan=False),
-            result["status"],
-            json.dumps(result["metrics"], sort_keys=True, allow_nan=False),
-            result["failure"],
-            result["seconds"],
+            key,
+            json.dumps(result.cell.to_dict() if result.cell else {}, sort_keys=True),
+            result.status,
+            json.dumps(result.metrics, sort_keys=True, allow_nan=False),
+            result.failure,
+            result.seconds,
             time.time(),
         ),
     )
@@ -319,7 +316,7 @@ def _insert(database: sqlite3.Connection, result: Mapping[str, Any]) -> bool:
         return False
     database.executemany(
         "INSERT INTO curve(cell, name, points) VALUES(?, ?, ?)",
-        [(cursor.lastrowid, name, _pack(points)) for name, points in result["curves"].items()],
+        [(cursor.lastrowid, name, _pack(points)) for name, points in result.curves.items()],
     )
     return True
 

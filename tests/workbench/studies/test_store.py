@@ -9,26 +9,23 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
-from workbench.studies.store import ZERO_SHOT, Store, exists
+from workbench.studies.store import ZERO_SHOT, Store
+from workbench.training.results import CellResult
 
 CELL = CellConfig(data="verbs", base="classroom", size=32)
 
 
-def result(key="a", config=CELL, **changes):
-    return {
-        "key": key,
-        "config": config.to_dict(),
-        "status": "done",
-        "metrics": {"loss": 0.5, "exact_match": None},
-        "curves": {"train_loss": [3.0, 2.0, 1.5]},
-        "failure": None,
-        "seconds": 1.25,
-    } | changes
+def stack(**changes):
+    """Return results by key: each a plain one, with the fields given for it changed."""
+    plain = {"cell": CELL, "metrics": {"loss": 0.5, "exact_match": None}, "seconds": 1.25}
+    curves = {"train_loss": [3.0, 2.0, 1.5]}
+    return {key: CellResult(**{**plain, "curves": curves, **fields}) for key, fields in changes.items()}
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def store(tmp_path):
 
 
 def test_what_was_stored_is_read_back(store):
-    assert store.commit([result("a"), result("b", CellConfig(data="verbs", base="classroom", size=64))]) == 2
+    assert store.commit(stack(a={}, b={"cell": replace(CELL, size=64)})) == 2
     with Store.open(store.folder, read_only=True) as other:
         assert other.manifest["name"] == "verbs"
         assert other.done() == {"a", "b"}
@@ -50,8 +47,8 @@ def test_what_was_stored_is_read_back(store):
 
 
 def test_a_cell_is_stored_once(store):
-    store.commit([result("a")])
-    assert store.commit([result("a", metrics={"loss": 9.0}), result("b")]) == 1
+    store.commit(stack(a={}))
+    assert store.commit(stack(a={"metrics": {"loss": 9.0}}, b={})) == 1
     losses = {row["key"]: row["loss"] for row in store.rows()}
     assert losses["a"] == 0.5, "the first result stays"
     assert store.curves("a") == {"train_loss": [3.0, 2.0, 1.5]}
@@ -59,14 +56,16 @@ def test_a_cell_is_stored_once(store):
 
 def test_a_stack_is_stored_whole_or_not_at_all(store):
     with pytest.raises(ValueError, match="JSON compliant"):
-        store.commit([result("a"), result("b", metrics={"loss": math.nan})])
+        store.commit(stack(a={}, b={"metrics": {"loss": math.nan}}))
     assert store.done() == set()
-    assert store.commit([result("c")]) == 1, "the store works on after a refused stack"
+    assert store.commit(stack(c={})) == 1, "the store works on after a refused stack"
 
 
 def test_a_failed_cell_is_a_result_with_its_reason(store):
     failure = "loss is not finite at step 17"
-    store.commit([result("a", status="failed", metrics={"loss": None}, failure=failure, seconds=None)])
+    store.commit(
+        stack(a={"status": "failed", "metrics": {"loss": None}, "failure": failure, "seconds": None})
+    )
     row = store.rows()[0]
     assert (row["status"], row["failure"], row["loss"], row["seconds"]) == ("failed", failure, None, None)
     assert store.done() == {"a"}
@@ -74,7 +73,7 @@ def test_a_failed_cell_is_a_result_with_its_reason(store):
 
 
 def test_a_curve_keeps_nan_and_infinity(store):
-    store.commit([result("a", curves={"train_loss": [1.0, math.nan, math.inf], "empty": []})])
+    store.commit(stack(a={"curves": {"train_loss": [1.0, math.nan, math.inf], "empty": []}}))
     curves = store.curves("a")
     assert curves["empty"] == []
     assert curves["train_loss"][0] == 1.0
@@ -84,7 +83,7 @@ def test_a_curve_keeps_nan_and_infinity(store):
 
 def test_the_zero_shot_line_is_no_cell(store):
     assert store.zero_shot() == {}
-    store.commit([result(ZERO_SHOT, metrics={"loss": 4.0}) | {"config": {}}])
+    store.commit({ZERO_SHOT: CellResult(cell=None, metrics={"loss": 4.0})})
     assert store.zero_shot() == {"loss": 4.0}
     assert store.rows() == []
     assert store.counts() == {}
@@ -93,15 +92,15 @@ def test_the_zero_shot_line_is_no_cell(store):
 def test_the_table_does_not_depend_on_the_order_of_training(tmp_path):
     qualities = [Quality(), Quality(corruption="typo", share=0.5), Quality(corruption="typo", share=0.75)]
     cells = [
-        CellConfig(data="verbs", base="classroom", quality=quality, size=size, seed=seed)
+        replace(CELL, quality=quality, size=size, seed=seed)
         for quality in qualities
         for size in (512, 32)
         for seed in (1, 0)
     ]
-    results = [result(f"key {index}", cell) for index, cell in enumerate(cells)]
+    results = stack(**{f"key {index}": {"cell": cell} for index, cell in enumerate(cells)})
     with Store.create(tmp_path / "one", {}) as one, Store.create(tmp_path / "two", {}) as two:
         one.commit(results)
-        two.commit(results[::-1])
+        two.commit(dict(reversed(results.items())))
         assert one.rows() == two.rows()
         assert [row["quality"] for row in one.rows()[::4]] == ["clean", "25% typo", "50% typo"]
         assert [(row["size"], row["seed"]) for row in one.rows()[:4]] == [
@@ -128,7 +127,7 @@ def test_the_manifest_is_updated_whole(store):
 
 def test_creation_that_was_cut_short_is_taken_up(store):
     (store.folder / "manifest.json").unlink()
-    assert not exists(store.folder)
+    assert not Store.exists(store.folder)
     with Store.create(store.folder, {"name": "again"}) as again:
         assert again.manifest["name"] == "again"
 
@@ -175,7 +174,7 @@ DAMAGES = {
 @pytest.mark.parametrize("read_only", [True, False], ids=["read", "write"])
 def test_a_file_that_is_no_study_is_refused_in_a_sentence(store, name, read_only):
     damage, sentence = DAMAGES[name]
-    store.commit([result("a", curves={"train_loss": [0.0] * 5000})])
+    store.commit(stack(a={"curves": {"train_loss": [0.0] * 5000}}))
     store.close()
     damage(store.folder)
     with pytest.raises(InputError, match=sentence), Store.open(store.folder, read_only=read_only) as opened:
@@ -189,14 +188,14 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 
 def test_a_full_disk_is_said_and_loses_nothing(store):
-    store.commit([result("a")])
+    store.commit(stack(a={}))
     pages = store._database.execute("PRAGMA page_count").fetchone()[0]
     store._database.execute(f"PRAGMA max_page_count={pages + 1}")  # SQLite's own way to be full
     with pytest.raises(InputError, match="because the disk is full; free some space"):
-        store.commit([result("b"), result("c", curves={"train_loss": [0.0] * 10_000})])
+        store.commit(stack(b={}, c={"curves": {"train_loss": [0.0] * 10_000}}))
     assert store.done() == {"a"}
     store._database.execute("PRAGMA max_page_count=1000000")
-    assert store.commit([result("b")]) == 1, "the same store works on once there is room"
+    assert store.commit(stack(b={})) == 1, "the same store works on once there is room"
 
 
 def test_a_study_opened_to_read_cannot_be_written(store):
@@ -204,7 +203,7 @@ def test_a_study_opened_to_read_cannot_be_written(store):
         Store.open(store.folder, read_only=True) as reader,
         pytest.raises(InputError, match="can't be written"),
     ):
-        reader.commit([result("a")])
+        reader.commit(stack(a={}))
 
 
 def test_a_store_that_another_process_is_writing_says_so(store):
@@ -212,22 +211,20 @@ def test_a_store_that_another_process_is_writing_says_so(store):
     with closing(sqlite3.connect(store.folder / "cells.sqlite")) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(InputError, match="another process"):
-            store.commit([result("a")])
+            store.commit(stack(a={}))
 
 
 WRITER = """
 import sys
+from workbench.config import CellConfig
 from workbench.studies.store import Store
+from workbench.training.results import CellResult
 store = Store.open(sys.argv[1])
-config = {"data": "verbs", "base": "classroom", "size": 32}
+cell = CellConfig(data="verbs", base="classroom", size=32)
 stack = 0
 while True:
-    results = [
-        {"key": f"{sys.argv[2]} {stack} {cell}", "config": config, "status": "done", "metrics": {"loss": 1.0},
-         "curves": {"train_loss": [float(stack)] * 400}, "failure": None, "seconds": 0.1}
-        for cell in range(3)
-    ]
-    store.commit(results)
+    result = CellResult(cell=cell, metrics={"loss": 1.0}, curves={"train_loss": [float(stack)] * 400})
+    store.commit({f"{sys.argv[2]} {stack} {number}": result for number in range(3)})
     print(stack, flush=True)
     stack += 1
 """

@@ -1,0 +1,59 @@
+# What a person does with a checkout. Only Python (>= 3.11) and make are needed; everything else goes
+# into .venv, which `make clean` removes. Another interpreter: make demo PYTHON=python3.13
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test test-slow docs docs-check classroom-base clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
+
+demo: .venv/lab ## train the verbs study (36 small models, minutes on 2 cores) and write its report
+	@$(BIN)/workbench run verbs --budget coffee
+
+lab: .venv/lab ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+test: .venv/test docs-check ## style, types and the quick tests
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted: run $(BIN)/ruff format"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/pytest -m "not slow"
+
+test-slow: .venv/test ## the tests that take minutes
+	@$(BIN)/pytest -m slow
+
+docs: .venv/lab ## write the README's tables from the code
+	@$(BIN)/python docs/tables.py README.md
+
+docs-check: .venv/lab ## fail if the README's tables are not what the code says
+	@$(BIN)/python docs/tables.py --check README.md
+
+classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
+	@$(BIN)/python -m workbench.models.classroom
+
+clean: ## remove .venv and the caches; studies stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+
+# A stamp an environment: `make` installs again only when pyproject.toml has changed.
+.venv/lab: pyproject.toml | .venv/bin/python
+	@echo "Installing the workbench into .venv; the first time this takes minutes ..."
+	@$(PIP_INSTALL) -e '.[lab]'
+	@touch $@
+
+.venv/test: pyproject.toml .venv/lab
+	@echo "Installing what the tests need into .venv ..."
+	@$(PIP_INSTALL) -e '.[lab,test]'
+	@touch $@
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$$($(PYTHON) --version) is too old: 3.11 or newer is needed. Name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) can't make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv

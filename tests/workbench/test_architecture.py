@@ -1,0 +1,147 @@
+"""The house rules that a machine can hold: direction of imports, length of files, reasons beside things."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "workbench"
+LAYERS = (
+    "errors",
+    "files",
+    "fetch",
+    "config",
+    "data",
+    "models",
+    "adapters",
+    "training",
+    "studies",
+    "laws",
+    "views",
+    "cli",
+    "__main__",
+)
+"""Top-level modules of the package; each imports only those before it, and itself."""
+LONGEST = 400
+EXEMPT: dict[str, str] = {}
+"""Files that may be longer, each with its reason."""
+HEAVY = {"triton", "transformers", "matplotlib"}
+
+PYTHON_FILES = sorted(
+    path
+    for folder in ("src", "kernels", "tests", "benchmarks", "docs", "notebooks")
+    for path in (ROOT / folder).rglob("*.py")
+)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Return each absolute import of a file as (line, dotted name), wherever in the file it stands."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import; write the whole name"
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def layer(name: str) -> int:
+    """Return how high a dotted name of the package stands; what the package itself exports is the top."""
+    part = name.split(".")[1]
+    if part == "__version__":
+        return 0
+    return LAYERS.index(part) if part in LAYERS else len(LAYERS)
+
+
+def wrong_way(path: Path, package: Path) -> list[str]:
+    """Return the imports of a file that point upwards."""
+    own = path.relative_to(package.parent).with_suffix("").parts
+    return [
+        f"{path.name}:{line}: {'.'.join(own)} imports {name}"
+        for line, name in imports(path)
+        if name.startswith("workbench.") and layer(name) > layer(".".join(own))
+    ]
+
+
+@pytest.mark.parametrize("path", PACKAGE.rglob("*.py"), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    if path != PACKAGE / "__init__.py":
+        assert wrong_way(path, PACKAGE) == []
+
+
+def test_an_import_the_wrong_way_is_found(tmp_path):
+    package = tmp_path / "workbench"
+    (package / "data").mkdir(parents=True)
+    path = package / "data" / "records.py"
+    path.write_text("def f():\n    from workbench.training.loop import train\n    import workbench.config\n")
+    assert wrong_way(path, package) == [
+        "records.py:2: workbench.data.records imports workbench.training.loop.train"
+    ]
+
+
+def test_every_module_has_its_layer():
+    modules = {
+        path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert modules - {"__init__"} <= set(LAYERS)
+
+
+def test_kernels_know_no_workbench():
+    for path in (ROOT / "kernels").rglob("*.py"):
+        for line, name in imports(path):
+            assert name.split(".")[0] != "workbench", f"{path}:{line} imports {name}"
+
+
+def test_no_module_lies_directly_in_kernels():
+    # an import package named "kernels" breaks transformers, which probes for a library of that name
+    assert list((ROOT / "kernels").glob("*.py")) == []
+
+
+def test_no_file_is_too_long():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON_FILES}
+    long = {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > LONGEST}
+    assert set(long) <= set(EXEMPT), f"split these, or exempt them with a reason: {long}"
+    assert set(EXEMPT) <= set(long), "an exemption is no longer needed"
+
+
+def test_importing_loads_nothing_heavy():
+    code = "import sys, workbench, qlora_kernels; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not HEAVY & set(loaded)
+    assert "workbench" in loaded
+
+
+def test_every_dependency_has_its_reason():
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    for requirement in [*PROJECT["project"]["dependencies"], *(one for extra in extras for one in extra)]:
+        stated = [line for line in lines if line.strip().startswith(f'"{requirement}"')]
+        assert stated, f"{requirement} is not on a line of its own"
+        for line in stated:
+            assert re.search(r",\s+# \w.{9,}", line), f"no reason beside {line.strip()}"
+
+
+def test_the_wheel_holds_both_packages():
+    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert packages == ["src/workbench", "kernels/qlora_kernels"]
+    assert all((ROOT / package / "__init__.py").is_file() for package in packages)
+
+
+def test_the_conda_environment_delegates_to_pyproject():
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    entries = re.findall(r"^ +- (.+)$", text, flags=re.MULTILINE)
+    extras = re.fullmatch(r"-e \.\[(.+)\]", entries[-1])
+    assert extras, "the last entry installs the checkout"
+    assert set(extras[1].split(",")) <= set(PROJECT["project"]["optional-dependencies"])
+    assert "pip" in entries, "conda needs pip for its pip section"
+    assert PROJECT["project"]["requires-python"] == ">=3.11"
+    assert "python=3.11" in entries, "the oldest Python that is supported is the one that is tested"

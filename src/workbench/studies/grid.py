@@ -4,11 +4,12 @@ The three budgets are the same grid, wider: more qualities, more sizes, more see
 study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from workbench.config import CellConfig, Quality
+from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
 
 Budget = Literal["coffee", "lunch", "night"]
@@ -86,10 +87,13 @@ def verbs(budget: str) -> Study:
         base="classroom",
         qualities=damaged("other_form", budget),
         sizes=choose(
-            budget, (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048), (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+            budget,
+            (32, 128, 512, 2048),
+            (32, 64, 128, 256, 512, 1024, 2048),
+            (16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
         ),
         seeds=seeds(budget),
-        settings={"template": "verbs"},
+        template="verbs",
     )
 
 
@@ -107,7 +111,8 @@ def raters(budget: str) -> Study:
         ),
         sizes=choose(budget, (32, 128, 512), (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048, 4096)),
         seeds=seeds(budget),
-        settings={"template": "chat", "first_layer": 24},
+        template="chat",
+        settings={"first_layer": 24},
     )
 
 
@@ -115,34 +120,29 @@ STUDIES = {"verbs": verbs, "raters": raters}
 
 
 def own(
-    data: str,
-    base: str,
-    budget: str,
-    available: int,
-    *,
-    corruption: str = "other_record",
-    name: str | None = None,
-    sizes: Sequence[int] | None = None,
+    data: str, budget: str, *, base: str, corruption: str = "other_record", heldout: int | None = None
 ) -> Study:
-    """Return a study of the user's own file.
+    """Return a study of the user's own file, with sizes down from the largest that the file allows.
 
     Args:
         data: Path of a JSON or JSONL file.
-        base: Name or path of a base.
         budget: The dial.
-        available: Training records that the file has.
+        base: Name or path of a base.
         corruption: The damage whose price is asked for.
-        name: Name of the study; the file's own by default.
-        sizes: Sizes; by default a ladder down from the largest that the budget and the file allow.
+        heldout: Records to hold out; by default 600, or a fifth of a smaller file.
+
+    Raises:
+        InputError: If the file can't be read or the budget isn't known.
     """
-    largest = min(available, choose(budget, 2048, 4096, 16384))
-    rungs, factor = choose(budget, (4, 4), (5, 2), (7, 2))
-    ladder = sorted({max(2, largest // factor**rung) for rung in range(rungs)})
+    largest, rungs, factor = choose(budget, (2048, 4, 4), (4096, 5, 2), (16384, 7, 2))
+    dataset = load_dataset(data, heldout=heldout)
+    available = min(len(dataset.train), largest)
     return Study(
-        name=name or data,
+        name=Path(data).stem,
         data=data,
         base=base,
         qualities=damaged(corruption, budget),
-        sizes=tuple(sizes or ladder),
+        sizes=tuple(sorted({max(1, available // factor**rung) for rung in range(rungs)})),
         seeds=seeds(budget),
+        heldout=len(dataset.heldout),
     )

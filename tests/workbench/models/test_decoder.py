@@ -1,0 +1,134 @@
+"""The decoder against transformers' LLaMA, and against itself one example at a time."""
+
+import pytest
+import torch
+
+from workbench.adapters.lora import LoraStack, lora_update
+from workbench.config import LINEARS, CellConfig
+from workbench.models.decoder import Decoder
+from workbench.models.generation import generate
+
+
+def hugging_face_twin(decoder: Decoder):
+    transformers = pytest.importorskip("transformers", reason="the test extra brings transformers")
+    config = decoder.config
+    twin = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=config.vocabulary,
+            hidden_size=config.width,
+            intermediate_size=config.feed_forward,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.kv_heads,
+            head_dim=config.head_size,
+            rms_norm_eps=config.norm_epsilon,
+            rope_theta=config.rope_base,
+            tie_word_embeddings=True,
+        )
+    ).double()
+    names = {"embedding": "model.embed_tokens.weight", "norm": "model.norm.weight"}
+    for layer in range(config.layers):
+        ours, theirs = f"layers.{layer}.", f"model.layers.{layer}."
+        names[ours + "attention_norm"] = theirs + "input_layernorm.weight"
+        names[ours + "feed_forward_norm"] = theirs + "post_attention_layernorm.weight"
+        for leaf in LINEARS:
+            part = "self_attn" if leaf in ("q_proj", "k_proj", "v_proj", "o_proj") else "mlp"
+            names[ours + leaf] = f"{theirs}{part}.{leaf}.weight"
+    state = {theirs: decoder.weight(ours) for ours, theirs in names.items()}
+    missing, unexpected = twin.load_state_dict(state, strict=False)
+    assert missing == ["lm_head.weight"]
+    assert unexpected == []
+    twin.tie_weights()
+    return twin.eval()
+
+
+def test_logits_equal_transformers(tiny_decoder_float64, tiny_pool):
+    decoder = tiny_decoder_float64
+    twin = hugging_face_twin(decoder)
+    batch = tiny_pool.batch([[0, 5, 9], [7, 2, 30]])
+    with torch.no_grad():
+        logits = decoder.head(decoder(batch)).flatten(0, 1)
+        for row, index in enumerate([0, 5, 9, 7, 2, 30]):
+            length = int(tiny_pool.lengths[index])
+            start = int(tiny_pool.starts[index])
+            tokens = tiny_pool.tokens[start : start + length]
+            expected = twin(tokens[None]).logits[0]
+            # float64 through three blocks: a few hundred roundings of 1e-16, on logits of size 1
+            torch.testing.assert_close(logits[batch.gather[row, :length]], expected, rtol=0, atol=1e-11)
+
+
+def test_an_example_does_not_see_its_neighbours(tiny_decoder_float64, tiny_pool):
+    decoder = tiny_decoder_float64
+    with torch.no_grad():
+        alone = decoder(tiny_pool.batch([[4]]))[0]
+        batch = tiny_pool.batch([[11, 4, 8], [3]])
+        together = decoder(batch).flatten(0, 1)[batch.gather[1, : len(alone)]]
+    torch.testing.assert_close(together, alone, rtol=0, atol=1e-12)
+
+
+def test_lower_blocks_can_be_run_first(tiny_decoder_float64, tiny_pool):
+    decoder, batch = tiny_decoder_float64, tiny_pool.batch([[1, 2], [3, 4]])
+    with torch.no_grad():
+        below = decoder.blocks(decoder.embed(batch.tokens), batch, {}, 0, 2)
+        assert torch.equal(decoder(batch, {}, below, 2), decoder(batch))
+
+
+@pytest.mark.parametrize("leaf", LINEARS)
+def test_an_adapter_is_a_change_of_its_weight(tiny_decoder_float64, tiny_config, tiny_pool, leaf):
+    """W + scale B A in the weight gives what the attached adapter gives, for every kind of layer."""
+    cells = [CellConfig(data="d", base="b", size=8, seed=seed, rank=3, targets=(leaf,)) for seed in (0, 1)]
+    stack = LoraStack(cells, tiny_config).to(torch.float64)
+    stack.weights.data.normal_(generator=torch.Generator().manual_seed(5)).mul_(0.1)
+    batch = tiny_pool.batch([[1, 2], [3, 4]])
+    with torch.no_grad():
+        attached = tiny_decoder_float64(batch, stack.adapters())
+        for row in range(2):
+            weights = {name: tiny_decoder_float64.weight(name).clone() for name in tiny_config.shapes()}
+            for name, (a, b) in stack.matrices().items():
+                weights[name] += cells[row].alpha / cells[row].rank * b[row] @ a[row]
+            merged = Decoder(tiny_config, weights)(batch)[row]
+            torch.testing.assert_close(attached[row], merged, rtol=0, atol=1e-11)
+        assert not torch.allclose(attached, tiny_decoder_float64(batch))
+
+
+def test_lora_update_is_the_equation():
+    generator = torch.Generator().manual_seed(0)
+    x, a, b = (torch.randn(shape, generator=generator) for shape in ((2, 5, 7), (2, 3, 7), (2, 4, 3)))
+    scale = torch.tensor([2.0, 0.5])[:, None, None]
+    update = lora_update(x, a, b, scale)
+    for cell in range(2):
+        torch.testing.assert_close(update[cell], scale[cell] * x[cell] @ a[cell].T @ b[cell].T)
+
+
+def test_generation_equals_running_everything_again(tiny_decoder_float64, tiny_config):
+    """The cache changes nothing: each added token is the likeliest after the whole text so far."""
+    prompts = [[[1, 2, 3], [4]], [[9, 8, 7, 6, 5], [20, 21]]]
+    stack = LoraStack([CellConfig(data="d", base="b", size=8, seed=s) for s in (0, 1)], tiny_config)
+    stack.to(torch.float64).weights.data.normal_(generator=torch.Generator().manual_seed(5)).mul_(0.1)
+    added = generate(tiny_decoder_float64, prompts, end=None, limit=6, adapters=stack.adapters())
+    for row in range(2):
+        for prompt, continuation in zip(prompts[row], added[row], strict=True):
+            assert len(continuation) == 6
+            for count, token in enumerate(continuation):
+                text = [prompt + continuation[:count]]
+                one = generate(
+                    tiny_decoder_float64, [text, text], end=None, limit=1, adapters=stack.adapters()
+                )
+                assert one[row][0] == [token]
+
+
+def test_generation_stops_at_the_end_token(tiny_decoder):
+    free = generate(tiny_decoder, [[[1, 2, 3]]], end=None, limit=8)[0][0]
+    end = free[3]
+    stopped = generate(tiny_decoder, [[[1, 2, 3]]], end=end, limit=8)[0][0]
+    assert stopped == free[: free.index(end)]
+
+
+def test_weights_have_to_be_complete(tiny_decoder, tiny_config):
+    weights = {name: tiny_decoder.weight(name) for name in tiny_config.shapes()}
+    del weights["layers.1.q_proj"]
+    with pytest.raises(ValueError, match=r"missing or unknown: \['layers.1.q_proj'\]"):
+        Decoder(tiny_config, weights)
+    weights["layers.1.q_proj"] = torch.zeros(3, 3)
+    with pytest.raises(ValueError, match=r"layers.1.q_proj has shape \(3, 3\), expected \(32, 32\)"):
+        Decoder(tiny_config, weights)

@@ -1,0 +1,144 @@
+import pytest
+import torch
+
+from workbench.config import CellConfig
+from workbench.data.batches import Pool
+from workbench.data.templates import Example
+from workbench.models.generation import generate
+from workbench.training import losses as losses_module
+from workbench.training.evaluation import HeldOut, evaluate
+from workbench.training.loop import chunks, freeze, train
+
+CELLS = [
+    CellConfig(data="d", base="b", size=12, seed=0, steps=30, rank=4, batch_size=4, learning_rate=0.01),
+    CellConfig(data="d", base="b", size=12, seed=1, steps=30, rank=2, batch_size=4, learning_rate=0.003),
+    CellConfig(data="d", base="b", size=3, seed=2, steps=30, rank=4, batch_size=4, gradient_clip=0.1),
+]
+DRAWS = [list(range(12)), list(range(5, 17)), [1, 30, 20]]
+HELD_OUT = HeldOut(list(range(20, 40)), [], [])
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_cell_does_not_depend_on_its_stack(tiny_decoder_float64, tiny_pool, first):
+    """In float64 the stack and its cells alone agree to the rounding of sums.
+
+    Thirty AdamW steps can amplify a rounding of 1e-16 by the ratio of a gradient to its own noise; 1e-9
+    leaves that room and is still seven digits below anything a study reports.
+    """
+    frozen = freeze(tiny_decoder_float64, tiny_pool, first)
+    cells = [cell.with_(first_layer=first) for cell in CELLS]
+    together = run_float64(frozen, cells, DRAWS)
+    scores = evaluate(frozen, HELD_OUT, together.stack)
+    for row, (cell, draw) in enumerate(zip(cells, DRAWS, strict=True)):
+        alone = run_float64(frozen, [cell], [draw])
+        torch.testing.assert_close(together.losses[:, row], alone.losses[:, 0], rtol=0, atol=1e-9)
+        score = evaluate(frozen, HELD_OUT, alone.stack)
+        torch.testing.assert_close(scores.losses[row], score.losses[0], rtol=0, atol=1e-9)
+        assert torch.equal(scores.exact[row], score.exact[0])
+
+
+def run_float64(frozen, cells, draws):
+    from workbench.adapters.lora import LoraStack
+
+    return train(frozen, cells, draws, stack=LoraStack(cells, frozen.decoder.config).to(torch.float64))
+
+
+def test_training_lowers_the_loss_and_repeats_to_the_bit(tiny_decoder, tiny_pool):
+    frozen = freeze(tiny_decoder, tiny_pool, 0)
+    first, second = (train(frozen, CELLS, DRAWS) for _ in range(2))
+    assert torch.equal(first.losses, second.losses)
+    assert torch.equal(first.stack.weights, second.stack.weights)
+    assert (first.losses[-3:].mean(0) < first.losses[:3].mean(0) - 0.3).all()
+    assert first.failed == [None] * 3
+
+
+def test_the_frozen_prefix_changes_nothing(tiny_decoder_float64, tiny_pool):
+    cells = [cell.with_(first_layer=1) for cell in CELLS]
+    cached = run_float64(freeze(tiny_decoder_float64, tiny_pool, 1), cells, DRAWS)
+    whole = run_float64(freeze(tiny_decoder_float64, tiny_pool, 0), cells, DRAWS)
+    torch.testing.assert_close(cached.losses, whole.losses, rtol=0, atol=1e-9)
+
+
+def test_a_cell_that_diverges_is_named_and_hurts_nobody(tiny_decoder, tiny_pool):
+    frozen = freeze(tiny_decoder, tiny_pool, 0)
+    wild = CELLS[1].with_(learning_rate=1e30, warmup=0.0)
+    mixed = train(frozen, [CELLS[0], wild, CELLS[2]], DRAWS)
+    calm = train(frozen, CELLS, DRAWS)
+    assert mixed.failed[0] is None
+    assert mixed.failed[2] is None
+    assert mixed.failed[1] in (1, 2, 3)
+    assert not mixed.losses[mixed.failed[1], 1].isfinite() or not mixed.norms[mixed.failed[1], 1].isfinite()
+    assert torch.equal(mixed.losses[:, [0, 2]], calm.losses[:, [0, 2]])
+    assert mixed.stack.weights.isfinite().all()
+
+
+def test_a_stack_whose_every_cell_diverged_stops(tiny_decoder, tiny_pool):
+    wild = CELLS[0].with_(learning_rate=1e30, warmup=0.0)
+    run = train(freeze(tiny_decoder, tiny_pool, 0), [wild], [DRAWS[0]])
+    assert len(run.losses) < wild.total_steps
+    assert run.failed[0] == len(run.losses) - 1
+
+
+def test_logits_in_pieces_are_the_same(tiny_decoder_float64, tiny_pool, monkeypatch):
+    frozen = freeze(tiny_decoder_float64, tiny_pool, 0)
+    whole = run_float64(frozen, CELLS, DRAWS)
+    monkeypatch.setattr(losses_module, "LOGIT_BYTES", 5 * 29 * 8)
+    pieces = run_float64(frozen, CELLS, DRAWS)
+    torch.testing.assert_close(pieces.losses, whole.losses, rtol=0, atol=1e-9)
+
+
+def test_loss_is_the_mean_over_response_tokens(tiny_decoder, tiny_pool):
+    frozen = freeze(tiny_decoder, tiny_pool, 0)
+    index = 6
+    evaluation = evaluate(frozen, HeldOut([index, 7], [], []), None)
+    start, length = int(tiny_pool.starts[index]), int(tiny_pool.lengths[index])
+    tokens = tiny_pool.tokens[start : start + length]
+    logits = tiny_decoder.head(tiny_decoder(tiny_pool.batch([[index]])))[0, : length - 1]
+    losses = torch.nn.functional.cross_entropy(logits, tokens[1:], reduction="none")
+    expected = losses[int(tiny_pool.prompts[index]) - 1 :].mean()
+    # float32 sums of about ten terms
+    torch.testing.assert_close(evaluation.losses[0, 0].float(), expected, rtol=1e-5, atol=0)
+    sizes = (tiny_pool.lengths - tiny_pool.prompts)[[index, 7]].double()
+    assert evaluation.metrics(0)["loss"] == pytest.approx(
+        float((evaluation.losses[0] * sizes).sum() / sizes.sum())
+    )
+
+
+def test_exact_match_is_what_greedy_decoding_writes(tiny_decoder, tiny_pool):
+    """After training to memorize, some held-out responses are right and some are not."""
+    cells = [cell.with_(steps=120, learning_rate=0.02) for cell in CELLS[:2]]
+    end = 2
+    examples = [
+        Example(
+            (*range(5 + i % 7, 8 + i % 7), 4, *(((i * 3 + j) % 20) + 5 for j in range(1 + i % 3)), end), 4
+        )
+        for i in range(24)
+    ]
+    pool = Pool(examples)
+    frozen = freeze(tiny_decoder, pool, 0)
+    run = train(frozen, cells, [list(range(12)), list(range(6, 18))])
+    evaluation = evaluate(frozen, HeldOut(list(range(24)), [], []), run.stack)
+    prompts = [[list(example.token_ids[:4]) for example in examples]] * 2
+    written = generate(tiny_decoder, prompts, end=end, limit=8, adapters=run.stack.adapters())
+    right = [
+        [tokens == list(example.token_ids[4:-1]) for tokens, example in zip(row, examples, strict=True)]
+        for row in written
+    ]
+    assert evaluation.exact.tolist() == right
+    assert 0.1 < evaluation.exact.double().mean() < 0.9
+
+
+def test_choice_is_the_likelier_whole_response(tiny_decoder, tiny_pool):
+    pool = Pool([Example((1, 2, 3), 2), Example((1, 2, 4, 5), 2), Example((9, 3), 1), Example((9, 4), 1)])
+    frozen = freeze(tiny_decoder, pool, 0)
+    each = evaluate(frozen, HeldOut([0, 1, 2, 3], [], []), None)
+    sums = (each.losses[0] * each.tokens).tolist()
+    chosen = evaluate(frozen, HeldOut([0, 3], [[0, 1], [2, 3]], [0, 1]), None).chosen
+    assert chosen.tolist() == [[sums[0] < sums[1], sums[3] < sums[2]]]
+
+
+def test_chunks_hold_every_index_once(tiny_pool):
+    pieces = chunks(tiny_pool, range(40), 30)
+    assert sorted(index for piece in pieces for index in piece) == list(range(40))
+    for piece in pieces:
+        assert len(piece) == 1 or int(tiny_pool.lengths[piece].sum()) <= 30

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from workbench.config import SCHEDULES, CellConfig
+from workbench.training.optimizer import StackedAdamW, learning_rate
+
+CELL = CellConfig(data="d", base="b", size=8, learning_rate=0.01, warmup=0.1, steps=20, weight_decay=0.1)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_each_row_is_torch_adamw_with_its_own_rate_and_norm(schedule):
+    cells = [
+        CELL.with_(schedule=schedule),
+        CELL.with_(learning_rate=0.3, gradient_clip=0.5),
+        CELL.with_(weight_decay=0.0),
+    ]
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(3, 50, generator=generator, dtype=torch.float64)
+    stacked = start.clone()
+    optimizer = StackedAdamW(stacked, cells)
+    theirs = [torch.nn.Parameter(row.clone()) for row in start]
+    singles = [
+        torch.optim.AdamW([row], lr=1.0, weight_decay=cell.weight_decay)
+        for row, cell in zip(theirs, cells, strict=True)
+    ]
+    active = torch.ones(3, dtype=torch.bool)
+    for step in range(20):
+        gradient = torch.randn(3, 50, generator=generator, dtype=torch.float64)
+        norms = optimizer.update(gradient, step, active)
+        for row, cell, single, norm, grad in zip(theirs, cells, singles, norms, gradient, strict=True):
+            row.grad = grad.clone()
+            clipped = torch.nn.utils.clip_grad_norm_([row], cell.gradient_clip)
+            torch.testing.assert_close(norm, clipped)
+            single.param_groups[0]["lr"] = learning_rate(cell, step)
+            single.step()
+    # float64; torch adds 1e-6 to the norm before it divides, which is 1e-6 of the gradient
+    torch.testing.assert_close(stacked, torch.stack([row.detach() for row in theirs]), rtol=0, atol=1e-6)
+
+
+def test_a_row_that_is_not_active_or_not_a_number_stays():
+    weights = torch.ones(3, 4)
+    optimizer = StackedAdamW(weights, [CELL] * 3)
+    gradient = torch.ones(3, 4)
+    gradient[1, 2] = torch.nan
+    optimizer.update(gradient, 0, torch.tensor([True, True, False]))
+    assert (weights[0] < 1).all()
+    assert (weights[1:] == 1).all()
+    assert (optimizer.mean[1:] == 0).all()
+
+
+def test_schedules():
+    rates = {
+        name: [learning_rate(CELL.with_(schedule=name), step) for step in range(20)] for name in SCHEDULES
+    }
+    for curve in rates.values():
+        assert curve[0] == pytest.approx(0.005)  # two steps of warm-up
+        assert curve[1] == curve[2] == pytest.approx(0.01)
+    assert rates["constant"][19] == pytest.approx(0.01)
+    assert rates["linear"][19] == pytest.approx(0.01 / 18)
+    assert 0 < rates["cosine"][19] < rates["linear"][19]
+    assert rates["cosine"] == sorted(rates["cosine"][:2]) + sorted(rates["cosine"][2:], reverse=True)
+    assert learning_rate(CELL.with_(warmup=0.0), 0) == pytest.approx(0.01)
+    assert learning_rate(CELL.with_(warmup=1.0), 19) == pytest.approx(0.01)

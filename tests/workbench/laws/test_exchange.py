@@ -1,0 +1,149 @@
+"""The exchange rate on studies shaped as real ones are: few sizes, few seeds, failures, saturation."""
+
+import numpy as np
+import pytest
+
+from workbench.errors import InputError
+from workbench.laws import exchange_rate, fit_curves, read_table
+from workbench.laws.curves import CURVES, fit_curve, interpolate, monotone
+
+SIZES = (32, 128, 512, 2048)
+
+
+def study(curves, *, seeds=3, spread=0.01, seed=0, metric="loss", zero_shot=None):
+    """A study whose true curves are known: rows of quality x size x seed with Gaussian noise."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        {
+            "quality": q,
+            "size": n,
+            "seed": s,
+            "status": "done",
+            metric: curve(n) + spread * rng.standard_normal(),
+        }
+        for q, curve in curves.items()
+        for n in SIZES
+        for s in range(seeds)
+    ]
+    if zero_shot is not None:
+        rows.append({"quality": None, "size": 0, "seed": 0, "status": "done", metric: zero_shot})
+    return rows
+
+
+def test_recovers_a_known_rate():
+    # with one exponent and one floor, three noisy examples are worth one clean at every size
+    rows = study(
+        {"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 1 + 3 * (n / 3) ** -0.4}, spread=0.002
+    )
+    answer = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy")
+    for rates in (answer.fitted, answer.model_free):
+        assert np.all((rates.low[:3] <= 3) & (rates.high[:3] >= 3) & (rates.high[:3] < 4))
+        # 2048 clean need 6144 noisy, which nobody tried
+        assert rates.not_reached[3] > 0.95
+        assert np.isinf(rates.median[3])
+    assert "takes 3 times" in answer.sentence(128)
+    assert "no amount" in answer.sentence(2048)
+
+
+def test_two_equal_qualities_are_called_equal():
+    rows = study({"clean": lambda n: 1 + 3 * n**-0.4, "same": lambda n: 1 + 3 * n**-0.4}, spread=0.02, seed=3)
+    answer = exchange_rate(read_table(rows), "loss", reference="clean", other="same")
+    assert answer.fitted.low[1] < 1 < answer.fitted.high[1]
+    assert "can't tell" in answer.sentence(128)
+
+
+@pytest.mark.parametrize("metric", ["exact_match", "choice_accuracy"])
+def test_saturated_and_bumpy_scores_give_an_answer_with_an_interval(metric):
+    scores = {
+        "clean": [0.70, 0.90, 0.88, 0.90],
+        "noisy": [0.24, 0.33, 0.30, 0.82],
+        "flat": [0.5, 0.5, 0.5, 0.5],
+    }
+    rows = study(
+        {q: dict(zip(SIZES, v, strict=True)).get for q, v in scores.items()}, metric=metric, zero_shot=0.0
+    )
+    table = read_table(rows)
+    for other in ("noisy", "flat"):
+        answer = exchange_rate(table, metric, reference="clean", other=other)
+        assert np.all(answer.best.low <= answer.best.high)
+        assert "probability" in answer.sentence() or "interval" in answer.sentence()
+    assert exchange_rate(table, metric, reference="clean", other="flat").model_free.not_reached.min() > 0.95
+
+
+def test_no_better_than_no_training_is_said():
+    rows = study({"clean": lambda n: 0.83, "noisy": lambda n: 0.7}, metric="choice_accuracy", zero_shot=0.9)
+    answer = exchange_rate(read_table(rows), "choice_accuracy", reference="clean", other="noisy")
+    assert "no better than no training" in answer.sentence()
+
+
+def test_failed_cells_are_named_and_do_no_harm():
+    rows = study({"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 1 + 3 * (n / 3) ** -0.4})
+    for i in (4, 13, 14):
+        rows[i] |= {"status": "failed", "loss": None}
+    answer = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy")
+    assert any("3 of 24 cells failed" in note and "noisy at 32" in note for note in answer.notes)
+    assert np.isfinite(answer.fitted.low[:3]).all()
+
+
+def test_one_seed_gives_no_number():
+    rows = study({"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 1 + 4 * n**-0.4}, seeds=1)
+    answer = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy")
+    assert answer.fitted is None
+    assert answer.model_free is None
+    assert "no interval can be given" in answer.sentence()
+    assert not any(character.isdigit() for character in answer.sentence().replace("3 seeds", ""))
+    assert fit_curves(read_table(rows), "loss")["clean"].low is None
+
+
+def test_two_sizes_fall_back_to_the_measurements_and_say_so():
+    rows = [
+        r
+        for r in study({"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 2 + 3 * n**-0.4})
+        if r["size"] < 512
+    ]
+    answer = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy")
+    assert answer.fitted is None
+    assert answer.best is answer.model_free
+    assert any("only the model-free" in note for note in answer.notes)
+
+
+def test_same_seed_same_numbers():
+    table = read_table(study({"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 1 + 4 * n**-0.4}))
+    one, two = (exchange_rate(table, "loss", reference="clean", other="noisy", seed=5) for _ in range(2))
+    np.testing.assert_array_equal(one.fitted.median, two.fitted.median)
+
+
+def test_bands_hold_the_true_curve():
+    rows = study({"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 1.5 + 4 * n**-0.4}, seed=2)
+    band = fit_curves(read_table(rows), "loss")["clean"]
+    truth = 1 + 3 * band.size**-0.4
+    assert np.mean((band.low <= truth) & (truth <= band.high)) > 0.8
+    assert band.kind == "fitted"
+
+
+def test_unknown_quality_offers_the_nearest():
+    table = read_table(study({"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 2.0}))
+    with pytest.raises(InputError, match="Did you mean 'clean'"):
+        exchange_rate(table, "loss", reference="clea", other="noisy")
+
+
+@pytest.mark.parametrize("name", sorted(CURVES))
+def test_a_curve_recovers_itself(name):
+    form = CURVES[name]
+    size = np.geomspace(10, 100_000, 9)
+    theta = np.array([[np.sqrt(low * high) for low, high in form.limits]])
+    slope = 2.0 if form.metric == "loss" else -0.7
+    offset = 1.0 if form.metric == "loss" else 0.8
+    value = offset + slope * form.shape(theta, size)
+    fit = fit_curve(form, size, value, np.ones(9), floor=0.1)
+    np.testing.assert_allclose(fit.predict(size), value, atol=2e-4)
+
+
+def test_monotone_matches_pooling_by_hand():
+    got = monotone(np.array([[3.0, 1.0, 2.0, 0.5]]), np.array([1.0, 1.0, 3.0, 1.0]), falling=True)
+    np.testing.assert_allclose(got, [[3.0, 1.75, 1.75, 0.5]])
+
+
+def test_interpolation_stops_where_the_measurements_stop():
+    got = interpolate(np.array([10.0, 1000.0]), np.array([[1.0, 3.0]]), [10, 100, 1000, 1001])
+    np.testing.assert_allclose(got, [[1, 2, 3, np.nan]])

@@ -155,6 +155,15 @@ class Store:
         complete = [{name: row.get(name) for name in columns} for row in rows]
         return sorted(complete, key=_place)
 
+    def table(self) -> list[dict[str, Any]]:
+        """Return the cells and, before them, the zero-shot line as a row of size 0, if it was measured."""
+        rows, zero = self.rows(), self.zero_shot()
+        if not zero:
+            return rows
+        columns = dict.fromkeys([*(rows[0] if rows else ()), "size", "evaluation", "status", *zero])
+        given = {"size": 0, "evaluation": "heldout", "status": "done", **zero}
+        return [{name: given.get(name) for name in columns}, *rows]
+
     def zero_shot(self) -> dict[str, float | None]:
         """Return the metrics of the base without an adapter; empty if they were not measured."""
         for (metrics,) in self._read("SELECT metrics FROM cell WHERE key = ?", ZERO_SHOT):

@@ -87,6 +87,10 @@ def test_the_zero_shot_line_is_no_cell(store):
     assert store.zero_shot() == {"loss": 4.0}
     assert store.rows() == []
     assert store.counts() == {}
+    store.commit(stack(a={}))
+    first, second = store.table()
+    assert (first["size"], first["loss"], first["quality"], first["seed"]) == (0, 4.0, None, None)
+    assert list(first) == list(second)
 
 
 def test_the_table_does_not_depend_on_the_order_of_training(tmp_path):

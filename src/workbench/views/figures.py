@@ -1,0 +1,294 @@
+"""Figures for papers: a table in, a matplotlib figure out, the same bytes on every machine.
+
+Text stays text that an editor can search (TrueType in PDF), widths are those of a paper's column and
+page, colours are Okabe and Ito's, which people with any colour vision can tell apart, and each quality
+has its own marker, so a black-and-white print still reads.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator, ScalarFormatter
+
+from workbench.errors import InputError
+from workbench.files import write_atomically
+from workbench.laws import Band
+from workbench.laws.study import LEVEL
+from workbench.views.points import METRICS, Point, Row, measured, points, readable
+
+COLUMN_INCHES = 3.25
+"""Width of one column of a two-column paper; the page between its margins is 6.75."""
+PAGE_INCHES = 6.75
+HEIGHT_INCHES = 2.3
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = "osD^vP"
+INK = "#1a1a1a"
+"""Text and axes; the report swaps it for the page's own colour of text."""
+FAINT = "#767676"
+LABEL_POINTS = 7.0
+SMALL_POINTS = 6.0
+BAND_OPACITY = 0.18
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": LABEL_POINTS,
+    "axes.labelsize": LABEL_POINTS,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "ytick.minor.width": 0.4,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "workbench",
+}
+
+
+Fits = Mapping[str, Mapping[str, Band]]
+"""Curves by metric, then by quality, as ``workbench.laws.fit_curves`` returns them."""
+
+
+class PaperFigure(Figure):
+    """A figure that a notebook shows as it will be printed, without pyplot's global state."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        width, height = self.get_size_inches()
+        # half the pixels a side, so that it is sharp on dense screens
+        return to_bytes(self, "png"), {"width": round(150 * width), "height": round(150 * height)}
+
+
+def quality_by_size(
+    rows: Iterable[Row],
+    metric: str | None = None,
+    *,
+    fits: Fits | None = None,
+    zero_shot: Mapping[str, float | None] | None = None,
+) -> PaperFigure:
+    """Draw how a metric changes with size, one line a quality, with the range over the seeds.
+
+    Args:
+        rows: The study's table.
+        metric: A column of the table, drawn one paper column wide; None draws the loss and the
+            accuracy side by side, a page wide.
+        fits: Curves by metric and quality, each drawn with its interval instead of a line from mean to
+            mean; dashed beyond the largest size measured.
+        zero_shot: The metrics of the base without an adapter, a dotted line; by default the table's
+            row of size 0.
+
+    Raises:
+        InputError: If the table has no number of that metric.
+    """
+    rows = list(rows)
+    metrics = [metric] if metric else _loss_and_accuracy(rows)
+    fits = fits or {}
+    zero_shot = next((row for row in rows if row["size"] == 0), {}) if zero_shot is None else zero_shot
+    with style.context(["default", STYLE]):
+        width = COLUMN_INCHES if len(metrics) == 1 else PAGE_INCHES
+        figure = PaperFigure(figsize=(width, HEIGHT_INCHES), layout="constrained")
+        panels = []
+        for axes, name in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
+            lines = points(rows, name)
+            if not lines:
+                raise InputError(
+                    f"the table has no {name}; it has {', '.join(measured(rows)) or 'no metric'}"
+                )
+            _panel(axes, name, lines, fits.get(name, {}), zero_shot.get(name))
+            panels.append((axes, lines, fits.get(name, {})))
+        axes, lines, laws = panels[0]
+        axes.set_title(_key(lines, laws), loc="left", fontsize=SMALL_POINTS, color=FAINT)
+        figure.draw_without_rendering()  # lays the panels out, so that labels know their height
+        for axes, lines, laws in panels:
+            _direct_labels(axes, lines, laws)
+    return figure
+
+
+def to_bytes(figure: Figure, kind: str) -> bytes:
+    """Return the figure as "pdf", "svg" or "png" (300 dots an inch), without a date or a version in it."""
+    metadata: dict[str, None] = {
+        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+        "svg": {"Date": None, "Creator": None},
+        "png": {"Software": None},
+    }[kind]
+    buffer = BytesIO()
+    with style.context(["default", STYLE]):
+        figure.savefig(buffer, format=kind, dpi=300, metadata=metadata, transparent=kind == "svg")
+    return buffer.getvalue()
+
+
+def save(figure: Figure, folder: Path, name: str = "figure") -> list[Path]:
+    """Write ``name``.pdf, .svg and .png into ``folder`` and return their paths."""
+    paths = [folder / f"{name}.{kind}" for kind in ("pdf", "svg", "png")]
+    for path in paths:
+        write_atomically(path, to_bytes(figure, path.suffix[1:]))
+    return paths
+
+
+def _loss_and_accuracy(rows: list[Row]) -> list[str]:
+    found = measured(rows)
+    if not found:
+        raise InputError("the table has no finished cell with a metric; nothing can be drawn")
+    return list(dict.fromkeys((found[0], found[-1])))
+
+
+def _panel(
+    axes: Axes,
+    metric: str,
+    lines: Mapping[str, Sequence[Point]],
+    fits: Mapping[str, Band],
+    zero: float | None,
+) -> None:
+    for index, (quality, line) in enumerate(lines.items()):
+        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+        if quality in fits:
+            _points_and_law(axes, line, fits[quality], colour, marker)
+        else:
+            _line_and_band(axes, line, colour, marker)
+    _sizes(axes, lines, fits)
+    _values(axes, metric, lines)
+    if zero is not None:
+        _zero_shot(axes, zero)
+
+
+def _line_and_band(axes: Axes, line: Sequence[Point], colour: str, marker: str) -> None:
+    sizes = [point.size for point in line]
+    low, high = [point.low for point in line], [point.high for point in line]
+    axes.fill_between(sizes, low, high, color=colour, alpha=BAND_OPACITY, linewidth=0)
+    axes.plot(sizes, [point.mean for point in line], color=colour, marker=marker, zorder=3)
+
+
+def _points_and_law(axes: Axes, line: Sequence[Point], law: Band, colour: str, marker: str) -> None:
+    """Draw the seeds as bars and the law as a line, dashed beyond the largest size that was measured."""
+    sizes, means = [point.size for point in line], [point.mean for point in line]
+    axes.vlines(sizes, [p.low for p in line], [p.high for p in line], color=colour, linewidth=0.9, zorder=3)
+    axes.plot(sizes, means, linestyle="none", color=colour, marker=marker, zorder=4)
+    if law.low is not None and law.high is not None:
+        axes.fill_between(law.size, law.low, law.high, color=colour, alpha=BAND_OPACITY, linewidth=0)
+    inside = int((law.size <= sizes[-1] * 1.001).sum())  # the grid's last size is rounded
+    axes.plot(law.size[:inside], law.middle[:inside], color=colour, zorder=2)
+    axes.plot(law.size[inside - 1 :], law.middle[inside - 1 :], "--", color=colour, zorder=2)
+
+
+def _sizes(axes: Axes, lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> None:
+    sizes = {point.size for line in lines.values() for point in line}
+    forecast = {round(max(law.size)) for law in fits.values()}
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(
+        FixedLocator(sorted(sizes | {size for size in forecast if size > max(sizes)}))
+    )
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.set_xlabel("training examples")
+
+
+def _values(axes: Axes, metric: str, lines: Mapping[str, Sequence[Point]]) -> None:
+    axes.set_ylabel(METRICS.get(metric, readable(metric)))
+    everything = [point for line in lines.values() for point in line]
+    low, high = min(point.low for point in everything), max(point.high for point in everything)
+    if metric == "loss" and high > 4 * low > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _zero_shot(axes: Axes, zero: float) -> None:
+    """Draw the zero-shot line, or say where it is when it would squeeze the rest together."""
+    low, high = axes.get_ylim()
+    reach = 0.6 * (high - low)
+    text, place, above = f"zero-shot {zero:.2f}", zero, zero <= (low + high) / 2
+    if low - reach <= zero <= high + reach:
+        axes.axhline(zero, linestyle=":", color=FAINT, linewidth=0.9, zorder=1)
+    else:
+        text += f", {'above' if zero > high else 'below'} this range"
+        place = min(max(zero, low), high)
+    # on the right: the lines have moved away from where they started by then
+    axes.annotate(
+        text,
+        (1.0, place),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 2 if above else -2),
+        textcoords="offset points",
+        ha="right",
+        va="bottom" if above else "top",
+        color=FAINT,
+        fontsize=SMALL_POINTS,
+    )
+
+
+def _direct_labels(axes: Axes, lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> None:
+    """Write each quality beside the end of its line, moved apart where two would overlap."""
+    ends = [
+        (fits[quality].size[-1], fits[quality].middle[-1])
+        if quality in fits
+        else (line[-1].size, line[-1].mean)
+        for quality, line in lines.items()
+    ]
+    right = max(size for size, _ in ends)
+    height = axes.get_window_extent().height * 72 / axes.figure.dpi
+    to_axes = axes.transData + axes.transAxes.inverted()
+    wanted = [float(to_axes.transform(end)[1]) * height for end in ends]
+    for index, (quality, place) in enumerate(zip(lines, spread(wanted, 1.2 * LABEL_POINTS), strict=True)):
+        axes.annotate(
+            readable(quality),
+            (right, place / height),
+            xycoords=("data", "axes fraction"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=COLOURS[index % len(COLOURS)],
+        )
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Return the places moved as little as possible (least squares) for each two to be ``gap`` apart.
+
+    Neighbours that would come too close form a block, which is centred on its members' own places.
+    """
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    blocks: list[list[int]] = []
+    for index in order:
+        blocks.append([index])
+        while len(blocks) > 1 and _top(blocks[-2], places, gap) + gap > _bottom(blocks[-1], places, gap):
+            last = blocks.pop()
+            blocks[-1] += last
+    moved = list(places)
+    for block in blocks:
+        for rank, index in enumerate(block):
+            moved[index] = _bottom(block, places, gap) + rank * gap
+    return moved
+
+
+def _bottom(block: Sequence[int], places: Sequence[float], gap: float) -> float:
+    return sum(places[index] for index in block) / len(block) - gap * (len(block) - 1) / 2
+
+
+def _top(block: Sequence[int], places: Sequence[float], gap: float) -> float:
+    return _bottom(block, places, gap) + gap * (len(block) - 1)
+
+
+def _key(lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> str:
+    """Say in a few words what lines, points and bands are."""
+    seeds = sorted({point.seeds for line in lines.values() for point in line})
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    over = f"{count} seed" + ("s" if seeds[-1] > 1 else "")
+    if fits:
+        fitted = {band.kind for band in fits.values()} == {"fitted"}
+        drawn = "fitted law" if fitted else "law, model-free where none fits"
+        return f"points: mean and range of {over};\ncurves: {drawn}, bands: {LEVEL:.0%} interval"
+    return f"lines: mean of {over}; bands: their range" if seeds[-1] > 1 else f"lines: {over}"

@@ -1,6 +1,7 @@
 """Tokenizers: text to the numbers of a base's vocabulary and back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import tokenizers
@@ -39,10 +40,12 @@ class Tokenizer(Protocol):
 class CharacterTokenizer:
     """One token for each character of an alphabet, after three special ones."""
 
-    name = "character"
+    name: str = "character"
     special = ("<pad>", "<bos>", "<eos>")
-    pad, bos, eos = 0, 1, 2
-    chat_template = None
+    pad: int | None = 0
+    bos: int | None = 1
+    eos: int | None = 2
+    chat_template: str | None = None
 
     def __init__(self, alphabet: str) -> None:
         if not alphabet or len(set(alphabet)) != len(alphabet):
@@ -75,30 +78,53 @@ class CharacterTokenizer:
         raise no_chat_template(self.name)
 
 
+class Backend(Protocol):
+    """The part of a subword tokenizer that cuts text into pieces."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of ``text``, with nothing added."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ``ids``, special tokens by their names."""
+
+
+class LibraryBackend:
+    """The library ``tokenizers``, and ids that the base doesn't have left out.
+
+    A vocabulary may lack some bytes. Whoever builds the library's tokenizer gives them ids past the end,
+    so that they hold their place while their neighbours are merged; here they disappear.
+    """
+
+    def __init__(self, library: tokenizers.Tokenizer, vocabulary: int) -> None:
+        self.library = library
+        self.vocabulary = vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of ``text``, with nothing added."""
+        ids = self.library.encode(text, add_special_tokens=False).ids
+        return [token for token in ids if token < self.vocabulary]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ``ids``, special tokens by their names."""
+        return self.library.decode(list(ids), skip_special_tokens=False)
+
+
+@dataclass(kw_only=True)
 class SubwordTokenizer:
     """A vocabulary of word pieces, as most language models have."""
 
-    def __init__(
-        self,
-        backend: tokenizers.Tokenizer,
-        *,
-        name: str,
-        bos: int | None,
-        eos: int | None,
-        pad: int | None,
-        chat_template: str | None = None,
-        chat_bos: int | None = None,
-        gguf_metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.backend = backend
-        self.name = name
-        self.vocabulary = backend.get_vocab_size(with_added_tokens=True)
-        self.bos, self.eos, self.pad = bos, eos, pad
-        self.chat_template = chat_template
-        self.chat_bos = bos if chat_bos is None else chat_bos
-        """Token that a chat template means by ``bos_token``, also where plain text goes without."""
-        self.gguf_metadata = gguf_metadata
-        """The tokenizer's fields of the GGUF it was read from, None if it came from elsewhere."""
+    name: str
+    backend: Backend
+    vocabulary: int
+    bos: int | None
+    eos: int | None
+    pad: int | None
+    chat_template: str | None = None
+    bos_token: str = ""
+    """What a chat template means by ``bos_token``, also where a plain text goes without."""
+    eos_token: str = ""
+    gguf_metadata: Mapping[str, Any] | None = None
+    """The tokenizer's fields of the GGUF it was read from; None if it came from elsewhere."""
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``; special tokens written in it count as themselves.
@@ -107,7 +133,7 @@ class SubwordTokenizer:
             InputError: If the text holds half of a surrogate pair, which is no character.
         """
         try:
-            return self.backend.encode(text, add_special_tokens=False).ids
+            return self.backend.encode(text)
         except UnicodeEncodeError as error:
             raise InputError(
                 f"{shorten(text)} holds {text[error.start]!r} at position {error.start}, which is half of a "
@@ -116,7 +142,7 @@ class SubwordTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ``ids``, special tokens by their names."""
-        return self.backend.decode(list(ids), skip_special_tokens=False)
+        return self.backend.decode(ids)
 
     def render_chat(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """Write messages as the base expects them, special tokens included.
@@ -129,20 +155,17 @@ class SubwordTokenizer:
         return render_chat(
             self.chat_template,
             messages,
-            bos_token=self._text(self.chat_bos),
-            eos_token=self._text(self.eos),
+            bos_token=self.bos_token,
+            eos_token=self.eos_token,
             add_generation_prompt=add_generation_prompt,
         )
-
-    def _text(self, token: int | None) -> str:
-        return "" if token is None else (self.backend.id_to_token(token) or "")
 
 
 def no_chat_template(name: str) -> InputError:
     """Say that a tokenizer has no chat template."""
     return InputError(
-        f"the base has no chat template (tokenizer {name!r}); use another template, such as 'plain', or a base "
-        "that was trained on chats."
+        f"the base has no chat template (tokenizer {name!r}); use another template, such as 'plain', or a "
+        "base that was trained on chats."
     )
 
 

@@ -1,0 +1,240 @@
+"""Tokenizers out of a GGUF's metadata, and back into it.
+
+A byte-level BPE is rebuilt with the library ``tokenizers``. The metadata names its pre-tokenizer, which
+cuts text into words before merges apply, but doesn't hold it: the patterns below are llama.cpp's. A name
+that isn't listed is refused, since a wrong pattern gives almost the right tokens.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tokenizers
+from gguf.constants import TokenType
+from tokenizers import AddedToken, Regex, models, pre_tokenizers
+
+from workbench.errors import InputError, unknown_name
+from workbench.models.gguf_container import GgufFile
+from workbench.models.sentencepiece import SentencePiece
+from workbench.models.tokenizer import (
+    Backend,
+    CharacterTokenizer,
+    LibraryBackend,
+    SubwordTokenizer,
+    Tokenizer,
+)
+
+GPT2_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
+_CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
+_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+@dataclass(frozen=True, slots=True)
+class PreTokenizer:
+    """How a text is cut into words, and two settings that go with it."""
+
+    patterns: tuple[str, ...]
+    """Applied one after the other, each to the pieces of the one before."""
+    whole_words: bool = False
+    """A word that is a token is taken as it is, whatever the merges say."""
+    adds_bos: bool = False
+    """Whether texts begin with the bos token when the metadata doesn't say."""
+
+
+_GPT2 = PreTokenizer((GPT2_WORDS,))
+_DIGITS = PreTokenizer((r"\p{N}", GPT2_WORDS))
+_LLAMA3 = PreTokenizer(
+    (_CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + _REST,), whole_words=True, adds_bos=True
+)
+_QWEN2 = PreTokenizer((_CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + _REST,))
+
+PRE_TOKENIZERS: dict[str, PreTokenizer] = {
+    "gpt-2": _GPT2,
+    "olmo": _GPT2,
+    "smollm": _DIGITS,
+    "starcoder": _DIGITS,
+    "refact": _DIGITS,
+    "command-r": _DIGITS,
+    "llama-bpe": _LLAMA3,
+    "llama3": _LLAMA3,
+    "qwen2": _QWEN2,
+}
+"""By the value of ``tokenizer.ggml.pre``."""
+
+CHARACTER = "workbench-character"
+"""Our own value of ``tokenizer.ggml.model``, for a character tokenizer."""
+
+
+def read_tokenizer(file: GgufFile) -> Tokenizer:
+    """Rebuild the tokenizer that a GGUF describes.
+
+    Raises:
+        InputError: If its fields are missing or don't fit together, or its kind isn't known.
+    """
+    fields = _Fields(file)
+    kind = fields.text("model")
+    if kind not in TOKENIZER_MODELS:
+        raise InputError(f"{file.path}: " + str(unknown_name("tokenizer", kind, TOKENIZER_MODELS, __name__)))
+    return TOKENIZER_MODELS[kind](fields)
+
+
+class _Fields:
+    """The ``tokenizer.ggml`` fields of a file, checked as they are read."""
+
+    def __init__(self, file: GgufFile) -> None:
+        self.path = file.path
+        self.all = {key: value for key, value in file.metadata.items() if key.startswith("tokenizer.")}
+        self.tokens: list[str] = self.list_of(str, "tokens")
+
+    def error(self, field: str, what: str) -> InputError:
+        return InputError(
+            f"{self.path}: tokenizer.ggml.{field} {what}. Convert the model anew with its tokenizer."
+        )
+
+    def get(self, field: str, kind: type, default: Any = None) -> Any:  # noqa: ANN401 - of the kind asked
+        value = self.all.get(f"tokenizer.ggml.{field}", default)
+        if value is not None and type(value) is not kind:
+            raise self.error(field, f"is {str(value)[:40]!r}, expected {kind.__name__}")
+        return value
+
+    def text(self, field: str) -> str:
+        value = self.get(field, str)
+        if value is None:
+            raise self.error(field, "is missing")
+        return value
+
+    def list_of(self, kind: type, field: str) -> list[Any]:
+        values = self.get(field, list)
+        if not values:
+            raise self.error(field, "is missing or empty")
+        if not all(type(value) is kind for value in values):
+            raise self.error(field, f"holds something other than {kind.__name__}")
+        return values
+
+    def per_token(self, kind: type, field: str) -> list[Any]:
+        values = self.list_of(kind, field)
+        if len(values) != len(self.tokens):
+            raise self.error(field, f"has {len(values)} entries for {len(self.tokens)} tokens")
+        return values
+
+    def token(self, field: str) -> int | None:
+        value = self.get(f"{field}_token_id", int)
+        if value is not None and not 0 <= value < len(self.tokens):
+            raise self.error(f"{field}_token_id", f"is {value}, expected less than {len(self.tokens)}")
+        return value
+
+    def special(self) -> list[int]:
+        """Return the tokens that stand for themselves wherever they are written."""
+        kinds = (TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN)
+        return [token for token, kind in enumerate(self.per_token(int, "token_type")) if kind in kinds]
+
+
+def _subword(fields: _Fields, name: str, backend: Backend, *, adds_bos: bool) -> SubwordTokenizer:
+    bos, eos = fields.token("bos"), fields.token("eos")
+    template = fields.all.get("tokenizer.chat_template")
+    if template is not None and type(template) is not str:
+        raise InputError(f"{fields.path}: tokenizer.chat_template is no text. Convert the model anew.")
+    return SubwordTokenizer(
+        name=name,
+        backend=backend,
+        vocabulary=len(fields.tokens),
+        bos=bos if fields.get("add_bos_token", bool, adds_bos) else None,
+        eos=eos,
+        pad=fields.token("padding"),
+        chat_template=template,
+        bos_token="" if bos is None else fields.tokens[bos],
+        eos_token="" if eos is None else fields.tokens[eos],
+        gguf_metadata=fields.all,
+    )
+
+
+def _byte_level(fields: _Fields) -> SubwordTokenizer:
+    name = fields.text("pre")
+    if name not in PRE_TOKENIZERS:
+        raise InputError(
+            f"{fields.path}: tokenizer.ggml.pre: "
+            + str(
+                unknown_name("pre-tokenizer", name, PRE_TOKENIZERS, "src/workbench/models/gguf_tokenizer.py")
+            )
+        )
+    if fields.get("add_space_prefix", bool, False):
+        raise fields.error("add_space_prefix", "is true, which byte-level tokenizers here don't do")
+    pre = PRE_TOKENIZERS[name]
+    vocabulary = {token: place for place, token in enumerate(fields.tokens)}
+    merges = [_halves(fields, merge, vocabulary) for merge in fields.list_of(str, "merges")]
+    # bytes without a token hold their place past the end of the vocabulary: see LibraryBackend
+    absent = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - set(vocabulary))
+    vocabulary |= {byte: place for place, byte in enumerate(absent, len(fields.tokens))}
+    library = tokenizers.Tokenizer(models.BPE(vocabulary, merges, ignore_merges=pre.whole_words))
+    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in pre.patterns]
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    library.pre_tokenizer = pre_tokenizers.Sequence([*splits, words])
+    library.decoder = tokenizers.decoders.ByteLevel()
+    library.add_special_tokens(
+        [AddedToken(fields.tokens[token], normalized=False, special=True) for token in fields.special()]
+    )
+    backend = LibraryBackend(library, len(fields.tokens))
+    return _subword(fields, f"byte-level BPE, {name}", backend, adds_bos=pre.adds_bos)
+
+
+def _halves(fields: _Fields, merge: str, vocabulary: dict[str, int]) -> tuple[str, str]:
+    left, _, right = merge.partition(" ")
+    if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
+        raise fields.error("merges", f"holds {merge[:40]!r}, which doesn't join two tokens to a third")
+    return left, right
+
+
+def _sentencepiece(fields: _Fields) -> SubwordTokenizer:
+    absent = [name for byte in range(256) if (name := f"<0x{byte:02X}>") not in fields.tokens]
+    if absent:
+        raise fields.error("tokens", f"lacks {absent[0]}, one of the 256 tokens for single bytes")
+    backend = SentencePiece(
+        fields.tokens,
+        fields.per_token(float, "scores"),
+        fields.special(),
+        space_prefix=fields.get("add_space_prefix", bool, True),
+    )
+    return _subword(fields, "SentencePiece", backend, adds_bos=True)
+
+
+def _character(fields: _Fields) -> CharacterTokenizer:
+    special = CharacterTokenizer.special
+    if tuple(fields.tokens[: len(special)]) != special:
+        raise fields.error("tokens", f"begins with {fields.tokens[: len(special)]}, expected {list(special)}")
+    alphabet = fields.tokens[len(special) :]
+    if any(len(character) != 1 for character in alphabet):
+        raise fields.error("tokens", "holds a token that isn't one character")
+    return CharacterTokenizer("".join(alphabet))
+
+
+TOKENIZER_MODELS: dict[str, Callable[[_Fields], Tokenizer]] = {
+    "gpt2": _byte_level,
+    "llama": _sentencepiece,
+    CHARACTER: _character,
+}
+"""By the value of ``tokenizer.ggml.model``."""
+
+
+def tokenizer_metadata(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return the metadata fields from which :func:`read_tokenizer` makes an equal tokenizer.
+
+    Raises:
+        InputError: If the tokenizer came from elsewhere than a GGUF and has no such fields.
+    """
+    if isinstance(tokenizer, CharacterTokenizer):
+        normal, control = int(TokenType.NORMAL), int(TokenType.CONTROL)
+        return {
+            "tokenizer.ggml.model": CHARACTER,
+            "tokenizer.ggml.tokens": [*tokenizer.special, *tokenizer.alphabet],
+            "tokenizer.ggml.token_type": [control] * 3 + [normal] * len(tokenizer.alphabet),
+            "tokenizer.ggml.bos_token_id": tokenizer.bos,
+            "tokenizer.ggml.eos_token_id": tokenizer.eos,
+            "tokenizer.ggml.padding_token_id": tokenizer.pad,
+        }
+    metadata = getattr(tokenizer, "gguf_metadata", None)
+    if metadata is None:
+        raise InputError(
+            f"tokenizer {tokenizer.name!r} wasn't read from a GGUF and can't be written into one; keep the "
+            "model as a safetensors folder."
+        )
+    return dict(metadata)

@@ -33,6 +33,8 @@ FAINT = "#767676"
 LABEL_POINTS = 7.0
 SMALL_POINTS = 6.0
 BAND_OPACITY = 0.18
+KINDS = {"fitted": "fitted law", "model-free": "monotone interpolation"}
+"""What a band of each kind is, in words."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -111,7 +113,8 @@ def quality_by_size(
             _panel(axes, name, lines, fits.get(name, {}), zero_shot.get(name))
             panels.append((axes, lines, fits.get(name, {})))
         axes, lines, laws = panels[0]
-        axes.set_title(_key(lines, laws), loc="left", fontsize=SMALL_POINTS, color=FAINT)
+        separator = "\n" if len(panels) == 1 else "; "
+        axes.set_title(separator.join(_key(lines, laws)), loc="left", fontsize=SMALL_POINTS, color=FAINT)
         figure.draw_without_rendering()  # lays the panels out, so that labels know their height
         for axes, lines, laws in panels:
             _direct_labels(axes, lines, laws)
@@ -208,14 +211,14 @@ def _values(axes: Axes, metric: str, lines: Mapping[str, Sequence[Point]]) -> No
 
 
 def _zero_shot(axes: Axes, zero: float) -> None:
-    """Draw the zero-shot line, or say where it is when it would squeeze the rest together."""
+    """Draw the zero-shot line, or an arrow to it when it would squeeze the rest together."""
     low, high = axes.get_ylim()
     reach = 0.6 * (high - low)
     text, place, above = f"zero-shot {zero:.2f}", zero, zero <= (low + high) / 2
     if low - reach <= zero <= high + reach:
         axes.axhline(zero, linestyle=":", color=FAINT, linewidth=0.9, zorder=1)
     else:
-        text += f", {'above' if zero > high else 'below'} this range"
+        text += " ↑" if zero > high else " ↓"
         place = min(max(zero, low), high)
     # on the right: the lines have moved away from where they started by then
     axes.annotate(
@@ -282,13 +285,12 @@ def _top(block: Sequence[int], places: Sequence[float], gap: float) -> float:
     return _bottom(block, places, gap) + gap * (len(block) - 1)
 
 
-def _key(lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> str:
+def _key(lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> tuple[str, ...]:
     """Say in a few words what lines, points and bands are."""
     seeds = sorted({point.seeds for line in lines.values() for point in line})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     over = f"{count} seed" + ("s" if seeds[-1] > 1 else "")
     if fits:
-        fitted = {band.kind for band in fits.values()} == {"fitted"}
-        drawn = "fitted law" if fitted else "law, model-free where none fits"
-        return f"points: mean and range of {over};\ncurves: {drawn}, bands: {LEVEL:.0%} interval"
-    return f"lines: mean of {over}; bands: their range" if seeds[-1] > 1 else f"lines: {over}"
+        curves = " or ".join(sorted({KINDS[band.kind] for band in fits.values()}))
+        return f"points: mean and range of {over}", f"curves: {curves}, with its {LEVEL:.0%} interval"
+    return (f"lines: mean of {over}", "bands: their range") if seeds[-1] > 1 else (f"lines: {over}",)

@@ -1,0 +1,93 @@
+"""The answer of a study in words and numbers, as a report shows it: laws applied to the study's table."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.laws import Band, ExchangeRate, RateCurve, analyse, bands, rate_of, read_table
+from workbench.views.points import METRICS, Row, measured, points, readable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateTable:
+    """Exchange rates judged by one metric: a row a size of the reference, a column a quality."""
+
+    metric: str
+    reference: str
+    others: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    """Each size with what every other quality's examples are worth there, in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers:
+    """What a study says: sentences, exchange rates, curves for the figure, and what to know about them."""
+
+    sentences: tuple[str, ...]
+    """One a quality, the most damaged first, judged by the metric that users care most about."""
+    tables: tuple[RateTable, ...]
+    fits: Mapping[str, Mapping[str, Band]]
+    notes: tuple[str, ...]
+
+
+def answers(rows: Sequence[Row], name: str, heldout: int | None) -> Answers:
+    """Compare every quality of the table with the first one, the best.
+
+    Args:
+        rows: The study's table, with its zero-shot row.
+        name: What messages call the table.
+        heldout: Records behind each accuracy, None if not known.
+    """
+    metrics = measured([row for row in rows if row["size"] > 0])
+    judged = f"{heldout:,} held-out records" if heldout else "held-out records"
+    table = read_table([{**row, "evaluation": judged} for row in rows], name=name)
+    fits, tables, notes = {}, [], {}
+    sentences: tuple[str, ...] = ()
+    for metric in reversed(metrics):
+        study = analyse(table, metric, items=None if _is_loss(metric) else heldout)
+        fits[metric] = bands(study)
+        reference, *others = points(rows, metric)
+        rates = [rate_of(study, reference=reference, other=other) for other in others]
+        if rates:
+            tables.append(_rate_table(metric, reference, rates))
+            sentences = sentences or tuple(rate.sentence() for rate in reversed(rates))
+        notes |= dict.fromkeys(f"{METRICS[metric]}: {note}" for note in study.notes)
+    if not sentences:
+        sentences = (
+            "The study has one quality, so there is nothing to exchange: add a second with --quality.",
+        )
+    return Answers(sentences=sentences, tables=tuple(tables), fits=fits, notes=tuple(notes))
+
+
+def _is_loss(metric: str) -> bool:
+    """Say whether a metric is a loss, whose noise doesn't come from counting items."""
+    return metric.endswith("loss")
+
+
+def _rate_table(metric: str, reference: str, rates: Sequence[ExchangeRate]) -> RateTable:
+    best = [(readable(rate.other), rate.best) for rate in rates]
+    curves = [curve for _, curve in best if curve is not None]
+    sizes = [] if not curves else [int(size) for size in curves[0].size]
+    return RateTable(
+        metric=METRICS[metric],
+        reference=readable(reference),
+        others=tuple(other for other, _ in best),
+        rows=tuple((size, tuple(_rate(curve, at) for _, curve in best)) for at, size in enumerate(sizes)),
+    )
+
+
+def _rate(curve: RateCurve | None, at: int) -> str:
+    """Return one rate with its interval, such as "3.1 (2.4 to 4.0)"."""
+    if curve is None or math.isnan(curve.median[at]):
+        return "no interval: one seed" if curve is None else "not measured"
+    low, high = _number(curve.low[at]), _number(curve.high[at])
+    interval = f"({low} to {high})" if low != high else f"(probability {curve.not_reached[at]:.0%})"
+    if math.isinf(curve.median[at]):
+        return f"not reached {interval}"
+    bound = "at most " if curve.at_most[at] > 0.5 else ""
+    return f"{bound}{_number(curve.median[at])} {interval}"
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
+    return "not reached" if math.isinf(value) else f"{float(value):.2g}"

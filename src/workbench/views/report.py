@@ -1,0 +1,214 @@
+"""A study's report: one page that needs no network, the figure for a paper, and the table.
+
+Everything is made from the study's folder, so it can be made again at any time, on any machine.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from workbench.errors import InputError
+from workbench.files import write_atomically
+from workbench.laws.study import LEVEL
+from workbench.studies.store import Store
+from workbench.views.answers import Answers, answers
+from workbench.views.figures import INK, quality_by_size, save
+from workbench.views.points import METRICS, Point, Row, measured, points, readable
+from workbench.views.words import bytes_in_words, seconds_in_words
+
+APART = ("examples", "prediction", "actual")
+"""Parts of the manifest that the page shows in their own place, not among the facts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Where a report is and what it says first."""
+
+    page: Path
+    figure: Path
+    table: Path
+    sentence: str
+
+
+def write_report(folder: Path | str) -> Report:
+    """Write ``report/`` into a study's folder: index.html, figure.pdf, .svg, .png and table.csv.
+
+    Raises:
+        InputError: If the folder holds no study, no cell of it is finished, or it can't be written.
+    """
+    folder = Path(folder)
+    with Store.open(folder, read_only=True) as store:
+        manifest, table = store.manifest, store.table()
+    if not any(row["status"] == "done" and row["size"] > 0 for row in table):
+        raise InputError(f"{folder} has no finished cell yet; let `workbench run` train at least one")
+    target = folder / "report"
+    found = answers(table, name=str(folder), heldout=manifest.get("data", {}).get("heldout_records"))
+    figure = quality_by_size(table, fits=found.fits)
+    pdf, svg, _ = save(figure, target)
+    write_atomically(target / "table.csv", table_csv(table))
+    page = render(manifest, table, found, svg.read_text(encoding="utf-8"))
+    write_atomically(target / "index.html", page.encode())
+    return Report(
+        page=target / "index.html", figure=pdf, table=target / "table.csv", sentence=found.sentences[0]
+    )
+
+
+def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, svg: str) -> str:
+    """Return the page; every text that comes from data is escaped."""
+    cells = [row for row in table if row["size"] > 0]
+    zero = [row for row in table if row["size"] == 0]
+    metrics = measured(table)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    study = manifest.get("study", {})
+    return environment.get_template("report.html").render(
+        title=f"{study.get('name', 'Study')}: clean the data, or collect more of it?",
+        grid=_grid(manifest, cells),
+        sentences=found.sentences,
+        warnings=list(_warnings(cells)),
+        figure=_inline(svg, found.sentences[0]),
+        caption=_caption(manifest, cells),
+        tables=found.tables,
+        level=f"{LEVEL:.0%}",
+        notes=found.notes,
+        metrics=[METRICS[metric] for metric in metrics],
+        zero_shot=[_share(zero[0].get(metric)) for metric in metrics] if zero else [],
+        lines=list(_lines(cells, metrics)),
+        cells=[_cell(row, metrics) for row in cells],
+        costs=list(_costs(manifest)),
+        examples=manifest.get("examples", []),
+        licences=list(_licences(manifest)),
+        facts=list(_flat({name: value for name, value in manifest.items() if name not in APART})),
+    )
+
+
+def table_csv(table: Sequence[Row]) -> bytes:
+    """Return the table as CSV, without what differs between two runs of one study: the seconds."""
+    buffer = io.StringIO()
+    names = [name for name in table[0] if name != "seconds"]
+    writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return buffer.getvalue().encode()
+
+
+def _inline(svg: str, description: str) -> Markup:
+    """Return the figure as an element of the page, whose text takes the page's colour."""
+    body = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    return Markup('<svg role="img" aria-label="{}"').format(description) + Markup(body.removeprefix("<svg"))
+
+
+def _grid(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
+    counts = {name: len({row[name] for row in cells}) for name in ("quality", "size", "seed")}
+    qualities = "quality" if counts["quality"] == 1 else "qualities"
+    done = sum(row["status"] == "done" for row in cells)
+    base = manifest.get("base", {}).get("name", cells[0]["base"])
+    return (
+        f"{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds on {base}: "
+        f"{done} of {manifest.get('cells', len(cells))} cells done. {manifest.get('started', '')}"
+    )
+
+
+def _warnings(cells: Sequence[Row]) -> Iterator[str]:
+    for row in cells:
+        if row["status"] != "done":
+            cell = f"{readable(row['quality'])}, {row['size']} examples, seed {row['seed']}"
+            yield f"{cell} {row['status']}: {row['failure']}."
+
+
+def _caption(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
+    heldout = manifest.get("data", {}).get("heldout_records")
+    judged = f"{heldout} held-out records" if heldout else "held-out records"
+    steps = sorted({row["steps"] for row in cells})
+    amount = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+    return (
+        f"Quality against size, judged on {judged}. Every cell trained a rank-{cells[0]['rank']} adapter for "
+        f"{amount} steps. The dotted line is the base without training."
+    )
+
+
+def _lines(cells: Sequence[Row], metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
+    by_metric = {metric: points(cells, metric) for metric in metrics}
+    epochs = {(row["quality"], row["size"]): row["epochs"] for row in cells}
+    seeds: dict[tuple[str, int], int] = {}
+    for row in cells:
+        if row["status"] == "done":
+            seeds[row["quality"], row["size"]] = seeds.get((row["quality"], row["size"]), 0) + 1
+    previous = None
+    for quality, size in epochs:
+        yield {
+            "first": quality != previous,
+            "quality": readable(quality),
+            "size": size,
+            "seeds": seeds.get((quality, size), 0),
+            "epochs": f"{epochs[quality, size]:.2g}",
+            "metrics": [_range(by_metric[metric].get(quality, []), size) for metric in metrics],
+        }
+        previous = quality
+
+
+def _range(line: Sequence[Point], size: int) -> str:
+    for point in line:
+        if point.size == size:
+            return f"{point.mean:.3f} ({point.low:.3f} to {point.high:.3f})"
+    return "missing"
+
+
+def _cell(row: Row, metrics: Sequence[str]) -> dict[str, Any]:
+    seconds = row["seconds"]
+    return {
+        "quality": readable(row["quality"]),
+        "size": row["size"],
+        "seed": row["seed"],
+        "metrics": [_share(row[metric]) for metric in metrics],
+        "seconds": "" if seconds is None else f"{seconds:.1f}",
+        "status": row["status"],
+    }
+
+
+def _share(value: float | None) -> str:
+    return "missing" if value is None else f"{value:.3f}"
+
+
+def _costs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    predicted, actual = manifest.get("prediction", {}), manifest.get("actual", {})
+    for name, key, words in (
+        ("wall time", "seconds", seconds_in_words),
+        ("peak memory", "peak_bytes", bytes_in_words),
+    ):
+        one, two = predicted.get(key), actual.get(key)
+        if one is not None or two is not None:
+            said = ["not recorded" if value is None else words(value) for value in (one, two)]
+            yield name, said[0], said[1], f"{one / two:.2f}" if one and two else ""
+
+
+def _licences(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for part in ("data", "base"):
+        facts = manifest.get(part, {})
+        texts = [facts.get(key) for key in ("name", "origin", "licence")]
+        yield part, ". ".join(text for text in texts if text) or "not recorded"
+    yield "workbench", "MIT"
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every fact of the manifest with its path, such as ("versions torch", "2.13.0")."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{path}{name} ")
+        elif isinstance(value, list):
+            yield path + name, ", ".join(map(_word, value))
+        else:
+            yield path + name, _word(value)
+
+
+def _word(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_word(inner)}" for name, inner in value.items() if inner is not None)
+    return "none" if value is None else str(value)

@@ -165,7 +165,9 @@ def _shared(
     within = _ratio(product, pairs, same & apart)
     across = _ratio(product, pairs, ~same)
     within = min(max(within, 0.0), 0.95)
-    across = min(max(across, 0.0), within)
+    # the part that cancels must not be overrated: shrunk as a variance with S - 1 degrees of freedom
+    seeds = float(data.count.max())
+    across = min(max(across, 0.0) * (seeds - 1) / (seeds + 1), within)
     return across, within - across
 
 
@@ -185,11 +187,14 @@ def draw_means(
     qualities = list(dict.fromkeys(data.quality))
     column = np.array([qualities.index(label) for label in data.quality])
     own = 1 - noise.seed_share - noise.quality_share
-    shape = (draws, noise.seeds)
-    scale = np.sqrt(noise.freedom / generator.chisquare(noise.freedom, draws))[:, None, None]
-    seed = np.sqrt(noise.seed_share) * generator.standard_normal((draws, 1, noise.seeds))
-    quality = np.sqrt(noise.quality_share) * generator.standard_normal((draws, len(qualities), noise.seeds))
-    rest = np.sqrt(own) * generator.standard_normal((shape[0], len(data.size), shape[1]))
-    moved = scale * (seed + quality[:, column] + rest) * noise.spread[None, :, None]
+
+    def part(share: float, groups: int, freedom: float) -> np.ndarray:
+        redrawn = share * freedom / generator.chisquare(freedom, draws)
+        return np.sqrt(redrawn)[:, None, None] * generator.standard_normal((draws, groups, noise.seeds))
+
+    seed = part(noise.seed_share, 1, float(noise.seeds - 1))
+    quality = part(noise.quality_share, len(qualities), float((noise.seeds - 1) * len(qualities)))
+    rest = part(own, len(data.size), noise.freedom)
+    moved = (seed + quality[:, column] + rest) * noise.spread[None, :, None]
     finished = np.isfinite(data.value)[None]
     return data.mean + np.where(finished, moved, 0).sum(axis=2) / data.count

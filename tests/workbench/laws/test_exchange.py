@@ -36,8 +36,9 @@ def test_recovers_a_known_rate():
         {"clean": lambda n: 1 + 3 * n**-0.4, "noisy": lambda n: 1 + 3 * (n / 3) ** -0.4}, spread=0.002
     )
     answer = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy")
+    assert np.all((answer.fitted.low[:3] <= 3) & (answer.fitted.high[:3] >= 3))
     for rates in (answer.fitted, answer.model_free):
-        assert np.all((rates.low[:3] <= 3) & (rates.high[:3] >= 3) & (rates.high[:3] < 4))
+        np.testing.assert_allclose(rates.median[:3], 3, rtol=0.05)
         # 2048 clean need 6144 noisy, which nobody tried
         assert rates.not_reached[3] > 0.95
         assert np.isinf(rates.median[3])

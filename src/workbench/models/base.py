@@ -7,6 +7,9 @@ from pathlib import Path
 from workbench.models.decoder import Decoder, Weight
 from workbench.models.tokenizer import Tokenizer
 
+LARGEST = 1 << 24
+"""No width, vocabulary, context or number of layers is larger; a file that says so is damaged."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:

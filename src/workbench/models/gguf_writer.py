@@ -1,0 +1,146 @@
+"""A decoder and its tokenizer as a GGUF, which our reader and others read back."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from gguf import GGUFWriter
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+from torch import Tensor
+
+from qlora_kernels import QuantizedTensor
+from workbench.errors import InputError
+from workbench.models.decoder import Decoder, DecoderConfig, Weight
+from workbench.models.gguf_layout import ARCHITECTURE, gguf_name, rotary_heads, to_pairs
+from workbench.models.gguf_tokenizer import tokenizer_metadata
+from workbench.models.tokenizer import Tokenizer
+
+Weights = Mapping[str, Tensor | QuantizedTensor]
+
+
+def weights_of(decoder: Decoder) -> dict[str, Tensor | QuantizedTensor]:
+    """Return a decoder's weights by name, packed where they are packed."""
+    weights: dict[str, Tensor | QuantizedTensor] = {}
+    for name, weight in decoder.weights.items():
+        assert isinstance(weight, Weight)
+        weights[name.replace("/", ".")] = weight() if weight.packed is None else weight.packed
+    return weights
+
+
+def write_gguf(
+    path: Path,
+    config: DecoderConfig,
+    weights: Weights,
+    tokenizer: Tokenizer,
+    *,
+    name: str,
+    licence: str | None,
+    description: str | None = None,
+    author: str | None = None,
+) -> None:
+    """Write a GGUF; the file is there whole, or not at all.
+
+    Args:
+        path: Where to write.
+        config: Sizes of the decoder.
+        weights: Every weight by the decoder's name. A packed one is written as it is, a plain one as F32.
+        tokenizer: A character tokenizer, or one that was read from a GGUF.
+        name: Name of the model.
+        licence: Licence of the weights, such as "MIT"; None leaves the field out.
+        description: What the model is and where its data came from; notices belong here.
+        author: Who made it.
+
+    Raises:
+        InputError: If a format or the tokenizer can't be written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            writer = GGUFWriter(Path(folder) / path.name, ARCHITECTURE)
+            writer.add_type("model")
+            for add, value in (
+                (writer.add_name, name),
+                (writer.add_author, author),
+                (writer.add_description, description),
+                (writer.add_license, licence),
+            ):
+                if value is not None:
+                    add(value)
+            _add_config(writer, config)
+            _add_tokenizer(writer, tokenizer)
+            for weight in config.shapes(tied="head" not in weights):
+                _add_tensor(writer, gguf_name(weight), weights[weight], rotary_heads(weight, config))
+            _write(writer)
+            os.replace(Path(folder) / path.name, path)
+    except OSError as error:
+        raise InputError(
+            f"could not write {path}: {error.strerror or error}. Nothing was changed; free some space or "
+            "choose another folder."
+        ) from error
+
+
+def _write(writer: GGUFWriter) -> None:
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        for file in writer.fout or []:
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        writer.close()
+
+
+def _add_config(writer: GGUFWriter, config: DecoderConfig) -> None:
+    writer.add_block_count(config.layers)
+    writer.add_context_length(config.context)
+    writer.add_embedding_length(config.width)
+    writer.add_feed_forward_length(config.feed_forward)
+    writer.add_head_count(config.heads)
+    writer.add_head_count_kv(config.kv_heads)
+    writer.add_key_length(config.head_size)
+    writer.add_value_length(config.head_size)
+    writer.add_rope_dimension_count(config.head_size)
+    writer.add_rope_freq_base(config.rope_base)
+    writer.add_layer_norm_rms_eps(config.norm_epsilon)
+    writer.add_vocab_size(config.vocabulary)
+
+
+def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
+    for key, value in tokenizer_metadata(tokenizer).items():
+        if isinstance(value, bool):
+            writer.add_bool(key, value)
+        elif isinstance(value, int):
+            writer.add_uint32(key, value)
+        elif isinstance(value, str):
+            writer.add_string(key, value)
+        elif isinstance(value, list):
+            writer.add_array(key, value)
+        else:
+            raise InputError(f"metadata field {key!r} holds {value!r}, which isn't written to a GGUF.")
+
+
+def _add_tensor(writer: GGUFWriter, name: str, weight: Tensor | QuantizedTensor, heads: int | None) -> None:
+    if isinstance(weight, QuantizedTensor):
+        format = _block_type(name, weight.format)
+        block, block_bytes = GGML_QUANT_SIZES[format]
+        data = np.frombuffer(bytes(weight.to_gguf_bytes()), np.uint8)
+        data = data.reshape(-1, weight.shape[-1] // block * block_bytes)
+    else:
+        format = GGMLQuantizationType.F32
+        data = weight.detach().to(torch.float32).numpy()
+    if heads is not None:
+        data = np.ascontiguousarray(to_pairs(data, heads))
+    writer.add_tensor(name, data, raw_dtype=format)
+
+
+def _block_type(name: str, format: str) -> GGMLQuantizationType:
+    if format.upper() not in GGMLQuantizationType.__members__:
+        raise InputError(
+            f"tensor {name!r} is packed as {format!r}, which GGUF doesn't have; quantize it to q4_0, "
+            "q4_1 or q8_0."
+        )
+    return GGMLQuantizationType[format.upper()]

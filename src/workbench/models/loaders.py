@@ -1,0 +1,45 @@
+"""Loading a base by its name or its path."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.errors import InputError, unknown_name
+from workbench.fetch import cached
+from workbench.models.base import Base
+from workbench.models.gguf_reader import load_gguf
+from workbench.models.safetensors_folder import load_folder
+
+LOADERS: dict[str, Callable[[Path, str], Base]] = {
+    "gguf": load_gguf,
+    "safetensors": load_folder,
+}
+"""By format: (path, name it was asked for by) -> base."""
+
+ADD_IN = "src/workbench/models/loaders.py"
+CLASSROOM = Path(__file__).with_name("classroom.gguf")
+
+NAMES: dict[str, Callable[[], Path]] = {
+    "classroom": lambda: CLASSROOM,
+    "smollm2-135m": lambda: cached("smollm2-135m"),
+}
+"""Bases with a name: where the file lies. The first comes with the workbench, others are fetched once."""
+
+
+def load_base(name_or_path: str | Path) -> Base:
+    """Load a base: a name of :data:`NAMES`, a GGUF file, or a Hugging Face folder.
+
+    Raises:
+        InputError: If there is no such base, it was never fetched, or it can't be used.
+    """
+    name = str(name_or_path)
+    path = NAMES[name]() if name in NAMES else Path(name).expanduser()
+    if not path.exists():
+        if name in NAMES:
+            raise InputError(
+                f"{path} is missing, which holds the base {name!r}. Install the workbench again."
+            )
+        raise InputError(
+            f"base: there is no file or folder {name!r}; {unknown_name('base', name, NAMES, ADD_IN)} "
+            "Or give a .gguf file or a folder with safetensors."
+        )
+    return LOADERS["safetensors" if path.is_dir() else "gguf"](path, name)

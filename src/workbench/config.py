@@ -127,7 +127,7 @@ class CellConfig:
                 f"steps is {self.steps} and epochs is {self.epochs}; give exactly one of them: steps holds "
                 "the amount of training fixed across sizes, epochs the number of passes"
             )
-        if min(self.steps or 1, self.epochs or 1) <= 0:
+        if not (self.steps if self.epochs is None else self.epochs) > 0:
             raise InputError(f"steps {self.steps}, epochs {self.epochs}: a run needs more than none")
         if self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES, "src/workbench/training/optimizer.py")

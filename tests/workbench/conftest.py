@@ -7,6 +7,8 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.models.decoder import Decoder, DecoderConfig
 
+torch.set_num_threads(1)  # at these sizes a second thread only waits for the first
+
 
 @pytest.fixture
 def tiny_config() -> DecoderConfig:

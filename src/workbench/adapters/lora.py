@@ -69,11 +69,10 @@ class LoraStack:
         for name, (outputs, inputs) in self.shapes.items():
             if self.rank > min(outputs, inputs):
                 raise InputError(
-                    f"rank {self.rank} is above {min(outputs, inputs)}, the smaller side of {name} "
-                    f"({outputs} x {inputs}); choose a rank of at most {min(outputs, inputs)}, or other targets"
+                    f"rank {self.rank} is above {min(outputs, inputs)}, the smaller side of {name} ({outputs} x "
+                    f"{inputs}); choose a rank of at most {min(outputs, inputs)}, or other targets"
                 )
         self.names = list(self.shapes)
-        self.scale = torch.tensor([cell.alpha / cell.rank for cell in cells])[:, None, None]
         self.weights = torch.stack([self._first_weights(cell) for cell in cells]).requires_grad_()
 
     def _first_weights(self, cell: CellConfig) -> Float[Tensor, " W"]:
@@ -86,9 +85,13 @@ class LoraStack:
             parts += [a.flatten(), torch.zeros(outputs * self.rank)]
         return torch.cat(parts)
 
+    @property
+    def scale(self) -> Float[Tensor, "G 1 1"]:
+        """Each cell's alpha / rank."""
+        return self.weights.new_tensor([cell.alpha / cell.rank for cell in self.cells])[:, None, None]
+
     def to(self, dtype: torch.dtype) -> "LoraStack":
         """Change the number format in place, for tests in float64; returns itself."""
-        self.scale = self.scale.to(dtype)
         self.weights = self.weights.detach().to(dtype).requires_grad_()
         return self
 
@@ -104,7 +107,9 @@ class LoraStack:
     def adapters(self) -> Adapters:
         """Return what the decoder adds to each adapted layer."""
 
+        scale = self.scale
+
         def bind(a: Tensor, b: Tensor) -> Callable[[Tensor], Tensor]:
-            return lambda x: lora_update(x, a, b, self.scale)
+            return lambda x: lora_update(x, a, b, scale)
 
         return {name: bind(a, b) for name, (a, b) in self.matrices().items()}

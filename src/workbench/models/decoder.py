@@ -202,7 +202,9 @@ class Decoder(nn.Module):
 
 
 def rotate(
-    x: Float[Tensor, "slots heads D"], cosine: Float[Tensor, "slots 1 half"], sine: Float[Tensor, "slots 1 half"]
+    x: Float[Tensor, "slots heads D"],
+    cosine: Float[Tensor, "slots 1 half"],
+    sine: Float[Tensor, "slots 1 half"],
 ) -> Float[Tensor, "slots heads D"]:
     """Rotate each pair (d, d + D/2) of a head's features by its position's angle.
 

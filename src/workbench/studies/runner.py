@@ -143,8 +143,8 @@ def _open_or_create(concrete: Plan, folder: Path) -> Store:
         held, asked = store.manifest[part], wanted[part]
         if held["sha256"] != asked["sha256"]:
             raise InputError(
-                f"{folder} holds a study whose {part} is {held['name']} (sha256 {held['sha256'][:12]}), but this "
-                f"run's is {asked['name']} ({asked['sha256'][:12]}); choose another folder with --out"
+                f"{folder} holds a study whose {part} is {held['name']} (sha256 {held['sha256'][:12]}), but "
+                f"this run's is {asked['name']} ({asked['sha256'][:12]}); choose another folder with --out"
             )
     return store
 

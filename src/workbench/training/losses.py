@@ -27,7 +27,9 @@ def label_losses(
     def piece(rows: Tensor, wanted: Tensor) -> Tensor:
         return functional.cross_entropy(decoder.head(rows), wanted, reduction="none")
 
-    pieces = list(zip(hidden.split(_rows(decoder, hidden)), labels.split(_rows(decoder, hidden)), strict=True))
+    pieces = list(
+        zip(hidden.split(_rows(decoder, hidden)), labels.split(_rows(decoder, hidden)), strict=True)
+    )
     if len(pieces) == 1:
         return piece(hidden, labels)
     return torch.cat([checkpoint(piece, *rows, use_reentrant=False) for rows in pieces])

@@ -41,7 +41,9 @@ class StackedAdamW:
         self.clip = weights.new_tensor([cell.gradient_clip for cell in cells])
 
     @torch.no_grad()
-    def update(self, gradient: Float[Tensor, "G W"], step: int, active: Bool[Tensor, " G"]) -> Float[Tensor, " G"]:
+    def update(
+        self, gradient: Float[Tensor, "G W"], step: int, active: Bool[Tensor, " G"]
+    ) -> Float[Tensor, " G"]:
         """Clip each active row's gradient to its own largest norm, take one step and return the norms.
 
         A row that is not active, or whose norm is not a number, is left as it is.

@@ -48,7 +48,9 @@ def _result(row: int, cell: CellConfig, run: StackRun, evaluation: Evaluation, s
     }
     failure = None
     if step is not None:
-        failure = f"the training loss or its gradient was not a number at step {step + 1} of {cell.total_steps}"
+        failure = (
+            f"the training loss or its gradient was not a number at step {step + 1} of {cell.total_steps}"
+        )
     elif not evaluation.losses[row].isfinite().all():
         failure = f"the held-out loss was not a number after step {cell.total_steps}"
     if failure:
@@ -67,7 +69,10 @@ def _result(row: int, cell: CellConfig, run: StackRun, evaluation: Evaluation, s
 
 def _items(evaluation: Evaluation, row: int) -> dict[str, list[float]]:
     """Keep each held-out item's outcome: a bootstrap over items needs it."""
-    items = {"item_loss": evaluation.losses[row].tolist(), "item_exact": evaluation.exact[row].double().tolist()}
+    items = {
+        "item_loss": evaluation.losses[row].tolist(),
+        "item_exact": evaluation.exact[row].double().tolist(),
+    }
     if evaluation.chosen is not None:
         items["item_chosen"] = evaluation.chosen[row].double().tolist()
     return items

@@ -53,8 +53,9 @@ def test_logits_equal_transformers(tiny_decoder_float64, tiny_pool):
             start = int(tiny_pool.starts[index])
             tokens = tiny_pool.tokens[start : start + length]
             expected = twin(tokens[None]).logits[0]
-            # float64 through three blocks: a few hundred roundings of 1e-16, on logits of size 1
-            torch.testing.assert_close(logits[batch.gather[row, :length]], expected, rtol=0, atol=1e-11)
+            # transformers makes its rotary cosines in float32 whatever the model's dtype: roundings of
+            # 6e-8 in each of three blocks, on logits of size 1
+            torch.testing.assert_close(logits[batch.gather[row, :length]], expected, rtol=0, atol=5e-6)
 
 
 def test_an_example_does_not_see_its_neighbours(tiny_decoder_float64, tiny_pool):
@@ -87,7 +88,9 @@ def test_an_adapter_is_a_change_of_its_weight(tiny_decoder_float64, tiny_config,
             for name, (a, b) in stack.matrices().items():
                 weights[name] += cells[row].alpha / cells[row].rank * b[row] @ a[row]
             merged = Decoder(tiny_config, weights)(batch)[row]
-            torch.testing.assert_close(attached[row], merged, rtol=0, atol=1e-11)
+            # behind a row's last example nothing is defined
+            used = int(tiny_pool.lengths[[1, 2] if row == 0 else [3, 4]].sum())
+            torch.testing.assert_close(attached[row, :used], merged[:used], rtol=0, atol=1e-11)
         assert not torch.allclose(attached, tiny_decoder_float64(batch))
 
 

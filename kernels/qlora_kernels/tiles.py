@@ -1,8 +1,9 @@
 """Which tile each matrix kernel uses on which GPU: a frozen table, never a search at run time.
 
-A search while training makes results depend on the machine's mood and hides wrong candidates behind fast ones.
-``tiles.json`` is written by ``benchmarks/choose_tiles.py`` from what the compiler reports (no spills, shared memory
-within the limit, fewest instructions and bytes per product) and is reviewed like any other code.
+A search while training makes results depend on the machine's mood and hides wrong candidates behind fast
+ones. ``tiles.json`` is written by ``benchmarks/choose_tiles.py`` from what the compiler reports (no spills,
+shared memory within the limit, fewest instructions and bytes per product) and is reviewed like any other
+code.
 """
 
 import functools
@@ -17,7 +18,7 @@ TABLE = Path(__file__).with_name("tiles.json")
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One program's share of the work: ``rows`` x ``columns`` of the result, ``depth`` of the sum at a time."""
+    """One program's share: ``rows`` x ``columns`` of the result, ``depth`` of the sum at a time."""
 
     rows: int
     columns: int
@@ -28,22 +29,24 @@ class Tile:
 
 @functools.cache
 def table() -> dict[str, dict[str, dict[str, Tile]]]:
-    """Kernel -> target -> "few" (at most 16 rows of the result) or "many" -> tile."""
+    """Read the table: kernel -> target -> "few" (at most 16 rows of the result) or "many" -> tile."""
     raw = json.loads(TABLE.read_text(encoding="utf-8"))
     return {
-        kernel: {target: {rows: Tile(**tile) for rows, tile in sizes.items()} for target, sizes in targets.items()}
+        kernel: {
+            target: {rows: Tile(**tile) for rows, tile in sizes.items()} for target, sizes in targets.items()
+        }
         for kernel, targets in raw.items()
     }
 
 
 def tile_for(kernel: str, device: torch.device, rows: int) -> Tile:
-    """The tile of ``kernel`` for a result of ``rows`` rows on ``device``."""
+    """Look up the tile of ``kernel`` for a result of ``rows`` rows on ``device``."""
     return table()[kernel][target_of(device)]["few" if rows <= 16 else "many"]
 
 
 @functools.cache
 def target_of(device: torch.device) -> str:
-    """The listed target that ``device`` is, or the one closest below it. A CPU interprets kernels as sm_80."""
+    """Name the listed target that ``device`` is, or the next below it; a CPU interprets as sm_80."""
     if device.type != "cuda":
         return "sm_80"
     if torch.version.hip:

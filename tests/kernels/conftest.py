@@ -1,11 +1,20 @@
 """Make the proof bench importable as ``bench`` and keep Triton's compilations in one folder of this run."""
 
+import inspect
 import os
 import sys
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
+from triton.runtime.jit import JITCallable
+
+# The shape checker wraps every function of the package before `triton.jit` sees it, and the wrapper's
+# globals are the checker's own: a kernel could then call no helper of its module. Give Triton the
+# function itself.
+_take = JITCallable.__init__
+JITCallable.__init__ = lambda self, fn: _take(self, inspect.unwrap(fn))
 
 HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
@@ -26,3 +35,9 @@ def triton_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def rng() -> torch.Generator:
     """Every test draws from its own generator, the same on every machine."""
     return torch.Generator().manual_seed(20261122)
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the shape annotations off, to meet the errors that a user meets."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -1,4 +1,4 @@
-"""The bench itself: it must be right where the stock interpreter is wrong, and it must object to every fault."""
+"""The bench itself: right where the stock interpreter is wrong, and objecting to every fault."""
 
 import pytest
 import torch
@@ -110,7 +110,7 @@ FAULTS = {
 def test_every_fault_is_named(fault, rng):
     # slices with neighbours in the same storage: straying into them is a fault too
     x, y = torch.randn(102, generator=rng)[1:101], torch.zeros(102)[1:101]
-    with pytest.raises((IndexError, AssertionError), match=FAULTS[fault]), traced() as trace:
+    with pytest.raises((IndexError, AssertionError), match=FAULTS[fault]), traced() as trace:  # noqa: PT012
         faulty[(4,)](x, y, 100, FAULT=fault, BLOCK=32)
         trace.assert_clean()
 

@@ -5,8 +5,8 @@
     assert report.spills == 0 and report.shared <= SHARED_LIMIT["sm_90"]
 
 `captured` runs an operator but records its launches instead of performing them, so what is compiled is what a
-real call would compile: the same types, constants, warps, and the same divisibility by 16 that Triton reads off
-pointers and sizes. Nothing has to be described twice.
+real call would compile: the same types, constants, warps, and the same divisibility by 16 that Triton reads
+off pointers and sizes. Nothing has to be described twice.
 """
 
 import contextlib
@@ -100,8 +100,8 @@ class Report:
     def loop_instructions_per(self, items: int) -> float:
         """Instructions that all threads together execute in one turn of the loop, per item.
 
-        One instruction of one warp works on 32 lanes, so this is per-thread instructions of the loop times the
-        threads of the block, divided by the items that one turn handles.
+        One instruction of one warp works on 32 lanes, so this is per-thread instructions of the loop times
+        the threads of the block, divided by the items that one turn handles.
         """
         width = 64 if self.target.startswith("gfx") else 32
         return self.loop.total() * self.warps * width / items
@@ -132,7 +132,7 @@ def captured(operator: Callable[[], Any]) -> list[Launch]:
 
 
 def build(launch: Launch, target: str, **options: Any) -> Report:
-    """Compile a recorded launch for ``target``; ``options`` override those of the launch, e.g. num_stages=2."""
+    """Compile a recorded launch for ``target``; ``options`` such as num_stages override those of the launch."""
     backend = make_backend(TARGETS[target])
     kernel = launch.kernel
     bind = create_function_from_signature(kernel.signature, kernel.params, backend)
@@ -164,7 +164,7 @@ def _nvidia(binary: Any, target: str) -> Report:
 
 
 def _spilled_bytes(ptx: str, target: str) -> int:
-    """What ptxas reports with Triton's own options: the metadata knows it only once a driver loads the binary."""
+    """What ptxas reports; Triton's own metadata knows it only once a driver loads the binary."""
     arch = re.search(r"\.target (\S+)", ptx)[1].rstrip(",")
     ptxas = TOOLS / ("ptxas" if int(target[3:]) < 90 else "ptxas-blackwell")
     log = _with_file(".ptx", ptx.encode(), [ptxas, "-v", f"--gpu-name={arch}", "-o", os.devnull])

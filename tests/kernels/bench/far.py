@@ -1,7 +1,8 @@
 """Tensors whose rows lie gigabytes apart, in a machine without gigabytes.
 
-An offset computed in 32 bits goes wrong beyond 2^31 elements: the most repeated bug of this field. Pages of an
-anonymous mapping exist only once they are touched, so a tensor of three rows 2^31 elements apart costs three pages.
+An offset computed in 32 bits goes wrong beyond 2^31 elements: the most repeated bug of this field. Pages of
+an anonymous mapping exist only once they are touched, so a tensor of three rows 2^31 elements apart costs
+three pages.
 """
 
 import mmap

@@ -22,7 +22,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 import triton.language as tl
-from triton import knobs
 from triton.runtime import interpreter as stock
 from triton.runtime.jit import JITFunction
 
@@ -78,13 +77,7 @@ def interpreted(
         programs: Which programs of the grid to run.
     """
     builder = stock.interpreter_builder
-    before = (
-        JITFunction.run,
-        JITFunction.__call__,
-        knobs.runtime.interpret,
-        builder.__class__,
-        builder.options,
-    )
+    before = (JITFunction.run, JITFunction.__call__, builder.__class__, builder.options)
     stock_sum = stock.ReduceOps.sum
     # patch the language once for all kernels and helpers, where the stock interpreter does so at every call
     scope = stock._patch_lang(SimpleNamespace(__globals__={"tl": tl, "core": tl.core}))
@@ -92,7 +85,6 @@ def interpreted(
         self, args, options, grid, observer, programs
     )
     JITFunction.__call__ = lambda self, *args, **options: _rewritten(self)(*args, **options)
-    knobs.runtime.interpret = True
     builder.__class__ = Builder
     builder.observer = observer
     builder.options = stock.InterpreterOptions(debug=overflow, sanitize_overflow=overflow)
@@ -100,9 +92,7 @@ def interpreted(
     try:
         yield
     finally:
-        JITFunction.run, JITFunction.__call__, knobs.runtime.interpret, builder.__class__, builder.options = (
-            before
-        )
+        JITFunction.run, JITFunction.__call__, builder.__class__, builder.options = before
         stock.ReduceOps.sum = stock_sum
         scope.restore()
 

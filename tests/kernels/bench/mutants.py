@@ -1,8 +1,8 @@
 """Plant a mistake in the source of a kernel and demand that its test object.
 
-A test that passes on broken code proves nothing. Each `Mutant` is one textual change to one module; `killed_by`
-loads the changed source in place of the module, runs a quick check and returns the objection, or None when
-nobody noticed.
+A test that passes on broken code proves nothing. Each `Mutant` is one textual change to one module;
+`killed_by` loads the changed source in place of the module, runs a quick check and returns the objection,
+or None when nobody noticed.
 """
 
 import contextlib

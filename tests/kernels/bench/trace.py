@@ -5,8 +5,8 @@
     trace.assert_clean()              # no races, no atomics, every output written
     assert trace.moved <= 1.1 * compulsory_bytes(x, weight, y)
 
-A load or store outside the tensors that a kernel was given raises IndexError at once, with the program's index;
-"outside" is judged by the view, so reading a neighbour in the same storage counts.
+A load or store outside the tensors that a kernel was given raises IndexError at once, with the program's
+index; "outside" is judged by the view, so reading a neighbour in the same storage counts.
 
 What the numbers mean: an instruction's repeated addresses count once, as a warp broadcasts them; nothing is
 cached between instructions. That is the traffic to the L2 cache, an upper bound on the traffic to memory.

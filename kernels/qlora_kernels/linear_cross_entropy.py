@@ -1,0 +1,178 @@
+"""Cross entropy of a frozen linear head, without ever holding the logits of all tokens.
+
+The reference below defines the operator; ``linear_cross_entropy_triton.py`` is the fast twin of its row
+part. Shape letters: M tokens, H features, V vocabulary. Tokens whose target is `IGNORED` cost nothing and
+lose nothing.
+
+The head is frozen, so the only gradient is that of the hidden rows, and a row's gradient needs its own
+logits only: (softmax - one-hot) head. It is computed in the forward pass, a chunk of rows at a time, while
+the chunk's logits are there; the backward pass multiplies each row by the gradient of its loss.
+"""
+
+import torch
+from einops import einsum
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from qlora_kernels.rows import Backend, Context, require_float, route
+
+IGNORED = -100
+CHUNK_BYTES = 32 * 2**20
+"""Size of one chunk's float32 logits: enough for a fast product, few enough to stay near the processor."""
+
+
+def linear_cross_entropy_reference(
+    hidden: Float[Tensor, "M H"], head: Float[Tensor, "V H"], targets: Int[Tensor, " M"]
+) -> Float[Tensor, " M"]:
+    """Define the operator: log of the summed exponentials minus the target's logit, 0 where ignored."""
+    logits = einsum(hidden, head, "M H, V H -> M V")
+    counted = targets != IGNORED
+    chosen = logits.gather(1, targets.where(counted, 0)[:, None])[:, 0]
+    return (logits.logsumexp(1) - chosen).where(counted, 0.0)
+
+
+def linear_cross_entropy(
+    hidden: Float[Tensor, "M H"],
+    head: Float[Tensor, "V H"],
+    targets: Int[Tensor, " M"],
+    *,
+    chunk: int | None = None,
+    backend: Backend = "auto",
+) -> Float[Tensor, " M"]:
+    """Compute the loss of each token in nats, 0 for ignored ones.
+
+    A mean over the counted tokens is ``losses.sum() / (targets != IGNORED).sum()``; with several cells in a
+    stack each one divides its own part.
+
+    Args:
+        hidden: The decoder's last rows.
+        head: One row for each word of the vocabulary, in the type of ``hidden``. It gets no gradient.
+        targets: The next token's id, or `IGNORED`.
+        chunk: Rows of logits held at a time; by default about `CHUNK_BYTES` of them.
+        backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
+
+    Returns:
+        Losses in float32 (float64 for float64).
+
+    Raises:
+        ValueError: If shapes or types don't fit, the head asks for a gradient, or a target is out of range.
+    """
+    require_float("linear_cross_entropy", hidden=hidden, head=head)
+    if hidden.ndim != 2 or head.ndim != 2 or hidden.shape[1] != head.shape[1]:
+        raise ValueError(
+            f"linear_cross_entropy: hidden must be (M, H) and head (V, H); got {tuple(hidden.shape)} "
+            f"and {tuple(head.shape)}"
+        )
+    if targets.shape != hidden.shape[:1] or targets.dtype not in (torch.int32, torch.int64):
+        raise ValueError(
+            f"linear_cross_entropy: targets must be {hidden.shape[0]} integers, "
+            f"got {targets.dtype} {tuple(targets.shape)}"
+        )
+    if head.requires_grad:
+        raise ValueError(
+            "linear_cross_entropy: the head is frozen here; pass head.detach() or set requires_grad=False"
+        )
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"linear_cross_entropy: chunk must be at least 1 row, got {chunk}")
+    if route(backend, hidden) == "reference":
+        _check_targets(targets, len(head))
+        return linear_cross_entropy_reference(hidden, head, targets)
+    needs_gradient = torch.is_grad_enabled() and hidden.requires_grad
+    return _linear_cross_entropy(hidden, head, targets, chunk or 0, needs_gradient, backend)[0]
+
+
+@torch.library.custom_op("qlora_kernels::linear_cross_entropy", mutates_args=())
+def _linear_cross_entropy(
+    hidden: Tensor, head: Tensor, targets: Tensor, chunk: int, needs_gradient: bool, backend: str
+) -> tuple[Tensor, Tensor]:
+    """Return the losses, and the gradient of each row's own loss (empty unless needed)."""
+    _check_targets(targets, len(head))
+    wide = _wide(hidden.dtype)
+    losses = torch.zeros(len(hidden), dtype=wide, device=hidden.device)
+    gradient = torch.zeros(hidden.shape if needs_gradient else (0, 0), dtype=wide, device=hidden.device)
+    counted = (targets != IGNORED).nonzero()[:, 0]
+    step = chunk or max(16, CHUNK_BYTES // (wide.itemsize * max(1, len(head))))
+    rows = _triton_rows if route(backend, hidden) == "triton" else _torch_rows
+    # PyTorch multiplies 16-bit matrices into a float32 result on a GPU only; elsewhere the head is
+    # widened once
+    operand = head if hidden.is_cuda else head.to(wide)
+    for some in counted.split(step):
+        logits = _product(hidden[some], operand.mT)
+        losses[some], others, own = rows(logits, targets[some], needs_gradient, operand.dtype)
+        if needs_gradient:
+            gradient[some] = _product(others, operand).addcmul_(own[:, None], operand[targets[some]])
+    return losses, gradient
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices into a result of at least float32."""
+    if a.is_cuda and a.dtype in (torch.bfloat16, torch.float16):
+        return torch.mm(a, b, out_dtype=torch.float32)
+    return a.to(b.dtype) @ b
+
+
+def _torch_rows(
+    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each row's loss, and its slopes: softmax with 0 at the target, and the target's own.
+
+    The target's slope, softmax - 1, outweighs all others. Kept apart it is neither rounded to ``dtype`` nor
+    does it stand in the sum of thousands of small products. It is -rest / total, and the loss is log(1 +
+    rest) when the model is sure, where ``rest`` is what the other words add up to: so neither loses its
+    digits to the 1.
+    """
+    target = targets[:, None].long()
+    highest = logits.amax(1, keepdim=True)
+    chosen = logits.gather(1, target) - highest
+    logits.sub_(highest).exp_().scatter_(1, target, 0.0)
+    rest, own = logits.sum(1, keepdim=True), chosen.exp()
+    loss = torch.log1p(rest + (own - 1)) - chosen
+    if needs_gradient:
+        logits.div_(rest + own)
+    return loss[:, 0], logits.to(dtype), (-rest / (rest + own))[:, 0]
+
+
+def _triton_rows(
+    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    from qlora_kernels.linear_cross_entropy_triton import launch
+
+    return launch(logits, targets, needs_gradient, dtype)
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _check_targets(targets: Tensor, vocabulary: int) -> None:
+    wrong = (targets != IGNORED) & ((targets < 0) | (targets >= vocabulary))
+    if wrong.any():
+        first = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"linear_cross_entropy: target {int(targets[first])} of token {first} is outside the vocabulary "
+            f"of {vocabulary}; use {IGNORED} for tokens that carry no loss"
+        )
+
+
+@_linear_cross_entropy.register_fake
+def _(
+    hidden: Tensor, head: Tensor, targets: Tensor, chunk: int, needs_gradient: bool, backend: str
+) -> tuple[Tensor, Tensor]:
+    wide = _wide(hidden.dtype)
+    return hidden.new_empty(len(hidden), dtype=wide), hidden.new_empty(
+        tuple(hidden.shape) if needs_gradient else (0, 0), dtype=wide
+    )
+
+
+def _save(ctx: Context, inputs: tuple, output: Tensor | tuple) -> None:
+    ctx.dtype = inputs[0].dtype
+    ctx.save_for_backward(output[1])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Context, dloss: Tensor, _: None) -> tuple:
+    (gradient,) = ctx.saved_tensors
+    return (gradient * dloss[:, None]).to(ctx.dtype), None, None, None, None, None
+
+
+_linear_cross_entropy.register_autograd(_backward, setup_context=_save)

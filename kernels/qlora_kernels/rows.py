@@ -1,0 +1,46 @@
+"""What the operators on rows share: which route runs, how a tensor becomes rows, and clear refusals."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Backend = Literal["auto", "triton", "torch", "reference"]
+Context = Any
+"""What autograd hands from an operator's forward to its backward; any attribute may be set on it."""
+
+FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+def route(backend: str, tensor: Tensor) -> str:
+    """Name the route that runs: "auto" is Triton on a GPU and PyTorch elsewhere, a name forces it."""
+    if backend not in ("auto", "triton", "torch", "reference"):
+        raise ValueError(f"unknown backend {backend!r}. Known: auto, triton, torch, reference.")
+    chosen = ("triton" if tensor.is_cuda else "torch") if backend == "auto" else backend
+    if chosen == "triton" and tensor.dtype == torch.float64:
+        raise ValueError("the Triton kernels compute in float32; give float64 tensors to backend='torch'")
+    return chosen
+
+
+def as_rows(tensor: Tensor) -> Tensor:
+    """View the tensor as a matrix whose rows are contiguous; copy it only if it can't be viewed so."""
+    rows = tensor.reshape(-1, tensor.shape[-1])
+    return rows if rows.stride(1) == 1 or rows.shape[1] == 1 else rows.contiguous()
+
+
+def power_of_two(number: int) -> int:
+    """Round up to a power of two: Triton's blocks come in these sizes."""
+    return 1 << max(0, number - 1).bit_length()
+
+
+def require_float(operator: str, **tensors: Tensor) -> None:
+    """Refuse tensors that aren't floating point, or not all of one type and on one device."""
+    first_name, first = next(iter(tensors.items()))
+    for name, tensor in tensors.items():
+        if tensor.dtype not in FLOATS:
+            raise ValueError(f"{operator}: {name} is {tensor.dtype}; a floating-point type is needed")
+        if (tensor.dtype, tensor.device) != (first.dtype, first.device):
+            raise ValueError(
+                f"{operator}: {name} is {tensor.dtype} on {tensor.device}, {first_name} is {first.dtype} "
+                f"on {first.device}; convert one of them"
+            )

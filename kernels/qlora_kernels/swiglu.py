@@ -1,0 +1,98 @@
+"""SwiGLU: gate x sigmoid(gate) x up, the non-linearity of LLaMA's feed-forward block.
+
+The reference below defines the operator; ``swiglu_triton.py`` is its fast twin. Shape letter: F features.
+The backward pass computes the sigmoid again instead of storing it.
+
+Source: Shazeer, "GLU Variants Improve Transformer", arXiv:2002.05202, equation 6.
+"""
+
+import torch
+from einops import einsum
+from jaxtyping import Float
+from torch import Tensor
+
+from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
+
+
+def swiglu_reference(
+    gate: Float[Tensor, "*rows F"], up: Float[Tensor, "*rows F"]
+) -> Float[Tensor, "*rows F"]:
+    """Define the operator."""
+    return einsum(gate, torch.sigmoid(gate), up, "... F, ... F, ... F -> ... F")
+
+
+def swiglu(
+    gate: Float[Tensor, "*rows F"], up: Float[Tensor, "*rows F"], *, backend: Backend = "auto"
+) -> Float[Tensor, "*rows F"]:
+    """Let ``up`` through as far as ``gate`` opens.
+
+    Args:
+        gate: Result of the gate projection.
+        up: Result of the up projection; same shape and type.
+        backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
+
+    Raises:
+        ValueError: If the shapes or types differ.
+    """
+    require_float("swiglu", gate=gate, up=up)
+    if gate.shape != up.shape:
+        raise ValueError(
+            f"swiglu: gate has shape {tuple(gate.shape)}, up has {tuple(up.shape)}; they must agree"
+        )
+    if route(backend, gate) == "reference":
+        return swiglu_reference(gate, up)
+    return _swiglu(gate, up, backend)
+
+
+@torch.library.custom_op("qlora_kernels::swiglu", mutates_args=())
+def _swiglu(gate: Tensor, up: Tensor, backend: str) -> Tensor:
+    if route(backend, gate) == "triton":
+        from qlora_kernels.swiglu_triton import launch_forward
+
+        return launch_forward(as_rows(gate), as_rows(up)).view(gate.shape)
+    return (torch.nn.functional.silu(_wide(gate)) * _wide(up)).to(gate.dtype).contiguous()
+
+
+@torch.library.custom_op("qlora_kernels::swiglu_backward", mutates_args=())
+def _swiglu_backward(dy: Tensor, gate: Tensor, up: Tensor, backend: str) -> tuple[Tensor, Tensor]:
+    """With s = sigmoid(gate):  dgate = dy up s (1 + gate (1 - s))  and  dup = dy gate s.
+
+    1 - s is computed as sigmoid(-gate): the difference would lose the digits of an open gate.
+    """
+    if route(backend, gate) == "triton":
+        from qlora_kernels.swiglu_triton import launch_backward
+
+        dgate, dup = launch_backward(as_rows(dy), as_rows(gate), as_rows(up))
+        return dgate.view(gate.shape), dup.view(gate.shape)
+    upstream, g = _wide(dy), _wide(gate)
+    s = torch.sigmoid(g)
+    dgate = upstream * _wide(up) * s * (1 + g * torch.sigmoid(-g))
+    return dgate.to(gate.dtype).contiguous(), (upstream * g * s).to(up.dtype).contiguous()
+
+
+def _wide(x: Tensor) -> Tensor:
+    """At least float32: the arithmetic between reading and writing."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+@_swiglu.register_fake
+def _(gate: Tensor, up: Tensor, backend: str) -> Tensor:
+    return torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+
+
+@_swiglu_backward.register_fake
+def _(dy: Tensor, gate: Tensor, up: Tensor, backend: str) -> tuple[Tensor, Tensor]:
+    empty = torch.empty(gate.shape, dtype=gate.dtype, device=gate.device)
+    return empty, torch.empty_like(empty)
+
+
+def _save(ctx: Context, inputs: tuple, output: Tensor | tuple) -> None:
+    gate, up, ctx.backend = inputs
+    ctx.save_for_backward(gate, up)
+
+
+def _backward(ctx: Context, dy: Tensor) -> tuple:
+    return *_swiglu_backward(dy, *ctx.saved_tensors, ctx.backend), None
+
+
+_swiglu.register_autograd(_backward, setup_context=_save)

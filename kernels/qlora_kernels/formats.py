@@ -1,0 +1,17 @@
+"""The formats by name. A new one is a `Format` in one of these dictionaries; the tests run over all of them."""
+
+from qlora_kernels.formats_gguf import GGUF_FORMATS
+from qlora_kernels.formats_layout import Format
+
+FORMATS: dict[str, Format] = {**GGUF_FORMATS}
+
+
+def known_format(name: str) -> Format:
+    """The format called ``name``.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in FORMATS:
+        raise ValueError(f"unknown format {name!r}. Known: {', '.join(FORMATS)}.")
+    return FORMATS[name]

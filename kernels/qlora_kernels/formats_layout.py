@@ -1,0 +1,170 @@
+"""What all formats share: how codes lie in memory, and how a code becomes a weight.
+
+Every format decodes by one rule, in float32, with a rounding after the product and one after the sum:
+
+    weight = scale[block] * level[code] + offset[block]
+
+so the operators know one rule and no formats. A format says what its levels are, how many weights of a row
+share a scale, whether there is an offset, and how scales are stored.
+
+Shape letters: N rows, K weights in a row, B weights in a block, C = K / B blocks in a row.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float, Int, Int8, Int64, Shaped, UInt8
+from torch import Tensor
+
+DECODED_AT_ONCE = 1 << 18
+"""Weights that the fast decoder expands in one go: 1 MB of float32, which stays in a core's cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The tensors that are kept for one weight. Which ones there are, and their types, is the format's business."""
+
+    codes: Shaped[Tensor, "N bytes"]
+    """Two 4-bit codes a byte, the earlier weight in the high half; or one signed byte a weight; or packed otherwise."""
+    scales: Shaped[Tensor, "N scales"]
+    offsets: Shaped[Tensor, "N C"] | None = None
+    outer_scales: Shaped[Tensor, "..."] | None = None
+    """Scales of the scales, in formats that quantize those too."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are there, by name."""
+        named = {
+            "codes": self.codes,
+            "scales": self.scales,
+            "offsets": self.offsets,
+            "outer_scales": self.outer_scales,
+        }
+        return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affine:
+    """A packed weight as the operators see it: codes, their levels, a scale and perhaps an offset for each block."""
+
+    codes: UInt8[Tensor, "N half"] | Int8[Tensor, "N K"]
+    scales: Float[Tensor, "N C"]
+    offsets: Float[Tensor, "N C"] | None
+    levels: str
+    """Key of LEVELS for two codes a byte; "int8" when each code is a signed byte and its own level."""
+
+    @property
+    def columns(self) -> int:
+        """K, weights in a row."""
+        return self.codes.shape[1] * (1 if self.levels == "int8" else 2)
+
+    @property
+    def block_size(self) -> int:
+        """B, weights that share a scale."""
+        return self.columns // self.scales.shape[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One way to store weights; an entry of FORMATS."""
+
+    about: str
+    block_size: int
+    """Weights that share a scale, unless the caller chooses another size."""
+    block_sizes: tuple[int, ...]
+    """What the caller may choose from."""
+    bits_per_weight: Callable[[int], float]
+    """Size on disk and in memory, codes and scales together, for a block size."""
+    levels: str
+    affine: Callable[[Stored], Affine]
+    pack: Callable[[Float[Tensor, "N K"], int], Stored] | None = None
+    """(float32 rows, block size) -> what is stored; None where only decoding is offered."""
+    multiple: int = 2
+    """K has to be a multiple of this and of the block size."""
+    block_bytes: int | None = None
+    """Bytes of `multiple` weights in a GGUF file; None for formats that GGUF doesn't have."""
+    from_bytes: Callable[[UInt8[Tensor, "N bytes"]], Stored] | None = None
+    to_bytes: Callable[[Stored], UInt8[Tensor, "N bytes"]] | None = None
+
+
+NF4_LEVELS = (
+    -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+    -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
+    0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+    0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
+)  # fmt: skip
+"""Quantiles of a normal distribution, with an exact zero; as in bitsandbytes."""
+
+LEVELS: dict[str, tuple[float, ...]] = {
+    "unsigned": tuple(float(code) for code in range(16)),
+    "signed": tuple(float(code - 8) for code in range(16)),
+    "nf4": NF4_LEVELS,
+}
+"""The sixteen numbers that 4-bit codes stand for."""
+
+
+@cache
+def level_table(levels: str, device: torch.device) -> Float[Tensor, " 16"]:
+    """The levels as a float32 tensor."""
+    return torch.tensor(LEVELS[levels], dtype=torch.float32, device=device)
+
+
+@cache
+def pair_table(levels: str, device: torch.device) -> Int64[Tensor, " 256"]:
+    """For each byte the two float32 levels that it stands for, in one 64-bit word, the earlier weight first.
+
+    One look-up then decodes two weights, on a CPU and on a GPU. The earlier weight is the low word, so that the
+    words of a little-endian machine, read as float32, are the weights in order.
+    """
+    level = level_table(levels, device)
+    byte = torch.arange(256, device=device)
+    pairs = torch.stack([level[byte >> 4], level[byte & 0xF]], dim=1)
+    return pairs.view(torch.int64).flatten()
+
+
+def pack_pairs(codes: Int[Tensor, "N K"]) -> UInt8[Tensor, "N half"]:
+    """Put two codes of 0 to 15 into each byte, the earlier one in the high half."""
+    first, second = rearrange(codes.to(torch.uint8), "N (half pair) -> pair N half", pair=2)
+    return (first << 4) | second
+
+
+def unpack_pairs(packed: UInt8[Tensor, "N half"]) -> UInt8[Tensor, "N K"]:
+    """Undo :func:`pack_pairs`."""
+    return rearrange([packed >> 4, packed & 0xF], "pair N half -> N (half pair)")
+
+
+def decode_reference(weight: Affine) -> Float[Tensor, "N K"]:
+    """The definition: look each code up, scale each block, add its offset; in float32."""
+    if weight.levels == "int8":
+        levels = weight.codes.float()
+    else:
+        levels = level_table(weight.levels, weight.codes.device)[unpack_pairs(weight.codes).long()]
+    blocks = rearrange(levels, "N (C B) -> N C B", C=weight.scales.shape[1])
+    scaled = einsum(blocks, weight.scales.float(), "N C B, N C -> N C B")
+    if weight.offsets is not None:
+        scaled = scaled + rearrange(weight.offsets.float(), "N C -> N C 1")
+    return rearrange(scaled, "N C B -> N (C B)")
+
+
+def decode_fast(weight: Affine, dtype: torch.dtype) -> Float[Tensor, "N K"]:
+    """The same numbers, two weights a look-up, a cacheful of rows at a time."""
+    rows, columns = weight.codes.shape[0], weight.columns
+    out = torch.empty(rows, columns, dtype=dtype, device=weight.codes.device)
+    step = max(1, DECODED_AT_ONCE // max(1, columns))
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        blocks = _levels_fast(weight.codes[part], weight.levels).view(-1, weight.scales.shape[1], weight.block_size)
+        blocks.mul_(weight.scales[part].float()[:, :, None])
+        if weight.offsets is not None:
+            blocks.add_(weight.offsets[part].float()[:, :, None])
+        out[part] = blocks.view(-1, columns)
+    return out
+
+
+def _levels_fast(codes: Tensor, levels: str) -> Float[Tensor, "N K"]:
+    if levels == "int8":
+        return codes.float()
+    pairs = pair_table(levels, codes.device).index_select(0, codes.flatten().to(torch.int32))
+    return pairs.view(torch.float32).view(codes.shape[0], -1)

@@ -170,7 +170,7 @@ def _save(ctx: Context, inputs: tuple, output: Tensor | tuple) -> None:
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx: Context, dloss: Tensor, _: None) -> tuple:
+def _backward(ctx: Context, dloss: Tensor, _: Tensor | None) -> tuple:
     (gradient,) = ctx.saved_tensors
     return (gradient * dloss[:, None]).to(ctx.dtype), None, None, None, None, None
 

@@ -113,7 +113,7 @@ def _save(ctx: Context, inputs: tuple, output: Tensor | tuple) -> None:
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx: Context, dy: Tensor, _: None) -> tuple:
+def _backward(ctx: Context, dy: Tensor, _: Tensor | None) -> tuple:
     needs_weight = ctx.needs_input_grad[1]
     dx, dweight = _rms_norm_backward(dy, *ctx.saved_tensors, needs_weight, ctx.backend)
     return dx, dweight if needs_weight else None, None, None

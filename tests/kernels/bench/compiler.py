@@ -132,7 +132,7 @@ def captured(operator: Callable[[], Any]) -> list[Launch]:
 
 
 def build(launch: Launch, target: str, **options: Any) -> Report:
-    """Compile a recorded launch for ``target``; ``options`` such as num_stages override those of the launch."""
+    """Compile a recorded launch for ``target``; ``options`` (num_stages, ...) override the launch's own."""
     backend = make_backend(TARGETS[target])
     kernel = launch.kernel
     bind = create_function_from_signature(kernel.signature, kernel.params, backend)

@@ -1,0 +1,79 @@
+"""What the workbench trains on: records, and data sets of them with a part held out."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One example: a prompt and the response that is to be learnt."""
+
+    id: str
+    """Unique and stable within its source; every chance decision about the record hangs on it."""
+    prompt: str
+    """All that is asked, the context included."""
+    response: str
+    context: str = ""
+    """The prompt's last paragraph where the source keeps it apart (Alpaca's "input"); else empty."""
+    choices: tuple[str, ...] = ()
+    """The closed set of answers, if there is one."""
+    alternatives: tuple[str, ...] = ()
+    """Plausible wrong responses, if known."""
+    ratings: tuple[float, ...] = ()
+    """Every rater's score, if known: above 0 speaks for the last of two choices, below 0 for the first."""
+    spoiled: str | None = None
+    """Name of the corruption that was applied; None when the record is as its source has it."""
+
+    def __post_init__(self) -> None:
+        """Hold what the templates rely on."""
+        if self.context and not self.prompt.endswith(f"\n\n{self.context}"):
+            raise ValueError(f"record {self.id!r}: the prompt has to end with an empty line and the context")
+
+    @property
+    def instruction(self) -> str:
+        """The prompt without its context."""
+        return self.prompt.removesuffix(f"\n\n{self.context}") if self.context else self.prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Records to train on and records held out, which no corruption ever touches."""
+
+    name: str
+    train: tuple[Record, ...]
+    heldout: tuple[Record, ...]
+    template: str
+    """Key of ``TEMPLATES`` that suits the records; "chat" needs a base with a chat template."""
+    licence: str
+    origin: str
+    """One line: where the records come from."""
+    notes: tuple[str, ...] = ()
+    """What was left out or changed while reading, a sentence each, with counts."""
+    fingerprint: str = field(init=False)
+    """SHA-256 over the records, whatever their order."""
+
+    def __post_init__(self) -> None:
+        """Refuse ids that occur twice and take the fingerprint."""
+        for part in (self.train, self.heldout):
+            doubled = [name for name, count in Counter(record.id for record in part).items() if count > 1]
+            if doubled:
+                raise ValueError(f"{self.name}: id {doubled[0]!r} occurs more than once")
+        object.__setattr__(self, "fingerprint", _fingerprint(self.train, self.heldout))
+
+
+def _fingerprint(*parts: Iterable[Record]) -> str:
+    """Hash records part by part, each part in the order of its ids."""
+    digest = hashlib.sha256()
+    for part in parts:
+        lines = [json.dumps(_content(record)) for record in sorted(part, key=lambda one: one.id)]
+        digest.update(json.dumps(len(lines)).encode() + "\n".join(lines).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _content(record: Record) -> dict[str, object]:
+    """Return the fields that say something; one that is added later then changes no older fingerprint."""
+    values = {one.name: getattr(record, one.name) for one in fields(record)}
+    return {name: value for name, value in values.items() if value}

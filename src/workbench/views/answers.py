@@ -42,7 +42,8 @@ def answers(rows: Sequence[Row], name: str, heldout: int | None) -> Answers:
     metrics = measured([row for row in rows if row["size"] > 0])
     judged = f"{heldout:,} held-out records" if heldout else "held-out records"
     table = read_table([{**row, "evaluation": judged} for row in rows], name=name)
-    fits, tables, notes = {}, [], {}
+    fits, tables = {}, []
+    notes: dict[str, None] = {}
     sentences: tuple[str, ...] = ()
     for metric in reversed(metrics):
         study = analyse(table, metric, items=None if _is_loss(metric) else heldout)

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.laws.study import LEVEL
+from workbench.studies.listing import planned_cells
 from workbench.studies.store import Store
 from workbench.views.answers import Answers, answers
 from workbench.views.figures import INK, quality_by_size, save
@@ -112,7 +113,7 @@ def _grid(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
     base = manifest.get("base", {}).get("name", cells[0]["base"])
     return (
         f"{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds on {base}: "
-        f"{done} of {manifest.get('cells', len(cells))} cells done. {manifest.get('started', '')}"
+        f"{done} of {planned_cells(manifest) or len(cells)} cells done. {manifest.get('started', '')}"
     )
 
 

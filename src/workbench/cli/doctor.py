@@ -1,0 +1,138 @@
+"""``workbench doctor``: what this machine has, and what would help."""
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "numpy", "scipy", "gguf", "tokenizers", "matplotlib")
+COMPILERS = ("cc", "gcc", "clang", "nvcc", "hipcc")
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd")
+"""What speeds up matrix products on a CPU, by the names that Linux gives."""
+COMFORTABLE_BYTES = 4 * 2**30
+"""Free memory with which every default study runs."""
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="say what this machine has and what would help",
+        description="Say which versions, cores, memory, GPU, compilers, notebook front end, bases and data "
+        "this machine has, and what would help.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings, then the advice."""
+    for name, finding in findings():
+        print(f"{name:12} {finding}")
+    advised = list(advice())
+    print("\nWhat would help:" if advised else "\nNothing is missing.")
+    for sentence in advised:
+        print(f"- {sentence}")
+    return 0
+
+
+def findings() -> Iterator[tuple[str, str]]:
+    """Yield what was found, as a name and a line."""
+    import psutil
+
+    from workbench.files import cache_folder
+    from workbench.views.words import bytes_in_words
+
+    memory = psutil.virtual_memory()
+    yield (
+        "workbench",
+        f"{_version('lora-scaling-workbench')}, Python {platform.python_version()} in {sys.prefix}",
+    )
+    yield "packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    yield "system", f"{platform.system()} {platform.machine()}"
+    yield "cores", f"{_cores()} of {os.cpu_count()}; {_instructions()}"
+    yield "memory", f"{bytes_in_words(memory.available)} free of {bytes_in_words(memory.total)}"
+    yield "GPU", ", ".join(_gpus()) or "none that torch can use"
+    yield "Triton", _version("triton")
+    yield "compilers", "; ".join(_compilers()) or "none"
+    yield "front end", f"jupyterlab {_version('jupyterlab')}, ipywidgets {_version('ipywidgets')}"
+    yield "cache", f"{cache_folder()}, {bytes_in_words(_free(cache_folder()))} of disk free"
+    yield from _fetched()
+
+
+def advice() -> Iterator[str]:
+    """Yield one sentence for each thing that is missing and would help."""
+    import psutil
+
+    gpus = list(_gpus())
+    if gpus and _version("triton") == "missing":
+        yield "There is a GPU but no Triton: pip install -e '.[gpu]' brings the fused kernels."
+    if not gpus:
+        yield "Without a GPU the classroom study takes minutes; large bases take long."
+    if psutil.virtual_memory().available < COMFORTABLE_BYTES:
+        yield "Less than 4 GiB of memory is free: close something, or keep to the classroom base."
+    if _version("jupyterlab") == "missing":
+        yield "There is no JupyterLab: pip install -e '.[lab]' brings the notebooks' front end."
+    for name, state in _fetched():
+        if state.startswith("not"):
+            yield f"`workbench fetch {name}` once, while there is a network, or with --from FILE."
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _cores() -> int:
+    """Return the cores that this process may use: a container often gives fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _instructions() -> str:
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return "instruction sets not known on this system"
+    return " ".join(name for name in INSTRUCTIONS if name in flags) or "no vector instructions known to help"
+
+
+def _gpus() -> Iterator[str]:
+    import torch
+
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        yield f"{properties.name} with {properties.total_memory / 2**30:.0f} GiB"
+    if torch.backends.mps.is_available():
+        yield "Apple GPU (mps)"
+
+
+def _compilers() -> Iterator[str]:
+    for name in COMPILERS:
+        if path := shutil.which(name):
+            done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10)
+            lines = [line for line in done.stdout.splitlines() if re.search(r"\d+\.\d+", line)]
+            yield f"{name}: {lines[0].strip() if lines else 'version not told'}"
+
+
+def _free(folder: Path) -> int:
+    """Return the free bytes of the disk on which the folder is, or would be made."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _fetched() -> Iterator[tuple[str, str]]:
+    from workbench.fetch import FETCHABLE, cache_path
+
+    for name, item in FETCHABLE.items():
+        there = cache_path(name).is_file()
+        yield name, f"in the cache, {item.about}" if there else f"not fetched, {item.about}"

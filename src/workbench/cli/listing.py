@@ -1,0 +1,49 @@
+"""``workbench list``: the studies in a folder and how far each one is."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.studies.listing import Summary
+
+DEFAULT = Path("runs")
+"""Where `workbench run` puts studies."""
+HEADINGS = ("study", "done", "failed", "planned", "training", "started")
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "list",
+        help="list studies: cells done, failed and planned, when, and what they cost",
+        description="List the studies in a folder, the newest first.",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, help=f"default: {DEFAULT}")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one line a study."""
+    from workbench.studies.listing import find_studies
+
+    folder = arguments.folder or DEFAULT
+    studies = find_studies(folder) if arguments.folder or folder.is_dir() else []
+    if not studies:
+        print(f"{folder} holds no study yet; start with: workbench run verbs --budget coffee")
+        return 0
+    lines = [HEADINGS, *(_line(study) for study in studies if study.problem is None)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    for study in studies:
+        if study.problem is not None:
+            print(f"can't be read: {study.problem}")
+    return 0
+
+
+def _line(study: "Summary") -> tuple[str, ...]:
+    from workbench.views.words import seconds_in_words
+
+    counts = (str(count) for count in (study.done, study.failed, study.planned))
+    return (str(study.folder), *counts, seconds_in_words(study.seconds), study.started[:16].replace("T", " "))

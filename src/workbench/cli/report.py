@@ -1,0 +1,28 @@
+"""``workbench report``: a study's page, figure and table, made again from its folder."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "report",
+        help="write a study's report: a page, a figure for a paper, a table",
+        description="Write STUDY/report from the study's folder, without training anything.",
+    )
+    parser.add_argument("study", type=Path, help="the study's folder, as `workbench list` shows it")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the report, say the answer and where the files are."""
+    from workbench.views.report import write_report
+
+    report = write_report(arguments.study)
+    print(report.sentence)
+    print(f"report: {report.page}")
+    print(f"figure: {report.figure}")
+    print(f"table:  {report.table}")
+    return 0

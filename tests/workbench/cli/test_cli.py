@@ -1,0 +1,128 @@
+"""The command line: help at once, one sentence for bad input, the right exit status."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from workbench.cli import COMMANDS, doctor, main
+from workbench.config import CellConfig
+from workbench.studies.store import Store
+from workbench.training.results import CellResult
+
+
+@pytest.fixture
+def study(tmp_path):
+    axes = {"qualities": [{}], "sizes": [32, 64], "seeds": [0, 1]}
+    folder = tmp_path / "runs" / "verbs-coffee"
+    cell = CellConfig(data="verbs", base="classroom", size=32)
+    with Store.create(folder, {"started": "2026-11-22T17:20:00+0000", "study": axes}) as store:
+        store.commit(
+            {
+                "a": CellResult(cell=cell, metrics={"loss": 0.5}, seconds=60.0),
+                "b": CellResult(cell=replace(cell, seed=1), metrics={"loss": 0.6}, seconds=65.0),
+                "c": CellResult(cell=replace(cell, size=64), status="failed", failure="diverged at step 3"),
+            }
+        )
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    assert command in capsys.readouterr().out
+
+
+def test_help_loads_nothing_slow():
+    code = (
+        "import sys, workbench.cli\n"
+        "try: workbench.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print({'torch', 'numpy', 'scipy', 'matplotlib', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n")
+
+
+def test_bad_input_is_one_sentence_and_status_2(tmp_path):
+    command = [sys.executable, "-m", "workbench", "report", str(tmp_path / "nothing")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"workbench: error: {tmp_path / 'nothing'} holds no study")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_is_one_sentence_and_status_130(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.studies.listing.find_studies", interrupted)
+    assert main(["list", "."]) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("workbench.studies.listing.find_studies", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["list", "."])
+
+
+def test_list_counts_cells(study, capsys):
+    assert main(["list", str(study.parent)]) == 0
+    heading, line = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["study", "done", "failed", "planned", "training", "started"]
+    assert line.split()[-7:] == ["2", "1", "4", "2.1", "min", "2026-11-22", "17:20"]
+
+
+def test_list_goes_on_past_a_damaged_study(study, capsys):
+    (study.parent / "broken").mkdir()
+    (study.parent / "broken" / "manifest.json").write_text("{")
+    assert main(["list", str(study.parent)]) == 0
+    out = capsys.readouterr().out
+    assert "verbs-coffee" in out
+    assert "can't be read" in out
+
+
+def test_list_before_the_first_study(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["list"]) == 0
+    assert "no study yet; start with: workbench run verbs" in capsys.readouterr().out
+    assert main(["list", "elsewhere"]) == 2
+    assert "there is no folder elsewhere" in capsys.readouterr().err
+
+
+def test_report_says_where_it_is(study, capsys):
+    assert main(["report", str(study)]) == 0
+    assert f"report: {study / 'report' / 'index.html'}" in capsys.readouterr().out
+
+
+def test_fetch_without_a_name_lists(capsys):
+    assert main(["fetch"]) == 0
+    assert "smollm2-135m" in capsys.readouterr().out
+
+
+def test_fetch_of_an_unknown_name_offers_the_nearest(capsys):
+    assert main(["fetch", "rater"]) == 2
+    assert "Did you mean 'raters'?" in capsys.readouterr().err
+
+
+def test_doctor_says_what_it_found(capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for name in ("torch", "cores", "memory", "GPU", "compilers", "front end", "cache"):
+        assert name in out
+
+
+def test_doctor_advises_what_is_missing(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: "missing")
+    monkeypatch.setattr(doctor, "_gpus", lambda: ["A GPU"])
+    advised = " ".join(doctor.advice())
+    assert "There is a GPU but no Triton" in advised
+    assert "There is no JupyterLab" in advised

@@ -1,0 +1,130 @@
+"""Figures: what is in them, their size and fonts, and the same bytes every time."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.errors import InputError
+from workbench.laws import fit_curves, read_table
+from workbench.views.figures import (
+    COLUMN_INCHES,
+    HEIGHT_INCHES,
+    PAGE_INCHES,
+    quality_by_size,
+    save,
+    spread,
+    to_bytes,
+)
+from workbench.views.points import points
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_points_span_their_seeds(table):
+    clean = points(table, "exact_match")["clean"]
+    values = [row["exact_match"] for row in table if row["quality"] == "clean" and row["size"] == 32]
+    assert (clean[0].low, clean[0].high, clean[0].seeds) == (min(values), max(values), 3)
+    assert clean[0].mean == pytest.approx(sum(values) / 3)
+    assert list(points(table, "exact_match")) == ["clean", "25% other_form", "50% other_form"]
+
+
+def test_a_failed_cell_is_no_point(table):
+    broken = [row | {"status": "failed", "loss": None} if row["size"] == 128 else row for row in table]
+    assert [point.size for point in points(broken, "loss")["clean"]] == [32, 512, 2048]
+
+
+def test_loss_and_accuracy_stand_side_by_side(table):
+    figure = quality_by_size(table)
+    assert figure.get_size_inches().tolist() == [PAGE_INCHES, HEIGHT_INCHES]
+    loss, accuracy = figure.axes
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("held-out loss (nats a token)", "exact match")
+    assert loss.get_xscale() == "log"
+    assert texts(accuracy) == ["zero-shot 0.00", "clean", "25% other form", "50% other form"]
+    assert "zero-shot 4.20 ↑" in texts(loss), "a line far away is said, not drawn"
+    assert loss.get_title(loc="left") == "lines: mean of 3 seeds; bands: their range"
+
+
+def test_the_band_is_the_range_of_the_seeds(table):
+    axes = quality_by_size(table, "exact_match").axes[0]
+    clean = points(table, "exact_match")["clean"]
+    corners = axes.collections[0].get_paths()[0].vertices
+    at_32 = corners[corners[:, 0] == 32][:, 1]
+    assert (at_32.min(), at_32.max()) == pytest.approx((clean[0].low, clean[0].high))
+
+
+def test_one_metric_is_one_column_wide(table):
+    figure = quality_by_size(table, "exact_match")
+    assert figure.get_size_inches().tolist() == [COLUMN_INCHES, HEIGHT_INCHES]
+
+
+def test_a_fit_is_drawn_with_its_interval_and_the_seeds_as_bars(table):
+    fits = {"exact_match": fit_curves(read_table(table), "exact_match")}
+    axes = quality_by_size(table, "exact_match", fits=fits).axes[0]
+    curves = [line for line in axes.lines if len(line.get_xdata()) == len(fits["exact_match"]["clean"].size)]
+    assert len(curves) == 3
+    assert "95% interval" in axes.get_title(loc="left")
+
+
+def test_one_seed_has_no_band_and_says_so(table):
+    axes = quality_by_size([row for row in table if row["seed"] in (0, None)], "exact_match").axes[0]
+    assert axes.get_title(loc="left") == "lines: 1 seed"
+
+
+@pytest.mark.parametrize(
+    ("metric", "sentence"), [("bleu", "has no bleu; it has loss, exact_match"), (None, "no finished")]
+)
+def test_a_table_without_the_numbers_is_refused(table, metric, sentence):
+    rows = table if metric else [row | {"loss": None, "exact_match": None} for row in table]
+    with pytest.raises(InputError, match=sentence):
+        quality_by_size(rows, metric)
+
+
+def test_the_pdf_is_made_for_print(table):
+    pdf = to_bytes(quality_by_size(table, "exact_match"), "pdf")
+    assert re.search(rb"/MediaBox \[ 0 0 234 165\.6 \]", pdf), "exactly 3.25 x 2.3 inches"
+    assert b"/FontFile2" in pdf, "TrueType, which editors and printers take"
+    assert b"/Type3" not in pdf
+    assert b"CreationDate" not in pdf
+
+
+DRAW = """
+import hashlib, json, sys
+from workbench.views.figures import quality_by_size, to_bytes
+figure = quality_by_size(json.load(sys.stdin))
+print(*(hashlib.sha256(to_bytes(figure, kind)).hexdigest() for kind in ("pdf", "svg", "png")))
+"""
+
+
+def test_another_process_draws_the_same_bytes(table, tmp_path):
+    other = subprocess.run(
+        [sys.executable, "-c", DRAW], input=json.dumps(table), capture_output=True, text=True, check=True
+    )
+    paths = save(quality_by_size(table), tmp_path)
+    assert [path.name for path in paths] == ["figure.pdf", "figure.svg", "figure.png"]
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths] == other.stdout.split()
+
+
+def test_a_notebook_shows_it_at_print_size(table):
+    image, size = quality_by_size(table, "exact_match")._repr_png_()
+    assert image.startswith(b"\x89PNG")
+    assert size == {"width": 488, "height": 345}
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=8), st.floats(0.5, 20))
+def test_labels_are_moved_apart_and_no_further(places, gap):
+    moved = spread(places, gap)
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    for lower, upper in pairwise(order):
+        assert moved[upper] - moved[lower] >= gap - 1e-6
+    assert sum(moved) == pytest.approx(sum(places), abs=1e-6)
+    if all(places[upper] - places[lower] >= gap for lower, upper in pairwise(order)):
+        assert moved == pytest.approx(places)

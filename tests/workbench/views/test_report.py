@@ -1,0 +1,119 @@
+"""The report: what it says, that it asks nobody for anything, and that data can't write into it."""
+
+import csv
+from html.parser import HTMLParser
+
+import pytest
+
+from workbench.errors import InputError
+from workbench.laws import exchange_rate, read_table
+from workbench.studies.store import Store
+from workbench.views.report import write_report
+
+
+class Page(HTMLParser):
+    """Collect the text, the tags and what would be loaded."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.links, self.words = [], [], []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [
+            value for name, value in attrs if name in ("src", "href", "xlink:href", "data", "action")
+        ]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def report(study):
+    return write_report(study)
+
+
+def test_the_answer_comes_first(report):
+    page = Page(report.page.read_text(encoding="utf-8"))
+    rate = exchange_rate(
+        read_table(report.table), "exact_match", reference="clean", other="50% other_form", items=600
+    )
+    assert report.sentence == rate.sentence().replace("on heldout", "on 600 held-out records")
+    assert page.text.index(report.sentence) < page.text.index("Exchange rates")
+
+
+def test_it_shows_what_a_reader_needs(report):
+    text = Page(report.page.read_text(encoding="utf-8")).text
+    for expected in (
+        "36 of 36 cells done",
+        "not reached",
+        "zero-shot 0 4.200 0.000",
+        "wall time 5.2 min 5.0 min 1.05",
+        "data verbs. made up. MIT",
+        "other_form <script>alert(1)</script> sang sings",
+        "data heldout_records 600",
+        "50% other form 2,048 3 0.78",
+    ):
+        assert expected in text, expected
+
+
+def test_it_loads_nothing_and_runs_nothing(report):
+    page = Page(report.page.read_text(encoding="utf-8"))
+    assert "svg" in page.tags
+    assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
+    outside = [link for link in page.links if not link.startswith("#") and "://" not in link]
+    assert sorted(outside) == ["figure.pdf", "figure.png", "figure.svg", "table.csv"]
+    assert not [link for link in page.links if "://" in link]
+    assert all((report.page.parent / name).is_file() for name in outside)
+    assert "default-src 'none'" in report.page.read_text(encoding="utf-8"), "a browser is told so too"
+
+
+def test_a_report_is_the_same_every_time(report):
+    before = {path.name: path.read_bytes() for path in report.page.parent.iterdir()}
+    write_report(report.page.parent.parent)
+    assert {path.name: path.read_bytes() for path in report.page.parent.iterdir()} == before
+
+
+def test_the_figure_takes_the_colour_of_the_page(report):
+    html = report.page.read_text(encoding="utf-8")
+    assert "currentColor" in html
+    assert "#1a1a1a" not in html[html.index("<svg") : html.index("</svg>")]
+
+
+def test_the_table_is_the_store_without_seconds(report):
+    with open(report.table, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with Store.open(report.page.parent.parent) as store:
+        table = store.table()
+    assert len(rows) == len(table) == 37
+    assert "seconds" not in rows[0]
+    assert [float(row["exact_match"]) for row in rows] == [row["exact_match"] for row in table]
+    assert rows[0]["seed"] == "", "missing is empty, not 0"
+
+
+def test_a_failed_cell_is_named_with_its_reason(make_study):
+    report = write_report(make_study(broken=("0.5 128 2",)))
+    text = Page(report.page.read_text(encoding="utf-8")).text
+    assert (
+        "50% other form, 128 examples, seed 2 failed: the training loss was not a number at step 17" in text
+    )
+    assert "35 of 36 cells done" in text
+
+
+def test_a_study_with_one_seed_says_that_it_has_no_interval(make_study):
+    report = write_report(make_study(seeds=1))
+    assert "no answer yet" in report.sentence
+
+
+def test_a_bare_manifest_is_enough(make_study):
+    report = write_report(make_study(manifest={}))
+    assert "not recorded" in Page(report.page.read_text(encoding="utf-8")).text
+
+
+def test_a_study_without_a_finished_cell_has_no_report(tmp_path):
+    Store.create(tmp_path / "empty", {}).close()
+    with pytest.raises(InputError, match="has no finished cell yet"):
+        write_report(tmp_path / "empty")
+    assert not (tmp_path / "empty" / "report").exists()

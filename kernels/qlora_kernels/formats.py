@@ -1,4 +1,4 @@
-"""The formats by name. A new one is a `Format` in one of these dictionaries; the tests run over all of them."""
+"""The formats by name. A new one is a `Format` in one of these dictionaries; the tests run over all."""
 
 from qlora_kernels.formats_gguf import GGUF_FORMATS
 from qlora_kernels.formats_layout import Format
@@ -7,7 +7,7 @@ FORMATS: dict[str, Format] = {**GGUF_FORMATS}
 
 
 def known_format(name: str) -> Format:
-    """The format called ``name``.
+    """Return the format called ``name``.
 
     Raises:
         ValueError: If there is none.

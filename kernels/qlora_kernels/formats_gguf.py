@@ -1,23 +1,23 @@
 """The block formats of GGUF files that the workbench reads; three of them it also writes.
 
-Encoders and decoders give the same bytes and the same numbers as the `gguf` package, which the tests hold them to.
-A GGUF block interleaves its scales and its codes; here they lie in separate tensors, with the codes in the order
-of the weights, so that memory accesses are aligned. Going there and back loses nothing: `to_bytes` gives the
-file's bytes again.
+Encoders and decoders give the same bytes and the same numbers as the `gguf` package; the tests hold them
+to it. A GGUF block interleaves its scales and its codes; here they lie in separate tensors, with the codes
+in the order of the weights, so that memory accesses are aligned. Going there and back loses nothing:
+`to_bytes` gives the file's bytes again.
 
-Re-quantizing a decoded Q4_0, Q4_1 or Q8_0 weight gives its bytes again under two conditions on each block, both of
-which round-to-nearest encoders establish: the largest code is used (Q4_1: the codes 0 and 15, Q8_0: 127 or -127,
-Q4_0: 0), and the scale did not vanish when it was rounded to float16. The encoder then divides the same range by
-the same number of steps; the float32 rounding of that division is thousands of times finer than the float16 in
-which the scale is stored. All 4,202,496 quantized blocks of the SmolLM2 file meet them (a test re-quantizes each
-one). Files whose scales were searched for with an importance matrix need not.
+Re-quantizing a decoded Q4_0, Q4_1 or Q8_0 weight gives its bytes again if each block meets two conditions,
+which encoders that round to nearest establish: the outermost codes are used (Q4_1: 0 and 15, Q8_0: 127 or
+-127, Q4_0: 0), and the scale did not vanish when it was rounded to float16. The encoder then divides the same
+range by the same number of steps, and the float32 rounding of that division is thousands of times finer than
+the float16 in which the scale is stored. All 4,202,496 quantized blocks of the SmolLM2 file meet them: a test
+re-quantizes each one. Files whose scales were searched for with an importance matrix need not.
 
 Source: ggml's `ggml-quants.c`, and `gguf/quants.py`.
 """
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from qlora_kernels.formats_layout import Affine, Format, Stored, pack_pairs, unpack_pairs
@@ -26,7 +26,7 @@ BLOCK = 32
 SUPER_BLOCK = 256
 """Weights of a "K" format that share an outer scale."""
 
-# ------------------------------------------------------------------------------------- Q4_0, Q4_1, Q8_0
+# ---------------------------------------------------------------------------------- Q4_0, Q4_1, Q8_0
 
 
 def pack_q4_0(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
@@ -34,8 +34,8 @@ def pack_q4_0(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     blocks = _blocks(weight, block_size)
     largest = blocks.gather(-1, blocks.abs().argmax(-1, keepdim=True))
     scale = largest / -8
-    codes = (blocks * _reciprocal(scale) + 8.5).trunc().clamp(0, 15)
-    return Stored(codes=pack_pairs(_rows(codes).int()), scales=scale.squeeze(-1).half())
+    codes = _finite((blocks * _reciprocal(scale) + 8.5).trunc()).clamp(0, 15)
+    return Stored(codes=pack_pairs(_rows(codes)), scales=scale.squeeze(-1).half())
 
 
 def pack_q4_1(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
@@ -43,9 +43,9 @@ def pack_q4_1(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     blocks = _blocks(weight, block_size)
     smallest, largest = blocks.aminmax(dim=-1, keepdim=True)
     scale = (largest - smallest) / 15
-    codes = ((blocks - smallest) * _reciprocal(scale) + 0.5).trunc().clamp(0, 15)
+    codes = _finite(((blocks - smallest) * _reciprocal(scale) + 0.5).trunc()).clamp(0, 15)
     return Stored(
-        codes=pack_pairs(_rows(codes).int()),
+        codes=pack_pairs(_rows(codes)),
         scales=scale.squeeze(-1).half(),
         offsets=smallest.squeeze(-1).half(),
     )
@@ -58,7 +58,7 @@ def pack_q8_0(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     steps = blocks * _reciprocal(scale)
     whole = steps.abs().floor()
     codes = steps.sign() * (whole + (2 * (steps.abs() - whole)).floor())
-    return Stored(codes=_rows(codes).to(torch.int8), scales=scale.squeeze(-1).half())
+    return Stored(codes=_rows(_finite(codes)).to(torch.int8), scales=scale.squeeze(-1).half())
 
 
 def _blocks(weight: Float[Tensor, "N K"], block_size: int) -> Float[Tensor, "N C B"]:
@@ -66,8 +66,16 @@ def _blocks(weight: Float[Tensor, "N K"], block_size: int) -> Float[Tensor, "N C
 
 
 def _rows(blocks: Float[Tensor, "N C B"]) -> Float[Tensor, "N K"]:
-    # a scale so small that its reciprocal is infinite makes 0 * inf; such a block decodes to its offset anyway
-    return torch.nan_to_num(rearrange(blocks, "N C B -> N (C B)"), nan=0.0, posinf=0.0, neginf=0.0)
+    return rearrange(blocks, "N C B -> N (C B)")
+
+
+def _finite(codes: Float[Tensor, "N C B"]) -> Float[Tensor, "N C B"]:
+    """Turn into 0 what came of a scale so small (below 2.9e-39) that its reciprocal is infinite.
+
+    The `gguf` package leaves these codes to the processor's conversion of infinity, which gives 0 on x86. The
+    scale rounds to 0 in float16, so that they decode to nothing in any case.
+    """
+    return torch.nan_to_num(codes, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _reciprocal(scale: Float[Tensor, "N C 1"]) -> Float[Tensor, "N C 1"]:
@@ -108,8 +116,8 @@ def _bytes(values: Float[Tensor, "N C"]) -> UInt8[Tensor, "N C two"]:
 
 
 def _from_halves(nibbles: UInt8[Tensor, "N C byte"]) -> UInt8[Tensor, "N half"]:
-    """From GGUF's order (a byte holds weight j low and weight j + B/2 high) to neighbours, the earlier one high."""
-    return pack_pairs(rearrange([nibbles & 0xF, nibbles >> 4], "part N C byte -> N (C part byte)").int())
+    """Put neighbours into a byte, the earlier one high; in GGUF weight j is low and j + B/2 high."""
+    return pack_pairs(rearrange([nibbles & 0xF, nibbles >> 4], "part N C byte -> N (C part byte)"))
 
 
 def _to_halves(codes: UInt8[Tensor, "N half"], block: int) -> UInt8[Tensor, "N C byte"]:
@@ -153,11 +161,11 @@ def write_q8_0(stored: Stored) -> UInt8[Tensor, "N bytes"]:
     return _join(_bytes(stored.scales), codes)
 
 
-# ------------------------------------------------------------------------------------- Q4_K, Q6_K (decoded only)
+# ------------------------------------------------------------------------- Q4_K, Q6_K (decoded only)
 
 
 def read_q4_k(data: UInt8[Tensor, "N bytes"]) -> Stored:
-    """Super-blocks of 144 bytes: outer scale and offset, twelve bytes of 6-bit scales and offsets, 128 of codes."""
+    """Super-blocks of 144 bytes: outer scale and offset, 12 bytes of 6-bit ones, 128 of codes."""
     outer, scales, codes = _split(data, 144, 4, 12, 128)
     # four runs of 64 weights: 32 bytes, each with a weight of the first 32 low and one of the second 32 high
     runs = rearrange(codes, "N C (run byte) -> N (C run) byte", byte=32)
@@ -178,7 +186,7 @@ def write_q4_k(stored: Stored) -> UInt8[Tensor, "N bytes"]:
 
 
 def affine_q4_k(stored: Stored) -> Affine:
-    """Sixteen numbers of 6 bits lie in twelve bytes: eight scales and eight offsets, each times its outer scale."""
+    """Take eight 6-bit scales and offsets out of twelve bytes, each times its outer scale."""
     assert stored.outer_scales is not None
     low, middle, high = rearrange(stored.scales, "N (C part four) -> part N C four", part=3, four=4)
     scales = torch.cat([low & 63, (high & 15) | ((low >> 2) & 48)], dim=-1).float()
@@ -193,7 +201,7 @@ def affine_q4_k(stored: Stored) -> Affine:
 
 
 def read_q6_k(data: UInt8[Tensor, "N bytes"]) -> Stored:
-    """Super-blocks of 210 bytes: 128 bytes of low halves, 64 of high pairs of bits, 16 scales, the outer scale."""
+    """Super-blocks of 210 bytes: 128 of low halves, 64 of high pairs of bits, 16 scales, outer scale."""
     codes, scales, outer = _split(data, 210, 192, 16, 2)
     return Stored(
         codes=rearrange(codes, "N C byte -> N (C byte)"),
@@ -228,8 +236,8 @@ def affine_q6_k(stored: Stored) -> Affine:
     )
 
 
-def _shifted(field: Int[Tensor, "... 1 byte"], shifts: tuple[int, ...], mask: int) -> Int[Tensor, "... part byte"]:
-    """The field shifted right by each of ``shifts`` along a new axis, and masked."""
+def _shifted(field: UInt8[Tensor, "..."], shifts: tuple[int, ...], mask: int) -> UInt8[Tensor, "..."]:
+    """Shift the field right by each of ``shifts``, along its last axis but one, and mask it."""
     return (field >> torch.tensor(shifts, dtype=torch.uint8, device=field.device)[:, None]) & mask
 
 

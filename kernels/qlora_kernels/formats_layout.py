@@ -16,7 +16,7 @@ from functools import cache
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float, Int, Int8, Int64, Shaped, UInt8
+from jaxtyping import Float, Int8, Int64, Shaped, UInt8
 from torch import Tensor
 
 DECODED_AT_ONCE = 1 << 18
@@ -25,17 +25,17 @@ DECODED_AT_ONCE = 1 << 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """The tensors that are kept for one weight. Which ones there are, and their types, is the format's business."""
+    """The tensors that are kept for one weight; which ones, and of what type, is the format's business."""
 
     codes: Shaped[Tensor, "N bytes"]
-    """Two 4-bit codes a byte, the earlier weight in the high half; or one signed byte a weight; or packed otherwise."""
+    """Two 4-bit codes a byte, the earlier weight in the high half; or a signed byte each; or otherwise."""
     scales: Shaped[Tensor, "N scales"]
     offsets: Shaped[Tensor, "N C"] | None = None
     outer_scales: Shaped[Tensor, "..."] | None = None
     """Scales of the scales, in formats that quantize those too."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are there, by name."""
+        """Return the tensors that are there, by name."""
         named = {
             "codes": self.codes,
             "scales": self.scales,
@@ -47,7 +47,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affine:
-    """A packed weight as the operators see it: codes, their levels, a scale and perhaps an offset for each block."""
+    """A packed weight as the operators see it: codes, their levels, a scale and an offset for each block."""
 
     codes: UInt8[Tensor, "N half"] | Int8[Tensor, "N K"]
     scales: Float[Tensor, "N C"]
@@ -107,15 +107,15 @@ LEVELS: dict[str, tuple[float, ...]] = {
 
 @cache
 def level_table(levels: str, device: torch.device) -> Float[Tensor, " 16"]:
-    """The levels as a float32 tensor."""
+    """Return the levels as a float32 tensor."""
     return torch.tensor(LEVELS[levels], dtype=torch.float32, device=device)
 
 
 @cache
 def pair_table(levels: str, device: torch.device) -> Int64[Tensor, " 256"]:
-    """For each byte the two float32 levels that it stands for, in one 64-bit word, the earlier weight first.
+    """Return for each byte the two float32 levels that it stands for, in one 64-bit word.
 
-    One look-up then decodes two weights, on a CPU and on a GPU. The earlier weight is the low word, so that the
+    One look-up then decodes two weights, on a CPU and on a GPU. The earlier one is the low word, so that the
     words of a little-endian machine, read as float32, are the weights in order.
     """
     level = level_table(levels, device)
@@ -124,7 +124,7 @@ def pair_table(levels: str, device: torch.device) -> Int64[Tensor, " 256"]:
     return pairs.view(torch.int64).flatten()
 
 
-def pack_pairs(codes: Int[Tensor, "N K"]) -> UInt8[Tensor, "N half"]:
+def pack_pairs(codes: Shaped[Tensor, "N K"]) -> UInt8[Tensor, "N half"]:
     """Put two codes of 0 to 15 into each byte, the earlier one in the high half."""
     first, second = rearrange(codes.to(torch.uint8), "N (half pair) -> pair N half", pair=2)
     return (first << 4) | second
@@ -136,7 +136,7 @@ def unpack_pairs(packed: UInt8[Tensor, "N half"]) -> UInt8[Tensor, "N K"]:
 
 
 def decode_reference(weight: Affine) -> Float[Tensor, "N K"]:
-    """The definition: look each code up, scale each block, add its offset; in float32."""
+    """Decode as defined: look each code up, scale each block, add its offset; in float32."""
     if weight.levels == "int8":
         levels = weight.codes.float()
     else:
@@ -149,13 +149,14 @@ def decode_reference(weight: Affine) -> Float[Tensor, "N K"]:
 
 
 def decode_fast(weight: Affine, dtype: torch.dtype) -> Float[Tensor, "N K"]:
-    """The same numbers, two weights a look-up, a cacheful of rows at a time."""
+    """Decode to the same numbers two weights a look-up, a cacheful of rows at a time."""
     rows, columns = weight.codes.shape[0], weight.columns
     out = torch.empty(rows, columns, dtype=dtype, device=weight.codes.device)
     step = max(1, DECODED_AT_ONCE // max(1, columns))
     for start in range(0, rows, step):
         part = slice(start, start + step)
-        blocks = _levels_fast(weight.codes[part], weight.levels).view(-1, weight.scales.shape[1], weight.block_size)
+        levels = _levels_fast(weight.codes[part], weight.levels)
+        blocks = levels.view(-1, weight.scales.shape[1], weight.block_size)
         blocks.mul_(weight.scales[part].float()[:, :, None])
         if weight.offsets is not None:
             blocks.add_(weight.offsets[part].float()[:, :, None])

@@ -4,14 +4,12 @@ What a format's codes mean is defined in ``formats_*.py``; here are the checks, 
 registration with PyTorch. ``quantize_triton.py`` holds the fast twins.
 """
 
-from math import prod
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from qlora_kernels.formats import known_format
-from qlora_kernels.formats_layout import Affine, decode_fast, decode_reference
+from qlora_kernels.formats_layout import decode_fast, decode_reference
 from qlora_kernels.quantized import QuantizedTensor, _columns
 from qlora_kernels.rows import FLOATS, route
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from math import prod
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,14 +30,16 @@ class QuantizedTensor:
     stored: Stored
     block_size: int
 
-    def dequantize(self, dtype: torch.dtype = torch.float32, *, backend: str = "auto") -> Float[Tensor, "..."]:
+    def dequantize(
+        self, dtype: torch.dtype = torch.float32, *, backend: str = "auto"
+    ) -> Float[Tensor, "..."]:
         """Decode to numbers: computed in float32, then rounded to ``dtype``."""
         from qlora_kernels.quantize import dequantize
 
         return dequantize(self, dtype, backend=backend)
 
     def affine(self) -> Affine:
-        """What the operators compute with: codes, scales and offsets of each block, as rows."""
+        """Return what the operators compute with: codes, scales and offsets of each block, as rows."""
         return known_format(self.format).affine(self.stored)
 
     @property
@@ -67,15 +68,19 @@ class QuantizedTensor:
         return 8 * self.nbytes / max(1, prod(self.shape))
 
     def to(self, device: torch.device | str) -> "QuantizedTensor":
-        """The same weight on another device."""
+        """Copy to another device."""
         return self._map(lambda tensor: tensor.to(device))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "QuantizedTensor":
         stored = Stored(**{name: change(tensor) for name, tensor in self.stored.tensors().items()})
-        return QuantizedTensor(format=self.format, shape=self.shape, stored=stored, block_size=self.block_size)
+        return QuantizedTensor(
+            format=self.format, shape=self.shape, stored=stored, block_size=self.block_size
+        )
 
     @classmethod
-    def from_gguf_bytes(cls, format: str, shape: tuple[int, ...], data: Any) -> "QuantizedTensor":
+    def from_gguf_bytes(
+        cls, format: str, shape: tuple[int, ...], data: Tensor | np.ndarray | bytes | memoryview
+    ) -> "QuantizedTensor":
         """Read the blocks of a GGUF file.
 
         Args:
@@ -86,9 +91,11 @@ class QuantizedTensor:
         Raises:
             ValueError: If the format isn't one of GGUF, or the shape and the number of bytes don't fit it.
         """
-        known, shape = known_format(format), tuple(int(size) for size in shape)
+        known, shape = known_format(format), tuple(map(int, shape))
         if known.from_bytes is None or known.block_bytes is None:
-            raise ValueError(f"{format} is not a format of GGUF files; use quantize() to make one from numbers")
+            raise ValueError(
+                f"{format} is not a format of GGUF files; use quantize() to make one from numbers"
+            )
         columns = _columns(format, shape, known.multiple)
         row_bytes = columns // known.multiple * known.block_bytes
         flat, rows = _as_bytes(data), prod(shape[:-1])
@@ -101,14 +108,16 @@ class QuantizedTensor:
         return cls(format=format, shape=shape, stored=stored, block_size=known.block_size)
 
     def to_gguf_bytes(self) -> UInt8[Tensor, "N bytes"]:
-        """The blocks as a GGUF file holds them, one row for each row of the weight.
+        """Return the blocks as a GGUF file holds them, one row for each row of the weight.
 
         Raises:
             ValueError: If the format isn't one of GGUF.
         """
         write = known_format(self.format).to_bytes
         if write is None:
-            raise ValueError(f"GGUF files have no format {self.format}; quantize to q4_0, q4_1 or q8_0 instead")
+            raise ValueError(
+                f"GGUF files have no format {self.format}; quantize to q4_0, q4_1 or q8_0 instead"
+            )
         return write(self.stored)
 
     def __repr__(self) -> str:
@@ -123,7 +132,7 @@ class QuantizedTensor:
             "format": f"{self.format}: {known_format(self.format).about}",
             "shape": " × ".join(map(str, self.shape)),
             "bits per weight": f"{self.bits_per_weight:.3f}, in blocks of {self.block_size}",
-            "size": f"{self.nbytes:,} bytes; {4 * prod(self.shape) / max(1, self.nbytes):.1f} times less than float32",
+            "size": f"{self.nbytes:,} bytes, {32 / self.bits_per_weight:.1f} times less than float32",
         }
         rows |= {
             name: f"{str(tensor.dtype).removeprefix('torch.')} {' × '.join(map(str, tensor.shape))}"
@@ -134,18 +143,18 @@ class QuantizedTensor:
 
 
 def _columns(format: str, shape: tuple[int, ...], multiple: int) -> int:
-    """The length of a row, checked against the format's blocks."""
+    """Return the length of a row, checked against the format's blocks."""
     if not shape:
         raise ValueError(f"{format} needs a tensor of at least one axis, got a single number")
     if shape[-1] == 0 or shape[-1] % multiple:
         raise ValueError(
-            f"{format} packs {multiple} weights of a row together, and rows of shape {shape} have {shape[-1]}; "
-            f"the last axis has to be a multiple of {multiple}"
+            f"{format} packs {multiple} weights of a row together, but the last axis of {shape} has "
+            f"{shape[-1]}; it has to be a multiple of {multiple}"
         )
     return shape[-1]
 
 
-def _as_bytes(data: Any) -> UInt8[Tensor, " bytes"]:
+def _as_bytes(data: Tensor | np.ndarray | bytes | memoryview) -> UInt8[Tensor, " bytes"]:
     if isinstance(data, Tensor):
         if data.dtype != torch.uint8:
             raise ValueError(f"packed data has to be a tensor of uint8, got {data.dtype}")

@@ -8,12 +8,13 @@ of a token. Only the response and the end token count in the loss.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from workbench.data.records import Record
 from workbench.errors import InputError, unknown_name
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """What a template asks of a tokenizer; ``workbench.models.tokenizer`` has the real ones."""
 
@@ -93,7 +94,7 @@ TEMPLATES: dict[str, Template] = {
     "verbs": Template(ask=_verbs, about="the classroom base's own form: past walk=walked"),
     "chat": Template(
         ask=_chat,
-        about="the base's chat template, with its own system line if it adds one; the prompt is the user's turn",
+        about="the base's chat template, the prompt as the user's turn; a system line only if the base adds one",
         opened=True,
     ),
     "alpaca": Template(ask=_alpaca, about="the original Stanford Alpaca text"),

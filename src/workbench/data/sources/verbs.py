@@ -89,7 +89,7 @@ def _is_sound(row: list[str]) -> bool:
     lemma, _, past, _, ing, third = row
     if lemma in MISPRINTS:
         return past != MISPRINTS[lemma]
-    endings = all(form.endswith("ing") for form in ing.split("/")) and all(
+    endings = any(form.endswith("ing") for form in ing.split("/")) and any(
         form.endswith("s") for form in third.split("/")
     )
     return endings or not any((past, ing, third)) or not _past(row)

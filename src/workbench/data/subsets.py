@@ -1,0 +1,91 @@
+"""Which examples a cell trains on, and which of them are spoiled.
+
+Each record has two numbers in [0, 1) from (seed, record id). One orders the records: a smaller draw is the
+beginning of a larger one. The other decides corruption: a record is spoiled when it lies below the rate, so
+whatever is spoiled at a low rate is spoiled, identically, at a higher one, and the same records are spoiled
+by every kind of corruption. The share of spoiled ones in a draw is therefore the rate on average, not
+exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from workbench.config import Quality
+from workbench.data.chance import number
+from workbench.data.corruptions import CORRUPTIONS, spoil
+from workbench.data.records import Dataset, Record
+from workbench.errors import InputError, unknown_name
+
+
+def draw(dataset: Dataset, quality: Quality, size: int, seed: int) -> list[Record]:
+    """Return ``size`` training records at ``quality``; a pure function of its arguments.
+
+    Args:
+        dataset: Where to draw from; what it holds out is never drawn.
+        quality: Which damage, on which share, or how many raters.
+        size: Number of records.
+        seed: Seed of the cell.
+
+    Raises:
+        InputError: If the data has fewer records, too few raters, or can't be damaged in this way.
+    """
+    if size < 1:
+        raise InputError(f"size is {size}; draw at least 1 record")
+    if size > len(dataset.train):
+        raise InputError(
+            f"size {size} is larger than the data: {dataset.name} has {len(dataset.train)} records to train on "
+            f"and {len(dataset.heldout)} held out; choose a smaller size or hold out fewer"
+        )
+    if quality.corruption != "none" and quality.corruption not in CORRUPTIONS:
+        raise unknown_name("corruption", quality.corruption, CORRUPTIONS, "src/workbench/data/corruptions.py")
+    pool = [dataset.train[place] for place in _order(tuple(one.id for one in dataset.train), seed)]
+    chosen = pool[:size]
+    if quality.raters is not None:
+        chosen = [rated(record, quality.raters, seed) for record in chosen]
+    if quality.corruption == "none":
+        return chosen
+    return _spoiled(chosen, pool, quality, seed)
+
+
+def rated(record: Record, raters: int, seed: int) -> Record:
+    """Return a record as so many of its raters would label it.
+
+    The raters come in an order that hangs on (seed, record id), and the first ``raters`` of them decide by
+    the sign of their sum: the second rater is asked after the first, whoever that was. A tie is settled by a
+    coin, also from (seed, record id). Dropping tied items or asking one rater more would be a better
+    label than so many raters buy, and it would make the draw smaller or its price higher.
+
+    Raises:
+        InputError: If the record has fewer raters, or isn't one of two choices.
+    """
+    if len(record.choices) != 2 or raters > len(record.ratings):
+        raise InputError(
+            f"record {record.id!r} has {len(record.ratings)} raters and {len(record.choices)} choices, where "
+            f"{raters} raters and 2 choices are needed; ask for fewer raters, or use data with ratings"
+        )
+    order = sorted(
+        range(len(record.ratings)), key=lambda place: number(seed, "rater", f"{record.id}\0{place}")
+    )
+    score = sum(record.ratings[place] for place in order[:raters])
+    if score == 0:
+        score = number(seed, "tie", record.id) - 0.5
+    return replace(record, response=record.choices[score > 0])
+
+
+def _spoiled(chosen: Sequence[Record], pool: Sequence[Record], quality: Quality, seed: int) -> list[Record]:
+    drawn_only = CORRUPTIONS[quality.corruption].drawn_only
+    drawn: list[Record] = []
+    for record in chosen:
+        hit = number(seed, "spoil", record.id) < 1.0 - quality.share
+        # the first of a draw has nothing before it that it could be a copy of
+        if hit and not (drawn_only and not drawn):
+            record = spoil(record, quality.corruption, drawn if drawn_only else pool, seed)
+        drawn.append(record)
+    return drawn
+
+
+@lru_cache(maxsize=32)
+def _order(ids: tuple[str, ...], seed: int) -> tuple[int, ...]:
+    """Return the places of ``ids`` in the order of the draws, kept because a study's cells share few seeds."""
+    return tuple(sorted(range(len(ids)), key=lambda place: (number(seed, "order", ids[place]), ids[place])))

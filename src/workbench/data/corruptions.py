@@ -85,7 +85,10 @@ def typo(record: Record, pool: Sequence[Record], chance: Random) -> Record:
 
 
 def duplicate(record: Record, pool: Sequence[Record], chance: Random) -> Record:
-    """Be a copy of another example, under the record's own id: one distinct example less."""
+    """Be a copy of an example drawn before, under the record's own id: one distinct example less.
+
+    That example may itself be a copy, so a few are repeated often and most never, as in collected text.
+    """
     return replace(_one_of(pool, record, chance, "example drawn before it"), id=record.id)
 
 
@@ -93,8 +96,8 @@ def _one_of(options: Sequence[T], record: Record, chance: Random, needed: str) -
     """Pick an option, or say what the record lacks."""
     if not options:
         raise InputError(
-            f"record {record.id!r} has no {needed}, which this corruption needs; choose another corruption, one "
-            f"of {', '.join(CORRUPTIONS)}, or add what is missing to the data"
+            f"record {record.id!r} has no {needed}, which this corruption needs; choose another one of "
+            f"{', '.join(CORRUPTIONS)}, or add what is missing to the data"
         )
     return pick(options, chance)
 

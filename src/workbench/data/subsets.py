@@ -34,8 +34,8 @@ def draw(dataset: Dataset, quality: Quality, size: int, seed: int) -> list[Recor
         raise InputError(f"size is {size}; draw at least 1 record")
     if size > len(dataset.train):
         raise InputError(
-            f"size {size} is larger than the data: {dataset.name} has {len(dataset.train)} records to train on "
-            f"and {len(dataset.heldout)} held out; choose a smaller size or hold out fewer"
+            f"size {size} is larger than the data: {dataset.name} has {len(dataset.train)} records to train "
+            f"on and {len(dataset.heldout)} held out; choose a smaller size or hold out fewer"
         )
     if quality.corruption != "none" and quality.corruption not in CORRUPTIONS:
         raise unknown_name("corruption", quality.corruption, CORRUPTIONS, "src/workbench/data/corruptions.py")
@@ -87,5 +87,5 @@ def _spoiled(chosen: Sequence[Record], pool: Sequence[Record], quality: Quality,
 
 @lru_cache(maxsize=32)
 def _order(ids: tuple[str, ...], seed: int) -> tuple[int, ...]:
-    """Return the places of ``ids`` in the order of the draws, kept because a study's cells share few seeds."""
+    """Return the places of ``ids`` in the order of the draws; kept, as a study's cells share few seeds."""
     return tuple(sorted(range(len(ids)), key=lambda place: (number(seed, "order", ids[place]), ids[place])))

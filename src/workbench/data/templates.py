@@ -94,7 +94,7 @@ TEMPLATES: dict[str, Template] = {
     "verbs": Template(ask=_verbs, about="the classroom base's own form: past walk=walked"),
     "chat": Template(
         ask=_chat,
-        about="the base's chat template, the prompt as the user's turn; a system line only if the base adds one",
+        about="the base's chat template; the prompt is the user's turn, a system line is the base's own",
         opened=True,
     ),
     "alpaca": Template(ask=_alpaca, about="the original Stanford Alpaca text"),

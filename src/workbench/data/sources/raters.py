@@ -1,0 +1,171 @@
+"""Sentiment of short texts, with the score of every person who rated them.
+
+The source archive of the package ``vaderSentiment`` (MIT) holds another archive with 23,703 sentences from
+four places, each rated from -4 to 4 by 15 to 99 people. How many of them give a label is a quality with a
+price: k raters x N texts is what a budget buys.
+
+Source: Hutto and Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media
+Text", ICWSM 2014. The sentences are other people's text: they are fetched, never shipped.
+"""
+
+import io
+import json
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from workbench.data.heldout import hold_out
+from workbench.data.records import Dataset, Record
+from workbench.errors import InputError
+from workbench.fetch import FETCHABLE, cached
+
+DOMAINS = {
+    "movie": "movieReviewSnippets",
+    "amazon": "amazonReviewSnippets",
+    "tweets": "tweets",
+    "nyt": "nytEditorialSnippets",
+}
+"""Where the texts come from, by the beginning of their files' names."""
+
+CHOICES = ("negative", "positive")
+QUESTION = "Is the sentiment of this text positive or negative? Answer with one word.\n\nText: {text}"
+
+KINDS = ("_GroundTruth.txt", "_anonDataRatings.txt")
+"""The two files of a domain: id, mean, text; and id, mean, deviation, list of ratings."""
+CLEAR = 0.5
+"""Texts whose mean score is nearer to 0 than this have no side that a label could be right about."""
+SCALE = {score: float(score) for score in range(-4, 5)}
+INNER = "hutto_ICWSM_2014.tar.gz"
+LARGEST = 16_000_000
+"""Bytes that one file of the archive may have; the real ones have 3 million at most."""
+
+
+def load(
+    heldout: int | None = None, *, domains: Sequence[str] = tuple(DOMAINS), path: Path | None = None
+) -> Dataset:
+    """Return one record for each clearly rated text; the response is the side of all its raters' mean.
+
+    Args:
+        heldout: Texts to hold out; None for 600. They are judged against all their raters.
+        domains: Keys of :data:`DOMAINS`.
+        path: The source archive; None takes the one that was fetched.
+
+    Raises:
+        InputError: If the archive was never fetched, isn't the right one, or is damaged.
+    """
+    archive = path or cached("raters")
+    files = _members(archive, [DOMAINS[domain] + kind for domain in domains for kind in KINDS])
+    rated = [
+        record
+        for domain in domains
+        for record in _records(domain, *(files[DOMAINS[domain] + kind] for kind in KINDS), archive)
+    ]
+    clear = [record for record in rated if abs(_mean(record.ratings)) >= CLEAR]
+    name = "raters" if len(domains) == len(DOMAINS) else f"raters-{'-'.join(domains)}"
+    train, held = hold_out(clear, heldout, name)
+    return Dataset(
+        name=name,
+        train=train,
+        heldout=held,
+        template="chat",
+        licence=FETCHABLE["raters"].licence,
+        origin=f"texts with all ratings ({', '.join(domains)}), from vaderSentiment 3.3.2's source archive",
+        notes=(f"{len(rated) - len(clear)} of {len(rated)} texts left out: mean score within {CLEAR} of 0",),
+    )
+
+
+def _mean(ratings: Sequence[float]) -> float:
+    return sum(ratings) / len(ratings)
+
+
+def _records(domain: str, texts: str, ratings: str, archive: Path) -> list[Record]:
+    """Join a domain's two files by id.
+
+    The mean is taken from the ratings: for 199 tweets the two files state different means, and only the
+    ratings file's agrees with the ratings.
+    """
+    scores = {}
+    for place, fields in _rows(domain + KINDS[1], ratings, 4, archive):
+        scores[fields[0]] = _scores(fields[3], place)
+    records = []
+    for place, (name, _, text) in _rows(domain + KINDS[0], texts, 3, archive):
+        if name not in scores:
+            raise InputError(f"{place}: text {name!r} has no ratings; fetch the archive again")
+        records.append(_record(f"{domain}-{name}", text.strip(), scores[name]))
+    return records
+
+
+def _record(name: str, text: str, ratings: tuple[float, ...]) -> Record:
+    return Record(
+        id=name,
+        prompt=QUESTION.format(text=text),
+        response=CHOICES[_mean(ratings) > 0],
+        choices=CHOICES,
+        ratings=ratings,
+    )
+
+
+def _rows(name: str, text: str, columns: int, archive: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield each line's place, for messages, and its fields."""
+    # not splitlines(): a text may hold the rarer line separators that it splits at
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        fields = line.rstrip("\r").split("\t")
+        place = f"{archive}, {name}, line {number}"
+        if len(fields) != columns:
+            raise InputError(f"{place}: {len(fields)} columns instead of {columns}; fetch the archive again")
+        yield place, fields
+
+
+def _scores(text: str, place: str) -> tuple[float, ...]:
+    try:
+        scores = json.loads(text)
+    except ValueError:
+        scores = None
+    if not isinstance(scores, list) or not scores or not all(score in SCALE for score in scores):
+        raise InputError(f"{place}: ratings {text[:60]!r} aren't a list of whole numbers from -4 to 4")
+    return tuple(SCALE[score] for score in scores)
+
+
+def _members(archive: Path, names: Sequence[str]) -> dict[str, str]:
+    """Read text files out of the archive inside the archive, in memory: nothing is unpacked to disk."""
+    try:
+        file = archive.open("rb")
+    except OSError as error:
+        raise InputError(f"{archive} can't be opened: {error.strerror or error}") from error
+    inner = _read(archive, {INNER}, file)[INNER]
+    files = _read(archive, set(names), io.BytesIO(inner))
+    try:
+        return {name: data.decode("utf-8-sig") for name, data in files.items()}
+    except UnicodeDecodeError as error:
+        raise InputError(f"{archive}: its texts aren't UTF-8 ({error}); fetch the archive again") from error
+
+
+def _read(archive: Path, names: set[str], file: BinaryIO) -> dict[str, bytes]:
+    """Return the contents of the members with these names, whatever folders they are in."""
+    found = {}
+    try:
+        with file, tarfile.open(fileobj=file, mode="r:gz") as tar:
+            for member in tar:
+                name = member.name.rsplit("/", 1)[-1]
+                if name not in names or not member.isfile():
+                    continue
+                if member.size > LARGEST:
+                    raise InputError(f"{archive}: {name} claims {member.size} bytes; it isn't the right file")
+                content = tar.extractfile(member)
+                assert content is not None, "a regular file has contents"
+                found[name] = content.read()
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            f"{archive} can't be read as the source archive of vaderSentiment: {error}; fetch it again, or "
+            "give vaderSentiment-3.3.2.tar.gz"
+        ) from error
+    if missing := names - found.keys():
+        raise InputError(
+            f"{archive} holds no {', '.join(sorted(missing))}; it has to be vaderSentiment's source archive "
+            "(vaderSentiment-3.3.2.tar.gz), as its wheel lacks the ratings"
+        )
+    return found

@@ -166,36 +166,37 @@ def write_q8_0(stored: Stored) -> UInt8[Tensor, "N bytes"]:
 
 def read_q4_k(data: UInt8[Tensor, "N bytes"]) -> Stored:
     """Super-blocks of 144 bytes: outer scale and offset, 12 bytes of 6-bit ones, 128 of codes."""
-    outer, scales, codes = _split(data, 144, 4, 12, 128)
+    scale, offset, inner, codes = _split(data, 144, 2, 2, 12, 128)
     # four runs of 64 weights: 32 bytes, each with a weight of the first 32 low and one of the second 32 high
     runs = rearrange(codes, "N C (run byte) -> N (C run) byte", byte=32)
     return Stored(
         codes=_from_halves(runs),
-        scales=rearrange(scales, "N C byte -> N (C byte)"),
-        outer_scales=rearrange(outer.contiguous().view(torch.float16), "N C two -> N (C two)"),
+        scales=rearrange(inner, "N C byte -> N (C byte)"),
+        outer_scales=_half(scale),
+        outer_offsets=_half(offset),
     )
 
 
 def write_q4_k(stored: Stored) -> UInt8[Tensor, "N bytes"]:
     """Undo :func:`read_q4_k`."""
     assert stored.outer_scales is not None
-    outer = rearrange(stored.outer_scales.view(torch.uint8), "N (C byte) -> N C byte", byte=4)
-    scales = rearrange(stored.scales, "N (C byte) -> N C byte", byte=12)
+    assert stored.outer_offsets is not None
+    inner = rearrange(stored.scales, "N (C byte) -> N C byte", byte=12)
     codes = rearrange(_to_halves(stored.codes, 64), "N (C run) byte -> N C (run byte)", run=4)
-    return _join(outer, scales, codes)
+    return _join(_bytes(stored.outer_scales), _bytes(stored.outer_offsets), inner, codes)
 
 
 def affine_q4_k(stored: Stored) -> Affine:
     """Take eight 6-bit scales and offsets out of twelve bytes, each times its outer scale."""
     assert stored.outer_scales is not None
+    assert stored.outer_offsets is not None
     low, middle, high = rearrange(stored.scales, "N (C part four) -> part N C four", part=3, four=4)
     scales = torch.cat([low & 63, (high & 15) | ((low >> 2) & 48)], dim=-1).float()
     offsets = torch.cat([middle & 63, (high >> 4) | ((middle >> 2) & 48)], dim=-1).float()
-    outer_scale, outer_offset = rearrange(stored.outer_scales.float(), "N (C two) -> two N C 1", two=2)
     return Affine(
         codes=stored.codes,
-        scales=rearrange(outer_scale * scales, "N C eight -> N (C eight)"),
-        offsets=rearrange(-(outer_offset * offsets), "N C eight -> N (C eight)"),
+        scales=rearrange(stored.outer_scales.float()[..., None] * scales, "N C eight -> N (C eight)"),
+        offsets=rearrange(-(stored.outer_offsets.float()[..., None] * offsets), "N C eight -> N (C eight)"),
         levels="unsigned",
     )
 

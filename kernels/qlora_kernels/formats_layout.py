@@ -31,8 +31,10 @@ class Stored:
     """Two 4-bit codes a byte, the earlier weight in the high half; or a signed byte each; or otherwise."""
     scales: Shaped[Tensor, "N scales"]
     offsets: Shaped[Tensor, "N C"] | None = None
-    outer_scales: Shaped[Tensor, "..."] | None = None
+    outer_scales: Float[Tensor, "..."] | None = None
     """Scales of the scales, in formats that quantize those too."""
+    outer_offsets: Float[Tensor, "..."] | None = None
+    """What belongs to the outer scales in the way that offsets belong to scales."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that are there, by name."""
@@ -41,6 +43,7 @@ class Stored:
             "scales": self.scales,
             "offsets": self.offsets,
             "outer_scales": self.outer_scales,
+            "outer_offsets": self.outer_offsets,
         }
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 

@@ -1,0 +1,61 @@
+"""INT4 and INT8: equal steps, with a scale for each group of weights.
+
+INT4 has the arithmetic of PyTorch's 4-bit matrix products, (code - 8) * scale + offset with both numbers in
+bfloat16; codes are chosen with the numbers as they were rounded, so that rounding them costs no more than it must.
+INT8 is symmetric, with a float32 scale and codes from -127 to 127.
+"""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from qlora_kernels.formats_layout import Affine, Format, Stored, pack_pairs
+
+
+def pack_int4(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
+    """Divide each group's range into 15 steps; code 8 stands for the offset."""
+    blocks = rearrange(weight, "N (C B) -> N C B", B=block_size)
+    smallest, largest = blocks.aminmax(dim=-1)
+    scales = ((largest - smallest) / 15).bfloat16()
+    offsets = (smallest + 8 * scales.float()).bfloat16()
+    steps = (blocks - offsets.float()[..., None]) * _reciprocal(scales.float())[..., None]
+    codes = (steps + 8).round().clamp(0, 15)
+    return Stored(codes=pack_pairs(rearrange(codes, "N C B -> N (C B)")), scales=scales, offsets=offsets)
+
+
+def affine_int4(stored: Stored) -> Affine:
+    """Turn code - 8 into a weight by scale and offset."""
+    return Affine(codes=stored.codes, scales=stored.scales, offsets=stored.offsets, levels="signed")
+
+
+def pack_int8(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
+    """Scale the largest magnitude of each group to 127, and round halves to even."""
+    blocks = rearrange(weight, "N (C B) -> N C B", B=block_size)
+    scales = blocks.abs().amax(-1) / 127
+    codes = (blocks * _reciprocal(scales)[..., None]).round().clamp(-127, 127)
+    return Stored(codes=rearrange(codes, "N C B -> N (C B)").to(torch.int8), scales=scales)
+
+
+def affine_int8(stored: Stored) -> Affine:
+    """Multiply a code by its group's scale."""
+    return Affine(codes=stored.codes, scales=stored.scales, offsets=None, levels="int8")
+
+
+def _reciprocal(scales: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
+    """Return 1 / scale, and 0 where that is infinite: all weights of such a group get the middle code."""
+    return torch.nan_to_num(1 / scales, posinf=0.0)
+
+
+INTEGER_FORMATS: dict[str, Format] = {
+    "int4": Format(
+        about="INT4 in groups: 4 bits, a bfloat16 scale and offset for each group",
+        block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block,
+        levels="signed", affine=affine_int4, pack=pack_int4,
+    ),
+    "int8": Format(
+        about="INT8 in groups: 8 bits, a float32 scale for each group",
+        block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 8 + 32 / block,
+        levels="int8", affine=affine_int8, pack=pack_int8,
+    ),
+}  # fmt: skip

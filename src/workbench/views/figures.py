@@ -25,8 +25,10 @@ COLUMN_INCHES = 3.25
 """Width of one column of a two-column paper; the page between its margins is 6.75."""
 PAGE_INCHES = 6.75
 HEIGHT_INCHES = 2.3
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = "osD^vP"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
+"""Okabe and Ito's without black and yellow, and Tol's wine."""
+MARKERS = "osD^vPX*"
+"""One more than there are colours, so that no two of 56 qualities share both."""
 INK = "#1a1a1a"
 """Text and axes; the report swaps it for the page's own colour of text."""
 FAINT = "#767676"
@@ -165,7 +167,7 @@ def _panel(
     _sizes(axes, lines, fits)
     _values(axes, metric, lines)
     if zero is not None:
-        _zero_shot(axes, zero)
+        _zero_shot(axes, zero, lines)
 
 
 def _line_and_band(axes: Axes, line: Sequence[Point], colour: str, marker: str) -> None:
@@ -210,24 +212,28 @@ def _values(axes: Axes, metric: str, lines: Mapping[str, Sequence[Point]]) -> No
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _zero_shot(axes: Axes, zero: float) -> None:
+def _zero_shot(axes: Axes, zero: float, lines: Mapping[str, Sequence[Point]]) -> None:
     """Draw the zero-shot line, or an arrow to it when it would squeeze the rest together."""
     low, high = axes.get_ylim()
     reach = 0.6 * (high - low)
-    text, place, above = f"zero-shot {zero:.2f}", zero, zero <= (low + high) / 2
+    text, place, right, above = f"zero-shot {zero:.2f}", zero, True, zero < low
     if low - reach <= zero <= high + reach:
         axes.axhline(zero, linestyle=":", color=FAINT, linewidth=0.9, zorder=1)
+        first, last = ([line[end].mean for line in lines.values()] for end in (0, -1))
+        # where the other lines are further away, on the side where fewer of them are
+        right = min(abs(value - zero) for value in last) >= min(abs(value - zero) for value in first)
+        ends = last if right else first
+        above = 2 * sum(value < zero for value in ends) >= len(ends) if low < zero < high else zero <= low
     else:
         text += " ↑" if zero > high else " ↓"
         place = min(max(zero, low), high)
-    # on the right: the lines have moved away from where they started by then
     axes.annotate(
         text,
-        (1.0, place),
+        (1.0 if right else 0.0, place),
         xycoords=("axes fraction", "data"),
-        xytext=(-2, 2 if above else -2),
+        xytext=(-2 if right else 2, 2 if above else -2),
         textcoords="offset points",
-        ha="right",
+        ha="right" if right else "left",
         va="bottom" if above else "top",
         color=FAINT,
         fontsize=SMALL_POINTS,

@@ -22,7 +22,7 @@ MANIFEST = {
             "prompt": "<script>alert(1)</script>",
             "before": "sang",
             "response": "sings",
-            "spoiled": "other_form",
+            "quality": "50% other_form",
         }
     ],
 }

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from workbench.data.records import Dataset
-from workbench.data.sources import raters, verbs
-from workbench.errors import unknown_name
+from workbench.data.sources import files, raters, verbs
+from workbench.errors import InputError, unknown_name
 
 SOURCES: dict[str, Callable[[int | None], Dataset]] = {
     "verbs": verbs.load,
@@ -16,12 +16,33 @@ SOURCES: dict[str, Callable[[int | None], Dataset]] = {
 """Built-in sources by name: each takes the number of records to hold out, or None for its default."""
 
 
-def load_dataset(name_or_path: str | Path, *, heldout: int | None = None) -> Dataset:
-    """Return a built-in source.
+def load_dataset(
+    name_or_path: str | Path,
+    *,
+    heldout: int | None = None,
+    heldout_file: Path | None = None,
+    on_empty: files.OnEmpty = "error",
+) -> Dataset:
+    """Return a built-in source or the user's own file.
+
+    Args:
+        name_or_path: Key of :data:`SOURCES`, or a JSON list or JSONL as ``sources/files.py`` describes it.
+        heldout: Records to hold out, the same for every seed; None for 600, or a fifth of fewer than 3,000.
+        heldout_file: For a file: another one with the records to hold out.
+        on_empty: For a file: "error" refuses empty responses, "drop" leaves such records out.
 
     Raises:
-        InputError: If there is no such source.
+        InputError: If there is no such source or file, or it can't be used.
     """
-    if str(name_or_path) in SOURCES:
-        return SOURCES[str(name_or_path)](heldout)
-    raise unknown_name("data", str(name_or_path), SOURCES, "src/workbench/data/sources/__init__.py")
+    name = str(name_or_path)
+    if name in SOURCES:
+        if heldout_file is not None or on_empty != "error":
+            raise InputError(
+                f"heldout_file and on_empty are for your own files; {name!r} is a built-in source"
+            )
+        return SOURCES[name](heldout)
+    path = Path(name).expanduser()
+    if not path.exists():
+        unknown = unknown_name("source", name, SOURCES, "src/workbench/data/sources/__init__.py")
+        raise InputError(f"there is no file {name!r}, nor a source of that name: {unknown}")
+    return files.load(path, heldout, heldout_file=heldout_file, on_empty=on_empty)

@@ -12,7 +12,7 @@ import io
 import json
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,11 +57,7 @@ def load(
     """
     archive = path or cached("raters")
     files = _members(archive, [DOMAINS[domain] + kind for domain in domains for kind in KINDS])
-    rated = [
-        record
-        for domain in domains
-        for record in _records(domain, *(files[DOMAINS[domain] + kind] for kind in KINDS), archive)
-    ]
+    rated = [record for domain in domains for record in _records(domain, files, archive)]
     clear = [record for record in rated if abs(_mean(record.ratings)) >= CLEAR]
     name = "raters" if len(domains) == len(DOMAINS) else f"raters-{'-'.join(domains)}"
     train, held = hold_out(clear, heldout, name)
@@ -80,17 +76,18 @@ def _mean(ratings: Sequence[float]) -> float:
     return sum(ratings) / len(ratings)
 
 
-def _records(domain: str, texts: str, ratings: str, archive: Path) -> list[Record]:
+def _records(domain: str, files: Mapping[str, str], archive: Path) -> list[Record]:
     """Join a domain's two files by id.
 
     The mean is taken from the ratings: for 199 tweets the two files state different means, and only the
     ratings file's agrees with the ratings.
     """
+    texts, ratings = (DOMAINS[domain] + kind for kind in KINDS)
     scores = {}
-    for place, fields in _rows(domain + KINDS[1], ratings, 4, archive):
+    for place, fields in _rows(archive, ratings, files[ratings], 4):
         scores[fields[0]] = _scores(fields[3], place)
     records = []
-    for place, (name, _, text) in _rows(domain + KINDS[0], texts, 3, archive):
+    for place, (name, _, text) in _rows(archive, texts, files[texts], 3):
         if name not in scores:
             raise InputError(f"{place}: text {name!r} has no ratings; fetch the archive again")
         records.append(_record(f"{domain}-{name}", text.strip(), scores[name]))
@@ -107,7 +104,7 @@ def _record(name: str, text: str, ratings: tuple[float, ...]) -> Record:
     )
 
 
-def _rows(name: str, text: str, columns: int, archive: Path) -> Iterator[tuple[str, list[str]]]:
+def _rows(archive: Path, name: str, text: str, columns: int) -> Iterator[tuple[str, list[str]]]:
     """Yield each line's place, for messages, and its fields."""
     # not splitlines(): a text may hold the rarer line separators that it splits at
     for number, line in enumerate(text.split("\n"), 1):

@@ -1,7 +1,6 @@
 """`QuantizedTensor`: a weight in few bits. The packed form is the truth; decoding defines the numbers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import prod
 
@@ -23,12 +22,14 @@ class QuantizedTensor:
         shape: Of the decoded weight. Blocks run along the last axis; the axes before it are rows.
         stored: The tensors that are kept.
         block_size: Weights that share a scale.
+        decoded: What decoding gives, kept to save the time of doing it again, or None. See :meth:`keeping`.
     """
 
     format: str
     shape: tuple[int, ...]
     stored: Stored
     block_size: int
+    decoded: Float[Tensor, "..."] | None = None
 
     def dequantize(
         self, dtype: torch.dtype = torch.float32, *, backend: str = "auto"
@@ -37,6 +38,13 @@ class QuantizedTensor:
         from qlora_kernels.quantize import dequantize
 
         return dequantize(self, dtype, backend=backend)
+
+    def keeping(self, dtype: torch.dtype | None) -> "QuantizedTensor":
+        """Return the same weight with a decoded copy in ``dtype`` beside it, or (None) without one.
+
+        Operators on a CPU use the copy where its type is that of their input. It is bit-identical to decoding.
+        """
+        return replace(self, decoded=None if dtype is None else self.dequantize(dtype))
 
     def affine(self) -> Affine:
         """Return what the operators compute with: codes, scales and offsets of each block, as rows."""
@@ -69,13 +77,9 @@ class QuantizedTensor:
 
     def to(self, device: torch.device | str) -> "QuantizedTensor":
         """Copy to another device."""
-        return self._map(lambda tensor: tensor.to(device))
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> "QuantizedTensor":
-        stored = Stored(**{name: change(tensor) for name, tensor in self.stored.tensors().items()})
-        return QuantizedTensor(
-            format=self.format, shape=self.shape, stored=stored, block_size=self.block_size
-        )
+        stored = Stored(**{name: tensor.to(device) for name, tensor in self.stored.tensors().items()})
+        decoded = None if self.decoded is None else self.decoded.to(device)
+        return replace(self, stored=stored, decoded=decoded)
 
     @classmethod
     def from_gguf_bytes(

@@ -1,0 +1,373 @@
+"""A linear layer on a packed base with a LoRA adapter for each cell: y = x W^T + scale * (x A^T) B^T.
+
+The rows of x belong to G cells, one after the other; each cell has its own A, B and scale, all share W. One cell is
+the stack of size one (`linear.py`), and there is one code path. The references below define the operator and its
+gradients; ``linear_triton.py`` and ``grouped_triton.py`` are the twins for GPUs, ``grouped_torch.py`` for CPUs.
+
+W is the decoded weight rounded to the type of x. S = x A^T and its gradient dS are kept in the type of x, which is
+their one rounding on the way; everything else is summed in float32 and rounded once.
+
+Shape letters: M rows (tokens), K inputs, N outputs, R rank, G cells; "member" tells which cell a row belongs to.
+
+Source: Hu et al., "LoRA", arXiv:2106.09685; grouping as in Chen et al., "Punica", arXiv:2310.18547.
+"""
+
+import torch
+from einops import einsum
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from qlora_kernels.formats_layout import Affine
+from qlora_kernels.quantized import QuantizedTensor
+from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
+
+# ------------------------------------------------------------------------------------------ definitions
+
+
+def membership(segments: Int64[Tensor, " boundaries"], like: Tensor) -> Float[Tensor, "M G"]:
+    """Return 1 where a row belongs to a cell, else 0, in the type of ``like``."""
+    lengths = segments.diff()
+    cell = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    return torch.nn.functional.one_hot(cell, len(lengths)).to(like)
+
+
+def shrink_reference(
+    x: Float[Tensor, "M K"], a: Float[Tensor, "G R K"], member: Float[Tensor, "M G"]
+) -> Float[Tensor, "M R"]:
+    """S = x A^T."""
+    return einsum(x, a, member, "M K, G R K, M G -> M R")
+
+
+def forward_reference(
+    x: Float[Tensor, "M K"],
+    w: Float[Tensor, "N K"],
+    s: Float[Tensor, "M R"],
+    b: Float[Tensor, "G N R"],
+    scale: Float[Tensor, " G"],
+    member: Float[Tensor, "M G"],
+) -> Float[Tensor, "M N"]:
+    """y = x W^T + scale * S B^T."""
+    update = einsum(s, b, scale, member, "M R, G N R, G, M G -> M N")
+    return einsum(x, w, "M K, N K -> M N") + update
+
+
+def output_gradients_reference(
+    dy: Float[Tensor, "M N"],
+    s: Float[Tensor, "M R"],
+    b: Float[Tensor, "G N R"],
+    scale: Float[Tensor, " G"],
+    member: Float[Tensor, "M G"],
+) -> tuple[Float[Tensor, "M R"], Float[Tensor, "G N R"]]:
+    """dS = scale * dy B and dB = scale * dy^T S."""
+    ds = einsum(dy, b, scale, member, "M N, G N R, G, M G -> M R")
+    db = einsum(dy, s, scale, member, "M N, M R, G, M G -> G N R")
+    return ds, db
+
+
+def input_gradient_reference(
+    dy: Float[Tensor, "M N"],
+    w: Float[Tensor, "N K"],
+    ds: Float[Tensor, "M R"],
+    a: Float[Tensor, "G R K"],
+    member: Float[Tensor, "M G"],
+) -> Float[Tensor, "M K"]:
+    """dx = dy W + dS A."""
+    return einsum(dy, w, "M N, N K -> M K") + einsum(ds, a, member, "M R, G R K, M G -> M K")
+
+
+def shrink_gradient_reference(
+    ds: Float[Tensor, "M R"], x: Float[Tensor, "M K"], member: Float[Tensor, "M G"]
+) -> Float[Tensor, "G R K"]:
+    """dA = dS^T x."""
+    return einsum(ds, x, member, "M R, M K, M G -> G R K")
+
+
+def grouped_lora_linear_reference(
+    x: Float[Tensor, "M K"],
+    w: Float[Tensor, "N K"],
+    a: Float[Tensor, "G R K"],
+    b: Float[Tensor, "G N R"],
+    scale: Float[Tensor, " G"],
+    segments: Int64[Tensor, " boundaries"],
+) -> Float[Tensor, "M N"]:
+    """The whole operator, in the type of its inputs and differentiable by autograd."""
+    member = membership(segments, x)
+    return forward_reference(x, w, shrink_reference(x, a, member), b, scale.to(x), member)
+
+
+# ------------------------------------------------------------------------------------------ the operator
+
+
+def grouped_lora_linear(
+    x: Float[Tensor, "*rows K"],
+    weight: QuantizedTensor | Float[Tensor, "N K"],
+    a: Float[Tensor, "G R K"],
+    b: Float[Tensor, "G N R"],
+    scale: Float[Tensor, " G"],
+    segments: Int64[Tensor, " boundaries"],
+    *,
+    backend: Backend = "auto",
+) -> Float[Tensor, "*rows N"]:
+    """Apply one frozen linear layer and, to the rows of each cell, the cell's own adapter.
+
+    Args:
+        x: Rows of all cells, one cell after the other.
+        weight: The frozen base: packed, or a matrix of numbers. It gets no gradient.
+        a: First factor of each adapter; fill up smaller ranks with zeros.
+        b: Second factor of each adapter.
+        scale: What each cell's update is multiplied by, alpha / rank; it gets no gradient.
+        segments: Boundaries of the cells among the rows, from 0 to the number of rows, G + 1 of them; int64 on the
+            CPU, because they decide how the work is cut before anything is launched. A cell may be empty.
+        backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
+
+    Raises:
+        ValueError: If shapes, types or devices don't fit together, the rank is 0, or the boundaries don't cover the
+            rows in order.
+    """
+    _check_adapters(x, weight, a, b, scale, segments)
+    return apply_linear(x, weight, a, b, scale, segments, backend)
+
+
+def apply_linear(
+    x: Tensor,
+    weight: QuantizedTensor | Tensor,
+    a: Tensor | None,
+    b: Tensor | None,
+    scale: Tensor,
+    segments: Tensor,
+    backend: str,
+) -> Tensor:
+    """Run the operator, with adapters or (a and b None) without, on inputs that were checked."""
+    check_base(x, weight)
+    packed = weight if isinstance(weight, QuantizedTensor) else None
+    rows = x.reshape(-1, x.shape[-1])
+    if route(backend, x) == "reference":
+        w = (packed.dequantize(x.dtype, backend="reference") if packed else weight).to(x.dtype)  # type: ignore[union-attr]
+        if a is None or b is None:
+            y = einsum(rows, w, "M K, N K -> M N")
+        else:
+            _check_boundaries(segments, rows.shape[0])
+            y = grouped_lora_linear_reference(rows, w, a, b, scale, segments)
+    else:
+        affine = packed.affine() if packed else dense(weight)  # type: ignore[arg-type]
+        decoded = packed.decoded if packed else None
+        stored = (affine.codes, affine.scales, affine.offsets, decoded, affine.levels)
+        y, _ = _linear(rows, *stored, a, b, scale.detach(), segments, backend)
+    return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def dense(weight: Tensor) -> Affine:
+    """Present a matrix of numbers in the form of a packed one."""
+    return Affine(
+        codes=weight.detach().contiguous(), scales=weight.new_empty(0, 0), offsets=None, levels="dense"
+    )
+
+
+def check_base(x: Tensor, weight: QuantizedTensor | Tensor) -> None:
+    """Refuse a base that doesn't fit x."""
+    require_float("linear", x=x)
+    if len(weight.shape) != 2 or x.dim() < 1:
+        raise ValueError(
+            f"linear: the weight must be a matrix and x have rows, got {tuple(weight.shape)} and {tuple(x.shape)}"
+        )
+    if x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: x has {x.shape[-1]} features, the weight of shape {tuple(weight.shape)} takes {weight.shape[1]}"
+        )
+    if x.device != weight.device:
+        raise ValueError(f"linear: x is on {x.device}, the weight on {weight.device}; move one of them")
+    if isinstance(weight, Tensor):
+        require_float("linear", weight=weight)
+
+
+def _check_adapters(
+    x: Tensor, weight: QuantizedTensor | Tensor, a: Tensor, b: Tensor, scale: Tensor, segments: Tensor
+) -> None:
+    require_float("grouped_lora_linear", x=x, a=a, b=b)
+    if a.dim() != 3 or b.dim() != 3:
+        raise ValueError(f"a must be (G, R, K) and b (G, N, R), got {tuple(a.shape)} and {tuple(b.shape)}")
+    cells, rank, inputs = a.shape
+    outputs = weight.shape[0]
+    if rank == 0 or cells == 0:
+        raise ValueError(
+            f"a has shape {tuple(a.shape)}: there has to be at least one cell and a rank of at least 1"
+        )
+    if inputs != weight.shape[1] or tuple(b.shape) != (cells, outputs, rank):
+        raise ValueError(
+            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}; for a weight of shape {tuple(weight.shape)} they "
+            f"have to be (G, R, {weight.shape[1]}) and (G, {outputs}, R) with the same G and R"
+        )
+    if tuple(scale.shape) != (cells,) or not scale.is_floating_point():
+        raise ValueError(
+            f"scale has to hold {cells} numbers, one for each cell; got {tuple(scale.shape)} of {scale.dtype}"
+        )
+    if scale.requires_grad:
+        raise ValueError("scale gets no gradient: detach it, or multiply b by it")
+    if (
+        segments.dtype != torch.int64
+        or segments.device.type != "cpu"
+        or tuple(segments.shape) != (cells + 1,)
+    ):
+        raise ValueError(
+            f"segments has to be an int64 tensor on the CPU with {cells + 1} boundaries for {cells} cells, got "
+            f"{tuple(segments.shape)} of {segments.dtype} on {segments.device}"
+        )
+
+
+def _check_boundaries(segments: Tensor, rows: int) -> None:
+    if segments[0] != 0 or segments[-1] != rows or (segments.diff() < 0).any():
+        raise ValueError(
+            f"segments is {segments.tolist()}: it has to begin with 0, never decrease, and end with {rows}, "
+            "the number of rows"
+        )
+
+
+# ------------------------------------------------------------------------------------------ registration
+
+
+@torch.library.custom_op("qlora_kernels::linear", mutates_args=())
+def _linear(
+    x: Tensor,
+    codes: Tensor,
+    scales: Tensor,
+    offsets: Tensor | None,
+    decoded: Tensor | None,
+    levels: str,
+    a: Tensor | None,
+    b: Tensor | None,
+    scale: Tensor,
+    segments: Tensor,
+    backend: str,
+) -> tuple[Tensor, Tensor]:
+    """y, and S for the backward pass; S is empty without adapters."""
+    weight = Affine(codes=codes, scales=scales, offsets=offsets, levels=levels)
+    x = as_rows(x)
+    if a is not None:
+        _check_boundaries(segments, x.shape[0])
+        a, b = _stack(a), _stack(b)
+    if route(backend, x) == "triton":
+        from qlora_kernels.grouped_triton import RowTiles, launch_shrink
+        from qlora_kernels.linear_triton import launch_forward
+
+        s = None if a is None else launch_shrink(x, a, RowTiles.of(segments, x.device))
+        y = launch_forward(x, weight, s, b, scale.float(), segments)
+    else:
+        from qlora_kernels import grouped_torch
+
+        s = None if a is None else grouped_torch.shrink(x, a, segments)
+        y = grouped_torch.forward(x, weight, decoded, s, b, scale, segments)
+    return y, x.new_empty(0, 0) if s is None else s
+
+
+@torch.library.custom_op("qlora_kernels::linear_backward", mutates_args=())
+def _linear_backward(
+    dy: Tensor,
+    x: Tensor,
+    codes: Tensor,
+    scales: Tensor,
+    offsets: Tensor | None,
+    decoded: Tensor | None,
+    levels: str,
+    a: Tensor | None,
+    b: Tensor | None,
+    scale: Tensor,
+    segments: Tensor,
+    s: Tensor,
+    needs: list[bool],
+    backend: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, a and b; one that isn't needed is empty. ``needs`` says which are."""
+    weight = Affine(codes=codes, scales=scales, offsets=offsets, levels=levels)
+    dy, x = as_rows(dy), as_rows(x)
+    dx, da, db = (x.new_empty(0) for _ in range(3))
+    ds: Tensor | None = None
+    triton = route(backend, x) == "triton"
+    if triton:
+        from qlora_kernels import grouped_triton, linear_triton
+    else:
+        from qlora_kernels import grouped_torch
+    if a is not None and b is not None:
+        a, b = _stack(a), _stack(b)
+        if triton:
+            tiles = grouped_triton.RowTiles.of(segments, x.device)
+            ds, db = grouped_triton.launch_output_gradients(dy, b, s, scale.float(), tiles)
+            if needs[1]:
+                da = grouped_triton.launch_shrink_gradient(ds, x, len(a), tiles)
+        else:
+            ds, db = grouped_torch.output_gradients(dy, b, s, scale, segments)
+            if needs[1]:
+                da = grouped_torch.shrink_gradient(ds, x, segments)
+    if needs[0]:
+        if triton:
+            dx = linear_triton.launch_input_gradient(dy, weight, ds, a, segments)
+        else:
+            dx = grouped_torch.input_gradient(dy, weight, decoded, ds, a, segments)
+    return dx, da, db
+
+
+def _stack(matrices: Tensor | None) -> Tensor:
+    """Make each cell's matrix contiguous; how far apart the matrices lie is free."""
+    assert matrices is not None
+    inner = matrices[0]
+    return matrices if inner.is_contiguous() else matrices.contiguous()
+
+
+@_linear.register_fake
+def _(
+    x: Tensor,
+    codes: Tensor,
+    scales: Tensor,
+    offsets: Tensor | None,
+    decoded: Tensor | None,
+    levels: str,
+    a: Tensor | None,
+    b: Tensor | None,
+    scale: Tensor,
+    segments: Tensor,
+    backend: str,
+) -> tuple[Tensor, Tensor]:
+    s = x.new_empty(0, 0) if a is None else x.new_empty(x.shape[0], a.shape[1])
+    return x.new_empty(x.shape[0], codes.shape[0]), s
+
+
+@_linear_backward.register_fake
+def _(
+    dy: Tensor,
+    x: Tensor,
+    codes: Tensor,
+    scales: Tensor,
+    offsets: Tensor | None,
+    decoded: Tensor | None,
+    levels: str,
+    a: Tensor | None,
+    b: Tensor | None,
+    scale: Tensor,
+    segments: Tensor,
+    s: Tensor,
+    needs: list[bool],
+    backend: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    dx = x.new_empty(x.shape) if needs[0] else x.new_empty(0)
+    da = x.new_empty(a.shape) if a is not None and needs[1] else x.new_empty(0)
+    db = x.new_empty(b.shape) if b is not None else x.new_empty(0)
+    return dx, da, db
+
+
+def _save(ctx: Context, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    x, codes, scales, offsets, decoded, ctx.levels, a, b, scale, segments, ctx.backend = inputs
+    ctx.save_for_backward(x, codes, scales, offsets, decoded, a, b, scale, segments, output[1])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Context, dy: Tensor | None, _: Tensor | None) -> tuple:
+    x, codes, scales, offsets, decoded, a, b, scale, segments, s = ctx.saved_tensors
+    needs = [ctx.needs_input_grad[0], ctx.needs_input_grad[6], ctx.needs_input_grad[7]]
+    if dy is None:
+        return (None,) * 11
+    stored = (codes, scales, offsets, decoded, ctx.levels)
+    gradients = _linear_backward(dy, x, *stored, a, b, scale, segments, s, needs, ctx.backend)
+    dx, da, db = (g if needed else None for g, needed in zip(gradients, needs, strict=True))
+    return dx, None, None, None, None, None, da, db, None, None, None
+
+
+_linear.register_autograd(_backward, setup_context=_save)

@@ -1,0 +1,122 @@
+"""The CPU route of the grouped linear layer: few, large matrix products.
+
+The decoded base is used if the packed weight carries one in the right type, else each call decodes. Cells of equal
+length, which is how stacks are trained, go through one batched product; others take one product each. In bfloat16
+and float16 the base's product and the sum with the update are two roundings, where a GPU rounds once: PyTorch has
+no CPU product of 16-bit matrices with a 32-bit result.
+"""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from qlora_kernels.formats_layout import Affine, decode_fast
+
+
+def forward(
+    x: Float[Tensor, "M K"],
+    weight: Affine,
+    decoded: Tensor | None,
+    s: Float[Tensor, "M R"] | None,
+    b: Float[Tensor, "G N R"] | None,
+    scale: Float[Tensor, " G"],
+    segments: Int64[Tensor, " boundaries"],
+) -> Float[Tensor, "M N"]:
+    """Return y = x W^T, plus scale * S B^T of each cell."""
+    y = x @ decoded_base(weight, decoded, x.dtype).mT
+    if s is None or b is None:
+        return y
+    return _add(y, by_cell(_scaled(s, scale, segments), _wide(b).mT, segments))
+
+
+def input_gradient(
+    dy: Float[Tensor, "M N"],
+    weight: Affine,
+    decoded: Tensor | None,
+    ds: Float[Tensor, "M R"] | None,
+    a: Float[Tensor, "G R K"] | None,
+    segments: Int64[Tensor, " boundaries"],
+) -> Float[Tensor, "M K"]:
+    """Return dx = dy W, plus dS A of each cell."""
+    dx = dy @ decoded_base(weight, decoded, dy.dtype)
+    if ds is None or a is None:
+        return dx
+    return _add(dx, by_cell(_wide(ds), _wide(a), segments))
+
+
+def shrink(
+    x: Float[Tensor, "M K"], a: Float[Tensor, "G R K"], segments: Int64[Tensor, " boundaries"]
+) -> Float[Tensor, "M R"]:
+    """Return S = x A^T, each cell's rows with its own A."""
+    return by_cell(x, a.mT, segments)
+
+
+def output_gradients(
+    dy: Float[Tensor, "M N"],
+    b: Float[Tensor, "G N R"],
+    s: Float[Tensor, "M R"],
+    scale: Float[Tensor, " G"],
+    segments: Int64[Tensor, " boundaries"],
+) -> tuple[Float[Tensor, "M R"], Float[Tensor, "G N R"]]:
+    """Return dS = scale * dy B and dB = scale * dy^T S."""
+    wide = _wide(dy)
+    ds = _scaled(by_cell(wide, _wide(b), segments), scale, segments)
+    db = between_cells(wide, _wide(s), segments) * scale.to(wide)[:, None, None]
+    return ds.to(dy.dtype), db.to(b.dtype)
+
+
+def shrink_gradient(
+    ds: Float[Tensor, "M R"], x: Float[Tensor, "M K"], segments: Int64[Tensor, " boundaries"]
+) -> Float[Tensor, "G R K"]:
+    """Return dA = dS^T x, cell by cell."""
+    return between_cells(ds, x, segments)
+
+
+def decoded_base(weight: Affine, decoded: Tensor | None, dtype: torch.dtype) -> Float[Tensor, "N K"]:
+    """Return the base as numbers of the given type."""
+    if decoded is not None and decoded.dtype == dtype:
+        return decoded
+    return weight.codes.to(dtype) if weight.levels == "dense" else decode_fast(weight, dtype)
+
+
+def by_cell(
+    rows: Float[Tensor, "M I"], matrices: Float[Tensor, "G I J"], segments: Int64[Tensor, " boundaries"]
+) -> Float[Tensor, "M J"]:
+    """Multiply each cell's rows by its matrix."""
+    if _equal_lengths(segments):
+        stacked = rows.reshape(len(matrices), -1, rows.shape[1])
+        return torch.bmm(stacked, matrices).flatten(0, 1)
+    parts = rows.split(segments.diff().tolist())
+    return torch.cat([part @ matrix for part, matrix in zip(parts, matrices, strict=True)])
+
+
+def between_cells(
+    left: Float[Tensor, "M I"], right: Float[Tensor, "M J"], segments: Int64[Tensor, " boundaries"]
+) -> Float[Tensor, "G I J"]:
+    """Sum the outer products of each cell's rows: left^T right."""
+    cells = len(segments) - 1
+    if _equal_lengths(segments):
+        i, j = (t.reshape(cells, -1, t.shape[1]) for t in (left, right))
+        return torch.bmm(i.mT, j)
+    lengths = segments.diff().tolist()
+    return torch.stack([i.mT @ j for i, j in zip(left.split(lengths), right.split(lengths), strict=True)])
+
+
+def _equal_lengths(segments: Tensor) -> bool:
+    lengths = segments.diff()
+    return bool((lengths == lengths[0]).all() and lengths[0] > 0)
+
+
+def _scaled(s: Tensor, scale: Tensor, segments: Tensor) -> Tensor:
+    """Multiply each cell's rows by its scale, in float32 at least."""
+    wide = _wide(s)
+    return wide * torch.repeat_interleave(scale.to(wide), segments.diff())[:, None]
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """Convert to float32, unless it is wider already: the type in which sums are made."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _add(base: Tensor, update: Tensor) -> Tensor:
+    return base.add_(update) if base.dtype == update.dtype else (base + update).to(base.dtype)

@@ -1,0 +1,240 @@
+"""Triton twins of the products with the packed base weight: y = x W^T + update, and dx = dy W + update.
+
+One kernel for each product, for every format, with or without adapters, for one cell or a stack of them. A tile of
+the base is decoded on the chip, so that per weight only its packed bytes are read:
+
+    forward   e (M K + M N + M R + G N R) bytes of activations and adapters, plus the packed weight, at least
+    backward  the same with N and K exchanged: the packed weight is read as it lies, no transposed copy is made
+
+Tiles of the result take no notice of the cells: a tile whose rows belong to several adds each one's update to its
+own rows. The base is therefore read once for every tile row, however many cells there are.
+
+A byte of two 4-bit codes is decoded by one look-up in a table of 256 pairs of float32 levels, which costs a quarter
+to a tenth of the instructions of selecting among sixteen levels, and is exact.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from qlora_kernels.formats_layout import Affine, pair_table
+from qlora_kernels.rows import power_of_two
+from qlora_kernels.tiles import Tile, tile_for
+
+NEIGHBOURS: tl.constexpr = tl.constexpr(8)
+"""Tile rows that are computed side by side, so that they find each other's weights in the L2 cache."""
+
+
+@triton.jit
+def decoded_tile(
+    codes, scales, offsets, table, row, row_inside, start, K,
+    like, KIND: tl.constexpr, GROUP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Weights [ROWS, COLUMNS] from column ``start`` on, in the type that ``like`` points to.
+
+    GROUP weights share a scale; where a tile is narrower than that, it has one.
+    """
+    if KIND == "dense":
+        column = start + tl.arange(0, COLUMNS)
+        inside = row_inside[:, None] & (column < K)[None, :]
+        return tl.load(codes + row[:, None] * K + column[None, :], inside, other=0.0).to(
+            like.dtype.element_ty
+        )
+    SCALES: tl.constexpr = max(1, COLUMNS // GROUP)
+    SHARED: tl.constexpr = COLUMNS // SCALES
+    group = start // GROUP + tl.arange(0, SCALES)
+    group_inside = row_inside[:, None] & (group * GROUP < K)[None, :]
+    place = row[:, None] * (K // GROUP) + group[None, :]
+    scale = tl.load(scales + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
+    if KIND == "int8":
+        column = start + tl.arange(0, COLUMNS)
+        inside = row_inside[:, None] & (column < K)[None, :]
+        code = tl.load(codes + row[:, None] * K + column[None, :], inside, other=0)
+        weight = code.to(tl.float32).reshape(ROWS, SCALES, SHARED) * scale
+        return weight.reshape(ROWS, COLUMNS).to(like.dtype.element_ty)
+    column = start // 2 + tl.arange(0, COLUMNS // 2)
+    inside = row_inside[:, None] & (column < K // 2)[None, :]
+    byte = tl.load(codes + row[:, None] * (K // 2) + column[None, :], inside, other=0)
+    pair = tl.gather(table, byte.to(tl.int32).reshape(ROWS * COLUMNS // 2), 0).reshape(
+        ROWS, SCALES, SHARED // 2
+    )
+    first = pair.to(tl.int32).to(tl.float32, bitcast=True) * scale
+    second = (pair >> 32).to(tl.int32).to(tl.float32, bitcast=True) * scale
+    if offsets is not None:
+        offset = tl.load(offsets + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
+        first += offset
+        second += offset
+    both = tl.join(first.to(like.dtype.element_ty), second.to(like.dtype.element_ty))
+    return both.reshape(ROWS, COLUMNS)
+
+
+@triton.jit
+def tile_of(program, tile_rows, tile_columns):
+    """Which tile a program computes: down NEIGHBOURS tile rows first, then one column on."""
+    band = program // (NEIGHBOURS * tile_columns)
+    first = band * NEIGHBOURS
+    height = tl.minimum(tile_rows - first, NEIGHBOURS)
+    within = program % (NEIGHBOURS * tile_columns)
+    return first + within % height, within // height
+
+
+@triton.jit
+def adapter_update(
+    narrow, wide, factors, segments, first_cell, last_cell, row, row_inside, column, column_inside,
+    R, narrow_stride, cell_stride, rank_stride, column_stride,
+    RANKS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Sum over the cells of this tile of narrow[rows of the cell] times wide[cell], each by its factor."""
+    rank = tl.arange(0, RANKS)
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    first = tl.load(first_cell)
+    for step in range(tl.load(last_cell) - first + 1):
+        cell = first + step
+        mine = row_inside & (row >= tl.load(segments + cell)) & (row < tl.load(segments + cell + 1))
+        left = tl.load(
+            narrow + row[:, None] * narrow_stride + rank[None, :],
+            mine[:, None] & (rank < R)[None, :],
+            other=0.0,
+        )
+        right = tl.load(
+            wide + cell * cell_stride + rank[:, None] * rank_stride + column[None, :] * column_stride,
+            (rank < R)[:, None] & column_inside[None, :],
+            other=0.0,
+        )
+        factor = 1.0 if factors is None else tl.load(factors + cell)
+        total += tl.dot(left, right, input_precision="ieee") * factor
+    return total
+
+
+@triton.jit
+def linear_forward(
+    x, codes, scales, offsets, table, s, b, factors, segments, first_cell, last_cell, y,
+    M, N, K, R, x_stride, b_stride,
+    KIND: tl.constexpr, GROUP: tl.constexpr, RANKS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    tile_row, tile_column = tile_of(tl.program_id(0), tl.cdiv(M, ROWS), tl.cdiv(N, COLUMNS))
+    row = tile_row.to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    column = tile_column.to(tl.int64) * COLUMNS + tl.arange(0, COLUMNS)
+    row_inside, column_inside = row < M, column < N
+    entries = None if table is None else tl.load(table + tl.arange(0, 256))
+    if s is None:
+        total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    else:
+        total = adapter_update(
+            s, b, factors, segments, first_cell + tile_row, last_cell + tile_row, row, row_inside,
+            column, column_inside, R, R, b_stride, 1, R, RANKS, ROWS, COLUMNS,
+        )  # fmt: skip
+    for start in range(0, K, DEPTH):
+        depth = start + tl.arange(0, DEPTH)
+        inside = row_inside[:, None] & (depth < K)[None, :]
+        left = tl.load(x + row[:, None] * x_stride + depth[None, :], inside, other=0.0)
+        weight = decoded_tile(
+            codes, scales, offsets, entries, column, column_inside, start, K, x, KIND, GROUP, COLUMNS, DEPTH
+        )
+        total = tl.dot(left, tl.trans(weight), total, input_precision="ieee")
+    where = row[:, None] * N + column[None, :]
+    tl.store(y + where, total.to(y.dtype.element_ty), row_inside[:, None] & column_inside[None, :])
+
+
+@triton.jit
+def linear_input_gradient(
+    dy, codes, scales, offsets, table, ds, a, segments, first_cell, last_cell, dx,
+    M, N, K, R, dy_stride, a_stride,
+    KIND: tl.constexpr, GROUP: tl.constexpr, RANKS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+):  # fmt: skip
+    tile_row, tile_column = tile_of(tl.program_id(0), tl.cdiv(M, ROWS), tl.cdiv(K, COLUMNS))
+    row = tile_row.to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    start = tile_column * COLUMNS
+    column = start + tl.arange(0, COLUMNS)
+    row_inside, column_inside = row < M, column < K
+    entries = None if table is None else tl.load(table + tl.arange(0, 256))
+    if ds is None:
+        total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    else:
+        total = adapter_update(
+            ds, a, None, segments, first_cell + tile_row, last_cell + tile_row, row, row_inside,
+            column, column_inside, R, R, a_stride, K, 1, RANKS, ROWS, COLUMNS,
+        )  # fmt: skip
+    for output in range(0, N, DEPTH):
+        depth = output + tl.arange(0, DEPTH).to(tl.int64)
+        inside = row_inside[:, None] & (depth < N)[None, :]
+        left = tl.load(dy + row[:, None] * dy_stride + depth[None, :], inside, other=0.0)
+        weight = decoded_tile(
+            codes, scales, offsets, entries, depth, depth < N, start, K, dy, KIND, GROUP, DEPTH, COLUMNS
+        )
+        total = tl.dot(left, weight, total, input_precision="ieee")
+    where = row[:, None] * K + column[None, :]
+    tl.store(dx + where, total.to(dx.dtype.element_ty), row_inside[:, None] & column_inside[None, :])
+
+
+def launch_forward(
+    x: Tensor, weight: Affine, s: Tensor | None, b: Tensor | None, factors: Tensor, segments: Tensor
+) -> Tensor:
+    """Return y = x W^T, plus factor * s b^T of each cell where there are adapters."""
+    (M, K), N = x.shape, weight.codes.shape[0]
+    tile = tile_for("forward", x.device, M)
+    y = torch.empty((M, N), dtype=x.dtype, device=x.device)
+    if M and N:
+        linear_forward[(triton.cdiv(M, tile.rows) * triton.cdiv(N, tile.columns),)](
+            x, *_packed(weight), s, b, *_cells(s, factors, segments, M, tile), y,
+            M, N, K, 0 if s is None else s.shape[1], x.stride(0), 0 if b is None else b.stride(0),
+            **_constants(weight, s, tile),
+        )  # fmt: skip
+    return y
+
+
+def launch_input_gradient(
+    dy: Tensor, weight: Affine, ds: Tensor | None, a: Tensor | None, segments: Tensor
+) -> Tensor:
+    """Return dx = dy W, plus ds a of each cell where there are adapters."""
+    (M, N), K = dy.shape, weight.columns
+    tile = tile_for("input_gradient", dy.device, M)
+    dx = torch.empty((M, K), dtype=dy.dtype, device=dy.device)
+    if M and K:
+        _, *cells = _cells(ds, segments, segments, M, tile)
+        linear_input_gradient[(triton.cdiv(M, tile.rows) * triton.cdiv(K, tile.columns),)](
+            dy, *_packed(weight), ds, a, *cells, dx,
+            M, N, K, 0 if ds is None else ds.shape[1], dy.stride(0), 0 if a is None else a.stride(0),
+            **_constants(weight, ds, tile),
+        )  # fmt: skip
+    return dx
+
+
+def _packed(weight: Affine) -> tuple[Tensor | None, ...]:
+    """Codes, scales, offsets and the table of level pairs, or None for what the format doesn't have."""
+    if weight.levels == "dense":
+        return weight.codes, None, None, None
+    table = None if weight.levels == "int8" else pair_table(weight.levels, weight.codes.device)
+    return weight.codes, weight.scales, weight.offsets, table
+
+
+def _cells(
+    narrow: Tensor | None, factors: Tensor, segments: Tensor, rows: int, tile: Tile
+) -> tuple[Tensor | None, ...]:
+    """Factors and segment boundaries on the device, and the first and the last cell of each tile row."""
+    if narrow is None:
+        return None, None, None, None
+    starts = torch.arange(0, rows, tile.rows)
+    ends = (starts + tile.rows).clamp(max=rows) - 1
+    cells = [torch.searchsorted(segments, edge, right=True) - 1 for edge in (starts, ends)]
+    return tuple(t.to(narrow.device, non_blocking=True) for t in (factors, segments, *cells))
+
+
+def _constants(weight: Affine, narrow: Tensor | None, tile: Tile) -> dict:
+    kind = weight.levels if weight.levels in ("dense", "int8") else "pairs"
+    return {
+        "KIND": kind,
+        "GROUP": 0 if kind == "dense" else weight.block_size,
+        "RANKS": 0
+        if narrow is None
+        else max(16, power_of_two(narrow.shape[1])),  # a matrix instruction's least
+        "ROWS": tile.rows,
+        "COLUMNS": tile.columns,
+        "DEPTH": tile.depth,
+        "num_warps": tile.warps,
+        "num_stages": tile.stages,
+        "enable_fp_fusion": False,  # scale and offset round one after the other, as in the definition
+    }

@@ -131,7 +131,7 @@ def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor |
             f"{file.path}: tensor {tensor.name!r} has the block type {tensor.format.name}, expected F32, "
             f"F16, BF16 or one of {known}. Quantize the model to one of those, such as Q4_K_M or Q8_0."
         )
-    return QuantizedTensor.from_gguf_bytes(format, tensor.shape, rows.tobytes())
+    return QuantizedTensor.from_gguf_bytes(format, tensor.shape, rows)
 
 
 def _refuse_scaled_positions(file: GgufFile) -> None:

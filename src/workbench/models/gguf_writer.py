@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from gguf import GGUFWriter
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+from gguf.constants import GGMLQuantizationType
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
@@ -126,9 +126,7 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
 def _add_tensor(writer: GGUFWriter, name: str, weight: Tensor | QuantizedTensor, heads: int | None) -> None:
     if isinstance(weight, QuantizedTensor):
         format = _block_type(name, weight.format)
-        block, block_bytes = GGML_QUANT_SIZES[format]
-        data = np.frombuffer(bytes(weight.to_gguf_bytes()), np.uint8)
-        data = data.reshape(-1, weight.shape[-1] // block * block_bytes)
+        data = weight.to_gguf_bytes().numpy()
     else:
         format = GGMLQuantizationType.F32
         data = weight.detach().to(torch.float32).numpy()

@@ -78,6 +78,7 @@ class CharacterTokenizer:
         raise no_chat_template(self.name)
 
 
+@runtime_checkable
 class Backend(Protocol):
     """The part of a subword tokenizer that cuts text into pieces."""
 
@@ -133,12 +134,13 @@ class SubwordTokenizer:
             InputError: If the text holds half of a surrogate pair, which is no character.
         """
         try:
-            return self.backend.encode(text)
+            text.encode()
         except UnicodeEncodeError as error:
             raise InputError(
                 f"{shorten(text)} holds {text[error.start]!r} at position {error.start}, which is half of a "
                 "surrogate pair and no character; save the data as valid UTF-8."
             ) from error
+        return self.backend.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ``ids``, special tokens by their names."""

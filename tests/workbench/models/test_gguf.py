@@ -1,0 +1,225 @@
+"""Bases out of a GGUF and back: nothing lost, nothing guessed."""
+
+import gguf
+import numpy as np
+import pytest
+import torch
+
+from qlora_kernels import QuantizedTensor, quantize
+from workbench.errors import InputError
+from workbench.models.gguf_container import read_container
+from workbench.models.gguf_layout import gguf_name, to_halves, to_pairs
+from workbench.models.gguf_reader import load_gguf
+from workbench.models.gguf_writer import weights_of, write_gguf
+from workbench.models.loaders import load_base
+from workbench.models.tokenizer import CharacterTokenizer
+
+QUANTIZED_BYTES = 96_436_224
+"""Of SmolLM2's file: 210 matrices in Q4_1 and the embedding in Q8_0."""
+
+
+def packed_bytes(weight):
+    return weight.to_gguf_bytes().numpy().tobytes()
+
+
+def quantized(file):
+    return {name: tensor for name, tensor in file.tensors.items() if len(tensor.shape) == 2}
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("format", ["q4_0", "q4_1", "q8_0", "plain"])
+def test_what_was_written_is_read(tmp_path, toy_config, make_weights, format, tied):
+    weights = make_weights(toy_config, format, tied)
+    path, tokenizer = tmp_path / "a.gguf", CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '")
+    write_gguf(path, toy_config, weights, tokenizer, name="a", licence="MIT", description="notices")
+    base = load_gguf(path, "a")
+    assert base.licence == "MIT"
+    assert base.tokenizer.alphabet == tokenizer.alphabet
+    assert base.decoder.tied is tied
+    read = weights_of(base.decoder)
+    assert set(read) == set(weights)
+    for name, weight in weights.items():
+        if isinstance(weight, QuantizedTensor):
+            assert packed_bytes(read[name]) == packed_bytes(weight), name
+            torch.testing.assert_close(base.decoder.weight(name), weight.dequantize(), rtol=0, atol=0)
+        else:
+            torch.testing.assert_close(read[name], weight, rtol=0, atol=0)
+
+
+def test_the_sizes_survive(toy_gguf, toy_config):
+    read = load_gguf(toy_gguf, "toy").decoder.config
+    for field in toy_config.__slots__:
+        # the file holds numbers in float32
+        assert getattr(read, field) == pytest.approx(getattr(toy_config, field), rel=1e-7), field
+
+
+def test_rows_of_a_head_are_reordered_as_rotary_pairs():
+    rows = np.arange(8)[:, None]
+    # two heads of four features: the file's neighbours (0, 1) are the decoder's (0, 2)
+    assert to_halves(rows, 2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+    assert to_pairs(to_halves(rows, 2), 2).ravel().tolist() == rows.ravel().tolist()
+
+
+@pytest.mark.parametrize("dtype", ["F16", "BF16"])
+def test_half_precision_is_read(tmp_path, toy_gguf, dtype):
+    kind = gguf.GGMLQuantizationType[dtype]
+    values = np.random.default_rng(1).normal(size=64).astype(np.float32)
+    stored = gguf.quants.quantize(values, kind)
+    path = edit(toy_gguf, tmp_path, {"output_norm.weight": (stored, kind)})
+    expected = torch.from_numpy(gguf.quants.dequantize(stored, kind))
+    torch.testing.assert_close(load_gguf(path, "half").decoder.weight("norm"), expected, rtol=0, atol=0)
+
+
+def edit(source, folder, tensors=None, fields=None):
+    """Copy a GGUF with the `gguf` package, with some tensors and fields replaced, or left out when None."""
+    tensors, fields = tensors or {}, fields or {}
+    reader, path = gguf.GGUFReader(source), folder / "edited.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    types = {key: field.types for key, field in reader.fields.items() if not key.startswith("GGUF.")}
+    values = {key: reader.fields[key].contents() for key in types} | fields
+    values.pop("general.architecture") if "general.architecture" not in fields else None
+    for key, value in values.items():
+        if value is not None:
+            kind = types.get(key, [gguf.GGUFValueType.get_type(value)])[0]
+            kind = gguf.GGUFValueType.get_type(value) if key in fields else kind
+            kind = gguf.GGUFValueType.UINT32 if kind == gguf.GGUFValueType.INT32 else kind
+            writer.add_key_value(key, value, kind, types[key][1] if len(types.get(key, [])) > 1 else None)
+    kept = {tensor.name: (tensor.data, tensor.tensor_type) for tensor in reader.tensors} | tensors
+    for name, tensor in kept.items():
+        if tensor is not None:
+            writer.add_tensor(name, tensor[0], raw_dtype=tensor[1])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+F32, Q2_K = gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.Q2_K
+MISFITS = {
+    "architecture": (
+        {},
+        {"general.architecture": "gpt2"},
+        "general.architecture is 'gpt2', expected 'llama'",
+    ),
+    "no width": ({}, {"llama.embedding_length": None}, "'llama.embedding_length' is missing"),
+    "wide": (
+        {},
+        {"llama.embedding_length": 128},
+        "'token_embd.weight' has the shape .*31, 64.*expected .*31, 128",
+    ),
+    "zero heads": ({}, {"llama.attention.head_count": 0}, "attention.head_count is 0, expected 1 to"),
+    "crooked heads": ({}, {"llama.attention.head_count_kv": 3}, "a multiple of attention.head_count_kv, 3"),
+    "heads in words": ({}, {"llama.attention.head_count": "four"}, "head_count is 'four', expected int"),
+    "partly rotary": (
+        {},
+        {"llama.rope.dimension_count": 16},
+        "rope.dimension_count is 16, expected the head size",
+    ),
+    "scaled": ({}, {"llama.rope.scaling.type": "yarn"}, "llama.rope.scaling.type is 'yarn'"),
+    "no epsilon": (
+        {},
+        {"llama.attention.layer_norm_rms_epsilon": float("nan")},
+        "is nan, expected a positive",
+    ),
+    "many blocks": ({}, {"llama.block_count": 1 << 24}, "block_count is 16777216, expected at most 20"),
+    "a block less": ({}, {"llama.block_count": 1}, "'blk.1.attn_norm.weight' has no place"),
+    "missing": (
+        {"blk.1.ffn_up.weight": None},
+        {},
+        "'blk.1.ffn_up.weight' is missing, expected the shape .96, 64",
+    ),
+    "no embedding": ({"token_embd.weight": None}, {}, "'token_embd.weight' is missing"),
+    "bias": ({"blk.0.attn_q.bias": (np.zeros(128, np.float32), F32)}, {}, "'blk.0.attn_q.bias' has no place"),
+    "shape": ({"output_norm.weight": (np.zeros(32, np.float32), F32)}, {}, "has the shape .32,., expected"),
+    "few tokens": (
+        {},
+        {"tokenizer.ggml.tokens": ["<pad>", "<bos>", "<eos>", "a"]},
+        "has 4 entries and token_embd",
+    ),
+    "no tokens": ({}, {"tokenizer.ggml.tokens": None}, "tokenizer.ggml.tokens is missing"),
+    "tokenizer": ({}, {"tokenizer.ggml.model": "rwkv"}, "unknown tokenizer 'rwkv'"),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_a_misfit_is_named(toy_gguf, tmp_path, name):
+    tensors, fields, complaint = MISFITS[name]
+    path = edit(toy_gguf, tmp_path, tensors, fields)
+    with pytest.raises(InputError, match=complaint) as caught:
+        load_gguf(path, "misfit")
+    assert str(path) in str(caught.value)
+
+
+def test_blocks_that_are_not_supported_are_named(toy_gguf, tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.models.gguf_reader.FORMATS", {"q8_0": None})
+    with pytest.raises(
+        InputError, match=r"'token_embd.weight' has the block type Q4_0, expected F32, F16, BF16 or"
+    ):
+        load_gguf(toy_gguf, "toy")
+
+
+def test_an_edited_copy_is_still_good(toy_gguf, tmp_path):
+    assert load_gguf(edit(toy_gguf, tmp_path), "copy").decoder.config.width == 64
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path, toy_config, make_weights, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("workbench.models.gguf_writer.os.fsync", full)
+    with pytest.raises(InputError, match=r"could not write .*No space left on device"):
+        write_gguf(
+            tmp_path / "a.gguf",
+            toy_config,
+            make_weights(toy_config),
+            CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '"),
+            name="a",
+            licence=None,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_a_base(toy_gguf):
+    base = load_base(toy_gguf)
+    assert base.name == str(toy_gguf)
+    assert "0.0" in str(base)
+
+
+def test_an_unknown_base_offers_the_nearest():
+    with pytest.raises(InputError, match=r"no file or folder 'classrom'.*Did you mean 'classroom'"):
+        load_base("classrom")
+
+
+def test_smollm2_is_written_back_byte_for_byte(smollm2, smollm2_path, tmp_path):
+    path = tmp_path / "again.gguf"
+    weights = weights_of(smollm2.decoder)
+    write_gguf(path, smollm2.decoder.config, weights, smollm2.tokenizer, name="again", licence="apache-2.0")
+    before, after = quantized(read_container(smollm2_path)), quantized(read_container(path))
+    assert sum(tensor.data.nbytes for tensor in before.values()) == QUANTIZED_BYTES
+    for name, tensor in before.items():
+        assert after[name].format == tensor.format
+        np.testing.assert_array_equal(after[name].data, tensor.data, err_msg=name)
+    fields = read_container(path).metadata
+    for key, value in read_container(smollm2_path).metadata.items():
+        if key.startswith("tokenizer."):
+            assert fields[key] == value, key
+
+
+def test_requantizing_decoded_smollm2_gives_its_bytes(smollm2, smollm2_path):
+    stored = quantized(read_container(smollm2_path))
+    total = 0
+    for name, weight in weights_of(smollm2.decoder).items():
+        if isinstance(weight, QuantizedTensor):
+            again = packed_bytes(quantize(weight.dequantize(), weight.format))
+            assert again == packed_bytes(weight), name
+            assert len(again) == stored[gguf_name(name)].data.nbytes
+            total += len(again)
+    assert total == QUANTIZED_BYTES
+
+
+def test_smollm2_is_what_its_card_says(smollm2):
+    assert smollm2.parameters == 134_515_008
+    assert smollm2.licence == "apache-2.0"
+    assert smollm2.decoder.tied
+    assert (smollm2.tokenizer.bos, smollm2.tokenizer.eos, smollm2.tokenizer.pad) == (None, 2, 2)

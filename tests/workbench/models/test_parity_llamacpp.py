@@ -1,0 +1,224 @@
+"""The outside oracle for GGUF files: llama.cpp gives the same tokens and next-token distributions."""
+
+import json
+import math
+import urllib.request
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.data.batches import Pool
+from workbench.data.templates import Example
+from workbench.models.gguf_reader import load_gguf
+from workbench.models.gguf_tokenizer import PRE_TOKENIZERS
+from workbench.models.gguf_writer import write_gguf
+from workbench.models.sentencepiece import SPACE
+from workbench.models.tokenizer import SubwordTokenizer
+
+xllamacpp = pytest.importorskip("xllamacpp", reason="llama.cpp isn't installed: pip install -e '.[test]'")
+
+
+class LlamaCpp:
+    """llama.cpp on a file, asked over its local port."""
+
+    def __init__(self, path):
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(path)
+        parameters.warmup = False
+        parameters.n_ctx = 512
+        parameters.n_parallel = 1
+        parameters.cpuparams.n_threads = 1
+        self.server = xllamacpp.Server(parameters)
+
+    def post(self, where, **body):
+        request = urllib.request.Request(
+            self.server.listening_address + where,
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def encode(self, text, bos=False):
+        return self.post("/tokenize", content=text, parse_special=True, add_special=bos)["tokens"]
+
+    def log_probabilities(self, tokens, vocabulary):
+        """Of the token after ``tokens``; shape (vocabulary,)."""
+        answer = self.post(
+            "/completion", prompt=tokens, n_predict=1, n_probs=vocabulary, temperature=-1, cache_prompt=False
+        )
+        found = torch.full((vocabulary,), -math.inf)
+        for entry in answer["completion_probabilities"][0]["top_logprobs"]:
+            found[entry["id"]] = entry["logprob"]
+        return found
+
+
+@pytest.fixture(scope="module")
+def llama_cpp(smollm2_path):
+    return LlamaCpp(smollm2_path)
+
+
+AWKWARD = [
+    "",
+    " ",
+    "   two  and   three   spaces   ",
+    "1234567890 3.14159 ١٢٣ ½ ²",
+    "tab\tand\n\nlines\r\nand \u00a0hard\u3000spaces\u200b",
+    "naïve café, Ångström, e\u0301 ñ ß",
+    "我们在学习。日本語 한국어 ไทย हिन्दी",
+    "😀👩‍👩‍👧🏳️‍🌈 𝔘𝔫𝔦𝔠𝔬𝔡𝔢",
+    "I'm, you're, we'll; DON'T 'S 'twas",
+    "<|im_start|>user\nHello<|im_end|>\n<|endoftext|>",
+    "<|im_end|><|im_end|> <|im_ end|> <repo_name>",
+    "def f(x):\n    return x_1 ** 2  # why?\n",
+    "\x00\x04\x1c\x7f\x85\u2028\ufeff\U0010ffff",
+]
+
+
+@pytest.mark.parametrize("text", AWKWARD, ids=ascii)
+def test_awkward_texts_have_the_same_tokens(smollm2, llama_cpp, text):
+    assert smollm2.tokenizer.encode(text) == llama_cpp.encode(text)
+
+
+PIECES = st.sampled_from(
+    ["<|im_end|>", "<|im_start|>", " ", "  ", "\n", "\t", "'s", "12", "é", "中文", "😀", "ab"]
+)
+TEXTS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    st.lists(PIECES | st.characters(exclude_categories=["Cs"]), max_size=15).map("".join),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(TEXTS)
+def test_any_text_has_the_same_tokens(smollm2, llama_cpp, text):
+    assert smollm2.tokenizer.encode(text) == llama_cpp.encode(text)
+
+
+PROMPTS = [
+    "The capital of France is",
+    "Once upon a time there was a little",
+    "2 + 2 =",
+    "def fibonacci(n):\n    if n < 2:\n        return",
+    "The past tense of 'go' is '",
+    "<|im_start|>user\nIs 'a dull, lifeless film' positive or negative?<|im_end|>\n<|im_start|>assistant\n",
+]
+
+
+def log_probabilities(base, tokens):
+    batch = Pool([Example(tuple(tokens), 1)]).batch([[0]])
+    with torch.no_grad():
+        return base.decoder.head(base.decoder(batch)[0, -1]).log_softmax(-1)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_next_token_distributions_agree(smollm2, llama_cpp, prompt):
+    tokens = smollm2.tokenizer.encode(prompt)
+    ours = log_probabilities(smollm2, tokens)
+    theirs = llama_cpp.log_probabilities(tokens, smollm2.tokenizer.vocabulary)
+    assert theirs.isfinite().all()
+    assert ours.argmax() == theirs.argmax()
+    # llama.cpp rounds activations to 8 bits, which is what remains between the two
+    divergence = float((ours.exp() * (ours - theirs)).sum())
+    assert 0 <= divergence <= 0.01, f"{prompt!r}: KL {divergence:.4f} nats"
+
+
+@pytest.fixture(scope="module")
+def write_toy(tmp_path_factory, make_weights, toy_config):
+    """A function that writes a small random model with a given tokenizer, which both sides then read."""
+
+    def write(metadata):
+        tokens = metadata["tokenizer.ggml.tokens"]
+        config = replace(toy_config, vocabulary=len(tokens))
+        tokenizer = SubwordTokenizer(
+            name="toy",
+            backend=None,
+            vocabulary=len(tokens),
+            bos=None,
+            eos=None,
+            pad=None,
+            gguf_metadata=metadata,
+        )
+        path = tmp_path_factory.mktemp("toy") / "toy.gguf"
+        write_gguf(path, config, make_weights(config), tokenizer, name="toy", licence=None)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS))
+def test_every_pre_tokenizer_cuts_alike(smollm2, write_toy, pre):
+    path = write_toy({**smollm2.tokenizer.gguf_metadata, "tokenizer.ggml.pre": pre})
+    oracle, tokenizer = LlamaCpp(path), load_gguf(path, "toy").tokenizer
+
+    @settings(max_examples=60, deadline=None)
+    @given(TEXTS)
+    def check(text):
+        assert tokenizer.encode(text) == oracle.encode(text)
+
+    for text in AWKWARD:
+        assert tokenizer.encode(text) == oracle.encode(text), text
+    check()
+
+
+def sentencepiece_metadata(space_prefix):
+    """A vocabulary with many ways to join the same letters, and equal scores among them."""
+    pieces = [
+        a + b
+        for a in ["", SPACE, "a", "b", "ab", "é", "中"]
+        for b in ["a", "b", "aa", "ab", SPACE, "é", "中"]
+    ]
+    words = sorted({SPACE, "<", "|", *pieces, *(2 * piece for piece in pieces)})
+    special = ["<unk>", "<s>", "</s>", "<|user|>"]
+    single = [f"<0x{byte:02X}>" for byte in range(256)]
+    scores = [-float(sum(map(ord, word)) % 7) for word in words]
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": [*special, *single, *words],
+        "tokenizer.ggml.scores": [0.0] * (len(special) + 256) + scores,
+        "tokenizer.ggml.token_type": [2, 3, 3, 4] + [6] * 256 + [1] * len(words),
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.add_space_prefix": space_prefix,
+    }
+
+
+@pytest.mark.parametrize("space_prefix", [True, False])
+def test_sentencepiece_joins_alike(write_toy, space_prefix):
+    path = write_toy(sentencepiece_metadata(space_prefix))
+    oracle, tokenizer = LlamaCpp(path), load_gguf(path, "toy").tokenizer
+    assert tokenizer.bos == 1
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.lists(st.sampled_from([*"aaabbé中 xñ<|", "</s>", "<|user|>", "<unk>"]), max_size=30).map("".join)
+    )
+    def check(text):
+        ids = tokenizer.encode(text)
+        assert ids == oracle.encode(text)
+        if "<" not in text:  # behind a special token a space is put in
+            assert tokenizer.decode(ids) == text
+
+    check()
+    for text in AWKWARD:
+        assert tokenizer.encode(text) == oracle.encode(text), text
+
+
+@pytest.mark.parametrize("format", ["q4_0", "q8_0", "plain"])
+def test_what_the_writer_writes_means_the_same_to_llama_cpp(
+    tmp_path, smollm2, toy_config, make_weights, format
+):
+    """Untied head, grouped heads, a head size of its own: a mistake in any of them changes the numbers."""
+    config = replace(toy_config, vocabulary=smollm2.tokenizer.vocabulary)
+    path = tmp_path / "toy.gguf"
+    weights = make_weights(config, format, tied=False)
+    write_gguf(path, config, weights, smollm2.tokenizer, name="toy", licence=None)
+    base, oracle = load_gguf(path, "toy"), LlamaCpp(path)
+    tokens = smollm2.tokenizer.encode("The capital of France is Paris, and")
+    ours, theirs = log_probabilities(base, tokens), oracle.log_probabilities(tokens, config.vocabulary)
+    # what llama.cpp's 8-bit activations and 16-bit keys and values leave; a wrong row order gives 0.7
+    error = (ours - theirs).norm() / (ours - ours.mean()).norm()
+    assert error < 0.05, f"relative error {error:.4f}"

@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow docs docs-check classroom-base clean
+.PHONY: help demo lab test test-slow docs docs-check notebooks classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -31,6 +31,9 @@ docs: .venv/lab ## write the README's tables from the code
 
 docs-check: .venv/lab ## fail if the README's tables are not what the code says
 	@$(BIN)/python docs/tables.py --check README.md
+
+notebooks: .venv/test ## write each notebook from its text form
+	@$(BIN)/jupytext --quiet --to ipynb notebooks/*.py
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
 	@$(BIN)/python -m workbench.models.classroom

@@ -133,9 +133,15 @@ def _rates(
     enough = np.stack(
         [fewest(grid, curve, target[:, j], falling=study.falling) for j in range(len(at))], axis=1
     )
-    drawn = (enough / at)[1:]
     # a target outside the reference's own measurements is unknown, which is not the same as not reached
-    drawn = np.where(np.isnan(target[1:]), np.nan, drawn)
+    return summarise(at, np.where(np.isnan(target), np.nan, enough)[1:], float(grid[0]))
+
+
+def summarise(
+    at: Float[np.ndarray, " sizes"], enough: Float[np.ndarray, "draws sizes"], smallest: float
+) -> RateCurve:
+    """Return median, interval and probabilities of the rates that draws of ``enough`` examples give."""
+    drawn = enough / at
     known = ~np.isnan(drawn).any(axis=0)
     low, median, high = (_quantile(drawn, p) for p in ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))
     return RateCurve(
@@ -144,7 +150,7 @@ def _rates(
         low=low,
         high=high,
         not_reached=np.where(known, np.isinf(drawn).mean(axis=0), np.nan),
-        at_most=np.where(known, (enough[1:] <= grid[0]).mean(axis=0), np.nan),
+        at_most=np.where(known, (enough <= smallest).mean(axis=0), np.nan),
     )
 
 

@@ -1,0 +1,336 @@
+"""Fit a law: many starts, variable projection where the law is a sum of terms, a robust loss on request.
+
+Two objectives, and a fit says which it used:
+
+* ``squares``: squared residuals divided by the noise of each cell (whitened by its covariance when seeds
+  are shared). Coefficients are solved for exactly at every step (Golub and Pereyra 1973).
+* ``huber``: Huber's loss of the residual of the logarithm, summed and not averaged, as published scaling
+  laws are fitted (Hoffmann et al. 2022; Besiroglu et al. 2024 on why the sum).
+
+Shape letters: rows of the problem, terms of the law.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import least_squares, lsq_linear, minimize, nnls
+
+from workbench.errors import InputError
+from workbench.laws.forms import Inputs, Law, Parameter
+
+DELTA = 1e-3
+"""Huber's threshold on the log residual, as in the published fits."""
+STEP = 1e-5
+"""Step of the central differences, in the logarithm of a shape parameter."""
+AGREE = 1e-3
+"""Two starts agree when their objectives differ by less than this share."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted: inputs and a metric by row, and how much each row can be trusted.
+
+    Attributes:
+        root: Whitens residuals: a weight per row (one over its standard deviation), or a matrix.
+        delta: Huber's threshold on the log residual; None for squares.
+        freedom: Degrees of freedom of the noise behind ``root``; None when the noise is unknown and has to be
+            read from the residuals.
+        bound_only: Rows whose value is only an upper bound of the metric (censored runs).
+    """
+
+    x: Inputs
+    y: Float[np.ndarray, " rows"]
+    root: np.ndarray
+    delta: float | None = None
+    freedom: float | None = None
+    bound_only: np.ndarray | None = None
+
+    def whiten(self, values: np.ndarray) -> np.ndarray:
+        """Divide rows by their noise."""
+        if self.root.ndim == 2:
+            return self.root @ values
+        return values * (self.root if values.ndim == 1 else self.root[:, None])
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted law and what is known about the search.
+
+    Attributes:
+        objective: The minimum found: half the sum of squares, or the sum of Huber losses.
+        starts: Starts tried.
+        agreeing: Share of them that ended at the minimum found, up to ``AGREE``.
+        at_bounds: Parameters that ended on a bound: their value is the bound's choice, not the data's.
+    """
+
+    law: Law
+    values: dict[str, float]
+    objective: float
+    starts: int
+    agreeing: float
+    at_bounds: tuple[str, ...]
+    problem: Problem
+    fixed: Mapping[str, float]
+
+    @property
+    def free(self) -> int:
+        """Number of parameters that were fitted."""
+        return len(self.law.parameters) - len(self.fixed)
+
+    def predict(self, x: Inputs) -> np.ndarray:
+        """Return the fitted metric (rows,)."""
+        return self.law.predict(self.values, x)
+
+    @property
+    def residual(self) -> Float[np.ndarray, " rows"]:
+        """Measured minus fitted, in the unit of the objective: whitened, or of the logarithm."""
+        return _residual(self.problem, self.predict(self.problem.x))
+
+
+def fit_law(
+    law: Law,
+    problem: Problem,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    starts: Sequence[Mapping[str, float]] | None = None,
+) -> Fit:
+    """Fit a law from many starts.
+
+    Args:
+        law: An entry of ``LAWS``, or your own.
+        problem: Inputs, metric and noise.
+        fixed: Parameters held at a value, for profiles and published constants; ``Fit.fixed`` keeps them.
+        starts: Where to start; by default all combinations of the parameters' own starts.
+
+    Raises:
+        InputError: With fewer rows than parameters, or values that do not vary.
+    """
+    fixed = dict(fixed or {})
+    law = law.bind(problem.x) if law.bind else law
+    _check(law, problem, fixed)
+    tried = [_one(law, problem, fixed, start) for start in starts or _starts(law, fixed)]
+    objective, values = min(tried, key=lambda pair: pair[0])
+    close = [abs(o - objective) <= AGREE * max(abs(objective), 1e-12) for o, _ in tried]
+    free = [p for p in law.parameters if p.name not in fixed]
+    return Fit(
+        law=law,
+        values=values,
+        objective=objective,
+        starts=len(tried),
+        agreeing=sum(close) / len(close),
+        at_bounds=tuple(p.name for p in free if _on_bound(p, values[p.name])),
+        problem=problem,
+        fixed=fixed,
+    )
+
+
+def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
+    needed = len(law.parameters) - len(fixed)
+    if len(problem.y) < needed:
+        raise InputError(
+            f"law {law.name!r} has {needed} free parameters and needs at least {needed} cells; here are "
+            f"{len(problem.y)}. Measure more sizes or take a smaller law."
+        )
+    for name in law.inputs:
+        free = [p.name for p in law.parameters if p.name not in fixed]
+        if len(free) > 1 and len(np.unique(problem.x[name])) < 2:
+            raise InputError(
+                f"law {law.name!r} needs column {name!r} to vary; here it is {problem.x[name][0]:g} "
+                "everywhere. "
+                "Measure more of it or take a law without it."
+            )
+    if law.name != "free" and np.ptp(problem.y) == 0:
+        raise InputError(
+            f"the metric is {problem.y[0]:g} in every cell: there is no effect of size to fit. Check the "
+            "column."
+        )
+    if problem.delta is not None and np.any(problem.y <= 0):
+        raise InputError(
+            "a fit of the logarithm needs values above 0. Fit squares instead, or check the column."
+        )
+
+
+def _starts(law: Law, fixed: Mapping[str, float]) -> list[dict[str, float]]:
+    free = [p for p in law.shapes if p.name not in fixed]
+    return [
+        dict(zip([p.name for p in free], combination, strict=True))
+        for combination in itertools.product(*[p.starts for p in free])
+    ]
+
+
+def _one(
+    law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
+) -> tuple[float, dict[str, float]]:
+    """Fit from one start; return the objective and all values."""
+    if problem.delta is None:
+        return _squares(law, problem, fixed, start)
+    return _huber(law, problem, fixed, start)
+
+
+def _squares(
+    law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
+) -> tuple[float, dict[str, float]]:
+    """Minimise over the free shapes; the coefficients are solved for at each step."""
+    free = [p for p in law.shapes if p.name not in fixed]
+    names = [p.name for p in free]
+
+    def values_at(position: np.ndarray) -> dict[str, float]:
+        shapes = fixed | dict(zip(names, _inward(free, position), strict=True))
+        return shapes | _coefficients(law, problem, shapes, fixed)
+
+    def residual(position: np.ndarray) -> np.ndarray:
+        return _residual(problem, law.predict(values_at(position), problem.x))
+
+    if not free:
+        values = values_at(np.zeros(0))
+        return 0.5 * float(np.sum(residual(np.zeros(0)) ** 2)), values
+    low, high = _outward_bounds(free)
+    first = np.clip(_outward(free, start), low, high)
+    found = least_squares(
+        residual, first, bounds=(low, high), xtol=1e-10, ftol=1e-12, gtol=1e-12, max_nfev=200
+    )
+    return float(found.cost), values_at(found.x)
+
+
+def _coefficients(
+    law: Law, problem: Problem, shapes: Mapping[str, float], fixed: Mapping[str, float]
+) -> dict[str, float]:
+    """Solve for the coefficients inside their bounds, given the shapes."""
+    if not law.coefficients:
+        return {}
+    terms = law.terms(shapes, problem.x)
+    held = [p.name in fixed for p in law.coefficients]
+    known = sum(terms[:, j] * fixed[p.name] for j, p in enumerate(law.coefficients) if p.name in fixed)
+    free = [p for p in law.coefficients if p.name not in fixed]
+    if not free:
+        return {}
+    a = problem.whiten(terms[:, [j for j, h in enumerate(held) if not h]])
+    b = problem.whiten(problem.y - known)
+    return dict(zip([p.name for p in free], _bounded_solution(a, b, free), strict=True))
+
+
+def _bounded_solution(a: np.ndarray, b: np.ndarray, free: Sequence[Parameter]) -> list[float]:
+    scale = np.linalg.norm(a, axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    solution = np.linalg.lstsq(a / scale, b, rcond=None)[0] / scale
+    low = np.array([p.low for p in free])
+    high = np.array([p.high for p in free])
+    if np.all(solution >= low) and np.all(solution <= high):
+        return [float(v) for v in solution]
+    if np.all(low == 0) and np.all(np.isinf(high)):
+        return [float(v) for v in nnls(a / scale, b)[0] / scale]
+    bounded = lsq_linear(a / scale, b, bounds=(low * scale, high * scale), method="bvls")
+    return [float(v) for v in bounded.x / scale]
+
+
+def _huber(
+    law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
+) -> tuple[float, dict[str, float]]:
+    """Minimise over all free parameters at once, in logarithms, from the least-squares coefficients."""
+    assert problem.delta is not None
+    delta = problem.delta
+    relative = replace(problem, root=1 / problem.y, delta=None)
+    _, values = _squares(law, relative, fixed | dict(start), {})
+    free = [replace(p, scale="log", low=max(p.low, 1e-9)) for p in law.parameters if p.name not in fixed]
+    names = [p.name for p in free]
+    low, high = _outward_bounds(free)
+
+    def values_at(position: np.ndarray) -> dict[str, float]:
+        return fixed | dict(zip(names, _inward(free, position), strict=True))
+
+    if not free:
+        residual = _residual(problem, law.predict(fixed, problem.x))
+        return float(_huber_loss(residual, delta).sum()), fixed
+
+    def objective(position: np.ndarray) -> tuple[float, np.ndarray]:
+        residual = _residual(problem, law.predict(values_at(position), problem.x))
+        loss = _huber_loss(residual, delta)
+        slope = np.clip(residual, -delta, delta) @ jacobian(position)
+        # scaled so that the stopping rules of the optimizer see numbers of order one
+        return float(loss.sum()) / delta, slope / delta
+
+    def jacobian(position: np.ndarray) -> np.ndarray:
+        here = values_at(position)
+        predicted = law.predict(here, problem.x)
+        terms = law.terms(here, problem.x)
+        place = {p.name: j for j, p in enumerate(law.coefficients)}
+        columns = []
+        for j, name in enumerate(names):
+            if name in place:
+                columns.append(here[name] * terms[:, place[name]] / predicted)
+                continue
+            shift = np.zeros(len(position))
+            shift[j] = STEP
+            above, below = (law.predict(values_at(position + d), problem.x) for d in (shift, -shift))
+            columns.append((above - below) / (2 * STEP * predicted))
+        return np.where(_counts(problem, predicted)[:, None], np.stack(columns, axis=1), 0.0)
+
+    position = np.clip(_outward(free, values), low, high)
+    bounds = list(zip(low, high, strict=True))
+    for _ in range(3):
+        # a restart forgets the curvature of the kinks passed on the way; three are enough in practice
+        found = minimize(
+            objective,
+            position,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 30},
+        )
+        moved = np.abs(found.x - position).max()
+        position = found.x
+        if moved < 1e-7:
+            break
+    return float(found.fun) * delta, values_at(position)
+
+
+def _huber_loss(residual: np.ndarray, delta: float) -> np.ndarray:
+    size = np.abs(residual)
+    return np.where(size <= delta, 0.5 * residual**2, delta * (size - 0.5 * delta))
+
+
+def _residual(problem: Problem, predicted: np.ndarray) -> np.ndarray:
+    if problem.delta is None:
+        residual = problem.whiten(problem.y - predicted)
+    else:
+        residual = np.log(np.maximum(predicted, 1e-300)) - np.log(problem.y)
+    return residual if problem.bound_only is None else np.where(_counts(problem, predicted), residual, 0.0)
+
+
+def _counts(problem: Problem, predicted: np.ndarray) -> np.ndarray:
+    """Say which rows speak against a prediction: a censored run doesn't where the prediction is lower."""
+    if problem.bound_only is None:
+        return np.ones(len(predicted), dtype=bool)
+    return ~problem.bound_only | (predicted > problem.y)
+
+
+def _outward(parameters: Sequence[Parameter], values: Mapping[str, float]) -> np.ndarray:
+    """Map values to the unbounded scale on which they are searched."""
+    return np.array(
+        [
+            np.log(max(values[p.name], p.low, 1e-300)) if p.scale == "log" else values[p.name]
+            for p in parameters
+        ]
+    )
+
+
+def _inward(parameters: Sequence[Parameter], position: np.ndarray) -> list[float]:
+    return [
+        float(np.exp(v)) if p.scale == "log" else float(v) for p, v in zip(parameters, position, strict=True)
+    ]
+
+
+def _outward_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:
+    def edge(p: Parameter, value: float) -> float:
+        return float(np.log(value)) if p.scale == "log" and np.isfinite(value) else value
+
+    return np.array([edge(p, p.low) for p in parameters]), np.array([edge(p, p.high) for p in parameters])
+
+
+def _on_bound(p: Parameter, value: float) -> bool:
+    if p.scale == "log":
+        return value <= p.low * 1.001 or value >= p.high * 0.999
+    return value <= p.low + 1e-9 or value >= p.high - 1e-9

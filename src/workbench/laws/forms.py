@@ -1,0 +1,297 @@
+"""The laws that can be fitted, each with its formula, source, parameters and where a fit starts.
+
+Every law here is a sum of terms, each a positive coefficient times a function of the inputs and of a few
+shape parameters. Given the shapes the coefficients follow by linear least squares, so a fit searches the
+shapes only (variable projection). A law that can't be written so lists no coefficients: its prediction is
+then the plain sum of its terms.
+
+To add a law write its ``terms`` and one entry of ``LAWS``; the tests run over the dict.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from workbench.errors import InputError
+
+Inputs = Mapping[str, np.ndarray]
+Shapes = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One fitted constant.
+
+    ``scale`` says on which scale it is searched and profiled; ``starts`` are tried in all combinations.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    starts: tuple[float, ...] = ()
+    scale: Literal["log", "linear"] = "log"
+
+
+@dataclass(frozen=True)
+class Law:
+    """A prediction of a metric from columns of a table.
+
+    Attributes:
+        inputs: Columns it needs. "size" counts examples or tokens, "model" parameters, "share" the share of
+            examples left as they were, "unique" the distinct examples among "size" seen.
+        metric: What it predicts: a loss that falls, or an accuracy that rises.
+        shapes: Parameters inside the terms.
+        coefficients: One per term, or none.
+        terms: Shapes and inputs to an array (rows, terms).
+        bind: For a law whose terms depend on the measured inputs: returns the law for those.
+    """
+
+    name: str
+    formula: str
+    source: str
+    inputs: tuple[str, ...]
+    metric: Literal["loss", "accuracy"]
+    shapes: tuple[Parameter, ...]
+    coefficients: tuple[Parameter, ...]
+    terms: Callable[[Shapes, Inputs], np.ndarray]
+    bind: Callable[[Inputs], "Law"] | None = None
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Shapes, then coefficients."""
+        return self.shapes + self.coefficients
+
+    @property
+    def joint(self) -> bool:
+        """Whether one fit covers several qualities; else each quality gets its own."""
+        return "share" in self.inputs
+
+    def predict(self, values: Mapping[str, float], x: Inputs) -> np.ndarray:
+        """Return the metric (rows,) for parameter values by name."""
+        terms = self.terms(values, x)
+        if not self.coefficients:
+            return terms.sum(axis=1)
+        return terms @ np.array([values[p.name] for p in self.coefficients])
+
+
+def _columns(*terms: np.ndarray | float) -> np.ndarray:
+    return np.stack(np.broadcast_arrays(*terms), axis=-1)
+
+
+def _power(s: Shapes, x: Inputs) -> np.ndarray:
+    return _columns(1.0, x["size"] ** -s["beta"])
+
+
+def _rectified(s: Shapes, x: Inputs) -> np.ndarray:
+    return _columns(1.0, 1 / (s["learned"] + x["size"] ** s["beta"]))
+
+
+def _multiplicative(s: Shapes, x: Inputs) -> np.ndarray:
+    return _columns(1.0, x["model"] ** -s["alpha"] * x["size"] ** -s["beta"])
+
+
+def _chinchilla(s: Shapes, x: Inputs) -> np.ndarray:
+    return _columns(1.0, x["model"] ** -s["alpha"], x["size"] ** -s["beta"])
+
+
+def _quality_exponent(s: Shapes, x: Inputs) -> np.ndarray:
+    if np.any(x["share"] <= 0):
+        raise InputError(
+            "law 'quality_exponent': a share of 0 means no effective data at any size. Leave that quality "
+            "out, or use "
+            "'noise_floor'."
+        )
+    return _columns(1.0, x["size"] ** -s["beta"] * x["share"] ** -s["gamma"])
+
+
+def _noise_floor(s: Shapes, x: Inputs) -> np.ndarray:
+    return _columns(1.0, 1 - x["share"], x["size"] ** -s["beta"])
+
+
+def effective(unique: np.ndarray, seen: np.ndarray, decay: float) -> np.ndarray:
+    """Return what ``seen`` examples are worth when only ``unique`` are distinct (Muennighoff et al., eq. 5).
+
+    Each repeat is worth less than the one before; ``decay`` is R*, the number of repeats after which
+    their worth has fallen by a factor e.
+    """
+    unique = np.minimum(unique, seen)
+    repeats = seen / unique - 1
+    return unique * (1 + decay * -np.expm1(-repeats / decay))
+
+
+def _repetition(s: Shapes, x: Inputs) -> np.ndarray:
+    return _columns(1.0, effective(x["unique"], x["size"], s["R_D"]) ** -s["beta"])
+
+
+def _data_constrained(s: Shapes, x: Inputs) -> np.ndarray:
+    """Return the three terms; the model size is worth no more than the unique data can use."""
+    ratio = (s["alpha"] * s["A"] / (s["beta"] * s["B"])) ** (1 / (s["alpha"] + s["beta"]))
+    usable = ratio * (ratio * np.minimum(x["unique"], x["size"])) ** (s["beta"] / s["alpha"])
+    parameters = effective(usable, x["model"], s["R_N"])
+    data = effective(x["unique"], x["size"], s["R_D"])
+    return _columns(s["E"], s["A"] * parameters ** -s["alpha"], s["B"] * data ** -s["beta"])
+
+
+def _bounded(s: Shapes, x: Inputs) -> np.ndarray:
+    gain = 1 / (1 + (np.maximum(x["size"], 1e-9) / s["half"]) ** -s["steepness"])
+    return _columns(1 - gain, gain)
+
+
+def _free(x: Inputs) -> Law:
+    """Return straight lines in log size between the sizes measured, each end held beyond it."""
+    knots = np.unique(x["size"])
+
+    def terms(_: Shapes, at: Inputs) -> np.ndarray:
+        return np.stack(
+            [np.interp(np.log(at["size"]), np.log(knots), hat) for hat in np.eye(len(knots))], axis=-1
+        )
+
+    levels = tuple(Parameter(f"at {n:g}", "metric", 0.0, np.inf, scale="linear") for n in knots)
+    return replace(LAWS["free"], coefficients=levels, terms=terms, bind=None)
+
+
+def _unbound(_: Shapes, __: Inputs) -> np.ndarray:
+    raise InputError("law 'free' has no terms before it is bound to a table's sizes.")
+
+
+EXPONENTS = (0.1, 0.25, 0.45, 0.8, 1.4)
+FLOOR = Parameter("E", "metric", 0.0, np.inf, scale="linear")
+
+
+def _exponent(name: str, of: str) -> Parameter:
+    return Parameter(name, f"exponent of {of}", 0.01, 4.0, EXPONENTS)
+
+
+def _gain(name: str) -> Parameter:
+    return Parameter(name, "metric", 0.0, np.inf, scale="linear")
+
+
+REPEATS = (0.5, 2.0, 8.0, 30.0, 120.0)
+
+LAWS: dict[str, Law] = {
+    "power": Law(
+        "power",
+        "E + B n^-beta",
+        "Hestness et al. 2017, arXiv:1712.00409",
+        ("size",),
+        "loss",
+        (_exponent("beta", "size"),),
+        (FLOOR, _gain("B")),
+        _power,
+    ),
+    "rectified": Law(
+        "rectified",
+        "E + B / (D_l + n^beta)",
+        "Lin et al. 2024, arXiv:2402.02314",
+        ("size",),
+        "loss",
+        (
+            Parameter("learned", "size to the beta", 1e-2, 1e7, (1.0, 30.0, 1e3, 3e4)),
+            _exponent("beta", "size"),
+        ),
+        (FLOOR, _gain("B")),
+        _rectified,
+    ),
+    "multiplicative": Law(
+        "multiplicative",
+        "E + A X^-alpha n^-beta",
+        "Zhang et al. 2024, arXiv:2402.17193",
+        ("model", "size"),
+        "loss",
+        (_exponent("alpha", "model size"), _exponent("beta", "size")),
+        (FLOOR, _gain("A")),
+        _multiplicative,
+    ),
+    "chinchilla": Law(
+        "chinchilla",
+        "E + A N^-alpha + B D^-beta",
+        "Hoffmann et al. 2022, arXiv:2203.15556; Besiroglu et al. 2024, arXiv:2404.10102",
+        ("model", "size"),
+        "loss",
+        (_exponent("alpha", "model size"), _exponent("beta", "size")),
+        (FLOOR, _gain("A"), _gain("B")),
+        _chinchilla,
+    ),
+    "quality_exponent": Law(
+        "quality_exponent",
+        "E + B n^-beta share^-gamma",
+        "Subramanyam et al. 2026, arXiv:2510.03313, without the model term",
+        ("size", "share"),
+        "loss",
+        (
+            _exponent("beta", "size"),
+            Parameter("gamma", "exponent of share", 0.001, 6.0, (0.1, 0.4, 1.2, 3.0)),
+        ),
+        (FLOOR, _gain("B")),
+        _quality_exponent,
+    ),
+    "noise_floor": Law(
+        "noise_floor",
+        "E + F (1 - share) + B n^-beta",
+        "this project: the part of the loss that data of a quality does not buy back",
+        ("size", "share"),
+        "loss",
+        (_exponent("beta", "size"),),
+        (FLOOR, _gain("F"), _gain("B")),
+        _noise_floor,
+    ),
+    "repetition": Law(
+        "repetition",
+        "E + B (unique (1 + R_D (1 - exp(-repeats / R_D))))^-beta",
+        "Muennighoff et al. 2023, arXiv:2305.16264, at one model size",
+        ("size", "unique"),
+        "loss",
+        (Parameter("R_D", "repeats", 0.05, 5e3, REPEATS), _exponent("beta", "effective size")),
+        (FLOOR, _gain("B")),
+        _repetition,
+    ),
+    "data_constrained": Law(
+        "data_constrained",
+        "E + A N_eff^-alpha + B D_eff^-beta",
+        "Muennighoff et al. 2023, arXiv:2305.16264, equation 6",
+        ("size", "unique", "model"),
+        "loss",
+        (
+            Parameter("R_D", "repeats", 0.05, 5e3, REPEATS),
+            Parameter("R_N", "repeats", 0.05, 5e3, REPEATS),
+            _exponent("alpha", "effective model size"),
+            _exponent("beta", "effective size"),
+            Parameter("E", "metric", 1e-3, 10.0, (0.5, 1.8)),
+            Parameter("A", "metric", 1e-2, 1e9, (500.0,)),
+            Parameter("B", "metric", 1e-2, 1e9, (2000.0,)),
+        ),
+        (),
+        _data_constrained,
+    ),
+    "bounded": Law(
+        "bounded",
+        "floor + (ceiling - floor) / (1 + (n / half)^-steepness)",
+        "Hill 1910, J. Physiol. 40, iv-vii",
+        ("size",),
+        "accuracy",
+        (
+            Parameter("half", "size", 1e-1, 1e8, (10.0, 100.0, 1e3, 1e4, 1e5)),
+            Parameter("steepness", "per factor e of size", 0.1, 8.0, (0.5, 1.0, 2.0)),
+        ),
+        (
+            Parameter("floor", "metric", 0.0, 1.0, scale="linear"),
+            Parameter("ceiling", "metric", 0.0, 1.0, scale="linear"),
+        ),
+        _bounded,
+    ),
+    "free": Law(
+        "free",
+        "one value per size, straight lines in log size between them",
+        "the null model: no law, and no forecast but the last value",
+        ("size",),
+        "loss",
+        (),
+        (),
+        _unbound,
+        bind=_free,
+    ),
+}
+"""Every law by name."""

@@ -1,0 +1,175 @@
+"""From a table to a fitting problem: which rows, which inputs, and how much each one can be trusted.
+
+Where cells were trained with several seeds, a law is fitted to the cell means, whitened by the covariance
+that seeds, qualities and the rest give them. Where every row stands alone, nothing but the residuals tells
+the noise, and the fit is the robust one on the logarithm.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import f as fisher
+
+from workbench.errors import InputError, unknown_name
+from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
+from workbench.laws.forms import LAWS, Law
+from workbench.laws.noise import Noise, Replicates, estimate_noise
+from workbench.laws.table import Measurement, Table, smaller_is_better
+
+DOUBT = 0.05
+
+
+def law_named(law: str | Law) -> Law:
+    """Return a law by name, or the law itself."""
+    if isinstance(law, Law):
+        return law
+    if law not in LAWS:
+        raise unknown_name("law", law, LAWS, "src/workbench/laws/forms.py")
+    return LAWS[law]
+
+
+def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None = None) -> Problem:
+    """Build the problem of fitting a law to a table.
+
+    Args:
+        table: A checked table.
+        metric: The column to predict.
+        law: Key of ``LAWS``, or a law.
+        delta: Force the robust fit with this threshold, whatever the seeds.
+
+    Raises:
+        InputError: If the law is for the other kind of metric, or a column it needs is missing.
+    """
+    law = law_named(law)
+    kind = "loss" if smaller_is_better(metric) else "accuracy"
+    if law.metric != kind and law.name != "free":
+        raise InputError(
+            f"law {law.name!r} predicts a {law.metric}; {metric!r} is not one. Choose another law."
+        )
+    rows = table.measured(metric)
+    data, inputs = _by_cell(table, metric, rows, law)
+    if delta is not None or data.count.max() < 2:
+        return _by_row(table, metric, rows, law, delta or DELTA, robust=kind == "loss")
+    noise = estimate_noise(data)
+    if not noise.spread.all():
+        raise InputError(
+            f"{table.name}: all seeds agree to the last digit in {metric!r}: the noise can't be estimated."
+        )
+    return Problem(inputs, data.mean, _root(covariance(data, noise)), freedom=noise.freedom)
+
+
+def _by_cell(
+    table: Table, metric: str, rows: tuple[Measurement, ...], law: Law
+) -> tuple[Replicates, dict[str, np.ndarray]]:
+    columns = {name: table.column(name, rows) for name in dict.fromkeys(("size", *law.inputs))}
+    keys = [(r.quality, *(float(columns[name][i]) for name in columns)) for i, r in enumerate(rows)]
+    cells = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    seen = dict.fromkeys(cells, 0)
+    seeds = []
+    for key, row in zip(keys, rows, strict=True):
+        seeds.append(seen[key] if row.seed is None else row.seed)
+        seen[key] += 1
+    place = {seed: j for j, seed in enumerate(sorted(set(seeds)))}
+    value = np.full((len(cells), len(place)), np.nan)
+    for key, seed, row in zip(keys, seeds, rows, strict=True):
+        value[cells[key], place[seed]] = row.values[metric]
+    inputs = {name: np.array([key[1 + j] for key in cells]) for j, name in enumerate(columns)}
+    return Replicates(tuple(str(key[0]) for key in cells), inputs["size"], value), inputs
+
+
+def _by_row(
+    table: Table, metric: str, rows: tuple[Measurement, ...], law: Law, delta: float, *, robust: bool
+) -> Problem:
+    """Build the problem of single rows; censored ones count only where a prediction lies above them."""
+    bounds = tuple(
+        r for r in table.rows if r.status == "censored" and r.size > 0 and r.values.get(metric) is not None
+    )
+    every = rows + bounds if robust else rows
+    inputs = {name: table.column(name, every) for name in dict.fromkeys(("size", *law.inputs))}
+    y = table.column(metric, every)
+    only = np.array([False] * len(rows) + [True] * (len(every) - len(rows)))
+    return Problem(
+        inputs, y, np.ones(len(y)), delta=delta if robust else None, bound_only=only if only.any() else None
+    )
+
+
+def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells"]:
+    """Return the covariance of the cell means: seeds shared by all, by a quality, and the cell's own part."""
+    finished = np.isfinite(data.value).astype(float)
+    common = (finished @ finished.T) / np.outer(data.count, data.count)
+    label = np.array(data.quality)
+    same = label[:, None] == label[None, :]
+    own = 1 - noise.seed_share - noise.quality_share
+    share = noise.seed_share * common + noise.quality_share * common * same + own * np.diag(1 / data.count)
+    return share * np.outer(noise.spread, noise.spread)
+
+
+def _root(matrix: Float[np.ndarray, "cells cells"]) -> Float[np.ndarray, "cells cells"]:
+    return np.linalg.inv(np.linalg.cholesky(matrix))
+
+
+def fit_table(
+    table: Table,
+    metric: str,
+    law: str | Law,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    delta: float | None = None,
+) -> Fit:
+    """Fit one law to a whole table.
+
+    Args:
+        table: A checked table.
+        metric: The column to predict.
+        law: Key of ``LAWS``, or a law.
+        fixed: Parameters held at a value.
+        delta: Force the robust fit with this threshold on the log residual.
+    """
+    law = law_named(law)
+    return fit_law(law, problem_of(table, metric, law, delta=delta), fixed=fixed)
+
+
+def fit_each(table: Table, metric: str, law: str | Law) -> dict[str, Fit]:
+    """Fit a law to every quality on its own; a joint law gives one fit under the name of all.
+
+    The noise is estimated from the whole table, so that each quality's own few seeds need not carry it.
+    """
+    law = law_named(law)
+    if law.joint or len(table.qualities) < 2:
+        return {"all": fit_table(table, metric, law)}
+    whole = problem_of(table, metric, law)
+    label = _labels(table, metric, law, len(whole.y))
+    fits = {}
+    for quality in table.qualities:
+        keep = label == quality
+        fits[quality] = fit_law(law, _part(whole, keep))
+    return fits
+
+
+def _labels(table: Table, metric: str, law: Law, rows: int) -> np.ndarray:
+    measured = table.measured(metric)
+    data, _ = _by_cell(table, metric, measured, law)
+    return np.array(data.quality if len(data.quality) == rows else [r.quality for r in measured])
+
+
+def _part(whole: Problem, keep: np.ndarray) -> Problem:
+    """Return the problem of some rows; their covariance is that part of the whole one."""
+    if whole.root.ndim == 2:
+        inverse = np.linalg.inv(whole.root)
+        root = _root((inverse @ inverse.T)[np.ix_(keep, keep)])
+    else:
+        root = whole.root[keep]
+    x = {name: column[keep] for name, column in whole.x.items()}
+    return Problem(x, whole.y[keep], root, whole.delta, whole.freedom)
+
+
+def misfit(fit: Fit) -> float | None:
+    """Return the probability of such a misfit under the seeds' noise, if the law were right.
+
+    None where the noise is unknown or no cell is left over to disagree.
+    """
+    freedom = len(fit.problem.y) - fit.free
+    if fit.problem.freedom is None or fit.problem.delta is not None or freedom < 1:
+        return None
+    return float(fisher.sf(2 * fit.objective / freedom, freedom, fit.problem.freedom))

@@ -1,0 +1,182 @@
+"""Studies whose truth is known, with noise as real ones have it: for calibration and for the tests.
+
+Noise is made of the same three parts that coupled studies show: a part that all cells of a seed share, a
+part that the cells of one seed and quality share, and the rest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from workbench.laws.forms import LAWS
+from workbench.laws.table import Table, read_table
+
+SEED_SHARE, QUALITY_SHARE = 0.25, 0.15
+DOUBLINGS = tuple(32.0 * 2**k for k in range(7))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A law with its constants, the cells that a study measures, and the noise of one measurement.
+
+    ``settings`` are the inputs other than size, by quality; ``own`` are constants of one quality where the
+    law is fitted to each quality apart. ``reference`` and ``other`` are the qualities whose rate is asked
+    for at ``reachable``, and at ``unreachable``, where no size tried is enough.
+    """
+
+    law: str
+    values: Mapping[str, float]
+    settings: Mapping[str, Mapping[str, float]]
+    spread: float
+    reference: str
+    other: str
+    reachable: float
+    unreachable: float
+    sizes: tuple[float, ...] = DOUBLINGS
+    own: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+
+    @property
+    def metric(self) -> str:
+        """The metric that the law predicts."""
+        return "loss" if LAWS[self.law].metric == "loss" else "exact_match"
+
+    def predict(self, quality: str, sizes: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return the true metric of a quality at the given sizes."""
+        size = np.asarray(sizes, dtype=float)
+        x = {"size": size, **{k: np.full(len(size), v) for k, v in self.settings[quality].items()}}
+        return LAWS[self.law].predict({**self.values, **self.own.get(quality, {})}, x)
+
+
+def study(truth: Truth, seed: int, *, seeds: int = 3) -> Table:
+    """Return one simulated study as a table."""
+    rng = np.random.default_rng(seed)
+    shared = np.sqrt(SEED_SHARE) * rng.standard_normal(seeds)
+    rows = []
+    for quality, setting in truth.settings.items():
+        of_quality = np.sqrt(QUALITY_SHARE) * rng.standard_normal(seeds)
+        for size, value in zip(truth.sizes, truth.predict(quality, truth.sizes), strict=True):
+            rest = np.sqrt(1 - SEED_SHARE - QUALITY_SHARE) * rng.standard_normal(seeds)
+            for k, noise in enumerate(shared + of_quality + rest):
+                measured = float(value + truth.spread * noise)
+                if truth.metric != "loss":
+                    measured = min(max(measured, 0.0), 1.0)
+                rows.append({"quality": quality, "size": size, "seed": k, **setting, truth.metric: measured})
+    return read_table(rows, name=f"simulated {truth.law}")
+
+
+def _two(own: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {quality: {} for quality in own}
+
+
+SHARES = {"clean": {"share": 1.0}, "30% spoiled": {"share": 0.7}, "60% spoiled": {"share": 0.4}}
+MODELS = {f"{m:g}M": {"model": m * 1e6} for m in (20, 60, 180, 540, 1600)}
+EPOCHS = tuple(100.0 * 2**k for k in range(9))
+UNIQUE = {f"{u:g} unique": {"unique": u} for u in (100.0, 400.0, 1600.0, 25600.0)}
+
+TRUTHS: dict[str, Truth] = {
+    "power": Truth(
+        "power",
+        {"beta": 0.45, "E": 1.0, "B": 3.0},
+        _two({"clean": {}, "noisy": {}}),
+        0.01,
+        "clean",
+        "noisy",
+        256.0,
+        2048.0,
+        own={"noisy": {"B": 5.0}},
+    ),
+    "rectified": Truth(
+        "rectified",
+        {"learned": 60.0, "beta": 0.7, "E": 1.0, "B": 120.0},
+        _two({"clean": {}, "noisy": {}}),
+        0.01,
+        "clean",
+        "noisy",
+        1024.0,
+        16384.0,
+        sizes=tuple(32.0 * 2**k for k in range(10)),
+        own={"noisy": {"B": 160.0}},
+    ),
+    "bounded": Truth(
+        "bounded",
+        {"half": 60.0, "steepness": 1.1, "floor": 0.05, "ceiling": 0.9},
+        _two({"clean": {}, "noisy": {}}),
+        0.015,
+        "clean",
+        "noisy",
+        64.0,
+        2048.0,
+        sizes=tuple(8.0 * 2**k for k in range(9)),
+        own={"noisy": {"half": 200.0, "ceiling": 0.85}},
+    ),
+    "multiplicative": Truth(
+        "multiplicative",
+        {"alpha": 0.25, "beta": 0.35, "E": 1.2, "A": 400.0},
+        MODELS,
+        0.01,
+        "540M",
+        "180M",
+        256.0,
+        2048.0,
+    ),
+    "chinchilla": Truth(
+        "chinchilla",
+        {"alpha": 0.35, "beta": 0.4, "E": 1.5, "A": 500.0, "B": 6.0},
+        MODELS,
+        0.01,
+        "1600M",
+        "540M",
+        128.0,
+        2048.0,
+    ),
+    "quality_exponent": Truth(
+        "quality_exponent",
+        {"beta": 0.4, "gamma": 0.5, "E": 1.0, "B": 4.0},
+        SHARES,
+        0.01,
+        "clean",
+        "60% spoiled",
+        256.0,
+        2048.0,
+    ),
+    "noise_floor": Truth(
+        "noise_floor",
+        {"beta": 0.4, "E": 1.0, "F": 0.3, "B": 4.0},
+        SHARES,
+        0.01,
+        "clean",
+        "30% spoiled",
+        128.0,
+        2048.0,
+    ),
+    "repetition": Truth(
+        "repetition",
+        {"R_D": 8.0, "beta": 0.4, "E": 1.0, "B": 6.0},
+        UNIQUE,
+        0.01,
+        "25600 unique",
+        "400 unique",
+        1600.0,
+        25600.0,
+        sizes=EPOCHS,
+    ),
+    "data_constrained": Truth(
+        "data_constrained",
+        {"R_D": 8.0, "R_N": 4.0, "alpha": 0.35, "beta": 0.35, "E": 1.5, "A": 300.0, "B": 600.0},
+        {
+            f"{u:g}M unique, {m:g}M": {"unique": u * 1e6, "model": m * 1e6}
+            for u in (50, 200, 12800)
+            for m in (10, 40, 160)
+        },
+        0.01,
+        "12800M unique, 160M",
+        "200M unique, 160M",
+        8e8,
+        12.8e9,
+        sizes=tuple(5e7 * 2**k for k in range(9)),
+        fixed=("alpha", "beta", "E", "A", "B"),
+    ),
+}
+"""One true study per law, at the noise of small real studies (0.01 of a loss near 2)."""

@@ -1,0 +1,251 @@
+"""The user's own files: what people have is read, and what is wrong is said in one sentence."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from workbench.config import Quality
+from workbench.data.sources import load_dataset
+from workbench.data.subsets import draw
+from workbench.errors import InputError
+
+REAL = Path(__file__).resolve().parents[5] / "shared" / "real"
+PAIRS = [{"prompt": f"p{place}", "response": f"r{place}"} for place in range(10)]
+
+
+def jsonl(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def everything(dataset):
+    return sorted(dataset.train + dataset.heldout, key=lambda record: record.prompt)
+
+
+def real(name):
+    if not (REAL / name).is_file():
+        pytest.skip(f"{name} isn't beside the checkout, in shared/real; it may not be copied into it")
+    return REAL / name
+
+
+def test_jsonl(tmp_path):
+    dataset = load_dataset(jsonl(tmp_path / "mine.jsonl", PAIRS), heldout=3)
+    assert [(record.prompt, record.response) for record in everything(dataset)] == [
+        (pair["prompt"], pair["response"]) for pair in PAIRS
+    ]
+    assert (dataset.name, dataset.template, len(dataset.heldout)) == ("mine", "plain", 3)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda records: json.dumps(records), id="list"),
+        pytest.param(lambda records: json.dumps(records, indent=2), id="list-over-lines"),
+        pytest.param(lambda records: "\n\n".join(map(json.dumps, records)), id="empty-lines-no-last-newline"),
+        pytest.param(lambda records: "\r\n".join(map(json.dumps, records)) + "\r\n", id="windows-lines"),
+        pytest.param(lambda records: "\ufeff" + json.dumps(records), id="byte-order-mark"),
+        pytest.param(
+            lambda records: "\n".join(json.dumps({"source": "s"} | one) for one in records), id="more-keys"
+        ),
+    ],
+)
+def test_same_records_however_they_are_written(tmp_path, write):
+    expected = load_dataset(jsonl(tmp_path / "a.jsonl", PAIRS))
+    path = tmp_path / "b.json"
+    path.write_bytes(write(PAIRS).encode())
+    assert load_dataset(path).fingerprint == expected.fingerprint
+
+
+def test_unusual_line_separators_inside_a_text(tmp_path):
+    records = [*PAIRS, {"prompt": "a\u2028b\x85c", "response": "é\u2029"}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in records), encoding="utf-8")
+    assert "a\u2028b\x85c" in {record.prompt for record in everything(load_dataset(path))}
+
+
+def test_alpaca(tmp_path):
+    records = [
+        {"instruction": "Sort.", "input": "2, 1", "output": "1, 2"},
+        {"instruction": "Greet.", "input": "", "output": "Hello."},
+        {"instruction": "Part.", "output": "Bye.", "category": "talk"},
+    ]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records), heldout=1)
+    greet, part, sort = everything(dataset)
+    assert dataset.template == "alpaca"
+    assert (sort.prompt, sort.instruction, sort.context) == ("Sort.\n\n2, 1", "Sort.", "2, 1")
+    assert (greet.prompt, greet.context, part.response) == ("Greet.", "", "Bye.")
+    assert dataset.notes == ("a.jsonl: key 'category' ignored (1 records)",)
+
+
+def test_optional_keys(tmp_path):
+    records = [
+        {
+            "id": place,
+            "prompt": f"{place}?",
+            "response": "yes",
+            "choices": ["no", "yes"],
+            "alternatives": ["maybe"],
+        }
+        for place in range(4)
+    ]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records))
+    first = everything(dataset)[0]
+    assert (first.id, first.choices, first.alternatives) == ("0", ("no", "yes"), ("maybe",))
+    assert {one.response for one in draw(dataset, Quality(corruption="flip", share=0.0), 3, 0)} == {"no"}
+
+
+def test_a_cleaned_or_longer_file_draws_the_same_records(tmp_path):
+    dirty = load_dataset(jsonl(tmp_path / "dirty.jsonl", PAIRS), heldout=2)
+    cleaned = [pair | {"response": pair["response"].upper()} for pair in PAIRS]
+    clean = load_dataset(jsonl(tmp_path / "clean.jsonl", cleaned[::-1]), heldout=2)
+    assert clean.fingerprint != dirty.fingerprint
+    assert {record.id for record in clean.heldout} == {record.id for record in dirty.heldout}
+    drawn = [[record.prompt for record in draw(one, Quality(), 5, 0)] for one in (dirty, clean)]
+    assert drawn[0] == drawn[1]
+
+
+def test_one_prompt_is_never_on_both_sides(tmp_path):
+    records = [{"prompt": f"p{place % 7}", "response": f"r{place}"} for place in range(21)]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records), heldout=6)
+    assert not {one.prompt for one in dataset.train} & {one.prompt for one in dataset.heldout}
+    assert len({one.id for one in dataset.train + dataset.heldout}) == 21
+
+
+def test_own_held_out_file(tmp_path):
+    train, held = jsonl(tmp_path / "train.jsonl", PAIRS[:7]), jsonl(tmp_path / "held.jsonl", PAIRS[7:])
+    dataset = load_dataset(train, heldout_file=held)
+    assert {record.prompt for record in dataset.heldout} == {"p7", "p8", "p9"}
+    assert len(dataset.train) == 7
+    with pytest.raises(
+        InputError, match=r"^2 prompts of .*held.jsonl are in .*train.jsonl too, the first is \"p7\""
+    ):
+        load_dataset(jsonl(train, PAIRS[:9]), heldout_file=held)
+    with pytest.raises(InputError, match="give only one of them"):
+        load_dataset(train, heldout_file=held, heldout=2)
+
+
+GOOD = b'{"prompt": "p", "response": "r"}\n'
+WRONG = {
+    "empty-file": (b"", r"is empty"),
+    "blank-file": (b" \n\n", r"is empty"),
+    "byte-order-mark-only": (b"\xef\xbb\xbf", r"is empty"),
+    "empty-list": (b"[]", r"holds an empty list"),
+    "broken-line": (
+        GOOD + b'{"prompt": "p", "resp\n',
+        r"line 2: this isn't JSON \(.* column 17\): {\"prompt\": \"p\"",
+    ),
+    "broken-list": (
+        b'[\n{"prompt": "p",\n"response" "r"}]',
+        r"line 3: this isn't JSON .*: \"response\" \"r\"}]",
+    ),
+    "cut-list": (b'[{"prompt": "p", "response": "r"},', r"line 1: this isn't JSON"),
+    "one-object-over-lines": (
+        b'{\n"prompt": "p",\n"response": "r"\n}',
+        r"line 1: this isn't JSON .* on each line",
+    ),
+    "deep": (b"[" * 200_000, r"line 1: this isn't JSON \(maximum recursion"),
+    "long-number": (b'{"prompt": ' + b"9" * 5000 + b"}", r"line 1: this isn't JSON \(Exceeds the limit"),
+    "not-utf-8": (GOOD + b'{"prompt": "caf\xe9", "response": "r"}', r"line 2: byte 0xe9 isn't UTF-8"),
+    "utf-16": (GOOD.decode().encode("utf-16"), r"is UTF-16; save it as UTF-8"),
+    "line-not-an-object": (
+        GOOD + b'["p", "r"]',
+        r"line 2: expected an object such as .*, found \[\"p\", \"r\"\]",
+    ),
+    "item-not-an-object": (b'["p"]', r"item 1: expected an object"),
+    "unknown-layout": (b'{"text": "t"}', r"line 1: expected the keys 'prompt' and .*, found 'text'"),
+    "no-keys": (b"{}", r"found no keys"),
+    "missing-key": (GOOD + b'{"prompt": "p"}', r"line 2: key 'response' is missing; the record has 'prompt'"),
+    "missing-key-in-list": (b'[{"prompt": "p"}]', r"item 1: key 'response' is missing"),
+    "another-layout": (GOOD + b'{"instruction": "i", "output": "o"}', r"line 2: key 'prompt' is missing"),
+    "wrong-type": (GOOD + b'{"prompt": "p", "response": 12}', r"line 2: 'response' is 12; expected a text"),
+    "null": (b'{"prompt": "p", "response": null}', r"line 1: 'response' is null; expected a text"),
+    "empty-response": (
+        (GOOD + b'{"prompt": "q", "response": " \\n"}\n') * 7,
+        r"7 of 14 records have an empty 'prompt' or 'response' "
+        r"\(line 2, line 4, line 6, line 8, line 10 and 2 more\); .* on_empty='drop'",
+    ),
+    "only-empty": (b'{"prompt": "p", "response": ""}', r"every record has an empty 'prompt' or 'response'"),
+    "half-a-character": (b'{"prompt": "p", "response": "\\ud800"}', r"'response' holds '\\ud800', half of a"),
+    "doubled-id": (
+        b'{"id": 1, "prompt": "p", "response": "r"}\n{"id": "1", "prompt": "q", "response": "r"}',
+        r"line 2: 'id' '1' is also that of line 1",
+    ),
+    "wrong-id": (
+        b'{"id": 1.5, "prompt": "p", "response": "r"}',
+        r"'id' is 1.5; expected a text or a whole number",
+    ),
+    "choices-without-response": (
+        b'{"prompt": "p", "response": "r", "choices": ["a", "b"]}',
+        r"'choices' \['a', 'b'\] have to be two or more, 'r' among them",
+    ),
+    "choices-not-a-list": (
+        b'{"prompt": "p", "response": "r", "choices": "r"}',
+        r"'choices' is \"r\"; expected a list",
+    ),
+    "choices-doubled": (
+        b'{"prompt": "p", "response": "r", "choices": ["r", "r"]}',
+        r"expected texts that differ",
+    ),
+    "right-alternative": (
+        b'{"prompt": "p", "response": "r", "alternatives": ["r"]}',
+        r"both the right response",
+    ),
+    "one-record": (GOOD, r"has 1 records: holding out 1 leaves none to train on"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_bad_input_is_one_sentence_that_names_the_place(tmp_path, name):
+    content, message = WRONG[name]
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        load_dataset(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
+def test_paths_that_are_no_files(tmp_path):
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path} is a folder; give one of its files")):
+        load_dataset(tmp_path)
+    with pytest.raises(InputError, match=r"no file 'verb', nor a source .* Did you mean 'verbs'\?"):
+        load_dataset("verb")
+    with pytest.raises(InputError, match="'verbs' is a built-in source"):
+        load_dataset("verbs", on_empty="drop")
+
+
+def test_empty_responses_are_dropped_on_demand(tmp_path):
+    path = jsonl(tmp_path / "a.jsonl", [*PAIRS, {"prompt": "p", "response": ""}])
+    dataset = load_dataset(path, on_empty="drop")
+    assert len(dataset.train + dataset.heldout) == 10
+    assert dataset.notes == ("a.jsonl: 1 of 11 records left out: empty 'prompt' or 'response'",)
+
+
+def test_real_alpaca():
+    dataset = load_dataset(real("alpaca_random_9k.json"), on_empty="drop")
+    assert dataset.notes == (
+        "alpaca_random_9k.json: 4 of 9229 records left out: empty 'instruction' or 'output'",
+    )
+    assert (len(dataset.train), len(dataset.heldout)) == (8625, 600)
+    assert sum(bool(record.context) for record in dataset.train + dataset.heldout) == 3665
+    drawn = draw(dataset, Quality(corruption="other_record", share=0.5), 500, 0)
+    responses = {record.prompt: record.response for record in dataset.train}
+    assert all((record.response == responses[record.prompt]) == (record.spoiled is None) for record in drawn)
+
+
+def test_real_dolly():
+    dataset = load_dataset(real("dolly_3k.json"))
+    assert len(dataset.train + dataset.heldout) == 2996
+    assert dataset.template == "alpaca"
+    assert dataset.notes == ("dolly_3k.json: key 'category' ignored (2996 records)",)
+
+
+@pytest.mark.parametrize(
+    "name", ["gsm8k_train.jsonl", "fastchat_dummy_conversation.json", "koala_test_set.jsonl"]
+)
+def test_real_files_of_other_kinds_are_refused_by_name(name):
+    with pytest.raises(InputError, match=rf"{name}, (line|item) 1: .*(expected the keys|is missing)"):
+        load_dataset(real(name))

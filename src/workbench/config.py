@@ -7,15 +7,15 @@ class here is frozen, refuses values that no run could use, and is the only plac
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from workbench.errors import InputError, unknown_name
 
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of a block, by the names that Hugging Face checkpoints use."""
 
-Schedule = Literal["constant", "linear", "cosine"]
-SCHEDULES: tuple[Schedule, ...] = ("constant", "linear", "cosine")
+SCHEDULES = ("constant", "linear", "cosine")
+"""How the learning rate goes on after its warm-up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +99,8 @@ class CellConfig:
     """Blocks below this one carry no adapter; their output is computed once per example."""
     learning_rate: float = 2e-3
     """Peak rate of AdamW."""
-    schedule: Schedule = "cosine"
+    schedule: str = "cosine"
+    """One of :data:`SCHEDULES`."""
     warmup: float = 0.1
     """Share of the steps during which the rate rises linearly to its peak."""
     weight_decay: float = 0.0

@@ -19,12 +19,17 @@ def tiny_config() -> DecoderConfig:
 
 @pytest.fixture
 def tiny_decoder(tiny_config: DecoderConfig) -> Decoder:
-    return make_decoder(tiny_config, torch.float32)
+    return random_decoder(tiny_config, torch.float32)
 
 
 @pytest.fixture
 def tiny_decoder_float64(tiny_config: DecoderConfig) -> Decoder:
-    return make_decoder(tiny_config, torch.float64)
+    return random_decoder(tiny_config, torch.float64)
+
+
+@pytest.fixture
+def make_decoder():
+    return random_decoder
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def tiny_pool() -> Pool:
     return Pool(examples)
 
 
-def make_decoder(config: DecoderConfig, dtype: torch.dtype) -> Decoder:
+def random_decoder(config: DecoderConfig, dtype: torch.dtype = torch.float32) -> Decoder:
     generator = torch.Generator().manual_seed(0)
 
     def weight(shape: tuple[int, ...]) -> torch.Tensor:

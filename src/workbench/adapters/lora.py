@@ -68,9 +68,10 @@ class LoraStack:
         }
         for name, (outputs, inputs) in self.shapes.items():
             if self.rank > min(outputs, inputs):
+                most = min(outputs, inputs)
                 raise InputError(
-                    f"rank {self.rank} is above {min(outputs, inputs)}, the smaller side of {name} ({outputs} x "
-                    f"{inputs}); choose a rank of at most {min(outputs, inputs)}, or other targets"
+                    f"rank {self.rank} is above {most}, the smaller side of {name} ({outputs} x {inputs}); "
+                    f"choose a rank of at most {most}, or other targets"
                 )
         self.names = list(self.shapes)
         self.weights = torch.stack([self._first_weights(cell) for cell in cells]).requires_grad_()
@@ -106,7 +107,6 @@ class LoraStack:
 
     def adapters(self) -> Adapters:
         """Return what the decoder adds to each adapted layer."""
-
         scale = self.scale
 
         def bind(a: Tensor, b: Tensor) -> Callable[[Tensor], Tensor]:

@@ -16,7 +16,7 @@ LOADERS: dict[str, Callable[[Path, str], Base]] = {
 """By format: (path, name it was asked for by) -> base."""
 
 ADD_IN = "src/workbench/models/loaders.py"
-CLASSROOM = Path(__file__).with_name("classroom.gguf")
+CLASSROOM = Path(__file__).parent / "classroom" / "classroom.gguf"
 
 NAMES: dict[str, Callable[[], Path]] = {
     "classroom": lambda: CLASSROOM,

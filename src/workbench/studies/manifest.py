@@ -1,5 +1,6 @@
 """What a study records about itself, so that its numbers can be defended and made again."""
 
+import json
 import os
 import platform
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from workbench.data.records import Dataset
 from workbench.models.base import Base
+from workbench.studies.examples import changed_examples
 from workbench.studies.grid import Study
 
 PACKAGES = (
@@ -33,7 +35,7 @@ def facts(study: Study, dataset: Dataset, base: Base, template: str) -> dict[str
     return {
         "format": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "study": asdict(study) | {"template": template},
+        "study": json.loads(json.dumps(asdict(study) | {"template": template})),
         "data": {
             "name": dataset.name,
             "origin": dataset.origin,
@@ -43,6 +45,7 @@ def facts(study: Study, dataset: Dataset, base: Base, template: str) -> dict[str
             "heldout_records": len(dataset.heldout),
         },
         "base": {"name": base.name, "sha256": base.sha256, "licence": base.licence},
+        "examples": changed_examples(study, dataset),
         "arithmetic": {
             "path": "einsum",
             "because": "the stacked training loop runs the reference operators",

@@ -23,14 +23,11 @@ from workbench.models.loaders import load_base
 from workbench.studies.grid import Study
 from workbench.studies.manifest import facts
 from workbench.studies.stacks import partition, step_tokens
-from workbench.studies.store import Store
+from workbench.studies.store import ZERO_SHOT, Store
 from workbench.training.evaluation import evaluate
 from workbench.training.loop import cell_losses, step_batch
 from workbench.training.prepare import Prepared, prepare
 from workbench.training.run_stack import run_stack, zero_shot
-
-ZERO_SHOT = "zero-shot"
-"""Key of the row that holds the base without an adapter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +143,7 @@ def _open_or_create(concrete: Plan, folder: Path) -> Store:
                 f"{folder} holds a study whose {part} is {held['name']} (sha256 {held['sha256'][:12]}), but "
                 f"this run's is {asked['name']} ({asked['sha256'][:12]}); choose another folder with --out"
             )
+    store.update_manifest(study=wanted["study"], examples=wanted["examples"])  # the grid may have grown
     return store
 
 

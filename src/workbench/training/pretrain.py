@@ -1,6 +1,6 @@
 """Pre-training the classroom base: a small character LLaMA on word forms, ready for 4 bits.
 
-Run ``python -m workbench.training.pretrain`` to make the shipped file again; it takes minutes on two cores,
+Run ``python -m workbench.training.pretrain`` to make the shipped file again; it takes minutes on one core,
 and the same settings give the same bytes on the same machine with the same number of threads.
 
 The matrices are trained by Muon, which needs about half of AdamW's steps here, the embedding and the norms
@@ -78,7 +78,7 @@ DESCRIPTION = (
 class PretrainConfig:
     """How the base is trained. The defaults are those of the shipped file."""
 
-    steps: int = 600
+    steps: int = 400
     batch_size: int = 256
     """Examples in a step."""
     matrix_rate: float = 0.02
@@ -99,7 +99,7 @@ class PretrainConfig:
     heldout_share: float = 0.04
     """Share of the words kept for evaluation."""
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
     """Threads of the arithmetic: another number changes the rounding of sums."""
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """What training hands back for one cell; ``training`` knows no store."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from workbench.config import CellConfig
 
@@ -23,5 +23,3 @@ class CellResult:
     """Why the cell failed, with the step."""
     seconds: float | None = None
     """The cell's share of its stack's wall time."""
-    adapter: Any = None
-    """Trained matrices by layer name, each (A[R, K], B[N, R]); None when not kept."""

@@ -54,16 +54,15 @@ def _result(row: int, cell: CellConfig, run: StackRun, evaluation: Evaluation, s
     elif not evaluation.losses[row].isfinite().all():
         failure = f"the held-out loss was not a number after step {cell.total_steps}"
     if failure:
-        return CellResult(cell=cell, status="failed", curves=curves, failure=failure, seconds=seconds)
+        missing = dict.fromkeys(evaluation.metrics(row))
+        return CellResult(
+            cell=cell, status="failed", metrics=missing, curves=curves, failure=failure, seconds=seconds
+        )
     return CellResult(
         cell=cell,
         metrics=evaluation.metrics(row),
         curves=curves | _items(evaluation, row),
         seconds=seconds,
-        adapter={
-            name: (a[row].detach().clone(), b[row].detach().clone())
-            for name, (a, b) in run.stack.matrices().items()
-        },
     )
 
 

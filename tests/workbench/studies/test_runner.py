@@ -1,0 +1,184 @@
+"""A whole study on a base of random weights: small enough to run many times."""
+
+import json
+import string
+from dataclasses import replace
+
+import pytest
+
+from workbench.config import Quality
+from workbench.errors import InputError
+from workbench.models.base import Base
+from workbench.models.decoder import DecoderConfig
+from workbench.models.tokenizer import CharacterTokenizer
+from workbench.studies import runner, stacks
+from workbench.studies.grid import STUDIES, Study, own
+from workbench.studies.store import Store
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, tiny_config, make_decoder):
+    """Copy a letter: twelve cells, of which four are damaged."""
+    path = tmp_path / "letters.jsonl"
+    letters = string.ascii_lowercase
+    lines = [{"prompt": f"{a}{b}", "response": f"{b}{a}"} for a in letters[:8] for b in letters[:12]]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    tokenizer = CharacterTokenizer(letters[:12] + "\n")
+    config = DecoderConfig(
+        vocabulary=tokenizer.vocabulary, width=32, layers=3, heads=4, kv_heads=2, head_size=8, feed_forward=64
+    )
+    base = Base(
+        name="random",
+        path=tmp_path,
+        sha256="0" * 64,
+        licence=None,
+        decoder=make_decoder(config),
+        tokenizer=tokenizer,
+    )
+    monkeypatch.setattr(runner, "load_base", lambda name: base)
+    return Study(
+        name="letters",
+        data=str(path),
+        base="random",
+        qualities=(Quality(), Quality(corruption="other_record", share=0.5)),
+        sizes=(4, 16),
+        seeds=(0, 1, 2),
+        heldout=20,
+        settings={"steps": 8, "batch_size": 4, "rank": 2},
+    )
+
+
+def table(store: Store) -> list[dict]:
+    """Everything that a study measured, without the time it took."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in store.rows()]
+
+
+def test_the_same_study_twice_gives_identical_tables(study, tmp_path):
+    first, second = (runner.run(study, tmp_path / name) for name in ("first", "second"))
+    assert table(first) == table(second)
+    rows = table(first)
+    assert len(rows) == 12
+    assert all(row["status"] == "done" and row["loss"] > 0 for row in rows)
+    assert len({row["loss"] for row in rows}) == 12
+    for row in rows:
+        assert first.curves(row["key"]) == second.curves(row["key"])
+
+
+def test_a_study_that_is_stopped_goes_on_to_the_same_table(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "STEP_TOKENS", 60)
+
+    def stop_in_the_third_stack(progress):
+        if progress.stack == 3 and progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(study, tmp_path / "stopped", stop_in_the_third_stack)
+    half = len(Store.open(tmp_path / "stopped").done())
+    seen = []
+    store = runner.run(study, tmp_path / "stopped", seen.append)
+    whole = runner.run(study, tmp_path / "whole")
+    assert 1 < half < 13
+    assert sorted(table(store), key=str) == sorted(table(whole), key=str)
+    assert seen[-1].phase == "done"
+    assert seen[-1].cells_done == seen[-1].cells == 12
+
+
+def test_a_finished_study_runs_nothing(study, tmp_path):
+    runner.run(study, tmp_path / "study")
+    seen = []
+    runner.run(study, tmp_path / "study", seen.append)
+    assert [progress.phase for progress in seen] == ["loading", "done"]
+
+
+def test_a_wider_grid_keeps_what_is_done(study, tmp_path):
+    few = runner.run(study, tmp_path / "study")
+    before = {row["key"]: row for row in table(few)}
+    more = runner.run(replace(study, sizes=(4, 16, 32)), tmp_path / "study")
+    after = {row["key"]: row for row in table(more)}
+    assert len(after) == 18
+    assert all(after[key] == row for key, row in before.items())
+
+
+def test_the_record(study, tmp_path):
+    store = runner.run(study, tmp_path / "study")
+    manifest = Store.open(tmp_path / "study").manifest
+    assert manifest == store.manifest
+    assert manifest["data"]["train_records"] == 76
+    assert manifest["base"]["sha256"] == "0" * 64
+    assert manifest["prediction"]["seconds"] > 0
+    assert manifest["actual"]["seconds"] > 0
+    assert manifest["versions"]["torch"]
+    assert store.zero_shot()["loss"] > 0
+
+
+def test_a_folder_of_another_study_is_refused(study, tmp_path):
+    runner.run(study, tmp_path / "study")
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps({"prompt": c, "response": "a"}) + "\n" for c in "abcdefghijkl"))
+    with pytest.raises(InputError, match=r"holds a study whose data is .*letters.*choose another folder"):
+        runner.run(replace(study, data=str(other), heldout=3, sizes=(4,)), tmp_path / "study")
+
+
+def test_a_cell_that_fails_is_recorded_and_the_rest_goes_on(study, tmp_path, monkeypatch):
+    wild = replace(study, settings={**study.settings, "learning_rate": 1e30, "warmup": 0.0})
+    rows = runner.run(wild, tmp_path / "wild").rows()
+    failed = [row for row in rows if row["status"] == "failed"]
+    assert len(failed) == 12
+    assert all("not a number at step" in row["failure"] for row in failed)
+    assert all(row["loss"] is None and row["exact_match"] is None for row in failed)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sizes": (4, 77)}, "size 77 is larger than the data"),
+        ({"sizes": ()}, "the study has no sizes"),
+        ({"seeds": (1, 1)}, "seeds names one value twice"),
+        ({"settings": {"rank": 17}}, "rank 17 is above 16"),
+        ({"template": "chat"}, "chat template"),
+        ({"template": "chad"}, "unknown template 'chad'"),
+        ({"data": "verb"}, "verb"),
+    ],
+    ids=str,
+)
+def test_bad_input_leaves_nothing_behind(study, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        runner.run(replace(study, **change), tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_stacks_are_a_function_of_the_study_alone(study, monkeypatch):
+    monkeypatch.setattr(stacks, "STEP_TOKENS", 90)
+    first, second = runner.plan(study), runner.plan(study)
+    assert first.stacks == second.stacks
+    assert len(first.stacks) > 2
+    assert sorted(cell.key() for stack in first.stacks for cell in stack) == sorted(
+        cell.key() for cell in first.cells
+    )
+    assert max(map(len, first.stacks)) - min(map(len, first.stacks)) <= 1
+
+
+def test_epochs_stack_cells_of_equal_length(study):
+    by_epochs = replace(study, settings={**study.settings, "steps": None, "epochs": 2.0})
+    plan = runner.plan(by_epochs)
+    assert {cell.total_steps for cell in plan.cells} == {2, 8}
+    assert all(len({cell.total_steps for cell in stack}) == 1 for stack in plan.stacks)
+
+
+@pytest.mark.parametrize("name", sorted(STUDIES))
+def test_budgets_are_the_same_grid_wider(name):
+    coffee, lunch, night = (STUDIES[name](budget) for budget in ("coffee", "lunch", "night"))
+    for smaller, larger in ((coffee, lunch), (lunch, night)):
+        assert len(smaller.cells()) < len(larger.cells())
+        assert set(smaller.sizes) <= set(larger.sizes)
+        assert set(smaller.seeds) <= set(larger.seeds)
+        assert set(smaller.qualities) <= set(larger.qualities)
+        assert smaller.settings == larger.settings
+    with pytest.raises(InputError, match=r"unknown budget 'coffe'\. Did you mean 'coffee'"):
+        STUDIES[name]("coffe")
+
+
+def test_sizes_of_an_own_file_end_at_what_it_has(study):
+    grid = own(study.data, "coffee", base="random", heldout=20)
+    assert grid.sizes == (1, 4, 19, 76)
+    assert grid.name == "letters"

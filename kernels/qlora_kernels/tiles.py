@@ -29,7 +29,7 @@ class Tile:
 
 @functools.cache
 def table() -> dict[str, dict[str, dict[str, Tile]]]:
-    """Read the table: kernel -> target -> "few" (at most 16 rows of the result) or "many" -> tile."""
+    """Read the table: kernel -> target -> "few", "many" (rows of the result) or "float32" -> tile."""
     raw = json.loads(TABLE.read_text(encoding="utf-8"))
     return {
         kernel: {
@@ -39,9 +39,13 @@ def table() -> dict[str, dict[str, dict[str, Tile]]]:
     }
 
 
-def tile_for(kernel: str, device: torch.device, rows: int) -> Tile:
-    """Look up the tile of ``kernel`` for a result of ``rows`` rows on ``device``."""
-    return table()[kernel][target_of(device)]["few" if rows <= 16 else "many"]
+def tile_for(kernel: str, device: torch.device, rows: int, dtype: torch.dtype = torch.bfloat16) -> Tile:
+    """Look up the tile of ``kernel`` for a result of ``rows`` rows of ``dtype`` on ``device``.
+
+    float32 products run outside the matrix units, unrolled: larger tiles would spill.
+    """
+    case = "float32" if dtype == torch.float32 else "few" if rows <= 16 else "many"
+    return table()[kernel][target_of(device)][case]
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import triton
-from bench.sass import hot_loop, instructions
+from bench.sass import amd_instructions, hot_loop, instructions
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, make_backend
 from triton.runtime.jit import JITFunction, create_function_from_signature
@@ -72,6 +72,11 @@ class Launch:
     def name(self) -> str:
         """The kernel's function name."""
         return self.kernel.fn.__name__
+
+    def weights_per_turn(self, **options: Any) -> int | None:
+        """Packed weights that one turn of the kernel's loop decodes; None when it decodes none."""
+        given = self.options | options
+        return given["COLUMNS"] * given["DEPTH"] if given.get("KIND") == "pairs" else None
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,7 @@ def _spilled_bytes(ptx: str, target: str) -> int:
 
 def _amd(binary: Any, target: str) -> Report:
     assembly = binary.asm["amdgcn"]
+    lines = amd_instructions(assembly)
 
     def number(field: str) -> int:
         return int(re.search(rf"\.{field}:\s+(\d+)", assembly)[1])
@@ -184,8 +190,8 @@ def _amd(binary: Any, target: str) -> Report:
         spills=number("vgpr_spill_count") + number("sgpr_spill_count"),
         shared=binary.metadata.shared,
         warps=binary.metadata.num_warps,
-        instructions=Counter(re.findall(r"^\s+([vs]_\w+|ds_\w+|buffer_\w+|global_\w+)\b", assembly, re.M)),
-        loop=Counter(),
+        instructions=Counter(line.name for line in lines),
+        loop=hot_loop(lines),
         ttir=binary.asm["ttir"],
     )
 

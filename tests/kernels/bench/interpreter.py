@@ -49,10 +49,13 @@ class Observer(Protocol):
     def dot(self, multiply_adds: int) -> None:
         """A matrix product was computed."""
 
+    def elementwise(self, operations: int) -> None:
+        """That many floating-point operations were done outside matrix products."""
+
 
 def every_program(grid: Grid) -> Iterable[Grid]:
-    """All programs of the grid, in the order of the interpreter."""
-    return itertools.product(*(range(n) for n in grid))
+    """All programs of the grid in the order of a GPU: the first axis runs fastest."""
+    return ((x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(grid))))
 
 
 def first_program(grid: Grid) -> Iterable[Grid]:
@@ -161,7 +164,12 @@ class Builder(stock.InterpreterBuilder):
 
     observer: Observer | None = None
 
+    def _count(self, handle: Any) -> None:
+        if self.observer and handle.dtype.scalar.is_floating():
+            self.observer.elementwise(handle.data.size)
+
     def binary_op(self, lhs: Any, rhs: Any, op: Callable) -> Any:
+        self._count(lhs)
         if not _is_bfloat16(lhs):
             return super().binary_op(lhs, rhs, op)
         result = op(from_bfloat16(lhs.data), from_bfloat16(rhs.data))
@@ -170,6 +178,7 @@ class Builder(stock.InterpreterBuilder):
         return stock.TensorHandle(to_bfloat16(result), tl.bfloat16)
 
     def unary_op(self, arg: Any, op: Callable) -> Any:
+        self._count(arg)
         if not _is_bfloat16(arg):
             return super().unary_op(arg, op)
         return stock.TensorHandle(to_bfloat16(op(from_bfloat16(arg.data))), tl.bfloat16)

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
 from bench.accuracy import FROBENIUS, relative_error
 from bench.trace import Trace, traced
+from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Draw what a trace saw: bytes read and written by each launch, beside the least that would do."""
 
-from matplotlib.figure import Figure
-
 from bench.trace import Trace
+from matplotlib.figure import Figure
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#222255")
 

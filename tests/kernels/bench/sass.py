@@ -1,4 +1,4 @@
-"""Read the machine code of an NVIDIA kernel: instructions, and those of its hot loop."""
+"""Read the machine code of a kernel: its instructions, and those of its hot loop."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ class Instruction:
     """One line of a listing."""
 
     name: str
-    """Without modifiers: ``LDG``, not ``LDG.E.128``."""
+    """Without modifiers on NVIDIA: ``LDG``, not ``LDG.E.128``."""
     target: int | None
     """Index of the instruction that it jumps to, when it jumps backwards."""
 
@@ -26,6 +26,19 @@ def instructions(listing: str) -> list[Instruction]:
             words = re.sub(r"^@!?U?P\d+\s+", "", text[1]).split()
             jump = re.search(r"`\((\.L_x_\d+)\)", text[1]) if words[0].startswith("BRA") else None
             found.append(Instruction(words[0].split(".")[0], labels.get(jump[1]) if jump else None))
+    return found
+
+
+def amd_instructions(assembly: str) -> list[Instruction]:
+    """The same for AMD's assembly."""
+    labels: dict[str, int] = {}
+    found: list[Instruction] = []
+    for line in assembly.splitlines():
+        if label := re.match(r"(\.LBB\w+):", line):
+            labels[label[1]] = len(found)
+        elif text := re.match(r"\s+([vs]_\w+|ds_\w+|buffer_\w+|global_\w+|flat_\w+)\b(.*)", line):
+            jump = re.search(r"(\.LBB\w+)", text[2]) if "branch" in text[1] else None
+            found.append(Instruction(text[1], labels.get(jump[1]) if jump else None))
     return found
 
 

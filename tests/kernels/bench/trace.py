@@ -8,12 +8,14 @@
 A load or store outside the tensors that a kernel was given raises IndexError at once, with the program's
 index; "outside" is judged by the view, so reading a neighbour in the same storage counts.
 
-What the numbers mean: an instruction's repeated addresses count once, as a warp broadcasts them; nothing is
-cached between instructions. That is the traffic to the L2 cache, an upper bound on the traffic to memory.
+What the numbers mean. ``moved`` is the traffic to the L2 cache: an instruction's repeated addresses count once, as a
+warp broadcasts them, and nothing is kept between instructions. ``fetched`` is the traffic to memory: `AT_ONCE`
+programs run side by side and share through the L2 cache what they touch; nothing is kept for those after them.
 Races are between programs of one launch; launches run one after the other, as on one stream.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -22,6 +24,8 @@ import torch
 from bench.interpreter import Grid, Programs, every_program, interpreted
 
 NOBODY, SEVERAL = -1, -2
+AT_ONCE = 108
+"""Programs that run side by side: one for each multiprocessor of an A100."""
 SECTOR = 32  # bytes: the least that a GPU's memory system moves
 
 
@@ -37,9 +41,11 @@ class Region:
     written: np.ndarray
     reader: np.ndarray  # which program
     writer: np.ndarray
+    shared: np.ndarray  # has one of the programs running side by side touched it?
     loaded: int = 0
     stored: int = 0
     sectors: int = 0
+    fetched: int = 0
 
     @classmethod
     def of(cls, name: str, tensor: torch.Tensor) -> "Region":
@@ -47,7 +53,9 @@ class Region:
         size = tensor.untyped_storage().nbytes()
         byte, owner = np.zeros(size, np.uint8), np.full(size, NOBODY, np.int32)
         start = tensor.untyped_storage().data_ptr()
-        return cls(name, start, [], byte.astype(bool), byte, byte.copy(), owner, owner.copy())
+        return cls(
+            name, start, [], byte.astype(bool), byte, byte.copy(), owner, owner.copy(), byte.astype(bool)
+        )
 
     def allow(self, tensor: torch.Tensor) -> None:
         """Let the elements of this view be touched."""
@@ -87,14 +95,23 @@ class Launch:
     grid: Grid
     regions: list[Region]
     program: Callable[[], Grid]
+    wave: int = 0
     flops: int = 0
+    """2 x multiply-adds in dots."""
+    elementwise: int = 0
+    """Floating-point operations elsewhere."""
     atomics: int = 0
     races: set[str] = field(default_factory=set)
 
     @property
     def moved(self) -> int:
-        """Bytes read and written."""
+        """Bytes read from and written to the L2 cache."""
         return sum(r.loaded + r.stored for r in self.regions)
+
+    @property
+    def fetched(self) -> int:
+        """Bytes read from and written to memory, if `AT_ONCE` programs share and nothing else is kept."""
+        return sum(r.fetched for r in self.regions)
 
     @property
     def compulsory(self) -> int:
@@ -106,6 +123,19 @@ class Launch:
         """Bytes moved for each compulsory one."""
         return self.moved / self.compulsory
 
+    @property
+    def tensors_once(self) -> int:
+        """Bytes of each tensor that was read plus each that was written.
+
+        The same as `compulsory` when every program ran; known after the first program already.
+        """
+        return sum(int(r.allowed.sum()) * (bool(r.loaded) + bool(r.stored)) for r in self.regions)
+
+    @property
+    def programs(self) -> int:
+        """Programs in the grid, whether all of them ran or not."""
+        return math.prod(self.grid)
+
     def loaded(self, name: str) -> int:
         """Bytes read from the argument called ``name``."""
         return next(r.loaded for r in self.regions if name in r.name.split("+"))
@@ -116,9 +146,14 @@ class Launch:
         return region.loaded / max(1, int(region.read.sum(dtype=np.int64)))
 
     def program_number(self) -> int:
-        """The running program as one number."""
-        (x, y, z), (_, ny, nz) = self.program(), self.grid
-        return (x * ny + y) * nz + z
+        """The running program as one number; starting the next wave forgets what the last one shared."""
+        (x, y, z), (nx, ny, _) = self.program(), self.grid
+        number = (z * ny + y) * nx + x
+        if number // AT_ONCE != self.wave:
+            self.wave = number // AT_ONCE
+            for region in self.regions:
+                region.shared[:] = False
+        return number
 
 
 @dataclass
@@ -208,6 +243,10 @@ class Trace:
         """Count a matrix product."""
         self.launches[-1].flops += 2 * multiply_adds
 
+    def elementwise(self, operations: int) -> None:
+        """Count floating-point operations outside dots."""
+        self.launches[-1].elementwise += operations
+
     def _locate(
         self, what: str, address: np.ndarray, mask: np.ndarray, itemsize: int
     ) -> tuple[Region, np.ndarray, int] | None:
@@ -237,6 +276,8 @@ class Trace:
     def _distinct(region: Region, byte: np.ndarray, itemsize: int) -> int:
         """Bytes of the distinct elements; the sectors that they lie in are added to the region's count."""
         distinct = np.unique(byte)
+        region.fetched += int((~region.shared[distinct]).sum()) * itemsize
+        region.shared[distinct] = True
         region.sectors += SECTOR * np.unique(distinct // SECTOR).size
         return distinct.size * itemsize
 

@@ -1,0 +1,111 @@
+"""Choose the tiles of the matrix kernels for each GPU from what the compiler says, and write the frozen table.
+
+    python benchmarks/choose_tiles.py            # a few minutes; rewrites kernels/qlora_kernels/tiles.json
+
+A candidate must compile for every kind of format without a spill, within the target's shared memory and with its
+matrix instruction. Among those the least static cost for each multiply-add wins: cycles to issue the loop's
+instructions plus cycles to bring its operands from the L2 cache. Both are counts from the machine code and the
+shape, with an A100's widths; they rank candidates and predict no time.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "kernels"))
+os.environ.setdefault("TRITON_CACHE_DIR", tempfile.mkdtemp())
+
+import torch  # noqa: E402
+from bench.compiler import SHARED_LIMIT, TARGETS, Launch, Report, build, captured  # noqa: E402
+
+from qlora_kernels import quantize  # noqa: E402
+from qlora_kernels.linear import lora_linear  # noqa: E402
+from qlora_kernels.tiles import TABLE, Tile  # noqa: E402
+
+KERNELS = {"forward": "linear_forward", "input_gradient": "linear_input_gradient"}
+CANDIDATES = {
+    "few": [Tile(16, columns, 64, 4, stages) for columns, stages in product((64, 128), (2, 3))],
+    "many": [
+        Tile(rows, columns, depth, warps, stages)
+        for rows, columns, depth, warps, stages in product((64, 128), (64, 128), (32, 64), (4, 8), (2, 3))
+        if 64 * 128 <= rows * columns <= 2048 * warps
+    ],
+    "float32": [Tile(64, 64, 32, 8, 2), Tile(64, 64, 16, 4, 2), Tile(32, 64, 32, 4, 2)],
+}
+DTYPES = {"few": torch.bfloat16, "many": torch.bfloat16, "float32": torch.float32}
+FORMATS = ("nf4", "q4_1", "q8_0")
+"""One of each kind that compiles differently: a scale, a scale and an offset, bytes."""
+ISSUED = 4 * 32
+"""Instructions, counted by lane, that a multiprocessor issues in a cycle."""
+L2_BYTES = 47
+"""Bytes that a multiprocessor gets from the L2 cache in a cycle."""
+
+
+def launches(format: str, dtype: torch.dtype) -> dict[str, Launch]:
+    """The kernels' launches at a training shape, by their name in the table."""
+    size = 1024
+    weight = quantize(torch.randn(size, size), format)
+    x = torch.zeros(size, size, dtype=dtype, requires_grad=True)
+    a, b = (torch.zeros(shape, dtype=dtype) for shape in ((16, size), (size, 16)))
+    recorded = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="triton").backward(x.detach()))
+    by_name = {launch.name: launch for launch in recorded}
+    return {key: by_name[name] for key, name in KERNELS.items()}
+
+
+def compiled(launch: Launch, tile: Tile, target: str) -> Report:
+    """The kernel with another tile than the recorded one."""
+    shape = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
+    return build(launch, target, **shape, num_warps=tile.warps, num_stages=tile.stages)
+
+
+def allowed(report: Report, case: str) -> bool:
+    """No spill, fits, and uses the matrix units where its type and height let it."""
+    return (
+        report.spills == 0
+        and report.shared <= SHARED_LIMIT[report.target]
+        and (case != "many" or report.matrix_instructions > 0)
+    )
+
+
+def static_cost(report: Report, tile: Tile) -> float:
+    """Cycles of one multiprocessor for each multiply-add, as counted."""
+    products = tile.rows * tile.columns * tile.depth
+    issue = report.loop_instructions_per(products) / ISSUED
+    bytes_read = tile.depth * (2 * tile.rows + 0.5625 * tile.columns)
+    return issue + bytes_read / products / L2_BYTES
+
+
+def choose(kernel: str, target: str, case: str, recorded: dict[str, dict[str, Launch]]) -> Tile:
+    """The cheapest candidate that every format allows."""
+    first, *others = (recorded[format][kernel] for format in FORMATS)
+    reports = {tile: compiled(first, tile, target) for tile in CANDIDATES[case]}
+    ranked = sorted(
+        (t for t in reports if allowed(reports[t], case)), key=lambda t: static_cost(reports[t], t)
+    )
+    for tile in ranked:
+        if all(allowed(compiled(other, tile, target), case) for other in others):
+            return tile
+    raise SystemExit(
+        f"no candidate for {kernel} on {target} ({case}) compiles without spills; add smaller ones"
+    )
+
+
+def main() -> None:
+    """Write the table."""
+    table: dict[str, dict[str, dict]] = {kernel: {target: {} for target in TARGETS} for kernel in KERNELS}
+    for case, dtype in DTYPES.items():
+        recorded = {format: launches(format, dtype) for format in FORMATS}
+        for kernel, target in product(KERNELS, TARGETS):
+            tile = choose(kernel, target, case, recorded)
+            table[kernel][target][case] = asdict(tile)
+            print(f"{kernel:15} {target:7} {case:8} {tile}", flush=True)
+    TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,7 @@ notebooks: .venv/test ## write each notebook from its text form
 	@$(BIN)/jupytext --quiet --to ipynb notebooks/*.py
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
-	@$(BIN)/python -m workbench.models.classroom
+	@$(BIN)/python -m workbench.training.pretrain
 
 clean: ## remove .venv and the caches; studies stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -83,7 +83,7 @@ def _rate(curve: RateCurve | None, at: int) -> str:
     if curve is None or math.isnan(curve.median[at]):
         return "no interval: one seed" if curve is None else "not measured"
     low, high = _number(curve.low[at]), _number(curve.high[at])
-    interval = f"({low} to {high})" if low != high else f"(probability {curve.not_reached[at]:.0%})"
+    interval = f"({low} to {high})" if low != high else f"(probability {_percent(curve.not_reached[at])})"
     if math.isinf(curve.median[at]):
         return f"not reached {interval}"
     bound = "at most " if curve.at_most[at] > 0.5 else ""
@@ -92,3 +92,8 @@ def _rate(curve: RateCurve | None, at: int) -> str:
 
 def _number(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
     return "not reached" if math.isinf(value) else f"{float(value):.2g}"
+
+
+def _percent(probability: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
+    # draws never show that something is certain
+    return "over 99%" if probability > 0.99 else f"{float(probability):.0%}"

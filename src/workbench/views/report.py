@@ -84,7 +84,9 @@ def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, sv
         lines=list(_lines(cells, metrics)),
         cells=[_cell(row, metrics) for row in cells],
         costs=list(_costs(manifest)),
-        examples=manifest.get("examples", []),
+        examples=[
+            example | {"quality": readable(example["quality"])} for example in manifest.get("examples", [])
+        ],
         licences=list(_licences(manifest)),
         facts=list(_flat({name: value for name, value in manifest.items() if name not in APART})),
     )

@@ -52,7 +52,7 @@ def test_it_shows_what_a_reader_needs(report):
         "zero-shot 0 4.200 0.000",
         "wall time 5.2 min 5.0 min 1.05",
         "data verbs. made up. MIT",
-        "50% other_form <script>alert(1)</script> sang sings",
+        "50% other form <script>alert(1)</script> sang sings",
         "data heldout_records 600",
         "50% other form 2,048 3 0.78",
     ):

@@ -33,7 +33,6 @@ _SCALARS: dict[int, str] = {
     GGUFValueType.FLOAT64: "<f8",
     GGUFValueType.BOOL: "?",
 }
-LONGEST_KEY = 65_535
 LARGEST_ALIGNMENT = 65_536
 
 
@@ -113,15 +112,23 @@ class _Cursor:
             self.fail(f"it declares {count} {what}, more than the remaining {self.left} bytes can hold")
         return count
 
-    def text(self, what: str, longest: int | None = None) -> str:
-        size = self.count(1, f"bytes of {what}")
-        if longest is not None and size > longest:
-            self.fail(f"{what} is {size} bytes long, at most {longest} are allowed")
-        start = self.skip(size, what)
-        try:
-            return self.data[start : start + size].decode()
-        except UnicodeDecodeError as error:
-            self.fail(f"{what} at byte {start} isn't UTF-8 text ({error.reason})")
+    def texts(self, count: int, what: str) -> list[str]:
+        """Read texts that lie end to end; a vocabulary has 100,000, so each takes one check."""
+        found = []
+        for _ in range(count):
+            start = self.place + 8
+            end = start + int.from_bytes(self.data[self.place : start], "little")
+            if end > len(self.data):
+                self.skip(end - self.place, what)
+            try:
+                found.append(self.data[start:end].decode())
+            except UnicodeDecodeError as error:
+                self.fail(f"{what} at byte {start} isn't UTF-8 text ({error.reason})")
+            self.place = end
+        return found
+
+    def text(self, what: str) -> str:
+        return self.texts(1, what)[0]
 
 
 def _read_preamble(cursor: _Cursor) -> tuple[int, int]:
@@ -145,7 +152,7 @@ def _read_preamble(cursor: _Cursor) -> tuple[int, int]:
 def _read_metadata(cursor: _Cursor, count: int) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     for _ in range(count):
-        key = cursor.text("a metadata key", LONGEST_KEY)
+        key = cursor.text("a metadata key")
         if key in metadata:
             cursor.fail(f"metadata field {key!r} is there twice")
         metadata[key] = _read_value(cursor, key, cursor.number("I", f"the type of {key!r}"))
@@ -167,7 +174,7 @@ def _read_array(cursor: _Cursor, key: str) -> list[Any]:
     what = f"metadata field {key!r}"
     kind = cursor.number("I", f"the type of {key!r}")
     if kind == GGUFValueType.STRING:
-        return [cursor.text(what) for _ in range(cursor.count(8, f"texts in {what}"))]
+        return cursor.texts(cursor.count(8, f"texts in {what}"), what)
     if kind not in _SCALARS:
         cursor.fail(f"{what} is a list of the type {kind}; expected numbers or texts")
     size = np.dtype(_SCALARS[kind]).itemsize
@@ -208,7 +215,7 @@ def _read_tensors(cursor: _Cursor, count: int, alignment: int) -> dict[str, Pack
 
 def _read_entry(cursor: _Cursor, alignment: int) -> tuple[str, Callable[[int], PackedTensor]]:
     """Read one tensor's entry; its bytes can be mapped once the end of all entries is known."""
-    name = cursor.text("a tensor's name", LONGEST_KEY)
+    name = cursor.text("a tensor's name")
     what = f"tensor {name!r}"
     axes = cursor.number("I", what)
     if not 1 <= axes <= 4:

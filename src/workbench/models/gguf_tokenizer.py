@@ -161,7 +161,7 @@ def _byte_level(fields: _Fields) -> SubwordTokenizer:
         raise fields.error("add_space_prefix", "is true, which byte-level tokenizers here don't do")
     pre = PRE_TOKENIZERS[name]
     vocabulary = {token: place for place, token in enumerate(fields.tokens)}
-    merges = [_halves(fields, merge, vocabulary) for merge in fields.list_of(str, "merges")]
+    merges = _merges(fields, vocabulary)
     # bytes without a token hold their place past the end of the vocabulary: see LibraryBackend
     absent = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - set(vocabulary))
     vocabulary |= {byte: place for place, byte in enumerate(absent, len(fields.tokens))}
@@ -177,11 +177,14 @@ def _byte_level(fields: _Fields) -> SubwordTokenizer:
     return _subword(fields, f"byte-level BPE, {name}", backend, adds_bos=pre.adds_bos)
 
 
-def _halves(fields: _Fields, merge: str, vocabulary: dict[str, int]) -> tuple[str, str]:
-    left, _, right = merge.partition(" ")
-    if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
-        raise fields.error("merges", f"holds {merge[:40]!r}, which doesn't join two tokens to a third")
-    return left, right
+def _merges(fields: _Fields, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    pairs = []
+    for merge in fields.list_of(str, "merges"):
+        left, _, right = merge.partition(" ")
+        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
+            raise fields.error("merges", f"holds {merge[:40]!r}, which doesn't join two tokens to a third")
+        pairs.append((left, right))
+    return pairs
 
 
 def _sentencepiece(fields: _Fields) -> SubwordTokenizer:

@@ -45,10 +45,13 @@ ENEMIES = {
     "first version": (gguf_bytes(version=1), "GGUF version is 1, expected 2 or 3"),
     "many tensors": (gguf_bytes(counts=(HUGE, 0)), f"declares {HUGE} tensors"),
     "many fields": (gguf_bytes(counts=(0, 1 << 40)), f"declares {1 << 40} metadata fields"),
-    "long key": (gguf_bytes([struct.pack("<Q", HUGE)], counts=(0, 1)), "bytes of a metadata key"),
+    "long key": (
+        gguf_bytes([struct.pack("<Q", HUGE)], counts=(0, 1)),
+        f"cut off in a metadata key: {HUGE + 8} bytes",
+    ),
     "long text": (
         gguf_bytes([field("a", STRING, struct.pack("<Q", 1 << 62))]),
-        "bytes of metadata field 'a'",
+        "cut off in metadata field 'a'",
     ),
     "not UTF-8": (gguf_bytes([field("a", STRING, text(b"\xff\xfe"))]), "'a' at byte .* isn't UTF-8"),
     "key twice": (gguf_bytes([field("a", BOOL, b"\1")] * 2), "'a' is there twice"),

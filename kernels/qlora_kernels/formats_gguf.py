@@ -20,7 +20,15 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from qlora_kernels.formats_layout import Affine, Format, Stored, pack_pairs, unpack_pairs
+from qlora_kernels.formats_layout import (
+    Affine,
+    Format,
+    Stored,
+    bytes_layout,
+    pack_pairs,
+    pairs_layout,
+    unpack_pairs,
+)
 
 BLOCK = 32
 SUPER_BLOCK = 256
@@ -246,19 +254,19 @@ GGUF_FORMATS: dict[str, Format] = {
     "q4_0": Format(
         about="GGUF Q4_0: 4 bits, a float16 scale for 32 weights",
         block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 4.5, levels="signed",
-        affine=affine_signed, pack=pack_q4_0, multiple=32, block_bytes=18,
+        affine=affine_signed, pack=pack_q4_0, layout=pairs_layout(torch.float16), multiple=32, block_bytes=18,
         from_bytes=read_q4_0, to_bytes=write_q4_0,
     ),
     "q4_1": Format(
         about="GGUF Q4_1: 4 bits, a float16 scale and smallest weight for 32 weights",
         block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 5.0, levels="unsigned",
-        affine=affine_unsigned, pack=pack_q4_1, multiple=32, block_bytes=20,
-        from_bytes=read_q4_1, to_bytes=write_q4_1,
+        affine=affine_unsigned, pack=pack_q4_1, layout=pairs_layout(torch.float16, offsets=True),
+        multiple=32, block_bytes=20, from_bytes=read_q4_1, to_bytes=write_q4_1,
     ),
     "q8_0": Format(
         about="GGUF Q8_0: 8 bits, a float16 scale for 32 weights",
         block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 8.5, levels="int8",
-        affine=affine_int8, pack=pack_q8_0, multiple=32, block_bytes=34,
+        affine=affine_int8, pack=pack_q8_0, layout=bytes_layout(torch.float16), multiple=32, block_bytes=34,
         from_bytes=read_q8_0, to_bytes=write_q8_0,
     ),
     "q4_k": Format(

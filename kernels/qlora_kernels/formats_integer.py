@@ -1,7 +1,7 @@
 """INT4 and INT8: equal steps, with a scale for each group of weights.
 
 INT4 has the arithmetic of PyTorch's 4-bit matrix products, (code - 8) * scale + offset with both numbers in
-bfloat16; codes are chosen with the numbers as they were rounded, so that rounding them costs no more than it must.
+bfloat16; codes are chosen with these numbers as they were rounded, so that rounding them costs the least.
 INT8 is symmetric, with a float32 scale and codes from -127 to 127.
 """
 
@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from qlora_kernels.formats_layout import Affine, Format, Stored, pack_pairs
+from qlora_kernels.formats_layout import Affine, Format, Stored, bytes_layout, pack_pairs, pairs_layout
 
 
 def pack_int4(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
@@ -52,10 +52,11 @@ INTEGER_FORMATS: dict[str, Format] = {
         about="INT4 in groups: 4 bits, a bfloat16 scale and offset for each group",
         block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block,
         levels="signed", affine=affine_int4, pack=pack_int4,
+        layout=pairs_layout(torch.bfloat16, offsets=True),
     ),
     "int8": Format(
         about="INT8 in groups: 8 bits, a float32 scale for each group",
         block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 8 + 32 / block,
-        levels="int8", affine=affine_int8, pack=pack_int8,
+        levels="int8", affine=affine_int8, pack=pack_int8, layout=bytes_layout(torch.float32),
     ),
 }  # fmt: skip

@@ -69,6 +69,32 @@ class Affine:
         return self.columns // self.scales.shape[1]
 
 
+Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""Shape and type of each tensor of `Stored`, by name."""
+
+Layout = Callable[[int, int, int], Shapes]
+"""(rows, weights in a row, block size) -> what is stored of them."""
+
+
+def pairs_layout(scales: torch.dtype, *, offsets: bool = False) -> Layout:
+    """Lay out two codes a byte, with a scale and perhaps an offset for each block."""
+
+    def layout(rows: int, columns: int, block: int) -> Shapes:
+        blocks = (rows, columns // block)
+        stored: Shapes = {"codes": ((rows, columns // 2), torch.uint8), "scales": (blocks, scales)}
+        return {**stored, "offsets": (blocks, scales)} if offsets else stored
+
+    return layout
+
+
+def bytes_layout(scales: torch.dtype) -> Layout:
+    """Lay out one signed code a byte, with a scale for each block."""
+    return lambda rows, columns, block: {
+        "codes": ((rows, columns), torch.int8),
+        "scales": ((rows, columns // block), scales),
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One way to store weights; an entry of FORMATS."""
@@ -84,6 +110,8 @@ class Format:
     affine: Callable[[Stored], Affine]
     pack: Callable[[Float[Tensor, "N K"], int], Stored] | None = None
     """(float32 rows, block size) -> what is stored; None where only decoding is offered."""
+    layout: Layout | None = None
+    """What `pack` will store, without doing it."""
     multiple: int = 2
     """K has to be a multiple of this and of the block size."""
     block_bytes: int | None = None
@@ -158,17 +186,22 @@ def decode_fast(weight: Affine, dtype: torch.dtype) -> Float[Tensor, "N K"]:
     step = max(1, DECODED_AT_ONCE // max(1, columns))
     for start in range(0, rows, step):
         part = slice(start, start + step)
-        levels = _levels_fast(weight.codes[part], weight.levels)
-        blocks = levels.view(-1, weight.scales.shape[1], weight.block_size)
+        # float32 is decoded in place, other types by way of it
+        decoded = out[part] if dtype == torch.float32 else torch.empty_like(out[part], dtype=torch.float32)
+        _look_up(weight.codes[part], weight.levels, decoded)
+        blocks = decoded.view(-1, weight.scales.shape[1], weight.block_size)
         blocks.mul_(weight.scales[part].float()[:, :, None])
         if weight.offsets is not None:
             blocks.add_(weight.offsets[part].float()[:, :, None])
-        out[part] = blocks.view(-1, columns)
+        if dtype != torch.float32:
+            out[part] = decoded
     return out
 
 
-def _levels_fast(codes: Tensor, levels: str) -> Float[Tensor, "N K"]:
+def _look_up(codes: Shaped[Tensor, "N bytes"], levels: str, out: Float[Tensor, "N K"]) -> None:
+    """Write the level of each code into ``out``."""
     if levels == "int8":
-        return codes.float()
-    pairs = pair_table(levels, codes.device).index_select(0, codes.flatten().to(torch.int32))
-    return pairs.view(torch.float32).view(codes.shape[0], -1)
+        out.copy_(codes)
+    else:
+        words = out.view(torch.int64).view(-1)
+        torch.index_select(pair_table(levels, codes.device), 0, codes.flatten().to(torch.int32), out=words)

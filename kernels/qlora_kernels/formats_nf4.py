@@ -1,8 +1,8 @@
 """NF4: sixteen levels at the quantiles of a normal distribution, one absolute maximum for each block.
 
-The bytes are those of bitsandbytes: a weight times the reciprocal of its block's absolute maximum, in float32, is
-coded by how many of the fifteen midpoints between levels lie strictly below it. "nf4_double" also quantizes the
-maxima: less their mean, 256 to a block, to the 8-bit map that is dense near zero.
+The bytes are those of bitsandbytes: a weight times the reciprocal of its block's absolute maximum, in
+float32, is coded by how many of the fifteen midpoints between levels lie strictly below it. "nf4_double" also
+quantizes the maxima: less their mean, 256 to a block, to the nearest level of an 8-bit map, dense near zero.
 
 Source: Dettmers et al., "QLoRA", arXiv:2305.14314, section 3 and appendix E; the 8-bit map: Dettmers et al.,
 "8-bit Optimizers via Block-wise Quantization", arXiv:2110.02861.
@@ -16,13 +16,13 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from qlora_kernels.formats_layout import NF4_LEVELS, Affine, Format, Stored, pack_pairs
+from qlora_kernels.formats_layout import NF4_LEVELS, Affine, Format, Shapes, Stored, pack_pairs, pairs_layout
 
 OUTER_BLOCK = 256
 """Absolute maxima that share an outer scale in double quantization."""
 
 SMALLEST = 1e-38
-"""Maxima below it are treated as this size when weights are divided by them, so that no reciprocal is infinite."""
+"""Weights are divided by no less than this, so that no reciprocal is infinite."""
 
 NF4_BOUNDS = tuple(
     torch.tensor([low, high], dtype=torch.float64).mean().float().item() for low, high in pairwise(NF4_LEVELS)
@@ -40,13 +40,17 @@ def pack_nf4(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
 
 
 def affine_nf4(stored: Stored) -> Affine:
-    """A level times its block's largest magnitude."""
+    """Multiply a level by its block's largest magnitude."""
     return Affine(codes=stored.codes, scales=stored.scales, offsets=None, levels="nf4")
 
 
 def pack_nf4_double(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     """Pack as NF4, then quantize the largest magnitudes themselves to 8 bits."""
-    single = pack_nf4(weight, block_size)
+    return quantize_scales(pack_nf4(weight, block_size))
+
+
+def quantize_scales(single: Stored) -> Stored:
+    """Quantize the largest magnitudes of NF4 to 8 bits: the second half of double quantization."""
     mean = single.scales.mean()
     codes, outer_scales = _quantize_outer((single.scales - mean).flatten())
     return Stored(
@@ -61,46 +65,57 @@ def affine_nf4_double(stored: Stored) -> Affine:
     """Decode the magnitudes (8-bit level times outer scale, plus their mean), then as NF4."""
     assert stored.outer_scales is not None
     assert stored.outer_offsets is not None
-    levels = dynamic_levels(stored.codes.device)[stored.scales.flatten().long()]
+    levels = torch.tensor(dynamic_levels(), device=stored.codes.device)[stored.scales.flatten().long()]
     outer = stored.outer_scales.repeat_interleave(OUTER_BLOCK)[: levels.numel()]
     scales = levels * outer + stored.outer_offsets
     return Affine(codes=stored.codes, scales=scales.view(stored.scales.shape), offsets=None, levels="nf4")
 
 
-def _quantize_outer(values: Float[Tensor, " n"]) -> tuple[UInt8[Tensor, " n"], Float[Tensor, " outer"]]:
+def _quantize_outer(
+    values: Float[Tensor, " n"],
+) -> tuple[UInt8[Tensor, " n"], Float[Tensor, " outer"]]:
     """Code each value by the nearest 8-bit level, relative to the largest magnitude of its outer block."""
     blocks = torch.nn.functional.pad(values, (0, -values.numel() % OUTER_BLOCK)).view(-1, OUTER_BLOCK)
     largest = blocks.abs().amax(-1)
     relative = blocks * (1 / largest.clamp(min=SMALLEST))[:, None]
-    levels = dynamic_levels(values.device)
+    levels = torch.tensor(dynamic_levels(), device=values.device)
     codes = torch.bucketize(relative, (levels[:-1] + levels[1:]) / 2)
     return codes.flatten()[: values.numel()].to(torch.uint8), largest
 
 
 @cache
-def dynamic_levels(device: torch.device) -> Float[Tensor, " 256"]:
-    """Return the 8-bit map: seven decades from 1e-6 to 1, each twice as finely divided as the one below.
+def dynamic_levels() -> tuple[float, ...]:
+    """Return the 256 levels of the 8-bit map: seven decades, each divided twice as finely as the one below.
 
     Within a decade, levels lie in the middle of equal steps from 0.1 to 1; both signs; 0 and 1 besides.
     """
     levels = [0.0, 1.0]
     for decade in range(7):
         edges = torch.linspace(0.1, 1, 2**decade + 1, dtype=torch.float32)
-        middles = (10.0 ** (decade - 6) * ((edges[:-1] + edges[1:]) / 2)).tolist()
+        middles = (10.0 ** (decade - 6) * (edges[:-1] + edges[1:]) / 2).tolist()
         levels += [*middles, *(-middle for middle in middles)]
-    return torch.tensor(sorted(levels), dtype=torch.float32, device=device)
+    return tuple(sorted(levels))
+
+
+def _double_layout(rows: int, columns: int, block: int) -> Shapes:
+    outer = -(rows * columns // block // -OUTER_BLOCK)
+    return {
+        **pairs_layout(torch.uint8)(rows, columns, block),
+        "outer_scales": ((outer,), torch.float32),
+        "outer_offsets": ((1,), torch.float32),
+    }
 
 
 NF4_FORMATS: dict[str, Format] = {
     "nf4": Format(
         about="NF4 as in bitsandbytes: 4 bits, a float32 absolute maximum for each block",
-        block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block, levels="nf4",
-        affine=affine_nf4, pack=pack_nf4,
+        block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block,
+        levels="nf4", affine=affine_nf4, pack=pack_nf4, layout=pairs_layout(torch.float32),
     ),
     "nf4_double": Format(
         about="NF4 with double quantization: the absolute maxima in 8 bits",
         block_size=64, block_sizes=(32, 64, 128, 256),
         bits_per_weight=lambda block: 4 + 8 / block + 32 / (block * OUTER_BLOCK), levels="nf4",
-        affine=affine_nf4_double, pack=pack_nf4_double,
+        affine=affine_nf4_double, pack=pack_nf4_double, layout=_double_layout,
     ),
 }  # fmt: skip

@@ -1,13 +1,14 @@
 """A linear layer on a packed base with a LoRA adapter for each cell: y = x W^T + scale * (x A^T) B^T.
 
-The rows of x belong to G cells, one after the other; each cell has its own A, B and scale, all share W. One cell is
-the stack of size one (`linear.py`), and there is one code path. The references below define the operator and its
-gradients; ``linear_triton.py`` and ``grouped_triton.py`` are the twins for GPUs, ``grouped_torch.py`` for CPUs.
+The rows of x belong to G cells, one after the other; each cell has its own A, B and scale, all share W. One
+cell is the stack of size one (``linear.py``), and there is one code path. ``grouped_reference.py``
+defines the operator and its gradients; ``linear_triton.py`` and ``grouped_triton.py`` are the twins for GPUs,
+``grouped_torch.py`` for CPUs.
 
-W is the decoded weight rounded to the type of x. S = x A^T and its gradient dS are kept in the type of x, which is
-their one rounding on the way; everything else is summed in float32 and rounded once.
+W is the decoded weight rounded to the type of x. S = x A^T and its gradient dS are kept in the type of x,
+which is their one rounding on the way; everything else is summed in float32 and rounded once.
 
-Shape letters: M rows (tokens), K inputs, N outputs, R rank, G cells; "member" tells which cell a row belongs to.
+Shape letters: M rows (tokens), K inputs, N outputs, R rank, G cells; "member": which cell a row belongs to.
 
 Source: Hu et al., "LoRA", arXiv:2106.09685; grouping as in Chen et al., "Punica", arXiv:2310.18547.
 """
@@ -18,84 +19,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from qlora_kernels.formats_layout import Affine
+from qlora_kernels.grouped_reference import grouped_lora_linear_reference
 from qlora_kernels.quantized import QuantizedTensor
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
-
-# ------------------------------------------------------------------------------------------ definitions
-
-
-def membership(segments: Int64[Tensor, " boundaries"], like: Tensor) -> Float[Tensor, "M G"]:
-    """Return 1 where a row belongs to a cell, else 0, in the type of ``like``."""
-    lengths = segments.diff()
-    cell = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    return torch.nn.functional.one_hot(cell, len(lengths)).to(like)
-
-
-def shrink_reference(
-    x: Float[Tensor, "M K"], a: Float[Tensor, "G R K"], member: Float[Tensor, "M G"]
-) -> Float[Tensor, "M R"]:
-    """S = x A^T."""
-    return einsum(x, a, member, "M K, G R K, M G -> M R")
-
-
-def forward_reference(
-    x: Float[Tensor, "M K"],
-    w: Float[Tensor, "N K"],
-    s: Float[Tensor, "M R"],
-    b: Float[Tensor, "G N R"],
-    scale: Float[Tensor, " G"],
-    member: Float[Tensor, "M G"],
-) -> Float[Tensor, "M N"]:
-    """y = x W^T + scale * S B^T."""
-    update = einsum(s, b, scale, member, "M R, G N R, G, M G -> M N")
-    return einsum(x, w, "M K, N K -> M N") + update
-
-
-def output_gradients_reference(
-    dy: Float[Tensor, "M N"],
-    s: Float[Tensor, "M R"],
-    b: Float[Tensor, "G N R"],
-    scale: Float[Tensor, " G"],
-    member: Float[Tensor, "M G"],
-) -> tuple[Float[Tensor, "M R"], Float[Tensor, "G N R"]]:
-    """dS = scale * dy B and dB = scale * dy^T S."""
-    ds = einsum(dy, b, scale, member, "M N, G N R, G, M G -> M R")
-    db = einsum(dy, s, scale, member, "M N, M R, G, M G -> G N R")
-    return ds, db
-
-
-def input_gradient_reference(
-    dy: Float[Tensor, "M N"],
-    w: Float[Tensor, "N K"],
-    ds: Float[Tensor, "M R"],
-    a: Float[Tensor, "G R K"],
-    member: Float[Tensor, "M G"],
-) -> Float[Tensor, "M K"]:
-    """dx = dy W + dS A."""
-    return einsum(dy, w, "M N, N K -> M K") + einsum(ds, a, member, "M R, G R K, M G -> M K")
-
-
-def shrink_gradient_reference(
-    ds: Float[Tensor, "M R"], x: Float[Tensor, "M K"], member: Float[Tensor, "M G"]
-) -> Float[Tensor, "G R K"]:
-    """dA = dS^T x."""
-    return einsum(ds, x, member, "M R, M K, M G -> G R K")
-
-
-def grouped_lora_linear_reference(
-    x: Float[Tensor, "M K"],
-    w: Float[Tensor, "N K"],
-    a: Float[Tensor, "G R K"],
-    b: Float[Tensor, "G N R"],
-    scale: Float[Tensor, " G"],
-    segments: Int64[Tensor, " boundaries"],
-) -> Float[Tensor, "M N"]:
-    """The whole operator, in the type of its inputs and differentiable by autograd."""
-    member = membership(segments, x)
-    return forward_reference(x, w, shrink_reference(x, a, member), b, scale.to(x), member)
-
-
-# ------------------------------------------------------------------------------------------ the operator
 
 
 def grouped_lora_linear(
@@ -116,13 +42,13 @@ def grouped_lora_linear(
         a: First factor of each adapter; fill up smaller ranks with zeros.
         b: Second factor of each adapter.
         scale: What each cell's update is multiplied by, alpha / rank; it gets no gradient.
-        segments: Boundaries of the cells among the rows, from 0 to the number of rows, G + 1 of them; int64 on the
-            CPU, because they decide how the work is cut before anything is launched. A cell may be empty.
+        segments: Boundaries of the cells among the rows, from 0 to the number of rows, G + 1 of them; int64
+            on the CPU, because they decide how the work is cut before a launch. A cell may be empty.
         backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
 
     Raises:
-        ValueError: If shapes, types or devices don't fit together, the rank is 0, or the boundaries don't cover the
-            rows in order.
+        ValueError: If shapes, types or devices don't fit together, the rank is 0, or the boundaries don't
+            cover the rows in order.
     """
     _check_adapters(x, weight, a, b, scale, segments)
     return apply_linear(x, weight, a, b, scale, segments, backend)
@@ -139,21 +65,37 @@ def apply_linear(
 ) -> Tensor:
     """Run the operator, with adapters or (a and b None) without, on inputs that were checked."""
     check_base(x, weight)
-    packed = weight if isinstance(weight, QuantizedTensor) else None
     rows = x.reshape(-1, x.shape[-1])
     if route(backend, x) == "reference":
-        w = (packed.dequantize(x.dtype, backend="reference") if packed else weight).to(x.dtype)  # type: ignore[union-attr]
-        if a is None or b is None:
-            y = einsum(rows, w, "M K, N K -> M N")
-        else:
-            _check_boundaries(segments, rows.shape[0])
-            y = grouped_lora_linear_reference(rows, w, a, b, scale, segments)
+        y = _apply_reference(rows, weight, a, b, scale, segments)
     else:
-        affine = packed.affine() if packed else dense(weight)  # type: ignore[arg-type]
-        decoded = packed.decoded if packed else None
-        stored = (affine.codes, affine.scales, affine.offsets, decoded, affine.levels)
+        base, decoded = (
+            (weight.affine(), weight.decoded)
+            if isinstance(weight, QuantizedTensor)
+            else (dense(weight), None)
+        )
+        stored = (base.codes, base.scales, base.offsets, decoded, base.levels)
         y, _ = _linear(rows, *stored, a, b, scale.detach(), segments, backend)
     return y.view(*x.shape[:-1], y.shape[-1])
+
+
+def _apply_reference(
+    x: Tensor,
+    weight: QuantizedTensor | Tensor,
+    a: Tensor | None,
+    b: Tensor | None,
+    scale: Tensor,
+    segments: Tensor,
+) -> Tensor:
+    w = (
+        weight.dequantize(x.dtype, backend="reference")
+        if isinstance(weight, QuantizedTensor)
+        else weight.to(x.dtype)
+    )
+    if a is None or b is None:
+        return einsum(x, w, "M K, N K -> M N")
+    _check_boundaries(segments, x.shape[0])
+    return grouped_lora_linear_reference(x, w, a, b, scale, segments)
 
 
 def dense(weight: Tensor) -> Affine:
@@ -168,11 +110,13 @@ def check_base(x: Tensor, weight: QuantizedTensor | Tensor) -> None:
     require_float("linear", x=x)
     if len(weight.shape) != 2 or x.dim() < 1:
         raise ValueError(
-            f"linear: the weight must be a matrix and x have rows, got {tuple(weight.shape)} and {tuple(x.shape)}"
+            f"linear: the weight must be a matrix and x have rows, got {tuple(weight.shape)} and "
+            f"{tuple(x.shape)}"
         )
     if x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"linear: x has {x.shape[-1]} features, the weight of shape {tuple(weight.shape)} takes {weight.shape[1]}"
+            f"linear: x has {x.shape[-1]} features, the weight of shape {tuple(weight.shape)} takes "
+            f"{weight.shape[1]}"
         )
     if x.device != weight.device:
         raise ValueError(f"linear: x is on {x.device}, the weight on {weight.device}; move one of them")
@@ -190,16 +134,16 @@ def _check_adapters(
     outputs = weight.shape[0]
     if rank == 0 or cells == 0:
         raise ValueError(
-            f"a has shape {tuple(a.shape)}: there has to be at least one cell and a rank of at least 1"
+            f"a has shape {tuple(a.shape)}: there has to be at least one cell, and a rank of at least 1"
         )
     if inputs != weight.shape[1] or tuple(b.shape) != (cells, outputs, rank):
         raise ValueError(
-            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}; for a weight of shape {tuple(weight.shape)} they "
-            f"have to be (G, R, {weight.shape[1]}) and (G, {outputs}, R) with the same G and R"
+            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}; for a weight of shape "
+            f"{tuple(weight.shape)} they have to be (G, R, {weight.shape[1]}) and (G, {outputs}, R)"
         )
     if tuple(scale.shape) != (cells,) or not scale.is_floating_point():
         raise ValueError(
-            f"scale has to hold {cells} numbers, one for each cell; got {tuple(scale.shape)} of {scale.dtype}"
+            f"scale has to be one number for each of {cells} cells, got {tuple(scale.shape)} {scale.dtype}"
         )
     if scale.requires_grad:
         raise ValueError("scale gets no gradient: detach it, or multiply b by it")
@@ -209,7 +153,7 @@ def _check_adapters(
         or tuple(segments.shape) != (cells + 1,)
     ):
         raise ValueError(
-            f"segments has to be an int64 tensor on the CPU with {cells + 1} boundaries for {cells} cells, got "
+            f"segments has to be {cells + 1} boundaries for {cells} cells, int64 on the CPU, got "
             f"{tuple(segments.shape)} of {segments.dtype} on {segments.device}"
         )
 
@@ -239,7 +183,7 @@ def _linear(
     segments: Tensor,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
-    """y, and S for the backward pass; S is empty without adapters."""
+    """Return y, and S for the backward pass; S is empty without adapters."""
     weight = Affine(codes=codes, scales=scales, offsets=offsets, levels=levels)
     x = as_rows(x)
     if a is not None:
@@ -276,7 +220,7 @@ def _linear_backward(
     needs: list[bool],
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, a and b; one that isn't needed is empty. ``needs`` says which are."""
+    """Return the gradients of x, a and b; ``needs`` says which are needed, one that isn't may be empty."""
     weight = Affine(codes=codes, scales=scales, offsets=offsets, levels=levels)
     dy, x = as_rows(dy), as_rows(x)
     dx, da, db = (x.new_empty(0) for _ in range(3))

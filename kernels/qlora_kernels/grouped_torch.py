@@ -1,9 +1,9 @@
 """The CPU route of the grouped linear layer: few, large matrix products.
 
-The decoded base is used if the packed weight carries one in the right type, else each call decodes. Cells of equal
-length, which is how stacks are trained, go through one batched product; others take one product each. In bfloat16
-and float16 the base's product and the sum with the update are two roundings, where a GPU rounds once: PyTorch has
-no CPU product of 16-bit matrices with a 32-bit result.
+The decoded base is used if the packed weight carries one in the right type, else each call decodes. Cells of
+equal length, which is how stacks are trained, go through one batched product; others take one product each.
+In bfloat16 and float16 the base's product and its sum with the update are two roundings, where a GPU rounds
+once: PyTorch has no CPU product of 16-bit matrices with a 32-bit result.
 """
 
 import torch

@@ -1,11 +1,13 @@
+# ruff: noqa: ANN001, ANN201 -- a kernel's arguments are pointers and strides
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
 """Triton twins of the adapters' own products: S = x A^T, dS and dB from one reading of dy, and dA = dS^T x.
 
-Tiles never cross the boundary between two cells here, so each program needs one adapter. dB sums over rows: every
-program writes the share of its rows, and a second kernel adds the shares of a cell in a fixed order. No atomics,
-so two runs agree to the bit. Bytes, at least:
+Tiles never cross the boundary between two cells here, so each program needs one adapter. dB sums over rows:
+every program writes the share of its rows, and a second kernel adds a cell's shares in a fixed order. No
+atomics, so two runs agree to the bit. Bytes, at least:
 
     S         e (M K + G R K + M R)
-    dS, dB    e (M N + G N R + 2 M R) + 4 G N R, plus 8 N R for each tile of rows, the shares going out and coming back
+    dS, dB    e (M N + G N R + 2 M R) + 4 G N R, plus 8 N R for each tile: its share goes out and comes back
     dA        e (M R + M K) + 4 G R K
 """
 
@@ -19,7 +21,7 @@ from torch import Tensor
 from qlora_kernels.rows import power_of_two
 
 ROWS = 128
-"""Rows of a tile: a share of dB then costs 8 R / (128 e) of reading dy, a twelfth at rank 16 in bfloat16 (e = 2)."""
+"""Rows of a tile: a share of dB then costs 8 R / (128 e) of reading dy, half at rank 16 in bfloat16."""
 DEPTH = 64
 """Columns of x or dy at a time."""
 SUMMED = 1024

@@ -1,16 +1,18 @@
+# ruff: noqa: ANN001, ANN201, D103 -- a kernel's arguments are pointers and strides
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
 """Triton twins of the products with the packed base weight: y = x W^T + update, and dx = dy W + update.
 
-One kernel for each product, for every format, with or without adapters, for one cell or a stack of them. A tile of
-the base is decoded on the chip, so that per weight only its packed bytes are read:
+One kernel for each product, for every format, with or without adapters, for one cell or a stack of them. A
+tile of the base is decoded on the chip, so that per weight only its packed bytes are read. Bytes, at least:
 
-    forward   e (M K + M N + M R + G N R) bytes of activations and adapters, plus the packed weight, at least
-    backward  the same with N and K exchanged: the packed weight is read as it lies, no transposed copy is made
+    forward   e (M K + M N + M R + G N R) of activations and adapters, plus the packed weight
+    backward  the same with N and K exchanged: the packed weight is read as it lies, without a transposed copy
 
-Tiles of the result take no notice of the cells: a tile whose rows belong to several adds each one's update to its
-own rows. The base is therefore read once for every tile row, however many cells there are.
+Tiles of the result take no notice of the cells: a tile whose rows belong to several adds each one's update to
+its own rows. The base is therefore read once for every row of tiles, however many cells there are.
 
-A byte of two 4-bit codes is decoded by one look-up in a table of 256 pairs of float32 levels, which costs a quarter
-to a tenth of the instructions of selecting among sixteen levels, and is exact.
+A byte of two 4-bit codes is decoded by one look-up in a table of 256 pairs of float32 levels, which costs a
+quarter to a tenth of the instructions of selecting among sixteen levels, and is exact.
 """
 
 import torch
@@ -158,14 +160,21 @@ def linear_input_gradient(
             ds, a, None, segments, first_cell + tile_row, last_cell + tile_row, row, row_inside,
             column, column_inside, R, R, a_stride, K, 1, RANKS, ROWS, COLUMNS,
         )  # fmt: skip
-    for output in range(0, N, DEPTH):
-        depth = output + tl.arange(0, DEPTH).to(tl.int64)
-        inside = row_inside[:, None] & (depth < N)[None, :]
-        left = tl.load(dy + row[:, None] * dy_stride + depth[None, :], inside, other=0.0)
+    output = tl.arange(0, DEPTH)
+    for first in range(0, N, DEPTH):
+        output_inside = first + output < N
+        inside = row_inside[:, None] & output_inside[None, :]
+        left = tl.load(dy + row[:, None] * dy_stride + (first + output)[None, :], inside, other=0.0)
         weight = decoded_tile(
-            codes, scales, offsets, entries, depth, depth < N, start, K, dy, KIND, GROUP, DEPTH, COLUMNS
+            codes, scales, offsets, entries, output, output_inside, start, K, dy, KIND, GROUP, DEPTH, COLUMNS
         )
         total = tl.dot(left, weight, total, input_precision="ieee")
+        # step by whole tiles, so that the offsets within one need no 64-bit products in the loop
+        codes += DEPTH * (K // 2 if KIND == "pairs" else K)
+        if scales is not None:
+            scales += DEPTH * (K // GROUP)
+        if offsets is not None:
+            offsets += DEPTH * (K // GROUP)
     where = row[:, None] * K + column[None, :]
     tl.store(dx + where, total.to(dx.dtype.element_ty), row_inside[:, None] & column_inside[None, :])
 
@@ -175,7 +184,7 @@ def launch_forward(
 ) -> Tensor:
     """Return y = x W^T, plus factor * s b^T of each cell where there are adapters."""
     (M, K), N = x.shape, weight.codes.shape[0]
-    tile = tile_for("forward", x.device, M)
+    tile = tile_for("forward", x.device, M, x.dtype)
     y = torch.empty((M, N), dtype=x.dtype, device=x.device)
     if M and N:
         linear_forward[(triton.cdiv(M, tile.rows) * triton.cdiv(N, tile.columns),)](
@@ -191,7 +200,7 @@ def launch_input_gradient(
 ) -> Tensor:
     """Return dx = dy W, plus ds a of each cell where there are adapters."""
     (M, N), K = dy.shape, weight.columns
-    tile = tile_for("input_gradient", dy.device, M)
+    tile = tile_for("input_gradient", dy.device, M, dy.dtype)
     dx = torch.empty((M, K), dtype=dy.dtype, device=dy.device)
     if M and K:
         _, *cells = _cells(ds, segments, segments, M, tile)
@@ -208,7 +217,8 @@ def _packed(weight: Affine) -> tuple[Tensor | None, ...]:
     if weight.levels == "dense":
         return weight.codes, None, None, None
     table = None if weight.levels == "int8" else pair_table(weight.levels, weight.codes.device)
-    return weight.codes, weight.scales, weight.offsets, table
+    offsets = None if weight.offsets is None else weight.offsets.contiguous()
+    return weight.codes.contiguous(), weight.scales.contiguous(), offsets, table
 
 
 def _cells(

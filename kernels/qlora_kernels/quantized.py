@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qlora_kernels.formats import known_format
 from qlora_kernels.formats_layout import Affine, Stored
+from qlora_kernels.rows import Backend
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +33,7 @@ class QuantizedTensor:
     decoded: Float[Tensor, "..."] | None = None
 
     def dequantize(
-        self, dtype: torch.dtype = torch.float32, *, backend: str = "auto"
+        self, dtype: torch.dtype = torch.float32, *, backend: Backend = "auto"
     ) -> Float[Tensor, "..."]:
         """Decode to numbers: computed in float32, then rounded to ``dtype``."""
         from qlora_kernels.quantize import dequantize
@@ -42,7 +43,7 @@ class QuantizedTensor:
     def keeping(self, dtype: torch.dtype | None) -> "QuantizedTensor":
         """Return the same weight with a decoded copy in ``dtype`` beside it, or (None) without one.
 
-        Operators on a CPU use the copy where its type is that of their input. It is bit-identical to decoding.
+        Operators on a CPU use the copy where its type is that of their input. It equals decoding to the bit.
         """
         return replace(self, decoded=None if dtype is None else self.dequantize(dtype))
 
@@ -100,7 +101,7 @@ class QuantizedTensor:
             raise ValueError(
                 f"{format} is not a format of GGUF files; use quantize() to make one from numbers"
             )
-        columns = _columns(format, shape, known.multiple)
+        columns = row_length(format, shape, known.multiple)
         row_bytes = columns // known.multiple * known.block_bytes
         flat, rows = _as_bytes(data), prod(shape[:-1])
         if flat.numel() != rows * row_bytes:
@@ -146,7 +147,7 @@ class QuantizedTensor:
         return f"<table>{cells}</table>"
 
 
-def _columns(format: str, shape: tuple[int, ...], multiple: int) -> int:
+def row_length(format: str, shape: tuple[int, ...], multiple: int) -> int:
     """Return the length of a row, checked against the format's blocks."""
     if not shape:
         raise ValueError(f"{format} needs a tensor of at least one axis, got a single number")

@@ -1,8 +1,8 @@
 """Bootstrap of a fitted law: the same fit on studies that could as well have been measured.
 
 With seeds the draws are made from the noise that seeds, qualities and cells show, around the fitted law;
-the noise's own uncertainty is drawn too. Without seeds the rows are drawn with replacement, as in the
-published fits. Each draw is fitted from the fit's own values.
+the noise's own uncertainty is drawn too. Without seeds the residuals tell the noise, and for the robust loss
+the rows are drawn with replacement, as in the published fits. Each draw starts from the fit's own values.
 """
 
 import multiprocessing
@@ -143,10 +143,14 @@ def _chunk(fit: Fit, seed: int, which: range) -> Float[np.ndarray, "draws parame
 def redraw(fit: Fit, generator: np.random.Generator) -> Problem:
     """Return the problem of one study that could as well have been measured."""
     problem = fit.problem
-    if problem.freedom is None or problem.delta is not None:
+    if problem.delta is not None:
         return _resampled(problem, generator)
     noise = generator.standard_normal(len(problem.y))
-    noise *= np.sqrt(problem.freedom / generator.chisquare(problem.freedom))
+    freedom, variance = problem.freedom, 1.0
+    if freedom is None:
+        freedom = float(max(len(problem.y) - fit.free, 1))
+        variance = 2 * fit.objective / freedom
+    noise *= np.sqrt(variance * freedom / generator.chisquare(freedom))
     coloured = np.linalg.solve(problem.root, noise) if problem.root.ndim == 2 else noise / problem.root
     return replace(problem, y=fit.predict(problem.x) + coloured)
 

@@ -25,6 +25,8 @@ DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
 STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
+LARGEST = 60.0
+"""Logarithm above which no coefficient is searched; keeps the exponential finite."""
 AGREE = 1e-3
 """Two starts agree when their objectives differ by less than this share."""
 
@@ -325,7 +327,9 @@ def _inward(parameters: Sequence[Parameter], position: np.ndarray) -> list[float
 
 def _outward_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:
     def edge(p: Parameter, value: float) -> float:
-        return float(np.log(value)) if p.scale == "log" and np.isfinite(value) else value
+        if p.scale != "log":
+            return value
+        return float(np.log(value)) if np.isfinite(value) else LARGEST
 
     return np.array([edge(p, p.low) for p in parameters]), np.array([edge(p, p.high) for p in parameters])
 

@@ -2,7 +2,7 @@
 
 Where cells were trained with several seeds, a law is fitted to the cell means, whitened by the covariance
 that seeds, qualities and the rest give them. Where every row stands alone, nothing but the residuals tells
-the noise, and the fit is the robust one on the logarithm.
+the noise: many rows are fitted robustly on the logarithm, few by squares of the relative residual.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ from workbench.laws.forms import LAWS, Law
 from workbench.laws.noise import Noise, Replicates, estimate_noise
 from workbench.laws.table import Measurement, Table, smaller_is_better
 
-DOUBT = 0.05
+ENOUGH_FOR_ROBUST = 50
+"""Rows in a fit from which the robust loss is used: with few points it runs through some of them exactly."""
 
 
 def law_named(law: str | Law) -> Law:
@@ -50,7 +51,9 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
     rows = table.measured(metric)
     data, inputs = _by_cell(table, metric, rows, law)
     if delta is not None or data.count.max() < 2:
-        return _by_row(table, metric, rows, law, delta or DELTA, robust=kind == "loss")
+        alone = len(rows) if law.joint else len(rows) / len(table.qualities)
+        robust = kind == "loss" and (delta is not None or alone >= ENOUGH_FOR_ROBUST)
+        return _by_row(table, metric, rows, law, delta or DELTA, robust=robust)
     noise = estimate_noise(data)
     if not noise.spread.all():
         raise InputError(
@@ -85,13 +88,12 @@ def _by_row(
     bounds = tuple(
         r for r in table.rows if r.status == "censored" and r.size > 0 and r.values.get(metric) is not None
     )
-    every = rows + bounds if robust else rows
+    every = rows + bounds if smaller_is_better(metric) else rows
     inputs = {name: table.column(name, every) for name in dict.fromkeys(("size", *law.inputs))}
     y = table.column(metric, every)
+    relative = 1 / y if smaller_is_better(metric) else np.ones(len(y))
     only = np.array([False] * len(rows) + [True] * (len(every) - len(rows)))
-    return Problem(
-        inputs, y, np.ones(len(y)), delta=delta if robust else None, bound_only=only if only.any() else None
-    )
+    return Problem(inputs, y, relative, delta if robust else None, bound_only=only if only.any() else None)
 
 
 def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells"]:
@@ -161,7 +163,8 @@ def _part(whole: Problem, keep: np.ndarray) -> Problem:
     else:
         root = whole.root[keep]
     x = {name: column[keep] for name, column in whole.x.items()}
-    return Problem(x, whole.y[keep], root, whole.delta, whole.freedom)
+    only = None if whole.bound_only is None else whole.bound_only[keep]
+    return Problem(x, whole.y[keep], root, whole.delta, whole.freedom, only)
 
 
 def misfit(fit: Fit) -> float | None:

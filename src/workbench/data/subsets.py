@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from workbench.config import Quality
-from workbench.data.chance import number
+from workbench.data.chance import generator, number
 from workbench.data.corruptions import CORRUPTIONS, spoil
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError, unknown_name
@@ -64,10 +64,10 @@ def rated(record: Record, raters: int, seed: int) -> Record:
             f"record {record.id!r} has {len(record.ratings)} raters and {len(record.choices)} choices, where "
             f"{raters} raters and 2 choices are needed; ask for fewer raters, or use data with ratings"
         )
-    order = sorted(
-        range(len(record.ratings)), key=lambda place: number(seed, "rater", f"{record.id}\0{place}")
-    )
-    score = sum(record.ratings[place] for place in order[:raters])
+    chance = generator(seed, "raters", record.id)
+    turns = [chance.random() for _ in record.ratings]
+    asked = sorted(zip(turns, record.ratings, strict=True))[:raters]
+    score = sum(rating for _, rating in asked)
     if score == 0:
         score = number(seed, "tie", record.id) - 0.5
     return replace(record, response=record.choices[score > 0])

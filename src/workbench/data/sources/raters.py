@@ -14,7 +14,6 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from workbench.data.heldout import hold_out
 from workbench.data.records import Dataset, Record
@@ -130,22 +129,22 @@ def _scores(text: str, place: str) -> tuple[float, ...]:
 def _members(archive: Path, names: Sequence[str]) -> dict[str, str]:
     """Read text files out of the archive inside the archive, in memory: nothing is unpacked to disk."""
     try:
-        file = archive.open("rb")
+        outer = archive.read_bytes()
     except OSError as error:
         raise InputError(f"{archive} can't be opened: {error.strerror or error}") from error
-    inner = _read(archive, {INNER}, file)[INNER]
-    files = _read(archive, set(names), io.BytesIO(inner))
+    inner = _read(archive, {INNER}, outer)[INNER]
+    files = _read(archive, set(names), inner)
     try:
         return {name: data.decode("utf-8-sig") for name, data in files.items()}
     except UnicodeDecodeError as error:
         raise InputError(f"{archive}: its texts aren't UTF-8 ({error}); fetch the archive again") from error
 
 
-def _read(archive: Path, names: set[str], file: BinaryIO) -> dict[str, bytes]:
+def _read(archive: Path, names: set[str], data: bytes) -> dict[str, bytes]:
     """Return the contents of the members with these names, whatever folders they are in."""
     found = {}
     try:
-        with file, tarfile.open(fileobj=file, mode="r:gz") as tar:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
             for member in tar:
                 name = member.name.rsplit("/", 1)[-1]
                 if name not in names or not member.isfile():

@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         metavar="Q",
         help="clean, a corruption with the share left as it was (typo:0.8), or raters:3",
     )
-    grid.add_argument("--corruption", default="other_record", help="damage for your own file's qualities")
+    grid.add_argument("--corruption", help="damage whose price is asked for (your own file: other_record)")
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
     grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
     grid.add_argument("--heldout", type=int, help="records to hold out for the evaluation")
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     cell.add_argument("--rank", type=int, help="LoRA rank")
     cell.add_argument("--alpha", type=float, help="LoRA alpha: the update is scaled by alpha / rank")
     cell.add_argument("--targets", nargs="+", help="linear layers with an adapter, such as q_proj v_proj")
-    cell.add_argument("--first-layer", type=int, help="lowest block with an adapter")
+    cell.add_argument("--adapted-layers", type=int, help="topmost blocks that carry adapters")
     cell.add_argument("--learning-rate", type=float, help="peak rate of AdamW")
     cell.add_argument("--schedule", help="constant, linear or cosine")
     cell.add_argument("--batch-size", type=int, help="examples in a step")
@@ -50,7 +50,6 @@ SETTINGS = (
     "rank",
     "alpha",
     "targets",
-    "first_layer",
     "learning_rate",
     "schedule",
     "batch_size",
@@ -83,7 +82,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
         InputError: If the name, the file or an option can't be used.
     """
     from workbench.config import Quality
-    from workbench.studies.grid import STUDIES, own
+    from workbench.studies.grid import STUDIES, damaged, own
 
     if arguments.data in STUDIES:
         study = STUDIES[arguments.data](arguments.budget)
@@ -92,7 +91,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
             arguments.data,
             arguments.budget,
             base=arguments.base or "smollm2-135m",
-            corruption=arguments.corruption,
+            corruption=arguments.corruption or "other_record",
             heldout=arguments.heldout,
         )
     settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
@@ -101,12 +100,15 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     if "epochs" in settings:
         settings["steps"] = None
     changes: dict[str, Any] = {"settings": {**study.settings, **settings}}
-    for name in ("base", "heldout", "template"):
+    for name in ("base", "heldout", "template", "adapted_layers"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     for name in ("sizes", "seeds"):
         if getattr(arguments, name) is not None:
             changes[name] = tuple(getattr(arguments, name))
+    if arguments.corruption and not arguments.quality:
+        shares = sorted({quality.share for quality in study.qualities} - {1.0}, reverse=True)
+        changes["qualities"] = damaged(arguments.corruption, shares or (0.5,))
     if arguments.quality:
         changes["qualities"] = tuple(Quality.parse(text) for text in arguments.quality)
     return replace(study, **changes)

@@ -4,6 +4,7 @@ The three budgets are the same grid, wider: more qualities, more sizes, more see
 study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """A grid of cells over one data set and one base."""
+    """A grid of cells over one data set and one base, before either is loaded."""
 
     name: str
     data: str
@@ -32,6 +33,8 @@ class Study:
     """Records held out for the evaluation, never trained on and never spoiled."""
     template: str | None = None
     """Key of ``TEMPLATES``; None takes the data set's own."""
+    adapted_layers: int | None = None
+    """How many of the base's topmost blocks carry adapters; None adapts all of them."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of :class:`CellConfig` that differ from its defaults, the same for every cell."""
 
@@ -43,6 +46,10 @@ class Study:
                 raise InputError(f"the study has no {axis}; give at least one")
             if len(set(values)) != len(values):
                 raise InputError(f"{axis} names one value twice: {', '.join(map(str, values))}")
+        if self.adapted_layers is not None and self.adapted_layers < 1:
+            raise InputError(
+                f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters"
+            )
 
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
         """Return every cell, sizes innermost; ``common`` adds what is known after loading."""
@@ -68,9 +75,8 @@ def choose(budget: str, coffee: Any, lunch: Any, night: Any) -> Any:  # noqa: AN
     return {"coffee": coffee, "lunch": lunch, "night": night}[budget]
 
 
-def damaged(corruption: str, budget: str) -> tuple[Quality, ...]:
-    """Return the clean quality and some damaged ones, as many as the budget allows."""
-    shares = choose(budget, (0.75, 0.5), (0.9, 0.75, 0.5), (0.95, 0.9, 0.75, 0.5, 0.25))
+def damaged(corruption: str, shares: Sequence[float]) -> tuple[Quality, ...]:
+    """Return the clean quality and one for each share of examples left as they were."""
     return (Quality(), *(Quality(corruption=corruption, share=share) for share in shares))
 
 
@@ -81,17 +87,14 @@ def seeds(budget: str) -> tuple[int, ...]:
 
 def verbs(budget: str) -> Study:
     """Return the classroom study: English past tense on the shipped character model."""
+    shares = choose(budget, (0.75, 0.5), (0.9, 0.75, 0.5), (0.95, 0.9, 0.75, 0.5, 0.25))
+    sizes = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
     return Study(
         name="verbs",
         data="verbs",
         base="classroom",
-        qualities=damaged("other_form", budget),
-        sizes=choose(
-            budget,
-            (32, 128, 512, 2048),
-            (32, 64, 128, 256, 512, 1024, 2048),
-            (16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
-        ),
+        qualities=damaged("other_form", shares),
+        sizes=choose(budget, sizes[1:8:2], sizes[1:8], sizes),
         seeds=seeds(budget),
         template="verbs",
     )
@@ -112,7 +115,8 @@ def raters(budget: str) -> Study:
         sizes=choose(budget, (32, 128, 512), (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048, 4096)),
         seeds=seeds(budget),
         template="chat",
-        settings={"first_layer": 24},
+        adapted_layers=6,
+        settings={"batch_size": 8, "steps": 60},
     )
 
 
@@ -122,27 +126,29 @@ STUDIES = {"verbs": verbs, "raters": raters}
 def own(
     data: str, budget: str, *, base: str, corruption: str = "other_record", heldout: int | None = None
 ) -> Study:
-    """Return a study of the user's own file, with sizes down from the largest that the file allows.
+    """Return a study of the user's own file, with sizes down from the largest that file and budget allow.
 
     Args:
         data: Path of a JSON or JSONL file.
         budget: The dial.
         base: Name or path of a base.
         corruption: The damage whose price is asked for.
-        heldout: Records to hold out; by default 600, or a fifth of a smaller file.
+        heldout: Records to hold out; None takes the reader's default.
 
     Raises:
         InputError: If the file can't be read or the budget isn't known.
     """
-    largest, rungs, factor = choose(budget, (2048, 4, 4), (4096, 5, 2), (16384, 7, 2))
+    largest, rungs, factor = choose(budget, (512, 3, 4), (2048, 4, 4), (8192, 7, 2))
     dataset = load_dataset(data, heldout=heldout)
     available = min(len(dataset.train), largest)
     return Study(
         name=Path(data).stem,
         data=data,
         base=base,
-        qualities=damaged(corruption, budget),
+        qualities=damaged(corruption, choose(budget, (0.5,), (0.75, 0.5), (0.9, 0.75, 0.5))),
         sizes=tuple(sorted({max(1, available // factor**rung) for rung in range(rungs)})),
         seeds=seeds(budget),
         heldout=len(dataset.heldout),
+        adapted_layers=6,
+        settings={"batch_size": 8, "steps": 60},
     )

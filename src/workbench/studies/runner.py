@@ -78,7 +78,13 @@ def plan(study: Study) -> Plan:
     dataset = load_dataset(study.data, heldout=study.heldout)
     base = load_base(study.base)
     template = study.template or dataset.template
-    cells = study.cells(data_fingerprint=dataset.fingerprint, base_sha256=base.sha256, template=template)
+    layers = base.decoder.config.layers
+    cells = study.cells(
+        data_fingerprint=dataset.fingerprint,
+        base_sha256=base.sha256,
+        template=template,
+        first_layer=max(0, layers - (study.adapted_layers or layers)),
+    )
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
     prepared = prepare(base, dataset, cells, template)
     stacks = partition(cells, prepared, base.decoder.config)

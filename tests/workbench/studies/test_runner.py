@@ -135,6 +135,7 @@ def test_a_cell_that_fails_is_recorded_and_the_rest_goes_on(study, tmp_path, mon
         ({"sizes": ()}, "the study has no sizes"),
         ({"seeds": (1, 1)}, "seeds names one value twice"),
         ({"settings": {"rank": 17}}, "rank 17 is above 16"),
+        ({"adapted_layers": 0}, "at least 1 block has to carry adapters"),
         ({"template": "chat"}, "chat template"),
         ({"template": "chad"}, "unknown template 'chad'"),
         ({"data": "verb"}, "verb"),
@@ -156,6 +157,13 @@ def test_stacks_are_a_function_of_the_study_alone(study, monkeypatch):
         cell.key() for cell in first.cells
     )
     assert max(map(len, first.stacks)) - min(map(len, first.stacks)) <= 1
+
+
+def test_adapters_sit_on_the_topmost_layers(study):
+    for wanted, first in ((None, 0), (1, 2), (3, 0), (9, 0)):
+        assert {cell.first_layer for cell in runner.plan(replace(study, adapted_layers=wanted)).cells} == {
+            first
+        }
 
 
 def test_epochs_stack_cells_of_equal_length(study):
@@ -180,5 +188,5 @@ def test_budgets_are_the_same_grid_wider(name):
 
 def test_sizes_of_an_own_file_end_at_what_it_has(study):
     grid = own(study.data, "coffee", base="random", heldout=20)
-    assert grid.sizes == (1, 4, 19, 76)
+    assert grid.sizes == (4, 19, 76)
     assert grid.name == "letters"

@@ -1,0 +1,242 @@
+"""What to do next: what a study could see, which purchase pays, which cell to run.
+
+Everything is read from draws of the study's curves, so every answer carries the noise of the measurements.
+Nothing is read beyond the sizes measured; an offer that would need more is priced up to there and says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import t as student
+
+from workbench.errors import InputError
+from workbench.laws.exchange import fewest
+from workbench.laws.study import DOUBT, LEVEL, Study
+
+
+def smallest_difference(
+    spread: float,
+    *,
+    seeds: int,
+    sizes: int = 1,
+    qualities: int = 2,
+    seed_share: float = 0.0,
+    quality_share: float = 0.0,
+    power: float = 0.8,
+) -> float:
+    """Return the smallest difference between two qualities that a planned study would detect.
+
+    Detecting means a two-sided 5% test of the difference, averaged over ``sizes``, succeeding with
+    probability ``power``. What all cells of a seed share cancels; what a quality's cells share does not.
+
+    Args:
+        spread: Standard deviation of one measurement over seeds, in the metric's unit.
+        seeds: Seeds per cell.
+        sizes: Sizes over which the two qualities are compared; 1 for a comparison at one size.
+        qualities: Qualities in the study, whose cells all help to estimate the spread.
+        seed_share: Share of the variance common to all cells of a seed.
+        quality_share: Share common to the cells of one seed and quality.
+        power: Probability of detection.
+
+    Raises:
+        InputError: With fewer than two seeds: then no difference of any size could be told from noise.
+    """
+    if seeds < 2:
+        raise InputError(
+            f"{seeds} seed per cell can't tell a difference from noise; plan at least 2, better 3."
+        )
+    rest = 1 - seed_share - quality_share
+    error = spread * np.sqrt(2 / seeds * (quality_share + rest / sizes))
+    freedom = (seeds - 1) * (sizes * qualities if quality_share == 0 else qualities)
+    needed = student.ppf(1 - DOUBT / 2, freedom) + student.ppf(power, freedom)
+    return float(needed * error)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Something that money buys.
+
+    ``price`` is per example. An offer of the quality at hand, ``quality`` equal to yours, buys new examples;
+    any other turns examples at hand into that quality: cleaning, or one more rater. ``hours`` of compute are
+    needed to train on the result, and are paid out of the same budget.
+    """
+
+    name: str
+    quality: str
+    price: float
+    hours: float = 0.0
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What an offer would do with the whole budget.
+
+    ``gain`` is how much the metric improves (a loss falls, an accuracy rises) with its 95% interval;
+    ``best`` is the probability that no other offer improves it more.
+    """
+
+    offer: Offer
+    examples: float
+    gain: float
+    low: float
+    high: float
+    best: float
+    note: str
+
+
+def plan_purchase(
+    study: Study,
+    offers: Sequence[Offer],
+    *,
+    quality: str,
+    size: float | int,
+    budget: float | int,
+    price_per_hour: float | int = 0,
+) -> tuple[Purchase, ...]:
+    """Say which offer improves the metric most for a budget, best first.
+
+    An upgrade of a share of the examples is taken to move the metric by that share of the way between the
+    two qualities' curves at the same size; where early upgrades do more, this understates it.
+
+    Args:
+        study: An analysed study, with at least two seeds.
+        offers: What can be bought.
+        quality: The quality of the examples at hand.
+        size: How many there are.
+        budget: Money, in the unit of the prices.
+        price_per_hour: Price of an hour of compute.
+
+    Raises:
+        InputError: Without an interval, with a price of 0 or less, or a size that was not measured around.
+    """
+    if study.noise is None:
+        raise InputError(
+            "one seed per cell: no interval can be given, so no purchase is advised. Run 3 seeds."
+        )
+    for offer in offers:
+        if offer.price <= 0:
+            raise InputError(f"offer {offer.name!r}: the price is {offer.price:g}; it has to be above 0.")
+    mine = study.curve(quality)
+    if not mine.size[0] <= size <= mine.size[-1]:
+        raise InputError(
+            f"{size:g} examples lie outside the sizes measured for {quality!r} ({mine.size[0]:g} to "
+            f"{mine.size[-1]:g}); a plan would be a guess. Measure around that size."
+        )
+    sign = 1.0 if study.falling else -1.0
+    gains, notes, bought = [], [], []
+    now = _at(study, quality, float(size))
+    for offer in offers:
+        count = max(budget - offer.hours * price_per_hour, 0.0) / offer.price
+        after, note = _after(study, offer, quality, float(size), count)
+        gains.append(sign * (now - after))
+        notes.append(note)
+        bought.append(count)
+    table = np.stack(gains, axis=1)
+    first = table[1:].argmax(axis=1)
+    low, high = np.quantile(table[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    purchases = [
+        Purchase(
+            offer=offer,
+            examples=bought[j],
+            gain=float(np.median(table[1:, j])),
+            low=float(low[j]),
+            high=float(high[j]),
+            best=float((first == j).mean()),
+            note=notes[j],
+        )
+        for j, offer in enumerate(offers)
+    ]
+    return tuple(sorted(purchases, key=lambda purchase: -purchase.gain))
+
+
+def _at(study: Study, quality: str, size: float) -> Float[np.ndarray, " draws"]:
+    return study.curve(quality).predict([size], model_free=not study.trusted)[:, 0]
+
+
+def _after(
+    study: Study, offer: Offer, quality: str, size: float, count: float
+) -> tuple[Float[np.ndarray, " draws"], str]:
+    if offer.quality == quality:
+        largest = float(study.curve(quality).size[-1])
+        note = f"only up to {largest:,.0f}, the largest size measured" if size + count > largest else ""
+        return _at(study, quality, min(size + count, largest)), note
+    share = min(count / size, 1.0)
+    note = "the budget exceeds what there is to upgrade" if count > size else f"{share:.0%} of the examples"
+    return (1 - share) * _at(study, quality, size) + share * _at(study, offer.quality, size), note
+
+
+@dataclass(frozen=True)
+class NextCell:
+    """A cell that a study could run next and what it is expected to do to the rate's interval.
+
+    ``narrowing`` is the expected share by which the interval of the logarithm of the rate shrinks.
+    """
+
+    quality: str
+    size: float
+    seed: int
+    narrowing: float
+    minutes: float
+
+    @property
+    def per_minute(self) -> float:
+        """Expected narrowing bought by a minute of training."""
+        return self.narrowing / self.minutes
+
+
+def next_cells(
+    study: Study,
+    *,
+    reference: str,
+    other: str,
+    size: float | int,
+    minutes: Sequence[float] | float = 1.0,
+    count: int = 5,
+) -> tuple[NextCell, ...]:
+    """Return the cells that would narrow the rate's interval most per minute, best first.
+
+    One more measurement of a cell is worth what it is correlated with the rate: over the draws, the variance
+    of the log rate falls by the square of its covariance with the cell, over the cell's variance and the
+    noise of one measurement (a linear Bayesian update). No cell is trained to find out.
+
+    Args:
+        study: An analysed study.
+        reference: The quality replaced.
+        other: The quality that replaces it.
+        size: The reference size at which the rate matters.
+        minutes: Training minutes of a cell; one number, or one per measured size of the reference.
+        count: How many cells to return.
+
+    Raises:
+        InputError: Without an interval there is nothing to narrow.
+    """
+    if study.noise is None:
+        raise InputError(
+            "one seed per cell: there is no interval to narrow yet. Run every cell with 3 seeds first."
+        )
+    rate = _log_rate(study, reference, other, float(size))
+    spread = float(np.sqrt(np.mean(study.noise.spread**2)))
+    cells = []
+    for quality in (reference, other):
+        curve = study.curve(quality)
+        cost = np.broadcast_to(np.asarray(minutes, dtype=float), curve.size.shape)
+        value = curve.predict(curve.size, model_free=not study.trusted)[1:]
+        for j, at in enumerate(curve.size):
+            move = value[:, j] - value[:, j].mean()
+            covariance = float(np.mean(move * (rate - rate.mean())))
+            gain = covariance**2 / (float(np.var(move)) + spread**2) / max(float(np.var(rate)), 1e-300)
+            narrowing = 1 - np.sqrt(max(1 - gain, 0.0))
+            cells.append(NextCell(quality, float(at), study.noise.seeds, float(narrowing), float(cost[j])))
+    return tuple(sorted(cells, key=lambda cell: -cell.per_minute)[:count])
+
+
+def _log_rate(study: Study, reference: str, other: str, size: float) -> Float[np.ndarray, " draws"]:
+    """Return every draw's log rate; 'not reached' counts as twice the largest rate in sight."""
+    two = study.curve(other)
+    grid = np.geomspace(two.size[0], two.size[-1], 200)
+    free = not study.trusted
+    target = study.curve(reference).predict([size], model_free=free)[1:, 0]
+    enough = fewest(grid, two.predict(grid, model_free=free)[1:], target, falling=study.falling)
+    return np.log(np.minimum(enough, 2 * two.size[-1]) / size)

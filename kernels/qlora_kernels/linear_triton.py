@@ -35,40 +35,39 @@ def decoded_tile(
 ):  # fmt: skip
     """Weights [ROWS, COLUMNS] from column ``start`` on, in the type that ``like`` points to.
 
-    GROUP weights share a scale; where a tile is narrower than that, it has one.
+    GROUP weights share a scale; where a tile is narrower than that, it has one. One return for all kinds:
+    the compiler reads on behind a return in a branch.
     """
     if KIND == "dense":
         column = start + tl.arange(0, COLUMNS)
         inside = row_inside[:, None] & (column < K)[None, :]
-        return tl.load(codes + row[:, None] * K + column[None, :], inside, other=0.0).to(
-            like.dtype.element_ty
-        )
-    SCALES: tl.constexpr = max(1, COLUMNS // GROUP)
-    SHARED: tl.constexpr = COLUMNS // SCALES
-    group = start // GROUP + tl.arange(0, SCALES)
-    group_inside = row_inside[:, None] & (group * GROUP < K)[None, :]
-    place = row[:, None] * (K // GROUP) + group[None, :]
-    scale = tl.load(scales + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
-    if KIND == "int8":
-        column = start + tl.arange(0, COLUMNS)
-        inside = row_inside[:, None] & (column < K)[None, :]
-        code = tl.load(codes + row[:, None] * K + column[None, :], inside, other=0)
-        weight = code.to(tl.float32).reshape(ROWS, SCALES, SHARED) * scale
-        return weight.reshape(ROWS, COLUMNS).to(like.dtype.element_ty)
-    column = start // 2 + tl.arange(0, COLUMNS // 2)
-    inside = row_inside[:, None] & (column < K // 2)[None, :]
-    byte = tl.load(codes + row[:, None] * (K // 2) + column[None, :], inside, other=0)
-    pair = tl.gather(table, byte.to(tl.int32).reshape(ROWS * COLUMNS // 2), 0).reshape(
-        ROWS, SCALES, SHARED // 2
-    )
-    first = pair.to(tl.int32).to(tl.float32, bitcast=True) * scale
-    second = (pair >> 32).to(tl.int32).to(tl.float32, bitcast=True) * scale
-    if offsets is not None:
-        offset = tl.load(offsets + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
-        first += offset
-        second += offset
-    both = tl.join(first.to(like.dtype.element_ty), second.to(like.dtype.element_ty))
-    return both.reshape(ROWS, COLUMNS)
+        weight = tl.load(codes + row[:, None] * K + column[None, :], inside, other=0.0)
+    else:
+        SCALES: tl.constexpr = max(1, COLUMNS // GROUP)
+        SHARED: tl.constexpr = COLUMNS // SCALES
+        group = start // GROUP + tl.arange(0, SCALES)
+        group_inside = row_inside[:, None] & (group * GROUP < K)[None, :]
+        place = row[:, None] * (K // GROUP) + group[None, :]
+        scale = tl.load(scales + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
+        if KIND == "int8":
+            column = start + tl.arange(0, COLUMNS)
+            inside = row_inside[:, None] & (column < K)[None, :]
+            code = tl.load(codes + row[:, None] * K + column[None, :], inside, other=0)
+            weight = code.to(tl.float32).reshape(ROWS, SCALES, SHARED) * scale
+        else:
+            column = start // 2 + tl.arange(0, COLUMNS // 2)
+            inside = row_inside[:, None] & (column < K // 2)[None, :]
+            byte = tl.load(codes + row[:, None] * (K // 2) + column[None, :], inside, other=0)
+            index = byte.to(tl.int32).reshape(ROWS * COLUMNS // 2)
+            pair = tl.gather(table, index, 0).reshape(ROWS, SCALES, SHARED // 2)
+            first = pair.to(tl.int32).to(tl.float32, bitcast=True) * scale
+            second = (pair >> 32).to(tl.int32).to(tl.float32, bitcast=True) * scale
+            if offsets is not None:
+                offset = tl.load(offsets + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
+                first += offset
+                second += offset
+            weight = tl.join(first.to(like.dtype.element_ty), second.to(like.dtype.element_ty))
+    return weight.reshape(ROWS, COLUMNS).to(like.dtype.element_ty)
 
 
 @triton.jit

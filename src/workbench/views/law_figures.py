@@ -1,0 +1,254 @@
+"""Figures of laws: curves, residuals, contours, the exchange rate, profiles, forecast scores.
+
+Each takes what ``workbench.laws`` returns and gives a figure in the style of ``figures``; none fits anything.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+import numpy as np
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+from workbench.errors import InputError
+from workbench.laws.bootstrap import Draws
+from workbench.laws.exchange import ExchangeRate, RateCurve
+from workbench.laws.fitting import Fit
+from workbench.laws.forecast import Forecast
+from workbench.laws.profiles import Profile
+from workbench.laws.surface import RateSurface
+from workbench.views.figures import (
+    BAND_OPACITY,
+    COLOURS,
+    COLUMN_INCHES,
+    FAINT,
+    HEIGHT_INCHES,
+    MARKERS,
+    SMALL_POINTS,
+    STYLE,
+    PaperFigure,
+)
+
+P = ParamSpec("P")
+GRID = 80
+
+
+def _one_panel(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, PaperFigure]:
+    """Turn a function that draws into axes into one that returns a figure one column wide."""
+
+    @wraps(draw)
+    def figure_of(*args: P.args, **options: P.kwargs) -> PaperFigure:
+        with style.context(["default", STYLE]):
+            figure = PaperFigure(figsize=(COLUMN_INCHES, HEIGHT_INCHES), layout="constrained")
+            draw(figure.subplots(), *args, **options)
+        return figure
+
+    return figure_of
+
+
+@_one_panel
+def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
+    """Draw the rate over the reference sizes with its interval; sizes never reached are hatched.
+
+    The fitted rate is a line with a band, the model-free one points with bars. An interval without an upper
+    end runs to the top of the panel.
+
+    Raises:
+        InputError: If the table gave no interval and so no rate.
+    """
+    rates = answer.best
+    if rates is None:
+        raise InputError(f"nothing to draw: {answer.sentence()}")
+    top = _top(answer)
+    if answer.fitted is not None:
+        _rate_band(axes, answer.fitted, top)
+    if answer.model_free is not None:
+        _rate_points(axes, answer.model_free, top)
+    _never(axes, rates)
+    axes.axhline(1, color=FAINT, linewidth=0.8, linestyle=":")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_ylim(None, top)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(f"examples of {answer.reference!r}")
+    axes.set_ylabel(f"{answer.other!r} examples for one")
+    axes.set_title(
+        f"by {answer.metric.replace('_', ' ')}; line: fitted, points: model-free, 95% intervals",
+        loc="left",
+        fontsize=SMALL_POINTS,
+        color=FAINT,
+    )
+
+
+def _top(answer: ExchangeRate) -> float:
+    """Return a height above every finite end of an interval."""
+    curves = [rates for rates in (answer.fitted, answer.model_free) if rates is not None]
+    ends = np.concatenate([np.concatenate([r.low, r.median, r.high]) for r in curves])
+    finite = ends[np.isfinite(ends)]
+    return 2 * float(finite.max()) if len(finite) else 10.0
+
+
+def _rate_band(axes: Axes, rates: RateCurve, top: float) -> None:
+    axes.fill_between(
+        rates.size,
+        np.minimum(rates.low, top),
+        np.minimum(rates.high, top),
+        color=COLOURS[0],
+        alpha=BAND_OPACITY,
+        linewidth=0,
+    )
+    axes.plot(rates.size, np.where(np.isfinite(rates.median), rates.median, np.nan), color=COLOURS[0])
+
+
+def _rate_points(axes: Axes, rates: RateCurve, top: float) -> None:
+    shown = np.isfinite(rates.low)
+    axes.vlines(
+        rates.size[shown],
+        rates.low[shown],
+        np.minimum(rates.high[shown], top),
+        color=COLOURS[1],
+        linewidth=0.9,
+    )
+    middle = np.isfinite(rates.median)
+    axes.plot(rates.size[middle], rates.median[middle], MARKERS[0], color=COLOURS[1])
+
+
+def _never(axes: Axes, rates: RateCurve) -> None:
+    """Hatch from the first size that is more likely never reached, halfway to the one before."""
+    lost = np.flatnonzero(rates.not_reached >= 0.5)
+    if not len(lost):
+        return
+    first = int(lost[0])
+    start = rates.size[first] if first == 0 else np.sqrt(rates.size[first] * rates.size[first - 1])
+    end = rates.size[-1] * 1.2
+    axes.axvspan(start, end, facecolor="none", edgecolor=FAINT, hatch="////", linewidth=0, alpha=0.5)
+    axes.text(np.sqrt(start * end), 1.1, "not reached", ha="center", va="bottom", fontsize=SMALL_POINTS)
+
+
+@_one_panel
+def law_curve(axes: Axes, draws: Draws, *, name: str = "") -> None:
+    """Draw a law of size alone through its measurements, with the bootstrap's band.
+
+    Raises:
+        InputError: If the law has other inputs; draw those with ``contours``.
+    """
+    law, problem = draws.fit.law, draws.fit.problem
+    if law.inputs != ("size",):
+        raise InputError(f"law {law.name!r} has inputs {', '.join(law.inputs)}; draw it with contours().")
+    size = problem.x["size"]
+    grid = np.geomspace(size.min(), size.max(), GRID)
+    low, high = draws.band({"size": grid})
+    axes.fill_between(grid, low, high, color=COLOURS[0], alpha=BAND_OPACITY, linewidth=0)
+    axes.plot(grid, draws.fit.predict({"size": grid}), color=COLOURS[0])
+    axes.plot(size, problem.y, MARKERS[0], color=COLOURS[0])
+    axes.set_xscale("log")
+    axes.set_xlabel("size")
+    axes.set_ylabel(name or law.metric)
+    axes.set_title(law.formula, loc="left", fontsize=SMALL_POINTS, color=FAINT)
+
+
+@_one_panel
+def residuals(axes: Axes, fit: Fit) -> None:
+    """Draw what the law leaves over, against size: whitened by the noise, or of the logarithm."""
+    axes.axhline(0, color=FAINT, linewidth=0.8)
+    if fit.problem.freedom is not None:
+        axes.axhspan(-2, 2, color=FAINT, alpha=0.1, linewidth=0)
+    axes.plot(fit.problem.x["size"], fit.residual, MARKERS[0], color=COLOURS[0])
+    axes.set_xscale("log")
+    axes.set_xlabel("size")
+    known = fit.problem.freedom is not None
+    axes.set_ylabel("residual / noise" if known else "relative residual")
+    note = "; grey: two standard deviations" if known else ""
+    axes.set_title(f"{fit.law.name}{note}", loc="left", fontsize=SMALL_POINTS, color=FAINT)
+
+
+@_one_panel
+def contours(axes: Axes, fit: Fit, across: str, *, others: Mapping[str, float] | None = None) -> None:
+    """Draw lines of equal metric over size and one more input, with the cells that were measured.
+
+    Raises:
+        InputError: If the law has no such input, or another one is left without a value.
+    """
+    missing = set(fit.law.inputs) - {"size", across} - set(others or {})
+    if across not in fit.law.inputs or missing:
+        raise InputError(
+            f"law {fit.law.name!r} has inputs {', '.join(fit.law.inputs)}: name one besides size as "
+            "'across' and "
+            "give the rest a value in 'others'."
+        )
+    x = fit.problem.x
+    size = np.geomspace(x["size"].min(), x["size"].max(), GRID)
+    values = x[across]
+    spread_out = values.min() > 0 and values.max() > 20 * values.min()
+    other = (np.geomspace if spread_out else np.linspace)(values.min(), values.max(), GRID)
+    mesh_size, mesh_other = np.meshgrid(size, other)
+    inputs = {"size": mesh_size.ravel(), across: mesh_other.ravel()}
+    inputs |= {name: np.full(mesh_size.size, value) for name, value in (others or {}).items()}
+    lines = axes.contour(mesh_size, mesh_other, fit.predict(inputs).reshape(mesh_size.shape), 10)
+    axes.clabel(lines, fontsize=SMALL_POINTS - 1)
+    axes.plot(x["size"], values, "+", color=FAINT, markersize=3)
+    axes.set_xscale("log")
+    axes.set_yscale("log" if spread_out else "linear")
+    axes.set_xlabel("size")
+    axes.set_ylabel(across)
+
+
+@_one_panel
+def profile_curve(axes: Axes, profile: Profile) -> None:
+    """Draw how the fit worsens as one constant is moved, and the line that ends its interval."""
+    axes.plot(profile.trial, profile.statistic, marker=MARKERS[0], color=COLOURS[0])
+    axes.axhline(profile.threshold, color=COLOURS[1], linewidth=0.9)
+    axes.annotate(
+        "95%", (1, profile.threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6
+    )
+    axes.set_ylim(0, 3 * profile.threshold)
+    if profile.trial.min() > 0 and profile.trial.max() > 5 * profile.trial.min():
+        axes.set_xscale("log")
+    axes.set_xlabel(profile.name)
+    axes.set_ylabel("rise of the misfit")
+    axes.set_title(profile.verdict, loc="left", fontsize=SMALL_POINTS, color=FAINT)
+
+
+@_one_panel
+def forecast_scores(axes: Axes, forecast: Forecast) -> None:
+    """Draw the mean error of every law and baseline on what was held out, best on top."""
+    for place, score in enumerate(reversed(forecast.scores)):
+        colour = FAINT if score.is_baseline else COLOURS[0]
+        axes.hlines(place, score.low, score.high, color=colour)
+        axes.plot(score.error, place, MARKERS[1 if score.is_baseline else 0], color=colour)
+    names = [f"({s.name})" if s.is_baseline else s.name for s in reversed(forecast.scores)]
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xscale("log")
+    axes.set_xlabel(f"mean error on {forecast.held_out}")
+    axes.set_title("95% intervals; baselines in brackets", loc="left", fontsize=SMALL_POINTS, color=FAINT)
+
+
+@_one_panel
+def rate_over_qualities(axes: Axes, surface: RateSurface) -> None:
+    """Draw the rate against an input such as the share left clean, one line per reference size."""
+    sizes = surface.curves[0].size
+    for j, size in enumerate(sizes):
+        colour = COLOURS[j % len(COLOURS)]
+        low, middle, high = (
+            np.array([getattr(curve, end)[j] for curve in surface.curves])
+            for end in ("low", "median", "high")
+        )
+        known = np.isfinite(high)
+        axes.fill_between(
+            surface.value[known], low[known], high[known], color=colour, alpha=BAND_OPACITY, linewidth=0
+        )
+        shown = np.isfinite(middle)
+        axes.plot(surface.value[shown], middle[shown], color=colour, label=f"{size:,.0f}")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(surface.axis)
+    axes.set_ylabel("examples for one")
+    axes.legend(title="reference size", fontsize=SMALL_POINTS, title_fontsize=SMALL_POINTS, frameon=False)
+    axes.set_title(
+        "lines end where no amount tried is enough", loc="left", fontsize=SMALL_POINTS, color=FAINT
+    )

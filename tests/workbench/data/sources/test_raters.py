@@ -168,9 +168,12 @@ def test_real_archive():
     assert dataset.notes == ("2220 of 5190 texts left out: mean score within 0.5 of 0",)
 
     def agreement(count):
-        same = [rated(one, count, 0).response == one.response for one in dataset.heldout]
+        """Return the share of labels that count raters give as all do: 2,400 of them, error 0.008."""
+        same = [
+            rated(one, count, seed).response == one.response for one in dataset.heldout for seed in range(4)
+        ]
         return sum(same) / len(same)
 
-    # a rater who says 0 has no side: 0.71 of the labels are right outright, the coin adds half of 0.27
-    assert agreement(1) == pytest.approx(0.844, abs=0.04)
-    assert agreement(3) == pytest.approx(0.966, abs=0.02)
+    # a rater who says 0 has no side: 0.70 of the labels are right outright, the coin adds half of the ties
+    assert agreement(1) == pytest.approx(0.837, abs=0.032)
+    assert agreement(3) == pytest.approx(0.964, abs=0.016)

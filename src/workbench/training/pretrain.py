@@ -25,8 +25,9 @@ from torch import Tensor
 
 from qlora_kernels import QuantizedTensor, quantize
 from workbench.data.batches import Batch, Pool
+from workbench.data.records import Record
 from workbench.data.sources.verbs import read_table
-from workbench.data.templates import Example
+from workbench.data.templates import Example, render
 from workbench.data.word_tasks import (
     INFLECTIONS,
     REVERSE,
@@ -130,9 +131,9 @@ def pretrain_data(rows: Iterable[Row], config: PretrainConfig) -> PretrainData:
 
 
 def example_of(task: WordTask) -> Example:
-    """Return a task's tokens: the first token, the prompt, the answer, the end token."""
-    prompt = (CharacterTokenizer.bos, *TOKENIZER.encode(task.prompt))
-    return Example((*prompt, *TOKENIZER.encode(task.answer), CharacterTokenizer.eos), len(prompt))
+    """Return a task's tokens, in the same way as those of the data that the base is tuned on."""
+    record = Record(id=task.prompt, prompt=task.prompt, response=task.answer)
+    return render("verbatim", record, TOKENIZER)
 
 
 def deal(train: Mapping[str, Sequence[WordTask]], config: PretrainConfig) -> Iterator[list[int]]:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from workbench.cli import build_parser
+from workbench.cli import COMMANDS
 from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
@@ -25,10 +25,7 @@ PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTAL
 def commands() -> Iterable[tuple[str, ...]]:
     """Return each command with its line of help."""
     yield "command", "what it does"
-    parser = build_parser()
-    for group in parser._subparsers._group_actions:
-        for choice in group._choices_actions:
-            yield f"`workbench {choice.dest}`", choice.help
+    yield from ((f"`workbench {name}`", about) for name, about in COMMANDS.items())
 
 
 def studies() -> Iterable[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Every notebook: one question, short cells, no kept outputs, and it runs from top to bottom."""
+"""Every notebook: one question, short cells, small, and it runs from top to bottom."""
 
 from pathlib import Path
 
@@ -13,6 +13,8 @@ LONGEST_CELL = 15
 """Lines; a longer one belongs into the package."""
 LARGEST = 250_000
 """Bytes."""
+IN_CHECKOUT = {"03k_kernel_lab"}
+"""Notebooks that read files of the checkout and write none; the others run in an empty folder."""
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -42,9 +44,11 @@ def test_its_cells_are_short(path):
 
 
 @each_notebook
-def test_it_keeps_no_outputs(path):
-    cells = nbformat.read(path, as_version=4).cells
-    assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+def test_it_is_small_and_keeps_no_error(path):
+    outputs = [
+        output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])
+    ]
+    assert not [output for output in outputs if output.output_type == "error"]
     assert path.stat().st_size < LARGEST
 
 
@@ -64,6 +68,7 @@ def test_the_index_lists_it(path):
 @each_notebook
 def test_it_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
+    folder = FOLDER if path.stem in IN_CHECKOUT else tmp_path
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}})
     client.execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

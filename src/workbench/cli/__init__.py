@@ -1,30 +1,34 @@
 """The same verbs for a terminal.
 
-Each command is a module with ``add_parser`` and ``run``; what is slow to import is imported by ``run``,
-so that help is there at once.
+Each command is a module with ``add_parser`` and ``run``. Only the module of the command that was typed is
+imported, so that help and errors are there at once.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import workbench
-from workbench.cli import doctor, fetch, listing, report, run
 from workbench.errors import InputError
 
 COMMANDS = {
-    "run": run.add_parser,
-    "report": report.add_parser,
-    "list": listing.add_parser,
-    "fetch": fetch.add_parser,
-    "doctor": doctor.add_parser,
+    "run": "run a study: quality x size x seed on one frozen base",
+    "report": "write a study's report: a page, a figure for a paper, a table",
+    "list": "list studies: cells done, failed and planned, when, and what they cost",
+    "fit": "fit laws to a table of measurements made elsewhere",
+    "fetch": "fetch a base or data into the cache, from the network or from a file",
+    "doctor": "say what this machine has and what would help",
 }
-"""Each command and the function that adds it to the parser; add one: a module and a line here."""
+"""Each command with its line of help; add one: a line here and ``cli/NAME.py``."""
+
+MODULES = {"list": "listing"}
+"""Modules that can't have their command's name."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line, with the options of ``command`` only."""
     parser = argparse.ArgumentParser(
         prog="workbench",
         description="Should I clean my data, or collect more of it? Trains many small LoRA models over "
@@ -33,14 +37,19 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"workbench {workbench.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_parser in COMMANDS.values():
-        add_parser(commands)
+    for name, about in COMMANDS.items():
+        if name == command:
+            import_module(f"workbench.cli.{MODULES.get(name, name)}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=about)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for bad input, 130 when interrupted."""
-    chosen = build_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = next((text for text in arguments if not text.startswith("-")), None)
+    chosen = build_parser(command).parse_args(arguments)
     try:
         return chosen.run(chosen)
     except InputError as error:

@@ -24,7 +24,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "doctor",
-        help="say what this machine has and what would help",
         description="Say which versions, cores, memory, GPU, compilers, notebook front end, bases and data "
         "this machine has, and what would help.",
     )

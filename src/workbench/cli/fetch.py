@@ -9,7 +9,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "fetch",
-        help="fetch a base or data into the cache, from the network or from a file",
         description="Fetch a base or data once, checked by its SHA-256. Without a name: list what there is.",
     )
     parser.add_argument("name", nargs="?", help="what to fetch")

@@ -16,7 +16,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "list",
-        help="list studies: cells done, failed and planned, when, and what they cost",
         description="List the studies in a folder, the newest first.",
     )
     parser.add_argument("folder", nargs="?", type=Path, help=f"default: {DEFAULT}")

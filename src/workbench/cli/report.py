@@ -9,7 +9,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "report",
-        help="write a study's report: a page, a figure for a paper, a table",
         description="Write STUDY/report from the study's folder, without training anything.",
     )
     parser.add_argument("study", type=Path, help="the study's folder, as `workbench list` shows it")

@@ -33,7 +33,7 @@ docs-check: .venv/lab ## fail if the README's tables are not what the code says
 	@$(BIN)/python docs/tables.py --check README.md
 
 notebooks: .venv/test ## write each notebook from its text form
-	@$(BIN)/jupytext --quiet --to ipynb notebooks/*.py
+	@$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
 	@$(BIN)/python -m workbench.training.pretrain

@@ -6,6 +6,7 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
+import tokenizers
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,17 +150,42 @@ def write_toy(tmp_path_factory, make_weights, toy_config):
     return write
 
 
-@pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS))
-def test_every_pre_tokenizer_cuts_alike(smollm2, write_toy, pre):
-    path = write_toy({**smollm2.tokenizer.gguf_metadata, "tokenizer.ggml.pre": pre})
-    oracle, tokenizer = LlamaCpp(path), load_gguf(path, "toy").tokenizer
+LETTERS = "aSs1'! \n\r_"
 
-    @settings(max_examples=60, deadline=None)
-    @given(TEXTS)
+
+def byte_level_metadata(pre):
+    """A vocabulary that joins whatever stands in one word, so that every cut between words shows."""
+    alphabet = sorted({*tokenizers.pre_tokenizers.ByteLevel.alphabet()})
+    letters = ["Ġ" if c == " " else chr(256 + ord(c)) if c in "\n\r" else c for c in LETTERS]
+    pairs = [(a, b) for a in letters for b in letters]
+    triples = [(a + b, c) for a, b in pairs for c in letters]
+    merges = [f"{left} {right}" for left, right in pairs + triples]
+    # no merge leads to these: only a pre-tokenizer that takes whole words finds them
+    whole = ["aaaaa", "Ġaaaa", "SSSSS"]
+    tokens = [*alphabet, *(merge.replace(" ", "") for merge in merges), *whole, "<|end|>"]
+    return {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": pre,
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": [1] * (len(tokens) - 1) + [3],
+        "tokenizer.ggml.merges": merges,
+        "tokenizer.ggml.bos_token_id": len(tokens) - 1,
+        "tokenizer.ggml.eos_token_id": len(tokens) - 1,
+    }
+
+
+@pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS))
+def test_every_pre_tokenizer_cuts_alike(write_toy, pre):
+    path = write_toy(byte_level_metadata(pre))
+    oracle, tokenizer = LlamaCpp(path), load_gguf(path, "toy").tokenizer
+    assert (tokenizer.bos is not None) == (oracle.encode("a", bos=True) != oracle.encode("a"))
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.lists(st.sampled_from([*LETTERS, "aaaaa", " aaaa", "é", "²", "\t", "<|end|>"])).map("".join))
     def check(text):
         assert tokenizer.encode(text) == oracle.encode(text)
 
-    for text in AWKWARD:
+    for text in [*AWKWARD, "aaaaa aaaa SSSSS", "!!\n\n a", "I'S 's 111 1111"]:
         assert tokenizer.encode(text) == oracle.encode(text), text
     check()
 

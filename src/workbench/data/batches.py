@@ -5,6 +5,9 @@ examples one after the other, and only the few places behind the last one are em
 together. Linear layers run on the matrix as it is. Attention has to see each example alone: ``gather``
 lays every example into a row of its own, ``scatter`` puts the results back.
 
+What all examples begin with, such as a system line, stands once in each row: a token's state depends on
+what precedes it alone, so the examples of a cell share it, and their gradients meet in it.
+
 Axes: G cells, T tokens in a row, E examples in the batch, S tokens of the longest example, P labels.
 """
 
@@ -32,7 +35,7 @@ class Batch:
     """Slot of each example's tokens. Behind a shorter example's end it repeats the last one:
     a causal attention never looks that far ahead."""
     scatter: Int64[Tensor, "G T"]
-    """Where a slot's token lies in the flattened ``gather``."""
+    """Where a slot's token lies in the flattened ``gather``; the first of them for a shared one."""
     label_slots: Int64[Tensor, " P"]
     """Slots whose next token belongs to a response."""
     labels: Int64[Tensor, " P"]
@@ -49,15 +52,20 @@ class Pool:
     Attributes:
         tokens: Every example's tokens, end to end; shape (total,).
         starts, lengths, prompts: First token, number of tokens and number of prompt tokens of each.
+        shared: Number of tokens that every prompt begins with.
     """
 
     def __init__(self, examples: Iterable[Example]) -> None:
         kept = list(examples)
-        lengths = [len(example.token_ids) for example in kept]
         self.tokens = torch.tensor([token for example in kept for token in example.token_ids])
-        self.lengths = torch.tensor(lengths)
+        self.lengths = torch.tensor([len(example.token_ids) for example in kept])
         self.prompts = torch.tensor([example.prompt_length for example in kept])
         self.starts = self.lengths.cumsum(0) - self.lengths
+        prompts = [example.token_ids[: example.prompt_length] for example in kept]
+        # what the first and the last in order begin with is common to all between them
+        low, high = min(prompts), max(prompts)
+        differ = (place for place, (a, b) in enumerate(zip(low, high, strict=False)) if a != b)
+        self.shared = next(differ, min(len(low), len(high)))
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -65,36 +73,50 @@ class Pool:
 
     def batch(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Lay out ``rows``: for each cell, the examples (indices into the pool) of this step."""
+        shared = torch.arange(self.shared)
+        cell = torch.arange(len(rows))
         chosen = torch.tensor([index for row in rows for index in row])
-        cells = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor([len(row) for row in rows]))
-        lengths, prompts = self.lengths[chosen], self.prompts[chosen]
-        before = lengths.cumsum(0) - lengths
-        row_tokens = torch.zeros(len(rows), dtype=torch.int64).index_add_(0, cells, lengths)
-        width, longest = int(row_tokens.max()), int(lengths.max())
-        slots = len(rows) * width
+        cells = torch.repeat_interleave(cell, torch.tensor([len(row) for row in rows]))
+        lengths, starts, prompts = self.lengths[chosen], self.starts[chosen], self.prompts[chosen]
+        own = lengths - self.shared
+        row_own = torch.zeros(len(rows), dtype=torch.int64).index_add_(0, cells, own)
+        width, longest = self.shared + int(row_own.max()), int(lengths.max())
 
-        # slot of each example's first token: its row, then what precedes it in that row
-        first = cells * width + before - (row_tokens.cumsum(0) - row_tokens)[cells]
-        example = torch.repeat_interleave(torch.arange(len(chosen)), lengths)
-        position = torch.arange(len(example)) - before[example]
-        slot, source = first[example] + position, self.starts[chosen][example] + position
+        # slot of each example's first own token: its row, the shared tokens, what precedes it in the row
+        first = cells * width + self.shared + own.cumsum(0) - own - (row_own.cumsum(0) - row_own)[cells]
         places = torch.minimum(torch.arange(longest)[None, :], lengths[:, None] - 1)
-        labelled = (position + 1 >= prompts[example]) & (position + 1 < lengths[example])
-
-        def matrix(values: Tensor) -> Tensor:
-            return torch.zeros(slots, dtype=torch.int64).index_copy_(0, slot, values).view(-1, width)
-
-        return Batch(
-            tokens=matrix(self.tokens[source]),
-            positions=matrix(position),
-            source=matrix(source),
-            gather=first[:, None] + places,
-            scatter=matrix(example * longest + position),
-            label_slots=slot[labelled],
-            labels=self.tokens[source[labelled] + 1],
-            label_cells=cells[example[labelled]],
-            label_examples=example[labelled],
+        gather = torch.where(
+            places < self.shared, cells[:, None] * width + places, first[:, None] + places - self.shared
         )
+        example, position = _count_up(own, self.shared)
+        slot = gather[example, position]
+        head = (cell[:, None] * width + shared).flatten()
+        opener = torch.searchsorted(cells, cell)  # each row's first example
+
+        def matrix(of_shared: Tensor, of_own: Tensor) -> Tensor:
+            values = torch.zeros(len(rows) * width, dtype=torch.int64)
+            return values.index_copy_(0, head, of_shared).index_copy_(0, slot, of_own).view(-1, width)
+
+        source = matrix(shared.repeat(len(rows)), starts[example] + position)
+        label_examples, response = _count_up(lengths - prompts, 0)
+        before = prompts[label_examples] + response - 1
+        return Batch(
+            tokens=self.tokens[source],
+            positions=matrix(shared.repeat(len(rows)), position),
+            source=source,
+            gather=gather,
+            scatter=matrix((opener[:, None] * longest + shared).flatten(), example * longest + position),
+            label_slots=gather[label_examples, before],
+            labels=self.tokens[starts[label_examples] + before + 1],
+            label_cells=cells[label_examples],
+            label_examples=label_examples,
+        )
+
+
+def _count_up(counts: Int64[Tensor, " E"], start: int) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:
+    """Return, for each of ``counts[e]`` things of every e in turn: its e, and its number from ``start``."""
+    owner = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    return owner, start + torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
 
 
 def order(size: int, batch_size: int, step: int, seed: int) -> list[int]:

@@ -162,7 +162,9 @@ def predict(concrete: Plan, stacks: Sequence[Sequence[CellConfig]]) -> Predictio
     def step() -> None:
         torch.autograd.grad(cell_losses(prepared.frozen, batch, adapters).sum(), adapters.weights)
 
-    few = replace(prepared.heldout, references=prepared.heldout.references[:32], choices=[], right=[])
+    few = replace(
+        prepared.heldout, references=prepared.heldout.references[:32], choices=[], right=[], tokens=[]
+    )
     step_seconds, evaluation_seconds = (
         _seconds(step),
         _seconds(lambda: evaluate(prepared.frozen, few, adapters)) / len(few.references) / len(stack),

@@ -48,6 +48,7 @@ def partition(
 
 
 def step_tokens(cell: CellConfig, prepared: Prepared) -> float:
-    """Return the mean number of tokens in one step of a cell."""
-    lengths = prepared.frozen.pool.lengths[prepared.draws[cell.key()]]
-    return float(lengths.double().mean()) * cell.batch_size
+    """Return the mean number of tokens in one step of a cell; what all examples begin with counts once."""
+    pool = prepared.frozen.pool
+    own = pool.lengths[prepared.draws[cell.key()]] - pool.shared
+    return pool.shared + float(own.double().mean()) * cell.batch_size

@@ -5,8 +5,7 @@ is the reference's next one, at every position up to and with the end token. So 
 generation: the pass that measures the loss measures it too (a test compares both).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,7 +15,7 @@ from torch.nn import functional
 from workbench.adapters.lora import LoraStack
 from workbench.data.batches import Batch
 from workbench.training.loop import Frozen, chunks
-from workbench.training.losses import LOGIT_BYTES
+from workbench.training.losses import rows_at_a_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +24,18 @@ class HeldOut:
 
     Attributes:
         references: Each item's example with its right response.
-        choices: For each item, the examples with each of its choices; empty where there are none.
+        choices: For each item, the examples with each of its choices; empty where there are none, or
+            where ``tokens`` says the same for less.
         right: For each item, which of its choices is right; empty where there are none.
+        tokens: For each item, the one token that each of its choices consists of; empty where a choice
+            takes more. All choices are then scored by the reference's pass alone, at the response's
+            first token; the end token, which every choice shares, is left out.
     """
 
     references: list[int]
-    choices: list[list[int]]
-    right: list[int]
+    choices: list[list[int]] = field(default_factory=list)
+    right: list[int] = field(default_factory=list)
+    tokens: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +72,62 @@ def evaluate(
     cells = 1 if stack is None else len(stack.cells)
     adapters = {} if stack is None else stack.adapters()
     wanted = sorted({*heldout.references, *(index for row in heldout.choices for index in row)})
+    columns = sorted({token for row in heldout.tokens for token in row})
     total = torch.zeros(cells, len(frozen.pool), dtype=torch.float64)
     exact = torch.zeros(cells, len(frozen.pool), dtype=torch.bool)
+    openings = torch.zeros(cells, len(frozen.pool), len(columns))
     for indices in chunks(frozen.pool, wanted, max(1, chunk_tokens // cells)):
         batch = frozen.pool.batch([indices] * cells)
         hidden = frozen.decoder(batch, adapters, frozen.hidden(batch), frozen.first)
-        nll, right = _label_scores(frozen, hidden, batch)
-        examples = len(indices) * cells
-        sums = torch.zeros(examples, dtype=torch.float64).index_add_(0, batch.label_examples, nll.double())
-        missed = torch.zeros(examples, dtype=torch.int64).index_add_(0, batch.label_examples, (~right).long())
-        total[:, indices] = sums.view(cells, -1)
+        scores = _label_scores(frozen, hidden, batch, columns)
+        examples = torch.arange(len(indices) * cells)
+        sums = torch.zeros(len(examples), dtype=torch.float64)
+        total[:, indices] = sums.index_add_(0, batch.label_examples, scores.losses.double()).view(cells, -1)
+        missed = torch.zeros(len(examples), dtype=torch.int64)
+        missed.index_add_(0, batch.label_examples, (~scores.likeliest).long())
         exact[:, indices] = (missed == 0).view(cells, -1)
-    return _summarize(frozen, heldout, total, exact)
+        first = torch.searchsorted(batch.label_examples, examples)
+        openings[:, indices] = scores.columns[first].unflatten(0, (cells, -1)).float()
+    return _summarize(frozen, heldout, total, exact, openings, columns)
 
 
-def _label_scores(frozen: Frozen, hidden: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return each label's loss and whether it is the likeliest token."""
+@dataclass(frozen=True, slots=True)
+class _LabelScores:
+    """For each label: its loss, whether it is the likeliest token, and the logits of some tokens there."""
+
+    losses: Float[Tensor, " P"]
+    likeliest: Bool[Tensor, " P"]
+    columns: Float[Tensor, "P C"]
+
+
+def _label_scores(frozen: Frozen, hidden: Tensor, batch: Batch, columns: list[int]) -> _LabelScores:
     rows = hidden.flatten(0, 1)[batch.label_slots]
-    size = max(1, LOGIT_BYTES // (frozen.decoder.config.vocabulary * rows.element_size()))
-    losses, right = [], []
+    parts = []
+    size = rows_at_a_time(frozen.decoder, rows)
     for part, labels in zip(rows.split(size), batch.labels.split(size), strict=True):
         logits = frozen.decoder.head(part)
-        losses.append(functional.cross_entropy(logits, labels, reduction="none"))
-        right.append(logits.argmax(-1) == labels)
-    return torch.cat(losses), torch.cat(right)
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        parts.append((losses, logits.argmax(-1) == labels, logits[:, columns]))
+    return _LabelScores(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
 
-def _summarize(frozen: Frozen, heldout: HeldOut, total: Tensor, exact: Tensor) -> Evaluation:
+def _summarize(
+    frozen: Frozen, heldout: HeldOut, total: Tensor, exact: Tensor, openings: Tensor, columns: list[int]
+) -> Evaluation:
+    """Pick the held-out items out of the results for the pool; the first of equal choices wins."""
     pool, references = frozen.pool, heldout.references
     tokens = (pool.lengths - pool.prompts)[references].double()
+    chosen = None
+    if heldout.right:
+        right = torch.tensor(heldout.right)
+        if heldout.tokens:
+            place = {token: column for column, token in enumerate(columns)}
+            picked = torch.tensor([[place[token] for token in row] for row in heldout.tokens])
+            best = openings[:, references].gather(2, picked.expand(len(openings), -1, -1)).argmax(dim=2)
+        else:
+            # summed log-likelihoods of whole responses, the end token with them
+            best = torch.stack([total[:, row].argmin(dim=1) for row in heldout.choices], dim=1)
+        chosen = best == right
     return Evaluation(
-        losses=total[:, references] / tokens,
-        tokens=tokens,
-        exact=exact[:, references],
-        chosen=_chosen(total, heldout.choices, heldout.right) if heldout.choices else None,
+        losses=total[:, references] / tokens, tokens=tokens, exact=exact[:, references], chosen=chosen
     )
-
-
-def _chosen(total: Tensor, choices: Sequence[Sequence[int]], right: Sequence[int]) -> Tensor:
-    """Compare the summed log-likelihoods of each item's choices; the first of equals wins."""
-    columns = [total[:, row].argmin(dim=1) == answer for row, answer in zip(choices, right, strict=True)]
-    return torch.stack(columns, dim=1)

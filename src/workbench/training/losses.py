@@ -28,12 +28,17 @@ def label_losses(
         return functional.cross_entropy(decoder.head(rows), wanted, reduction="none")
 
     pieces = list(
-        zip(hidden.split(_rows(decoder, hidden)), labels.split(_rows(decoder, hidden)), strict=True)
+        zip(
+            hidden.split(rows_at_a_time(decoder, hidden)),
+            labels.split(rows_at_a_time(decoder, hidden)),
+            strict=True,
+        )
     )
     if len(pieces) == 1:
         return piece(hidden, labels)
     return torch.cat([checkpoint(piece, *rows, use_reentrant=False) for rows in pieces])
 
 
-def _rows(decoder: Decoder, hidden: Tensor) -> int:
+def rows_at_a_time(decoder: Decoder, hidden: Tensor) -> int:
+    """Return how many labels' logits fit into :data:`LOGIT_BYTES`."""
     return max(1, LOGIT_BYTES // (decoder.config.vocabulary * hidden.element_size()))

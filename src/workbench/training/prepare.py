@@ -79,7 +79,12 @@ def prepare(base: Base, dataset: Dataset, cells: Iterable[CellConfig], template:
 def _held_out(index: _Index, records: Sequence[Record]) -> HeldOut:
     references = [index.place(record) for record in records]
     if not all(record.choices for record in records):
-        return HeldOut(references, [], [])
-    choices = [[index.place(record, choice) for choice in record.choices] for record in records]
+        return HeldOut(references)
     right = [record.choices.index(record.response) for record in records]
+    encode = index.base.tokenizer.encode
+    tokens = [[encode(choice) for choice in record.choices] for record in records]
+    # one token each, and equally many choices: the reference's pass scores them all
+    if len({len(row) for row in tokens}) == 1 and all(len(ids) == 1 for row in tokens for ids in row):
+        return HeldOut(references, right=right, tokens=[[ids[0] for ids in row] for row in tokens])
+    choices = [[index.place(record, choice) for choice in record.choices] for record in records]
     return HeldOut(references, choices, right)

@@ -16,39 +16,52 @@ EXAMPLES = st.lists(
 )
 
 
-@given(examples=EXAMPLES, data=st.data())
-def test_batch_is_the_examples_end_to_end(examples, data):
+@given(examples=EXAMPLES, opening=st.lists(st.integers(0, 99), max_size=3), data=st.data())
+def test_batch_is_the_examples_end_to_end(examples, opening, data):
+    """Every example can be read back, and what all begin with stands once in each row."""
+    examples = [
+        Example((*opening, *example.token_ids), len(opening) + example.prompt_length) for example in examples
+    ]
     index = st.integers(0, len(examples) - 1)
     rows = data.draw(st.lists(st.lists(index, min_size=1, max_size=5), min_size=1, max_size=4))
-    batch = Pool(examples).batch(rows)
+    pool = Pool(examples)
+    batch = pool.batch(rows)
 
+    assert len(opening) <= pool.shared <= min(example.prompt_length for example in examples)
+    width = batch.tokens.shape[1]
+    assert width == pool.shared + max(
+        sum(len(examples[i].token_ids) - pool.shared for i in row) for row in rows
+    )
     flat = [(cell, examples[i]) for cell, row in enumerate(rows) for i in row]
-    seen = []
-    for cell, row in enumerate(rows):
-        tokens = [token for i in row for token in examples[i].token_ids]
-        positions = [place for i in row for place in range(len(examples[i].token_ids))]
-        assert batch.tokens[cell, : len(tokens)].tolist() == tokens
-        assert batch.positions[cell, : len(tokens)].tolist() == positions
+    labels = []
     for number, (cell, example) in enumerate(flat):
         length = len(example.token_ids)
-        assert batch.tokens.flatten()[batch.gather[number, :length]].tolist() == list(example.token_ids)
         slots = batch.gather[number, :length]
-        assert (slots // batch.tokens.shape[1] == cell).all()
-        assert batch.scatter.flatten()[slots].tolist() == [
-            number * batch.gather.shape[1] + place for place in range(length)
-        ]
-        seen += [(cell, number, token) for token in example.token_ids[example.prompt_length :]]
-    labels = zip(
-        batch.label_cells.tolist(), batch.label_examples.tolist(), batch.labels.tolist(), strict=True
-    )
-    assert list(labels) == seen
-    assert batch.tokens.shape[1] == max(sum(len(examples[i].token_ids) for i in row) for row in rows)
+        assert batch.tokens.flatten()[slots].tolist() == list(example.token_ids)
+        assert batch.positions.flatten()[slots].tolist() == list(range(length))
+        assert pool.tokens[batch.source.flatten()[slots]].tolist() == list(example.token_ids)
+        assert (slots // width == cell).all()
+        assert (batch.gather[number, length:] == slots[-1]).all()
+        # a slot's result is read where its token was asked, by this example or by one that begins alike
+        asked = batch.gather.flatten()[batch.scatter.flatten()[slots]]
+        assert torch.equal(asked, slots)
+        responses = enumerate(example.token_ids[example.prompt_length :], example.prompt_length)
+        labels += [(cell, number, int(slots[place - 1]), token) for place, token in responses]
+    found = (batch.label_cells, batch.label_examples, batch.label_slots, batch.labels)
+    assert list(zip(*(values.tolist() for values in found), strict=True)) == labels
 
 
 def test_label_is_the_token_after_its_slot():
     batch = Pool([Example((7, 8, 9, 2), 2)]).batch([[0]])
     assert batch.label_slots.tolist() == [1, 2]
     assert batch.labels.tolist() == [9, 2]
+
+
+def test_equal_prompts_share_all_their_slots():
+    batch = Pool([Example((7, 8, 9), 2), Example((7, 8, 5, 6), 2)]).batch([[0, 1]])
+    assert batch.tokens.tolist() == [[7, 8, 9, 5, 6]]
+    assert batch.label_slots.tolist() == [1, 1, 3]
+    assert batch.labels.tolist() == [9, 5, 6]
 
 
 @given(

@@ -15,7 +15,7 @@ CELLS = [
     CellConfig(data="d", base="b", size=3, seed=2, steps=30, rank=4, batch_size=4, gradient_clip=0.1),
 ]
 DRAWS = [list(range(12)), list(range(5, 17)), [1, 30, 20]]
-HELD_OUT = HeldOut(list(range(20, 40)), [], [])
+HELD_OUT = HeldOut(list(range(20, 40)))
 
 
 @pytest.mark.parametrize("first", [0, 2])
@@ -90,7 +90,7 @@ def test_logits_in_pieces_are_the_same(tiny_decoder_float64, tiny_pool, monkeypa
 def test_loss_is_the_mean_over_response_tokens(tiny_decoder, tiny_pool):
     frozen = freeze(tiny_decoder, tiny_pool, 0)
     index = 6
-    evaluation = evaluate(frozen, HeldOut([index, 7], [], []), None)
+    evaluation = evaluate(frozen, HeldOut([index, 7]), None)
     start, length = int(tiny_pool.starts[index]), int(tiny_pool.lengths[index])
     tokens = tiny_pool.tokens[start : start + length]
     logits = tiny_decoder.head(tiny_decoder(tiny_pool.batch([[index]])))[0, : length - 1]
@@ -117,7 +117,7 @@ def test_exact_match_is_what_greedy_decoding_writes(tiny_decoder, tiny_pool):
     pool = Pool(examples)
     frozen = freeze(tiny_decoder, pool, 0)
     run = train(frozen, cells, [list(range(12)), list(range(6, 18))])
-    evaluation = evaluate(frozen, HeldOut(list(range(24)), [], []), run.stack)
+    evaluation = evaluate(frozen, HeldOut(list(range(24))), run.stack)
     prompts = [[list(example.token_ids[:4]) for example in examples]] * 2
     written = generate(tiny_decoder, prompts, end=end, limit=8, adapters=run.stack.adapters())
     right = [
@@ -131,10 +131,44 @@ def test_exact_match_is_what_greedy_decoding_writes(tiny_decoder, tiny_pool):
 def test_choice_is_the_likelier_whole_response(tiny_decoder, tiny_pool):
     pool = Pool([Example((1, 2, 3), 2), Example((1, 2, 4, 5), 2), Example((9, 3), 1), Example((9, 4), 1)])
     frozen = freeze(tiny_decoder, pool, 0)
-    each = evaluate(frozen, HeldOut([0, 1, 2, 3], [], []), None)
+    each = evaluate(frozen, HeldOut([0, 1, 2, 3]), None)
     sums = (each.losses[0] * each.tokens).tolist()
     chosen = evaluate(frozen, HeldOut([0, 3], [[0, 1], [2, 3]], [0, 1]), None).chosen
     assert chosen.tolist() == [[sums[0] < sums[1], sums[3] < sums[2]]]
+
+
+def test_choices_of_one_token_are_scored_by_the_reference_alone(tiny_decoder):
+    """The same choice as by summing whole responses, but for the end token behind them."""
+    end = 2
+    items = [(prompt, answer) for prompt in ((1, 5, 9), (1, 7), (1, 8, 8, 3)) for answer in (10, 11, 12)]
+    pool = Pool([Example((*prompt, answer, end), len(prompt)) for prompt, answer in items])
+    frozen = freeze(tiny_decoder, pool, 0)
+    fast = evaluate(frozen, HeldOut([0, 4, 8], right=[0, 1, 2], tokens=[[10, 11, 12]] * 3), None).chosen
+    logits = [tiny_decoder.head(tiny_decoder(pool.batch([[place]])))[0] for place in (0, 4, 8)]
+    slots = [2, 1, 3]
+    likeliest = [int(row[slot, [10, 11, 12]].argmax()) for row, slot in zip(logits, slots, strict=True)]
+    assert fast.tolist() == [[likeliest[0] == 0, likeliest[1] == 1, likeliest[2] == 2]]
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_sharing_the_beginning_changes_nothing(tiny_decoder_float64, first):
+    """A common opening computed once a row gives what it gives once an example, gradients included."""
+    generator = torch.Generator().manual_seed(1)
+    examples = [
+        Example((7, 3, 19, *torch.randint(29, (4 + i % 5,), generator=generator).tolist()), 4)
+        for i in range(40)
+    ]
+    shared, apart = Pool(examples), Pool(examples)
+    assert shared.shared == 3
+    apart.shared = 0
+    cells = [cell.with_(first_layer=first) for cell in CELLS]
+    runs = []
+    for pool in (shared, apart):
+        frozen = freeze(tiny_decoder_float64, pool, first)
+        run = run_float64(frozen, cells, DRAWS)
+        runs.append((run.losses, run.stack.weights.detach(), evaluate(frozen, HELD_OUT, run.stack).losses))
+    for one, other in zip(*runs, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
 
 
 def test_chunks_hold_every_index_once(tiny_pool):

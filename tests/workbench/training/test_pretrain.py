@@ -35,7 +35,9 @@ SHORT = PretrainConfig(steps=4, batch_size=8, quantized_share=0.5)
 @pytest.fixture(scope="module")
 def data():
     rows = [row for row in read_table() if row[0].startswith("wa")]
-    return pretrain_data(rows, SHORT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "REVERSALS", 100)
+        return pretrain_data(rows, SHORT)
 
 
 @pytest.fixture(scope="module")

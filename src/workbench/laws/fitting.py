@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import least_squares, lsq_linear, minimize, nnls
+from scipy.optimize import lsq_linear, minimize, nnls
 
 from workbench.errors import InputError
+from workbench.laws.descent import descend
 from workbench.laws.forms import Inputs, Law, Parameter
 
 DELTA = 1e-3
@@ -190,11 +191,8 @@ def _squares(
         values = values_at(np.zeros(0))
         return 0.5 * float(np.sum(residual(np.zeros(0)) ** 2)), values
     low, high = _outward_bounds(free)
-    first = np.clip(_outward(free, start), low, high)
-    found = least_squares(
-        residual, first, bounds=(low, high), xtol=1e-10, ftol=1e-12, gtol=1e-12, max_nfev=200
-    )
-    return float(found.cost), values_at(found.x)
+    best, cost = descend(residual, np.clip(_outward(free, start), low, high), low, high)
+    return cost, values_at(best)
 
 
 def _coefficients(

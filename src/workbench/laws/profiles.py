@@ -143,7 +143,9 @@ class _Walk:
     def _rise(self, position: float, near: dict[str, float]) -> tuple[float, dict[str, float]]:
         name = self.parameter.name
         held = {**self.fit.fixed, name: self.value(position)}
-        starts = [{k: v for k, v in values.items() if k not in held} for values in (near, self.fit.values)]
+        # a robust objective has many small dips, so it is entered from two sides
+        entries = (near,) if self.fit.problem.delta is None else (near, self.fit.values)
+        starts = [{k: v for k, v in values.items() if k not in held} for values in entries]
         refit = fit_law(self.fit.law, self.fit.problem, fixed=held, starts=starts)
         rise = self.scale * (refit.objective - self.fit.objective)
         if rise < -0.05:

@@ -1,11 +1,11 @@
-"""Choose the tiles of the matrix kernels for each GPU from what the compiler says, and write the frozen table.
+"""Choose each GPU's tiles for the matrix kernels from what the compiler says, and write the frozen table.
 
     python benchmarks/choose_tiles.py            # a few minutes; rewrites kernels/qlora_kernels/tiles.json
 
-A candidate must compile for every kind of format without a spill, within the target's shared memory and with its
-matrix instruction. Among those the least static cost for each multiply-add wins: cycles to issue the loop's
-instructions plus cycles to bring its operands from the L2 cache. Both are counts from the machine code and the
-shape, with an A100's widths; they rank candidates and predict no time.
+A candidate must compile for every kind of format without a spill, within the target's shared memory and
+with its matrix instruction. Among those the least static cost for each multiply-add wins: cycles to issue
+the loop's instructions plus cycles to bring its operands from the L2 cache. Both are counts from the
+machine code and the shape, with an A100's widths; they rank candidates and predict no time.
 """
 
 import json
@@ -32,7 +32,7 @@ CANDIDATES = {
     "few": [Tile(16, columns, 64, 4, stages) for columns, stages in product((64, 128), (2, 3))],
     "many": [
         Tile(rows, columns, depth, warps, stages)
-        for rows, columns, depth, warps, stages in product((64, 128), (64, 128), (32, 64), (4, 8), (2, 3))
+        for rows, columns, depth, warps, stages in product((64, 128), (64, 128), (64,), (4, 8), (2, 3))
         if 64 * 128 <= rows * columns <= 2048 * warps
     ],
     "float32": [Tile(64, 64, 32, 8, 2), Tile(64, 64, 16, 4, 2), Tile(32, 64, 32, 4, 2)],
@@ -47,7 +47,7 @@ L2_BYTES = 47
 
 
 def launches(format: str, dtype: torch.dtype) -> dict[str, Launch]:
-    """The kernels' launches at a training shape, by their name in the table."""
+    """Record the kernels' launches at a training shape, by their name in the table."""
     size = 1024
     weight = quantize(torch.randn(size, size), format)
     x = torch.zeros(size, size, dtype=dtype, requires_grad=True)
@@ -58,7 +58,7 @@ def launches(format: str, dtype: torch.dtype) -> dict[str, Launch]:
 
 
 def compiled(launch: Launch, tile: Tile, target: str) -> Report:
-    """The kernel with another tile than the recorded one."""
+    """Compile the kernel with another tile than the recorded one."""
     shape = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
     return build(launch, target, **shape, num_warps=tile.warps, num_stages=tile.stages)
 
@@ -81,7 +81,7 @@ def static_cost(report: Report, tile: Tile) -> float:
 
 
 def choose(kernel: str, target: str, case: str, recorded: dict[str, dict[str, Launch]]) -> Tile:
-    """The cheapest candidate that every format allows."""
+    """Pick the cheapest candidate that every format allows."""
     first, *others = (recorded[format][kernel] for format in FORMATS)
     reports = {tile: compiled(first, tile, target) for tile in CANDIDATES[case]}
     ranked = sorted(

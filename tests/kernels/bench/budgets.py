@@ -68,8 +68,9 @@ def _per_weight(launch: Launch, report: Report) -> float | None:
 def traffic(operator: str, size: Size = TRAINING, *, whole: bool = False) -> dict[str, Traffic]:
     """What each launch computes and moves.
 
-    At a shape that the tiles divide, every program does the same: running one and multiplying gives what running
-    all of them gives. ``whole=True`` runs all, which a test does at a small shape to hold this line.
+    At a shape that the tiles divide, every program does the same: running one and multiplying gives what
+    running all of them gives. ``whole=True`` runs all, which a test does at a small shape to hold this
+    line.
     """
     example = CATALOGUE[operator](size)
     with traced(programs=every_program if whole else first_program) as trace:

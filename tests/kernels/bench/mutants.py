@@ -69,7 +69,9 @@ def _load(path: Path, source: str) -> ModuleType:
 def _swapped(module: ModuleType, changed: ModuleType) -> Iterator[None]:
     """Let ``module``, and whoever imported a function from it, hold what ``changed`` holds."""
     original = dict(vars(module))
-    names = [n for n, v in original.items() if not n.startswith("__") and not isinstance(v, ModuleType)]
+    # the interpreter leaves names of its own in a module whose kernels it ran: only those of the source count
+    own = [name for name in vars(changed) if name in original and not name.startswith("__")]
+    names = [name for name in own if not isinstance(original[name], ModuleType)]
     functions = {id(original[n]): vars(changed)[n] for n in names if callable(original[n])}
     package = module.__name__.split(".")[0]
     undo = [(vars(module), name, original[name]) for name in names]

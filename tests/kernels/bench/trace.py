@@ -8,10 +8,11 @@
 A load or store outside the tensors that a kernel was given raises IndexError at once, with the program's
 index; "outside" is judged by the view, so reading a neighbour in the same storage counts.
 
-What the numbers mean. ``moved`` is the traffic to the L2 cache: an instruction's repeated addresses count once, as a
-warp broadcasts them, and nothing is kept between instructions. ``fetched`` is the traffic to memory: `AT_ONCE`
-programs run side by side and share through the L2 cache what they touch; nothing is kept for those after them.
-Races are between programs of one launch; launches run one after the other, as on one stream.
+What the numbers mean. ``moved`` is the traffic to the L2 cache: an instruction's repeated addresses count
+once, as a warp broadcasts them, and nothing is kept between instructions. ``fetched`` is the traffic to
+memory: `AT_ONCE` programs run side by side and share through the L2 cache what they touch; nothing is kept
+for those after them. Races are between programs of one launch; launches run one after the other, as on one
+stream.
 """
 
 import contextlib

@@ -147,3 +147,13 @@ def test_the_conda_environment_delegates_to_pyproject():
     assert "pip" in entries, "conda needs pip for its pip section"
     assert PROJECT["project"]["requires-python"] == ">=3.11"
     assert "python=3.11" in entries, "the oldest Python that is supported is the one that is tested"
+
+
+def test_the_gate_runs_what_the_readme_says():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for command in ("make demo", "make test"):
+        assert re.search(rf"^{command} ", readme, flags=re.MULTILINE)
+        assert command in gate
+    assert {command.split()[1] for command in re.findall(r"`(make [a-z-]+)`", readme)} <= set(targets)

@@ -8,11 +8,19 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.catalogue import CATALOGUE, SMALL, TRAINING, Size
+import torch
+from bench.catalogue import CATALOGUE, TRAINING, Size
 from bench.compiler import Launch, Report, build, captured, versions
-from bench.interpreter import every_program, first_program
+from bench.interpreter import first_program
+from bench.trace import Launch as Observed
 from bench.trace import traced
+from bench.waves import Product
 
+from qlora_kernels.tiles import tile_for
+
+CPU = torch.device("cpu")  # whose kernels are interpreted with the tiles of sm_80
+TILED = {"linear_forward": "forward", "linear_input_gradient": "input_gradient"}
+"""Kernels with tiles from the table, and their names there."""
 FILE = Path(__file__).parents[1] / "budgets.json"
 
 
@@ -65,23 +73,32 @@ def _per_weight(launch: Launch, report: Report) -> float | None:
     return round(report.loop_instructions_per(weights), 2) if weights and report.loop else None
 
 
-def traffic(operator: str, size: Size = TRAINING, *, whole: bool = False) -> dict[str, Traffic]:
+def traffic(operator: str, size: Size = TRAINING) -> dict[str, Traffic]:
     """What each launch computes and moves.
 
-    At a shape that the tiles divide, every program does the same: running one and multiplying gives what
-    running all of them gives. ``whole=True`` runs all, which a test does at a small shape to hold this
-    line.
+    The tiles divide the training shape, so every program does the same: one is run, and multiplied by their
+    number. The tiled products read their operands again for every tile; theirs is the traffic to memory, by
+    the rule of `bench.waves`.
     """
     example = CATALOGUE[operator](size)
-    with traced(programs=every_program if whole else first_program) as trace:
+    with traced(programs=first_program) as trace:
         example()
     found: dict[str, Traffic] = {}
     for launch in trace.launches:
-        times = 1 if whole else launch.programs
-        once = launch.compulsory if whole else launch.tensors_once
-        work = (launch.flops + launch.elementwise) * times
-        found.setdefault(launch.kernel, Traffic(work, once, round(launch.moved * times / once, 3)))
+        work = (launch.flops + launch.elementwise) * launch.programs
+        moved = launch.moved * launch.programs
+        if launch.kernel in TILED:
+            moved = _product(launch, size).fetched(tile_for(TILED[launch.kernel], CPU, size.tokens))
+        found.setdefault(
+            launch.kernel, Traffic(work, launch.tensors_once, round(moved / launch.tensors_once, 2))
+        )
     return found
+
+
+def _product(launch: Observed, size: Size) -> Product:
+    packed = sum(int(r.allowed.sum()) for r in launch.regions if r.name in ("codes", "scales", "offsets"))
+    weight = packed / size.width**2
+    return Product(rows=size.tokens, columns=size.width, depth=size.width, rank=size.rank, weight=weight)
 
 
 def read() -> dict:
@@ -93,6 +110,7 @@ def measure(targets: list[str]) -> dict:
     """Measure everything, in the form of `read`."""
     operators: dict[str, dict] = {}
     for operator in CATALOGUE:
+        print(operator, flush=True)
         moved = traffic(operator)
         operators[operator] = {
             kernel: {
@@ -102,6 +120,3 @@ def measure(targets: list[str]) -> dict:
             for kernel, launch in launches(operator).items()
         }
     return {"versions": versions(), "operators": operators}
-
-
-__all__ = ["FILE", "SMALL", "TRAINING", "Cost", "Traffic", "cost", "launches", "measure", "read", "traffic"]

@@ -111,7 +111,7 @@ def _split(data: UInt8[Tensor, "N bytes"], block_bytes: int, *sizes: int) -> lis
     return list(rearrange(data, "N (C bytes) -> N C bytes", bytes=block_bytes).split(list(sizes), dim=-1))
 
 
-def _join(*fields: UInt8[Tensor, "N C field"]) -> UInt8[Tensor, "N bytes"]:
+def _join(*fields: UInt8[Tensor, "N C _"]) -> UInt8[Tensor, "N bytes"]:
     return rearrange(torch.cat(fields, dim=-1), "N C bytes -> N (C bytes)")
 
 

@@ -16,7 +16,7 @@ from functools import cache
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float, Int8, Int64, Shaped, UInt8
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 DECODED_AT_ONCE = 1 << 18
@@ -52,16 +52,17 @@ class Stored:
 class Affine:
     """A packed weight as the operators see it: codes, their levels, a scale and an offset for each block."""
 
-    codes: UInt8[Tensor, "N half"] | Int8[Tensor, "N K"]
+    codes: Shaped[Tensor, "N bytes"]
+    """Two codes a byte, one signed byte each, or the numbers themselves."""
     scales: Float[Tensor, "N C"]
     offsets: Float[Tensor, "N C"] | None
     levels: str
-    """Key of LEVELS for two codes a byte; "int8" when each code is a signed byte and its own level."""
+    """Key of LEVELS for two codes a byte; "int8" when each code is its own level; "dense" for plain numbers."""
 
     @property
     def columns(self) -> int:
         """K, weights in a row."""
-        return self.codes.shape[1] * (1 if self.levels == "int8" else 2)
+        return self.codes.shape[1] * (1 if self.levels in ("int8", "dense") else 2)
 
     @property
     def block_size(self) -> int:
@@ -69,17 +70,20 @@ class Affine:
         return self.columns // self.scales.shape[1]
 
 
-Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
+Size = int | torch.SymInt
+"""A size, which torch.compile may not know yet."""
+
+Shapes = dict[str, tuple[tuple[Size, ...], torch.dtype]]
 """Shape and type of each tensor of `Stored`, by name."""
 
-Layout = Callable[[int, int, int], Shapes]
+Layout = Callable[[Size, Size, int], Shapes]
 """(rows, weights in a row, block size) -> what is stored of them."""
 
 
 def pairs_layout(scales: torch.dtype, *, offsets: bool = False) -> Layout:
     """Lay out two codes a byte, with a scale and perhaps an offset for each block."""
 
-    def layout(rows: int, columns: int, block: int) -> Shapes:
+    def layout(rows: Size, columns: Size, block: int) -> Shapes:
         blocks = (rows, columns // block)
         stored: Shapes = {"codes": ((rows, columns // 2), torch.uint8), "scales": (blocks, scales)}
         return {**stored, "offsets": (blocks, scales)} if offsets else stored

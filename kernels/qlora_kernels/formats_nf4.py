@@ -8,7 +8,6 @@ Source: Dettmers et al., "QLoRA", arXiv:2305.14314, section 3 and appendix E; th
 "8-bit Optimizers via Block-wise Quantization", arXiv:2110.02861.
 """
 
-from functools import cache
 from itertools import pairwise
 
 import torch
@@ -16,7 +15,16 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from qlora_kernels.formats_layout import NF4_LEVELS, Affine, Format, Shapes, Stored, pack_pairs, pairs_layout
+from qlora_kernels.formats_layout import (
+    NF4_LEVELS,
+    Affine,
+    Format,
+    Shapes,
+    Size,
+    Stored,
+    pack_pairs,
+    pairs_layout,
+)
 
 OUTER_BLOCK = 256
 """Absolute maxima that share an outer scale in double quantization."""
@@ -65,7 +73,7 @@ def affine_nf4_double(stored: Stored) -> Affine:
     """Decode the magnitudes (8-bit level times outer scale, plus their mean), then as NF4."""
     assert stored.outer_scales is not None
     assert stored.outer_offsets is not None
-    levels = torch.tensor(dynamic_levels(), device=stored.codes.device)[stored.scales.flatten().long()]
+    levels = torch.tensor(DYNAMIC_LEVELS, device=stored.codes.device)[stored.scales.flatten().long()]
     outer = stored.outer_scales.repeat_interleave(OUTER_BLOCK)[: levels.numel()]
     scales = levels * outer + stored.outer_offsets
     return Affine(codes=stored.codes, scales=scales.view(stored.scales.shape), offsets=None, levels="nf4")
@@ -78,17 +86,12 @@ def _quantize_outer(
     blocks = torch.nn.functional.pad(values, (0, -values.numel() % OUTER_BLOCK)).view(-1, OUTER_BLOCK)
     largest = blocks.abs().amax(-1)
     relative = blocks * (1 / largest.clamp(min=SMALLEST))[:, None]
-    levels = torch.tensor(dynamic_levels(), device=values.device)
+    levels = torch.tensor(DYNAMIC_LEVELS, device=values.device)
     codes = torch.bucketize(relative, (levels[:-1] + levels[1:]) / 2)
     return codes.flatten()[: values.numel()].to(torch.uint8), largest
 
 
-@cache
-def dynamic_levels() -> tuple[float, ...]:
-    """Return the 256 levels of the 8-bit map: seven decades, each divided twice as finely as the one below.
-
-    Within a decade, levels lie in the middle of equal steps from 0.1 to 1; both signs; 0 and 1 besides.
-    """
+def _dynamic_levels() -> tuple[float, ...]:
     levels = [0.0, 1.0]
     for decade in range(7):
         edges = torch.linspace(0.1, 1, 2**decade + 1, dtype=torch.float32)
@@ -97,7 +100,14 @@ def dynamic_levels() -> tuple[float, ...]:
     return tuple(sorted(levels))
 
 
-def _double_layout(rows: int, columns: int, block: int) -> Shapes:
+DYNAMIC_LEVELS = _dynamic_levels()
+"""The 256 levels of the 8-bit map: seven decades, each divided twice as finely as the one below.
+
+Within a decade, levels lie in the middle of equal steps from 0.1 to 1; both signs; 0 and 1 besides.
+"""
+
+
+def _double_layout(rows: Size, columns: Size, block: int) -> Shapes:
     outer = -(rows * columns // block // -OUTER_BLOCK)
     return {
         **pairs_layout(torch.uint8)(rows, columns, block),

@@ -60,8 +60,8 @@ def test_training_shape_stays_near_the_least(kernel, target):
     assert ratio <= 1.8
 
 
-def test_a_taller_order_of_tiles_would_be_noticed():
-    """The order of tiles is what keeps the ratio low: tiles of one row at a time fetch the weight again and again."""
+def test_flat_tiles_would_be_noticed():
+    """Flat tiles fetch the weight again and again; the bound must see it."""
     product = Product(rows=2048, columns=2048, depth=2048, rank=16)
     narrow = dataclasses.replace(tiles.table()["forward"]["sm_80"]["many"], rows=16)
     assert product.fetched(narrow) / product.compulsory() > 1.8

@@ -16,7 +16,7 @@ from bench.trace import Launch as Observed
 from bench.trace import traced
 from bench.waves import Product
 
-from qlora_kernels.tiles import tile_for
+from qlora_kernels.tiles import table, tile_for
 
 CPU = torch.device("cpu")  # whose kernels are interpreted with the tiles of sm_80
 TILED = {"linear_forward": "forward", "linear_input_gradient": "input_gradient"}
@@ -56,20 +56,28 @@ def launches(operator: str, size: Size = TRAINING) -> dict[str, Launch]:
 
 
 def cost(launch: Launch, target: str) -> Cost:
-    """Compile and count."""
-    report = build(launch, target)
+    """Compile with the target's own tile, and count."""
+    options = _tile(launch, target)
+    report = build(launch, target, **options)
     return Cost(
         registers=report.registers,
         spills=report.spills,
         shared=report.shared,
         instructions=report.instructions.total(),
         matrix=report.matrix_instructions,
-        per_weight=_per_weight(launch, report),
+        per_weight=_per_weight(launch.weights_per_turn(**options), report),
     )
 
 
-def _per_weight(launch: Launch, report: Report) -> float | None:
-    weights = launch.weights_per_turn()
+def _tile(launch: Launch, target: str) -> dict[str, int]:
+    if launch.name not in TILED:
+        return {}
+    tile = table()[TILED[launch.name]][target]["many"]
+    shape = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
+    return shape | {"num_warps": tile.warps, "num_stages": tile.stages}
+
+
+def _per_weight(weights: int | None, report: Report) -> float | None:
     return round(report.loop_instructions_per(weights), 2) if weights and report.loop else None
 
 

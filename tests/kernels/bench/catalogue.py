@@ -34,8 +34,8 @@ class Size:
 TRAINING = Size(tokens=2048, width=2048)
 SMALL = Size(tokens=256, width=256, words=1000)
 
-Example = Callable[[], None]
-"""Runs the operator's Triton twin once, forward and backward."""
+Example = Callable[[], tuple[Tensor, ...]]
+"""Runs the operator's Triton twin once, forward and backward; returns the result and the gradients."""
 
 
 def _drawn(size: Size, *shape: int, learns: bool = True) -> Tensor:
@@ -43,16 +43,20 @@ def _drawn(size: Size, *shape: int, learns: bool = True) -> Tensor:
     return tensor.to(size.device, size.dtype).requires_grad_(learns)
 
 
+def _with_gradients(y: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
+    return y.detach(), *torch.autograd.grad(y, leaves, torch.ones_like(y))
+
+
 def _rms_norm(size: Size) -> Example:
     x, weight = _drawn(size, size.tokens, size.width), _drawn(size, size.width)
-    return lambda: rms_norm(x, weight, backend="triton").backward(x.detach())
+    return lambda: _with_gradients(rms_norm(x, weight, backend="triton"), x, weight)
 
 
 def _rope(layout: str) -> Callable[[Size], Example]:
     def example(size: Size) -> Example:
         x = _drawn(size, size.tokens, size.width // 64, 64)
         angles = rope_angles(torch.arange(size.tokens, device=size.device), 64)
-        return lambda: rope(x, *angles, layout=layout, backend="triton").backward(x.detach())
+        return lambda: _with_gradients(rope(x, *angles, layout=layout, backend="triton"), x)
 
     return example
 
@@ -61,10 +65,10 @@ def _quantize(format: str) -> Callable[[Size], Example]:
     def example(size: Size) -> Example:
         numbers, packed = _drawn(size, size.width, size.width, learns=False).float(), _packed(format, size)
 
-        def run() -> None:
+        def run() -> tuple[Tensor, ...]:
             # past the check of the result, which means nothing when launches are only recorded
-            launch_pack(numbers, format, packed.block_size)
-            packed.dequantize(size.dtype, backend="triton")
+            stored = launch_pack(numbers, format, packed.block_size)
+            return *stored.tensors().values(), packed.dequantize(size.dtype, backend="triton")
 
         return run
 
@@ -78,8 +82,8 @@ def _lora_linear(format: str, cells: int) -> Callable[[Size], Example]:
         a, b = _drawn(size, cells, size.rank, size.width), _drawn(size, cells, size.width, size.rank)
         segments = torch.linspace(0, size.tokens, cells + 1).long()
         scale = torch.ones(cells, device=size.device)
-        return lambda: grouped_lora_linear(x, weight, a, b, scale, segments, backend="triton").backward(
-            x.detach()
+        return lambda: _with_gradients(
+            grouped_lora_linear(x, weight, a, b, scale, segments, backend="triton"), x, a, b
         )
 
     return example
@@ -92,7 +96,7 @@ def _packed(format: str, size: Size) -> QuantizedTensor:
 
 def _swiglu(size: Size) -> Example:
     gate, up = (_drawn(size, size.tokens, 2 * size.width) for _ in range(2))
-    return lambda: swiglu(gate, up, backend="triton").backward(up.detach())
+    return lambda: _with_gradients(swiglu(gate, up, backend="triton"), gate, up)
 
 
 def _linear_cross_entropy(size: Size) -> Example:
@@ -100,7 +104,7 @@ def _linear_cross_entropy(size: Size) -> Example:
     # ones do
     hidden, head = _drawn(size, 64, 64), _drawn(size, size.words, 64, learns=False)
     targets = torch.arange(64, device=size.device) % size.words
-    return lambda: linear_cross_entropy(hidden, head, targets, backend="triton").sum().backward()
+    return lambda: _with_gradients(linear_cross_entropy(hidden, head, targets, backend="triton"), hidden)
 
 
 CATALOGUE: dict[str, Callable[[Size], Example]] = {

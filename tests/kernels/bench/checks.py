@@ -1,10 +1,11 @@
 """One quick, strict check of each operator's Triton twin: what has to object when a mistake is planted."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import torch
 from bench.accuracy import assert_accurate
-from bench.trace import traced
+from bench.trace import Trace, traced
 from torch import Tensor
 
 from qlora_kernels import dequantize, quantize
@@ -18,8 +19,20 @@ from qlora_kernels.swiglu import swiglu
 
 
 def drawn(*shape: int, scale: float = 1.0, seed: int = 0) -> Tensor:
-    """Normal numbers, the same in every run."""
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    """Normal numbers, the same in every run and on every device."""
+    numbers = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), device="cpu")
+    return scale * numbers.to(torch.get_default_device())
+
+
+@contextlib.contextmanager
+def on_device() -> Iterator[Trace]:
+    """Stand in for `traced` on a GPU, where memory can't be watched."""
+
+    class Unwatched(Trace):
+        def assert_clean(self) -> None:
+            """Nothing was watched."""
+
+    yield Unwatched()
 
 
 def agrees(operator: Callable[..., Tensor], *inputs: Tensor, terms: int) -> None:
@@ -81,7 +94,7 @@ def check_linear_cross_entropy() -> None:
 def check_linear() -> None:
     """Three cells of uneven length, tiles that nothing divides, each kind of format."""
     cells, rank, inputs, outputs = 3, 5, 192, 70
-    segments, scale = torch.tensor([0, 30, 31, 140]), torch.tensor([0.5, 2.0, 1.0])
+    segments, scale = torch.tensor([0, 30, 31, 140], device="cpu"), torch.tensor([0.5, 2.0, 1.0])
     a, b = drawn(cells, rank, inputs, scale=inputs**-0.5, seed=1), drawn(cells, outputs, rank, seed=2)
     x = drawn(140, inputs)
     dense = drawn(outputs, inputs, scale=inputs**-0.5, seed=3)

@@ -58,7 +58,7 @@ a, b = torch.randn(R, K) / K**0.5, torch.randn(N, R)
 # %%
 @triton.jit
 def scale_mine(w, factor, y, K, WIDTH: tl.constexpr):
-    row, column = tl.program_id(0), tl.arange(0, WIDTH)
+    row, column = tl.program_id(0), tl.arange(0, WIDTH)  # noqa: F841
     # your turn: load the row under a mask, multiply it by its factor, store it under the same mask
 
 
@@ -240,7 +240,7 @@ packed = codes[:, 0::2] | codes[:, 1::2] << 4
 # %%
 @triton.jit
 def quantize_mine(w, packed, scales, B: tl.constexpr):
-    block, pair = tl.program_id(0), tl.arange(0, B // 2)
+    block, pair = tl.program_id(0), tl.arange(0, B // 2)  # noqa: F841
     # your turn: load the even and the odd weights, find the scale, round, pack, store both results
     # hints: tl.max(x, 0), tl.abs, tl.floor, tl.div_rn for a division that rounds correctly
 

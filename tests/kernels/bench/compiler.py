@@ -156,10 +156,11 @@ def _nvidia(binary: Any, target: str) -> Report:
     listing = _with_file(".cubin", binary.asm["cubin"], [TOOLS / "nvdisasm", "-c"])
     usage = _with_file(".cubin", binary.asm["cubin"], [TOOLS / "cuobjdump", "-res-usage"])
     lines = instructions(listing)
+    stack = int(re.search(r"STACK:(\d+)", usage)[1])
     return Report(
         target=target,
         registers=int(re.search(r"REG:(\d+)", usage)[1]),
-        spills=_spilled_bytes(binary.asm["ptx"], target),
+        spills=_spilled_bytes(binary.asm["ptx"], target) if stack else 0,
         shared=binary.metadata.shared,
         warps=binary.metadata.num_warps,
         instructions=Counter(line.name for line in lines),

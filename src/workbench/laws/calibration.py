@@ -9,7 +9,7 @@ rate (bootstrap) contains the truth, and how often 'not reached' is said where i
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,13 +109,33 @@ def _rates(truth: Truth, rates: RateCurve) -> dict[str, bool]:
     }
 
 
-def calibrate(form: str, studies: int, draws: int) -> Iterator[list[Tally]]:
-    """Yield the tallies of one form after every simulated study."""
-    held: dict[str, int] = {}
-    for seed in range(studies):
-        for quantity, is_held in check(form, seed, draws).items():
-            held[quantity] = held.get(quantity, 0) + is_held
-        yield [Tally(form, quantity, count, seed + 1) for quantity, count in held.items()]
+State = dict[str, dict[str, int]]
+"""By form: studies done, under the key STUDIES, and how many of them held each quantity."""
+STUDIES = "studies"
+BLOCK = 20
+"""Studies of one form before the next form has its turn, so that an interrupted run covers all forms."""
+
+
+def calibrate(forms: Sequence[str], studies: int, draws: int, state: State) -> Iterator[str]:
+    """Add studies to ``state`` until every form has as many as wanted; yield after each block."""
+    while waiting := [f for f in forms if state.setdefault(f, {STUDIES: 0})[STUDIES] < studies]:
+        for form in waiting:
+            counts = state[form]
+            for seed in range(counts[STUDIES], min(counts[STUDIES] + BLOCK, studies)):
+                for quantity, is_held in check(form, seed, draws).items():
+                    counts[quantity] = counts.get(quantity, 0) + is_held
+                counts[STUDIES] = seed + 1
+            yield form
+
+
+def tallies_of(state: State) -> list[Tally]:
+    """Return the state as tallies, form by form."""
+    return [
+        Tally(form, quantity, held, counts[STUDIES])
+        for form, counts in state.items()
+        for quantity, held in counts.items()
+        if quantity != STUDIES
+    ]
 
 
 def page(tallies: list[Tally], draws: int) -> str:
@@ -153,27 +173,20 @@ def page(tallies: list[Tally], draws: int) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the simulations and write the page; finished forms are kept and not run again."""
+    """Run the simulations and write the page; studies in the state file are not run again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--studies", type=int, default=300)
     parser.add_argument("--draws", type=int, default=120)
     parser.add_argument("--forms", nargs="*", default=[*TRUTHS, FREE])
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--state", type=Path, help="JSON file with the forms already done")
+    parser.add_argument("--state", type=Path, help="JSON file that keeps what is done")
     options = parser.parse_args(arguments)
     state = json.loads(options.state.read_text()) if options.state and options.state.exists() else {}
-    for form in options.forms:
-        if form in state:
-            continue
-        tallies: list[Tally] = []
-        for tallies in calibrate(form, options.studies, options.draws):
-            print(f"\r{form}: {tallies[0].studies} of {options.studies}", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        state[form] = [[t.quantity, t.held, t.studies] for t in tallies]
+    for form in calibrate(options.forms, options.studies, options.draws, state):
+        print(f"{form}: {state[form][STUDIES]} of {options.studies}", file=sys.stderr, flush=True)
         if options.state:
             write_atomically(options.state, json.dumps(state).encode())
-        done = [Tally(f, *row) for f, rows in state.items() for row in rows]
-        write_atomically(options.output, page(done, options.draws).encode())
+        write_atomically(options.output, page(tallies_of(state), options.draws).encode())
     return 0
 
 

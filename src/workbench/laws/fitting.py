@@ -131,12 +131,6 @@ def fit_law(
 
 
 def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
-    needed = len(law.parameters) - len(fixed)
-    if len(problem.y) < needed:
-        raise InputError(
-            f"law {law.name!r} has {needed} free parameters and needs at least {needed} cells; here are "
-            f"{len(problem.y)}. Measure more sizes or take a smaller law."
-        )
     for name in law.inputs:
         free = [p.name for p in law.parameters if p.name not in fixed]
         if len(free) > 1 and len(np.unique(problem.x[name])) < 2:
@@ -145,6 +139,12 @@ def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
                 "everywhere. "
                 "Measure more of it or take a law without it."
             )
+    needed = len(law.parameters) - len(fixed)
+    if len(problem.y) < needed:
+        raise InputError(
+            f"law {law.name!r} has {needed} free parameters and needs at least {needed} cells; here are "
+            f"{len(problem.y)}. Measure more sizes or take a smaller law."
+        )
     if law.name != "free" and np.ptp(problem.y) == 0:
         raise InputError(
             f"the metric is {problem.y[0]:g} in every cell: there is no effect of size to fit. Check the "
@@ -203,13 +203,37 @@ def _coefficients(
         return {}
     terms = law.terms(shapes, problem.x)
     held = [p.name in fixed for p in law.coefficients]
-    known = sum(terms[:, j] * fixed[p.name] for j, p in enumerate(law.coefficients) if p.name in fixed)
+    at = [fixed[p.name] if h else 0.0 for h, p in zip(held, law.coefficients, strict=True)]
+    known = terms @ np.array(at)
     free = [p for p in law.coefficients if p.name not in fixed]
     if not free:
         return {}
-    a = problem.whiten(terms[:, [j for j, h in enumerate(held) if not h]])
-    b = problem.whiten(problem.y - known)
-    return dict(zip([p.name for p in free], _bounded_solution(a, b, free), strict=True))
+    names = [p.name for p in free]
+    columns = terms[:, [j for j, h in enumerate(held) if not h]]
+    a, b = problem.whiten(columns), problem.whiten(problem.y - known)
+    if problem.bound_only is None:
+        return dict(zip(names, _bounded_solution(a, b, free), strict=True))
+    return dict(zip(names, _above_bounds_only(problem, columns, known, a, b, free), strict=True))
+
+
+def _above_bounds_only(
+    problem: Problem,
+    columns: np.ndarray,
+    known: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    free: Sequence[Parameter],
+) -> list[float]:
+    """Solve with the censored rows that the solution lies above, and without the others."""
+    assert problem.bound_only is not None
+    counted = ~problem.bound_only
+    for _ in range(5):
+        solution = _bounded_solution(a[counted], b[counted], free)
+        now = _counts(problem, columns @ np.array(solution) + known)
+        if np.array_equal(now, counted):
+            break
+        counted = now
+    return solution
 
 
 def _bounded_solution(a: np.ndarray, b: np.ndarray, free: Sequence[Parameter]) -> list[float]:

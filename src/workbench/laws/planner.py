@@ -65,8 +65,8 @@ class Offer:
 
     name: str
     quality: str
-    price: float
-    hours: float = 0.0
+    price: float | int
+    hours: float | int = 0
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def next_cells(
     reference: str,
     other: str,
     size: float | int,
-    minutes: Sequence[float] | float = 1.0,
+    minutes: Sequence[float | int] | np.ndarray | float | int = 1.0,
     count: int = 5,
 ) -> tuple[NextCell, ...]:
     """Return the cells that would narrow the rate's interval most per minute, best first.

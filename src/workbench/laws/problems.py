@@ -45,9 +45,7 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
     law = law_named(law)
     kind = "loss" if smaller_is_better(metric) else "accuracy"
     if law.metric != kind and law.name != "free":
-        raise InputError(
-            f"law {law.name!r} predicts a {law.metric}; {metric!r} is not one. Choose another law."
-        )
+        raise InputError(f"law {law.name!r} is for {law.metric}, and {metric!r} is not. Choose another law.")
     rows = table.measured(metric)
     data, inputs = _by_cell(table, metric, rows, law)
     if delta is not None or data.count.max() < 2:

@@ -1,0 +1,205 @@
+"""Profiles, bootstraps, forecasts and plans on simulated studies whose truth is known."""
+
+import numpy as np
+import pytest
+
+from workbench.errors import InputError
+from workbench.laws import analyse, read_table
+from workbench.laws.bootstrap import bootstrap
+from workbench.laws.calibration import ALLOWED, check, main, page, true_rate
+from workbench.laws.forecast import forecast_quality, forecast_sizes
+from workbench.laws.noise import Replicates, draw_means, estimate_noise
+from workbench.laws.planner import Offer, next_cells, plan_purchase, smallest_difference
+from workbench.laws.problems import fit_each, fit_table
+from workbench.laws.profiles import profile, profiles
+from workbench.laws.simulate import TRUTHS, study
+from workbench.laws.surface import law_rate
+
+
+def test_profile_brackets_the_fit_and_crosses_at_the_threshold():
+    fit = fit_each(study(TRUTHS["power"], 0), "loss", "power")["clean"]
+    for found in profiles(fit).values():
+        assert found.low < found.value < found.high
+        assert found.identified
+        at_end = np.interp(found.high, found.trial, found.statistic)
+        assert at_end == pytest.approx(found.threshold, rel=0.1)
+
+
+def test_a_constant_without_data_is_not_identified():
+    # three repeats at most: how repeats wear out beyond that can't be known
+    truth = TRUTHS["repetition"]
+    table = study(truth, 0)
+    short = table.where(np.array([r.size <= 1.5 * (r.values["unique"] or 0) for r in table.rows]))
+    found = profile(fit_table(short, "loss", "repetition"), "R_D")
+    assert not found.identified
+    assert "not identified" in found.verdict
+
+
+def test_unknown_parameter_is_refused():
+    fit = fit_each(study(TRUTHS["power"], 0), "loss", "power")["clean"]
+    with pytest.raises(InputError, match="unknown parameter 'betta'"):
+        profile(fit, "betta")
+
+
+def test_bootstrap_and_profile_agree_and_workers_do_not_matter():
+    fit = fit_table(study(TRUTHS["noise_floor"], 0), "loss", "noise_floor")
+    seen = []
+    draws = bootstrap(fit, 60, workers=1, progress=lambda done, wanted: seen.append((done, wanted)))
+    assert seen[-1] == (60, 60)
+    ends = profile(fit, "F")
+    assert draws.interval("F") == pytest.approx((ends.low, ends.high), abs=0.012)
+    again = bootstrap(fit, 40, workers=2)
+    np.testing.assert_array_equal(again.values["F"], draws.values["F"][:40])
+
+
+def test_noise_parts_are_found():
+    rng = np.random.default_rng(0)
+    labels = tuple(f"q{i // 8}" for i in range(32))
+    seeds = 200
+    shared = np.sqrt(0.3) * rng.standard_normal((1, seeds))
+    by_quality = np.sqrt(0.2) * rng.standard_normal((4, seeds))[[i // 8 for i in range(32)]]
+    value = 2 + 0.1 * (shared + by_quality + np.sqrt(0.5) * rng.standard_normal((32, seeds)))
+    data = Replicates(labels, np.tile(np.arange(1.0, 9.0), 4), value)
+    noise = estimate_noise(data)
+    assert noise.spread.mean() == pytest.approx(0.1, rel=0.05)
+    assert noise.seed_share == pytest.approx(0.3, abs=0.06)
+    assert noise.quality_share == pytest.approx(0.2, abs=0.05)
+    drawn = draw_means(data, noise, 4000, rng) - data.mean
+    # cells of one quality move together by seed and quality, cells of two by seed alone
+    correlation = np.corrcoef(drawn.T)
+    assert correlation[0, 1] == pytest.approx(0.5, abs=0.07)
+    assert correlation[0, 31] == pytest.approx(0.3, abs=0.07)
+
+
+def test_the_true_law_forecasts_best_and_a_wrong_one_does_not():
+    forecast = forecast_sizes(study(TRUTHS["noise_floor"], 0), "loss", hold_out=2)
+    assert forecast.chosen.name == "noise_floor"
+    assert forecast.scores[-1].name in {"last value", "quality_exponent"}
+    assert all(score.low <= score.error <= score.high for score in forecast.scores)
+    lowest = min((s for s in forecast.scores if s.aicc is not None), key=lambda s: s.aicc)
+    assert lowest.name == "noise_floor"
+
+
+def test_a_winning_baseline_is_called_the_winner():
+    # a curve that turns where nobody looked: the last value is the best guess and the laws go on falling
+    rows = [
+        {"quality": "all", "size": n, "seed": s, "loss": max(3 * n**-0.3, 0.95) + 0.001 * s}
+        for n in (10, 20, 40, 1000, 2000)
+        for s in range(3)
+    ]
+    forecast = forecast_sizes(read_table(rows), "loss", laws=["power"], hold_out=1)
+    if forecast.chosen.is_baseline:
+        assert "No law beats the baseline" in forecast.verdict()
+    assert {"last value", "line through last three"} <= {s.name for s in forecast.scores}
+
+
+def test_a_whole_quality_is_forecast():
+    forecast = forecast_quality(study(TRUTHS["noise_floor"], 1), "loss", "30% spoiled")
+    assert forecast.chosen.name == "noise_floor"
+    assert forecast.chosen.error < 0.01
+
+
+def test_too_few_sizes_for_a_forecast():
+    rows = [{"size": n, "loss": 1 / n} for n in (1, 2, 4)]
+    with pytest.raises(InputError, match="leaves 2, and a forecast needs at least 3"):
+        forecast_sizes(read_table(rows), "loss")
+
+
+def test_a_joint_law_gives_the_rate_of_the_truth():
+    truth = TRUTHS["noise_floor"]
+    draws = bootstrap(fit_table(study(truth, 0), "loss", "noise_floor"), 100, workers=1)
+    rates = law_rate(draws, truth.settings["clean"], truth.settings["30% spoiled"], [128, 2048])
+    assert rates.low[0] <= true_rate(truth, 128.0) <= rates.high[0]
+    assert rates.not_reached[1] == 1.0
+
+
+def test_the_planner_prefers_what_the_truth_prefers():
+    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    offers = [Offer("more of the same", "noisy", 1.0), Offer("clean them", "clean", 1.5)]
+    cheap = plan_purchase(analysed, offers, quality="noisy", size=256, budget=384)
+    assert cheap[0].offer.name == "clean them"
+    assert cheap[0].low <= cheap[0].gain <= cheap[0].high
+    assert sum(p.best for p in cheap) == pytest.approx(1)
+    dear = plan_purchase(
+        analysed, [offers[0], Offer("clean them", "clean", 20.0)], quality="noisy", size=256, budget=384
+    )
+    assert dear[0].offer.name == "more of the same"
+    paid = plan_purchase(
+        analysed,
+        [Offer("more", "noisy", 1.0, hours=100)],
+        quality="noisy",
+        size=256,
+        budget=384,
+        price_per_hour=2,
+    )
+    assert paid[0].examples == pytest.approx(184)
+
+
+def test_plans_without_a_base_are_refused():
+    rows = [{"quality": q, "size": n, "seed": 0, "loss": 3 / n + 1} for q in "ab" for n in (1, 2, 4, 8)]
+    alone = analyse(read_table(rows), "loss")
+    with pytest.raises(InputError, match="no purchase is advised"):
+        plan_purchase(alone, [Offer("more", "a", 1)], quality="a", size=4, budget=1)
+    with pytest.raises(InputError, match="no interval to narrow"):
+        next_cells(alone, reference="a", other="b", size=4)
+    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    with pytest.raises(InputError, match="lie outside the sizes measured"):
+        plan_purchase(analysed, [Offer("more", "clean", 1.0)], quality="clean", size=9999, budget=1)
+
+
+def test_the_next_cell_is_near_the_question():
+    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    cells = next_cells(analysed, reference="clean", other="noisy", size=256)
+    assert all(0 < cell.narrowing < 1 and cell.seed == 3 for cell in cells)
+    slow = next_cells(analysed, reference="clean", other="noisy", size=256, minutes=np.arange(1.0, 8.0) ** 3)
+    assert slow[0].size < 128
+
+
+def test_the_smallest_difference_shrinks_with_seeds_and_sizes():
+    assert smallest_difference(0.01, seeds=3) > smallest_difference(0.01, seeds=5)
+    assert smallest_difference(0.01, seeds=3) > smallest_difference(0.01, seeds=3, sizes=4)
+    # many seeds: the textbook (1.96 + 0.84) sd sqrt(2 / S)
+    assert smallest_difference(1.0, seeds=2000) == pytest.approx(2.802 * np.sqrt(2 / 2000), rel=1e-3)
+    with pytest.raises(InputError, match="can't tell a difference from noise"):
+        smallest_difference(0.01, seeds=1)
+
+
+def test_the_smallest_difference_is_detected_four_times_in_five():
+    from scipy.stats import ttest_ind
+
+    gap = smallest_difference(1.0, seeds=4)
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 4000, 4))
+    assert np.mean(ttest_ind(a + gap, b, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+QUICK = ("power", "free", "noise_floor")
+
+
+@pytest.mark.parametrize(
+    "form", [*QUICK, *(pytest.param(f, marks=pytest.mark.slow) for f in sorted(set(TRUTHS) - set(QUICK)))]
+)
+def test_calibration_runs_for_every_form(form):
+    held = check(form, seed=11, draws=20)
+    assert any(quantity.startswith("rate") for quantity in held)
+    assert any(quantity.startswith("'not reached'") for quantity in held)
+    assert any(quantity.startswith("prediction") for quantity in held)
+
+
+def test_calibration_page_marks_what_fails(tmp_path):
+    output = tmp_path / "calibration.md"
+    assert main(["--studies", "2", "--draws", "20", "--forms", "free", "--output", str(output)]) == 0
+    assert "| free | rate at 256 | 2 |" in output.read_text()
+    from workbench.laws.calibration import Tally
+
+    text = page([Tally("power", "rate at 1", 80, 100), Tally("power", "rate at 2", 95, 100)], 10)
+    assert "80.0% *" in text
+    assert "95.0% |" in text
+    assert ALLOWED == (0.90, 0.98)
+
+
+@pytest.mark.slow
+def test_intervals_cover_what_they_promise():
+    held = [check("noise_floor", seed, 100) for seed in range(100, 160)]
+    for quantity in held[0]:
+        assert np.mean([h[quantity] for h in held]) > 0.85, quantity

@@ -114,7 +114,7 @@ def raters(budget: str) -> Study:
         ),
         sizes=choose(budget, (32, 128, 512), (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048, 4096)),
         seeds=seeds(budget),
-        template="chat",
+        template="verbatim",
         adapted_layers=6,
         settings={"batch_size": 8, "steps": 60},
     )

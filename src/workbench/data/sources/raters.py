@@ -28,8 +28,10 @@ DOMAINS = {
 }
 """Where the texts come from, by the beginning of their files' names."""
 
-CHOICES = ("negative", "positive")
-QUESTION = "Is the sentiment of this text positive or negative? Answer with one word.\n\nText: {text}"
+CHOICES = (" negative", " positive")
+QUESTION = "Text: {text}\nSentiment:"
+"""The answer follows the colon, with its space. On 240 held-out texts SmolLM2-135M-Instruct chose right for
+85% asked so, and for 76% asked through its chat template, in three times as many tokens."""
 
 KINDS = ("_GroundTruth.txt", "_anonDataRatings.txt")
 """The two files of a domain: id, mean, text; and id, mean, deviation, list of ratings."""
@@ -64,7 +66,7 @@ def load(
         name=name,
         train=train,
         heldout=held,
-        template="chat",
+        template="verbatim",
         licence=FETCHABLE["raters"].licence,
         origin=f"texts with all ratings ({', '.join(domains)}), from vaderSentiment 3.3.2's source archive",
         notes=(f"{len(rated) - len(clear)} of {len(rated)} texts left out: mean score within {CLEAR} of 0",),

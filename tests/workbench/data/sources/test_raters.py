@@ -58,8 +58,8 @@ def test_every_rater_is_kept(tmp_path):
     assert records["movie-0"].prompt == QUESTION.format(text="movie 0")
     assert records["movie-0"].ratings == (2.0, 1.0, 0.0, -1.0, 3.0)
     assert {record.choices for record in records.values()} == {CHOICES}
-    assert (records["nyt-0"].response, records["nyt-1"].response) == ("positive", "negative")
-    assert (dataset.name, dataset.template, len(dataset.heldout)) == ("raters", "chat", 2)
+    assert (records["nyt-0"].response, records["nyt-1"].response) == (" positive", " negative")
+    assert (dataset.name, dataset.template, len(dataset.heldout)) == ("raters", "verbatim", 2)
     assert dataset.notes == ("4 of 20 texts left out: mean score within 0.5 of 0",)
 
 
@@ -76,7 +76,7 @@ def test_the_mean_is_that_of_the_ratings_and_not_the_stated_one(tmp_path):
     path = archive(tmp_path / "a.tar.gz", packed(changed))
     dataset = load(1, path=path, domains=("tweets",))
     responses = {record.id: record.response for record in dataset.train + dataset.heldout}
-    assert responses == {"tweets-0": "positive", "tweets-1": "negative"}
+    assert responses == {"tweets-0": " positive", "tweets-1": " negative"}
 
 
 def test_more_raters_than_there_are(tmp_path):

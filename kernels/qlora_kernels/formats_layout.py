@@ -57,7 +57,7 @@ class Affine:
     scales: Float[Tensor, "N C"]
     offsets: Float[Tensor, "N C"] | None
     levels: str
-    """Key of LEVELS for two codes a byte; "int8" when each code is its own level; "dense" for plain numbers."""
+    """Key of LEVELS for two codes a byte; "int8" if a code is its own level; "dense" for plain numbers."""
 
     @property
     def columns(self) -> int:

@@ -50,7 +50,7 @@ def grouped_lora_linear(
         ValueError: If shapes, types or devices don't fit together, the rank is 0, or the boundaries don't
             cover the rows in order.
     """
-    _check_adapters(x, weight, a, b, scale, segments)
+    check_adapters(x, weight, a, b, scale, segments)
     return apply_linear(x, weight, a, b, scale, segments, backend)
 
 
@@ -101,7 +101,10 @@ def _apply_reference(
 def dense(weight: Tensor) -> Affine:
     """Present a matrix of numbers in the form of a packed one."""
     return Affine(
-        codes=weight.detach().contiguous(), scales=weight.new_empty(0, 0), offsets=None, levels="dense"
+        codes=weight.detach().contiguous(),
+        scales=weight.new_empty(len(weight), 0),
+        offsets=None,
+        levels="dense",
     )
 
 
@@ -124,9 +127,11 @@ def check_base(x: Tensor, weight: QuantizedTensor | Tensor) -> None:
         require_float("linear", weight=weight)
 
 
-def _check_adapters(
+def check_adapters(
     x: Tensor, weight: QuantizedTensor | Tensor, a: Tensor, b: Tensor, scale: Tensor, segments: Tensor
 ) -> None:
+    """Refuse adapters, scales or boundaries that don't fit x and the base."""
+    check_base(x, weight)
     require_float("grouped_lora_linear", x=x, a=a, b=b)
     if a.dim() != 3 or b.dim() != 3:
         raise ValueError(f"a must be (G, R, K) and b (G, N, R), got {tuple(a.shape)} and {tuple(b.shape)}")

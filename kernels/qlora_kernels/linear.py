@@ -8,7 +8,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from qlora_kernels.grouped import _check_adapters, apply_linear
+from qlora_kernels.grouped import apply_linear, check_adapters
 from qlora_kernels.quantized import QuantizedTensor
 from qlora_kernels.rows import Backend
 
@@ -69,5 +69,5 @@ def lora_linear(
     """
     rows = x.numel() // max(1, x.shape[-1])
     one = (a[None], b[None], torch.tensor([scale], dtype=torch.float32), torch.tensor([0, rows]))
-    _check_adapters(x, weight, *one)
+    check_adapters(x, weight, *one)
     return apply_linear(x, weight, *one, backend)

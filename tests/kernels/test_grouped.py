@@ -1,0 +1,390 @@
+"""The linear layer on a packed base, alone and with an adapter for each cell; forward and backward."""
+
+import pytest
+import torch
+from bench.accuracy import DTYPES, ROUNDING, assert_accurate, layouts
+from bench.far import far_apart
+from bench.interpreter import interpreted
+from bench.trace import traced
+from real_weights import real_tensors
+
+from qlora_kernels import FORMATS, QuantizedTensor, grouped_torch, quantize
+from qlora_kernels.grouped import _linear, _linear_backward, dense, grouped_lora_linear
+from qlora_kernels.grouped_reference import (
+    forward_reference,
+    grouped_lora_linear_reference,
+    input_gradient_reference,
+    membership,
+    output_gradients_reference,
+    shrink_gradient_reference,
+    shrink_reference,
+)
+from qlora_kernels.grouped_torch import shrink_gradient
+from qlora_kernels.grouped_triton import (
+    RowTiles,
+    launch_output_gradients,
+    launch_shrink,
+    launch_shrink_gradient,
+)
+from qlora_kernels.linear import lora_linear, lora_linear_reference, quantized_linear
+from qlora_kernels.linear_triton import launch_forward, launch_input_gradient
+
+ROUTES = ["torch", "triton"]
+SHAPES = [  # N, K, rank, boundaries of the cells
+    pytest.param(1, 64, 1, (0, 1), id="one-of-everything"),
+    pytest.param(65, 192, 5, (0, 1, 1, 34, 70), id="ragged-and-an-empty-cell"),
+    pytest.param(130, 320, 16, (0, 37, 150), id="several-tiles-and-a-cell-across-two"),
+    pytest.param(72, 128, 33, (0, 4, 8, 12, 16), id="equal-cells-in-few-rows"),
+]
+NAMES = ("y", "dx", "da", "db")
+
+
+class Case:
+    """Inputs of one call, in one type."""
+
+    def __init__(self, rng, n, k, rank, boundaries, dtype=torch.float32, format="nf4"):
+        cells, rows = len(boundaries) - 1, boundaries[-1]
+
+        def drawn(*shape):
+            return (torch.randn(*shape, generator=rng) / shape[-1] ** 0.5).to(dtype)
+
+        self.x, self.dy = drawn(rows, k) * k**0.5, drawn(rows, n)
+        self.a, self.b = drawn(cells, rank, k), drawn(cells, n, rank)
+        self.scale = torch.rand(cells, generator=rng) + 0.5
+        self.segments = torch.tensor(boundaries)
+        weight = drawn(n, k)
+        self.weight = weight if format == "dense" else quantize(weight, format)
+
+    def results(self, backend):
+        """y, dx, da, db of the operator."""
+        x, a, b = (t.detach().requires_grad_() for t in (self.x, self.a, self.b))
+        with interpreted():
+            y = grouped_lora_linear(x, self.weight, a, b, self.scale, self.segments, backend=backend)
+            return dict(zip(NAMES, (y.detach(), *torch.autograd.grad(y, (x, a, b), self.dy)), strict=True))
+
+    def pieces(self, backend):
+        """The same, and what lies between, operator by operator."""
+        x, a, b, dy, scale, segments = self.x, self.a, self.b, self.dy, self.scale, self.segments
+        base = dense(self.weight) if torch.is_tensor(self.weight) else self.weight.affine()
+        if backend == "torch":
+            s = grouped_torch.shrink(x, a, segments)
+            y = grouped_torch.forward(x, base, None, s, b, scale, segments)
+            ds, db = grouped_torch.output_gradients(dy, b, s, scale, segments)
+            dx = grouped_torch.input_gradient(dy, base, None, ds, a, segments)
+            return {"s": s, "y": y, "ds": ds, "db": db, "dx": dx, "da": shrink_gradient(ds, x, segments)}
+        tiles = RowTiles.of(segments, x.device)
+        with interpreted():
+            s = launch_shrink(x, a, tiles)
+            y = launch_forward(x, base, s, b, scale, segments)
+            ds, db = launch_output_gradients(dy, b, s, scale, tiles)
+            dx = launch_input_gradient(dy, base, ds, a, segments)
+            da = launch_shrink_gradient(ds, x, len(a), tiles)
+        return {"s": s, "y": y, "ds": ds, "db": db, "dx": dx, "da": da}
+
+    def check(self, backend):
+        """Each piece against its definition in float64 on the same inputs; the whole against the pieces."""
+        pieces = self.pieces(backend)
+        dtype = self.x.dtype
+        w = self.weight if torch.is_tensor(self.weight) else self.weight.dequantize(dtype)
+        inputs = [
+            t.double() for t in (self.x, self.dy, self.a, self.b, w, pieces["s"], pieces["ds"], self.scale)
+        ]
+        exact, magnitude = self.defined(*inputs), self.defined(*(t.abs() for t in inputs))
+        if backend == "torch" and dtype != torch.float32:
+            # the CPU rounds the base's product before it adds the update, see grouped_torch.py: one more
+            # rounding of that product, in the unit in which assert_accurate counts magnitudes
+            x, dy, _, _, w, *_ = inputs
+            for name, product in (("y", x @ w.T), ("dx", dy @ w)):
+                exact[name] += product.to(dtype).double() - product
+                magnitude[name] += ROUNDING[dtype] / ROUNDING[torch.float32] * product.abs()
+        (rows, k), (n, _), rank = self.x.shape, w.shape, self.a.shape[1]
+        # how many products an element sums, and one more where the scale multiplies the sum
+        terms = {"s": k, "y": k + rank + 1, "ds": n + 1, "db": rows + 1, "dx": n + rank, "da": rows}
+        for name, got in pieces.items():
+            assert_accurate(name, got, exact[name], terms=terms[name], magnitude=magnitude[name])
+        for name, got in self.results(backend).items():
+            assert torch.equal(got, pieces[name]), name
+
+    def defined(self, x, dy, a, b, w, s, ds, scale):
+        """What the definitions say."""
+        member = membership(self.segments, x)
+        new_ds, db = output_gradients_reference(dy, s, b, scale, member)
+        return {
+            "s": shrink_reference(x, a, member),
+            "y": forward_reference(x, w, s, b, scale, member),
+            "ds": new_ds,
+            "db": db,
+            "dx": input_gradient_reference(dy, w, ds, a, member),
+            "da": shrink_gradient_reference(ds, x, member),
+        }
+
+
+def same(results, expected):
+    for name, tensor in expected.items():
+        assert torch.equal(results[name], tensor), name
+
+
+@pytest.mark.parametrize("backend", ROUTES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("n", "k", "rank", "boundaries"), SHAPES)
+def test_matches_definition(rng, n, k, rank, boundaries, dtype, backend):
+    Case(rng, n, k, rank, boundaries, dtype).check(backend)
+
+
+@pytest.mark.parametrize("backend", ROUTES)
+@pytest.mark.parametrize("format", [*(name for name, f in FORMATS.items() if f.pack), "dense"])
+def test_every_format(rng, format, backend):
+    Case(rng, 33, 96 if format.startswith("q") else 192, 4, (0, 9, 40), torch.float32, format).check(backend)
+
+
+@pytest.mark.parametrize("block", [32, 128, 256])
+def test_blocks_narrower_and_wider_than_a_tile(rng, block):
+    case = Case(rng, 33, 512, 4, (0, 20))
+    case.weight = quantize(torch.randn(33, 512, generator=rng) / 20, "nf4", block_size=block)
+    case.check("triton")
+
+
+@pytest.mark.parametrize("name", ["q4_k", "q6_k"])
+def test_formats_that_are_only_read(rng, name):
+    data = torch.randint(60, (33, FORMATS[name].block_bytes), generator=rng, dtype=torch.uint8)
+    case = Case(rng, 33, 256, 4, (0, 20))
+    case.weight = QuantizedTensor.from_gguf_bytes(name, (33, 256), data)
+    for backend in ROUTES:
+        case.check(backend)
+
+
+@pytest.mark.parametrize("layout", layouts(torch.zeros(2, 2)))
+def test_any_layout(rng, layout):
+    case = Case(rng, 33, 64, 4, (0, 9, 40))
+    contiguous = case.results("triton")
+    case.x, case.dy = layouts(case.x)[layout], layouts(case.dy)[layout]
+    case.a, case.b = layouts(case.a)[layout], layouts(case.b)[layout]
+    same(case.results("triton"), contiguous)
+
+
+@pytest.mark.parametrize("backend", ROUTES)
+def test_adapters_cut_out_of_one_matrix(rng, backend):
+    case = Case(rng, 33, 64, 4, (0, 9, 40))
+    contiguous = case.results(backend)
+    row = torch.cat([case.a.flatten(1), case.b.flatten(1), torch.full((2, 7), torch.nan)], dim=1)
+    a, b, _ = row.split([4 * 64, 33 * 4, 7], dim=1)
+    case.a, case.b = a.unflatten(1, (4, 64)), b.unflatten(1, (33, 4))
+    assert not case.a.is_contiguous()
+    same(case.results(backend), contiguous)
+
+
+@pytest.mark.parametrize("backend", ROUTES)
+def test_gradient_of_a_sum_has_stride_zero(rng, backend):
+    case = Case(rng, 33, 64, 4, (0, 9, 40))
+    case.dy = torch.ones(40, 33)
+    contiguous = case.results(backend)
+    case.dy = torch.ones(()).expand(40, 33)
+    same(case.results(backend), contiguous)
+
+
+def test_a_cell_does_not_depend_on_its_neighbours(rng):
+    case = Case(rng, 40, 128, 4, (0, 30, 75, 200))
+    together = case.results("triton")
+    # the same rows and adapter, in a stack whose other cells hold something else
+    for other in (case.x, case.dy, case.a, case.b):
+        other[0 if other.dim() == 3 else slice(0, 30)] += 1.0
+    changed = case.results("triton")
+    for name in ("y", "dx"):
+        assert torch.equal(together[name][30:], changed[name][30:])
+        assert not torch.equal(together[name][:30], changed[name][:30])
+    for name in ("da", "db"):
+        assert torch.equal(together[name][1:], changed[name][1:])
+
+
+def test_one_cell_is_the_stack_of_size_one(rng):
+    case = Case(rng, 33, 64, 4, (0, 20))
+    w = case.weight.dequantize()
+    one = lora_linear(case.x.view(4, 5, 64), case.weight, case.a[0], case.b[0], 0.5)
+    reference = lora_linear_reference(case.x, w, case.a[0], case.b[0], 0.5)
+    assert one.shape == (4, 5, 33)
+    torch.testing.assert_close(one.view(20, 33), reference, rtol=1e-5, atol=1e-5)
+    stacked = grouped_lora_linear_reference(case.x, w, case.a, case.b, torch.tensor([0.5]), case.segments)
+    torch.testing.assert_close(stacked, reference, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ROUTES)
+def test_base_alone(rng, backend):
+    case = Case(rng, 65, 192, 4, (0, 37))
+    x = case.x.requires_grad_()
+    with interpreted():
+        y = quantized_linear(x, case.weight, backend=backend)
+        (dx,) = torch.autograd.grad(y, x, case.dy)
+    x, w = x.detach().double(), case.weight.dequantize().double()
+    assert_accurate("y", y.detach(), x @ w.T, terms=192, magnitude=x.abs() @ w.abs().T)
+    assert_accurate("dx", dx, case.dy.double() @ w, terms=65, magnitude=case.dy.double().abs() @ w.abs())
+
+
+def test_reference_gradients(rng):
+    x, a, b = (
+        torch.randn(*shape, generator=rng, dtype=torch.float64, requires_grad=True)
+        for shape in ((5, 6), (2, 3, 6), (2, 4, 3))
+    )
+    w, scale, segments = (
+        torch.randn(4, 6, generator=rng).double(),
+        torch.rand(2).double(),
+        torch.tensor([0, 2, 5]),
+    )
+    assert torch.autograd.gradcheck(
+        lambda x, a, b: grouped_lora_linear_reference(x, w, a, b, scale, segments), (x, a, b)
+    )
+    # and the registered operator agrees with it in float64
+    assert torch.autograd.gradcheck(
+        lambda x, a, b: grouped_lora_linear(x, w, a, b, scale, segments, backend="torch"), (x, a, b)
+    )
+
+
+def test_cached_copy_is_used_and_changes_nothing(rng):
+    case = Case(rng, 33, 64, 4, (0, 9, 40))
+    before = case.results("torch")
+    case.weight = case.weight.keeping(torch.float32)
+    after = case.results("torch")
+    same(after, before)
+    case.weight.decoded.zero_()
+    assert not torch.equal(case.results("torch")["dx"], before["dx"]), "the copy was not used"
+
+
+@pytest.mark.parametrize("needed", ["x", "a", "b"])
+def test_only_what_is_needed_is_computed(rng, needed):
+    case = Case(rng, 33, 64, 4, (0, 9, 40))
+    inputs = {"x": case.x, "a": case.a, "b": case.b}
+    inputs[needed] = inputs[needed].detach().requires_grad_()
+    with interpreted():
+        y = grouped_lora_linear(
+            inputs["x"], case.weight, inputs["a"], inputs["b"], case.scale, case.segments, backend="triton"
+        )
+        (got,) = torch.autograd.grad(y, inputs[needed], case.dy)
+    assert torch.equal(got, case.results("triton")[f"d{needed}"])
+
+
+def test_no_rows(rng):
+    case = Case(rng, 33, 64, 4, (0, 0, 0))
+    for backend in ROUTES:
+        results = case.results(backend)
+        assert results["y"].shape == (0, 33)
+        assert not results["da"].any()
+        assert not results["db"].any()
+
+
+def test_rows_far_apart(rng):
+    """Offsets beyond 2^31 elements, in every operand that can have them."""
+    near = Case(rng, 16, 64, 2, (0, 2, 3))
+    results = near.results("triton")
+    near.x, near.dy = far_apart(near.x), far_apart(near.dy)
+    near.a = far_apart(near.a.flatten(1)).unflatten(1, (2, 64))
+    near.b = far_apart(near.b.flatten(1)).unflatten(1, (16, 2))
+    far = near.results("triton")
+    same(far, results)
+
+
+def test_no_32_bit_product_wraps(rng):
+    case = Case(rng, 16, 64, 2, (0, 2, 3))
+    case.x, case.dy = far_apart(case.x, 2**30), far_apart(case.dy, 2**30)
+    x, a, b = (t.detach().requires_grad_() for t in (case.x, case.a, case.b))
+    with interpreted(overflow=True):
+        y = grouped_lora_linear(x, case.weight, a, b, case.scale, case.segments, backend="triton")
+        torch.autograd.grad(y, (x, a, b), case.dy)
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+def run_traced(case):
+    x, a, b = (t.detach().requires_grad_() for t in (case.x, case.a, case.b))
+    with traced() as trace:
+        y = grouped_lora_linear(x, case.weight, a, b, case.scale, case.segments, backend="triton")
+        torch.autograd.grad(y, (x, a, b), case.dy)
+    trace.assert_clean()
+    return trace
+
+
+def test_no_races_no_atomics_everything_written(rng):
+    run_traced(Case(rng, 70, 192, 5, (0, 1, 1, 34, 200)))
+
+
+def test_base_is_read_once_for_each_row_of_tiles_whatever_the_number_of_cells(rng):
+    rows, packed = 256, 128 * 128 // 2
+    for cells in (1, 7, 64):
+        boundaries = tuple(rows * i // cells for i in range(cells + 1))
+        trace = run_traced(Case(rng, 128, 128, 4, boundaries, torch.bfloat16))
+        assert trace["linear_forward"].loaded("codes") == 2 * packed
+        assert trace["linear_input_gradient"].loaded("codes") == 2 * packed
+        assert trace["output_gradients"].rereads("dy") == 1
+        assert trace["shrink"].rereads("x") == 1
+
+
+def test_two_runs_agree_to_the_bit(rng):
+    case = Case(rng, 70, 192, 5, (0, 130, 300))
+    first, second = case.results("triton"), case.results("triton")
+    same(first, second)
+
+
+# ------------------------------------------------------------------------------------------ registration
+
+
+def test_operators_are_registered_completely(rng):
+    case = Case(rng, 8, 64, 2, (0, 2, 5))
+    affine = case.weight.affine()
+    stored = (affine.codes, affine.scales, affine.offsets, None, affine.levels)
+    x, a, b = (t.detach().requires_grad_() for t in (case.x, case.a, case.b))
+    torch.library.opcheck(_linear, (x, *stored, a, b, case.scale, case.segments, "torch"))
+    torch.library.opcheck(_linear, (x, *stored, None, None, case.scale, case.segments, "torch"))
+    s, needs = torch.zeros(5, 2), [True, True, True]
+    torch.library.opcheck(
+        _linear_backward,
+        (case.dy, case.x, *stored, case.a, case.b, case.scale, case.segments, s, needs, "torch"),
+    )
+
+
+# ------------------------------------------------------------------------------------------ real weights
+
+
+@pytest.mark.parametrize("leaf", ["attn_k", "ffn_down"])
+def test_on_real_weights(rng, leaf):
+    """Rows of a linear layer of SmolLM2 as they lie in the file, with adapters for three cells."""
+    tensors = {name: rest for name, *rest in real_tensors()}
+    format, (_, columns), data = tensors[f"blk.7.{leaf}.weight"]
+    case = Case(rng, 64, columns, 8, (0, 5, 12, 40), torch.bfloat16)
+    case.weight = QuantizedTensor.from_gguf_bytes(format, (64, columns), data[:64])
+    for backend in ROUTES:
+        case.check(backend)
+
+
+# ------------------------------------------------------------------------------------------ refusals
+
+REFUSALS = {
+    "rank 0": ({"a": torch.ones(2, 0, 64), "b": torch.ones(2, 8, 0)}, "a rank of at least 1"),
+    "no cells": ({"a": torch.ones(0, 3, 64), "b": torch.ones(0, 8, 3)}, "at least one cell"),
+    "another K": ({"x": torch.ones(5, 32)}, "x has 32 features"),
+    "another K in a": ({"a": torch.ones(2, 3, 32)}, r"have to be \(G, R, 64\)"),
+    "another rank in b": ({"b": torch.ones(2, 8, 4)}, r"have to be \(G, R, 64\)"),
+    "another type": ({"a": torch.ones(2, 3, 64).half()}, "convert one of them"),
+    "integers": ({"x": torch.ones(5, 64).int()}, "floating-point type"),
+    "one scale too few": ({"scale": torch.ones(1)}, "one number for each of 2 cells"),
+    "scale that learns": ({"scale": torch.ones(2, requires_grad=True)}, "scale gets no gradient"),
+    "boundaries in 32 bits": ({"segments": torch.tensor([0, 2, 5]).int()}, "int64 on the CPU"),
+    "a boundary too few": ({"segments": torch.tensor([0, 5])}, "has to be 3 boundaries for 2 cells"),
+    "rows left over": ({"segments": torch.tensor([0, 2, 4])}, "end with 5"),
+    "beyond the rows": ({"segments": torch.tensor([0, 2, 6])}, "end with 5"),
+    "first rows left out": ({"segments": torch.tensor([1, 2, 5])}, "begin with 0"),
+    "decreasing": ({"segments": torch.tensor([0, 6, 5])}, "never decrease"),
+    "a row of weights": ({"weight": torch.ones(64)}, "must be a matrix"),
+    "base of integers": ({"weight": torch.ones(8, 64).int()}, "floating-point type"),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("backend", [*ROUTES, "reference"])
+@pytest.mark.parametrize("mistake", REFUSALS)
+def test_refuses(mistake, backend):
+    changed, message = REFUSALS[mistake]
+    given = {
+        "x": torch.ones(5, 64), "weight": quantize(torch.ones(8, 64), "nf4"), "a": torch.ones(2, 3, 64),
+        "b": torch.ones(2, 8, 3), "scale": torch.ones(2), "segments": torch.tensor([0, 2, 5]),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=message):
+        grouped_lora_linear(**{**given, **changed}, backend=backend)

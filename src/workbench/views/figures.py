@@ -6,6 +6,7 @@ has its own marker, so a black-and-white print still reads.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ Fits = Mapping[str, Mapping[str, Band]]
 """Curves by metric, then by quality, as ``workbench.laws.fit_curves`` returns them."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """One metric's part of a figure."""
+
+    axes: Axes
+    metric: str
+    lines: Mapping[str, Sequence[Point]]
+    fits: Mapping[str, Band]
+    zero: float | None
+
+
 class PaperFigure(Figure):
     """A figure that a notebook shows as it will be printed, without pyplot's global state."""
 
@@ -99,27 +111,25 @@ def quality_by_size(
         InputError: If the table has no number of that metric.
     """
     rows = list(rows)
-    metrics = [metric] if metric else _loss_and_accuracy(rows)
-    fits = fits or {}
+    lines = {name: points(rows, name) for name in ([metric] if metric else _loss_and_accuracy(rows))}
+    if metric and not lines[metric]:
+        raise InputError(f"the table has no {metric}; it has {', '.join(measured(rows)) or 'no metric'}")
     zero_shot = next((row for row in rows if row["size"] == 0), {}) if zero_shot is None else zero_shot
+    fits = fits or {}
     with style.context(["default", STYLE]):
-        width = COLUMN_INCHES if len(metrics) == 1 else PAGE_INCHES
+        width = COLUMN_INCHES if metric else PAGE_INCHES
         figure = PaperFigure(figsize=(width, HEIGHT_INCHES), layout="constrained")
-        panels = []
-        for axes, name in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True):
-            lines = points(rows, name)
-            if not lines:
-                raise InputError(
-                    f"the table has no {name}; it has {', '.join(measured(rows)) or 'no metric'}"
-                )
-            _panel(axes, name, lines, fits.get(name, {}), zero_shot.get(name))
-            panels.append((axes, lines, fits.get(name, {})))
-        axes, lines, laws = panels[0]
-        separator = "\n" if len(panels) == 1 else "; "
-        axes.set_title(separator.join(_key(lines, laws)), loc="left", fontsize=SMALL_POINTS, color=FAINT)
+        panels = [
+            _Panel(axes, name, lines[name], fits.get(name, {}), zero_shot.get(name))
+            for axes, name in zip(figure.subplots(1, len(lines), squeeze=False)[0], lines, strict=True)
+        ]
+        for panel in panels:
+            _draw(panel)
+        key = ("\n" if metric else "; ").join(_key(panels[0]))
+        panels[0].axes.set_title(key, loc="left", fontsize=SMALL_POINTS, color=FAINT)
         figure.draw_without_rendering()  # lays the panels out, so that labels know their height
-        for axes, lines, laws in panels:
-            _direct_labels(axes, lines, laws)
+        for panel in panels:
+            _direct_labels(panel)
     return figure
 
 
@@ -151,23 +161,17 @@ def _loss_and_accuracy(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys((found[0], found[-1])))
 
 
-def _panel(
-    axes: Axes,
-    metric: str,
-    lines: Mapping[str, Sequence[Point]],
-    fits: Mapping[str, Band],
-    zero: float | None,
-) -> None:
-    for index, (quality, line) in enumerate(lines.items()):
+def _draw(panel: _Panel) -> None:
+    for index, (quality, line) in enumerate(panel.lines.items()):
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-        if quality in fits:
-            _points_and_law(axes, line, fits[quality], colour, marker)
+        if quality in panel.fits:
+            _points_and_law(panel.axes, line, panel.fits[quality], colour, marker)
         else:
-            _line_and_band(axes, line, colour, marker)
-    _sizes(axes, lines, fits)
-    _values(axes, metric, lines)
-    if zero is not None:
-        _zero_shot(axes, zero, lines)
+            _line_and_band(panel.axes, line, colour, marker)
+    _sizes(panel)
+    _values(panel)
+    if panel.zero is not None:
+        _zero_shot(panel, panel.zero)
 
 
 def _line_and_band(axes: Axes, line: Sequence[Point], colour: str, marker: str) -> None:
@@ -189,37 +193,38 @@ def _points_and_law(axes: Axes, line: Sequence[Point], law: Band, colour: str, m
     axes.plot(law.size[inside - 1 :], law.middle[inside - 1 :], "--", color=colour, zorder=2)
 
 
-def _sizes(axes: Axes, lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> None:
-    sizes = {point.size for line in lines.values() for point in line}
-    forecast = {round(max(law.size)) for law in fits.values()}
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(
-        FixedLocator(sorted(sizes | {size for size in forecast if size > max(sizes)}))
-    )
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.set_xlabel("training examples")
+def _sizes(panel: _Panel) -> None:
+    measured_sizes = {point.size for line in panel.lines.values() for point in line}
+    forecast = {round(max(law.size)) for law in panel.fits.values()}
+    ticks = measured_sizes | {size for size in forecast if size > max(measured_sizes)}
+    panel.axes.set_xscale("log", base=2)
+    panel.axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
+    panel.axes.xaxis.set_minor_locator(NullLocator())
+    panel.axes.xaxis.set_major_formatter(ScalarFormatter())
+    panel.axes.set_xlabel("training examples")
 
 
-def _values(axes: Axes, metric: str, lines: Mapping[str, Sequence[Point]]) -> None:
-    axes.set_ylabel(METRICS.get(metric, readable(metric)))
-    everything = [point for line in lines.values() for point in line]
+def _values(panel: _Panel) -> None:
+    panel.axes.set_ylabel(METRICS.get(panel.metric, readable(panel.metric)))
+    everything = [point for line in panel.lines.values() for point in line]
     low, high = min(point.low for point in everything), max(point.high for point in everything)
-    if metric == "loss" and high > 4 * low > 0:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    if panel.metric == "loss" and high > 4 * low > 0:
+        axis = panel.axes.yaxis
+        panel.axes.set_yscale("log")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
 
 
-def _zero_shot(axes: Axes, zero: float, lines: Mapping[str, Sequence[Point]]) -> None:
+def _zero_shot(panel: _Panel, zero: float) -> None:
     """Draw the zero-shot line, or an arrow to it when it would squeeze the rest together."""
+    axes, lines = panel.axes, panel.lines.values()
     low, high = axes.get_ylim()
     reach = 0.6 * (high - low)
     text, place, right, above = f"zero-shot {zero:.2f}", zero, True, zero < low
     if low - reach <= zero <= high + reach:
         axes.axhline(zero, linestyle=":", color=FAINT, linewidth=0.9, zorder=1)
-        first, last = ([line[end].mean for line in lines.values()] for end in (0, -1))
+        first, last = ([line[end].mean for line in lines] for end in (0, -1))
         # where the other lines are further away, on the side where fewer of them are
         right = min(abs(value - zero) for value in last) >= min(abs(value - zero) for value in first)
         ends = last if right else first
@@ -240,8 +245,9 @@ def _zero_shot(axes: Axes, zero: float, lines: Mapping[str, Sequence[Point]]) ->
     )
 
 
-def _direct_labels(axes: Axes, lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> None:
+def _direct_labels(panel: _Panel) -> None:
     """Write each quality beside the end of its line, moved apart where two would overlap."""
+    axes, lines, fits = panel.axes, panel.lines, panel.fits
     ends = [
         (fits[quality].size[-1], fits[quality].middle[-1])
         if quality in fits
@@ -291,12 +297,12 @@ def _top(block: Sequence[int], places: Sequence[float], gap: float) -> float:
     return _bottom(block, places, gap) + gap * (len(block) - 1)
 
 
-def _key(lines: Mapping[str, Sequence[Point]], fits: Mapping[str, Band]) -> tuple[str, ...]:
+def _key(panel: _Panel) -> tuple[str, ...]:
     """Say in a few words what lines, points and bands are."""
-    seeds = sorted({point.seeds for line in lines.values() for point in line})
+    seeds = sorted({point.seeds for line in panel.lines.values() for point in line})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     over = f"{count} seed" + ("s" if seeds[-1] > 1 else "")
-    if fits:
-        curves = " or ".join(sorted({KINDS[band.kind] for band in fits.values()}))
+    if panel.fits:
+        curves = " or ".join(sorted({KINDS[band.kind] for band in panel.fits.values()}))
         return f"points: mean and range of {over}", f"curves: {curves}, with its {LEVEL:.0%} interval"
     return (f"lines: mean of {over}", "bands: their range") if seeds[-1] > 1 else (f"lines: {over}",)

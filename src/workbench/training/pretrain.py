@@ -1,7 +1,7 @@
 """Pre-training the classroom base: a small character LLaMA on word forms, ready for 4 bits.
 
-Run ``python -m workbench.training.pretrain`` to make the shipped file again; it takes minutes on one core,
-and the same settings give the same bytes on the same machine with the same number of threads.
+Run ``python -m workbench.training.pretrain`` to make the shipped file again; it takes minutes on one core.
+The same settings and the same code give the same bytes on the same machine.
 
 The matrices are trained by Muon, the embedding and the norms by AdamW: after 300 steps, 95.6% of the held-out
 words were right instead of 93.3% with AdamW alone. During the last steps the forward pass sees the weights

@@ -41,10 +41,11 @@ def sentence(answer: "ExchangeRate", size: float | int | None = None) -> str:
 
 
 def _most_telling(answer: "ExchangeRate", rates: "RateCurve", known: np.ndarray) -> int:
-    """Return the largest size with a rate: the reader's next step is from there, not from the start."""
+    """Return the largest size whose rate has two ends, else the largest that is likely reached."""
     useful = [i for i in known if answer.useless is None or answer.useless[i] <= LIKELY]
+    closed = [i for i in useful if math.isfinite(rates.high[i])]
     reached = [i for i in useful if rates.not_reached[i] < LIKELY]
-    return int((reached or useful[:1] or list(known[:1]))[-1])
+    return int((closed or reached or useful[:1] or list(known[:1]))[-1])
 
 
 def _clause(answer: "ExchangeRate", rates: "RateCurve", at: int) -> str:

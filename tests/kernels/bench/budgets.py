@@ -42,7 +42,7 @@ class Cost:
     shared: int
     instructions: int
     matrix: int
-    """Matrix instructions of the target's kind."""
+    """Matrix instructions of the target's kind, or of a warp where there are none of those."""
     per_weight: float | None
     """Instructions in the hot loop for each weight decoded there; None for kernels that decode nothing."""
 
@@ -55,17 +55,22 @@ def launches(operator: str, size: Size = TRAINING) -> dict[str, Launch]:
     return found
 
 
+def report(launch: Launch, target: str) -> Report:
+    """Compile with the target's own tile."""
+    return build(launch, target, **_tile(launch, target))
+
+
 def cost(launch: Launch, target: str) -> Cost:
     """Compile with the target's own tile, and count."""
-    options = _tile(launch, target)
-    report = build(launch, target, **options)
+    made = report(launch, target)
+    weights = launch.weights_per_turn(**_tile(launch, target))
     return Cost(
-        registers=report.registers,
-        spills=report.spills,
-        shared=report.shared,
-        instructions=report.instructions.total(),
-        matrix=report.matrix_instructions,
-        per_weight=_per_weight(launch.weights_per_turn(**options), report),
+        registers=made.registers,
+        spills=made.spills,
+        shared=made.shared,
+        instructions=made.instructions.total(),
+        matrix=made.matrix_instructions or made.narrow_matrix_instructions,
+        per_weight=round(made.loop_instructions_per(weights), 2) if weights and made.loop else None,
     )
 
 
@@ -75,10 +80,6 @@ def _tile(launch: Launch, target: str) -> dict[str, int]:
     tile = table()[TILED[launch.name]][target]["many"]
     shape = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
     return shape | {"num_warps": tile.warps, "num_stages": tile.stages}
-
-
-def _per_weight(weights: int | None, report: Report) -> float | None:
-    return round(report.loop_instructions_per(weights), 2) if weights and report.loop else None
 
 
 def traffic(operator: str, size: Size = TRAINING) -> dict[str, Traffic]:

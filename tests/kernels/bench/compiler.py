@@ -76,7 +76,8 @@ class Launch:
     def weights_per_turn(self, **options: Any) -> int | None:
         """Packed weights that one turn of the kernel's loop decodes; None when it decodes none."""
         given = self.options | options
-        return given["COLUMNS"] * given["DEPTH"] if given.get("KIND") == "pairs" else None
+        tiled = given.get("KIND") == "pairs" and "DEPTH" in given
+        return given["COLUMNS"] * given["DEPTH"] if tiled else None
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,14 @@ class Report:
     @property
     def matrix_instructions(self) -> int:
         """Tensor core instructions of the kind this target should use."""
-        kind = MATRIX_INSTRUCTION[self.target]
+        return self._starting_with(MATRIX_INSTRUCTION[self.target])
+
+    @property
+    def narrow_matrix_instructions(self) -> int:
+        """Those of a warp: what is left for results of fewer than 64 rows on targets with wider ones."""
+        return self._starting_with("HMMA")
+
+    def _starting_with(self, kind: str) -> int:
         return sum(n for name, n in self.instructions.items() if name.startswith(kind))
 
     def loop_instructions_per(self, items: int) -> float:

@@ -169,6 +169,9 @@ def page(tallies: list[Tally], draws: int) -> str:
         lines.append(
             f"| {t.form} | {t.quantity} | {t.studies} | {t.share:.1%}{'' if fine else ' *'} | {error:.1%} |"
         )
+    done = {t.form for t in tallies}
+    if waiting := [form for form in (*TRUTHS, FREE) if form not in done]:
+        lines += ["", f"Not simulated yet: {', '.join(waiting)}."]
     return "\n".join(lines) + "\n"
 
 

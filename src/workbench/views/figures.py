@@ -36,6 +36,8 @@ FAINT = "#767676"
 LABEL_POINTS = 7.0
 SMALL_POINTS = 6.0
 BAND_OPACITY = 0.18
+FAR = 10.0
+"""A zero-shot loss so many times the others is told by an arrow: its line would squeeze them together."""
 KINDS = {"fitted": "fitted law", "model-free": "monotone interpolation"}
 """What a band of each kind is, in words."""
 
@@ -125,7 +127,7 @@ def quality_by_size(
         ]
         for panel in panels:
             _draw(panel)
-        key = ("\n" if metric else "; ").join(_key(panels[0]))
+        key = ("\n" if metric else "; ").join(_key(panels))
         panels[0].axes.set_title(key, loc="left", fontsize=SMALL_POINTS, color=FAINT)
         figure.draw_without_rendering()  # lays the panels out, so that labels know their height
         for panel in panels:
@@ -208,6 +210,8 @@ def _values(panel: _Panel) -> None:
     panel.axes.set_ylabel(METRICS.get(panel.metric, readable(panel.metric)))
     everything = [point for line in panel.lines.values() for point in line]
     low, high = min(point.low for point in everything), max(point.high for point in everything)
+    if panel.zero is not None and _drawn(panel, panel.zero):
+        low, high = min(low, panel.zero), max(high, panel.zero)
     if panel.metric == "loss" and high > 4 * low > 0:
         axis = panel.axes.yaxis
         panel.axes.set_yscale("log")
@@ -216,13 +220,18 @@ def _values(panel: _Panel) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
+def _drawn(panel: _Panel, zero: float) -> bool:
+    """Say whether the zero-shot line has its place in the panel: all but a loss far from the others."""
+    values = [point.mean for line in panel.lines.values() for point in line]
+    return panel.metric != "loss" or min(values) / FAR <= zero <= max(values) * FAR
+
+
 def _zero_shot(panel: _Panel, zero: float) -> None:
     """Draw the zero-shot line, or an arrow to it when it would squeeze the rest together."""
     axes, lines = panel.axes, panel.lines.values()
     low, high = axes.get_ylim()
-    reach = 0.6 * (high - low)
     text, place, right, above = f"zero-shot {zero:.2f}", zero, True, zero < low
-    if low - reach <= zero <= high + reach:
+    if _drawn(panel, zero):
         axes.axhline(zero, linestyle=":", color=FAINT, linewidth=0.9, zorder=1)
         first, last = ([line[end].mean for line in lines] for end in (0, -1))
         # where the other lines are further away, on the side where fewer of them are
@@ -297,12 +306,13 @@ def _top(block: Sequence[int], places: Sequence[float], gap: float) -> float:
     return _bottom(block, places, gap) + gap * (len(block) - 1)
 
 
-def _key(panel: _Panel) -> tuple[str, ...]:
+def _key(panels: Sequence[_Panel]) -> tuple[str, ...]:
     """Say in a few words what lines, points and bands are."""
-    seeds = sorted({point.seeds for line in panel.lines.values() for point in line})
+    seeds = sorted({point.seeds for panel in panels for line in panel.lines.values() for point in line})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     over = f"{count} seed" + ("s" if seeds[-1] > 1 else "")
-    if panel.fits:
-        curves = " or ".join(sorted({KINDS[band.kind] for band in panel.fits.values()}))
+    kinds = sorted({KINDS[band.kind] for panel in panels for band in panel.fits.values()})
+    if kinds:
+        curves = " or ".join(kinds)
         return f"points: mean and range of {over}", f"curves: {curves}, with its {LEVEL:.0%} interval"
     return (f"lines: mean of {over}", "bands: their range") if seeds[-1] > 1 else (f"lines: {over}",)

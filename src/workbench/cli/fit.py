@@ -9,9 +9,9 @@ from workbench.errors import InputError
 from workbench.laws.bootstrap import Draws, bootstrap
 from workbench.laws.exchange import ExchangeRate, rate_of
 from workbench.laws.fitting import Fit
-from workbench.laws.forecast import Forecast, candidates, forecast_sizes
+from workbench.laws.forecast import Forecast, candidates, forecast_quality, forecast_sizes
 from workbench.laws.forms import LAWS
-from workbench.laws.problems import fit_each, misfit
+from workbench.laws.problems import fit_each, law_named, misfit
 from workbench.laws.profiles import profiles
 from workbench.laws.study import analyse
 from workbench.laws.table import Table, read_table
@@ -46,17 +46,33 @@ def run(args: argparse.Namespace) -> int:
     """Fit and print; return the exit status."""
     table = read_table(args.table, columns=_columns(args.columns), evaluation=args.evaluation)
     rows = table.measured(args.metric)
-    print(f"{table.name}: {len(rows)} measurements of {args.metric}, {len(table.qualities)} qualities.")
+    qualities = len(table.qualities)
+    print(
+        f"{table.name}: {len(rows)} measurements of {args.metric}, qualities: {', '.join(table.qualities)}."
+    )
     _print_all(table.notes)
-    forecast = _forecast(table, args)
-    name = args.law if args.law != "auto" else _chosen(table, args.metric, forecast)
-    fits = fit_each(table, args.metric, name)
-    for label, fit in fits.items():
-        draws = bootstrap(fit, args.bootstraps, seed=args.seed, progress=_progress)
-        _print_fit(label, fit, draws)
-    if len(table.qualities) > 1:
+    if args.law != "auto":
+        law_named(args.law)
+    try:
+        _print_laws(table, args)
+    except InputError as error:
+        if qualities < 2:
+            raise
+        print(f"\nNo law: {error}")
+    if qualities > 1:
         _print_rates(table, args)
     return 0
+
+
+def _print_laws(table: Table, args: argparse.Namespace) -> None:
+    forecast = _forecast(table, args)
+    if len(table.qualities) > 2 and any(LAWS[law].joint for law in candidates(table, args.metric)):
+        for quality in table.qualities:
+            print(f"  {forecast_quality(table, args.metric, quality, seed=args.seed).verdict()}")
+    name = args.law if args.law != "auto" else _chosen(table, args.metric, forecast)
+    for label, fit in fit_each(table, args.metric, name).items():
+        draws = bootstrap(fit, args.bootstraps, seed=args.seed, progress=_progress)
+        _print_fit(label, fit, draws)
 
 
 def _columns(pairs: Iterable[str]) -> dict[str, str]:
@@ -80,9 +96,7 @@ def _forecast(table: Table, args: argparse.Namespace) -> Forecast | None:
     for s in forecast.scores:
         aicc = "" if s.aicc is None else f"{s.aicc:.1f}"
         name = f"({s.name})" if s.is_baseline else s.name
-        print(
-            f"  {name:24}{s.error:12.2%}{f'{s.low:.2%} to {s.high:.2%}':>20}{s.worst:9.1%}{aicc:>9}  {s.note}"
-        )
+        print(f"  {name:24}{s.error:12.2%}{s.interval:>20}{s.worst:9.1%}{aicc:>9}  {s.note}")
     _print_all(f"left out: {reason}" for reason in forecast.skipped)
     print(f"  {forecast.verdict()}")
     return forecast
@@ -104,6 +118,8 @@ def _print_fit(label: str, fit: Fit, draws: Draws) -> None:
     print(f"  objective {fit.objective:.9g}, {fit.agreeing:.0%} of {fit.starts} starts agree")
     if fit.at_bounds:
         print(f"  at a bound: {', '.join(fit.at_bounds)}; there the value is the bound's, not the data's")
+    if len(fit.problem.y) <= fit.free:
+        print("  as many parameters as cells: such a fit can't miss, so it is no evidence for the law")
     if (doubt := misfit(fit)) is not None:
         print(
             f"  misfit by the seeds' noise: p = {doubt:.2g}"

@@ -28,7 +28,8 @@ class Score:
     """How one form or baseline predicted the cells that were held out.
 
     Errors are relative for a loss and absolute for an accuracy; ``low`` and ``high`` are the 95% interval of
-    the mean error, from resampling whole qualities (cells, with one quality). ``ranking`` is the share of
+    the mean error, from resampling whole qualities (cells, with fewer than three qualities), and None where a
+    single cell was held out. ``ranking`` is the share of
     pairs of qualities put in the right order; None with one quality. The criteria compare the fits to the
     cells seen, for laws whose noise is known.
     """
@@ -36,13 +37,18 @@ class Score:
     name: str
     is_baseline: bool
     error: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     worst: float
     ranking: float | None
     aicc: float | None
     bic: float | None
     note: str = ""
+
+    @property
+    def interval(self) -> str:
+        """The interval in words."""
+        return "one cell: none" if self.low is None else f"{self.low:.1%} to {self.high:.1%}"
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,16 @@ class Forecast:
         """Say who forecasts best, and whether the lead is more than chance."""
         best, law = self.chosen, self.chosen_law
         if law is None:
-            return f"No law could be fitted to what was left; {best.name!r} is {best.error:.1%} off."
+            return f"No law fits the rest; {best.name!r} is {best.error:.1%} off ({best.interval})."
         rival = next(s for s in self.scores if s.is_baseline)
-        mine = f"{law.name!r} is {law.error:.1%} off on average ({law.low:.1%} to {law.high:.1%})"
-        theirs = f"{rival.name!r} {rival.error:.1%} ({rival.low:.1%} to {rival.high:.1%})"
+        if law.low is None or law.high is None or rival.low is None:
+            return (
+                f"On {self.held_out}, a single cell, {best.name!r} is nearest; one cell gives no interval, "
+                "so it "
+                "may be chance. Hold out more."
+            )
+        mine = f"{law.name!r} is {law.error:.1%} off on average ({law.interval})"
+        theirs = f"{rival.name!r} {rival.error:.1%} ({rival.interval})"
         if best.is_baseline:
             return f"No law beats the baseline on {self.held_out}: {theirs}, the best law {mine}."
         sure = law.high < rival.low
@@ -202,7 +214,9 @@ class _Scorer:
             )
         )
 
-    def _interval(self, error: Float[np.ndarray, " rows"]) -> tuple[float, float]:
+    def _interval(self, error: Float[np.ndarray, " rows"]) -> tuple[float | None, float | None]:
+        if len(error) < 2:
+            return None, None
         labels = list(dict.fromkeys(self.label))
         groups = (
             [error[self.label == q] for q in labels]

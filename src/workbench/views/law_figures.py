@@ -218,7 +218,8 @@ def forecast_scores(axes: Axes, forecast: Forecast) -> None:
     """Draw the mean error of every law and baseline on what was held out, best on top."""
     for place, score in enumerate(reversed(forecast.scores)):
         colour = FAINT if score.is_baseline else COLOURS[0]
-        axes.hlines(place, score.low, score.high, color=colour)
+        if score.low is not None and score.high is not None:
+            axes.hlines(place, score.low, score.high, color=colour)
         axes.plot(score.error, place, MARKERS[1 if score.is_baseline else 0], color=colour)
     names = [f"({s.name})" if s.is_baseline else s.name for s in reversed(forecast.scores)]
     axes.set_yticks(range(len(names)), names)

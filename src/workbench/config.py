@@ -128,7 +128,8 @@ class CellConfig:
                 f"steps is {self.steps} and epochs is {self.epochs}; give exactly one of them: steps holds "
                 "the amount of training fixed across sizes, epochs the number of passes"
             )
-        if not (self.steps if self.epochs is None else self.epochs) > 0:
+        length = self.steps if self.epochs is None else self.epochs
+        if not (length and length > 0):
             raise InputError(f"steps {self.steps}, epochs {self.epochs}: a run needs more than none")
         if self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES, "src/workbench/training/optimizer.py")

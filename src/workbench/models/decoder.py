@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 from einops import einsum, rearrange, repeat
 from jaxtyping import Float, Int64
-from qlora_kernels import QuantizedTensor
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qlora_kernels import QuantizedTensor
 from workbench.config import LINEARS
 from workbench.data.batches import Batch
 

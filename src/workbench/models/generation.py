@@ -26,7 +26,7 @@ class KeyValueCache:
         self.share = config.heads // config.kv_heads
 
     def fill(self, layer: int, k: Tensor, v: Tensor, batch: Batch) -> None:
-        """Keep the prompts' keys and values, each "slots J D"; places behind a prompt's end are overwritten."""
+        """Keep the prompts' keys and values, each "slots J D"; what lies behind a prompt is overwritten."""
         length = batch.gather.shape[1]
         self.keys[layer, :, :length] = k[batch.gather]
         self.values[layer, :, :length] = v[batch.gather]

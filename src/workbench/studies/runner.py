@@ -113,8 +113,9 @@ def run(study: Study, folder: Path, on_progress: OnProgress | None = None) -> St
     at = Progress(phase="predicting", stacks=len(missing), cells=len(cells), cells_done=len(cells & done))
     if missing:
         tell(at)
-        at = replace(at, phase="training", prediction=predict(concrete, missing))
-        store.update_manifest(prediction=asdict(at.prediction))
+        prediction = predict(concrete, missing)
+        at = replace(at, phase="training", prediction=prediction)
+        store.update_manifest(prediction=asdict(prediction))
     if ZERO_SHOT not in done:
         store.commit({ZERO_SHOT: zero_shot(concrete.prepared)})
     for number, stack in enumerate(missing, start=1):

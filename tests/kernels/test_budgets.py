@@ -1,0 +1,55 @@
+"""Every kernel compiles for every target without a spill, within its memory, as lean as was committed."""
+
+import pytest
+from bench import budgets
+from bench.catalogue import CATALOGUE, SMALL
+from bench.compiler import SHARED_LIMIT, TARGETS, captured
+from bench.readme import README, table
+
+QUICK = ("sm_80", "sm_90", "gfx942")
+DOTS = ("linear_forward", "linear_input_gradient", "shrink", "output_gradients", "shrink_gradient")
+
+
+@pytest.mark.parametrize("operator", CATALOGUE)
+@pytest.mark.parametrize(
+    "target", [t if t in QUICK else pytest.param(t, marks=pytest.mark.slow) for t in TARGETS]
+)
+def test_within_budget(operator, target):
+    committed = budgets.read()["operators"][operator]
+    launches = budgets.launches(operator)
+    assert set(launches) == set(committed), "kernels came or went: run benchmarks/kernel_table.py"
+    for name, launch in launches.items():
+        cost = budgets.cost(launch, target)
+        assert cost.spills == 0, f"{name} spills {cost.spills} on {target}"
+        assert cost.shared <= SHARED_LIMIT[target]
+        assert cost.matrix > 0 or name not in DOTS, f"{name} doesn't use {target}'s matrix unit"
+        if cost.per_weight is not None:
+            allowed = committed[name]["targets"][target]["per_weight"]
+            assert cost.per_weight <= allowed, f"{name}: {cost.per_weight} instructions a weight on {target}"
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("kernel", ["linear_forward", "linear_input_gradient"])
+def test_nf4_decoding_costs_at_most_nine_instructions(kernel, target):
+    cost = budgets.read()["operators"]["LoRA on nf4"][kernel]["targets"][target]
+    assert cost["per_weight"] <= 9
+
+
+@pytest.mark.parametrize("kernel", ["linear_forward", "linear_input_gradient"])
+def test_the_products_with_the_base_use_the_widest_matrix_instruction(kernel):
+    launch = budgets.launches("LoRA on nf4")[kernel]
+    for target in ("sm_80", "sm_90"):
+        assert budgets.report(launch, target).matrix_instructions > 0
+
+
+def test_the_readme_shows_the_committed_figures():
+    assert table(budgets.read()) in README.read_text(encoding="utf-8"), (
+        "run benchmarks/kernel_table.py --readme"
+    )
+
+
+def test_recorded_launches_are_those_of_a_real_call():
+    """A launch is recorded with everything that decides its compilation: types, constants, divisibility."""
+    launch = captured(CATALOGUE["swiglu"](SMALL))[0]
+    assert launch.name == "swiglu_forward"
+    assert launch.options["num_warps"] == 4

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
+from typing import TypeGuard
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "kernels"))
@@ -57,16 +58,21 @@ def launches(format: str, dtype: torch.dtype) -> dict[str, Launch]:
     return {key: by_name[name] for key, name in KERNELS.items()}
 
 
-def compiled(launch: Launch, tile: Tile, target: str) -> Report:
+def compiled(launch: Launch, tile: Tile, target: str) -> Report | None:
     """Compile the kernel with another tile than the recorded one."""
     shape = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
-    return build(launch, target, **shape, num_warps=tile.warps, num_stages=tile.stages)
+    try:
+        return build(launch, target, **shape, num_warps=tile.warps, num_stages=tile.stages)
+    except RuntimeError as error:  # the compiler's own passes give up on some, such as 3 stages on gfx950
+        print(f"{launch.name} on {target}, {tile}: {error}")
+        return None
 
 
-def allowed(report: Report, case: str) -> bool:
+def allowed(report: Report | None, case: str) -> TypeGuard[Report]:
     """No spill, fits, and uses the matrix units where its type and height let it."""
     return (
-        report.spills == 0
+        report is not None
+        and report.spills == 0
         and report.shared <= SHARED_LIMIT[report.target]
         and (case != "many" or report.matrix_instructions > 0)
     )
@@ -84,10 +90,8 @@ def choose(kernel: str, target: str, case: str, recorded: dict[str, dict[str, La
     """Pick the cheapest candidate that every format allows."""
     first, *others = (recorded[format][kernel] for format in FORMATS)
     reports = {tile: compiled(first, tile, target) for tile in CANDIDATES[case]}
-    ranked = sorted(
-        (t for t in reports if allowed(reports[t], case)), key=lambda t: static_cost(reports[t], t)
-    )
-    for tile in ranked:
+    costs = {tile: static_cost(report, tile) for tile, report in reports.items() if allowed(report, case)}
+    for tile in sorted(costs, key=costs.__getitem__):
         if all(allowed(compiled(other, tile, target), case) for other in others):
             return tile
     raise SystemExit(

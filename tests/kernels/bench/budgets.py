@@ -21,6 +21,7 @@ from qlora_kernels.tiles import table, tile_for
 CPU = torch.device("cpu")  # whose kernels are interpreted with the tiles of sm_80
 TILED = {"linear_forward": "forward", "linear_input_gradient": "input_gradient"}
 """Kernels with tiles from the table, and their names there."""
+_reports: dict[tuple[str, str], Report] = {}
 FILE = Path(__file__).parents[1] / "budgets.json"
 
 
@@ -56,8 +57,10 @@ def launches(operator: str, size: Size = TRAINING) -> dict[str, Launch]:
 
 
 def report(launch: Launch, target: str) -> Report:
-    """Compile with the target's own tile."""
-    return build(launch, target, **_tile(launch, target))
+    """Compile with the target's own tile; several operators launch the same kernels, compiled once."""
+    if (launch.key, target) not in _reports:
+        _reports[launch.key, target] = build(launch, target, **_tile(launch, target))
+    return _reports[launch.key, target]
 
 
 def cost(launch: Launch, target: str) -> Cost:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import triton
 from bench.sass import amd_instructions, hot_loop, instructions
 from triton.backends.compiler import GPUTarget
@@ -72,6 +73,13 @@ class Launch:
     def name(self) -> str:
         """The kernel's function name."""
         return self.kernel.fn.__name__
+
+    @property
+    def key(self) -> str:
+        """The same for launches that compile to the same code."""
+        arguments = [a.dtype if isinstance(a, torch.Tensor) else a for a in self.args]
+        options = {k: v.dtype if isinstance(v, torch.Tensor) else v for k, v in self.options.items()}
+        return f"{self.name} {arguments} {sorted(options.items())}"
 
     def weights_per_turn(self, **options: Any) -> int | None:
         """Packed weights that one turn of the kernel's loop decodes; None when it decodes none."""

@@ -195,10 +195,13 @@ def _linear(
         _check_boundaries(segments, x.shape[0])
         a, b = _stack(a), _stack(b)
     if route(backend, x) == "triton":
-        from qlora_kernels.grouped_triton import RowTiles, launch_shrink
+        from qlora_kernels.grouped_triton import RowTiles, launch_shrink, narrow_tile
         from qlora_kernels.linear_triton import launch_forward
 
-        s = None if a is None else launch_shrink(x, a, RowTiles.of(segments, x.device))
+        s = None
+        if a is not None:
+            tile = narrow_tile(a.shape[1], x.dtype)
+            s = launch_shrink(x, a, RowTiles.of(segments, x.device, tile))
         y = launch_forward(x, weight, s, b, scale.float(), segments)
     else:
         from qlora_kernels import grouped_torch
@@ -238,7 +241,8 @@ def _linear_backward(
     if a is not None and b is not None:
         a, b = _stack(a), _stack(b)
         if triton:
-            tiles = grouped_triton.RowTiles.of(segments, x.device)
+            tile = grouped_triton.narrow_tile(a.shape[1], x.dtype)
+            tiles = grouped_triton.RowTiles.of(segments, x.device, tile)
             ds, db = grouped_triton.launch_output_gradients(dy, b, s, scale.float(), tiles)
             if needs[1]:
                 da = grouped_triton.launch_shrink_gradient(ds, x, len(a), tiles)

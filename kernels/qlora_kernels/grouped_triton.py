@@ -7,7 +7,7 @@ every program writes the share of its rows, and a second kernel adds a cell's sh
 atomics, so two runs agree to the bit. Bytes, at least:
 
     S         e (M K + G R K + M R)
-    dS, dB    e (M N + G N R + 2 M R) + 4 G N R, plus 8 N R for each tile: its share goes out and comes back
+    dS, dB    e (M N + G N R + 2 M R) + 4 G N R, plus 8 N R for each tile: its share goes out and back
     dA        e (M R + M K) + 4 G R K
 """
 
@@ -18,14 +18,23 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from qlora_kernels.rows import power_of_two
+from qlora_kernels.linear_triton import padded_rank
+from qlora_kernels.tiles import Tile
 
-ROWS = 128
-"""Rows of a tile: a share of dB then costs 8 R / (128 e) of reading dy, half at rank 16 in bfloat16."""
-DEPTH = 64
-"""Columns of x or dy at a time."""
 SUMMED = 1024
 """Elements of dB that one program of the second pass adds up."""
+
+
+def narrow_tile(rank: int, dtype: torch.dtype) -> Tile:
+    """Return the tile of these kernels; its columns are the ranks.
+
+    With 128 rows a share of dB costs 8 R / (128 e) of reading dy, half at rank 16 in bfloat16. Smaller tiles
+    where the sums don't fit the registers: float32 has no matrix instruction, and high ranks have many.
+    """
+    ranks = padded_rank(rank)
+    if dtype == torch.float32 or ranks > 32:
+        return Tile(rows=64, columns=ranks, depth=32, warps=8, stages=2)
+    return Tile(rows=128, columns=ranks, depth=64, warps=4, stages=2)
 
 
 @triton.jit
@@ -126,8 +135,9 @@ def shrink_gradient(
 
 @dataclass(frozen=True)
 class RowTiles:
-    """Tiles of at most ROWS rows, none across the boundary of two cells; on the device."""
+    """Tiles of rows, none across the boundary of two cells; on the device."""
 
+    tile: Tile
     segments: Tensor
     cell: Tensor
     """Which cell each tile belongs to."""
@@ -137,13 +147,14 @@ class RowTiles:
     """First tile of each cell, and the number of tiles at the end."""
 
     @classmethod
-    def of(cls, segments: Tensor, device: torch.device) -> "RowTiles":
+    def of(cls, segments: Tensor, device: torch.device, tile: Tile) -> "RowTiles":
         """Cut the rows of every cell into tiles."""
-        counts = (segments.diff() + ROWS - 1) // ROWS
+        counts = (segments.diff() + tile.rows - 1) // tile.rows
         of_cell = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         cell = torch.repeat_interleave(torch.arange(len(counts)), counts)
-        start = segments[cell] + (torch.arange(len(cell)) - of_cell[cell]) * ROWS
-        return cls(*(t.to(device, non_blocking=True) for t in (segments, cell, start, of_cell)))
+        start = segments[cell] + (torch.arange(len(cell)) - of_cell[cell]) * tile.rows
+        tensors = (t.to(device, non_blocking=True) for t in (segments, cell, start, of_cell))
+        return cls(tile, *tensors)
 
 
 def launch_shrink(x: Tensor, a: Tensor, tiles: RowTiles) -> Tensor:
@@ -152,7 +163,17 @@ def launch_shrink(x: Tensor, a: Tensor, tiles: RowTiles) -> Tensor:
     s = torch.empty((M, R), dtype=x.dtype, device=x.device)
     if len(tiles.cell):
         shrink[(len(tiles.cell),)](
-            x, a, s, tiles.cell, tiles.start, tiles.segments, K, R, x.stride(0), a.stride(0), **_constants(R)
+            x,
+            a,
+            s,
+            tiles.cell,
+            tiles.start,
+            tiles.segments,
+            K,
+            R,
+            x.stride(0),
+            a.stride(0),
+            **_constants(tiles.tile),
         )
     return s
 
@@ -168,7 +189,7 @@ def launch_output_gradients(
     if len(tiles.cell):
         output_gradients[(len(tiles.cell),)](
             dy, b, s, factors.to(dy.device), ds, shares, tiles.cell, tiles.start, tiles.segments,
-            N, R, dy.stride(0), b.stride(0), **_constants(R),
+            N, R, dy.stride(0), b.stride(0), **_constants(tiles.tile),
         )  # fmt: skip
     sum_shares[(G, triton.cdiv(N * R, SUMMED))](shares, db, tiles.of_cell, N * R, SUMMED=SUMMED, num_warps=4)
     return ds, db
@@ -178,12 +199,17 @@ def launch_shrink_gradient(ds: Tensor, x: Tensor, cells: int, tiles: RowTiles) -
     """Return dA = dS^T x, cell by cell."""
     K, R = x.shape[1], ds.shape[1]
     da = torch.empty((cells, R, K), dtype=x.dtype, device=x.device)
-    shrink_gradient[(cells, triton.cdiv(K, DEPTH))](
-        ds, x, da, tiles.segments, K, R, x.stride(0), **_constants(R)
+    shrink_gradient[(cells, triton.cdiv(K, tiles.tile.depth))](
+        ds, x, da, tiles.segments, K, R, x.stride(0), **_constants(tiles.tile)
     )
     return da
 
 
-def _constants(rank: int) -> dict:
-    ranks = max(16, power_of_two(rank))  # 16 is the least that a matrix instruction takes
-    return {"RANKS": ranks, "ROWS": ROWS, "DEPTH": DEPTH, "num_warps": 4, "num_stages": 2}
+def _constants(tile: Tile) -> dict:
+    return {
+        "RANKS": tile.columns,
+        "ROWS": tile.rows,
+        "DEPTH": tile.depth,
+        "num_warps": tile.warps,
+        "num_stages": tile.stages,
+    }

@@ -24,6 +24,7 @@ from qlora_kernels.formats_layout import Affine, pair_table
 from qlora_kernels.rows import power_of_two
 from qlora_kernels.tiles import Tile, tile_for
 
+LARGEST_RANK = 128
 NEIGHBOURS: tl.constexpr = tl.constexpr(8)
 """Tile rows that are computed side by side, so that they find each other's weights in the L2 cache."""
 
@@ -232,14 +233,25 @@ def _cells(
     return tuple(t.to(narrow.device, non_blocking=True) for t in (factors, segments, *cells))
 
 
+def padded_rank(rank: int) -> int:
+    """Return the number of ranks that the kernels compute with; 16 is the least of a matrix instruction.
+
+    Raises:
+        ValueError: If the rank is above 128, for which no tile fits the chips' memory.
+    """
+    if rank > LARGEST_RANK:
+        raise ValueError(
+            f"the Triton kernels take ranks of up to {LARGEST_RANK}, got {rank}; use backend='torch'"
+        )
+    return max(16, power_of_two(rank))
+
+
 def _constants(weight: Affine, narrow: Tensor | None, tile: Tile) -> dict:
     kind = weight.levels if weight.levels in ("dense", "int8") else "pairs"
     return {
         "KIND": kind,
         "GROUP": 0 if kind == "dense" else weight.block_size,
-        "RANKS": 0
-        if narrow is None
-        else max(16, power_of_two(narrow.shape[1])),  # a matrix instruction's least
+        "RANKS": 0 if narrow is None else padded_rank(narrow.shape[1]),
         "ROWS": tile.rows,
         "COLUMNS": tile.columns,
         "DEPTH": tile.depth,

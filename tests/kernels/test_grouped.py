@@ -25,6 +25,7 @@ from qlora_kernels.grouped_triton import (
     launch_output_gradients,
     launch_shrink,
     launch_shrink_gradient,
+    narrow_tile,
 )
 from qlora_kernels.linear import lora_linear, lora_linear_reference, quantized_linear
 from qlora_kernels.linear_triton import launch_forward, launch_input_gradient
@@ -72,7 +73,7 @@ class Case:
             ds, db = grouped_torch.output_gradients(dy, b, s, scale, segments)
             dx = grouped_torch.input_gradient(dy, base, None, ds, a, segments)
             return {"s": s, "y": y, "ds": ds, "db": db, "dx": dx, "da": shrink_gradient(ds, x, segments)}
-        tiles = RowTiles.of(segments, x.device)
+        tiles = RowTiles.of(segments, x.device, narrow_tile(a.shape[1], x.dtype))
         with interpreted():
             s = launch_shrink(x, a, tiles)
             y = launch_forward(x, base, s, b, scale, segments)
@@ -259,6 +260,13 @@ def test_only_what_is_needed_is_computed(rng, needed):
         )
         (got,) = torch.autograd.grad(y, inputs[needed], case.dy)
     assert torch.equal(got, case.results("triton")[f"d{needed}"])
+
+
+def test_rank_beyond_the_kernels(rng, unchecked):
+    case = Case(rng, 130, 192, 129, (0, 5))
+    with pytest.raises(ValueError, match="ranks of up to 128, got 129"):
+        case.results("triton")
+    case.check("torch")
 
 
 def test_no_rows(rng):

@@ -166,8 +166,8 @@ MUTANTS = [
     Mutant(
         "a tile of rows too few",
         GROUPED,
-        "(segments.diff() + ROWS - 1) // ROWS",
-        "segments.diff() // ROWS",
+        "(segments.diff() + tile.rows - 1) // tile.rows",
+        "segments.diff() // tile.rows",
         linear("q8_0"),
     ),
     Mutant(

@@ -66,7 +66,7 @@ class Law:
 
     @property
     def joint(self) -> bool:
-        """Whether one fit covers several qualities; else each quality gets its own."""
+        """Whether the law itself tells qualities apart, so that one fit covers them all."""
         return "share" in self.inputs
 
     def predict(self, values: Mapping[str, float], x: Inputs) -> np.ndarray:

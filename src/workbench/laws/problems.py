@@ -49,7 +49,7 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
     rows = table.measured(metric)
     data, inputs = _by_cell(table, metric, rows, law)
     if delta is not None or data.count.max() < 2:
-        alone = len(rows) if law.joint else len(rows) / len(table.qualities)
+        alone = len(rows) / len(table.qualities) if fitted_apart(table, metric, law) else len(rows)
         robust = kind == "loss" and (delta is not None or alone >= ENOUGH_FOR_ROBUST)
         return _by_row(table, metric, rows, law, delta or DELTA, robust=robust)
     noise = estimate_noise(data)
@@ -130,13 +130,32 @@ def fit_table(
     return fit_law(law, problem_of(table, metric, law, delta=delta), fixed=fixed)
 
 
+def fitted_apart(table: Table, metric: str, law: Law) -> bool:
+    """Say whether each quality gets its own fit.
+
+    It does where the law does not know qualities apart and each has all that the law needs: sizes, and, for
+    a law of size and model, several models. Where a model or a number of unique examples is what tells the
+    qualities apart, one fit covers them all.
+    """
+    if law.joint or len(table.qualities) < 2:
+        return False
+    if law.inputs == ("size",):
+        return True
+    rows = table.measured(metric)
+    for quality in table.qualities:
+        own = [row for row in rows if row.quality == quality]
+        if any(len(set(table.column(name, own))) < 2 for name in law.inputs):
+            return False
+    return True
+
+
 def fit_each(table: Table, metric: str, law: str | Law) -> dict[str, Fit]:
     """Fit a law to every quality on its own; a joint law gives one fit under the name of all.
 
     The noise is estimated from the whole table, so that each quality's own few seeds need not carry it.
     """
     law = law_named(law)
-    if law.joint or len(table.qualities) < 2:
+    if not fitted_apart(table, metric, law):
         return {"all": fit_table(table, metric, law)}
     whole = problem_of(table, metric, law)
     label = _labels(table, metric, law, len(whole.y))

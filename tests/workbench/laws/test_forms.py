@@ -135,6 +135,13 @@ def test_a_wrong_law_is_not_believed():
     assert misfit(fit_table(table, "loss", "quality_exponent")) < 1e-6
 
 
+def test_what_tells_qualities_apart_is_fitted_at_once():
+    # each model is a quality here, and a law of model and size has to see them together
+    table = study(TRUTHS["chinchilla"], 0)
+    assert set(fit_each(table, "loss", "chinchilla")) == {"all"}
+    assert set(fit_each(table, "loss", "power")) == set(table.qualities)
+
+
 def test_a_censored_run_bounds_the_fit_from_above_only():
     rows = [{"size": n, "loss": 1 + 4 * n**-0.5} for n in (10, 30, 100, 300, 1000)]
     high = [*rows, {"size": 3000, "loss": 2.0, "status": "censored"}]

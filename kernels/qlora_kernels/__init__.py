@@ -9,8 +9,20 @@ QuantizedTensor(q4_1, 64 x 128, 5.000 bits per weight in blocks of 32, 5,120 byt
 torch.Size([64, 128])
 """
 
+from qlora_kernels.dispatch import choose
 from qlora_kernels.formats import FORMATS
+from qlora_kernels.grouped import grouped_lora_linear
+from qlora_kernels.linear import lora_linear, quantized_linear
 from qlora_kernels.quantize import dequantize, quantize
 from qlora_kernels.quantized import QuantizedTensor
 
-__all__ = ["FORMATS", "QuantizedTensor", "dequantize", "quantize"]
+__all__ = [
+    "FORMATS",
+    "QuantizedTensor",
+    "choose",
+    "dequantize",
+    "grouped_lora_linear",
+    "lora_linear",
+    "quantize",
+    "quantized_linear",
+]

@@ -6,9 +6,7 @@ import sys
 import pytest
 import torch
 
-from qlora_kernels import quantize
-from qlora_kernels.grouped import grouped_lora_linear
-from qlora_kernels.linear import quantized_linear
+from qlora_kernels import choose, grouped_lora_linear, quantize, quantized_linear
 
 SETTING = """
 import torch
@@ -89,3 +87,12 @@ def test_naming_a_backend_forces_it(rng):
     one = torch.ones(1, 1, 64).double(), torch.ones(1, 8, 1).double(), torch.ones(1)
     with pytest.raises(ValueError, match="float64 tensors to backend='torch'"):
         grouped_lora_linear(x.double(), weight, *one, torch.tensor([0, 3]), backend="triton")
+
+
+def test_the_choice_has_a_reason():
+    chosen = choose(torch.ones(1))
+    assert (chosen.route, chosen.reason) == (
+        "torch",
+        "the tensors are on cpu, for which Triton has no compiler",
+    )
+    assert choose(torch.ones(1), "reference").reason == "asked for by name"

@@ -159,6 +159,11 @@ def page(tallies: list[Tally], draws: int) -> str:
         "outside",
         f"{low:.0%} to {high:.0%} (below 95% for 'not reached').",
         "",
+        "Known to fall short: the prediction bands of joint laws (those that see several qualities at once) are",
+        "too narrow when a quarter of the noise is common to all cells of a seed, for three seeds say little about",
+        "that part and its uncertainty is not drawn there, as it is for curves of one quality. Rates are hardly",
+        "touched, because the common part cancels. Forms with fewer than 300 studies are a first look only.",
+        "",
         "| form | quantity | studies | share | ± |",
         "|---|---|---:|---:|---:|",
     ]

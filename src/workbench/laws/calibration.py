@@ -161,7 +161,7 @@ def page(tallies: list[Tally], draws: int) -> str:
         "",
         "Known to fall short: prediction bands of joint laws (one fit for several qualities) are too narrow",
         "when part of the noise is common to all cells of a seed: three seeds say little about that part,",
-        "and its uncertainty is not drawn there as it is for curves of one quality. Rates suffer less, because",
+        "and its uncertainty is not drawn there as it is for single curves. Rates suffer less, because",
         "the common part cancels. Forms with fewer than 300 studies are a first look only.",
         "",
         "| form | quantity | studies | share | ± |",

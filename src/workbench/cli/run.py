@@ -31,6 +31,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
     grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
     grid.add_argument("--heldout", type=int, help="records to hold out for the evaluation")
+    grid.add_argument("--heldout-file", help="for your own file: another one with the records to hold out")
+    grid.add_argument(
+        "--on-empty",
+        choices=("error", "drop"),
+        help="for your own file: refuse empty prompts and responses (default), or leave them out",
+    )
     cell = parser.add_argument_group("every cell")
     cell.add_argument("--rank", type=int, help="LoRA rank")
     cell.add_argument("--alpha", type=float, help="LoRA alpha: the update is scaled by alpha / rank")
@@ -93,6 +99,8 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
             base=arguments.base or "smollm2-135m",
             corruption=arguments.corruption or "other_record",
             heldout=arguments.heldout,
+            heldout_file=arguments.heldout_file,
+            on_empty=arguments.on_empty or "error",
         )
     settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     if "targets" in settings:
@@ -100,7 +108,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     if "epochs" in settings:
         settings["steps"] = None
     changes: dict[str, Any] = {"settings": {**study.settings, **settings}}
-    for name in ("base", "heldout", "template", "adapted_layers"):
+    for name in ("base", "heldout", "heldout_file", "on_empty", "template", "adapted_layers"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     for name in ("sizes", "seeds"):

@@ -5,11 +5,12 @@ study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from workbench.config import CellConfig, Quality
+from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
 
@@ -29,8 +30,13 @@ class Study:
     qualities: tuple[Quality, ...]
     sizes: tuple[int, ...]
     seeds: tuple[int, ...]
-    heldout: int = 600
-    """Records held out for the evaluation, never trained on and never spoiled."""
+    heldout: int | None = None
+    """Records held out for the evaluation, never trained on and never spoiled; None takes the source's
+    default: 600, or a fifth of a small file."""
+    heldout_file: str | None = None
+    """Another file whose records are held out instead; None holds out some of the data."""
+    on_empty: Literal["error", "drop"] = "error"
+    """What to do with records of an own file whose prompt or response is empty."""
     template: str | None = None
     """Key of ``TEMPLATES``; None takes the data set's own."""
     adapted_layers: int | None = None
@@ -50,6 +56,16 @@ class Study:
             raise InputError(
                 f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters"
             )
+
+    def dataset(self) -> Dataset:
+        """Read the data.
+
+        Raises:
+            InputError: If it can't be used.
+        """
+        separate = None if self.heldout_file is None else Path(self.heldout_file)
+        count = self.heldout if separate is None else None
+        return load_dataset(self.data, heldout=count, heldout_file=separate, on_empty=self.on_empty)
 
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
         """Return every cell, sizes innermost; ``common`` adds what is known after loading."""
@@ -124,7 +140,14 @@ STUDIES = {"verbs": verbs, "raters": raters}
 
 
 def own(
-    data: str, budget: str, *, base: str, corruption: str = "other_record", heldout: int | None = None
+    data: str,
+    budget: str,
+    *,
+    base: str,
+    corruption: str = "other_record",
+    heldout: int | None = None,
+    heldout_file: str | None = None,
+    on_empty: Literal["error", "drop"] = "error",
 ) -> Study:
     """Return a study of the user's own file, with sizes down from the largest that file and budget allow.
 
@@ -134,21 +157,25 @@ def own(
         base: Name or path of a base.
         corruption: The damage whose price is asked for.
         heldout: Records to hold out; None takes the reader's default.
+        heldout_file: Another file whose records are held out instead.
+        on_empty: "drop" leaves out records with an empty prompt or response; "error" refuses them.
 
     Raises:
         InputError: If the file can't be read or the budget isn't known.
     """
     largest, rungs, factor = choose(budget, (512, 3, 4), (2048, 4, 4), (8192, 7, 2))
-    dataset = load_dataset(data, heldout=heldout)
-    available = min(len(dataset.train), largest)
-    return Study(
+    study = Study(
         name=Path(data).stem,
         data=data,
         base=base,
         qualities=damaged(corruption, choose(budget, (0.5,), (0.75, 0.5), (0.9, 0.75, 0.5))),
-        sizes=tuple(sorted({max(1, available // factor**rung) for rung in range(rungs)})),
+        sizes=(1,),
         seeds=seeds(budget),
-        heldout=len(dataset.heldout),
+        heldout=heldout,
+        heldout_file=heldout_file,
+        on_empty=on_empty,
         adapted_layers=6,
         settings={"batch_size": 8, "steps": 60},
     )
+    available = min(len(study.dataset().train), largest)
+    return replace(study, sizes=tuple(sorted({max(1, available // factor**rung) for rung in range(rungs)})))

@@ -16,7 +16,6 @@ import torch
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.records import Dataset
-from workbench.data.sources import load_dataset
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
@@ -75,7 +74,7 @@ def plan(study: Study) -> Plan:
     Raises:
         InputError: If the data, the base or a setting can't be used.
     """
-    dataset = load_dataset(study.data, heldout=study.heldout)
+    dataset = study.dataset()
     base = load_base(study.base)
     template = study.template or dataset.template
     layers = base.decoder.config.layers

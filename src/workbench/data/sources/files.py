@@ -107,7 +107,7 @@ def _read(path: Path, on_empty: OnEmpty) -> tuple[list[Record], Layout, list[str
             places = _listed([item.place for item in items if _is_empty(item, layout)])
             raise InputError(
                 f"{path}: {empty} have an {what} ({places}); fill them, or have them left out with "
-                "on_empty='drop'"
+                "on_empty='drop' (--on-empty drop)"
             )
         notes.append(f"{path.name}: {empty} left out: {what}")
     ignored = Counter(key for item in items for key in item.values if key not in layout.keys)

@@ -24,10 +24,10 @@ def weights():
         if t.name in wanted or t.name.startswith("blk.0."):
             shape, data = tuple(int(n) for n in reversed(t.shape)), torch.from_numpy(t.data.copy())
             kind = t.tensor_type.name.lower()
-            packed = kind != "f32"
-            found[t.name] = (
-                QuantizedTensor.from_gguf_bytes(kind, shape, data).dequantize() if packed else data.view(shape)
-            )
+            if kind == "f32":
+                found[t.name] = data.view(shape)
+            else:
+                found[t.name] = QuantizedTensor.from_gguf_bytes(kind, shape, data).dequantize()
     return found
 
 

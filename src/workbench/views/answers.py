@@ -9,6 +9,10 @@ from workbench.laws import Band, ExchangeRate, RateCurve, analyse, bands, rate_o
 from workbench.views.points import METRICS, Row, measured, points, readable
 
 
+FEW_RIGHT = 0.1
+"""A share of right answers that no cell reaches says little: the loss comes first then."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateTable:
     """Exchange rates judged by one metric: a row a size of the reference, a column a quality."""
@@ -45,7 +49,7 @@ def answers(rows: Sequence[Row], name: str, heldout: int | None) -> Answers:
     fits, tables = {}, []
     notes: dict[str, None] = {}
     sentences: tuple[str, ...] = ()
-    for metric in reversed(metrics):
+    for metric in sorted(reversed(metrics), key=lambda metric: not _tells(metric, rows)):
         study = analyse(table, metric, items=None if _is_loss(metric) else heldout)
         fits[metric] = bands(study)
         reference, *others = points(rows, metric)
@@ -59,6 +63,12 @@ def answers(rows: Sequence[Row], name: str, heldout: int | None) -> Answers:
             "The study has one quality, so there is nothing to exchange: add a second with --quality.",
         )
     return Answers(sentences=sentences, tables=tuple(tables), fits=fits, notes=tuple(notes))
+
+
+def _tells(metric: str, rows: Sequence[Row]) -> bool:
+    """Say whether a metric can carry the headline: long free answers are never matched to the letter."""
+    values = [row[metric] for row in rows if row["size"] > 0 and row[metric] is not None]
+    return _is_loss(metric) or max(values) >= FEW_RIGHT
 
 
 def _is_loss(metric: str) -> bool:

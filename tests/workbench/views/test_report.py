@@ -8,6 +8,7 @@ import pytest
 from workbench.errors import InputError
 from workbench.laws import exchange_rate, read_table
 from workbench.studies.store import Store
+from workbench.views.answers import answers
 from workbench.views.report import write_report
 
 
@@ -42,6 +43,12 @@ def test_the_answer_comes_first(report):
     )
     assert report.sentence == rate.sentence().replace("on heldout", "on 600 held-out records")
     assert page.text.index(report.sentence) < page.text.index("Exchange rates")
+
+
+def test_the_loss_comes_first_where_hardly_any_answer_is_matched(table):
+    few = [{**row, "exact_match": row["exact_match"] / 20} for row in table]
+    assert answers(few, "few", 600).sentences[0].startswith("Judged by loss on 600 held-out records")
+    assert answers(table, "many", 600).sentences[0].startswith("Judged by exact match")
 
 
 def test_it_shows_what_a_reader_needs(report):

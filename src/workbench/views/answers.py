@@ -8,7 +8,6 @@ from typing import Any
 from workbench.laws import Band, ExchangeRate, RateCurve, analyse, bands, rate_of, read_table
 from workbench.views.points import METRICS, Row, measured, points, readable
 
-
 FEW_RIGHT = 0.1
 """A share of right answers that no cell reaches says little: the loss comes first then."""
 
@@ -49,7 +48,9 @@ def answers(rows: Sequence[Row], name: str, heldout: int | None) -> Answers:
     fits, tables = {}, []
     notes: dict[str, None] = {}
     sentences: tuple[str, ...] = ()
-    for metric in sorted(reversed(metrics), key=lambda metric: not _tells(metric, rows)):
+    # the last share of right answers first, the loss last, and behind it what doesn't tell
+    metrics.reverse()
+    for metric in sorted(metrics, key=lambda metric: not _tells(metric, rows)):
         study = analyse(table, metric, items=None if _is_loss(metric) else heldout)
         fits[metric] = bands(study)
         reference, *others = points(rows, metric)

@@ -79,10 +79,7 @@ class Weight(nn.Module):
     def __init__(self, value: Tensor | QuantizedTensor) -> None:
         super().__init__()
         self.packed = value if isinstance(value, QuantizedTensor) else None
-        if isinstance(value, nn.Parameter):
-            self.decoded: Tensor | None = value
-        else:
-            self.decoded = value.dequantize() if isinstance(value, QuantizedTensor) else value
+        self.decoded: Tensor | None = value.dequantize() if isinstance(value, QuantizedTensor) else value
 
     def forward(self) -> Tensor:
         """Return the weight as numbers."""

@@ -10,7 +10,8 @@ Source: Hu et al., "LoRA", arXiv:2106.09685; first weights as in the PEFT librar
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 
 import torch
 from einops import einsum
@@ -95,6 +96,53 @@ class LoraStack:
         """Change the number format in place, for tests in float64; returns itself."""
         self.weights = self.weights.detach().to(dtype).requires_grad_()
         return self
+
+    def select(self, rows: Sequence[int]) -> "LoraStack":
+        """Return the stack of some of the cells, with weights of its own to take gradients with.
+
+        Where all rows are taken the storage is shared, else copied.
+        """
+        chosen = copy(self)
+        chosen.cells = [self.cells[row] for row in rows]
+        weights = self.weights.detach()
+        chosen.weights = (
+            weights if list(rows) == list(range(len(weights))) else weights[rows]
+        ).requires_grad_()
+        return chosen
+
+    def tensors(self, row: int) -> dict[str, Tensor]:
+        """Return a copy of one cell's A, shape (R, K), and B, shape (N, R), of each layer, at its own rank.
+
+        The names are the layer's with ".lora_A" and ".lora_B".
+        """
+        rank = self.cells[row].rank
+        tensors = {}
+        for name, (a, b) in self.matrices().items():
+            tensors[f"{name}.lora_A"] = a[row, :rank].detach().clone()
+            tensors[f"{name}.lora_B"] = b[row, :, :rank].detach().clone()
+        return tensors
+
+    def load(self, row: int, tensors: Mapping[str, Tensor]) -> None:
+        """Set one cell's adapter to what :meth:`tensors` gave for it.
+
+        Raises:
+            InputError: If a layer is missing or unknown, or a shape is another.
+        """
+        own = self.tensors(row)
+        for name in own.keys() | tensors.keys():
+            if name not in own or name not in tensors:
+                where = "the cell doesn't adapt it" if name not in own else "the adapter lacks it"
+                raise InputError(f"{name}: {where}; the adapter belongs to another cell")
+            if own[name].shape != tensors[name].shape:
+                raise InputError(
+                    f"{name} has shape {tuple(tensors[name].shape)}, this cell's is "
+                    f"{tuple(own[name].shape)}; the adapter belongs to another cell"
+                )
+        rank = self.cells[row].rank
+        with torch.no_grad():
+            for name, (a, b) in self.matrices().items():
+                a[row, :rank] = tensors[f"{name}.lora_A"]
+                b[row, :, :rank] = tensors[f"{name}.lora_B"]
 
     def matrices(self) -> dict[str, tuple[Float[Tensor, "G R K"], Float[Tensor, "G N R"]]]:
         """Cut the rows into (A, B) of each adapted layer, by name; views that carry gradients."""

@@ -3,6 +3,7 @@
 Run it again and it continues: what is committed is not run again.
 """
 
+import math
 import resource
 import sys
 import time
@@ -24,7 +25,7 @@ from workbench.studies.manifest import facts
 from workbench.studies.stacks import partition, step_tokens
 from workbench.studies.store import ZERO_SHOT, Store
 from workbench.training.evaluation import evaluate
-from workbench.training.loop import cell_losses, step_batch
+from workbench.training.loop import OnStep, TrainState, cell_losses, step_batch
 from workbench.training.prepare import Prepared, prepare
 from workbench.training.run_stack import run_stack, zero_shot
 
@@ -39,7 +40,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """Where a run is: ``phase`` is "loading", "predicting", "training" or "done"."""
+    """Where a run is: ``phase`` is "loading", "predicting", "training", "done" or "stopped"."""
 
     phase: str
     stack: int = 0
@@ -49,10 +50,20 @@ class Progress:
     cells_done: int = 0
     cells: int = 0
     mean_loss: float | None = None
+    """Over the cells below; None before the first step and when no loss is a number."""
+    keys: tuple[str, ...] = ()
+    """The cells of the stack that is training."""
+    losses: tuple[float | None, ...] = ()
+    """Each one's training loss of this step; None where it is not a number."""
     prediction: Prediction | None = None
 
 
 OnProgress = Callable[[Progress], None]
+ShouldStop = Callable[[], bool]
+
+
+class _Stopped(Exception):
+    """Leaves a stack that is training, because the run was asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +101,21 @@ def plan(study: Study) -> Plan:
     return Plan(study, dataset, base, template, cells, prepared, stacks)
 
 
-def run(study: Study, folder: Path, on_progress: OnProgress | None = None) -> Store:
+def run(
+    study: Study,
+    folder: Path,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Store:
     """Run what is missing of a study and return its store.
 
     Args:
         study: The grid.
         folder: Where the study lives; made when it doesn't exist, continued when it does.
         on_progress: Called as the run moves on.
+        should_stop: Asked after every step and between stacks. Once it says yes, the run ends in order:
+            what is committed stays, the last progress has the phase "stopped", the manifest's ``outcome``
+            is "stopped", and the store is returned as always. The same call goes on from there.
 
     Raises:
         InputError: If the input can't be used, or the folder holds a study of other data or another base.
@@ -117,22 +136,40 @@ def run(study: Study, folder: Path, on_progress: OnProgress | None = None) -> St
         store.update_manifest(prediction=asdict(prediction))
     if ZERO_SHOT not in done:
         store.commit({ZERO_SHOT: zero_shot(concrete.prepared)})
+    stop = should_stop or (lambda: False)
+    outcome = "finished"
     for number, stack in enumerate(missing, start=1):
-        at = replace(at, stack=number, steps=stack[0].total_steps)
+        keys = tuple(cell.key() for cell in stack)
+        at = replace(
+            at, stack=number, step=0, steps=stack[0].total_steps, keys=keys, losses=(), mean_loss=None
+        )
         tell(at)
-        results = run_stack(concrete.prepared, stack, _teller(tell, at))
+        try:
+            if stop():
+                raise _Stopped
+            results = run_stack(concrete.prepared, stack, _teller(tell, at, stop))
+        except _Stopped:
+            outcome = "stopped"
+            break
         store.commit({key: result for key, result in results.items() if key not in done})
         done |= set(results)
         at = replace(at, cells_done=len(cells & done))
     if missing:
-        store.update_manifest(actual={"seconds": time.monotonic() - started, "peak_bytes": peak_bytes()})
-    tell(replace(at, phase="done"))
+        actual = {"seconds": time.monotonic() - started, "peak_bytes": peak_bytes()}
+        store.update_manifest(actual=actual, outcome=outcome)
+    tell(replace(at, phase="done" if outcome == "finished" else "stopped"))
     return store
 
 
-def _teller(tell: OnProgress, at: Progress) -> Callable[[int, torch.Tensor], None]:
-    def on_step(step: int, losses: torch.Tensor) -> None:
-        tell(replace(at, step=step, mean_loss=float(losses[losses.isfinite()].mean())))
+def _teller(tell: OnProgress, at: Progress, stop: ShouldStop) -> OnStep:
+    def on_step(state: TrainState) -> None:
+        values = [float(loss) for loss in state.losses[state.step - 1]]
+        losses = tuple(value if math.isfinite(value) else None for value in values)
+        known = [loss for loss in losses if loss is not None]
+        mean = sum(known) / len(known) if known else None
+        tell(replace(at, step=state.step, losses=losses, mean_loss=mean))
+        if stop():
+            raise _Stopped
 
     return on_step
 

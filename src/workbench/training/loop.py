@@ -4,16 +4,18 @@ A cell's numbers don't depend on its neighbours: rows meet only inside matrix pr
 output belongs to one row, so another stack changes a cell by the rounding of sums alone.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.batches import Batch, Pool, order
+from workbench.errors import InputError
 from workbench.models.decoder import Decoder
 from workbench.training.losses import label_losses
 from workbench.training.optimizer import StackedAdamW
@@ -73,20 +75,78 @@ def chunks(pool: Pool, indices: Sequence[int], tokens: int) -> list[list[int]]:
 
 
 @dataclass(slots=True)
-class StackRun:
-    """What a stack's training recorded.
+class TrainState:
+    """A stack's training between two steps: all that going on needs, and what was recorded on the way.
 
     Attributes:
-        stack: The trained adapters.
-        losses: Training loss of each step and cell, in nats a response token, shape (steps, G).
-        norms: Gradient norm of each step and cell, before clipping, shape (steps, G).
-        failed: First step whose loss or gradient wasn't a number, for each cell; None where all were.
+        step: Steps taken.
+        weights, mean, square: The adapters and their optimizer moments, shape (G, W).
+        losses: Training loss of each step and cell, in nats a response token, shape (steps, G); NaN for
+            steps that a cell didn't take.
+        norms: Gradient norm of each step and cell, before clipping, shape (steps, G); NaN likewise.
+        failed: First step whose loss or gradient wasn't a number, for each cell; -1 where all were.
     """
 
-    stack: LoraStack
+    step: int
+    weights: Float[Tensor, "G W"]
+    mean: Float[Tensor, "G W"]
+    square: Float[Tensor, "G W"]
     losses: Float[Tensor, "steps G"]
     norms: Float[Tensor, "steps G"]
-    failed: list[int | None]
+    failed: Int64[Tensor, " G"]
+
+    @classmethod
+    def fresh(cls, stack: LoraStack) -> "TrainState":
+        """Return the state before the first step."""
+        weights = stack.weights.detach()
+        unknown = weights.new_full((max(cell.total_steps for cell in stack.cells), len(weights)), math.nan)
+        return cls(
+            step=0,
+            weights=weights,
+            mean=torch.zeros_like(weights),
+            square=torch.zeros_like(weights),
+            losses=unknown,
+            norms=unknown.clone(),
+            failed=torch.full((len(weights),), -1),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the state as named tensors, for a file."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"step": torch.tensor(self.step)}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "TrainState":
+        """Read what :meth:`tensors` gave.
+
+        Raises:
+            InputError: If a tensor is missing or unknown, or their shapes don't fit each other.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(tensors) != names:
+            raise InputError(
+                f"a training state holds {sorted(names)}, but this one has {sorted(tensors)}; it was not "
+                "written by this program, start the stack again"
+            )
+        shape = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        cells = shape["weights"][:1]
+        fits = (
+            len(shape["weights"]) == len(shape["losses"]) == 2
+            and shape["weights"] == shape["mean"] == shape["square"]
+            and shape["losses"] == shape["norms"]
+            and shape["losses"][1:] == shape["failed"] == cells
+            and shape["step"] == ()
+            and 0 <= int(tensors["step"]) <= shape["losses"][0]
+        )
+        if not fits:
+            raise InputError(
+                f"the tensors of a training state don't fit each other: {shape}; start the stack again"
+            )
+        rest = {name: tensor for name, tensor in tensors.items() if name != "step"}
+        return cls(step=int(tensors["step"]), **rest)
+
+
+OnStep = Callable[[TrainState], None]
 
 
 def cell_losses(frozen: Frozen, batch: Batch, stack: LoraStack) -> Float[Tensor, " G"]:
@@ -104,44 +164,49 @@ def train(
     cells: Sequence[CellConfig],
     draws: Sequence[Sequence[int]],
     *,
-    stack: LoraStack | None = None,
-    on_step: Callable[[int, Tensor], None] | None = None,
-) -> StackRun:
-    """Train the cells of one stack together.
+    start: TrainState | None = None,
+    on_step: OnStep | None = None,
+) -> tuple[LoraStack, TrainState]:
+    """Train the cells of one stack together; a cell that has taken its steps leaves the stack.
 
     Args:
         frozen: The shared base and examples.
-        cells: Cells with equal step counts and adapted layers.
+        cells: Cells that adapt the same layers; they may differ in everything else.
         draws: For each cell, its training examples as indices into the pool, in the draw's order.
-        stack: Adapters to start from; fresh ones by default.
-        on_step: Called after each step with its number, counted from 1, and the losses, shape (G,).
+        start: Where an earlier call was; from fresh adapters by default.
+        on_step: Called after each step with the state, which goes on changing: copy what is to be kept.
+
+    Returns:
+        The trained adapters and the final state.
 
     Raises:
-        ValueError: If the cells differ in their number of steps.
+        InputError: If ``start`` is the state of other cells.
     """
-    steps = cells[0].total_steps
-    if any(cell.total_steps != steps for cell in cells):
-        raise ValueError("cells of one stack have to take the same number of steps")
-    stack = stack or LoraStack(cells, frozen.decoder.config)
-    optimizer = StackedAdamW(stack.weights, cells)
-    active = torch.ones(len(cells), dtype=torch.bool)
-    failed: list[int | None] = [None] * len(cells)
-    losses, norms = [], []
-    for step in range(steps):
-        loss = cell_losses(frozen, step_batch(frozen.pool, cells, draws, step), stack)
-        (gradient,) = torch.autograd.grad(loss.sum(), stack.weights)
-        norm = optimizer.update(gradient, step, active & loss.detach().isfinite())
-        losses.append(loss.detach())
-        norms.append(norm)
-        for row in (active & ~(loss.isfinite() & norm.isfinite())).nonzero().flatten().tolist():
-            failed[row] = step
-            active[row] = False
-            stack.weights.data[row] = 0.0  # a row of zeros changes nothing and stays finite
+    stack = LoraStack(cells, frozen.decoder.config)
+    state = start or TrainState.fresh(stack)
+    steps = torch.tensor([cell.total_steps for cell in cells])
+    if state.weights.shape != stack.weights.shape or len(state.losses) != int(steps.max()):
+        raise InputError(
+            f"the training state has adapters of shape {tuple(state.weights.shape)} and "
+            f"{len(state.losses)} steps; these cells have {tuple(stack.weights.shape)} and {int(steps.max())}"
+        )
+    stack.weights = state.weights
+    optimizer = StackedAdamW(state.weights, cells, state.mean, state.square)
+    while (rows := ((steps > state.step) & (state.failed < 0)).nonzero().flatten()).numel():
+        some = stack.select(rows.tolist())
+        own = [draws[row] for row in rows.tolist()]
+        loss = cell_losses(frozen, step_batch(frozen.pool, some.cells, own, state.step), some)
+        (gradient,) = torch.autograd.grad(loss.sum(), some.weights)
+        norm = optimizer.update(gradient, state.step, rows, loss.detach().isfinite())
+        state.losses[state.step, rows] = loss.detach()
+        state.norms[state.step, rows] = norm
+        lost = rows[~(loss.isfinite() & norm.isfinite())]
+        state.failed[lost] = state.step
+        state.weights[lost] = 0.0  # a row of zeros changes nothing and stays finite
+        state.step += 1
         if on_step:
-            on_step(step + 1, losses[-1])
-        if not active.any():
-            break
-    return StackRun(stack, torch.stack(losses), torch.stack(norms), failed)
+            on_step(state)
+    return stack, state
 
 
 def step_batch(pool: Pool, cells: Sequence[CellConfig], draws: Sequence[Sequence[int]], step: int) -> Batch:

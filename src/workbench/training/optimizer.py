@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from workbench.config import CellConfig
@@ -34,32 +34,51 @@ class StackedAdamW:
     Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv:1711.05101.
     """
 
-    def __init__(self, weights: Float[Tensor, "G W"], cells: Sequence[CellConfig]) -> None:
+    def __init__(
+        self,
+        weights: Float[Tensor, "G W"],
+        cells: Sequence[CellConfig],
+        mean: Float[Tensor, "G W"] | None = None,
+        square: Float[Tensor, "G W"] | None = None,
+    ) -> None:
+        """Prepare to change ``weights`` in place; ``mean`` and ``square`` are the moments to go on from."""
         self.weights, self.cells = weights, cells
-        self.mean, self.square = torch.zeros_like(weights), torch.zeros_like(weights)
+        self.mean = torch.zeros_like(weights) if mean is None else mean
+        self.square = torch.zeros_like(weights) if square is None else square
         self.decay = weights.new_tensor([cell.weight_decay for cell in cells])[:, None]
         self.clip = weights.new_tensor([cell.gradient_clip for cell in cells])
 
     @torch.no_grad()
     def update(
-        self, gradient: Float[Tensor, "G W"], step: int, active: Bool[Tensor, " G"]
-    ) -> Float[Tensor, " G"]:
-        """Clip each active row's gradient to its own largest norm, take one step and return the norms.
+        self,
+        gradient: Float[Tensor, "rows W"],
+        step: int,
+        rows: Int64[Tensor, " rows"],
+        usable: Bool[Tensor, " rows"],
+    ) -> Float[Tensor, " rows"]:
+        """Clip each gradient to its cell's largest norm, take one step and return the norms before clipping.
 
-        A row that is not active, or whose norm is not a number, is left as it is.
+        Args:
+            gradient: One row for each cell that takes this step.
+            step: Steps taken before this one.
+            rows: The cells' rows in the weights.
+            usable: A cell where this is false, or whose norm is not a number, is left as it is.
         """
         norms = torch.linalg.vector_norm(gradient, dim=1)
-        rows = (active & norms.isfinite()).nonzero().flatten()
-        if len(rows) == len(self.cells):
-            rows = slice(None)  # the common case: views instead of copies
-        shrink = (self.clip / norms.clamp_min(1e-12)).clamp_max(1.0)[rows, None]
-        clipped = gradient[rows] * shrink
-        mean = self.mean[rows].lerp(clipped, 1 - BETAS[0])
-        square = self.square[rows].lerp(clipped.square(), 1 - BETAS[1])
-        rate = self.weights.new_tensor([learning_rate(cell, step) for cell in self.cells])[rows, None]
-        change = (mean / (1 - BETAS[0] ** (step + 1))) / (
-            (square / (1 - BETAS[1] ** (step + 1))).sqrt() + EPSILON
+        kept = usable & norms.isfinite()
+        if not kept.all():
+            gradient, rows = gradient[kept], rows[kept]
+        shrink = (self.clip[rows] / norms[kept].clamp_min(1e-12)).clamp_max(1.0)[:, None]
+        rates = self.weights.new_tensor([learning_rate(self.cells[row], step) for row in rows])[:, None]
+        decays = 1 - rates * self.decay[rows]
+        # all cells: views instead of copies, the common case
+        place = slice(None) if len(rows) == len(self.cells) else rows
+        clipped = gradient * shrink
+        mean = self.mean[place].lerp(clipped, 1 - BETAS[0])
+        square = self.square[place].lerp(clipped.square_(), 1 - BETAS[1])
+        change = (mean / (1 - BETAS[0] ** (step + 1))).div_(
+            (square / (1 - BETAS[1] ** (step + 1))).sqrt_().add_(EPSILON)
         )
-        self.weights[rows] = self.weights[rows] * (1 - rate * self.decay[rows]) - rate * change
-        self.mean[rows], self.square[rows] = mean, square
+        self.weights[place] = (self.weights[place] * decays).sub_(change.mul_(rates))
+        self.mean[place], self.square[place] = mean, square
         return norms

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from torch import Tensor
+
 from workbench.config import CellConfig
 
 Status = Literal["done", "failed", "censored"]
@@ -21,5 +23,7 @@ class CellResult:
     """``train_loss`` and ``gradient_norm`` of each step, ``item_*`` of each held-out example."""
     failure: str | None = None
     """Why the cell failed, with the step."""
+    adapter: dict[str, Tensor] | None = field(default=None, repr=False)
+    """The trained adapter as :meth:`LoraStack.tensors` names it; None without one."""
     seconds: float | None = None
     """The cell's share of its stack's wall time."""

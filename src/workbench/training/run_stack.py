@@ -1,30 +1,44 @@
 """Train and evaluate one stack: cells in, results out."""
 
 import time
-from collections.abc import Callable, Sequence
-
-from torch import Tensor
+from collections.abc import Sequence
 
 from workbench.config import CellConfig
 from workbench.training.evaluation import Evaluation, evaluate
-from workbench.training.loop import StackRun, train
+from workbench.training.loop import OnStep, TrainState, train
 from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
 
 
 def run_stack(
-    prepared: Prepared, cells: Sequence[CellConfig], on_step: Callable[[int, Tensor], None] | None = None
+    prepared: Prepared,
+    cells: Sequence[CellConfig],
+    on_step: OnStep | None = None,
+    start: TrainState | None = None,
 ) -> dict[str, CellResult]:
     """Train the cells together, evaluate them together and return each one's result by its key.
 
     A cell whose loss, gradient or evaluation is not a number comes back as failed, with the step.
+
+    Args:
+        prepared: The study's data.
+        cells: Cells that adapt the same layers.
+        on_step: Called after each step with the state of the training.
+        start: A state that an earlier call reached; from fresh adapters by default. The final numbers are
+            those of a run that was never interrupted.
     """
     started = time.monotonic()
     draws = [prepared.draws[cell.key()] for cell in cells]
-    run = train(prepared.frozen, cells, draws, on_step=on_step)
-    evaluation = evaluate(prepared.frozen, prepared.heldout, run.stack)
+    stack, state = train(prepared.frozen, cells, draws, on_step=on_step, start=start)
+    evaluation = evaluate(prepared.frozen, prepared.heldout, stack)
     seconds = (time.monotonic() - started) / len(cells)
-    return {cell.key(): _result(row, cell, run, evaluation, seconds) for row, cell in enumerate(cells)}
+    results = {}
+    for row, cell in enumerate(cells):
+        result = _result(row, cell, state, evaluation, seconds)
+        results[cell.key()] = result
+        if result.status == "done":
+            result.adapter = stack.tensors(row)
+    return results
 
 
 def zero_shot(prepared: Prepared) -> CellResult:
@@ -39,15 +53,17 @@ def zero_shot(prepared: Prepared) -> CellResult:
     )
 
 
-def _result(row: int, cell: CellConfig, run: StackRun, evaluation: Evaluation, seconds: float) -> CellResult:
-    step = run.failed[row]
-    upto = len(run.losses) if step is None else step
+def _result(
+    row: int, cell: CellConfig, state: TrainState, evaluation: Evaluation, seconds: float
+) -> CellResult:
+    step = int(state.failed[row])
+    upto = cell.total_steps if step < 0 else step
     curves = {
-        "train_loss": run.losses[:upto, row].tolist(),
-        "gradient_norm": run.norms[:upto, row].tolist(),
+        "train_loss": state.losses[:upto, row].tolist(),
+        "gradient_norm": state.norms[:upto, row].tolist(),
     }
     failure = None
-    if step is not None:
+    if step >= 0:
         failure = (
             f"the training loss or its gradient was not a number at step {step + 1} of {cell.total_steps}"
         )

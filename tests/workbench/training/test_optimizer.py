@@ -23,10 +23,10 @@ def test_each_row_is_torch_adamw_with_its_own_rate_and_norm(schedule):
         torch.optim.AdamW([row], lr=1.0, weight_decay=cell.weight_decay)
         for row, cell in zip(theirs, cells, strict=True)
     ]
-    active = torch.ones(3, dtype=torch.bool)
+    usable = torch.ones(3, dtype=torch.bool)
     for step in range(20):
         gradient = torch.randn(3, 50, generator=generator, dtype=torch.float64)
-        norms = optimizer.update(gradient, step, active)
+        norms = optimizer.update(gradient, step, torch.arange(3), usable)
         for row, cell, single, norm, grad in zip(theirs, cells, singles, norms, gradient, strict=True):
             row.grad = grad.clone()
             clipped = torch.nn.utils.clip_grad_norm_([row], cell.gradient_clip)
@@ -37,15 +37,16 @@ def test_each_row_is_torch_adamw_with_its_own_rate_and_norm(schedule):
     torch.testing.assert_close(stacked, torch.stack([row.detach() for row in theirs]), rtol=0, atol=1e-6)
 
 
-def test_a_row_that_is_not_active_or_not_a_number_stays():
-    weights = torch.ones(3, 4)
-    optimizer = StackedAdamW(weights, [CELL] * 3)
+def test_a_row_that_is_absent_unusable_or_not_a_number_stays():
+    weights = torch.ones(4, 4)
+    optimizer = StackedAdamW(weights, [CELL] * 4)
     gradient = torch.ones(3, 4)
-    gradient[1, 2] = torch.nan
-    optimizer.update(gradient, 0, torch.tensor([True, True, False]))
-    assert (weights[0] < 1).all()
-    assert (weights[1:] == 1).all()
-    assert (optimizer.mean[1:] == 0).all()
+    gradient[0, 2] = torch.nan
+    norms = optimizer.update(gradient, 0, torch.tensor([0, 2, 3]), torch.tensor([True, True, False]))
+    assert norms.shape == (3,)
+    assert (weights[2] < 1).all()
+    assert (weights[[0, 1, 3]] == 1).all()
+    assert (optimizer.mean[[0, 1, 3]] == 0).all()
 
 
 def test_schedules():

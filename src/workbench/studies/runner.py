@@ -141,7 +141,13 @@ def run(
     for number, stack in enumerate(missing, start=1):
         keys = tuple(cell.key() for cell in stack)
         at = replace(
-            at, stack=number, step=0, steps=stack[0].total_steps, keys=keys, losses=(), mean_loss=None
+            at,
+            stack=number,
+            step=0,
+            steps=max(cell.total_steps for cell in stack),
+            keys=keys,
+            losses=(),
+            mean_loss=None,
         )
         tell(at)
         try:

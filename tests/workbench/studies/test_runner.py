@@ -83,6 +83,39 @@ def test_a_study_that_is_stopped_goes_on_to_the_same_table(study, tmp_path, monk
     assert seen[-1].cells_done == seen[-1].cells == 12
 
 
+def test_a_study_that_is_asked_to_stop_ends_in_order_and_goes_on(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "STEP_TOKENS", 60)
+    seen = []
+    store = runner.run(
+        study, tmp_path / "study", seen.append, lambda: seen[-1].stack == 2 and seen[-1].step == 3
+    )
+    assert seen[-1].phase == "stopped"
+    assert store.manifest["outcome"] == "stopped"
+    assert 0 < len(store.rows()) < 12
+    again = runner.run(study, tmp_path / "study")
+    assert again.manifest["outcome"] == "finished"
+    assert table(again) == table(runner.run(study, tmp_path / "whole"))
+
+
+def test_progress_names_the_cells_and_their_losses(study, tmp_path):
+    seen = []
+    store = runner.run(study, tmp_path / "study", seen.append)
+    last = [progress for progress in seen if progress.step == progress.steps == 8][-1]
+    assert set(last.keys) <= {row["key"] for row in store.rows()}
+    for key, loss in zip(last.keys, last.losses, strict=True):
+        assert store.curves(key)["train_loss"][-1] == loss
+    assert last.mean_loss == pytest.approx(sum(last.losses) / len(last.losses))
+
+
+def test_a_loss_that_is_not_a_number_is_none(study, tmp_path):
+    seen = []
+    wild = replace(study, settings={**study.settings, "learning_rate": 1e30, "warmup": 0.0})
+    runner.run(wild, tmp_path / "wild", seen.append)
+    last = [progress for progress in seen if progress.step][-1]
+    assert set(last.losses) == {None}
+    assert last.mean_loss is None
+
+
 def test_a_finished_study_runs_nothing(study, tmp_path):
     runner.run(study, tmp_path / "study")
     seen = []

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit, Problem, fit_law
 from workbench.laws.forms import Inputs
+from workbench.laws.noise import draw_means
 
 WORTH_A_POOL = 5.0
 """Seconds of work below which starting a second process costs more than it saves."""
@@ -145,6 +146,12 @@ def redraw(fit: Fit, generator: np.random.Generator) -> Problem:
     problem = fit.problem
     if problem.delta is not None:
         return _resampled(problem, generator)
+    if problem.replicates is not None and problem.noise is not None:
+        data = problem.replicates
+        moved = draw_means(data, problem.noise, 1, generator)[0] - data.mean
+        drawn = problem.y.copy()
+        drawn[: len(moved)] = fit.predict(problem.x)[: len(moved)] + moved
+        return replace(problem, y=drawn)
     noise = generator.standard_normal(len(problem.y))
     freedom, variance = problem.freedom, 1.0
     if freedom is None:

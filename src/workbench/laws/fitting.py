@@ -21,6 +21,7 @@ from scipy.optimize import lsq_linear, minimize, nnls
 from workbench.errors import InputError
 from workbench.laws.descent import descend
 from workbench.laws.forms import Inputs, Law, Parameter
+from workbench.laws.noise import Noise, Replicates
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
@@ -42,6 +43,10 @@ class Problem:
         freedom: Degrees of freedom of the noise behind ``root``; None when the noise is unknown and has to be
             read from the residuals.
         bound_only: Rows whose value is only an upper bound of the metric (censored runs).
+        quality: The rows' qualities.
+        replicates: The measurements by seed behind the first rows, those that are not ``bound_only``; None when
+            every row stands alone.
+        noise: What the seeds tell about the noise.
     """
 
     x: Inputs
@@ -50,6 +55,9 @@ class Problem:
     delta: float | None = None
     freedom: float | None = None
     bound_only: np.ndarray | None = None
+    quality: tuple[str, ...] = ()
+    replicates: Replicates | None = None
+    noise: Noise | None = None
 
     def whiten(self, values: np.ndarray) -> np.ndarray:
         """Divide rows by their noise."""

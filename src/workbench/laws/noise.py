@@ -6,14 +6,21 @@ three parts, estimated apart because they act differently on a comparison of two
     measurement = cell mean + seed (shared by all cells) + seed x quality (shared by all sizes) + the rest
 
 The first cancels when two qualities are compared, the second does not, and the third averages out along a
-curve. Each cell's own spread is shrunk towards the common one, for three seeds say little about a spread
-(the moderated variance of Smyth 2004, doi:10.2202/1544-6115.1027).
+curve. Three seeds say little about the first, however many cells share it, so each part has its own mean
+square and its own degrees of freedom, as in the analysis of a split-plot experiment, and each is drawn anew
+from what those degrees allow (generalized confidence intervals, Weerahandi 1993, doi:10.2307/2290779).
 
-Shape letters in signatures: draws, cells (quality x size), seeds.
+Each cell's own spread is shrunk towards the common one, for three seeds say little about a spread (the
+moderated variance of Smyth 2004, doi:10.2202/1544-6115.1027).
+
+All cells are judged on the same evaluation items, whose choice is a noise of its own. Where the items'
+outcomes are known they are resampled once per draw, for all cells together.
+
+Shape letters in signatures: draws, cells (quality x size), seeds, items.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -23,15 +30,37 @@ from workbench.errors import InputError
 from workbench.laws.table import Measurement, Table
 
 FEWEST_SEEDS = 2
+LEAST_OWN = 0.05
+"""Least share of the noise that is taken to be each measurement's own."""
+
+
+@dataclass(frozen=True)
+class ItemMeans:
+    """Every item's outcome in each cell, averaged over seeds, and what the item weighs in the metric."""
+
+    value: Float[np.ndarray, "cells items"]
+    weight: Float[np.ndarray, " items"]
+
+    def draw(self, draws: int, generator: np.random.Generator) -> Float[np.ndarray, "draws cells"]:
+        """Return how the cell means move when the items are drawn again, the same ones for all cells."""
+        count = len(self.weight)
+        taken = generator.multinomial(count, np.full(count, 1 / count), size=draws) * self.weight
+        again = taken @ self.value.T / taken.sum(axis=1, keepdims=True)
+        return again - self.value @ self.weight / self.weight.sum()
 
 
 @dataclass(frozen=True)
 class Replicates:
-    """A metric of one table, arranged by cell and seed; NaN where that seed has no value."""
+    """A metric of one table, arranged by cell and seed; NaN where that seed has no value.
+
+    ``paired`` says whether a column is one and the same seed in every cell; rows without a seed are not.
+    """
 
     quality: tuple[str, ...]
     size: Float[np.ndarray, " cells"]
     value: Float[np.ndarray, "cells seeds"]
+    paired: bool = True
+    items: ItemMeans | None = None
 
     @property
     def count(self) -> Float[np.ndarray, " cells"]:
@@ -47,6 +76,34 @@ class Replicates:
         """Return the positions of one quality's cells."""
         return np.array([i for i, label in enumerate(self.quality) if label == quality], dtype=int)
 
+    def part(self, cells: np.ndarray) -> "Replicates":
+        """Return the cells at some positions."""
+        items = None if self.items is None else ItemMeans(self.items.value[cells], self.items.weight)
+        label = tuple(self.quality[i] for i in cells)
+        return Replicates(label, self.size[cells], self.value[cells], self.paired, items)
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """One part of the noise, as an analysis of variance sees it.
+
+    ``square`` is the mean square in units of the cells' own variances, ``freedom`` its degrees of freedom (0
+    where the design has no such part), ``cells`` how many cells share one value of the part.
+    """
+
+    square: float
+    freedom: float
+    cells: float
+
+    def redraw(self, draws: int, generator: np.random.Generator) -> Float[np.ndarray, " draws"]:
+        """Draw the mean square that could as well be the true one."""
+        if not self.freedom:
+            return np.zeros(draws)
+        return self.square * self.freedom / generator.chisquare(self.freedom, draws)
+
+
+NO_PART = Stratum(0.0, 0.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -55,49 +112,113 @@ class Noise:
     Attributes:
         spread: Standard deviation of one measurement, per cell, in the metric's unit.
         freedom: Degrees of freedom behind the common spread.
-        seed_share: Share of the variance that all cells of a seed have in common.
-        quality_share: Share that the cells of one seed and quality have in common besides.
+        strata: Seeds, seeds within a quality, and the rest.
     """
 
     spread: Float[np.ndarray, " cells"]
     freedom: float
-    seed_share: float
-    quality_share: float
-    seeds: int
+    strata: tuple[Stratum, Stratum, Stratum]
+
+    @property
+    def variances(self) -> tuple[float, float, float]:
+        """The variance that seeds, seeds within a quality and the rest add, in units of ``spread`` squared."""
+        squares = (np.array([stratum.square]) for stratum in self.strata)
+        seed, quality, rest = (float(part[0]) for part in self.parts(*squares))
+        return seed, quality, rest
+
+    def parts(
+        self, seed: np.ndarray, quality: np.ndarray, rest: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Turn mean squares into the variances they stand for; none is below 0."""
+        seeds, qualities, _ = self.strata
+        of_quality = np.maximum(quality - rest, 0) / qualities.cells
+        of_seed = np.maximum(seed - rest - qualities.cells * of_quality, 0) / seeds.cells
+        return of_seed, of_quality, rest
+
+    def part(self, cells: np.ndarray) -> "Noise":
+        """Return the noise of the cells at some positions."""
+        return replace(self, spread=self.spread[cells])
 
 
 def arrange(table: Table, metric: str) -> Replicates:
     """Arrange a metric by cell and seed, cells sorted by size within each quality.
 
-    Rows without a seed are taken as replicates in the order in which they stand.
+    Raises:
+        InputError: If two rows of one quality, size and seed differ in something else, such as the model.
     """
     rows = table.measured(metric)
-    cells = sorted({(table.qualities.index(r.quality), r.size) for r in rows})
-    seeds = _seed_numbers(rows)
-    columns = {seed: j for j, seed in enumerate(sorted(set(seeds)))}
+    order = {quality: i for i, quality in enumerate(table.qualities)}
+    keys = [(order[row.quality], row.size) for row in rows]
+    return replicates(table, metric, rows, keys, sorted(set(keys)))
+
+
+def replicates(
+    table: Table,
+    metric: str,
+    rows: Sequence[Measurement],
+    keys: Sequence[Hashable],
+    cells: Sequence[Hashable],
+) -> Replicates:
+    """Arrange rows by cell and seed.
+
+    Rows without a seed, or whose seeds hardly recur, are replicates in the order in which they stand.
+
+    Args:
+        table: The table that the rows are of.
+        metric: Column to arrange.
+        rows: The rows.
+        keys: The cell of each row.
+        cells: The cells in the order wanted.
+
+    Raises:
+        InputError: If two rows fall on one cell and seed.
+    """
+    distinct = {row.seed for row in rows}
+    paired = None not in distinct and 2 * len(distinct) <= len(rows)
+    seen: dict[Hashable, int] = {}
+    numbers = []
+    for key, row in zip(keys, rows, strict=True):
+        seen[key] = seen.get(key, -1) + 1
+        numbers.append(row.seed if paired and row.seed is not None else seen[key])
+    column = {seed: j for j, seed in enumerate(sorted(set(numbers)))}
     place = {cell: i for i, cell in enumerate(cells)}
-    value = np.full((len(cells), len(columns)), np.nan)
-    for row, seed in zip(rows, seeds, strict=True):
-        value[place[table.qualities.index(row.quality), row.size], columns[seed]] = row.values[metric]
+    value = np.full((len(cells), len(column)), np.nan)
+    first: dict[Hashable, Measurement] = {}
+    for key, number, row in zip(keys, numbers, rows, strict=True):
+        if np.isfinite(value[place[key], column[number]]):
+            raise InputError(
+                f"{table.name}, line {row.line}: a second row of quality {row.quality!r}, size {row.size:g} "
+                f"and seed {row.seed}; the two differ in a column that a curve of size alone can't tell "
+                "apart, such as the model. Name the quality after it, or keep one of its values."
+            )
+        value[place[key], column[number]] = row.values[metric]
+        first.setdefault(key, row)
     return Replicates(
-        quality=tuple(table.qualities[q] for q, _ in cells),
-        size=np.array([size for _, size in cells], dtype=float),
+        quality=tuple(first[cell].quality for cell in cells),
+        size=np.array([first[cell].size for cell in cells], dtype=float),
         value=value,
+        paired=paired,
+        items=_item_means(table, metric, rows, [place[key] for key in keys]),
     )
 
 
-def _seed_numbers(rows: Sequence[Measurement]) -> list[int]:
-    seen: dict[tuple[str, float], int] = {}
-    numbers = []
-    for row in rows:
-        cell = (row.quality, row.size)
-        seen[cell] = seen.get(cell, -1) + 1
-        numbers.append(seen[cell] if row.seed is None else row.seed)
-    return numbers
+def _item_means(
+    table: Table, metric: str, rows: Sequence[Measurement], place: Sequence[int]
+) -> ItemMeans | None:
+    """Average every item's outcome over the seeds of a cell."""
+    if metric not in table.items:
+        return None
+    outcomes = table.items[metric]
+    total = np.zeros((max(place) + 1, len(outcomes.weight)))
+    count = np.zeros(len(total))
+    for row, i in zip(rows, place, strict=True):
+        total[i] += outcomes.value[row.line]
+        count[i] += 1
+    return ItemMeans(total / count[:, None], outcomes.weight)
 
 
 def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
-    """Estimate spread and shared parts from the seeds of a study.
+    """Estimate the spread and its parts from the seeds of a study.
 
     Args:
         data: The measurements by cell and seed.
@@ -115,9 +236,9 @@ def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
     residual = data.value - data.mean[:, None]
     variance = np.nansum(residual**2, axis=1) / np.maximum(freedom, 1)
     common = float((freedom * variance).sum() / freedom.sum())
-    spread = np.sqrt(np.maximum(_moderated(variance, freedom, common), floor**2))
-    seed_share, quality_share = _shared(data, residual, spread)
-    return Noise(spread, float(freedom.sum()), seed_share, quality_share, data.value.shape[1])
+    spread = np.sqrt(_moderated(variance, freedom, common))
+    strata = _strata(data, residual, spread)
+    return Noise(np.maximum(spread, floor), float(freedom.sum()), strata)
 
 
 def _moderated(
@@ -146,34 +267,49 @@ def _inverse_trigamma(y: float) -> float:
     return float(x)
 
 
-def _shared(
+def _strata(
     data: Replicates, residual: Float[np.ndarray, "cells seeds"], spread: Float[np.ndarray, " cells"]
-) -> tuple[float, float]:
-    """Estimate the two shared parts from products of residuals of one seed in two cells."""
-    positive = spread > 0
-    if not positive.any():
-        return 0.0, 0.0
-    z = residual[positive] / spread[positive, None]
-    label = np.array(data.quality)[positive]
-    # two residuals around means of S seeds correlate (S - 1) / S as strongly as the noise does
-    loss = 1 - 1 / max(float(data.count.max()), 2.0)
-    both = np.isfinite(z)
-    product = np.where(both, z, 0) @ np.where(both, z, 0).T / loss
-    pairs = both.astype(float) @ both.T.astype(float)
-    same = label[:, None] == label[None, :]
-    apart = ~np.eye(len(label), dtype=bool)
-    within = _ratio(product, pairs, same & apart)
-    across = _ratio(product, pairs, ~same)
-    within = min(max(within, 0.0), 0.95)
-    # the part that cancels must not be overrated: shrunk as a variance with S - 1 degrees of freedom
-    seeds = float(data.count.max())
-    across = min(max(across, 0.0) * (seeds - 1) / (seeds + 1), within)
-    return across, within - across
+) -> tuple[Stratum, Stratum, Stratum]:
+    """Split the squared residuals among seeds, seeds within a quality, and the rest."""
+    finished = np.isfinite(residual)
+    z = np.where(finished, residual, 0.0) / np.where(spread > 0, spread, 1.0)[:, None]
+    own = np.array(data.quality) == np.array(list(dict.fromkeys(data.quality)))[:, None]
+    nothing = _Sum(0.0, 0.0, 1.0)
+    total = _Sum(float((z**2).sum()), float(np.maximum(data.count - 1, 0).sum()), 1.0)
+    if not data.paired or len(z) < 2:
+        return NO_PART, NO_PART, total.beyond(nothing)
+    by_seed = _between(np.ones((1, len(z))), z, finished)
+    by_quality = _between(own.astype(float), z, finished)
+    if total.freedom - by_quality.freedom < 1:
+        # one size per quality: what a seed does to a quality can't be told from the rest
+        by_quality = by_seed
+    crossed = by_quality.freedom - by_seed.freedom >= 1
+    rest = total.beyond(by_quality if crossed else by_seed)
+    # a law can't be fitted to cells that have nothing of their own
+    rest = replace(rest, square=max(rest.square, LEAST_OWN * total.squares / total.freedom))
+    return by_seed.beyond(nothing), by_quality.beyond(by_seed) if crossed else NO_PART, rest
 
 
-def _ratio(product: np.ndarray, pairs: np.ndarray, where: np.ndarray) -> float:
-    total = pairs[where].sum()
-    return float(product[where].sum() / total) if total else 0.0
+@dataclass(frozen=True)
+class _Sum:
+    """A sum of squares between groups, its degrees of freedom, and the cells in a group."""
+
+    squares: float
+    freedom: float
+    cells: float
+
+    def beyond(self, coarser: "_Sum") -> Stratum:
+        """Return the mean square that a coarser grouping leaves."""
+        freedom = self.freedom - coarser.freedom
+        return Stratum(max(self.squares - coarser.squares, 0.0) / freedom, freedom, self.cells)
+
+
+def _between(groups: Float[np.ndarray, "groups cells"], z: np.ndarray, finished: np.ndarray) -> _Sum:
+    """Return the squares of the sums that each group of cells has in each seed."""
+    sums, counts = groups @ z, groups @ finished
+    there = counts > 0
+    freedom = float(np.maximum(there.sum(axis=1) - 1, 0).sum())
+    return _Sum(float((sums[there] ** 2 / counts[there]).sum()), freedom, float(counts[there].mean()))
 
 
 def draw_means(
@@ -181,20 +317,18 @@ def draw_means(
 ) -> Float[np.ndarray, "draws cells"]:
     """Draw the cell means of studies that could as well have been measured.
 
-    The draws are Gaussian with the estimated parts. Each draw also redraws the spreads themselves from
+    The draws are Gaussian in the estimated parts, and each draw redraws the parts' variances themselves from
     what their degrees of freedom allow, so that few seeds widen the intervals as Student's t does.
     """
     qualities = list(dict.fromkeys(data.quality))
     column = np.array([qualities.index(label) for label in data.quality])
-    own = 1 - noise.seed_share - noise.quality_share
-
-    def part(share: float, groups: int, freedom: float) -> np.ndarray:
-        redrawn = share * freedom / generator.chisquare(freedom, draws)
-        return np.sqrt(redrawn)[:, None, None] * generator.standard_normal((draws, groups, noise.seeds))
-
-    seed = part(noise.seed_share, 1, float(noise.seeds - 1))
-    quality = part(noise.quality_share, len(qualities), float((noise.seeds - 1) * len(qualities)))
-    rest = part(own, len(data.size), noise.freedom)
+    variances = noise.parts(*(stratum.redraw(draws, generator) for stratum in noise.strata))
+    seeds = data.value.shape[1]
+    seed, quality, rest = (
+        np.sqrt(variance)[:, None, None] * generator.standard_normal((draws, groups, seeds))
+        for variance, groups in zip(variances, (1, len(qualities), len(data.size)), strict=True)
+    )
     moved = (seed + quality[:, column] + rest) * noise.spread[None, :, None]
     finished = np.isfinite(data.value)[None]
-    return data.mean + np.where(finished, moved, 0).sum(axis=2) / data.count
+    means = data.mean + np.where(finished, moved, 0).sum(axis=2) / data.count
+    return means if data.items is None else means + data.items.draw(draws, generator)

@@ -228,7 +228,7 @@ def next_cells(
             covariance = float(np.mean(move * (rate - rate.mean())))
             gain = covariance**2 / (float(np.var(move)) + spread**2) / max(float(np.var(rate)), 1e-300)
             narrowing = 1 - np.sqrt(max(1 - gain, 0.0))
-            cells.append(NextCell(quality, float(at), study.noise.seeds, float(narrowing), float(cost[j])))
+            cells.append(NextCell(quality, float(at), study.next_seed, float(narrowing), float(cost[j])))
     return tuple(sorted(cells, key=lambda cell: -cell.per_minute)[:count])
 
 

@@ -6,6 +6,7 @@ the noise: many rows are fitted robustly on the logarithm, few by squares of the
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from scipy.stats import f as fisher
 from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.forms import LAWS, Law
-from workbench.laws.noise import Noise, Replicates, estimate_noise
+from workbench.laws.noise import Noise, Replicates, estimate_noise, replicates
 from workbench.laws.table import Measurement, Table, smaller_is_better
 
 ENOUGH_FOR_ROBUST = 50
@@ -57,7 +58,7 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
         raise InputError(
             f"{table.name}: all seeds agree to the last digit in {metric!r}: the noise can't be estimated."
         )
-    return Problem(inputs, data.mean, _root(covariance(data, noise)), freedom=noise.freedom)
+    return _with_bounds(table, metric, _of_means(inputs, data, noise))
 
 
 def _by_cell(
@@ -65,33 +66,73 @@ def _by_cell(
 ) -> tuple[Replicates, dict[str, np.ndarray]]:
     columns = {name: table.column(name, rows) for name in dict.fromkeys(("size", *law.inputs))}
     keys = [(r.quality, *(float(columns[name][i]) for name in columns)) for i, r in enumerate(rows)]
-    cells = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    seen = dict.fromkeys(cells, 0)
-    seeds = []
-    for key, row in zip(keys, rows, strict=True):
-        seeds.append(seen[key] if row.seed is None else row.seed)
-        seen[key] += 1
-    place = {seed: j for j, seed in enumerate(sorted(set(seeds)))}
-    value = np.full((len(cells), len(place)), np.nan)
-    for key, seed, row in zip(keys, seeds, rows, strict=True):
-        value[cells[key], place[seed]] = row.values[metric]
+    cells = list(dict.fromkeys(keys))
     inputs = {name: np.array([key[1 + j] for key in cells]) for j, name in enumerate(columns)}
-    return Replicates(tuple(str(key[0]) for key in cells), inputs["size"], value), inputs
+    return replicates(table, metric, rows, keys, cells), inputs
+
+
+def _of_means(inputs: dict[str, np.ndarray], data: Replicates, noise: Noise) -> Problem:
+    return Problem(
+        inputs,
+        data.mean,
+        _root(covariance(data, noise)),
+        freedom=noise.freedom,
+        quality=data.quality,
+        replicates=data,
+        noise=noise,
+    )
+
+
+def _with_bounds(table: Table, metric: str, problem: Problem) -> Problem:
+    """Add the cells of which no seed finished: each bounds the loss from above, at the noise of the others."""
+    assert problem.noise is not None
+    cells = set(zip(problem.quality, *problem.x.values(), strict=True))
+    bounds = [
+        row
+        for row in _censored(table, metric)
+        if (row.quality, *(float(table.column(name, [row])[0]) for name in problem.x)) not in cells
+    ]
+    if not bounds:
+        return problem
+    rows, extra = len(problem.y), len(bounds)
+    root = np.eye(rows + extra) / np.sqrt(np.mean(problem.noise.spread**2))
+    root[:rows, :rows] = problem.root
+    return replace(
+        problem,
+        x={name: np.append(column, table.column(name, bounds)) for name, column in problem.x.items()},
+        y=np.append(problem.y, table.column(metric, bounds)),
+        root=root,
+        bound_only=np.arange(rows + extra) >= rows,
+        quality=(*problem.quality, *(row.quality for row in bounds)),
+    )
+
+
+def _censored(table: Table, metric: str) -> tuple[Measurement, ...]:
+    """Return the stopped runs whose last value says that the final one is no higher."""
+    if not smaller_is_better(metric):
+        return ()
+    return tuple(
+        r for r in table.rows if r.status == "censored" and r.size > 0 and r.values.get(metric) is not None
+    )
 
 
 def _by_row(
     table: Table, metric: str, rows: tuple[Measurement, ...], law: Law, delta: float, *, robust: bool
 ) -> Problem:
     """Build the problem of single rows; censored ones count only where a prediction lies above them."""
-    bounds = tuple(
-        r for r in table.rows if r.status == "censored" and r.size > 0 and r.values.get(metric) is not None
-    )
-    every = rows + bounds if smaller_is_better(metric) else rows
+    every = rows + _censored(table, metric)
     inputs = {name: table.column(name, every) for name in dict.fromkeys(("size", *law.inputs))}
     y = table.column(metric, every)
     relative = 1 / y if smaller_is_better(metric) else np.ones(len(y))
-    only = np.array([False] * len(rows) + [True] * (len(every) - len(rows)))
-    return Problem(inputs, y, relative, delta if robust else None, bound_only=only if only.any() else None)
+    only = np.arange(len(every)) >= len(rows)
+    return Problem(
+        inputs,
+        y,
+        relative,
+        delta if robust else None,
+        bound_only=only if only.any() else None,
+        quality=tuple(row.quality for row in every),
+    )
 
 
 def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells"]:
@@ -100,9 +141,9 @@ def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells
     common = (finished @ finished.T) / np.outer(data.count, data.count)
     label = np.array(data.quality)
     same = label[:, None] == label[None, :]
-    own = 1 - noise.seed_share - noise.quality_share
-    share = noise.seed_share * common + noise.quality_share * common * same + own * np.diag(1 / data.count)
-    return share * np.outer(noise.spread, noise.spread)
+    seed, quality, rest = noise.variances
+    matrix = seed * common + quality * common * same + rest * np.diag(1 / data.count)
+    return matrix * np.outer(noise.spread, noise.spread)
 
 
 def _root(matrix: Float[np.ndarray, "cells cells"]) -> Float[np.ndarray, "cells cells"]:
@@ -158,30 +199,25 @@ def fit_each(table: Table, metric: str, law: str | Law) -> dict[str, Fit]:
     if not fitted_apart(table, metric, law):
         return {"all": fit_table(table, metric, law)}
     whole = problem_of(table, metric, law)
-    label = _labels(table, metric, law, len(whole.y))
-    fits = {}
-    for quality in table.qualities:
-        keep = label == quality
-        fits[quality] = fit_law(law, _part(whole, keep))
-    return fits
-
-
-def _labels(table: Table, metric: str, law: Law, rows: int) -> np.ndarray:
-    measured = table.measured(metric)
-    data, _ = _by_cell(table, metric, measured, law)
-    return np.array(data.quality if len(data.quality) == rows else [r.quality for r in measured])
+    label = np.array(whole.quality)
+    return {quality: fit_law(law, _part(whole, label == quality)) for quality in table.qualities}
 
 
 def _part(whole: Problem, keep: np.ndarray) -> Problem:
-    """Return the problem of some rows; their covariance is that part of the whole one."""
-    if whole.root.ndim == 2:
-        inverse = np.linalg.inv(whole.root)
-        root = _root((inverse @ inverse.T)[np.ix_(keep, keep)])
-    else:
-        root = whole.root[keep]
-    x = {name: column[keep] for name, column in whole.x.items()}
-    only = None if whole.bound_only is None else whole.bound_only[keep]
-    return Problem(x, whole.y[keep], root, whole.delta, whole.freedom, only)
+    """Return the problem of some rows; the noise is still what the whole table says."""
+    part = replace(
+        whole,
+        x={name: column[keep] for name, column in whole.x.items()},
+        y=whole.y[keep],
+        bound_only=None if whole.bound_only is None else whole.bound_only[keep],
+        quality=tuple(np.array(whole.quality)[keep].tolist()),
+    )
+    if whole.replicates is None or whole.noise is None:
+        return replace(part, root=whole.root[keep])
+    inverse = np.linalg.inv(whole.root)
+    root = _root((inverse @ inverse.T)[np.ix_(keep, keep)])
+    cells = np.flatnonzero(keep[: len(whole.replicates.size)])
+    return replace(part, root=root, replicates=whole.replicates.part(cells), noise=whole.noise.part(cells))
 
 
 def misfit(fit: Fit) -> float | None:

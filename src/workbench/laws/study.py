@@ -59,6 +59,8 @@ class Study:
     misfit: float | None
     """Probability of a misfit as large as this one if the form were right; None if nothing can tell."""
     notes: tuple[str, ...]
+    next_seed: int
+    """The first seed that no cell has used."""
 
     @property
     def falling(self) -> bool:
@@ -127,9 +129,10 @@ def analyse(
     generator = np.random.default_rng(seed)
     means = data.mean[None]
     zero_shot = table.zero_shot(metric)
+    unused = 1 + max((row.seed for row in table.rows if row.seed is not None), default=data.value.shape[1] - 1)
     if noise is None:
         curves = _curves(data, means, None, chosen, zero_shot, notes)
-        return Study(metric, table.evaluation, chosen, curves, zero_shot, None, None, tuple(notes))
+        return Study(metric, table.evaluation, chosen, curves, zero_shot, None, None, tuple(notes), unused)
     first = _curves(data, means, noise, chosen, zero_shot, notes)
     misfit, inflation = _misfit(first, noise)
     if inflation > 1:
@@ -142,7 +145,7 @@ def analyse(
     if not smaller_is_better(metric):
         draws = np.clip(draws, 0, 1)
     curves = _curves(data, np.concatenate([means, draws]), noise, chosen, zero_shot, [], inflation)
-    return Study(metric, table.evaluation, chosen, curves, zero_shot, noise, misfit, tuple(notes))
+    return Study(metric, table.evaluation, chosen, curves, zero_shot, noise, misfit, tuple(notes), unused)
 
 
 def _form(name: str | None, metric: str) -> CurveForm:

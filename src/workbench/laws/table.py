@@ -7,7 +7,7 @@ was measured. Whoever made the table, a study or a spreadsheet, it comes in here
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,14 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Items:
+    """What each row's model did on every evaluation item, by the row's ``line``, and the items' weights."""
+
+    value: Mapping[int, Float[np.ndarray, " items"]]
+    weight: Float[np.ndarray, " items"]
+
+
+@dataclass(frozen=True)
 class Table:
     """Checked measurements of one evaluation set."""
 
@@ -52,6 +60,8 @@ class Table:
     evaluation: str
     notes: tuple[str, ...] = field(default=())
     """What a reader of any result from this table has to know, such as cells that failed."""
+    items: Mapping[str, Items] = field(default_factory=dict)
+    """By metric, where the items' outcomes are known; see ``with_items``."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,7 +111,58 @@ class Table:
     def where(self, keep: Bool[np.ndarray, " rows"]) -> "Table":
         """Return the table of the rows for which ``keep`` is true."""
         rows = tuple(row for row, kept in zip(self.rows, keep, strict=True) if kept)
-        return Table(self.name, rows, self.evaluation, self.notes)
+        return replace(self, rows=rows)
+
+    def with_items(
+        self,
+        metric: str,
+        outcomes: Sequence[Sequence[float] | None],
+        weight: Sequence[float] | None = None,
+    ) -> "Table":
+        """Return the table with every evaluation item's outcome, so that intervals cover the choice of items.
+
+        Args:
+            metric: The column that is the mean of the outcomes.
+            outcomes: For each row of the table its outcomes, one number per item in one and the same order;
+                None for a row without the metric.
+            weight: What each item weighs in the mean, such as its number of tokens; alike by default.
+
+        Raises:
+            InputError: If a row's outcomes are missing, differ in number, or don't give the row's metric.
+        """
+        if len(outcomes) != len(self.rows):
+            raise InputError(
+                f"{self.name}: {len(outcomes)} lists of item outcomes for {len(self.rows)} rows; give one "
+                "per row, None for a row that was not evaluated."
+            )
+        value = {
+            row.line: np.asarray(own, dtype=float)
+            for row, own in zip(self.rows, outcomes, strict=True)
+            if own is not None
+        }
+        count = len(next(iter(value.values()))) if value else 0
+        weights = np.ones(count) if weight is None else np.asarray(weight, dtype=float)
+        for row in self.rows:
+            if row.status == "done" and row.values.get(metric) is not None:
+                self._check_items(row, metric, value.get(row.line), weights)
+        return replace(self, items={**self.items, metric: Items(value, weights)})
+
+    def _check_items(
+        self, row: Measurement, metric: str, outcomes: np.ndarray | None, weight: np.ndarray
+    ) -> None:
+        where, stated = f"{self.name}, line {row.line}", row.values[metric]
+        if outcomes is None or len(outcomes) != len(weight):
+            found = "no" if outcomes is None else len(outcomes)
+            raise InputError(
+                f"{where}: {found} item outcomes for {metric!r}, and {len(weight)} were expected; every row "
+                "has to be judged on the same items."
+            )
+        mean = float(outcomes @ weight / weight.sum())
+        if stated is not None and not math.isclose(mean, stated, rel_tol=1e-3, abs_tol=1e-6):
+            raise InputError(
+                f"{where}: the item outcomes average {mean:g}, but {metric} is {stated:g}. Give the items' "
+                "weights, such as their tokens, or the outcomes of that metric."
+            )
 
     def _check_units(self, metric: str, rows: Sequence[Measurement]) -> None:
         for row in rows:
@@ -324,7 +385,7 @@ def _refuse_duplicates(rows: Sequence[Measurement], name: str) -> None:
 def _notes(rows: Sequence[Measurement]) -> Iterator[str]:
     for status, meaning in (
         ("failed", "left out of the means"),
-        ("censored", "their last value bounds the final one"),
+        ("censored", "a law is held below their last value, a curve leaves them out"),
     ):
         cells = [row for row in rows if row.status == status]
         if cells:

@@ -62,8 +62,7 @@ def test_noise_parts_are_found():
     data = Replicates(labels, np.tile(np.arange(1.0, 9.0), 4), value)
     noise = estimate_noise(data)
     assert noise.spread.mean() == pytest.approx(0.1, rel=0.05)
-    assert noise.seed_share == pytest.approx(0.3, abs=0.06)
-    assert noise.quality_share == pytest.approx(0.2, abs=0.05)
+    assert noise.variances == pytest.approx((0.3, 0.2, 0.5), abs=0.06)
     drawn = draw_means(data, noise, 4000, rng) - data.mean
     # cells of one quality move together by seed and quality, cells of two by seed alone
     correlation = np.corrcoef(drawn.T)

@@ -27,6 +27,8 @@ def shown(study: Study, folder: Path) -> Iterator[OnProgress]:
             if at.prediction and not told["prediction"]:
                 told["prediction"] = True
                 console.print(f"predicted: {describe(at.prediction.seconds, at.prediction.peak_bytes)}")
+            if at.note:
+                console.print(at.note.strip().splitlines()[0], style="yellow", highlight=False, markup=False)
             if (
                 at.phase in ("training", "done")
                 and at.cells_done != told["cells"]
@@ -39,8 +41,8 @@ def shown(study: Study, folder: Path) -> Iterator[OnProgress]:
                 bars.update(
                     task,
                     description=f"stack {at.stack} of {at.stacks}{loss}",
-                    total=at.stacks,
-                    completed=at.stack - 1 + at.step / at.steps,
+                    total=1.0,
+                    completed=at.share,
                 )
             else:
                 bars.update(task, description=at.phase)

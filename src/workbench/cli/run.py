@@ -1,12 +1,16 @@
 """``workbench run``: train a study's cells, or what is missing of them, and write its report."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import InputError
+
 if TYPE_CHECKING:
     from workbench.studies.grid import Study
+    from workbench.studies.store import Store
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -37,6 +41,21 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         choices=("error", "drop"),
         help="for your own file: refuse empty prompts and responses (default), or leave them out",
     )
+    engine = parser.add_argument_group("where it trains")
+    engine.add_argument(
+        "--executor",
+        default="in-process",
+        help="in-process (default), processes on this machine, or ray; see docs/executors.md",
+    )
+    engine.add_argument("--workers", type=int, metavar="N", help="how many stacks train at once")
+    engine.add_argument("--threads", type=int, metavar="N", help="torch threads of each that trains")
+    engine.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="between two checkpoints of a stack (default: 60)",
+    )
     cell = parser.add_argument_group("every cell")
     cell.add_argument("--rank", type=int, help="LoRA rank")
     cell.add_argument("--alpha", type=float, help="LoRA alpha: the update is scaled by alpha / rank")
@@ -65,20 +84,47 @@ SETTINGS = (
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the study, show its progress, write its report and say the answer."""
+    """Run the study, show its progress, write its report and say the answer.
+
+    The status is 0 when every cell has its result, 1 when some failed for a reason outside of themselves,
+    and 130 when the run was stopped.
+    """
     from workbench.cli.progress import shown
+    from workbench.cli.stopping import stop_on_signals
     from workbench.studies import runner
     from workbench.views.report import write_report
 
     study = chosen_study(arguments)
     folder = arguments.out or Path("runs") / f"{study.name}-{arguments.budget}"
-    with shown(study, folder) as on_progress:
-        runner.run(study, folder, on_progress)
+    with shown(study, folder) as on_progress, stop_on_signals() as should_stop:
+        store = runner.run(
+            study,
+            folder,
+            on_progress,
+            should_stop,
+            executor=arguments.executor,
+            workers=arguments.workers,
+            threads=arguments.threads,
+            checkpoint_seconds=arguments.checkpoint_every,
+        )
+    outcome = store.manifest.get("outcome")
+    if outcome == "stopped":
+        raise KeyboardInterrupt
+    if not store.rows():
+        raise InputError(f"no cell of {folder} has a result; {_why(store)}")
     report = write_report(folder)
     print(report.sentence)
     print(f"report: {report.page}")
     print(f"figure: {report.figure}")
+    if outcome == "incomplete":
+        print(f"some cells have no result: {_why(store)}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _why(store: "Store") -> str:
+    last = store.attempts()[-1]["detail"].strip().splitlines()
+    return f"{last[0]}. The same command tries them again."
 
 
 def chosen_study(arguments: argparse.Namespace) -> "Study":

@@ -4,8 +4,9 @@ The three budgets are the same grid, wider: more qualities, more sizes, more see
 study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +67,27 @@ class Study:
         separate = None if self.heldout_file is None else Path(self.heldout_file)
         count = self.heldout if separate is None else None
         return load_dataset(self.data, heldout=count, heldout_file=separate, on_empty=self.on_empty)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Study":
+        """Read :meth:`to_dict`'s form; fields that it lacks take their defaults.
+
+        Raises:
+            InputError: If a field is unknown or has an impossible value.
+        """
+        try:
+            axes = {axis: tuple(values[axis]) for axis in ("sizes", "seeds")}
+            qualities = tuple(Quality(**quality) for quality in values["qualities"])
+            settings = dict(values.get("settings", {}))
+            if "targets" in settings:
+                settings["targets"] = tuple(settings["targets"])
+            return cls(**{**values, **axes, "qualities": qualities, "settings": settings})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"the study's description can't be read: {error}") from error
 
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
         """Return every cell, sizes innermost; ``common`` adds what is known after loading."""

@@ -1,21 +1,27 @@
 """What a study records about itself, so that its numbers can be defended and made again."""
 
+import hashlib
 import json
 import os
 import platform
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
-from workbench.data.records import Dataset
-from workbench.models.base import Base
+import workbench
+from workbench.data.records import Record
+from workbench.data.subsets import draw
 from workbench.studies.examples import changed_examples
-from workbench.studies.grid import Study
+from workbench.studies.plan import Plan
+from workbench.studies.schema import FORMAT
 
 PACKAGES = (
     "lora-scaling-workbench",
@@ -24,18 +30,22 @@ PACKAGES = (
     "numpy",
     "scipy",
     "gguf",
+    "safetensors",
     "tokenizers",
     "lemminflect",
 )
 """Packages whose version can change a number."""
+COMPUTING = ("config.py", "data", "models", "adapters", "training", "studies/grid.py", "studies/stacks.py")
+"""Source files and folders that decide a cell's numbers."""
 
 
-def facts(study: Study, dataset: Dataset, base: Base, template: str) -> dict[str, Any]:
+def facts(plan: Plan, threads: int) -> dict[str, Any]:
     """Return the manifest of a study that is about to start, as plain JSON values."""
+    dataset, base = plan.dataset, plan.base
     return {
-        "format": 1,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "study": json.loads(json.dumps(asdict(study) | {"template": template})),
+        "format": FORMAT,
+        "started": now(),
+        "study": plan.study.to_dict() | {"template": plan.template},
         "data": {
             "name": dataset.name,
             "origin": dataset.origin,
@@ -43,23 +53,84 @@ def facts(study: Study, dataset: Dataset, base: Base, template: str) -> dict[str
             "sha256": dataset.fingerprint,
             "train_records": len(dataset.train),
             "heldout_records": len(dataset.heldout),
+            "heldout_sha256": digest_of(dataset.heldout),
         },
+        "subsets": subsets(plan),
         "base": {"name": base.name, "sha256": base.sha256, "licence": base.licence},
-        "examples": changed_examples(study, dataset),
-        "arithmetic": {
-            "path": "einsum",
-            "because": "the stacked training loop runs the reference operators",
-            "precision": str(base.decoder.weight("norm").dtype).removeprefix("torch."),
-            "threads": torch.get_num_threads(),
-        },
+        "examples": changed_examples(plan.study, dataset),
+        "arithmetic": {"name": arithmetic_name(plan, threads), **arithmetic(plan, threads)},
+        "code_sha256": code_digest(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-        "hardware": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "memory_bytes": psutil.virtual_memory().total,
-            "system": f"{platform.system()} {platform.machine()}",
-        },
+        "hardware": hardware(),
     }
+
+
+def arithmetic(plan: Plan, threads: int) -> dict[str, Any]:
+    """Return what the numbers depend on beside the cells, with the reason for each choice."""
+    return {
+        "path": "einsum",
+        "because": "the stacked training loop runs the reference operators",
+        "precision": str(plan.base.decoder.weight("norm").dtype).removeprefix("torch."),
+        "threads": threads,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def arithmetic_name(plan: Plan, threads: int) -> str:
+    """Name the arithmetic: where it is equal, equal cells have equal bits."""
+    content = {
+        **arithmetic(plan, threads),
+        "torch": torch.__version__,
+        "code": code_digest(),
+        "base": plan.base.sha256,
+        "data": plan.dataset.fingerprint,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def subsets(plan: Plan) -> dict[str, str]:
+    """Return for each cell's key the hash of its training records, in their order and spoiled."""
+    return {
+        cell.key(): digest_of(draw(plan.dataset, cell.quality, cell.size, cell.seed)) for cell in plan.cells
+    }
+
+
+def digest_of(records: Iterable[Record]) -> str:
+    """Return a hash of records in their order: ids, prompts and responses."""
+    sha256 = hashlib.sha256()
+    for record in records:
+        sha256.update(json.dumps([record.id, record.prompt, record.response]).encode() + b"\n")
+    return sha256.hexdigest()[:16]
+
+
+@cache
+def code_digest() -> str:
+    """Return a hash of the source files that decide a cell's numbers."""
+    package = Path(workbench.__file__).parent
+    files = [package / part for part in COMPUTING if part.endswith(".py")]
+    folders = [package / part for part in COMPUTING if not part.endswith(".py")]
+    if (kernels := find_spec("qlora_kernels")) and kernels.origin:
+        folders.append(Path(kernels.origin).parent)
+    files += [path for folder in folders for path in folder.rglob("*.py")]
+    sha256 = hashlib.sha256()
+    for path in sorted(files):
+        sha256.update(path.name.encode() + b"\n" + hashlib.sha256(path.read_bytes()).digest())
+    return sha256.hexdigest()
+
+
+def hardware() -> dict[str, Any]:
+    """Describe this machine."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def now() -> str:
+    """Return the time as people write it, ISO 8601 with the zone."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def _version(name: str) -> str | None:

@@ -1,104 +1,74 @@
-"""Runs a study: plan, predict, train stack by stack, commit each as it ends.
+"""Runs a study: plan, predict, hand the stacks to an executor, commit each as it ends.
 
-Run it again and it continues: what is committed is not run again.
+Run it again and it continues: what is committed is not run again, and a stack that was interrupted goes on
+from its checkpoint.
 """
 
-import math
-import resource
-import sys
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from workbench.adapters.lora import LoraStack
-from workbench.config import CellConfig
-from workbench.data.records import Dataset
 from workbench.errors import InputError
-from workbench.models.base import Base
-from workbench.models.loaders import load_base
+from workbench.studies.adapter_files import write_adapter
+from workbench.studies.checkpoints import FOLDER as CHECKPOINTS
+from workbench.studies.checkpoints import Checkpoint
+from workbench.studies.costs import EnergyMeter, evaluation_flops, training_flops
+from workbench.studies.executors import make_executor
+from workbench.studies.executors.in_process import InProcess
+from workbench.studies.executors.protocol import Event, Executor, Job, ShouldStop, Task
 from workbench.studies.grid import Study
-from workbench.studies.manifest import facts
-from workbench.studies.stacks import partition, step_tokens
-from workbench.studies.store import ZERO_SHOT, Store
-from workbench.training.evaluation import evaluate
-from workbench.training.loop import OnStep, TrainState, cell_losses, step_batch
-from workbench.training.prepare import Prepared, prepare
-from workbench.training.run_stack import run_stack, zero_shot
+from workbench.studies.lock import locked
+from workbench.studies.manifest import arithmetic_name, facts, hardware, now
+from workbench.studies.plan import Plan, plan
+from workbench.studies.predict import (
+    Prediction,
+    Rates,
+    corrected,
+    earlier_sessions,
+    measure_rates,
+    peak_bytes,
+    predict,
+)
+from workbench.studies.store import ZERO_SHOT, Store, read_manifest
+from workbench.training.results import CellResult
+from workbench.training.run_stack import zero_shot
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prediction:
-    """What a run is expected to cost, extrapolated from one real step and one real evaluation batch."""
-
-    seconds: float
-    peak_bytes: int
+ATTEMPTS = 3
+"""How often a stack is tried whose process was lost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """Where a run is: ``phase`` is "loading", "predicting", "training", "done" or "stopped"."""
+    """Where a run is: ``phase`` is "loading", "predicting", "training", "done", "incomplete" or "stopped"."""
 
     phase: str
     stack: int = 0
+    """Of the stacks to train, counted from 1; with several workers, the one that has just moved on."""
     stacks: int = 0
     step: int = 0
     steps: int = 0
     cells_done: int = 0
     cells: int = 0
+    share: float = 0.0
+    """Of all steps to train in this run, the share that is taken."""
     mean_loss: float | None = None
     """Over the cells below; None before the first step and when no loss is a number."""
     keys: tuple[str, ...] = ()
     """The cells of the stack that is training."""
     losses: tuple[float | None, ...] = ()
-    """Each one's training loss of this step; None where it is not a number."""
+    """Each one's training loss of this step; None where it is not a number, or the cell has ended."""
+    note: str = ""
+    """A sentence about something that went wrong and is dealt with, told once."""
     prediction: Prediction | None = None
 
 
 OnProgress = Callable[[Progress], None]
-ShouldStop = Callable[[], bool]
-
-
-class _Stopped(Exception):
-    """Leaves a stack that is training, because the run was asked to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A study made concrete: loaded, tokenized and cut into stacks."""
-
-    study: Study
-    dataset: Dataset
-    base: Base
-    template: str
-    cells: list[CellConfig]
-    prepared: Prepared
-    stacks: list[list[CellConfig]]
-
-
-def plan(study: Study) -> Plan:
-    """Load what a study needs and decide its stacks; trains nothing.
-
-    Raises:
-        InputError: If the data, the base or a setting can't be used.
-    """
-    dataset = study.dataset()
-    base = load_base(study.base)
-    template = study.template or dataset.template
-    layers = base.decoder.config.layers
-    cells = study.cells(
-        data_fingerprint=dataset.fingerprint,
-        base_sha256=base.sha256,
-        template=template,
-        first_layer=max(0, layers - (study.adapted_layers or layers)),
-    )
-    LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
-    prepared = prepare(base, dataset, cells, template)
-    stacks = partition(cells, prepared, base.decoder.config)
-    return Plan(study, dataset, base, template, cells, prepared, stacks)
 
 
 def run(
@@ -106,6 +76,11 @@ def run(
     folder: Path,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
+    *,
+    executor: str | Executor = "in-process",
+    workers: int | None = None,
+    threads: int | None = None,
+    checkpoint_seconds: float = 60.0,
 ) -> Store:
     """Run what is missing of a study and return its store.
 
@@ -116,72 +91,60 @@ def run(
         should_stop: Asked after every step and between stacks. Once it says yes, the run ends in order:
             what is committed stays, the last progress has the phase "stopped", the manifest's ``outcome``
             is "stopped", and the store is returned as always. The same call goes on from there.
+        executor: A name of ``EXECUTORS``, or an executor, which is left open.
+        workers: How many stacks train at once; None leaves it to the executor.
+        threads: Threads of torch in each process that trains. None takes those that the study was begun
+            with, so that its numbers stay the same to the bit; for a new study, torch's own choice in
+            this process, and 1 in workers.
+        checkpoint_seconds: Time between two checkpoints of a stack.
+
+    The manifest's ``outcome`` is "finished", "stopped", or "incomplete" where cells failed for a reason
+    outside of themselves, such as memory; ``Store.attempts`` says why, and another run tries them again.
 
     Raises:
-        InputError: If the input can't be used, or the folder holds a study of other data or another base.
+        InputError: If the input can't be used, the folder holds a study of other data or another base, or
+            another run is writing it.
     """
-    started = time.monotonic()
+    began = time.monotonic()
     tell = on_progress or (lambda progress: None)
     tell(Progress(phase="loading"))
-    concrete = plan(study)
-    store = _open_or_create(concrete, folder)
-    done = store.done()
-    missing = [stack for stack in concrete.stacks if any(cell.key() not in done for cell in stack)]
-    cells = {cell.key() for cell in concrete.cells}
-    at = Progress(phase="predicting", stacks=len(missing), cells=len(cells), cells_done=len(cells & done))
-    if missing:
-        tell(at)
-        prediction = predict(concrete, missing)
-        at = replace(at, phase="training", prediction=prediction)
-        store.update_manifest(prediction=asdict(prediction))
-    if ZERO_SHOT not in done:
-        store.commit({ZERO_SHOT: zero_shot(concrete.prepared)})
-    stop = should_stop or (lambda: False)
-    outcome = "finished"
-    for number, stack in enumerate(missing, start=1):
-        keys = tuple(cell.key() for cell in stack)
-        at = replace(
-            at,
-            stack=number,
-            step=0,
-            steps=max(cell.total_steps for cell in stack),
-            keys=keys,
-            losses=(),
-            mean_loss=None,
-        )
-        tell(at)
-        try:
-            if stop():
-                raise _Stopped
-            results = run_stack(concrete.prepared, stack, _teller(tell, at, stop))
-        except _Stopped:
-            outcome = "stopped"
-            break
-        store.commit({key: result for key, result in results.items() if key not in done})
-        done |= set(results)
-        at = replace(at, cells_done=len(cells & done))
-    if missing:
-        actual = {"seconds": time.monotonic() - started, "peak_bytes": peak_bytes()}
-        store.update_manifest(actual=actual, outcome=outcome)
-    tell(replace(at, phase="done" if outcome == "finished" else "stopped"))
-    return store
+    trainer = make_executor(executor, workers) if isinstance(executor, str) else executor
+    try:
+        with _torch_threads(_chosen_threads(folder, threads, trainer)) as chosen:
+            concrete = plan(study)
+            with locked(folder):
+                store = _open_or_create(concrete, folder, chosen)
+                this = _Run(concrete, store, tell, trainer, chosen, began)
+                this.go(should_stop or (lambda: False), checkpoint_seconds)
+        return store
+    finally:
+        if trainer is not executor:
+            trainer.close()
 
 
-def _teller(tell: OnProgress, at: Progress, stop: ShouldStop) -> OnStep:
-    def on_step(state: TrainState) -> None:
-        values = [float(loss) for loss in state.losses[state.step - 1]]
-        losses = tuple(value if math.isfinite(value) else None for value in values)
-        known = [loss for loss in losses if loss is not None]
-        mean = sum(known) / len(known) if known else None
-        tell(replace(at, step=state.step, losses=losses, mean_loss=mean))
-        if stop():
-            raise _Stopped
-
-    return on_step
+def _chosen_threads(folder: Path, threads: int | None, executor: Executor) -> int:
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"threads is {threads}; at least 1 is needed")
+        return threads
+    begun = read_manifest(folder).get("arithmetic", {}).get("threads") if Store.exists(folder) else None
+    if isinstance(begun, int) and 1 <= begun <= 1024:
+        return begun
+    return torch.get_num_threads() if isinstance(executor, InProcess) else 1
 
 
-def _open_or_create(concrete: Plan, folder: Path) -> Store:
-    wanted = facts(concrete.study, concrete.dataset, concrete.base, concrete.template)
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def _open_or_create(concrete: Plan, folder: Path, threads: int) -> Store:
+    wanted = facts(concrete, threads)
     if not Store.exists(folder):
         return Store.create(folder, wanted)
     store = Store.open(folder)
@@ -192,44 +155,153 @@ def _open_or_create(concrete: Plan, folder: Path) -> Store:
                 f"{folder} holds a study whose {part} is {held['name']} (sha256 {held['sha256'][:12]}), but "
                 f"this run's is {asked['name']} ({asked['sha256'][:12]}); choose another folder with --out"
             )
-    store.update_manifest(study=wanted["study"], examples=wanted["examples"])  # the grid may have grown
+    # the grid may have grown; a study of an older format learns what it didn't record
+    grown = {part: wanted[part] for part in ("study", "subsets", "examples")}
+    store.update_manifest(**{**wanted, **store.manifest, **grown})
+    if damaged := store.damaged():
+        store.set_aside(damaged)
     return store
 
 
-def predict(concrete: Plan, stacks: Sequence[Sequence[CellConfig]]) -> Prediction:
-    """Time one training step and one batch of the evaluation, and extrapolate by tokens."""
-    prepared, stack = concrete.prepared, stacks[0]
-    adapters = LoraStack(stack, concrete.base.decoder.config)
-    batch = step_batch(prepared.frozen.pool, stack, [prepared.draws[cell.key()] for cell in stack], 0)
+class _Run:
+    """One run: turns what the executor tells into commits and progress."""
 
-    def step() -> None:
-        torch.autograd.grad(cell_losses(prepared.frozen, batch, adapters).sum(), adapters.weights)
+    def __init__(
+        self, concrete: Plan, store: Store, tell: OnProgress, executor: Executor, threads: int, began: float
+    ) -> None:
+        self.plan, self.store, self.tell = concrete, store, tell
+        self.executor, self.threads, self.began = executor, threads, began
+        self.meter = EnergyMeter()
+        self.done = store.done()
+        self.keys = [tuple(cell.key() for cell in stack) for stack in concrete.stacks]
+        self.wanted = {key for keys in self.keys for key in keys}
+        self.missing = [number for number, keys in enumerate(self.keys) if not self.done.issuperset(keys)]
+        self.steps = [max(cell.total_steps for cell in stack) for stack in concrete.stacks]
+        self.taken = dict.fromkeys(self.missing, 0)
+        self.lost: list[Task] = []
+        self.failed: list[Task] = []
+        self.rates: Rates | None = None
+        self.at = Progress(
+            phase="predicting",
+            stacks=len(self.missing),
+            cells=len(self.wanted),
+            cells_done=len(self.wanted & self.done),
+        )
 
-    few = replace(
-        prepared.heldout, references=prepared.heldout.references[:32], choices=[], right=[], tokens=[]
-    )
-    step_seconds, evaluation_seconds = (
-        _seconds(step),
-        _seconds(lambda: evaluate(prepared.frozen, few, adapters)) / len(few.references) / len(stack),
-    )
-    here = sum(step_tokens(cell, prepared) for cell in stack)
-    train_seconds = sum(
-        step_seconds * step_tokens(cell, prepared) / here * cell.total_steps for row in stacks for cell in row
-    )
-    items = len({*prepared.heldout.references, *(i for row in prepared.heldout.choices for i in row)})
-    evaluations = sum(len(row) for row in stacks) + 1
-    seconds = train_seconds + evaluation_seconds * items * evaluations
-    return Prediction(seconds=seconds, peak_bytes=peak_bytes())
+    def go(self, should_stop: ShouldStop, checkpoint_seconds: float) -> None:
+        """Train what is missing and record how it went."""
+        if not self.missing and ZERO_SHOT in self.done:
+            self.tell(replace(self.at, phase="done", share=1.0))
+            return
+        self.tell(self.at)
+        session = self._begin()
+        outcome = "interrupted"
+        try:
+            outcome = self._train(should_stop, checkpoint_seconds)
+        except InputError as error:
+            outcome = f"refused: {error}"
+            raise
+        finally:
+            self._end(session, outcome)
+        self.tell(replace(self.at, phase="done" if outcome == "finished" else outcome))
 
+    def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> str:
+        if ZERO_SHOT not in self.done:
+            self.store.commit({ZERO_SHOT: zero_shot(self.plan.prepared)})
+        name = arithmetic_name(self.plan, self.threads)
+        job = Job(self.plan, self.store.folder, name, self.threads, checkpoint_seconds)
+        tasks = [Task(number) for number in self.missing]
+        while tasks and not should_stop():
+            self.lost = []
+            self.executor.execute(job, tasks, self._hear, should_stop)
+            tasks = [Task(task.stack, task.attempt + 1) for task in self.lost if task.attempt < ATTEMPTS]
+            self.failed += [task for task in self.lost if task.attempt >= ATTEMPTS]
+        if self.failed:
+            return "incomplete"
+        return "finished" if self.wanted <= self.done else "stopped"
 
-def _seconds(work: Callable[[], Any]) -> float:
-    work()  # the first call pays for set-up that the others don't
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+    def _hear(self, event: Event) -> None:
+        number = event.task.stack
+        keys = self.keys[number]
+        if event.kind == "refused":
+            raise InputError(event.detail)
+        if event.kind in ("note", "lost", "error"):
+            self.store.note(keys, event.task.attempt, event.kind, event.detail)
+            {"lost": self.lost, "error": self.failed}.get(event.kind, []).append(event.task)
+            self.tell(replace(self.at, note=event.detail))
+            return
+        if event.kind == "result":
+            self._commit(number, event.results)
+        ended = event.kind == "result"
+        self.taken[number] = self.steps[number] if ended else event.step
+        losses = self.at.losses if ended and self.at.keys == keys else event.losses
+        known = [loss for loss in losses if loss is not None]
+        self.at = replace(
+            self.at,
+            phase="training",
+            stack=self.missing.index(number) + 1,
+            step=self.taken[number],
+            steps=self.steps[number],
+            cells_done=len(self.wanted & self.done),
+            share=sum(self.taken.values()) / max(1, sum(self.steps[number] for number in self.missing)),
+            keys=keys,
+            losses=losses,
+            mean_loss=sum(known) / len(known) if known else None,
+        )
+        self.tell(self.at)
 
+    def _commit(self, number: int, results: Mapping[str, CellResult]) -> None:
+        new = {key: result for key, result in results.items() if key not in self.done}
+        for result in new.values():
+            if result.cell and result.adapter:
+                write_adapter(self.store.folder, result.cell, result.adapter)
+        self.store.commit(new, {key: self._costs(result) for key, result in new.items()})
+        self.done |= set(new)
+        self.meter.joules()  # the counters wrap around within minutes
+        Checkpoint(self.store.folder, self.plan.stacks[number], "").remove()
 
-def peak_bytes() -> int:
-    """Return the most memory that this process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    def _costs(self, result: CellResult) -> dict[str, Any]:
+        assert result.cell
+        assert self.rates
+        steps = len(result.curves["train_loss"])
+        flops = training_flops(self.plan, result.cell, steps) + evaluation_flops(self.plan, result.cell)
+        return {
+            "flops": flops,
+            "adapter_bytes": sum(tensor.nbytes for tensor in (result.adapter or {}).values()),
+            "predicted_seconds": self.rates.cell_seconds(self.plan, result.cell),
+        }
+
+    def _begin(self) -> dict[str, Any]:
+        """Predict, and record that the run has begun."""
+        machine = hardware()
+        session = {
+            "processor": machine["processor"],
+            "cores": machine["cores"],
+            "base": self.plan.base.sha256,
+            "executor": type(self.executor).__name__,
+            "workers": self.executor.workers,
+            "threads": self.threads,
+        }
+        stacks = [self.plan.stacks[number] for number in self.missing]
+        loading = time.monotonic() - self.began
+        self.rates = measure_rates(self.plan, (stacks or self.plan.stacks)[0])
+        raw = predict(self.plan, stacks, self.rates, workers=self.executor.workers, loading=loading)
+        prediction = corrected(raw, earlier_sessions(self.store.folder, session))
+        self.at = replace(self.at, phase="training", prediction=prediction)
+        session |= {"started": now(), "outcome": "running", "prediction": asdict(prediction)}
+        sessions = [*self.store.manifest.get("sessions", []), session]
+        self.store.update_manifest(sessions=sessions, prediction=asdict(prediction), outcome="running")
+        self.tell(self.at)
+        return session
+
+    def _end(self, session: dict[str, Any], outcome: str) -> None:
+        actual = {
+            "seconds": time.monotonic() - self.began,
+            "peak_bytes": peak_bytes(),
+            "joules": self.meter.joules(),
+        }
+        session |= {"outcome": outcome, "ended": now(), "actual": actual}
+        sessions = [*self.store.manifest["sessions"][:-1], session]
+        self.store.update_manifest(sessions=sessions, actual=actual, outcome=outcome)
+        if outcome == "finished":
+            shutil.rmtree(self.store.folder / CHECKPOINTS, ignore_errors=True)

@@ -123,7 +123,7 @@ def test_a_study_is_not_overwritten(store):
 def test_the_manifest_is_updated_whole(store):
     store.update_manifest(actual={"seconds": 3.5})
     assert json.loads((store.folder / "manifest.json").read_bytes()) == {
-        "format": 1,
+        "format": 2,
         "name": "verbs",
         "actual": {"seconds": 3.5},
     }
@@ -164,13 +164,13 @@ DAMAGES = {
     ),
     "manifest-newer": (
         lambda folder: (folder / "manifest.json").write_text('{"format": 9}'),
-        "has format 9; this version reads up to 1",
+        "has format 9; this version reads up to 2",
     ),
     "no-results": (lambda folder: (folder / "cells.sqlite").unlink(), "but no cells.sqlite"),
     "not-sqlite": (lambda folder: (folder / "cells.sqlite").write_text("text " * 99), "not an SQLite file"),
     "garbled": (garble, "is damaged; copy it back"),
     "foreign": (make_foreign, "was not written by the workbench"),
-    "newer": (make_newer, "has format 7; this version reads up to 1"),
+    "newer": (make_newer, "has format 7; this version reads up to 2"),
 }
 
 

@@ -1,0 +1,33 @@
+"""Where stacks are trained: here, in worker processes, or on a cluster."""
+
+from collections.abc import Callable
+
+from workbench.errors import unknown_name
+from workbench.studies.executors.in_process import InProcess
+from workbench.studies.executors.processes import Processes
+from workbench.studies.executors.protocol import Executor
+
+
+def _ray(workers: int | None = None) -> Executor:
+    from workbench.studies.executors.ray_cluster import RayCluster
+
+    return RayCluster(workers)
+
+
+EXECUTORS: dict[str, Callable[[int | None], Executor]] = {
+    "in-process": InProcess,
+    "processes": Processes,
+    "ray": _ray,
+}
+"""By name: (number of workers, or None for its own choice) -> executor."""
+
+
+def make_executor(name: str, workers: int | None = None) -> Executor:
+    """Return a new executor.
+
+    Raises:
+        InputError: If there is none of that name, or it can't be used here.
+    """
+    if name not in EXECUTORS:
+        raise unknown_name("executor", name, EXECUTORS, "src/workbench/studies/executors/__init__.py")
+    return EXECUTORS[name](workers)

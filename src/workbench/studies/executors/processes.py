@@ -1,0 +1,161 @@
+"""Worker processes on this machine: one stack each, as many as cores and memory allow.
+
+A worker that is killed, or that runs out of memory, costs its own stack's time and nothing else.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psutil
+
+from workbench.errors import InputError
+from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
+from workbench.studies.executors.wire import LENGTH, pack, unpack_event
+from workbench.studies.executors.worker import PATIENCE_SECONDS, describe_job, send
+
+PROGRAM = "from workbench.studies.executors.worker import main; main()"
+SPARE = 0.8
+"""Share of the free memory that workers may take together."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: "subprocess.Popen[bytes]"
+    task: Task
+    received: bytearray = field(default_factory=bytearray)
+
+    def frames(self) -> list[bytes]:
+        """Cut off the whole frames that have been received."""
+        whole = []
+        while len(self.received) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self.received)[0]
+            if len(self.received) < end:
+                break
+            whole.append(bytes(self.received[LENGTH.size : end]))
+            del self.received[:end]
+        return whole
+
+
+class Processes:
+    """Trains in child processes."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        """Take so many workers, or one for each core that this process may use.
+
+        Raises:
+            InputError: If ``workers`` is below 1.
+        """
+        if workers is not None and workers < 1:
+            raise InputError(f"workers is {workers}; at least 1 is needed")
+        self.workers = workers or len(os.sched_getaffinity(0))
+        self.running: dict[int, _Worker] = {}
+
+    def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
+        """Run the tasks, the next one wherever a worker is free."""
+        described = describe_job(job)
+        waiting = deque(tasks)
+        limit = min(self.workers, affordable_workers(), len(waiting))
+        with selectors.DefaultSelector() as selector:
+            try:
+                while (waiting or self.running) and not should_stop():
+                    while waiting and len(self.running) < limit:
+                        self._start(described, waiting.popleft(), job.threads, selector)
+                    for key, _ in selector.select(timeout=0.2):
+                        self._hear(key.data, waiting, tell, selector)
+            finally:
+                self.close()
+
+    def _start(
+        self, described: dict[str, Any], task: Task, threads: int, selector: selectors.BaseSelector
+    ) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        )
+        assert process.stdin
+        assert process.stdout
+        worker = _Worker(process, task)
+        self.running[process.pid] = worker
+        selector.register(process.stdout, selectors.EVENT_READ, worker)
+        _give(worker, pack(described))
+        _give(worker, pack(asdict(task)))
+
+    def _hear(
+        self, worker: _Worker, waiting: "deque[Task]", tell: Tell, selector: selectors.BaseSelector
+    ) -> None:
+        """Read what one worker has sent, and give it the next task after its last event."""
+        assert worker.process.stdout
+        data = os.read(worker.process.stdout.fileno(), 1 << 20)
+        if not data:
+            selector.unregister(worker.process.stdout)
+            del self.running[worker.process.pid]
+            tell(Event("lost", worker.task, detail=_end(worker.process)))
+            return
+        worker.received += data
+        for frame in worker.frames():
+            event = unpack_event(frame)
+            last = event.kind in ("result", "error", "refused")
+            if last and waiting:
+                worker.task = waiting.popleft()
+                _give(worker, pack(asdict(worker.task)))
+            elif last:
+                selector.unregister(worker.process.stdout)
+                del self.running[worker.process.pid]
+                _finish([worker])
+            tell(event)
+
+    def close(self) -> None:
+        """Ask what still runs to write its checkpoint and end, and wait for it."""
+        left = list(self.running.values())
+        self.running.clear()
+        for worker in left:
+            assert worker.process.stdin
+            with suppress(BrokenPipeError):
+                worker.process.stdin.close()
+        _finish(left)
+
+
+def _give(worker: _Worker, data: bytes) -> None:
+    assert worker.process.stdin
+    try:
+        send(worker.process.stdin, data)
+    except BrokenPipeError:
+        return  # it has just died: the end of its output says so, and the task is told as lost
+
+
+def _finish(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        assert worker.process.stdout
+        try:
+            worker.process.communicate(timeout=PATIENCE_SECONDS + 5)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.communicate()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> str:
+    code = process.wait()
+    if code >= 0:
+        return f"the worker process {process.pid} ended by itself with status {code}"
+    name = signal.Signals(-code).name
+    often = "; the system does that when memory is short" if name == "SIGKILL" else ""
+    return f"the worker process {process.pid} was ended by {name}{often}"
+
+
+def affordable_workers() -> int:
+    """Return how many processes as large as this one now is fit into the free memory; at least 1.
+
+    The runner has loaded and prepared the same study, so it is as large as a worker will be.
+    """
+    one = psutil.Process().memory_info().rss
+    return max(1, int(SPARE * psutil.virtual_memory().available / one))

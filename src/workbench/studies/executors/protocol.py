@@ -1,0 +1,83 @@
+"""What an executor is: something that trains stacks, somewhere.
+
+An executor is never the source of truth. It makes at most one attempt at each task and tells one last event
+for it; what to do after a loss, and that every cell is stored once, is the runner's and the store's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from workbench.studies.plan import Plan
+from workbench.training.results import CellResult
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the tasks of one run share."""
+
+    plan: Plan
+    folder: Path
+    """The study's folder, for checkpoints; a worker that can't see it works without them."""
+    arithmetic: str
+    """Names what the numbers depend on beside the cells."""
+    threads: int
+    """Threads of torch in each process that trains; the numbers depend on it."""
+    checkpoint_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at one stack, by its place in the plan."""
+
+    stack: int
+    attempt: int = 1
+
+
+Last = Literal["result", "error", "lost", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What an executor tells about a task.
+
+    ``kind`` is "started", "step" or "note" while it goes on, and one of these last: "result"; "error", the
+    stack failed by itself; "lost", its process has gone; "refused", the input can't be used, so that no
+    other stack would do better.
+    """
+
+    kind: Literal["started", "step", "note"] | Last
+    task: Task
+    step: int = 0
+    losses: tuple[float | None, ...] = ()
+    """Each cell's training loss of this step; None where it is not a number."""
+    detail: str = ""
+    """A sentence, or a traceback."""
+    results: Mapping[str, CellResult] = field(default_factory=dict)
+    seconds: float = 0.0
+    """Wall time that the task took, told with its result."""
+
+
+Tell = Callable[[Event], None]
+ShouldStop = Callable[[], bool]
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Trains stacks."""
+
+    workers: int
+    """How many tasks it runs at once."""
+
+    def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
+        """Run the tasks; return when each has had its last event, or soon after ``should_stop`` says yes.
+
+        ``tell`` is only called from this thread. What it raises ends the run: the executor stops its
+        tasks and lets the exception through.
+        """
+        ...
+
+    def close(self) -> None:
+        """End whatever still runs for it."""
+        ...

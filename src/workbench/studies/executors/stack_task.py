@@ -1,0 +1,78 @@
+"""One task, the same in every process: go on from a checkpoint if there is one, train, tell."""
+
+import math
+import time
+import traceback
+
+from workbench.errors import InputError
+from workbench.studies.checkpoints import Checkpoint
+from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
+from workbench.training.loop import TrainState
+from workbench.training.run_stack import run_stack
+
+
+class Stopped(Exception):
+    """Leaves a stack that is training, because the run was asked to stop; its checkpoint is written."""
+
+
+class _ListenerFailed(Exception):
+    """Carries what ``tell`` raised out of the training, so that no cell is blamed for it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+def train_task(job: Job, task: Task, tell: Tell, should_stop: ShouldStop) -> None:
+    """Train one stack and tell what happens, up to the last event.
+
+    Raises:
+        Stopped: If ``should_stop`` said yes.
+    """
+    cells = job.plan.stacks[task.stack]
+    checkpoint = Checkpoint(job.folder, cells, job.arithmetic, job.checkpoint_seconds)
+    started = time.monotonic()
+    if should_stop():
+        raise Stopped
+
+    def on_step(state: TrainState) -> None:
+        losses = [float(loss) for loss in state.losses[state.step - 1]]
+        known = tuple(loss if math.isfinite(loss) else None for loss in losses)
+        try:
+            tell(Event("step", task, step=state.step, losses=known))
+        except Exception as error:
+            raise _ListenerFailed(error) from error
+        stop = should_stop()
+        if stop or checkpoint.due():
+            checkpoint.write(state)
+        if stop:
+            raise Stopped
+
+    tell(Event("started", task))
+    try:
+        results = run_stack(job.plan.prepared, cells, on_step, start=_start(checkpoint, task, tell))
+    except Stopped:
+        raise
+    except _ListenerFailed as failure:
+        raise failure.cause from None
+    except InputError as error:
+        tell(Event("refused", task, detail=str(error)))
+    except Exception as error:
+        tell(Event("error", task, detail=_described(error)))
+    else:
+        tell(Event("result", task, results=results, seconds=time.monotonic() - started))
+
+
+def _start(checkpoint: Checkpoint, task: Task, tell: Tell) -> TrainState | None:
+    try:
+        return checkpoint.read()
+    except InputError as error:
+        tell(Event("note", task, detail=f"{error}; the stack starts from its first step"))
+        return None
+
+
+def _described(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error))[-4000:]
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return f"there was not enough memory; choose a smaller batch size or rank, or fewer workers\n{text}"
+    return text

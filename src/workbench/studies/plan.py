@@ -1,0 +1,47 @@
+"""A study made concrete: loaded, tokenized and cut into stacks."""
+
+from dataclasses import dataclass
+
+from workbench.adapters.lora import LoraStack
+from workbench.config import CellConfig
+from workbench.data.records import Dataset
+from workbench.models.base import Base
+from workbench.models.loaders import load_base
+from workbench.studies.grid import Study
+from workbench.studies.stacks import partition
+from workbench.training.prepare import Prepared, prepare
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that training needs. Equal studies give equal plans, in every process."""
+
+    study: Study
+    dataset: Dataset
+    base: Base
+    template: str
+    cells: list[CellConfig]
+    prepared: Prepared
+    stacks: list[list[CellConfig]]
+
+
+def plan(study: Study) -> Plan:
+    """Load what a study needs and decide its stacks; trains nothing.
+
+    Raises:
+        InputError: If the data, the base or a setting can't be used.
+    """
+    dataset = study.dataset()
+    base = load_base(study.base)
+    template = study.template or dataset.template
+    layers = base.decoder.config.layers
+    cells = study.cells(
+        data_fingerprint=dataset.fingerprint,
+        base_sha256=base.sha256,
+        template=template,
+        first_layer=max(0, layers - (study.adapted_layers or layers)),
+    )
+    LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
+    prepared = prepare(base, dataset, cells, template)
+    stacks = partition(cells, prepared, base.decoder.config)
+    return Plan(study, dataset, base, template, cells, prepared, stacks)

@@ -1,0 +1,172 @@
+"""What a run will cost, before it starts: one real step and one real batch, extrapolated, then corrected.
+
+The correction comes from what earlier runs in the same folder of studies, on the same processor and base,
+recorded about themselves, so the estimate gets better with use and there is no hidden state.
+"""
+
+import math
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench.adapters.lora import LoraStack
+from workbench.config import CellConfig
+from workbench.errors import InputError
+from workbench.studies.costs import makespan
+from workbench.studies.manifest_file import NAME, read_manifest
+from workbench.studies.plan import Plan
+from workbench.studies.stacks import step_tokens
+from workbench.training.evaluation import evaluate
+from workbench.training.loop import cell_losses, step_batch
+
+ITEMS = 32
+"""Held-out items in the batch that is timed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What a run is expected to cost."""
+
+    seconds: float
+    """Wall time of the whole run, corrected by earlier ones."""
+    peak_bytes: int
+    """Memory of this process."""
+    raw_seconds: float
+    """Before the correction."""
+    correction: float = 1.0
+    """Median of actual / raw time of the runs that were learned from."""
+    learned_from: int = 0
+    """How many earlier runs those were."""
+    error: float | None = None
+    """Median relative error of their predictions; None without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Measured on this machine: seconds a training token, seconds an evaluated item and cell."""
+
+    token: float
+    item: float
+
+    def cell_seconds(self, plan: Plan, cell: CellConfig) -> float:
+        """Return the expected time of a cell in its stack."""
+        heldout = plan.prepared.heldout
+        items = len({*heldout.references, *(i for row in heldout.choices for i in row)})
+        return self.token * step_tokens(cell, plan.prepared) * cell.total_steps + self.item * items
+
+
+def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
+    """Time one training step and one batch of the evaluation of a stack."""
+    prepared = plan.prepared
+    adapters = LoraStack(stack, plan.base.decoder.config)
+    batch = step_batch(prepared.frozen.pool, stack, [prepared.draws[cell.key()] for cell in stack], 0)
+
+    def step() -> None:
+        torch.autograd.grad(cell_losses(prepared.frozen, batch, adapters).sum(), adapters.weights)
+
+    few = replace(
+        prepared.heldout, references=prepared.heldout.references[:ITEMS], choices=[], right=[], tokens=[]
+    )
+    tokens = sum(step_tokens(cell, prepared) for cell in stack)
+    evaluation = _seconds(lambda: evaluate(prepared.frozen, few, adapters))
+    return Rates(_seconds(step) / tokens, evaluation / len(few.references) / len(stack))
+
+
+def predict(
+    plan: Plan,
+    stacks: Sequence[Sequence[CellConfig]],
+    rates: Rates,
+    *,
+    workers: int = 1,
+    loading: float = 0.0,
+) -> Prediction:
+    """Extrapolate to a whole run.
+
+    Args:
+        plan: The study.
+        stacks: What is to be trained.
+        rates: As measured.
+        workers: How many stacks train at once.
+        loading: Seconds that reading and tokenizing took; workers in processes of their own repeat it.
+    """
+    seconds = [sum(rates.cell_seconds(plan, cell) for cell in stack) for stack in stacks]
+    items = len(plan.prepared.heldout.references)
+    raw = loading + rates.item * items + makespan(seconds, workers) + (loading if workers > 1 else 0.0)
+    return Prediction(seconds=raw, raw_seconds=raw, peak_bytes=peak_bytes())
+
+
+def corrected(prediction: Prediction, sessions: Sequence[Mapping[str, Any]]) -> Prediction:
+    """Correct a prediction by what earlier sessions predicted and took."""
+    ratios = [session["actual"]["seconds"] / session["prediction"]["raw_seconds"] for session in sessions]
+    if not ratios:
+        return prediction
+    errors = [
+        abs(session["prediction"]["seconds"] / session["actual"]["seconds"] - 1) for session in sessions
+    ]
+    correction = statistics.median(ratios)
+    return replace(
+        prediction,
+        seconds=prediction.raw_seconds * correction,
+        correction=correction,
+        learned_from=len(ratios),
+        error=statistics.median(errors),
+    )
+
+
+def earlier_sessions(folder: Path, like: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the finished sessions of the studies beside ``folder`` and of itself, the newest 20.
+
+    Only those count whose ``machine``, ``base``, ``executor``, ``workers`` and ``threads`` are those of
+    ``like``. A study whose manifest can't be read teaches nothing.
+    """
+    found = [
+        session
+        for manifest in _manifests(folder)
+        for session in manifest.get("sessions", [])
+        if _teaches(session, like)
+    ]
+    return sorted(found, key=lambda session: str(session.get("started", "")))[-20:]
+
+
+def _manifests(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.absolute().parent.glob(f"*/{NAME}")):
+        try:
+            yield read_manifest(path.parent)
+        except InputError:
+            continue  # `workbench list` names it; here it only can't teach
+
+
+def _teaches(session: Any, like: Mapping[str, Any]) -> bool:  # noqa: ANN401 - whatever a file says
+    try:
+        numbers = [
+            session["prediction"]["raw_seconds"],
+            session["prediction"]["seconds"],
+            session["actual"]["seconds"],
+        ]
+        return (
+            session["outcome"] == "finished"
+            and all(session[part] == value for part, value in like.items())
+            and all(isinstance(number, float) and 0 < number < math.inf for number in numbers)
+        )
+    except (KeyError, TypeError):
+        return False
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    work()  # the first call pays for set-up that the others don't
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,86 @@
+"""What a row of the store's table is, and how a curve lies in it: little-endian 8-byte numbers."""
+
+import hashlib
+import json
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from sys import byteorder
+from typing import Any
+
+from workbench.config import CellConfig
+
+
+def pack_curve(points: Sequence[float]) -> bytes:
+    """Return a curve's bytes."""
+    values = array("d", points)
+    if byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def unpack_curve(points: bytes) -> list[float]:
+    """Undo :func:`pack_curve`."""
+    values = array("d", points)
+    if byteorder == "big":
+        values.byteswap()
+    return values.tolist()
+
+
+def digest(
+    key: str,
+    config: str,
+    status: str,
+    metrics: str,
+    failure: str | None,
+    curves: Iterable[tuple[str, bytes]],
+) -> str:
+    """Return the SHA-256 of what a cell measured; its times and costs, which never repeat, are left out."""
+    sha256 = hashlib.sha256(json.dumps([key, config, status, metrics, failure]).encode())
+    for name, points in sorted(curves):
+        sha256.update(json.dumps([name, len(points)]).encode() + points)
+    return sha256.hexdigest()
+
+
+def table_row(
+    key: str,
+    config: str,
+    metrics: str,
+    status: str,
+    failure: str | None,
+    seconds: float | None,
+    costs: str,
+) -> dict[str, Any]:
+    """Return a cell as a row: its configuration, its metrics, its status, its costs."""
+    cell = CellConfig.from_dict(json.loads(config))
+    fields = {**cell.to_dict(), "targets": ",".join(cell.targets)}
+    del fields["quality"]
+    return {
+        "key": key,
+        "quality": cell.quality.label,
+        "corruption": cell.quality.corruption,
+        "share": cell.quality.share,
+        "raters": cell.quality.raters,
+        **fields,
+        "steps": cell.total_steps,
+        "epochs": cell.passes,
+        "evaluation": "heldout",
+        **json.loads(metrics),
+        "status": status,
+        "failure": failure,
+        "seconds": seconds,
+        **json.loads(costs),
+    }
+
+
+def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what rows are ordered by: quality, best first, then size and seed."""
+    raters = row["raters"] if row["raters"] is not None else float("inf")
+    return (
+        row["corruption"] != "none",
+        row["corruption"],
+        -row["share"],
+        -raters,
+        row["size"],
+        row["seed"],
+        row["key"],
+    )

@@ -1,0 +1,156 @@
+"""The SQLite file of a study: its tables, how older ones are brought up to date, what its errors mean.
+
+Rollback journal and full synchronization: SQLite before 3.51.3 can lose commits in the other mode when two
+connections race, and one file without companions is easier to share.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import InputError
+
+FORMAT = 2
+"""Version of the manifest and of the tables; a newer one is refused, never guessed at."""
+APPLICATION_ID = 0x574B4243
+"""Marks our files among all SQLite files: "WKBC"."""
+
+MIGRATIONS = {
+    0: (
+        """CREATE TABLE cell(
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL UNIQUE,
+            config TEXT NOT NULL,
+            status TEXT NOT NULL CHECK(status IN ('done', 'failed', 'censored')),
+            metrics TEXT NOT NULL,
+            failure TEXT,
+            seconds REAL,
+            committed REAL NOT NULL) STRICT""",
+        """CREATE TABLE curve(
+            id INTEGER PRIMARY KEY,
+            cell INTEGER NOT NULL REFERENCES cell(id),
+            name TEXT NOT NULL,
+            points BLOB NOT NULL,
+            UNIQUE(cell, name)) STRICT""",
+    ),
+    1: (
+        # what a cell cost, as JSON; missing for cells of format 1
+        "ALTER TABLE cell ADD COLUMN costs TEXT NOT NULL DEFAULT '{}'",
+        # over everything that was measured; missing for cells of format 1
+        "ALTER TABLE cell ADD COLUMN sha256 TEXT",
+        """CREATE TABLE attempt(
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            outcome TEXT NOT NULL,
+            detail TEXT NOT NULL,
+            host TEXT NOT NULL,
+            noted REAL NOT NULL) STRICT""",
+    ),
+}
+"""What brings a file of each format to the next one; 0 is an empty file."""
+
+TABLES = {"cell", "curve", "attempt"}
+
+REMEDIES = {
+    "SQLITE_NOTADB": "is no study: it is not an SQLite file; name the folder that `workbench run` wrote",
+    "SQLITE_CORRUPT": "is damaged; copy it back from a backup, or delete the study's folder and run it again",
+    "SQLITE_READONLY": "can't be written; choose a folder that you may write to",
+    "SQLITE_CANTOPEN": "can't be opened; check that the folder exists and that you may write to it",
+    "SQLITE_FULL": "could not be written because the disk is full; free some space and run the same "
+    "command again, which keeps every finished cell",
+    "SQLITE_IOERR": "could not be read or written because the disk failed or is full; free some space and "
+    "run the same command again, which keeps every finished cell",
+    "SQLITE_BUSY": "is being written by another process; wait until that run has ended",
+}
+"""What to tell the user, by the beginning of SQLite's name for the error."""
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the file in SQLite's mode "ro", "rw" or "rwc", in the newest format.
+
+    An older file that may only be read is brought up to date in memory and stays as it is.
+
+    Raises:
+        InputError: If it isn't ours, is damaged or newer, or can't be written where ``mode`` asks for it.
+    """
+    with explained(path):
+        database = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, check_same_thread=False
+        )
+        database.isolation_level = None
+        try:
+            return _prepared(database, path, mode)
+        except BaseException:
+            database.close()
+            raise
+
+
+def _prepared(database: sqlite3.Connection, path: Path, mode: str) -> sqlite3.Connection:
+    _protect(database)
+    empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if not (empty and mode == "rwc"):
+        _check_owner(database, path)
+    if mode == "ro":
+        return database if _format(database) == FORMAT else _migrated_copy(database)
+    database.execute("PRAGMA journal_mode=DELETE")
+    database.execute("PRAGMA synchronous=FULL")
+    # SQLite opens a file on a read-only disk without a word: write now, not after an hour of training
+    database.execute("BEGIN IMMEDIATE")
+    _migrate(database)
+    database.execute("COMMIT")
+    return database
+
+
+def _protect(database: sqlite3.Connection) -> None:
+    for setting in ("foreign_keys=ON", "trusted_schema=OFF", "cell_size_check=ON"):
+        database.execute(f"PRAGMA {setting}")
+
+
+def _check_owner(database: sqlite3.Connection, path: Path) -> None:
+    if database.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise InputError(
+            f"{path} was not written by the workbench; name the folder that `workbench run` wrote"
+        )
+    if (version := _format(database)) > FORMAT:
+        raise InputError(
+            f"{path} has format {version}; this version reads up to {FORMAT}. Install a newer workbench."
+        )
+    if not version >= 1:
+        raise InputError(f"{path} has format {version}, which never existed; copy it back from a backup")
+
+
+def _migrated_copy(database: sqlite3.Connection) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    copy.isolation_level = None
+    database.backup(copy)
+    database.close()
+    _protect(copy)
+    _migrate(copy)
+    return copy
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    for version in range(_format(database), FORMAT):
+        for statement in MIGRATIONS[version]:
+            database.execute(statement)
+    database.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version={FORMAT}")
+
+
+def _format(database: sqlite3.Connection) -> int:
+    return database.execute("PRAGMA user_version").fetchone()[0]
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an error of SQLite that the user can mend into a sentence; a defect of ours stays as it is."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        for beginning, remedy in REMEDIES.items():
+            if name.startswith(beginning):
+                raise InputError(f"{path} {remedy}") from error
+        raise

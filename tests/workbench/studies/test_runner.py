@@ -1,10 +1,13 @@
 """A whole study on a base of random weights: small enough to run many times."""
 
 import json
+import sqlite3
 import string
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
+import torch
 
 from workbench.config import Quality
 from workbench.errors import InputError
@@ -13,6 +16,7 @@ from workbench.models.decoder import DecoderConfig
 from workbench.models.tokenizer import CharacterTokenizer
 from workbench.studies import plan as planning
 from workbench.studies import runner, stacks
+from workbench.studies.executors import stack_task
 from workbench.studies.grid import STUDIES, Study, own
 from workbench.studies.store import Store
 
@@ -97,6 +101,101 @@ def test_a_study_that_is_asked_to_stop_ends_in_order_and_goes_on(study, tmp_path
     again = runner.run(study, tmp_path / "study")
     assert again.manifest["outcome"] == "finished"
     assert table(again) == table(runner.run(study, tmp_path / "whole"))
+
+
+def test_a_stack_goes_on_from_its_checkpoint_to_the_same_bits(study, tmp_path):
+    whole = runner.run(study, tmp_path / "whole")
+    for at in (1, 4, 7):
+        seen = []
+        folder = tmp_path / f"stopped at {at}"
+        runner.run(study, folder, seen.append, lambda: seen[-1].step == at)  # noqa: B023
+        again = []
+        store = runner.run(study, folder, again.append)
+        assert next(progress.step for progress in again if progress.step) == at + 1
+        assert table(store) == table(whole)
+        for row in table(whole):
+            assert store.curves(row["key"]) == whole.curves(row["key"])
+            for name in ("adapter_model.safetensors", "adapter_config.json"):
+                here, there = (path / "adapters" / row["key"] / name for path in (folder, tmp_path / "whole"))
+                assert here.read_bytes() == there.read_bytes()
+        assert not (folder / "checkpoints").exists()
+
+
+def test_a_damaged_checkpoint_costs_time_and_is_noted(study, tmp_path):
+    seen = []
+    runner.run(study, tmp_path / "study", seen.append, lambda: seen[-1].step == 5)
+    (path,) = (tmp_path / "study" / "checkpoints").iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    again = []
+    store = runner.run(study, tmp_path / "study", again.append)
+    assert next(progress.step for progress in again if progress.step) == 1
+    assert any("is damaged" in progress.note for progress in again)
+    assert {attempt["outcome"] for attempt in store.attempts()} == {"note"}
+    assert table(store) == table(runner.run(study, tmp_path / "whole"))
+
+
+def test_two_runs_on_one_folder_are_one_too_many(study, tmp_path):
+    def second(progress):
+        if progress.step == 1:
+            with pytest.raises(InputError, match=r"another run is writing .*\(process \d+ on "):
+                runner.run(study, tmp_path / "study")
+
+    store = runner.run(study, tmp_path / "study", second)
+    assert store.counts() == {"done": 12}
+
+
+def test_an_error_of_a_listener_is_not_blamed_on_a_cell(study, tmp_path):
+    def broken(progress):
+        if progress.step == 2:
+            raise RuntimeError("the widget is gone")
+
+    with pytest.raises(RuntimeError, match="the widget is gone"):
+        runner.run(study, tmp_path / "study", broken)
+    with Store.open(tmp_path / "study") as store:
+        assert store.attempts() == []
+        assert store.manifest["outcome"] == "interrupted"
+
+
+def test_a_stack_without_memory_is_noted_and_the_rest_goes_on(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "STEP_TOKENS", 60)
+    real, full = stack_task.run_stack, []
+
+    def short_of_memory(prepared, cells, *rest, **named):
+        if not full:
+            full.extend(cells)
+            torch.empty(1 << 60)
+        return real(prepared, cells, *rest, **named)
+
+    monkeypatch.setattr(stack_task, "run_stack", short_of_memory)
+    store = runner.run(study, tmp_path / "study")
+    assert store.manifest["outcome"] == "incomplete"
+    assert store.counts() == {"done": 12 - len(full)}
+    assert {attempt["key"] for attempt in store.attempts()} == {cell.key() for cell in full}
+    assert store.attempts()[0]["detail"].startswith("there was not enough memory; choose a smaller batch")
+    assert "Traceback" in store.attempts()[0]["detail"]
+    assert runner.run(study, tmp_path / "study").manifest["outcome"] == "finished"
+
+
+def test_a_damaged_record_is_trained_again(study, tmp_path):
+    whole = table(runner.run(study, tmp_path / "study"))
+    with closing(sqlite3.connect(tmp_path / "study" / "cells.sqlite")) as database:
+        database.execute(
+            "UPDATE cell SET metrics = replace(metrics, '0.0', '0.1') WHERE key = ?", (whole[3]["key"],)
+        )
+        database.execute("UPDATE curve SET points = substr(points, 9) WHERE id = 9")
+        database.commit()
+    store = runner.run(study, tmp_path / "study")
+    assert table(store) == whole
+    assert {attempt["outcome"] for attempt in store.attempts()} == {"damaged"}
+
+
+def test_the_threads_that_a_study_was_begun_with_are_kept(study, tmp_path):
+    runner.run(study, tmp_path / "study", threads=2)
+    more = runner.run(replace(study, sizes=(4, 16, 32)), tmp_path / "study")
+    assert [session["threads"] for session in more.manifest["sessions"]] == [2, 2]
+    assert torch.get_num_threads() == 1
+    with pytest.raises(InputError, match="threads is 0"):
+        runner.run(study, tmp_path / "study", threads=0)
 
 
 def test_progress_names_the_cells_and_their_losses(study, tmp_path):

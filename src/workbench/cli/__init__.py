@@ -17,6 +17,8 @@ COMMANDS = {
     "run": "run a study: quality x size x seed on one frozen base",
     "report": "write a study's report: a page, a figure for a paper, a table",
     "list": "list studies: cells done, failed and planned, when, and what they cost",
+    "replay": "make a study's numbers again and name the first step that differs, if any",
+    "diff": "compare two studies: how they were made, and cell by cell",
     "fit": "fit laws to a table of measurements made elsewhere",
     "fetch": "fetch a base or data into the cache, from the network or from a file",
     "doctor": "say what this machine has and what would help",

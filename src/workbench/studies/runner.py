@@ -6,8 +6,7 @@ from its checkpoint.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from workbench.studies.predict import (
     predict,
 )
 from workbench.studies.store import ZERO_SHOT, Store, read_manifest
+from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
 from workbench.training.run_stack import zero_shot
 
@@ -110,7 +110,7 @@ def run(
     tell(Progress(phase="loading"))
     trainer = make_executor(executor, workers) if isinstance(executor, str) else executor
     try:
-        with _torch_threads(_chosen_threads(folder, threads, trainer)) as chosen:
+        with torch_threads(_chosen_threads(folder, threads, trainer)) as chosen:
             concrete = plan(study)
             with locked(folder):
                 store = _open_or_create(concrete, folder, chosen)
@@ -131,16 +131,6 @@ def _chosen_threads(folder: Path, threads: int | None, executor: Executor) -> in
     if isinstance(begun, int) and 1 <= begun <= 1024:
         return begun
     return torch.get_num_threads() if isinstance(executor, InProcess) else 1
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(before)
 
 
 def _open_or_create(concrete: Plan, folder: Path, threads: int) -> Store:
@@ -171,6 +161,7 @@ class _Run:
     ) -> None:
         self.plan, self.store, self.tell = concrete, store, tell
         self.executor, self.threads, self.began = executor, threads, began
+        self.arithmetic = arithmetic_name(concrete, threads)
         self.meter = EnergyMeter()
         self.done = store.done()
         self.keys = [tuple(cell.key() for cell in stack) for stack in concrete.stacks]
@@ -208,8 +199,7 @@ class _Run:
     def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> str:
         if ZERO_SHOT not in self.done:
             self.store.commit({ZERO_SHOT: zero_shot(self.plan.prepared)})
-        name = arithmetic_name(self.plan, self.threads)
-        job = Job(self.plan, self.store.folder, name, self.threads, checkpoint_seconds)
+        job = Job(self.plan, self.store.folder, self.arithmetic, self.threads, checkpoint_seconds)
         tasks = [Task(number) for number in self.missing]
         while tasks and not should_stop():
             self.lost = []
@@ -255,7 +245,8 @@ class _Run:
         for result in new.values():
             if result.cell and result.adapter:
                 write_adapter(self.store.folder, result.cell, result.adapter)
-        self.store.commit(new, {key: self._costs(result) for key, result in new.items()})
+        made = {"stack": self.keys[number], "arithmetic": self.arithmetic, "threads": self.threads}
+        self.store.commit(new, {key: self._costs(result) for key, result in new.items()}, made)
         self.done |= set(new)
         self.meter.joules()  # the counters wrap around within minutes
         Checkpoint(self.store.folder, self.plan.stacks[number], "").remove()

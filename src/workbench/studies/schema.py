@@ -37,6 +37,8 @@ MIGRATIONS = {
     1: (
         # what a cell cost, as JSON; missing for cells of format 1
         "ALTER TABLE cell ADD COLUMN costs TEXT NOT NULL DEFAULT '{}'",
+        # how to make it again, as JSON: the stack it was trained in, threads, arithmetic
+        "ALTER TABLE cell ADD COLUMN made TEXT NOT NULL DEFAULT '{}'",
         # over everything that was measured; missing for cells of format 1
         "ALTER TABLE cell ADD COLUMN sha256 TEXT",
         """CREATE TABLE attempt(

@@ -108,7 +108,10 @@ class Store:
         return {key for (key,) in self._read("SELECT key FROM cell")}
 
     def commit(
-        self, results: Mapping[str, CellResult], costs: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        results: Mapping[str, CellResult],
+        costs: Mapping[str, Mapping[str, Any]] | None = None,
+        made: Mapping[str, Any] | None = None,
     ) -> int:
         """Store a stack of cells by key in one transaction and return how many of them were new.
 
@@ -117,6 +120,7 @@ class Store:
         Args:
             results: By key.
             costs: By key; JSON values, one column of the table each.
+            made: How to make these results again; JSON values.
 
         Raises:
             InputError: If the disk is full or can't be written; then nothing of this stack is stored.
@@ -124,7 +128,8 @@ class Store:
         """
         with self._transaction() as database:
             return sum(
-                _insert(database, key, result, (costs or {}).get(key, {})) for key, result in results.items()
+                _insert(database, key, result, (costs or {}).get(key, {}), made or {})
+                for key, result in results.items()
             )
 
     def note(self, keys: Iterable[str], number: int, outcome: str, detail: str) -> None:
@@ -185,6 +190,19 @@ class Store:
         columns = dict.fromkeys([*(rows[0] if rows else ()), "size", "evaluation", "status", *zero])
         given = {"size": 0, "evaluation": "heldout", "status": "done", **zero}
         return [{name: given.get(name) for name in columns}, *rows]
+
+    def measurements(self) -> list[tuple[str, str, dict[str, float | None]]]:
+        """Return (key, status, metrics) of everything that was measured, the zero-shot line with it."""
+        query = "SELECT key, status, metrics FROM cell ORDER BY id"
+        return [(key, status, json.loads(metrics)) for key, status, metrics in self._read(query)]
+
+    def made(self) -> dict[str, dict[str, Any]]:
+        """Return how to make each cell again: ``stack``, ``threads``, ``arithmetic``.
+
+        Cells of format 1, and the zero-shot line, don't say.
+        """
+        found = {key: json.loads(made) for key, made in self._read("SELECT key, made FROM cell")}
+        return {key: made for key, made in found.items() if made}
 
     def zero_shot(self) -> dict[str, float | None]:
         """Return the metrics of the base without an adapter; empty if they were not measured."""
@@ -256,13 +274,19 @@ class Store:
                 raise
 
 
-def _insert(database: sqlite3.Connection, key: str, result: CellResult, costs: Mapping[str, Any]) -> bool:
+def _insert(
+    database: sqlite3.Connection,
+    key: str,
+    result: CellResult,
+    costs: Mapping[str, Any],
+    made: Mapping[str, Any],
+) -> bool:
     config = json.dumps(result.cell.to_dict() if result.cell else {}, sort_keys=True)
     metrics = json.dumps(result.metrics, sort_keys=True, allow_nan=False)
     curves = [(name, pack_curve(points)) for name, points in result.curves.items()]
     cursor = database.execute(
-        "INSERT INTO cell(key, config, status, metrics, failure, seconds, costs, sha256, committed) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO NOTHING",
+        "INSERT INTO cell(key, config, status, metrics, failure, seconds, costs, made, sha256, committed) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO NOTHING",
         (
             key,
             config,
@@ -271,6 +295,7 @@ def _insert(database: sqlite3.Connection, key: str, result: CellResult, costs: M
             result.failure,
             result.seconds,
             json.dumps(costs, sort_keys=True, allow_nan=False),
+            json.dumps(made, sort_keys=True),
             digest(key, config, result.status, metrics, result.failure, curves),
             time.time(),
         ),

@@ -1,0 +1,104 @@
+"""Making a study's numbers again, and naming the first step that comes out differently."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.config import CellConfig
+from workbench.errors import InputError
+from workbench.studies.compare import Difference, Outcome, first_difference, outcomes
+from workbench.studies.grid import Study
+from workbench.studies.manifest import arithmetic_name, subsets
+from workbench.studies.plan import Plan, plan
+from workbench.studies.store import Store
+from workbench.studies.torch_threads import torch_threads
+from workbench.training.run_stack import run_stack
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What came of training cells again."""
+
+    identical: list[str]
+    """Cells of which every bit came out the same."""
+    different: list[Difference]
+    """The first difference of each other one."""
+    threads: int
+    same_arithmetic: bool
+    """Whether processor, threads, torch and code are those that the cells were made with."""
+
+
+def replay(
+    folder: Path,
+    cell: str | None = None,
+    threads: int | None = None,
+    on_stack: Callable[[int, int], None] | None = None,
+) -> Replay:
+    """Train cells of a study again, in the stacks that they were trained in, and compare every bit.
+
+    Args:
+        folder: The study; it isn't changed.
+        cell: Key of a cell, or the beginning of one; all cells by default.
+        threads: Torch threads; by default those that the cells were made with.
+        on_stack: Told (number, of how many) before each stack.
+
+    Raises:
+        InputError: If the study can't be read, its data or base is no longer the same, or there is no such
+            cell.
+    """
+    with Store.open(folder, read_only=True) as store:
+        stored = outcomes(store)
+        made, manifest = store.made(), store.manifest
+    wanted = _chosen(stored.keys() & made.keys(), cell, folder)
+    used = {made[key]["threads"] for key in wanted}
+    chosen = threads or max(used)
+    stacks = list(dict.fromkeys(tuple(made[key]["stack"]) for key in wanted))
+    identical, different = [], []
+    with torch_threads(chosen):
+        concrete = plan(Study.from_dict(manifest["study"]))
+        _check_inputs(concrete, manifest, folder)
+        cells = {one.key(): one for one in concrete.cells}
+        for number, keys in enumerate(stacks, start=1):
+            if on_stack:
+                on_stack(number, len(stacks))
+            results = run_stack(concrete.prepared, _members(keys, cells, folder))
+            for key in wanted & set(keys):
+                again = Outcome(results[key].status, results[key].metrics, results[key].curves)
+                difference = first_difference(key, stored[key], again)
+                different.append(difference) if difference else identical.append(key)
+    here = arithmetic_name(concrete, chosen)
+    same = {made[key]["arithmetic"] for key in wanted} == {here}
+    return Replay(sorted(identical), different, chosen, same)
+
+
+def _chosen(known: set[str], cell: str | None, folder: Path) -> set[str]:
+    chosen = {key for key in known if key.startswith(cell or "")}
+    if not chosen:
+        what = "no cell that says how it was made" if cell is None else f"no such cell {cell!r}"
+        raise InputError(f"{folder} has {what}; `workbench report` writes a table with the keys of all cells")
+    return chosen
+
+
+def _check_inputs(concrete: Plan, manifest: dict, folder: Path) -> None:
+    for part, now in (("data", concrete.dataset.fingerprint), ("base", concrete.base.sha256)):
+        then = manifest[part]["sha256"]
+        if then != now:
+            raise InputError(
+                f"the {part} of {folder} has changed since: its sha256 was {then[:12]} and is {now[:12]}; "
+                "put the old file back to replay"
+            )
+    recorded, found = manifest.get("subsets", {}), subsets(concrete)
+    for key, digest in found.items():
+        if recorded.get(key, digest) != digest:
+            raise InputError(
+                f"the training records of cell {key} come out in another order, or spoiled in another way, "
+                "than when the study was made: the code that draws them has changed"
+            )
+
+
+def _members(keys: Sequence[str], cells: dict[str, CellConfig], folder: Path) -> list[CellConfig]:
+    if missing := [key for key in keys if key not in cells]:
+        raise InputError(
+            f"the stack of these cells also held {missing[0]}, which the grid of {folder} no longer has"
+        )
+    return [cells[key] for key in keys]

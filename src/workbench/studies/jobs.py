@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from workbench.config import Quality
+from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.studies.grid import Study
@@ -48,8 +48,9 @@ POLITENESS = 5
 class State:
     """How far a job is.
 
-    ``name`` is "new" before its first start, "starting", "running", "finished", "stopped" on request, "failed"
-    with an error, or "lost" when the process ended without a word.
+    ``name`` is "new" before its first start, "starting", "running", "finished", "stopped" on request,
+    "incomplete" where cells are left to be tried again, "failed" with an error, or "lost" when the process
+    ended without a word.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Job:
             InputError: If the folder's job runs another study at this moment, or can't be written.
         """
         job = cls(folder)
-        wanted, held = _plain(study), job.configuration()
+        wanted, held = study.to_dict(), job.configuration()
         name = job.state().name
         if name in ACTIVE and held != wanted:
             raise InputError(
@@ -158,18 +159,17 @@ class Job:
         write_atomically(self.folder / "state.json", json.dumps(values).encode())
 
 
-def study_from(values: Mapping[str, Any]) -> Study:
-    """Return the study that a manifest or a job's configuration describes."""
-    settings = dict(values.get("settings", {}))
-    if "targets" in settings:
-        settings["targets"] = tuple(settings["targets"])
-    axes = {"sizes": tuple(values["sizes"]), "seeds": tuple(values["seeds"]), "settings": settings}
-    qualities = tuple(Quality(**quality) for quality in values["qualities"])
-    return Study(**{**values, **axes, "qualities": qualities})
-
-
-def _plain(study: Study) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(study)))
+def planned(manifest: Mapping[str, Any]) -> dict[str, CellConfig]:
+    """Return the cells that a study is to have, by their keys, from its manifest alone."""
+    study = Study.from_dict(manifest["study"])
+    layers = manifest["base"].get("layers", 0)
+    cells = study.cells(
+        data_fingerprint=manifest["data"]["sha256"],
+        base_sha256=manifest["base"]["sha256"],
+        template=study.template,
+        first_layer=max(0, layers - (study.adapted_layers or layers)),
+    )
+    return {cell.key(): cell for cell in cells}
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -220,9 +220,9 @@ def _run(job: Job) -> str:
             phases.append(at.phase)
             record(at)
 
-        with run(study_from(configuration), job.study_folder, on_progress, (job.folder / "stop").exists):
+        with run(Study.from_dict(configuration), job.study_folder, on_progress, (job.folder / "stop").exists):
             pass
-    return "stopped" if phases[-1] == "stopped" else "finished"
+    return "finished" if phases[-1] == "done" else phases[-1]
 
 
 def _recorder(write: Callable[[str], object]) -> Callable[["Progress"], None]:

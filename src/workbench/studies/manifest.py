@@ -56,7 +56,12 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             "heldout_sha256": digest_of(dataset.heldout),
         },
         "subsets": subsets(plan),
-        "base": {"name": base.name, "sha256": base.sha256, "licence": base.licence},
+        "base": {
+            "name": base.name,
+            "sha256": base.sha256,
+            "licence": base.licence,
+            "layers": base.decoder.config.layers,
+        },
         "examples": changed_examples(plan.study, dataset),
         "arithmetic": {"name": arithmetic_name(plan, threads), **arithmetic(plan, threads)},
         "code_sha256": code_digest(),

@@ -21,6 +21,7 @@ COMMANDS = {
     "diff": "compare two studies: how they were made, and cell by cell",
     "fit": "fit laws to a table of measurements made elsewhere",
     "fetch": "fetch a base or data into the cache, from the network or from a file",
+    "lab": "open the notebooks in JupyterLab",
     "doctor": "say what this machine has and what would help",
 }
 """Each command with its line of help; add one: a line here and ``cli/NAME.py``."""

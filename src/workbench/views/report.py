@@ -19,7 +19,8 @@ from workbench.laws.study import LEVEL
 from workbench.studies.listing import planned_cells
 from workbench.studies.store import Store
 from workbench.views.answers import Answers, answers
-from workbench.views.figures import INK, quality_by_size, save
+from workbench.views.figures import quality_by_size
+from workbench.views.paper import INK, save
 from workbench.views.points import METRICS, Point, Row, measured, points, readable
 from workbench.views.words import bytes_in_words, seconds_in_words
 

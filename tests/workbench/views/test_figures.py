@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 
 from workbench.errors import InputError
 from workbench.laws import fit_curves, read_table
-from workbench.views.figures import (
-    COLUMN_INCHES,
-    HEIGHT_INCHES,
-    PAGE_INCHES,
-    quality_by_size,
-    save,
-    spread,
-    to_bytes,
-)
+from workbench.views.figures import quality_by_size, spread
+from workbench.views.paper import COLUMN_INCHES, HEIGHT_INCHES, PAGE_INCHES, save, to_bytes
 from workbench.views.points import points
 
 
@@ -103,7 +96,8 @@ def test_the_pdf_is_made_for_print(table):
 
 DRAW = """
 import hashlib, json, sys
-from workbench.views.figures import quality_by_size, to_bytes
+from workbench.views.figures import quality_by_size
+from workbench.views.paper import to_bytes
 figure = quality_by_size(json.load(sys.stdin))
 print(*(hashlib.sha256(to_bytes(figure, kind)).hexdigest() for kind in ("pdf", "svg", "png")))
 """

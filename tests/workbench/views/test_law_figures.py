@@ -12,7 +12,7 @@ from workbench.laws.profiles import profile
 from workbench.laws.simulate import TRUTHS, study
 from workbench.laws.surface import rate_surface
 from workbench.views import law_figures
-from workbench.views.figures import to_bytes
+from workbench.views.paper import to_bytes
 
 
 @pytest.fixture(scope="module")

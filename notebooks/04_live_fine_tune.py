@@ -1,0 +1,65 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 4. Training need not hold the notebook: twelve models learn while you read on
+#
+# *Seconds to run; the models train for about a minute beside it, on two cores. No network.*
+#
+# A notebook that trains in a cell is deaf until it ends. Here a study trains in a process of its own and
+# writes down every step. This page only reads. So you can reload it, restart its kernel, or close it and
+# come back: what was recorded is there.
+
+# %%
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from workbench.config import Quality
+from workbench.studies.grid import verbs
+from workbench.studies.jobs import Job
+from workbench.views.widgets import LiveStudy
+
+begun = time.monotonic()
+
+# %% [markdown]
+# ## Start it
+#
+# Two qualities, two sizes, three seeds: twelve LoRA adapters over one frozen base. Run this cell twice: the
+# second time it attaches to what is there.
+
+# %%
+qualities = (Quality(), Quality(corruption="other_form", share=0.5))
+study = replace(verbs("coffee"), qualities=qualities, sizes=(32, 512), settings={"steps": 60})
+job = Job.start(study, Path("runs/live"))
+
+# %% [markdown]
+# ## Watch it
+#
+# Each line is one model. Press *Stop* in the middle: what is done is kept, and *Go on* goes on.
+#
+# Which lines fall faster, and why do the spoiled ones stop where they stop? A model that is told *walking*
+# for *walked* half of the time can't know which it will be. On 32 examples it can learn them by heart.
+
+# %%
+view = LiveStudy(job)
+view
+
+# %% [markdown]
+# ## The claim, checked
+#
+# Everything above ran while the models train. The picture is what was recorded when this cell ran: run it
+# again for more.
+
+# %%
+assert job.state().name in ("starting", "running", "finished")
+assert time.monotonic() - begun < 60, "the notebook waited for the training"
+view.tick()
+view.picture()

@@ -1,0 +1,79 @@
+"""``workbench lab``: JupyterLab with our defaults, for this machine only."""
+
+import argparse
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import InputError
+
+SETTINGS = Path(__file__).parent / "jupyter"
+"""Our defaults, which a person's own settings overrule: no news and no look for updates, so no request
+leaves the machine; widgets are saved with a notebook; their messages take the kernel's main way, because
+the side way differs from release to release."""
+INDEX = "README.md"
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "lab",
+        help="open the notebooks in JupyterLab",
+        description="Start JupyterLab on this machine's loopback address with a fresh token, and open the "
+        "notebooks' index.",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, help="folder to open (default: the notebooks)")
+    parser.add_argument("--port", type=int, default=8888, help="first port to try (default: 8888)")
+    parser.add_argument("--no-browser", action="store_true", help="only say the address")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Become JupyterLab; returns only with an error."""
+    if find_spec("jupyterlab") is None:
+        raise InputError("JupyterLab is not installed: pip install -e '.[lab]' brings it")
+    folder = arguments.folder or notebooks_folder()
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; name the one that has the notebooks")
+    command = server_command(folder, port=arguments.port, browser=not arguments.no_browser)
+    os.execve(command[0], command, environment(os.environ))
+
+
+def notebooks_folder() -> Path:
+    """Return the checkout's notebooks where this is one, else the current folder."""
+    checkout = Path(__file__).resolve().parents[3] / "notebooks"
+    return checkout if checkout.is_dir() else Path.cwd()
+
+
+def server_command(folder: Path, *, port: int, browser: bool) -> list[str]:
+    """Return the command that serves ``folder`` on the loopback address."""
+    page = f"/lab/tree/{INDEX}" if (folder / INDEX).is_file() else "/lab"
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        f"--ServerApp.root_dir={folder.resolve()}",
+        f"--LabApp.default_url={page}",
+        "--LabApp.extension_manager=readonly",  # the other one asks a package index
+    ]
+    if not browser:
+        command.append("--ServerApp.open_browser=False")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--ServerApp.allow_root=True")  # as in most containers
+    return command
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with our defaults and a token; as an argument others would see it."""
+    paths = [str(SETTINGS), *filter(None, [given.get("JUPYTER_CONFIG_PATH")])]
+    return {
+        "JUPYTER_TOKEN": secrets.token_hex(16),
+        **given,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
+    }

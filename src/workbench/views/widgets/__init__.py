@@ -1,0 +1,5 @@
+"""Widgets for notebooks: what moves, in small ES modules that need no network."""
+
+from workbench.views.widgets.live import LiveStudy
+
+__all__ = ["LiveStudy"]

@@ -1,0 +1,40 @@
+"""What every widget of ours is: a plain ES module of this folder, our style, and a picture for paper."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import anywidget
+from matplotlib.figure import Figure
+
+from workbench.views.paper import to_bytes
+
+FOLDER = Path(__file__).parent
+DOTS = 120
+"""An inch of the static picture: small enough to keep a few in a notebook's file."""
+
+
+def module(name: str) -> str:
+    """Return a widget's ES module: the shared helpers, then its own text."""
+    return "\n".join((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("common", name))
+
+
+class View(anywidget.AnyWidget):
+    """A widget with a static picture for where widgets can't live: GitHub, PDF, a closed kernel."""
+
+    _css = (FOLDER / "style.css").read_text(encoding="utf-8")
+
+    def picture(self) -> Figure:
+        """Return what the widget shows now as a figure."""
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """Return in one line what the widget shows, for a plain terminal."""
+        return type(self).__name__
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401
+        shown = super()._repr_mimebundle_(**options)
+        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
+        data = {**(data or {}), "text/plain": self.words()}
+        data["image/png"] = base64.b64encode(to_bytes(self.picture(), "png", dots=DOTS)).decode()
+        return data, metadata

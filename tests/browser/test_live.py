@@ -1,0 +1,79 @@
+"""The live notebook as a person uses it: run, drag, reload, restart, stop."""
+
+import re
+import shutil
+import time
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api").expect
+pytestmark = pytest.mark.slow
+
+NAME = "04_live_fine_tune.ipynb"
+
+
+def recorded(notebook):
+    words = notebook.page.locator(".workbench-live .status").inner_text()
+    return int(re.search(r"([\d,]+) points", words)[1].replace(",", ""))
+
+
+def wait_for_points(notebook, more_than):
+    end = time.monotonic() + 120
+    while (points := recorded(notebook)) <= more_than:
+        assert time.monotonic() < end, f"still {points} points"
+        notebook.page.wait_for_timeout(100)
+    return points
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+# From the key press to the changed picture, measured in the page itself.
+PRESS = """async selector => {
+  const slider = document.querySelector(selector), board = document.querySelector(".board");
+  const times = [];
+  for (let i = 0; i < 15; i++) {
+    const before = board.querySelector("path.curve").getAttribute("d");
+    const begun = performance.now();
+    slider.value = Number(slider.value) + (i % 2 ? -0.3 : 0.3);
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    while (board.querySelector("path.curve").getAttribute("d") === before)
+      await new Promise(requestAnimationFrame);
+    times.push(performance.now() - begun);
+  }
+  return times;
+}"""
+
+
+def test_run_drag_reload_restart_and_stop(notebook, lab, tmp_path):
+    shutil.rmtree(lab.root / "runs", ignore_errors=True)
+    notebook.open(NAME)
+    seconds = notebook.run_all()
+    print(f"Run All took {seconds:.1f} s")
+    assert seconds < 5
+    points = wait_for_points(notebook, 50)
+    times = notebook.page.evaluate(PRESS, ".workbench-live .smooth")
+    print(f"slider to picture: median {median(times):.0f} ms, worst {max(times):.0f} ms")
+    assert median(times) < 150
+
+    notebook.menu("File", "Save Notebook")
+    notebook.page.reload()
+    notebook.ready()
+    points = wait_for_points(notebook, points)
+
+    notebook.restart_and_run_all()
+    points = wait_for_points(notebook, points)
+    notebook.page.screenshot(path=tmp_path / "live.png")
+
+    button = notebook.page.locator(".workbench-live .stop")
+    expect(button).to_have_text("Stop")
+    button.focus()
+    begun = time.monotonic()
+    notebook.page.keyboard.press("Enter")
+    expect(button).to_have_text("Go on")
+    print(f"Stop took {time.monotonic() - begun:.1f} s")
+    assert time.monotonic() - begun < 2
+    assert recorded(notebook) >= points
+    notebook.page.keyboard.press("Enter")
+    wait_for_points(notebook, points)

@@ -39,6 +39,12 @@ def small_study(**changes) -> Study:
     return replace(verbs("coffee"), **{**few, **changes})
 
 
+def three_stacks() -> Study:
+    """Six cells, two in each of three stacks, for executors that train several at once."""
+    settings = {"steps": 5, "batch_size": 96, "rank": 4}
+    return small_study(sizes=(64,), settings=settings)
+
+
 def measured(store: Store) -> list[tuple]:
     """Everything that a study measured, bit for bit, without the time it took."""
     rows = [{name: value for name, value in row.items() if name not in TIMES} for row in store.rows()]

@@ -122,6 +122,7 @@ class Processes:
             assert worker.process.stdin
             with suppress(BrokenPipeError):
                 worker.process.stdin.close()
+            worker.process.stdin = None  # communicate() would flush it
         _finish(left)
 
 

@@ -18,97 +18,96 @@ from einops import einsum
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from qlora_kernels import products
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
+from qlora_kernels.products import DenseWeight
 from qlora_kernels.quantized import QuantizedTensor
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
+
+AnyWeight = QuantizedTensor | DenseWeight | Float[Tensor, "N K"]
+"""A frozen base: packed, or a matrix of numbers, with or without a copy for products beside it."""
 
 
 def grouped_lora_linear(
     x: Float[Tensor, "*rows K"],
-    weight: QuantizedTensor | Float[Tensor, "N K"],
+    weight: AnyWeight,
     a: Float[Tensor, "G R K"],
     b: Float[Tensor, "G N R"],
     scale: Float[Tensor, " G"],
     segments: Int64[Tensor, " boundaries"],
     *,
+    precision: str | None = None,
     backend: Backend = "auto",
 ) -> Float[Tensor, "*rows N"]:
     """Apply one frozen linear layer and, to the rows of each cell, the cell's own adapter.
 
     Args:
         x: Rows of all cells, one cell after the other.
-        weight: The frozen base: packed, or a matrix of numbers. It gets no gradient.
+        weight: The frozen base. It gets no gradient.
         a: First factor of each adapter; fill up smaller ranks with zeros.
         b: Second factor of each adapter.
         scale: What each cell's update is multiplied by, alpha / rank; it gets no gradient.
         segments: Boundaries of the cells among the rows, from 0 to the number of rows, G + 1 of them; int64
             on the CPU, because they decide how the work is cut before a launch. A cell may be empty.
+        precision: Key of ``products.PRECISIONS`` for the base's product on a CPU, forward and backward; by
+            default the type of x. The adapters are always computed in the type of x.
         backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
 
     Raises:
-        ValueError: If shapes, types or devices don't fit together, the rank is 0, or the boundaries don't
-            cover the rows in order.
+        ValueError: If shapes, types or devices don't fit together, the rank is 0, the boundaries don't
+            cover the rows in order, or a precision is asked for that the route doesn't have.
     """
     check_adapters(x, weight, a, b, scale, segments)
-    return apply_linear(x, weight, a, b, scale, segments, backend)
+    return apply_linear(x, weight, a, b, scale, segments, precision, backend)
 
 
 def apply_linear(
     x: Tensor,
-    weight: QuantizedTensor | Tensor,
+    weight: AnyWeight,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
     segments: Tensor,
+    precision: str | None,
     backend: str,
 ) -> Tensor:
     """Run the operator, with adapters or (a and b None) without, on inputs that were checked."""
     check_base(x, weight)
+    taken = route(backend, x)
+    products.check_precision(precision)
+    if precision is not None and taken != "torch":
+        raise ValueError(f"precision={precision!r} is for the CPU route; here {taken} runs: leave it out")
     rows = x.reshape(-1, x.shape[-1])
-    if route(backend, x) == "reference":
+    if taken == "reference":
         y = _apply_reference(rows, weight, a, b, scale, segments)
     else:
-        base, decoded = (
-            (weight.affine(), weight.decoded)
-            if isinstance(weight, QuantizedTensor)
-            else (dense(weight), None)
-        )
-        stored = (base.codes, base.scales, base.offsets, decoded, base.levels)
-        y, _ = _linear(rows, *stored, a, b, scale.detach(), segments, backend)
+        held = DenseWeight(weight) if isinstance(weight, Tensor) else weight
+        base = held.affine()
+        stored = (base.codes, base.scales, base.offsets, list(held.kept), base.levels)
+        y, _ = _linear(rows, *stored, a, b, scale.detach(), segments, precision or "", backend)
     return y.view(*x.shape[:-1], y.shape[-1])
 
 
 def _apply_reference(
     x: Tensor,
-    weight: QuantizedTensor | Tensor,
+    weight: AnyWeight,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
     segments: Tensor,
 ) -> Tensor:
-    w = (
-        weight.dequantize(x.dtype, backend="reference")
-        if isinstance(weight, QuantizedTensor)
-        else weight.to(x.dtype)
-    )
+    if isinstance(weight, QuantizedTensor):
+        w = weight.dequantize(x.dtype, backend="reference")
+    else:
+        w = (weight if isinstance(weight, Tensor) else weight.numbers).to(x.dtype)
     if a is None or b is None:
         return einsum(x, w, "M K, N K -> M N")
     _check_boundaries(segments, x.shape[0])
     return grouped_lora_linear_reference(x, w, a, b, scale, segments)
 
 
-def dense(weight: Tensor) -> Affine:
-    """Present a matrix of numbers in the form of a packed one."""
-    return Affine(
-        codes=weight.detach().contiguous(),
-        scales=weight.new_empty(len(weight), 0),
-        offsets=None,
-        levels="dense",
-    )
-
-
-def check_base(x: Tensor, weight: QuantizedTensor | Tensor) -> None:
+def check_base(x: Tensor, weight: AnyWeight) -> None:
     """Refuse a base that doesn't fit x."""
     require_float("linear", x=x)
     if len(weight.shape) != 2 or x.dim() < 1:
@@ -123,12 +122,12 @@ def check_base(x: Tensor, weight: QuantizedTensor | Tensor) -> None:
         )
     if x.device != weight.device:
         raise ValueError(f"linear: x is on {x.device}, the weight on {weight.device}; move one of them")
-    if isinstance(weight, Tensor):
-        require_float("linear", weight=weight)
+    if not isinstance(weight, QuantizedTensor):
+        require_float("linear", weight=weight if isinstance(weight, Tensor) else weight.numbers)
 
 
 def check_adapters(
-    x: Tensor, weight: QuantizedTensor | Tensor, a: Tensor, b: Tensor, scale: Tensor, segments: Tensor
+    x: Tensor, weight: AnyWeight, a: Tensor, b: Tensor, scale: Tensor, segments: Tensor
 ) -> None:
     """Refuse adapters, scales or boundaries that don't fit x and the base."""
     check_base(x, weight)
@@ -180,12 +179,13 @@ def _linear(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    decoded: Tensor | None,
+    kept: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
     segments: Tensor,
+    precision: str,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     """Return y, and S for the backward pass; S is empty without adapters."""
@@ -207,7 +207,8 @@ def _linear(
         from qlora_kernels import grouped_torch
 
         s = None if a is None else grouped_torch.shrink(x, a, segments)
-        y = grouped_torch.forward(x, weight, decoded, s, b, scale, segments)
+        base = products.operand(weight, kept, products.dtype_of(precision, x))
+        y = grouped_torch.forward(x, base, s, b, scale, segments)
     return y, x.new_empty(0, 0) if s is None else s
 
 
@@ -218,7 +219,7 @@ def _linear_backward(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    decoded: Tensor | None,
+    kept: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
@@ -226,6 +227,7 @@ def _linear_backward(
     segments: Tensor,
     s: Tensor,
     needs: list[bool],
+    precision: str,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of x, a and b; ``needs`` says which are needed, one that isn't may be empty."""
@@ -254,7 +256,8 @@ def _linear_backward(
         if triton:
             dx = linear_triton.launch_input_gradient(dy, weight, ds, a, segments)
         else:
-            dx = grouped_torch.input_gradient(dy, weight, decoded, ds, a, segments)
+            base = products.operand(weight, kept, products.dtype_of(precision, x))
+            dx = grouped_torch.input_gradient(dy, base, ds, a, segments)
     return dx, da, db
 
 
@@ -271,12 +274,13 @@ def _(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    decoded: Tensor | None,
+    kept: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
     segments: Tensor,
+    precision: str,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     s = x.new_empty(0, 0) if a is None else x.new_empty(x.shape[0], a.shape[1])
@@ -290,7 +294,7 @@ def _(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    decoded: Tensor | None,
+    kept: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
@@ -298,6 +302,7 @@ def _(
     segments: Tensor,
     s: Tensor,
     needs: list[bool],
+    precision: str,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     dx = x.new_empty(x.shape) if needs[0] else x.new_empty(0)
@@ -307,20 +312,22 @@ def _(
 
 
 def _save(ctx: Context, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-    x, codes, scales, offsets, decoded, ctx.levels, a, b, scale, segments, ctx.backend = inputs
-    ctx.save_for_backward(x, codes, scales, offsets, decoded, a, b, scale, segments, output[1])
+    x, codes, scales, offsets, kept, ctx.levels, a, b, scale, segments, ctx.precision, ctx.backend = inputs
+    ctx.save_for_backward(x, codes, scales, offsets, a, b, scale, segments, output[1], *kept)
     ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Context, dy: Tensor | None, _: Tensor | None) -> tuple:
-    x, codes, scales, offsets, decoded, a, b, scale, segments, s = ctx.saved_tensors
+    x, codes, scales, offsets, a, b, scale, segments, s, *kept = ctx.saved_tensors
     needs = [ctx.needs_input_grad[0], ctx.needs_input_grad[6], ctx.needs_input_grad[7]]
+    of_kept = [None] * len(kept)
     if dy is None:
-        return (None,) * 11
-    stored = (codes, scales, offsets, decoded, ctx.levels)
-    gradients = _linear_backward(dy, x, *stored, a, b, scale, segments, s, needs, ctx.backend)
+        return None, None, None, None, of_kept, *(None,) * 7
+    stored = (codes, scales, offsets, kept, ctx.levels)
+    route = (ctx.precision, ctx.backend)
+    gradients = _linear_backward(dy, x, *stored, a, b, scale, segments, s, needs, *route)
     dx, da, db = (g if needed else None for g, needed in zip(gradients, needs, strict=True))
-    return dx, None, None, None, None, None, da, db, None, None, None
+    return dx, None, None, None, of_kept, None, da, db, None, None, None, None
 
 
 _linear.register_autograd(_backward, setup_context=_save)

@@ -1,29 +1,30 @@
 """The CPU route of the grouped linear layer: few, large matrix products.
 
-The decoded base is used if the packed weight carries one in the right type, else each call decodes. Cells of
+The base comes prepared for its products, see ``products.py``. Cells of
 equal length, which is how stacks are trained, go through one batched product; others take one product each.
 In bfloat16 and float16 the base's product and its sum with the update are two roundings, where a GPU rounds
 once: PyTorch has no CPU product of 16-bit matrices with a 32-bit result.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from qlora_kernels.formats_layout import Affine, decode_fast
+from qlora_kernels.products import input_product, product
 
 
 def forward(
     x: Float[Tensor, "M K"],
-    weight: Affine,
-    decoded: Tensor | None,
+    base: Sequence[Tensor],
     s: Float[Tensor, "M R"] | None,
     b: Float[Tensor, "G N R"] | None,
     scale: Float[Tensor, " G"],
     segments: Int64[Tensor, " boundaries"],
 ) -> Float[Tensor, "M N"]:
     """Return y = x W^T, plus scale * S B^T of each cell."""
-    y = x @ decoded_base(weight, decoded, x.dtype).mT
+    y = product(x, base)
     if s is None or b is None:
         return y
     return _add(y, by_cell(_scaled(s, scale, segments), _wide(b).mT, segments))
@@ -31,14 +32,13 @@ def forward(
 
 def input_gradient(
     dy: Float[Tensor, "M N"],
-    weight: Affine,
-    decoded: Tensor | None,
+    base: Sequence[Tensor],
     ds: Float[Tensor, "M R"] | None,
     a: Float[Tensor, "G R K"] | None,
     segments: Int64[Tensor, " boundaries"],
 ) -> Float[Tensor, "M K"]:
     """Return dx = dy W, plus dS A of each cell."""
-    dx = dy @ decoded_base(weight, decoded, dy.dtype)
+    dx = input_product(dy, base)
     if ds is None or a is None:
         return dx
     return _add(dx, by_cell(_wide(ds), _wide(a), segments))
@@ -70,13 +70,6 @@ def shrink_gradient(
 ) -> Float[Tensor, "G R K"]:
     """Return dA = dS^T x, cell by cell."""
     return between_cells(ds, x, segments)
-
-
-def decoded_base(weight: Affine, decoded: Tensor | None, dtype: torch.dtype) -> Float[Tensor, "N K"]:
-    """Return the base as numbers of the given type."""
-    if decoded is not None and decoded.dtype == dtype:
-        return decoded
-    return weight.codes.to(dtype) if weight.levels == "dense" else decode_fast(weight, dtype)
 
 
 def by_cell(

@@ -8,8 +8,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from qlora_kernels.grouped import apply_linear, check_adapters
-from qlora_kernels.quantized import QuantizedTensor
+from qlora_kernels.grouped import AnyWeight, apply_linear, check_adapters
 from qlora_kernels.rows import Backend
 
 
@@ -27,41 +26,45 @@ def lora_linear_reference(
 
 def quantized_linear(
     x: Float[Tensor, "*rows K"],
-    weight: QuantizedTensor | Float[Tensor, "N K"],
+    weight: AnyWeight,
     *,
+    precision: str | None = None,
     backend: Backend = "auto",
 ) -> Float[Tensor, "*rows N"]:
     """Multiply rows by a packed weight, y = x W^T; the gradient goes to x only.
 
     Args:
         x: Rows of inputs.
-        weight: The frozen base: packed, or a matrix of numbers.
+        weight: The frozen base.
+        precision: Of the base's product on a CPU, as in :func:`grouped_lora_linear`.
         backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
 
     Raises:
         ValueError: If shapes, types or devices don't fit together.
     """
     nothing = torch.empty(0)
-    return apply_linear(x, weight, None, None, nothing, nothing.long(), backend)
+    return apply_linear(x, weight, None, None, nothing, nothing.long(), precision, backend)
 
 
 def lora_linear(
     x: Float[Tensor, "*rows K"],
-    weight: QuantizedTensor | Float[Tensor, "N K"],
+    weight: AnyWeight,
     a: Float[Tensor, "R K"],
     b: Float[Tensor, "N R"],
     scale: float,
     *,
+    precision: str | None = None,
     backend: Backend = "auto",
 ) -> Float[Tensor, "*rows N"]:
     """Apply a frozen linear layer with one adapter, y = x W^T + scale * (x A^T) B^T.
 
     Args:
         x: Rows of inputs.
-        weight: The frozen base: packed, or a matrix of numbers. It gets no gradient.
+        weight: The frozen base. It gets no gradient.
         a: First factor of the adapter.
         b: Second factor of the adapter.
         scale: alpha / rank.
+        precision: Of the base's product on a CPU, as in :func:`grouped_lora_linear`.
         backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
 
     Raises:
@@ -70,4 +73,4 @@ def lora_linear(
     rows = x.numel() // max(1, x.shape[-1])
     one = (a[None], b[None], torch.tensor([scale], dtype=torch.float32), torch.tensor([0, rows]))
     check_adapters(x, weight, *one)
-    return apply_linear(x, weight, *one, backend)
+    return apply_linear(x, weight, *one, precision, backend)

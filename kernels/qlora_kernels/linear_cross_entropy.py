@@ -14,6 +14,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from qlora_kernels.products import PRECISIONS, dtype_of
 from qlora_kernels.rows import Backend, Context, require_float, route
 
 IGNORED = -100
@@ -37,6 +38,7 @@ def linear_cross_entropy(
     targets: Int[Tensor, " M"],
     *,
     chunk: int | None = None,
+    precision: str | None = None,
     backend: Backend = "auto",
 ) -> Float[Tensor, " M"]:
     """Compute the loss of each token in nats, 0 for ignored ones.
@@ -46,9 +48,12 @@ def linear_cross_entropy(
 
     Args:
         hidden: The decoder's last rows.
-        head: One row for each word of the vocabulary, in the type of ``hidden``. It gets no gradient.
+        head: One row for each word of the vocabulary, in the type of ``hidden`` or of ``precision``. It gets
+            no gradient.
         targets: The next token's id, or `IGNORED`.
         chunk: Rows of logits held at a time; by default about `CHUNK_BYTES` of them.
+        precision: "float32" or "bfloat16", for the products with the head on a CPU; by default the type of
+            ``hidden``.
         backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
 
     Returns:
@@ -57,7 +62,10 @@ def linear_cross_entropy(
     Raises:
         ValueError: If shapes or types don't fit, the head asks for a gradient, or a target is out of range.
     """
-    require_float("linear_cross_entropy", hidden=hidden, head=head)
+    taken = route(backend, hidden)
+    _check_precision(precision, taken)
+    if precision is None or head.dtype != PRECISIONS[precision]:
+        require_float("linear_cross_entropy", hidden=hidden, head=head)
     if hidden.ndim != 2 or head.ndim != 2 or hidden.shape[1] != head.shape[1]:
         raise ValueError(
             f"linear_cross_entropy: hidden must be (M, H) and head (V, H); got {tuple(hidden.shape)} "
@@ -74,16 +82,31 @@ def linear_cross_entropy(
         )
     if chunk is not None and chunk < 1:
         raise ValueError(f"linear_cross_entropy: chunk must be at least 1 row, got {chunk}")
-    if route(backend, hidden) == "reference":
+    if taken == "reference":
         _check_targets(targets, len(head))
         return linear_cross_entropy_reference(hidden, head, targets)
     needs_gradient = torch.is_grad_enabled() and hidden.requires_grad
-    return _linear_cross_entropy(hidden, head, targets, chunk or 0, needs_gradient, backend)[0]
+    return _linear_cross_entropy(hidden, head, targets, chunk or 0, needs_gradient, precision or "", backend)[
+        0
+    ]
+
+
+def _check_precision(precision: str | None, taken: str) -> None:
+    if precision not in (None, "float32", "bfloat16"):
+        raise ValueError(f"linear_cross_entropy: precision is float32 or bfloat16, got {precision!r}")
+    if precision is not None and taken != "torch":
+        raise ValueError(f"precision={precision!r} is for the CPU route; here {taken} runs: leave it out")
 
 
 @torch.library.custom_op("qlora_kernels::linear_cross_entropy", mutates_args=())
 def _linear_cross_entropy(
-    hidden: Tensor, head: Tensor, targets: Tensor, chunk: int, needs_gradient: bool, backend: str
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    chunk: int,
+    needs_gradient: bool,
+    precision: str,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
     """Return the losses, and the gradient of each row's own loss (empty unless needed)."""
     _check_targets(targets, len(head))
@@ -94,13 +117,15 @@ def _linear_cross_entropy(
     step = chunk or max(16, CHUNK_BYTES // (wide.itemsize * max(1, len(head))))
     rows = _triton_rows if route(backend, hidden) == "triton" else _torch_rows
     # PyTorch multiplies 16-bit matrices into a float32 result on a GPU only; elsewhere the head is
-    # widened once
-    operand = head if hidden.is_cuda else head.to(wide)
+    # widened once, unless a precision was asked for
+    low = dtype_of(precision, hidden) if precision or hidden.is_cuda else wide
+    operand = head.to(low)
     for some in counted.split(step):
         logits = _product(hidden[some], operand.mT)
         losses[some], others, own = rows(logits, targets[some], needs_gradient, operand.dtype)
         if needs_gradient:
-            gradient[some] = _product(others, operand).addcmul_(own[:, None], operand[targets[some]])
+            chosen = operand[targets[some]].to(wide)
+            gradient[some] = _product(others, operand).addcmul_(own[:, None], chosen)
     return losses, gradient
 
 
@@ -108,7 +133,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     """Multiply matrices into a result of at least float32."""
     if a.is_cuda and a.dtype in (torch.bfloat16, torch.float16):
         return torch.mm(a, b, out_dtype=torch.float32)
-    return a.to(b.dtype) @ b
+    return (a.to(b.dtype) @ b).to(torch.promote_types(b.dtype, torch.float32))
 
 
 def _torch_rows(
@@ -156,7 +181,13 @@ def _check_targets(targets: Tensor, vocabulary: int) -> None:
 
 @_linear_cross_entropy.register_fake
 def _(
-    hidden: Tensor, head: Tensor, targets: Tensor, chunk: int, needs_gradient: bool, backend: str
+    hidden: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    chunk: int,
+    needs_gradient: bool,
+    precision: str,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
     wide = _wide(hidden.dtype)
     return hidden.new_empty(len(hidden), dtype=wide), hidden.new_empty(
@@ -172,7 +203,7 @@ def _save(ctx: Context, inputs: tuple, output: Tensor | tuple) -> None:
 
 def _backward(ctx: Context, dloss: Tensor, _: Tensor | None) -> tuple:
     (gradient,) = ctx.saved_tensors
-    return (gradient * dloss[:, None]).to(ctx.dtype), None, None, None, None, None
+    return (gradient * dloss[:, None]).to(ctx.dtype), None, None, None, None, None, None
 
 
 _linear_cross_entropy.register_autograd(_backward, setup_context=_save)

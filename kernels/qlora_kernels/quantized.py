@@ -6,11 +6,12 @@ from math import prod
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from qlora_kernels.formats import known_format
 from qlora_kernels.formats_layout import Affine, Stored
+from qlora_kernels.products import prepare
 from qlora_kernels.rows import Backend
 
 
@@ -23,14 +24,14 @@ class QuantizedTensor:
         shape: Of the decoded weight. Blocks run along the last axis; the axes before it are rows.
         stored: The tensors that are kept.
         block_size: Weights that share a scale.
-        decoded: What decoding gives, kept to save the time of doing it again, or None. See :meth:`keeping`.
+        kept: A copy that is ready for products on a CPU, or nothing. See :meth:`keeping`.
     """
 
     format: str
     shape: tuple[int, ...]
     stored: Stored
     block_size: int
-    decoded: Float[Tensor, "..."] | None = None
+    kept: tuple[Tensor, ...] = ()
 
     def dequantize(
         self, dtype: torch.dtype = torch.float32, *, backend: Backend = "auto"
@@ -40,12 +41,29 @@ class QuantizedTensor:
 
         return dequantize(self, dtype, backend=backend)
 
-    def keeping(self, dtype: torch.dtype | None) -> "QuantizedTensor":
-        """Return the same weight with a decoded copy in ``dtype`` beside it, or (None) without one.
+    def keeping(
+        self, dtype: torch.dtype | None, outliers: Int64[Tensor, " C"] | None = None
+    ) -> "QuantizedTensor":
+        """Return the same weight with a copy for products in ``dtype`` beside it, or (None) without one.
 
-        Operators on a CPU use the copy where its type is that of their input. It equals decoding to the bit.
+        Operators on a CPU use the copy where they multiply numbers of its type. In a floating-point type it
+        equals decoding to the bit; in int8 it is what ``products.py`` defines, with the given columns apart.
         """
-        return replace(self, decoded=None if dtype is None else self.dequantize(dtype))
+        if dtype is None:
+            return replace(self, kept=())
+        low = torch.float32 if dtype == torch.int8 else dtype
+        return replace(self, kept=prepare(self.dequantize(low), dtype, outliers))
+
+    def rows(self, indices: Int64[Tensor, " places"]) -> "QuantizedTensor":
+        """Return some rows of a matrix, still packed.
+
+        Raises:
+            ValueError: If the format's scales of scales span rows, so that rows can't be taken apart.
+        """
+        if any(len(tensor) != self.shape[0] for tensor in self.stored.tensors().values()):
+            raise ValueError(f"rows of {self.format} share scales: dequantize, then take the rows")
+        packed = {name: tensor[indices] for name, tensor in self.stored.tensors().items()}
+        return replace(self, shape=(len(indices), self.shape[1]), stored=Stored(**packed), kept=())
 
     def affine(self) -> Affine:
         """Return what the operators compute with: codes, scales and offsets of each block, as rows."""
@@ -79,8 +97,7 @@ class QuantizedTensor:
     def to(self, device: torch.device | str) -> "QuantizedTensor":
         """Copy to another device."""
         stored = Stored(**{name: tensor.to(device) for name, tensor in self.stored.tensors().items()})
-        decoded = None if self.decoded is None else self.decoded.to(device)
-        return replace(self, stored=stored, decoded=decoded)
+        return replace(self, stored=stored, kept=tuple(copy.to(device) for copy in self.kept))
 
     @classmethod
     def from_gguf_bytes(

@@ -62,8 +62,8 @@ def _rms_norm(x: Tensor, weight: Tensor, epsilon: float, backend: str) -> tuple[
         y, inverse_rms = launch_forward(rows, weight, epsilon)
     else:
         wide = rows.to(_accumulator(x))
-        inverse_rms = torch.rsqrt(wide.square().mean(1) + epsilon)
-        y = (wide * inverse_rms[:, None] * weight).to(x.dtype)
+        inverse_rms = torch.rsqrt(torch.linalg.vecdot(wide, wide) / wide.shape[1] + epsilon)
+        y = (wide * inverse_rms[:, None]).mul_(weight).to(x.dtype)
     return y.view(x.shape), inverse_rms
 
 
@@ -83,8 +83,8 @@ def _rms_norm_backward(
         return dx.view(x.shape), dweight
     normed = rows.to(inverse_rms.dtype) * inverse_rms[:, None]
     scaled = upstream.to(inverse_rms.dtype) * weight
-    projection = (scaled * normed).mean(1, keepdim=True)
-    dx = ((scaled - normed * projection) * inverse_rms[:, None]).to(x.dtype)
+    projection = torch.linalg.vecdot(scaled, normed)[:, None] / normed.shape[1]
+    dx = torch.addcmul(scaled, normed, projection, value=-1).mul_(inverse_rms[:, None]).to(x.dtype)
     dweight = (upstream * normed).sum(0).to(weight.dtype) if weight_gradient else weight.new_empty(0)
     return dx.view(x.shape), dweight
 

@@ -66,8 +66,9 @@ def _swiglu_backward(dy: Tensor, gate: Tensor, up: Tensor, backend: str) -> tupl
         return dgate.view(gate.shape), dup.view(gate.shape)
     upstream, g = _wide(dy), _wide(gate)
     s = torch.sigmoid(g)
-    dgate = upstream * _wide(up) * s * (1 + g * torch.sigmoid(-g))
-    return dgate.to(gate.dtype).contiguous(), (upstream * g * s).to(up.dtype).contiguous()
+    dup = (g * s).mul_(upstream)
+    dgate = torch.sigmoid(-g).mul_(g).add_(1).mul_(s).mul_(upstream).mul_(_wide(up))
+    return dgate.to(gate.dtype).contiguous(), dup.to(up.dtype).contiguous()
 
 
 def _wide(x: Tensor) -> Tensor:

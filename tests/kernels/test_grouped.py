@@ -9,7 +9,7 @@ from bench.trace import traced
 from real_weights import real_tensors
 
 from qlora_kernels import FORMATS, QuantizedTensor, grouped_torch, quantize
-from qlora_kernels.grouped import _linear, _linear_backward, dense, grouped_lora_linear
+from qlora_kernels.grouped import _linear, _linear_backward, grouped_lora_linear
 from qlora_kernels.grouped_reference import (
     forward_reference,
     grouped_lora_linear_reference,
@@ -29,6 +29,7 @@ from qlora_kernels.grouped_triton import (
 )
 from qlora_kernels.linear import lora_linear, lora_linear_reference, quantized_linear
 from qlora_kernels.linear_triton import launch_forward, launch_input_gradient
+from qlora_kernels.products import DenseWeight, operand
 
 ROUTES = ["torch", "triton"]
 SHAPES = [  # N, K, rank, boundaries of the cells
@@ -66,12 +67,13 @@ class Case:
     def pieces(self, backend):
         """The same, and what lies between, operator by operator."""
         x, a, b, dy, scale, segments = self.x, self.a, self.b, self.dy, self.scale, self.segments
-        base = dense(self.weight) if torch.is_tensor(self.weight) else self.weight.affine()
+        base = DenseWeight(self.weight).affine() if torch.is_tensor(self.weight) else self.weight.affine()
         if backend == "torch":
+            base = operand(base, (), x.dtype)
             s = grouped_torch.shrink(x, a, segments)
-            y = grouped_torch.forward(x, base, None, s, b, scale, segments)
+            y = grouped_torch.forward(x, base, s, b, scale, segments)
             ds, db = grouped_torch.output_gradients(dy, b, s, scale, segments)
-            dx = grouped_torch.input_gradient(dy, base, None, ds, a, segments)
+            dx = grouped_torch.input_gradient(dy, base, ds, a, segments)
             return {"s": s, "y": y, "ds": ds, "db": db, "dx": dx, "da": shrink_gradient(ds, x, segments)}
         tiles = RowTiles.of(segments, x.device, narrow_tile(a.shape[1], x.dtype))
         with interpreted():
@@ -245,7 +247,7 @@ def test_cached_copy_is_used_and_changes_nothing(rng):
     case.weight = case.weight.keeping(torch.float32)
     after = case.results("torch")
     same(after, before)
-    case.weight.decoded.zero_()
+    case.weight.kept[0].zero_()
     assert not torch.equal(case.results("torch")["dx"], before["dx"]), "the copy was not used"
 
 
@@ -337,14 +339,14 @@ def test_two_runs_agree_to_the_bit(rng):
 def test_operators_are_registered_completely(rng):
     case = Case(rng, 8, 64, 2, (0, 2, 5))
     affine = case.weight.affine()
-    stored = (affine.codes, affine.scales, affine.offsets, None, affine.levels)
+    stored = (affine.codes, affine.scales, affine.offsets, [], affine.levels)
     x, a, b = (t.detach().requires_grad_() for t in (case.x, case.a, case.b))
-    torch.library.opcheck(_linear, (x, *stored, a, b, case.scale, case.segments, "torch"))
-    torch.library.opcheck(_linear, (x, *stored, None, None, case.scale, case.segments, "torch"))
+    torch.library.opcheck(_linear, (x, *stored, a, b, case.scale, case.segments, "", "torch"))
+    torch.library.opcheck(_linear, (x, *stored, None, None, case.scale, case.segments, "", "torch"))
     s, needs = torch.zeros(5, 2), [True, True, True]
     torch.library.opcheck(
         _linear_backward,
-        (case.dy, case.x, *stored, case.a, case.b, case.scale, case.segments, s, needs, "torch"),
+        (case.dy, case.x, *stored, case.a, case.b, case.scale, case.segments, s, needs, "", "torch"),
     )
 
 

@@ -118,8 +118,34 @@ def test_a_row_of_logits_is_read_twice_and_written_once(rng):
 
 def test_operator_is_registered_completely(rng):
     hidden, head, targets, _ = drawn(rng, 4, 8, 9, torch.float32)
-    arguments = (hidden.requires_grad_(), head, targets, 0, True, "torch")
+    arguments = (hidden.requires_grad_(), head, targets, 0, True, "", "torch")
     torch.library.opcheck(torch.ops.qlora_kernels.linear_cross_entropy, arguments)
+
+
+def test_a_head_in_16_bits_costs_its_rounding(rng):
+    """Loss and gradient against the definition on the same rounded numbers, in float64."""
+    hidden, head, targets, _ = drawn(rng, 40, 64, 97, torch.float32)
+    low = head.bfloat16()
+    rounded = hidden.bfloat16().double().requires_grad_()
+    exact = linear_cross_entropy_reference(rounded, low.double(), targets)
+    (exact_gradient,) = torch.autograd.grad(exact.sum(), rounded)
+    for given in (head, low):
+        x = hidden.clone().requires_grad_()
+        losses = linear_cross_entropy(x, given, targets, precision="bfloat16")
+        (gradient,) = torch.autograd.grad(losses.sum(), x)
+        assert losses.dtype == gradient.dtype == torch.float32
+        # each logit is rounded to 8 bits: a loss moves by at most twice the largest logit's rounding
+        logits = rounded.detach() @ low.double().T
+        assert ((losses - exact).abs() <= 2.01 * 2**-8 * logits.abs().amax(1)).all()
+        assert (gradient - exact_gradient).norm() <= 2**-6 * exact_gradient.norm()
+
+
+def test_precision_belongs_to_the_cpu_route(rng):
+    hidden, head, targets, _ = drawn(rng, 4, 8, 9, torch.float32)
+    with pytest.raises(ValueError, match="float32 or bfloat16"):
+        linear_cross_entropy(hidden, head, targets, precision="int8")
+    with pytest.raises(ValueError, match="here reference runs"):
+        linear_cross_entropy(hidden, head, targets, precision="bfloat16", backend="reference")
 
 
 REFUSALS = {

@@ -10,28 +10,16 @@ Source: Hu et al., "LoRA", arXiv:2106.09685; first weights as in the PEFT librar
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 import torch
-from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.models.decoder import Adapters, DecoderConfig
-
-
-def lora_update(
-    x: Float[Tensor, "G T K"],
-    a: Float[Tensor, "G R K"],
-    b: Float[Tensor, "G N R"],
-    scale: Float[Tensor, "G 1 1"],
-) -> Float[Tensor, "G T N"]:
-    """Return what each cell's adapter adds to a linear layer's output: scale * (x A^T) B^T."""
-    shrunk = einsum(x, a, "G T K, G R K -> G T R") * scale
-    return einsum(shrunk, b, "G T R, G N R -> G T N")
 
 
 class LoraStack:
@@ -88,9 +76,9 @@ class LoraStack:
         return torch.cat(parts)
 
     @property
-    def scale(self) -> Float[Tensor, "G 1 1"]:
+    def scale(self) -> Float[Tensor, " G"]:
         """Each cell's alpha / rank."""
-        return self.weights.new_tensor([cell.alpha / cell.rank for cell in self.cells])[:, None, None]
+        return self.weights.new_tensor([cell.alpha / cell.rank for cell in self.cells])
 
     def to(self, dtype: torch.dtype) -> "LoraStack":
         """Change the number format in place, for tests in float64; returns itself."""
@@ -154,10 +142,5 @@ class LoraStack:
         }
 
     def adapters(self) -> Adapters:
-        """Return what the decoder adds to each adapted layer."""
-        scale = self.scale
-
-        def bind(a: Tensor, b: Tensor) -> Callable[[Tensor], Tensor]:
-            return lambda x: lora_update(x, a, b, scale)
-
-        return {name: bind(a, b) for name, (a, b) in self.matrices().items()}
+        """Return what the decoder's linear layers carry."""
+        return {name: (a, b, self.scale) for name, (a, b) in self.matrices().items()}

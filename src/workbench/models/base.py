@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from workbench.models.decoder import Decoder, Weight
+from workbench.models.decoder import Decoder
 from workbench.models.tokenizer import Tokenizer
 
 LARGEST = 1 << 24
@@ -34,9 +34,8 @@ class Base:
     def packed_bytes(self) -> int:
         """Bytes of the weights as they are stored, without decoded copies."""
         return sum(
-            weight.packed.nbytes if weight.packed is not None else weight().nbytes
+            weight.numbers().nbytes if weight.packed is None else weight.packed.nbytes
             for weight in self.decoder.weights.values()
-            if isinstance(weight, Weight)
         )
 
     def __str__(self) -> str:

@@ -13,17 +13,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from einops import einsum, rearrange, repeat
+from einops import einsum, rearrange
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from qlora_kernels import QuantizedTensor
+from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
+from qlora_kernels.products import PRECISIONS, DenseWeight
+from qlora_kernels.rms_norm import rms_norm
+from qlora_kernels.swiglu import swiglu
 from workbench.config import LINEARS
 from workbench.data.batches import Batch
+from workbench.models.precision import INT8_ERROR, Observe, choose_precision, probe
 
-Adapters = Mapping[str, Callable[[Tensor], Tensor]]
-"""What is added to a linear layer's output: layer name -> (input -> update)."""
+Adapters = Mapping[str, tuple[Tensor, Tensor, Tensor]]
+"""A[G, R, K], B[G, N, R] and scale[G] of each linear layer that carries adapters, by its name."""
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, queries, keys, values), each "slots heads D" -> mixed values, "slots H D"."""
@@ -69,36 +73,53 @@ class DecoderConfig:
         return shapes if tied else {**shapes, "head": (self.vocabulary, self.width)}
 
 
-class Weight(nn.Module):
-    """One weight: a plain tensor, or a packed one with a decoded copy beside it.
+class Weight:
+    """One weight: a plain tensor, or a packed one.
 
-    The packed form is the truth: the decoded copy is what decoding gives, bit for bit, and
-    :meth:`release` drops it, after which every use decodes again.
+    The packed form is the truth: a copy that is kept beside it to multiply with is what decoding gives,
+    rounded to the precision of the product.
     """
 
     def __init__(self, value: Tensor | QuantizedTensor) -> None:
-        super().__init__()
-        self.packed = value if isinstance(value, QuantizedTensor) else None
-        self.decoded: Tensor | None = value.dequantize() if isinstance(value, QuantizedTensor) else value
+        self.value: QuantizedTensor | DenseWeight = DenseWeight(value) if isinstance(value, Tensor) else value
 
-    def forward(self) -> Tensor:
+    @property
+    def packed(self) -> QuantizedTensor | None:
+        """The packed form, where there is one."""
+        return self.value if isinstance(self.value, QuantizedTensor) else None
+
+    def keep(self, dtype: torch.dtype | None, outliers: Tensor | None = None) -> None:
+        """Keep a copy for products in ``dtype``, or (None) none; int8 keeps some columns apart.
+
+        A plain tensor of that type needs none; neither does one in float64, whose products are too.
+        """
+        dense = isinstance(self.value, DenseWeight) and self.value.numbers.dtype in (dtype, torch.float64)
+        self.value = self.value.keeping(None if dense else dtype, outliers)
+
+    def numbers(self) -> Tensor:
         """Return the weight as numbers."""
-        if self.decoded is not None:
-            return self.decoded
-        assert self.packed is not None
-        return self.packed.dequantize()
+        if isinstance(self.value, DenseWeight):
+            return self.value.numbers
+        if self.value.kept and self.value.kept[0].dtype == torch.float32:
+            return self.value.kept[0]
+        return self.value.dequantize()
 
-    def release(self) -> None:
-        """Drop the decoded copy of a packed weight."""
-        if self.packed is not None:
-            self.decoded = None
+    def rows(self, indices: Int64[Tensor, "*places"]) -> Float[Tensor, "*places K"]:
+        """Return some rows as numbers."""
+        if isinstance(self.value, DenseWeight):
+            return functional.embedding(indices, self.value.numbers)
+        return self.value.rows(indices.flatten()).dequantize().view(*indices.shape, -1)
 
 
-class Decoder(nn.Module):
+class Decoder:
     """A decoder over named weights; see :meth:`DecoderConfig.shapes` for the names."""
 
-    def __init__(self, config: DecoderConfig, weights: Mapping[str, Tensor | QuantizedTensor]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        config: DecoderConfig,
+        weights: Mapping[str, Tensor | QuantizedTensor],
+        precision: str = "float32",
+    ) -> None:
         self.config = config
         expected = config.shapes(tied="head" not in weights)
         if set(weights) != set(expected):
@@ -106,24 +127,73 @@ class Decoder(nn.Module):
         for name, shape in expected.items():
             if tuple(weights[name].shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, expected {shape}")
-        # a module's name can't hold a dot
-        self.weights = nn.ModuleDict({name.replace(".", "/"): Weight(w) for name, w in weights.items()})
+        self.weights = {name: Weight(value) for name, value in weights.items()}
         self.tied = "head" not in weights
+        self.observe: Observe | None = None
+        # pre-training changes the base itself, for which the operators have no gradient: it takes autograd's
+        self.trained = any(isinstance(w, Tensor) and w.requires_grad for w in weights.values())
+        self.set_precision(precision)
+
+    def set_precision(self, precision: str) -> None:
+        """Choose how the products with the frozen weights are computed on a CPU, and prepare the weights.
+
+        Everything else (adapters, attention, norms, sums) is computed in the type of the weights of the
+        norms. Under int8 the products of the head, and of layers to which bytes are too coarse (see
+        ``precision.py``), are in bfloat16.
+
+        Args:
+            precision: Key of ``qlora_kernels.products.PRECISIONS``, or "auto".
+
+        Raises:
+            InputError: If the precision is unknown, or this processor can't multiply so.
+        """
+        precision, _ = choose_precision(precision, self.config.width)
+        linears = [name for name in self.weights if name.endswith("_proj")]
+        for name in linears:
+            self.weights[name].keep(None)  # the probe decodes as it goes, and old copies take no memory
+        self.precisions = dict.fromkeys(linears, "float32")
+        probes = probe(self) if precision == "int8" else {}
+        self.precision = precision
+        for name in linears:
+            found = probes.get(name)
+            coarse = found is not None and found.error > INT8_ERROR
+            self.precisions[name] = "bfloat16" if coarse else precision
+            columns = None if found is None else found.columns
+            self.weights[name].keep(PRECISIONS[self.precisions[name]], columns)
+        self.weights[self.head_name].keep(PRECISIONS[self.head_precision])
+
+    @property
+    def head_name(self) -> str:
+        """The weight that turns vectors into logits."""
+        return "embedding" if self.tied else "head"
+
+    @property
+    def head_precision(self) -> str:
+        """How the head's products are computed."""
+        return "bfloat16" if self.precision == "int8" else self.precision
 
     def weight(self, name: str) -> Tensor:
         """Return a weight as numbers, by its name."""
-        return self.weights[name.replace(".", "/")]()
+        return self.weights[name].numbers()
 
     def linear(self, name: str, x: Float[Tensor, "G T K"], adapters: Adapters) -> Float[Tensor, "G T N"]:
-        """Apply one linear layer, and add its adapter's update where there is one."""
-        y = einsum(x, self.weight(name), "G T K, N K -> G T N")
-        return y + adapters[name](x) if name in adapters else y
+        """Apply one linear layer, with its adapter where there is one."""
+        if self.trained:
+            return einsum(x, self.weight(name), "G T K, N K -> G T N")
+        if self.observe:
+            self.observe(name, x)
+        weight = self.weights[name].value
+        precision = None if x.dtype == torch.float64 else self.precisions[name]
+        if name not in adapters:
+            return quantized_linear(x, weight, precision=precision)
+        rows = torch.arange(x.shape[0] + 1) * x.shape[1]
+        return grouped_lora_linear(x, weight, *adapters[name], rows, precision=precision)
 
     def embed(self, tokens: Int64[Tensor, "G T"]) -> Float[Tensor, "G T K"]:
         """Look up the input vectors of tokens."""
-        return functional.embedding(tokens, self.weight("embedding"))
+        return self.weights["embedding"].rows(tokens)
 
-    def forward(
+    def __call__(
         self, batch: Batch, adapters: Adapters | None = None, hidden: Tensor | None = None, first: int = 0
     ) -> Float[Tensor, "G T K"]:
         """Run the blocks from ``first`` to the last and normalize.
@@ -174,20 +244,33 @@ class Decoder(nn.Module):
         hidden = hidden + linear("o_proj", mixed)
 
         x = self.normalize(f"layers.{layer}.feed_forward_norm", hidden)
-        gated = functional.silu(linear("gate_proj", x)) * linear("up_proj", x)
+        gate, up = linear("gate_proj", x), linear("up_proj", x)
+        gated = functional.silu(gate) * up if self.trained else swiglu(gate, up)
         return hidden + linear("down_proj", gated)
 
     def normalize(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:
         """Scale each row to a root mean square of 1, then by the weight."""
-        return functional.rms_norm(x, (x.shape[-1],), self.weight(name), self.config.norm_epsilon)
+        weight, epsilon = self.weight(name), self.config.norm_epsilon
+        if self.trained:
+            return functional.rms_norm(x, (x.shape[-1],), weight, epsilon)
+        return rms_norm(x, weight, epsilon)
 
     def finish(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:
         """Apply the last normalization, before the head."""
         return self.normalize("norm", hidden)
 
+    def head_weight(self) -> Float[Tensor, "V K"]:
+        """Return the head's weight, in the precision of its products where it is kept so."""
+        value = self.weights[self.head_name].value
+        return value.kept[0] if value.kept else self.weight(self.head_name)
+
     def head(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows V"]:
         """Turn normalized vectors into logits; give it only the rows that need them."""
-        return einsum(hidden, self.weight("embedding" if self.tied else "head"), "... K, V K -> ... V")
+        if self.trained:
+            return einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
+        weight = self.weights[self.head_name].value
+        precision = None if hidden.dtype == torch.float64 else self.head_precision
+        return quantized_linear(hidden, weight, precision=precision)
 
     def rotation(self, positions: Int64[Tensor, "G T"]) -> tuple[Tensor, Tensor]:
         """Return cosine and sine for rotary positions, each of shape (slots, 1, D / 2)."""
@@ -218,8 +301,6 @@ def causal_attention(
 
     Source: Ainslie et al., "GQA", arXiv:2305.13245: J key-value heads, each serving H / J query heads.
     """
-    share = q.shape[1] // k.shape[1]
-    queries = rearrange(q[batch.gather], "E S H D -> E H S D")
-    keys, values = (repeat(x[batch.gather], "E S J D -> E (J share) S D", share=share) for x in (k, v))
-    mixed = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+    queries, keys, values = (rearrange(x[batch.gather], "E S H D -> E H S D") for x in (q, k, v))
+    mixed = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
     return rearrange(mixed, "E H S D -> (E S) H D")[batch.scatter.flatten()]

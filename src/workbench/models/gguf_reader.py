@@ -24,8 +24,8 @@ _PLAIN: dict[GGMLQuantizationType, type] = {
 }
 
 
-def load_gguf(path: Path, name: str) -> Base:
-    """Load a base from a GGUF.
+def load_gguf(path: Path, name: str, precision: str = "float32") -> Base:
+    """Load a base from a GGUF, ready for products in ``precision``.
 
     Raises:
         InputError: If the file is cut off or foreign, isn't of the LLaMA family, lacks a tensor or a
@@ -44,7 +44,7 @@ def load_gguf(path: Path, name: str) -> Base:
         path=path,
         sha256=sha256_of(path),
         licence=_field(file, "general.license", str, None),
-        decoder=Decoder(config, read_weights(file, config)),
+        decoder=Decoder(config, read_weights(file, config), precision),
         tokenizer=tokenizer,
     )
 

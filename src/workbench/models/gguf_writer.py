@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
-from workbench.models.decoder import Decoder, DecoderConfig, Weight
+from workbench.models.decoder import Decoder, DecoderConfig
 from workbench.models.gguf_layout import ARCHITECTURE, gguf_name, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
 from workbench.models.tokenizer import Tokenizer
@@ -25,8 +25,7 @@ def weights_of(decoder: Decoder) -> dict[str, Tensor | QuantizedTensor]:
     """Return a decoder's weights by name, packed where they are packed."""
     weights: dict[str, Tensor | QuantizedTensor] = {}
     for name, weight in decoder.weights.items():
-        assert isinstance(weight, Weight)
-        weights[name.replace("/", ".")] = weight() if weight.packed is None else weight.packed
+        weights[name] = weight.numbers() if weight.packed is None else weight.packed
     return weights
 
 

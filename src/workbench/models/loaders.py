@@ -9,11 +9,11 @@ from workbench.models.base import Base
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.safetensors_folder import load_folder
 
-LOADERS: dict[str, Callable[[Path, str], Base]] = {
+LOADERS: dict[str, Callable[[Path, str, str], Base]] = {
     "gguf": load_gguf,
     "safetensors": load_folder,
 }
-"""By format: (path, name it was asked for by) -> base."""
+"""By format: (path, name it was asked for by, precision) -> base."""
 
 ADD_IN = "src/workbench/models/loaders.py"
 CLASSROOM = Path(__file__).parent / "classroom" / "classroom.gguf"
@@ -25,8 +25,12 @@ NAMES: dict[str, Callable[[], Path]] = {
 """Bases with a name: where the file lies. The first comes with the workbench, others are fetched once."""
 
 
-def load_base(name_or_path: str | Path) -> Base:
+def load_base(name_or_path: str | Path, precision: str = "float32") -> Base:
     """Load a base: a name of :data:`NAMES`, a GGUF file, or a Hugging Face folder.
+
+    Args:
+        name_or_path: The base.
+        precision: Of its products on a CPU; see :meth:`Decoder.set_precision`.
 
     Raises:
         InputError: If there is no such base, it was never fetched, or it can't be used.
@@ -42,4 +46,4 @@ def load_base(name_or_path: str | Path) -> Base:
             f"base: there is no file or folder {name!r}; {unknown_name('base', name, NAMES, ADD_IN)} "
             "Or give a .gguf file or a folder with safetensors."
         )
-    return LOADERS["safetensors" if path.is_dir() else "gguf"](path, name)
+    return LOADERS["safetensors" if path.is_dir() else "gguf"](path, name, precision)

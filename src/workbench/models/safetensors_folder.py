@@ -53,7 +53,7 @@ def huggingface_name(name: str) -> str:
     return f"model.layers.{layer}.{_LEAVES[leaf]}.weight"
 
 
-def load_folder(path: Path, name: str) -> Base:
+def load_folder(path: Path, name: str, precision: str = "float32") -> Base:
     """Load a base from a folder with config.json, model.safetensors (or shards) and tokenizer.json.
 
     Raises:
@@ -73,7 +73,7 @@ def load_folder(path: Path, name: str) -> Base:
         path=path,
         sha256=hashlib.sha256(digests.encode()).hexdigest(),
         licence=None,
-        decoder=Decoder(config, weights),
+        decoder=Decoder(config, weights, precision),
         tokenizer=tokenizer,
     )
 

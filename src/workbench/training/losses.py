@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
+from qlora_kernels.linear_cross_entropy import linear_cross_entropy
 from workbench.models.decoder import Decoder
 
-LOGIT_BYTES = 256 * 2**20
+LOGIT_BYTES = 64 * 2**20
 """Most bytes of logits at a time."""
 
 
@@ -20,23 +20,13 @@ def label_losses(
 ) -> Float[Tensor, " P"]:
     """Return each label's negative log-likelihood in nats.
 
-    Where all logits together would pass :data:`LOGIT_BYTES`, they are made piece by piece and made
-    again for the gradient. ``hidden`` is the normalized output at the slots before the labels.
+    ``hidden`` is the normalized output at the slots before the labels. Logits are made a chunk at a time,
+    each with its gradient, and never all held.
     """
-
-    def piece(rows: Tensor, wanted: Tensor) -> Tensor:
-        return functional.cross_entropy(decoder.head(rows), wanted, reduction="none")
-
-    pieces = list(
-        zip(
-            hidden.split(rows_at_a_time(decoder, hidden)),
-            labels.split(rows_at_a_time(decoder, hidden)),
-            strict=True,
-        )
-    )
-    if len(pieces) == 1:
-        return piece(hidden, labels)
-    return torch.cat([checkpoint(piece, *rows, use_reentrant=False) for rows in pieces])
+    if decoder.trained:
+        return functional.cross_entropy(decoder.head(hidden), labels, reduction="none")
+    precision = None if hidden.dtype == torch.float64 else decoder.head_precision
+    return linear_cross_entropy(hidden, decoder.head_weight(), labels, precision=precision)
 
 
 def rows_at_a_time(decoder: Decoder, hidden: Tensor) -> int:

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
+from qlora_kernels import linear_cross_entropy
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models.generation import generate
-from workbench.training import losses as losses_module
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import TrainState, chunks, freeze, train
 
@@ -140,7 +140,7 @@ def test_a_state_of_other_cells_is_refused(tiny_decoder, tiny_pool):
 def test_logits_in_pieces_are_the_same(tiny_decoder_float64, tiny_pool, monkeypatch):
     frozen = freeze(tiny_decoder_float64, tiny_pool, 0)
     _, whole = run_float64(frozen, CELLS, DRAWS)
-    monkeypatch.setattr(losses_module, "LOGIT_BYTES", 5 * 29 * 8)
+    monkeypatch.setattr(linear_cross_entropy, "CHUNK_BYTES", 16 * 29 * 8)
     _, pieces = run_float64(frozen, CELLS, DRAWS)
     torch.testing.assert_close(pieces.losses, whole.losses, rtol=0, atol=1e-9)
 

@@ -1,0 +1,155 @@
+"""The base's product on a CPU, y = x W^T and dx = dy W, in a precision that is chosen by name.
+
+A product in 16 bits or in bytes takes a fraction of the time of one in float32. Its result is converted to
+the type of x, so that everything around it (adapters, sums, norms) stays as precise as x is.
+
+- "float32", "bfloat16": the matrices are rounded to this type and multiplied.
+- "int8": W is rounded once to bytes with a scale for each output row, x to bytes with a scale for each of its
+  rows; their product is exact in int32, and is multiplied by both scales. A few outlier columns, whose large
+  inputs would coarsen the scale of every row, are multiplied apart, in the type of x. For dx the scales of W
+  go into dy first, so that one copy of W serves both.
+
+Shape letters: M rows (tokens), K inputs, N outputs, C outlier columns.
+
+Source: Dettmers et al., "LLM.int8()", arXiv:2208.07339: vector-wise scales and the decomposition into outlier
+and other columns. Here the columns are chosen once for a weight, not for each batch, so that a row's result
+doesn't depend on the rows beside it; and the backward pass is in bytes too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import einsum
+from jaxtyping import Float, Int8, Int64
+from torch import Tensor
+
+from qlora_kernels.formats_layout import Affine, decode_fast
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
+"""Precisions of a product by name, and the type of the numbers that are multiplied."""
+
+LARGEST_BYTE = 127
+TINY = torch.finfo(torch.float32).tiny
+"""Least scale: a row of zeros stays one."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class DenseWeight:
+    """A weight that is not packed, with what a :class:`QuantizedTensor` has for the operators.
+
+    Attributes:
+        numbers: The weight.
+        kept: A copy that is ready for products, or nothing.
+    """
+
+    numbers: Float[Tensor, "*shape"]
+    kept: tuple[Tensor, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The weight's shape."""
+        return tuple(self.numbers.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weight is."""
+        return self.numbers.device
+
+    def keeping(
+        self, dtype: torch.dtype | None, outliers: Int64[Tensor, " C"] | None = None
+    ) -> "DenseWeight":
+        """Return the same weight with a copy for products in ``dtype`` beside it, or (None) without one."""
+        return DenseWeight(self.numbers, () if dtype is None else prepare(self.numbers, dtype, outliers))
+
+    def affine(self) -> Affine:
+        """Return what the operators compute with: the numbers themselves, without scales."""
+        return Affine(
+            codes=self.numbers.detach().contiguous(),
+            scales=self.numbers.new_empty(len(self.numbers), 0),
+            offsets=None,
+            levels="dense",
+        )
+
+
+def check_precision(precision: str | None) -> None:
+    """Refuse a name that isn't in PRECISIONS; None is the precision of x.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}. Known: {', '.join(PRECISIONS)}.")
+
+
+def product_reference(
+    x: Float[Tensor, "M K"], w: Float[Tensor, "N K"], precision: str, outliers: Int64[Tensor, " C"]
+) -> Float[Tensor, "M N"]:
+    """Define y = x W^T in a precision, with sums in the type of x."""
+    if precision != "int8":
+        low = PRECISIONS[precision]
+        return einsum(x.to(low).to(x.dtype), w.to(low).to(x.dtype), "M K, N K -> M N")
+    apart = torch.zeros(x.shape[1], dtype=torch.bool).index_fill_(0, outliers, True)
+    x8, x_scale = round_rows(x.where(~apart, 0))
+    w8, w_scale = round_rows(w.where(~apart, 0))
+    y = einsum(x8.to(x.dtype), w8.to(x.dtype), "M K, N K -> M N") * x_scale * w_scale.mT
+    return y + einsum(x.where(apart, 0), w.where(apart, 0), "M K, N K -> M N")
+
+
+def round_rows(x: Float[Tensor, "M K"]) -> tuple[Int8[Tensor, "M K"], Float[Tensor, "M 1"]]:
+    """Round each row to bytes: x is about codes * scale, with the row's largest number at 127."""
+    scale = x.abs().amax(dim=1, keepdim=True).div_(LARGEST_BYTE)
+    codes = (x / scale.clamp_min(TINY)).round_().to(torch.int8)
+    return codes, scale
+
+
+def dtype_of(precision: str, x: Tensor) -> torch.dtype:
+    """Return the type of the numbers that are multiplied; "" is that of x."""
+    return PRECISIONS[precision] if precision else x.dtype
+
+
+def operand(weight: Affine, kept: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
+    """Return a base prepared for products in ``dtype``: the copy that is kept, or one made for this call."""
+    if kept and kept[0].dtype == dtype:
+        return kept
+    low = torch.float32 if dtype == torch.int8 else dtype
+    dense = weight.levels == "dense"
+    return prepare(weight.codes.to(low) if dense else decode_fast(weight, low), dtype)
+
+
+def prepare(
+    w: Float[Tensor, "N K"], dtype: torch.dtype, outliers: Int64[Tensor, " C"] | None = None
+) -> tuple[Tensor, ...]:
+    """Round a weight for :func:`product` and :func:`input_product` in numbers of type ``dtype``.
+
+    For int8 these are the bytes, their scales, and the outlier columns with their numbers.
+    """
+    if dtype != torch.int8:
+        return (w.to(dtype),)
+    wide = w.float()
+    columns = torch.empty(0, dtype=torch.int64) if outliers is None else outliers
+    return *round_rows(wide.index_fill(1, columns, 0.0)), columns, wide[:, columns]
+
+
+def product(x: Float[Tensor, "M K"], base: Sequence[Tensor]) -> Float[Tensor, "M N"]:
+    """Return y = x W^T in the type of x; ``base`` is W as :func:`prepare` rounded it."""
+    if len(base) == 1:
+        return (x.to(base[0].dtype) @ base[0].mT).to(x.dtype)
+    w8, w_scale, columns, w_columns = base
+    wide = x.float()
+    # the bytes of W are 0 in the outlier columns: whatever x rounds to there counts for nothing
+    scale = wide.abs().index_fill_(1, columns, 0.0).amax(dim=1, keepdim=True).div_(LARGEST_BYTE)
+    x8 = (wide / scale.clamp_min(TINY)).round_().clamp_(-LARGEST_BYTE, LARGEST_BYTE).to(torch.int8)
+    y = torch._int_mm(x8, w8.mT).float().mul_(scale).mul_(w_scale.mT)
+    return (y.addmm_(wide[:, columns], w_columns.mT) if len(columns) else y).to(x.dtype)
+
+
+def input_product(dy: Float[Tensor, "M N"], base: Sequence[Tensor]) -> Float[Tensor, "M K"]:
+    """Return dx = dy W in the type of dy."""
+    if len(base) == 1:
+        return (dy.to(base[0].dtype) @ base[0]).to(dy.dtype)
+    w8, w_scale, columns, w_columns = base
+    wide = dy.float()
+    dy8, dy_scale = round_rows(wide * w_scale.mT)
+    dx = torch._int_mm(dy8, w8).float().mul_(dy_scale)
+    return (dx.index_copy_(1, columns, wide @ w_columns) if len(columns) else dx).to(dy.dtype)

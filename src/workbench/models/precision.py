@@ -1,0 +1,114 @@
+"""The precision of the frozen base's products on a CPU: which one to take, and how each layer takes to int8.
+
+In trained decoders a few features of the residual stream are tens of times the others, at every token. They
+are a property of the weights, so a probe of random tokens finds them: on SmolLM2-135M keeping 16 columns
+apart brings the error of the attention's int8 products from 2.9% to 0.6%, and columns found on real text
+bring the same. The inputs of down_proj have outliers that differ from token to token, which no columns catch:
+layers like that are multiplied in bfloat16.
+
+Source: Dettmers et al., "LLM.int8()", arXiv:2208.07339, section 4, on what the outliers are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from qlora_kernels.products import LARGEST_BYTE, PRECISIONS, prepare, product
+from workbench.data.batches import Pool
+from workbench.data.templates import Example
+from workbench.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from workbench.models.decoder import Decoder
+
+COLUMNS = 16
+"""Columns kept apart in each layer; at most an eighth of its inputs."""
+INT8_ERROR = 0.015
+"""Largest relative error of a layer's int8 product at which the layer is multiplied so."""
+PROBES, PROBE_TOKENS = 2, 128
+SMALL_WIDTH = 256
+"""Below this width a product takes less time than what is around it, and float32 costs nothing."""
+
+Observe = Callable[[str, Tensor], None]
+"""(name of a linear layer, its input) -> None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What random tokens show of one linear layer.
+
+    Attributes:
+        columns: Its largest inputs.
+        error: Distance of the int8 product from the product itself, relative to the latter's norm.
+    """
+
+    columns: Int64[Tensor, " C"]
+    error: float
+
+
+def choose_precision(precision: str, width: int) -> tuple[str, str]:
+    """Return the precision to use and the reason, in words for a manifest.
+
+    Args:
+        precision: Key of ``PRECISIONS``, or "auto": the fastest that this processor has and that leaves a
+            study's results within the noise of its seeds (docs/speed.md has the measurements).
+        width: Of the base.
+
+    Raises:
+        InputError: If the precision is unknown, or this processor can't multiply so.
+    """
+    if precision == "auto":
+        if width < SMALL_WIDTH:
+            return "float32", f"the base's width of {width} is too small for another to be faster"
+        if torch.cpu._is_vnni_supported() and bytes_are_exact():
+            return "int8", "this processor multiplies bytes (VNNI)"
+        if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+            return "bfloat16", "this processor multiplies bfloat16, but not bytes"
+        return "float32", "this processor multiplies neither bytes nor bfloat16 faster"
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, ["auto", *PRECISIONS], "kernels/qlora_kernels/products.py")
+    if precision == "int8" and not bytes_are_exact():
+        raise InputError(
+            "precision int8: this processor rounds sums of products of bytes, and results would be wrong; "
+            "choose bfloat16 or float32"
+        )
+    return precision, "asked for"
+
+
+@cache
+def bytes_are_exact() -> bool:
+    """Try whether products of the largest bytes are summed without saturation: not so on some processors."""
+    x = torch.full((32, 256), LARGEST_BYTE, dtype=torch.int8)
+    w = torch.full((32, 256), LARGEST_BYTE, dtype=torch.int8)
+    w[::2] = -LARGEST_BYTE
+    return torch.equal(torch._int_mm(x, w.mT).long(), x.long() @ w.mT.long())
+
+
+@torch.no_grad()
+def probe(decoder: "Decoder") -> dict[str, Probe]:
+    """Run random tokens through the decoder in float32 and try int8 on each linear layer, by its name."""
+    probes: dict[str, Probe] = {}
+
+    def observe(name: str, x: Tensor) -> None:
+        rows, weight = x.flatten(0, -2), decoder.weight(name)
+        largest = rows.abs().amax(dim=0)
+        columns = largest.topk(min(COLUMNS, len(largest) // 8)).indices.sort().values
+        exact = rows @ weight.mT
+        error = (product(rows, prepare(weight, torch.int8, columns)) - exact).norm() / exact.norm()
+        probes[name] = Probe(columns, float(error))
+
+    generator = torch.Generator().manual_seed(0)
+    length = min(PROBE_TOKENS, decoder.config.context)
+    texts = torch.randint(decoder.config.vocabulary, (PROBES, length), generator=generator)
+    pool = Pool([Example(tuple(text.tolist()), 1) for text in texts])
+    decoder.observe = observe
+    try:
+        decoder(pool.batch([range(PROBES)]))
+    finally:
+        decoder.observe = None
+    return probes

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -17,13 +18,15 @@ from workbench.studies.executors.protocol import Executor
 from workbench.studies.runner import run
 from workbench.studies.store import Store
 
+RAY = [pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="ray isn't installed")]
 OTHERS = [
-    pytest.param(name, marks=[pytest.mark.slow] if name == "ray" else [], id=name)
+    pytest.param(name, marks=RAY if name == "ray" else [], id=name)
     for name in EXECUTORS
     if name != "in-process"
 ]
 PROGRAM = """
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from small_study import three_stacks
 from workbench.studies.runner import run
@@ -52,12 +55,15 @@ def children(program: str) -> list[psutil.Process]:
     return found
 
 
+def trains(process: psutil.Process) -> bool:
+    return any(program in " ".join(process.cmdline()) for program in WORKERS.values())
+
+
 WORKERS = {"processes": "studies.executors.worker", "ray": "ray::_body"}
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_killed_worker_changes_nothing(name, reference, tmp_path):
-    pytest.importorskip("ray" if name == "ray" else "psutil")
     killed = []
 
     def kill_one(progress):
@@ -83,9 +89,9 @@ def test_a_killed_worker_changes_nothing(name, reference, tmp_path):
     assert children(WORKERS[name]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_killed_runner_leaves_no_orphans_and_its_study_goes_on(name, reference, tmp_path):
-    pytest.importorskip("ray" if name == "ray" else "psutil")
     paths = [str(Path(__file__).parent), *sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     runner = subprocess.Popen(
@@ -98,7 +104,8 @@ def test_a_killed_runner_leaves_no_orphans_and_its_study_goes_on(name, reference
     for line in runner.stdout:
         if line.startswith("training 2"):
             break
-    left = psutil.Process(runner.pid).children(recursive=True)
+    # Ray's own helpers take their time to end; what trains has to end now
+    left = [process for process in psutil.Process(runner.pid).children(recursive=True) if trains(process)]
     assert left
     runner.send_signal(signal.SIGKILL)
     runner.wait()

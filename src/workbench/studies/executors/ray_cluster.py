@@ -9,6 +9,7 @@ Source: the Ray 2.60 documentation, "Ray Core", "Token authentication" and "Usag
 
 import logging
 import os
+import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,6 +26,8 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
     "RAY_AUTH_MODE": "token",  # a port without a token lets anybody run code
 }
+ADDRESS = "RAY_ADDRESS"
+"""Variable of the environment that names a cluster."""
 POLL_SECONDS = 0.05
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a Ray of our own: only results pass through it."""
@@ -41,6 +44,7 @@ class RayCluster:
         """
         if workers is not None and workers < 1:
             raise InputError(f"workers is {workers}; at least 1 is needed")
+        self.own = ADDRESS not in os.environ
         self.ray = _start(workers)
         cores = int(self.ray.cluster_resources().get("CPU", 1))
         self.workers = workers or cores
@@ -56,7 +60,7 @@ class RayCluster:
             while (waiting or running) and not should_stop():
                 while waiting and len(running) < self.workers:
                     task = waiting.popleft()
-                    body = self.body.options(num_cpus=job.threads)
+                    body = self.body.options(num_cpus=1 if self.own else job.threads)
                     running[body.remote(described, asdict(task), self.sink)] = task
                 ready, _ = self.ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
                 for data in self._progress():
@@ -122,6 +126,11 @@ def _body(described: dict[str, Any], task: dict[str, Any], sink: Any) -> bytes: 
 
 
 def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
+    if "ray" in sys.modules and "RAY_AUTH_MODE" not in os.environ:
+        raise InputError(
+            "Ray was imported before the workbench could ask it for a token: set RAY_AUTH_MODE=token in the "
+            "environment, or don't import ray"
+        )
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
@@ -130,7 +139,7 @@ def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
         raise InputError(
             "the executor ray needs Ray, which isn't installed: pip install -e '.[cluster]'"
         ) from error
-    address = os.environ.get("RAY_ADDRESS", "local")
+    address = os.environ.get(ADDRESS, "local")
     own: dict[str, Any] = {}
     if address == "local":
         count = workers or min(len(os.sched_getaffinity(0)), affordable_workers())

@@ -10,8 +10,8 @@ curve. Three seeds say little about the first, however many cells share it, so e
 square and its own degrees of freedom, as in the analysis of a split-plot experiment, and each is drawn anew
 from what those degrees allow (generalized confidence intervals, Weerahandi 1993, doi:10.2307/2290779).
 
-Each cell's own spread is shrunk towards the common one, for three seeds say little about a spread (the
-moderated variance of Smyth 2004, doi:10.2202/1544-6115.1027).
+Each cell's own spread is shrunk towards a trend in size, for three seeds say little about a spread (the
+moderated variance of Smyth 2004, doi:10.2202/1544-6115.1027, with a trend as in the limma package).
 
 All cells are judged on the same evaluation items, whose choice is a noise of its own. Where the items'
 outcomes are known they are resampled once per draw, for all cells together.
@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 from scipy.special import polygamma
+from scipy.stats import chi2
 
 from workbench.errors import InputError
 from workbench.laws.table import Measurement, Table
@@ -32,6 +33,10 @@ from workbench.laws.table import Measurement, Table
 FEWEST_SEEDS = 2
 LEAST_OWN = 0.05
 """Least share of the noise that is taken to be each measurement's own."""
+FEWEST_FOR_TREND = 6
+"""Cells from which the spread may depend on size."""
+SURE = 1.645
+"""Standard errors by which the cells' spreads have to differ before they are told apart (one-sided 5%)."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,11 @@ class Stratum:
     freedom: float
     cells: float
 
+    @property
+    def median(self) -> float:
+        """The median of the mean squares that could as well be the true one."""
+        return self.square * self.freedom / float(chi2.median(self.freedom)) if self.freedom else 0.0
+
     def redraw(self, draws: int, generator: np.random.Generator) -> Float[np.ndarray, " draws"]:
         """Draw the mean square that could as well be the true one."""
         if not self.freedom:
@@ -121,8 +131,11 @@ class Noise:
 
     @property
     def variances(self) -> tuple[float, float, float]:
-        """The variance that seeds, seeds within a quality and the rest add, in units of ``spread`` squared."""
-        squares = (np.array([stratum.square]) for stratum in self.strata)
+        """The variance that seeds, seeds within a quality and the rest add, in units of ``spread`` squared.
+
+        Taken from medians: few degrees of freedom show a variance too small more often than too large.
+        """
+        squares = (np.array([stratum.median]) for stratum in self.strata)
         seed, quality, rest = (float(part[0]) for part in self.parts(*squares))
         return seed, quality, rest
 
@@ -134,6 +147,25 @@ class Noise:
         of_quality = np.maximum(quality - rest, 0) / qualities.cells
         of_seed = np.maximum(seed - rest - qualities.cells * of_quality, 0) / seeds.cells
         return of_seed, of_quality, rest
+
+    def redraw(
+        self, draws: int, qualities: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw the three variances that could as well be the true ones.
+
+        How the shared noise divides among seeds and seeds within a quality is drawn from each one's degrees
+        of freedom; how much it is at the level of one quality, from those of the sum (Satterthwaite 1946).
+        Drawn apart, the two would add up to intervals that are known to be too wide (Behrens and Fisher).
+        """
+        seeds, within, rest = self.strata
+        one, two, three = (stratum.redraw(draws, generator) for stratum in self.strata)
+        if seeds.freedom and within.freedom:
+            part = np.array([seeds.square, (qualities - 1) * within.square])
+            freedom = part.sum() ** 2 / (part[0] ** 2 / seeds.freedom + part[1] ** 2 / within.freedom)
+            level = part.sum() * freedom / generator.chisquare(freedom, draws)
+            scale = level / (one + (qualities - 1) * two)
+            one, two = one * scale, two * scale
+        return self.parts(one, two, three)
 
     def part(self, cells: np.ndarray) -> "Noise":
         """Return the noise of the cells at some positions."""
@@ -235,25 +267,40 @@ def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
         )
     residual = data.value - data.mean[:, None]
     variance = np.nansum(residual**2, axis=1) / np.maximum(freedom, 1)
-    common = float((freedom * variance).sum() / freedom.sum())
-    spread = np.sqrt(_moderated(variance, freedom, common))
+    spread = np.sqrt(_moderated(variance, freedom, data.size))
     strata = _strata(data, residual, spread)
     return Noise(np.maximum(spread, floor), float(freedom.sum()), strata)
 
 
 def _moderated(
-    variance: Float[np.ndarray, " cells"], freedom: Float[np.ndarray, " cells"], common: float
+    variance: Float[np.ndarray, " cells"], freedom: Float[np.ndarray, " cells"], size: np.ndarray
 ) -> Float[np.ndarray, " cells"]:
-    """Shrink each cell's variance towards the common one, the more the less they seem to differ."""
+    """Shrink each cell's variance towards a trend in size, the more the less the cells surely differ from it."""
+    common = float((freedom * variance).sum() / freedom.sum())
     known = (freedom > 0) & (variance > 0)
-    if known.sum() < 3:
+    if known.sum() < FEWEST_FOR_TREND:
         return np.full(variance.shape, common)
-    d, v = freedom[known], variance[known]
-    excess = np.var(np.log(v), ddof=1) - float(np.mean(polygamma(1, d / 2)))
-    prior = 2 * _inverse_trigamma(excess) if excess > 0 else np.inf
-    if not np.isfinite(prior):
-        return np.full(variance.shape, common)
-    return (prior * common + freedom * variance) / (prior + freedom)
+    d = freedom[known]
+    # the logarithm of a variance of few degrees of freedom lies below that of what it estimates
+    log = np.log(variance[known]) - polygamma(0, d / 2) + np.log(d / 2)
+    trend = _trend(np.log(size), known, log)
+    trend *= (freedom * variance / trend).sum() / freedom.sum()
+    left = log - np.log(trend[known])
+    chance = float(np.mean(polygamma(1, d / 2)))
+    # weights that follow differences made by chance make every interval of a law too short
+    error = np.sqrt(float(np.mean(polygamma(3, d / 2))) / len(d) + 2 * chance**2 / (len(d) - 1))
+    excess = np.var(left, ddof=1) - chance - SURE * error
+    if excess <= 0:
+        return trend
+    prior = 2 * _inverse_trigamma(excess)
+    return (prior * trend + freedom * variance) / (prior + freedom)
+
+
+def _trend(log_size: np.ndarray, known: np.ndarray, log: np.ndarray) -> Float[np.ndarray, " cells"]:
+    """Return the variance that a parabola in the logarithms of size and variance gives each cell."""
+    at = np.clip(log_size, log_size[known].min(), log_size[known].max())
+    degree = min(2, len(np.unique(at[known])) - 1)
+    return np.exp(np.polyval(np.polyfit(at[known], log, degree), at))
 
 
 def _inverse_trigamma(y: float) -> float:
@@ -312,6 +359,22 @@ def _between(groups: Float[np.ndarray, "groups cells"], z: np.ndarray, finished:
     return _Sum(float((sums[there] ** 2 / counts[there]).sum()), freedom, float(counts[there].mean()))
 
 
+def part_patterns(data: Replicates, noise: Noise) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the covariance of the cell means, (cells, cells), that a unit of each part of the noise gives."""
+    finished = np.isfinite(data.value).astype(float)
+    common = (finished @ finished.T) / np.outer(data.count, data.count)
+    label = np.array(data.quality)
+    same = label[:, None] == label[None, :]
+    spread = np.outer(noise.spread, noise.spread)
+    return common * spread, common * same * spread, np.diag(1 / data.count) * spread
+
+
+def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells"]:
+    """Return the covariance of the cell means."""
+    parts = zip(noise.variances, part_patterns(data, noise), strict=True)
+    return sum((variance * pattern for variance, pattern in parts), np.zeros((len(data.size),) * 2))
+
+
 def draw_means(
     data: Replicates, noise: Noise, draws: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "draws cells"]:
@@ -322,7 +385,7 @@ def draw_means(
     """
     qualities = list(dict.fromkeys(data.quality))
     column = np.array([qualities.index(label) for label in data.quality])
-    variances = noise.parts(*(stratum.redraw(draws, generator) for stratum in noise.strata))
+    variances = noise.redraw(draws, len(qualities), generator)
     seeds = data.value.shape[1]
     seed, quality, rest = (
         np.sqrt(variance)[:, None, None] * generator.standard_normal((draws, groups, seeds))

@@ -15,7 +15,7 @@ from scipy.stats import f as fisher
 from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.forms import LAWS, Law
-from workbench.laws.noise import Noise, Replicates, estimate_noise, replicates
+from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
 from workbench.laws.table import Measurement, Table, smaller_is_better
 
 ENOUGH_FOR_ROBUST = 50
@@ -133,17 +133,6 @@ def _by_row(
         bound_only=only if only.any() else None,
         quality=tuple(row.quality for row in every),
     )
-
-
-def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells"]:
-    """Return the covariance of the cell means: seeds shared by all, by a quality, and the cell's own part."""
-    finished = np.isfinite(data.value).astype(float)
-    common = (finished @ finished.T) / np.outer(data.count, data.count)
-    label = np.array(data.quality)
-    same = label[:, None] == label[None, :]
-    seed, quality, rest = noise.variances
-    matrix = seed * common + quality * common * same + rest * np.diag(1 / data.count)
-    return matrix * np.outer(noise.spread, noise.spread)
 
 
 def _root(matrix: Float[np.ndarray, "cells cells"]) -> Float[np.ndarray, "cells cells"]:

@@ -18,6 +18,7 @@ from scipy.stats import f as fisher
 from workbench.errors import unknown_name
 from workbench.laws.fitting import Fit, fit_law
 from workbench.laws.forms import Parameter
+from workbench.laws.freedom import freedom_of
 
 SPAN = 10.0
 """An interval on a logarithmic scale that is wider than this factor identifies nothing."""
@@ -101,6 +102,7 @@ class _Walk:
     def __init__(self, fit: Fit, parameter: Parameter, level: float) -> None:
         self.fit, self.parameter = fit, parameter
         self.scale, freedom = statistic_scale(fit)
+        freedom = freedom if fit.problem.noise is None else freedom_of(fit, parameter.name)
         self.threshold = float(fisher.ppf(level, 1, freedom))
         self.log = parameter.scale == "log"
         value = fit.values[parameter.name]

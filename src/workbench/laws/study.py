@@ -129,7 +129,9 @@ def analyse(
     generator = np.random.default_rng(seed)
     means = data.mean[None]
     zero_shot = table.zero_shot(metric)
-    unused = 1 + max((row.seed for row in table.rows if row.seed is not None), default=data.value.shape[1] - 1)
+    unused = 1 + max(
+        (row.seed for row in table.rows if row.seed is not None), default=data.value.shape[1] - 1
+    )
     if noise is None:
         curves = _curves(data, means, None, chosen, zero_shot, notes)
         return Study(metric, table.evaluation, chosen, curves, zero_shot, None, None, tuple(notes), unused)

@@ -20,7 +20,8 @@ class CellResult:
     metrics: dict[str, float | None] = field(default_factory=dict)
     """Held-out ``loss`` (nats a response token), ``exact_match`` and ``choice_accuracy`` (shares)."""
     curves: dict[str, list[float]] = field(default_factory=dict)
-    """``train_loss`` and ``gradient_norm`` of each step, ``item_*`` of each held-out example."""
+    """``train_loss`` and ``gradient_norm`` of each step, ``item_*`` of each held-out example;
+    the base without adapter also has ``item_tokens``, what each example weighs in the loss."""
     failure: str | None = None
     """Why the cell failed, with the step."""
     adapter: dict[str, Tensor] | None = field(default=None, repr=False)

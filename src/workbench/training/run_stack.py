@@ -48,7 +48,7 @@ def zero_shot(prepared: Prepared) -> CellResult:
     return CellResult(
         cell=None,
         metrics=evaluation.metrics(0),
-        curves=_items(evaluation, 0),
+        curves=_items(evaluation, 0) | {"item_tokens": evaluation.tokens.tolist()},
         seconds=time.monotonic() - started,
     )
 

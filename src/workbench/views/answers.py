@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.laws import Band, ExchangeRate, RateCurve, analyse, bands, rate_of, read_table
+from workbench.studies.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, Row, measured, points, readable
 
+ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
+"""The curve that holds each held-out record's outcome, by metric."""
 FEW_RIGHT = 0.1
 """A share of right answers that no cell reaches says little: the loss comes first then."""
 
@@ -34,13 +37,42 @@ class Answers:
     notes: tuple[str, ...]
 
 
-def answers(rows: Sequence[Row], name: str, heldout: int | None) -> Answers:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemOutcomes:
+    """Each held-out record's outcome for each row of the table, and what the record weighs in the metric."""
+
+    rows: tuple[Sequence[float] | None, ...]
+    weight: Sequence[float] | None = None
+
+
+def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
+    """Read from a study's store what a bootstrap over its held-out records needs, by metric.
+
+    A loss weighs records by their tokens; without those, in studies of earlier versions, it is left out.
+    """
+    zero = store.curves(ZERO_SHOT)
+    curves = [store.curves(row["key"]) if row.get("key") else zero for row in rows]
+    found = {}
+    for metric, name in ITEMS.items():
+        weight = zero.get("item_tokens") if metric == "loss" else None
+        if any(name in own for own in curves) and not (metric == "loss" and weight is None):
+            found[metric] = ItemOutcomes(rows=tuple(own.get(name) for own in curves), weight=weight)
+    return found
+
+
+def answers(
+    rows: Sequence[Row],
+    name: str,
+    heldout: int | None,
+    items: Mapping[str, ItemOutcomes] | None = None,
+) -> Answers:
     """Compare every quality of the table with the first one, the best.
 
     Args:
         rows: The study's table, with its zero-shot row.
         name: What messages call the table.
         heldout: Records behind each accuracy, None if not known.
+        items: Outcomes of those records by metric, so that the intervals cover their choice.
     """
     metrics = measured([row for row in rows if row["size"] > 0])
     judged = f"{heldout:,} held-out records" if heldout else "held-out records"
@@ -51,7 +83,9 @@ def answers(rows: Sequence[Row], name: str, heldout: int | None) -> Answers:
     # the last share of right answers first, the loss last, and behind it what doesn't tell
     metrics.reverse()
     for metric in sorted(metrics, key=lambda metric: not _tells(metric, rows)):
-        study = analyse(table, metric, items=None if _is_loss(metric) else heldout)
+        own = (items or {}).get(metric)
+        judged_on = table if own is None else table.with_items(metric, own.rows, own.weight)
+        study = analyse(judged_on, metric, items=None if own or _is_loss(metric) else heldout)
         fits[metric] = bands(study)
         reference, *others = points(rows, metric)
         rates = [rate_of(study, reference=reference, other=other) for other in others]

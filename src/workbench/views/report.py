@@ -18,7 +18,7 @@ from workbench.files import write_atomically
 from workbench.laws.study import LEVEL
 from workbench.studies.listing import planned_cells
 from workbench.studies.store import Store
-from workbench.views.answers import Answers, answers
+from workbench.views.answers import Answers, answers, item_outcomes
 from workbench.views.figures import quality_by_size
 from workbench.views.paper import INK, save
 from workbench.views.points import METRICS, Point, Row, measured, points, readable
@@ -47,10 +47,12 @@ def write_report(folder: Path | str) -> Report:
     folder = Path(folder)
     with Store.open(folder, read_only=True) as store:
         manifest, table = store.manifest, store.table()
+        items = item_outcomes(store, table)
     if not any(row["status"] == "done" and row["size"] > 0 for row in table):
         raise InputError(f"{folder} has no finished cell yet; let `workbench run` train at least one")
     target = folder / "report"
-    found = answers(table, name=str(folder), heldout=manifest.get("data", {}).get("heldout_records"))
+    heldout = manifest.get("data", {}).get("heldout_records")
+    found = answers(table, name=str(folder), heldout=heldout, items=items)
     figure = quality_by_size(table, fits=found.fits)
     pdf, svg, _ = save(figure, target)
     write_atomically(target / "table.csv", table_csv(table))

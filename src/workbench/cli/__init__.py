@@ -19,6 +19,8 @@ COMMANDS = {
     "list": "list studies: cells done, failed and planned, when, and what they cost",
     "replay": "make a study's numbers again and name the first step that differs, if any",
     "diff": "compare two studies: how they were made, and cell by cell",
+    "export": "write a study as one file, for a colleague",
+    "import": "open a study that somebody else exported, after checking all of it",
     "fit": "fit laws to a table of measurements made elsewhere",
     "fetch": "fetch a base or data into the cache, from the network or from a file",
     "lab": "open the notebooks in JupyterLab",
@@ -26,7 +28,7 @@ COMMANDS = {
 }
 """Each command with its line of help; add one: a line here and ``cli/NAME.py``."""
 
-MODULES = {"list": "listing"}
+MODULES = {"list": "listing", "import": "import_"}
 """Modules that can't have their command's name."""
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -65,6 +66,29 @@ def read_adapter(study: Path, key: str) -> dict[str, Tensor]:
     if unknown := set(tensors) - set(ours):
         raise InputError(f"{path} has a tensor {min(unknown)!r}, which is no LoRA weight of this decoder")
     return {ours[name]: tensor for name, tensor in tensors.items()}
+
+
+def check_adapter(study: Path, key: str) -> None:
+    """Refuse an adapter that isn't what a study's adapters are.
+
+    Raises:
+        InputError: If it can't be read, isn't in 32-bit numbers, holds one that isn't finite, or its two
+            files don't fit each other.
+    """
+    tensors = read_adapter(study, key)
+    path = adapter_folder(study, key) / CONFIG
+    try:
+        config = json.loads(path.read_bytes())
+        rank = config["r"]
+    except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged: {error!r}; copy it back from a backup") from error
+    for name, tensor in tensors.items():
+        ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
+        if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():
+            raise InputError(
+                f"{path.parent}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
+                f"finite 32-bit numbers of rank {str(rank)[:20]}"
+            )
 
 
 def peft_name(name: str) -> str:

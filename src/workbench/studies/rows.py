@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from sys import byteorder
@@ -64,12 +65,38 @@ def table_row(
         "steps": cell.total_steps,
         "epochs": cell.passes,
         "evaluation": "heldout",
-        **json.loads(metrics),
+        **metrics_of(metrics),
         "status": status,
         "failure": failure,
         "seconds": seconds,
-        **json.loads(costs),
+        **metrics_of(costs),
     }
+
+
+def metrics_of(text: str) -> dict[str, Any]:
+    """Read a JSON object of finite numbers and nulls.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    values = json.loads(text)
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if value is not None and not number:
+            raise ValueError(f"{name[:40]} is {str(value)[:40]!r}, expected a number or null")
+    return values
+
+
+def made_of(values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a file says
+    """Check how a cell was made.
+
+    Raises:
+        ValueError: If it doesn't say so.
+    """
+    stack, threads = values["stack"], values["threads"]
+    if not (isinstance(threads, int) and 1 <= threads <= 1024 and all(isinstance(key, str) for key in stack)):
+        raise ValueError("how a cell was made can't be read")
+    return values
 
 
 def place(row: Mapping[str, Any]) -> tuple[Any, ...]:

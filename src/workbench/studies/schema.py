@@ -6,7 +6,8 @@ connections race, and one file without companions is easier to share.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 from workbench.errors import InputError
@@ -52,8 +53,6 @@ MIGRATIONS = {
     ),
 }
 """What brings a file of each format to the next one; 0 is an empty file."""
-
-TABLES = {"cell", "curve", "attempt"}
 
 REMEDIES = {
     "SQLITE_NOTADB": "is no study: it is not an SQLite file; name the folder that `workbench run` wrote",
@@ -119,8 +118,11 @@ def _check_owner(database: sqlite3.Connection, path: Path) -> None:
         raise InputError(
             f"{path} has format {version}; this version reads up to {FORMAT}. Install a newer workbench."
         )
-    if not version >= 1:
-        raise InputError(f"{path} has format {version}, which never existed; copy it back from a backup")
+    if version < 1 or _layout(database) != _expected_layout(version):
+        raise InputError(
+            f"{path} doesn't have the tables of format {version} and nothing else, so it was not written by "
+            "the workbench alone; ask for it again"
+        )
 
 
 def _migrated_copy(database: sqlite3.Connection) -> sqlite3.Connection:
@@ -139,6 +141,20 @@ def _migrate(database: sqlite3.Connection) -> None:
             database.execute(statement)
     database.execute(f"PRAGMA application_id={APPLICATION_ID}")
     database.execute(f"PRAGMA user_version={FORMAT}")
+
+
+def _layout(database: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    query = "SELECT type, name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name"
+    return database.execute(query).fetchall()
+
+
+@cache
+def _expected_layout(version: int) -> list[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:")) as database:
+        for older in range(version):
+            for statement in MIGRATIONS[older]:
+                database.execute(statement)
+        return _layout(database)
 
 
 def _format(database: sqlite3.Connection) -> int:

@@ -23,10 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.studies.manifest_file import NAME, manifest_bytes, read_manifest
-from workbench.studies.rows import digest, pack_curve, place, table_row, unpack_curve
+from workbench.studies.rows import digest, made_of, metrics_of, pack_curve, place, table_row, unpack_curve
 from workbench.studies.schema import FORMAT, connect, explained
 from workbench.training.results import CellResult
 
@@ -132,6 +133,29 @@ class Store:
                 for key, result in results.items()
             )
 
+    def copy_to(self, path: Path) -> None:
+        """Write the results to a new file: one consistent state, even while others commit.
+
+        Raises:
+            InputError: If the disk is full or can't be written.
+        """
+        with explained(path):
+            self._database.execute("VACUUM INTO ?", (str(path),))
+
+    def check_whole(self) -> None:
+        """Check every page, and every cell against its hash.
+
+        Raises:
+            InputError: If one doesn't match.
+        """
+        (found,) = self._read("PRAGMA integrity_check(1)")[0]
+        if found != "ok":
+            raise InputError(f"{self.folder / DATABASE} is damaged: {found}")
+        if damaged := self.damaged():
+            raise InputError(
+                f"{self.folder}: {len(damaged)} cells don't match their hashes, {damaged[0][:40]!r} first"
+            )
+
     def note(self, keys: Iterable[str], number: int, outcome: str, detail: str) -> None:
         """Write down that an attempt at these cells gave no result, and why: "lost", "error" or "note"."""
         with self._transaction() as database:
@@ -177,10 +201,12 @@ class Store:
         is no cell; see :meth:`zero_shot`.
         """
         query = "SELECT key, config, metrics, status, failure, seconds, costs FROM cell WHERE key != ?"
-        rows = [table_row(*values) for values in self._read(query, ZERO_SHOT)]
+        with self._understood():
+            rows = [table_row(*values) for values in self._read(query, ZERO_SHOT)]
         columns = dict.fromkeys(name for row in rows for name in row)
         complete = [{name: row.get(name) for name in columns} for row in rows]
-        return sorted(complete, key=place)
+        with self._understood():
+            return sorted(complete, key=place)
 
     def table(self) -> list[dict[str, Any]]:
         """Return the cells and, before them, the zero-shot line as a row of size 0, if it was measured."""
@@ -194,20 +220,29 @@ class Store:
     def measurements(self) -> list[tuple[str, str, dict[str, float | None]]]:
         """Return (key, status, metrics) of everything that was measured, the zero-shot line with it."""
         query = "SELECT key, status, metrics FROM cell ORDER BY id"
-        return [(key, status, json.loads(metrics)) for key, status, metrics in self._read(query)]
+        with self._understood():
+            return [(key, status, metrics_of(metrics)) for key, status, metrics in self._read(query)]
+
+    def configurations(self) -> dict[str, CellConfig]:
+        """Return what each cell is, by its key; the zero-shot line is no cell."""
+        found = self._read("SELECT key, config FROM cell WHERE key != ?", ZERO_SHOT)
+        with self._understood():
+            return {key: CellConfig.from_dict(json.loads(config)) for key, config in found}
 
     def made(self) -> dict[str, dict[str, Any]]:
         """Return how to make each cell again: ``stack``, ``threads``, ``arithmetic``.
 
         Cells of format 1, and the zero-shot line, don't say.
         """
-        found = {key: json.loads(made) for key, made in self._read("SELECT key, made FROM cell")}
-        return {key: made for key, made in found.items() if made}
+        with self._understood():
+            found = {key: json.loads(made) for key, made in self._read("SELECT key, made FROM cell")}
+            return {key: made_of(made) for key, made in found.items() if made}
 
     def zero_shot(self) -> dict[str, float | None]:
         """Return the metrics of the base without an adapter; empty if they were not measured."""
         for (metrics,) in self._read("SELECT metrics FROM cell WHERE key = ?", ZERO_SHOT):
-            return json.loads(metrics)
+            with self._understood():
+                return metrics_of(metrics)
         return {}
 
     def curves(self, key: str) -> dict[str, list[float]]:
@@ -215,7 +250,8 @@ class Store:
         query = (
             "SELECT name, points FROM curve WHERE cell = (SELECT id FROM cell WHERE key = ?) ORDER BY name"
         )
-        return {name: unpack_curve(points) for name, points in self._read(query, key)}
+        with self._understood():
+            return {name: unpack_curve(points) for name, points in self._read(query, key)}
 
     def curve_arrays(self, name: str) -> tuple[list[str], np.ndarray]:
         """Return one curve of every cell that has it, as (keys, array), quickly.
@@ -254,6 +290,17 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turn a record that no workbench has written into a sentence."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+            raise InputError(
+                f"{self.folder / DATABASE} holds a record that can't be understood ({str(error)[:200]}); "
+                "copy it back from a backup"
+            ) from error
 
     def _read(self, query: str, *values: str) -> list[Any]:
         with explained(self.folder / DATABASE):

@@ -1,0 +1,26 @@
+"""``workbench import``: open a study that somebody else has exported, after checking all of it."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "import",
+        description="Open a study that `workbench export` wrote. Whatever isn't as it should be is refused, "
+        "and then nothing is left behind.",
+    )
+    parser.add_argument("archive", type=Path, help="the file")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/NAME-OF-THE-FILE")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Unpack the archive and say where."""
+    from workbench.studies.sharing import import_study
+
+    folder = import_study(arguments.archive, arguments.out or Path("runs") / arguments.archive.stem)
+    print(f"{folder}; its card: {folder / 'CARD.md'}")
+    return 0

@@ -1,0 +1,204 @@
+"""A study as one file: a zip archive of open formats, written whole and opened with suspicion.
+
+    manifest.json  cells.sqlite  CARD.md  SHA256SUMS
+    adapters/KEY/adapter_model.safetensors  adapters/KEY/adapter_config.json
+
+Nothing else is let in: an archive is somebody else's file. It can't name a path outside its folder, unpack to
+more than it declares, bring code, triggers or pickles, or numbers that don't match their hashes.
+"""
+
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase
+from pathlib import Path
+
+from workbench.errors import InputError
+from workbench.files import sha256_of
+from workbench.studies.adapter_files import CONFIG, FOLDER, WEIGHTS, check_adapter
+from workbench.studies.card import card
+from workbench.studies.manifest_file import LARGEST, NAME
+from workbench.studies.store import DATABASE, Store
+
+CARD, SUMS = "CARD.md", "SHA256SUMS"
+ALLOWED = re.compile(
+    rf"{re.escape(NAME)}|{re.escape(DATABASE)}|{CARD}|{SUMS}|{FOLDER}/[0-9a-f]{{16}}/({WEIGHTS}|{CONFIG})"
+)
+LARGEST_TOTAL = 64 * 2**30
+"""Bytes that an archive may unpack to; it also has to fit on the disk."""
+RATIO, SLACK = 100, 16 * 2**20
+"""An archive unpacks to at most so many times its size, and so many bytes more; ours to about 3 times."""
+MOST_FILES = 400_000
+CHUNK = 1 << 20
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time that every file in an archive bears, so that equal studies give equal archives."""
+
+
+def export_study(folder: Path, archive: Path) -> Path:
+    """Write a study as one file; others may be writing to the study.
+
+    Raises:
+        InputError: If the study can't be read or is damaged, or the file can't be written.
+    """
+    with Store.open(folder, read_only=True) as store:
+        store.check_whole()
+        with _beside(archive) as scratch:
+            store.copy_to(scratch / DATABASE)
+            shutil.copyfile(folder / NAME, scratch / NAME)
+            (scratch / CARD).write_text(card(store), encoding="utf-8")
+            files = [NAME, DATABASE, CARD]
+            keys = [row["key"] for row in store.rows()]
+            adapters = [f"{FOLDER}/{key}/{name}" for key in keys for name in (WEIGHTS, CONFIG)]
+            places = {name: scratch / name for name in files}
+            places |= {name: folder / name for name in adapters if (folder / name).is_file()}
+            sums = "".join(f"{sha256_of(path)}  {name}\n" for name, path in places.items())
+            (scratch / SUMS).write_text(sums, encoding="ascii")
+            _zip(scratch / "archive", places | {SUMS: scratch / SUMS})
+            (scratch / "archive").replace(archive)
+    return archive
+
+
+def _zip(target: Path, places: dict[str, Path]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, path in places.items():
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            with open(path, "rb") as source, file.open(entry, "w", force_zip64=True) as sink:
+                shutil.copyfileobj(source, sink, CHUNK)
+
+
+def import_study(archive: Path, folder: Path) -> Path:
+    """Unpack an archive into a folder that doesn't hold a study yet, after checking all of it.
+
+    Raises:
+        InputError: If the file is no study's archive or anything in it is not as it should be; then nothing
+            is left behind.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists already and is not empty; name another folder with --out")
+    with _beside(folder) as scratch:
+        study = scratch / "study"
+        study.mkdir()
+        _unpack(archive, study)
+        _check_sums(study, archive)
+        _check_contents(study, archive)
+        if folder.exists():
+            folder.rmdir()
+        study.replace(folder)
+    return folder
+
+
+def _unpack(archive: Path, study: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            for entry in _entries(file, archive, shutil.disk_usage(study).free):
+                target = study / entry.filename
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with open(target, "xb") as sink:
+                    _copy(file, entry, sink, archive)
+    except FileNotFoundError:
+        raise InputError(f"there is no file {archive}") from None
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{archive} can't be unpacked: {error}; ask for it again") from error
+
+
+def _entries(file: zipfile.ZipFile, archive: Path, free: int) -> list[zipfile.ZipInfo]:
+    """Return what is in the archive, if all of it may be there."""
+    entries = file.infolist()
+    names = [entry.filename for entry in entries]
+    if len(names) > MOST_FILES:
+        raise InputError(f"{archive} holds {len(names)} files; a study has at most {MOST_FILES}")
+    for entry in entries:
+        if not ALLOWED.fullmatch(entry.filename):
+            raise InputError(
+                f"{archive} holds {entry.filename[:200]!r}, which no study's archive has; refused"
+            )
+        if entry.external_attr >> 28 not in (0, 8):
+            raise InputError(f"{archive}: {entry.filename} is no ordinary file; refused")
+        if entry.flag_bits & 1:
+            raise InputError(f"{archive}: {entry.filename} is encrypted; ask for it in the clear")
+    if len(set(names)) != len(names):
+        raise InputError(f"{archive} holds two files of one name; refused")
+    if missing := {NAME, DATABASE, SUMS} - set(names):
+        raise InputError(f"{archive} is no study's archive: it has no {min(missing)}")
+    total = sum(entry.file_size for entry in entries)
+    most = min(LARGEST_TOTAL, free, SLACK + RATIO * archive.stat().st_size)
+    if total > most:
+        raise InputError(
+            f"{archive} says that it unpacks to {total / 2**20:.0f} MiB; at most {most / 2**20:.0f} MiB would be "
+            "taken from a file of its size on this disk"
+        )
+    return entries
+
+
+def _copy(file: zipfile.ZipFile, entry: zipfile.ZipInfo, sink: BufferedIOBase, archive: Path) -> None:
+    """Unpack what an entry declares and not a byte more."""
+    left = entry.file_size
+    with file.open(entry) as source:
+        while chunk := source.read(min(CHUNK, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                raise InputError(f"{archive}: {entry.filename} unpacks to more than it declares; refused")
+            sink.write(chunk)
+    if left:
+        raise InputError(f"{archive}: {entry.filename} is shorter than it declares; ask for it again")
+
+
+def _check_sums(study: Path, archive: Path) -> None:
+    if (study / SUMS).stat().st_size > LARGEST:
+        raise InputError(f"{archive}: {SUMS} is too large; refused")
+    listed = {}
+    for line in (study / SUMS).read_text(encoding="ascii", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    found = {str(path.relative_to(study)) for path in study.rglob("*") if path.is_file()} - {SUMS}
+    if found != set(listed):
+        name = min(found ^ set(listed))
+        raise InputError(f"{archive}: {name[:200]!r} is listed or there, but not both; ask for it again")
+    for name, digest in listed.items():
+        if sha256_of(study / name) != digest:
+            raise InputError(f"{archive}: {name} doesn't match its hash; ask for it again")
+
+
+def _check_contents(study: Path, archive: Path) -> None:
+    """Read everything that anybody will ever read."""
+    with Store.open(study, read_only=True) as store:
+        store.check_whole()
+        cells = {row["key"]: row for row in store.rows()}
+        for key, cell in store.configurations().items():
+            if cell.key() != key:
+                raise InputError(f"{archive}: the cell {key[:40]!r} is not what its name says; refused")
+            store.curves(key)
+        store.table()
+        store.made()
+    for folder in sorted((study / FOLDER).glob("*")):
+        if folder.name not in cells:
+            raise InputError(f"{archive}: the adapter {folder.name} belongs to no cell; refused")
+        check_adapter(study, folder.name)
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yield a new folder on the same disk as ``target``; it is gone afterwards."""
+    parent = target.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}."))
+    except OSError as error:
+        raise InputError(f"can't write in {parent}: {error.strerror}; choose another folder") from error
+    try:
+        yield scratch
+    except OSError as error:
+        raise InputError(
+            f"could not write {target}: {error.strerror or error}. Nothing was changed; free some space or "
+            "choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -17,6 +17,9 @@ LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 SCHEDULES = ("constant", "linear", "cosine")
 """How the learning rate goes on after its warm-up."""
 
+PRECISIONS = ("float32", "bfloat16", "int8")
+"""How products with the frozen base are computed on a CPU; ``qlora_kernels.products`` defines them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quality:
@@ -112,6 +115,8 @@ class CellConfig:
     """Optimizer steps, the same for every size; None trains for ``epochs`` instead."""
     epochs: float | None = None
     """Passes over the examples; None trains for ``steps`` instead."""
+    precision: str = "float32"
+    """One of :data:`PRECISIONS`: how the products with the frozen base are computed on a CPU."""
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
@@ -131,6 +136,8 @@ class CellConfig:
         length = self.steps if self.epochs is None else self.epochs
         if not (length and length > 0):
             raise InputError(f"steps {self.steps}, epochs {self.epochs}: a run needs more than none")
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS, "src/workbench/config.py")
         if self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES, "src/workbench/training/optimizer.py")
         for target in self.targets:

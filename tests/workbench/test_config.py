@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.config import CellConfig, Quality
+from qlora_kernels import products
+from workbench.config import PRECISIONS, CellConfig, Quality
 from workbench.errors import InputError
 
 CELL = CellConfig(data="verbs", base="classroom", size=32)
@@ -114,3 +115,15 @@ def test_steps_and_passes():
     epochs = CELL.with_(steps=None, epochs=2.0, size=100)
     assert epochs.total_steps == round(200 / 16)
     assert CELL.with_(steps=None, epochs=0.01).total_steps == 1
+
+
+def test_precisions_are_those_of_the_kernels():
+    assert tuple(products.PRECISIONS) == PRECISIONS
+
+
+def test_precision_is_part_of_a_cells_name_unless_it_is_the_default():
+    cell = CellConfig(data="d", base="b", size=1)
+    assert cell.with_(precision="float32").key() == cell.key()
+    assert cell.with_(precision="int8").key() != cell.key()
+    with pytest.raises(InputError, match="Known: float32, bfloat16, int8"):
+        cell.with_(precision="fp8")

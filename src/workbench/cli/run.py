@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.config import PRECISIONS
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     engine.add_argument("--workers", type=int, metavar="N", help="how many stacks train at once")
     engine.add_argument("--threads", type=int, metavar="N", help="torch threads of each that trains")
+    engine.add_argument(
+        "--precision",
+        choices=("auto", *PRECISIONS),
+        help="of the base's products: auto takes the fastest that this processor has",
+    )
     engine.add_argument(
         "--checkpoint-every",
         type=float,
@@ -154,7 +160,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     if "epochs" in settings:
         settings["steps"] = None
     changes: dict[str, Any] = {"settings": {**study.settings, **settings}}
-    for name in ("base", "heldout", "heldout_file", "on_empty", "template", "adapted_layers"):
+    for name in ("base", "heldout", "heldout_file", "on_empty", "template", "adapted_layers", "precision"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     for name in ("sizes", "seeds"):

@@ -147,7 +147,7 @@ class Decoder:
         Raises:
             InputError: If the precision is unknown, or this processor can't multiply so.
         """
-        precision, _ = choose_precision(precision, self.config.width)
+        precision, self.precision_reason = choose_precision(precision, self.config.width)
         linears = [name for name in self.weights if name.endswith("_proj")]
         for name in linears:
             self.weights[name].keep(None)  # the probe decodes as it goes, and old copies take no memory

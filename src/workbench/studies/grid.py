@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import CellConfig, Quality
+from workbench.config import PRECISIONS, CellConfig, Quality
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
@@ -42,6 +42,9 @@ class Study:
     """Key of ``TEMPLATES``; None takes the data set's own."""
     adapted_layers: int | None = None
     """How many of the base's topmost blocks carry adapters; None adapts all of them."""
+    precision: str = "auto"
+    """How the products with the frozen base are computed on a CPU, one of ``config.PRECISIONS``; "auto" takes
+    the fastest that this processor has, and the record says which (``models/precision.py``)."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of :class:`CellConfig` that differ from its defaults, the same for every cell."""
 
@@ -53,6 +56,8 @@ class Study:
                 raise InputError(f"the study has no {axis}; give at least one")
             if len(set(values)) != len(values):
                 raise InputError(f"{axis} names one value twice: {', '.join(map(str, values))}")
+        if self.precision != "auto" and self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.adapted_layers is not None and self.adapted_layers < 1:
             raise InputError(
                 f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters"
@@ -90,7 +95,11 @@ class Study:
             raise InputError(f"the study's description can't be read: {error}") from error
 
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
-        """Return every cell, sizes innermost; ``common`` adds what is known after loading."""
+        """Return every cell, sizes innermost; ``common`` adds what is known after loading.
+
+        A precision of "auto" counts as float32 until :func:`workbench.studies.plan.plan` has chosen one.
+        """
+        precision = "float32" if self.precision == "auto" else self.precision
         return [
             CellConfig(
                 data=self.data,
@@ -98,7 +107,7 @@ class Study:
                 quality=quality,
                 size=size,
                 seed=seed,
-                **{**self.settings, **common},
+                **{"precision": precision, **self.settings, **common},
             )
             for quality in self.qualities
             for seed in self.seeds

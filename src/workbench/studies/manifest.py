@@ -17,6 +17,7 @@ import psutil
 import torch
 
 import workbench
+from qlora_kernels import choose
 from workbench.data.records import Record
 from workbench.data.subsets import draw
 from workbench.studies.examples import changed_examples
@@ -72,10 +73,18 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
 
 def arithmetic(plan: Plan, threads: int) -> dict[str, Any]:
     """Return what the numbers depend on beside the cells, with the reason for each choice."""
+    decoder = plan.base.decoder
+    route = choose(decoder.weight("norm"))
     return {
-        "path": "einsum",
-        "because": "the stacked training loop runs the reference operators",
-        "precision": str(plan.base.decoder.weight("norm").dtype).removeprefix("torch."),
+        "path": route.route,
+        "because": route.reason,
+        "precision": decoder.precision,
+        "precision_because": decoder.precision_reason,
+        "layers_in_other_precisions": {
+            name: precision
+            for name, precision in decoder.precisions.items()
+            if precision != decoder.precision
+        },
         "threads": threads,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
@@ -83,8 +92,9 @@ def arithmetic(plan: Plan, threads: int) -> dict[str, Any]:
 
 def arithmetic_name(plan: Plan, threads: int) -> str:
     """Name the arithmetic: where it is equal, equal cells have equal bits."""
+    used = arithmetic(plan, threads)
     content = {
-        **arithmetic(plan, threads),
+        **{name: value for name, value in used.items() if name not in ("because", "precision_because")},
         "torch": torch.__version__,
         "code": code_digest(),
         "base": plan.base.sha256,

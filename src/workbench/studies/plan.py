@@ -1,6 +1,6 @@
 """A study made concrete: loaded, tokenized and cut into stacks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
@@ -32,7 +32,9 @@ def plan(study: Study) -> Plan:
         InputError: If the data, the base or a setting can't be used.
     """
     dataset = study.dataset()
-    base = load_base(study.base)
+    base = load_base(study.base, study.precision)
+    # from here on the study names the precision that this processor was given, for its record and its workers
+    study = replace(study, precision=base.decoder.precision)
     template = study.template or dataset.template
     layers = base.decoder.config.layers
     cells = study.cells(

@@ -111,7 +111,7 @@ def run(
     trainer = make_executor(executor, workers) if isinstance(executor, str) else executor
     try:
         with torch_threads(_chosen_threads(folder, threads, trainer)) as chosen:
-            concrete = plan(study)
+            concrete = plan(_as_begun(study, folder))
             with locked(folder):
                 store = _open_or_create(concrete, folder, chosen)
                 this = _Run(concrete, store, tell, trainer, chosen, began)
@@ -131,6 +131,13 @@ def _chosen_threads(folder: Path, threads: int | None, executor: Executor) -> in
     if isinstance(begun, int) and 1 <= begun <= 1024:
         return begun
     return torch.get_num_threads() if isinstance(executor, InProcess) else 1
+
+
+def _as_begun(study: Study, folder: Path) -> Study:
+    """Go on in the precision that the folder's study was begun with, where none is asked for."""
+    if study.precision != "auto" or not Store.exists(folder):
+        return study
+    return replace(study, precision=read_manifest(folder)["study"].get("precision", "float32"))
 
 
 def _open_or_create(concrete: Plan, folder: Path, threads: int) -> Store:

@@ -1,8 +1,10 @@
 """Pictures of what the widgets show, for where widgets can't live: numbers in, a figure out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
 
@@ -51,6 +53,34 @@ def training_curves(lines: Sequence[Line]) -> PaperFigure:
         axes.set_ylabel("training loss (nats a token)")
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
+
+    return one_panel(draw)
+
+
+def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
+    """Draw a metric's mean over the seeds for each quality and size; a cell without a result stays empty.
+
+    Args:
+        grid: What :class:`GridMap` shows: qualities, sizes, cells row by row, the metric's title, and
+            whether "low" or "high" is better.
+    """
+    qualities, sizes = grid["qualities"], grid["sizes"]
+    means = [float("nan") if cell["mean"] is None else cell["mean"] for cell in grid["cells"]]
+    values = np.array(means).reshape(len(qualities), len(sizes))
+
+    def draw(axes: Axes) -> None:
+        colours = "cividis_r" if grid["better"] == "low" else "cividis"
+        image = axes.imshow(values, cmap=colours, aspect="auto")
+        middle = (np.nanmin(values) + np.nanmax(values)) / 2
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                bright = (value < middle) == (grid["better"] == "low")
+                ink = "black" if bright else "white"
+                axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=ink)
+        axes.set_yticks(range(len(qualities)), qualities)
+        axes.set_xticks(range(len(sizes)), [f"{size:,}" for size in sizes])
+        axes.set_xlabel("training examples")
+        axes.figure.colorbar(image, ax=axes, label=grid["title"])
 
     return one_panel(draw)
 

@@ -19,7 +19,8 @@ function chart(model, hidden) {
   if (!values.length) return html("p", { class: "faint waiting" }, "No step to show yet.");
   const log = model.get("logarithmic") && Math.min(...values) > 0;
   const range = [log ? Math.min(...values) : 0, Math.max(...values)];
-  const x = scale([0, Math.max(...lines.flatMap(line => line.x), 2)], [box.left, box.right]);
+  const steps = Math.max(...lines.flatMap(line => line.x), model.get("status").steps, 2);
+  const x = scale([0, steps], [box.left, box.right]);
   const y = scale(range, [box.bottom, box.top], log);
   const group = svg("g", { fill: "none" });
   for (const line of lines) {
@@ -30,7 +31,7 @@ function chart(model, hidden) {
     group.append(svg("path", { d, class: "curve", opacity: 0.8, ...look }, svg("title", {}, name)));
   }
   const frame = axes(box, x, y, {
-    xTicks: ticks(0, x.invert(box.right)), yTicks: log ? logTicks(...range) : ticks(...range),
+    xTicks: ticks(0, steps), yTicks: log ? logTicks(...range) : ticks(...range),
     xTitle: "step", yTitle: "training loss, nats a token",
   });
   return picture(width, height, "Training loss of each cell against the step", frame, group, ends(lines, x, y, box));

@@ -32,6 +32,10 @@ WORDS = {
 }
 
 
+Point = tuple[int, float | None]
+"""A step and its loss; None where that was not a number."""
+
+
 class LiveStudy(View):
     """The job of a study, read from its folder: make it again after a reload or a restart, nothing is lost.
 
@@ -56,7 +60,7 @@ class LiveStudy(View):
         self._at: dict[str, Any] = {}
         self._offset = 0
         self._asked_to_stop = False
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # setting a trait calls us back
         super().__init__()
         self.observe(self._pressed, "asked")
         if self.tick():
@@ -144,7 +148,8 @@ class LiveStudy(View):
         return {
             "words": f"{words}{cells}; {self.recorded:,} points recorded",
             "state": state.name,
-            "share": at["cells_done"] / at["cells"] if at.get("cells") else 0.0,
+            "share": 1.0 if state.name == "finished" else at.get("share", 0.0),
+            "steps": at.get("steps", 0),
             "alert": state.error or at.get("note") or None,
             "button": "Stopping …" if self._asked_to_stop else button,
             "button_works": not self._asked_to_stop and button != "Finished" and state.name != "new",
@@ -174,7 +179,7 @@ class LiveStudy(View):
         Ticker.watch(self)
 
 
-def thinned(points: Sequence[tuple[int, float | None]], most: int) -> list[tuple[int, float | None]]:
+def thinned(points: Sequence[Point], most: int) -> list[Point]:
     """Return at most ``most`` + 1 of the points, evenly spaced, the last one always among them."""
     if len(points) <= most:
         return list(points)

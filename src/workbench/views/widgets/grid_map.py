@@ -1,0 +1,169 @@
+"""Quality x size as a map that fills in while a study trains and opens a cell on a click."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import traitlets
+
+from workbench.config import Quality
+from workbench.studies.jobs import Job, planned
+from workbench.studies.store import Store
+from workbench.views.board_figures import empty, heat_map
+from workbench.views.paper import PaperFigure
+from workbench.views.points import METRICS, Row, measured, readable
+from workbench.views.widgets.live import thinned
+from workbench.views.widgets.ticker import Ticker
+from workbench.views.widgets.view import View, module
+
+CURVE_POINTS = 60
+
+
+class GridMap(View):
+    """The cells of a study's folder, finished or in training.
+
+    Args:
+        folder: The study's folder; it need not have a finished cell yet.
+        metric: The metric to begin with; by default the last one measured.
+    """
+
+    _esm = module("grid_map")
+    grid = traitlets.Dict({"qualities": [], "sizes": [], "cells": [], "title": "", "better": "low"}).tag(
+        sync=True
+    )
+    metrics = traitlets.List().tag(sync=True)
+    metric = traitlets.Unicode("loss").tag(sync=True)
+    chosen = traitlets.List([-1, -1]).tag(sync=True)
+    """Row and column of the open cell."""
+    detail = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, folder: Path | str, metric: str | None = None) -> None:
+        self.folder = Path(folder)
+        self.job = Job(self.folder)
+        self.rows: list[Row] = []
+        self._wanted = metric
+        self._seen: tuple[float, int] | None = None
+        self._offset = 0
+        self._begun = False
+        self._training: frozenset[str] = frozenset()
+        self._guard = threading.RLock()  # setting a trait calls us back
+        super().__init__()
+        self.observe(self._redraw, ["metric", "chosen"])
+        if self.tick():
+            Ticker.watch(self)
+
+    def tick(self) -> bool:
+        """Read what is new and show it; return whether there may be more."""
+        with self._guard:
+            active = self.job.state().active
+            events, self._offset = self.job.events(self._offset)
+            training = self._training
+            for event in events:
+                training = frozenset(event["keys"]) if "keys" in event else training
+            training = training if active else frozenset()
+            if self._read() or training != self._training:
+                self._training = training
+                self._draw()
+            return active
+
+    def picture(self) -> PaperFigure:
+        """Draw the map as it is now."""
+        if not any(cell["done"] for cell in self.grid["cells"]):
+            return empty("no finished cell yet")
+        return heat_map(self.grid)
+
+    def _read(self) -> bool:
+        """Read the study again if its files have changed; say whether they have."""
+        file = self.folder / "cells.sqlite"
+        if not (file.is_file() and Store.exists(self.folder)):
+            return False
+        stat = file.stat()
+        if self._seen == (stat.st_mtime, stat.st_size):
+            return False
+        with Store.open(self.folder, read_only=True) as store:
+            self.rows, manifest = store.rows(), store.manifest
+        self._seen = (stat.st_mtime, stat.st_size)
+        self._cells = {key: (cell.quality.label, cell.size) for key, cell in planned(manifest).items()}
+        study = manifest["study"]
+        self._qualities = [Quality(**quality).label for quality in study["qualities"]]
+        self._sizes, self._seeds = study["sizes"], study["seeds"]
+        found = measured(self.rows)
+        self.metrics = [[name, METRICS[name]] for name in found]
+        if not self._begun and found:
+            self._begun = True
+            self.metric = self._wanted or found[-1]
+        return True
+
+    def _redraw(self, _: object) -> None:
+        with self._guard:
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._seen is None:
+            return
+        training = {self._cells[key] for key in self._training if key in self._cells}
+        self.grid = {
+            "title": METRICS.get(self.metric, self.metric),
+            "better": "low" if self.metric == "loss" else "high",
+            "qualities": [readable(quality) for quality in self._qualities],
+            "sizes": self._sizes,
+            "cells": [
+                self._cell(quality, size, training) for quality in self._qualities for size in self._sizes
+            ],
+        }
+        self.detail = self._detail()
+
+    def _cell(self, quality: str, size: int, training: set[tuple[str, int]]) -> dict[str, Any]:
+        values = [
+            row[self.metric]
+            for row in self._at(quality, size)
+            if row["status"] == "done" and row.get(self.metric) is not None
+        ]
+        return {
+            "quality": readable(quality),
+            "size": size,
+            "mean": fmean(values) if values else None,
+            "spread": stdev(values) if len(values) > 1 else None,
+            "done": len(values),
+            "planned": len(self._seeds),
+            "training": (quality, size) in training and len(values) < len(self._seeds),
+        }
+
+    def _at(self, quality: str, size: int) -> list[Row]:
+        return [row for row in self.rows if (row["quality"], row["size"]) == (quality, size)]
+
+    def _detail(self) -> dict[str, Any]:
+        row, column = self.chosen
+        if row < 0 or row >= len(self._qualities) or column >= len(self._sizes):
+            return {}
+        quality, size = self._qualities[row], self._sizes[column]
+        runs = self._at(quality, size)
+        names = [name for name, _ in self.metrics]
+        with Store.open(self.folder, read_only=True) as store:
+            curves = [_curve(run, store.curves(run["key"])) for run in runs]
+        return {
+            "title": f"{readable(quality)}, {size:,} examples",
+            "columns": ["seed", *(METRICS[name].split(" (")[0] for name in names), "status", "seconds"],
+            "rows": [_line(run, names) for run in runs],
+            "curves": [curve for curve in curves if curve["y"]],
+        }
+
+
+def _curve(run: Row, curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    points = thinned(list(enumerate(curves.get("train_loss", ()), start=1)), CURVE_POINTS)
+    return {
+        "seed": run["seed"],
+        "x": [step for step, _ in points],
+        "y": [float(f"{loss:.4g}") for _, loss in points if loss is not None],
+    }
+
+
+def _line(run: Row, metrics: Sequence[str]) -> list[str]:
+    numbers = [_number(run.get(name), 3) for name in metrics]
+    return [str(run["seed"]), *numbers, run["status"], _number(run["seconds"], 1)]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "missing" if value is None else f"{value:.{digits}f}"

@@ -29,18 +29,27 @@ def locked(folder: Path) -> Iterator[None]:
         raise InputError(
             f"can't write in the folder {folder}: {error.strerror}; choose another one with --out"
         ) from error
-    with os.fdopen(handle, "r+", encoding="utf-8", errors="replace") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = file.read(200).strip() or "unknown"
-            raise InputError(
-                f"another run is writing {folder} ({holder}); wait until it has ended, or stop it"
-            ) from None
-        file.truncate()
-        file.write(f"process {os.getpid()} on {platform.node()}")
-        file.flush()
+    try:
+        _take(handle, folder)
         yield
         # an empty file says that nobody holds it; deleting it would let two runs lock two files
-        file.seek(0)
-        file.truncate()
+        os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(handle, 200, 0).decode(errors="replace") or "unknown"
+        raise InputError(
+            f"another run is writing {folder} ({holder}); wait until it has ended, or stop it"
+        ) from None
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+    except OSError as error:
+        raise InputError(
+            f"can't write in the folder {folder}: {error.strerror}; free some space, or choose another one"
+        ) from error

@@ -7,6 +7,7 @@ from its checkpoint.
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -189,18 +190,19 @@ class _Run:
     def go(self, should_stop: ShouldStop, checkpoint_seconds: float) -> None:
         """Train what is missing and record how it went."""
         if not self.missing and ZERO_SHOT in self.done:
+            if self.store.manifest.get("outcome") == "running":
+                self.store.update_manifest(outcome="finished")  # killed after its last cell
             self.tell(replace(self.at, phase="done", share=1.0))
             return
         self.tell(self.at)
         session = self._begin()
-        outcome = "interrupted"
         try:
             outcome = self._train(should_stop, checkpoint_seconds)
-        except InputError as error:
-            outcome = f"refused: {error}"
+        except BaseException as error:
+            with suppress(InputError):  # a full disk has no room for this either; the first sentence counts
+                self._end(session, f"refused: {error}" if isinstance(error, InputError) else "interrupted")
             raise
-        finally:
-            self._end(session, outcome)
+        self._end(session, outcome)
         self.tell(replace(self.at, phase="done" if outcome == "finished" else outcome))
 
     def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> str:

@@ -132,8 +132,8 @@ def _entries(file: zipfile.ZipFile, archive: Path, free: int) -> list[zipfile.Zi
     most = min(LARGEST_TOTAL, free, SLACK + RATIO * archive.stat().st_size)
     if total > most:
         raise InputError(
-            f"{archive} says that it unpacks to {total / 2**20:.0f} MiB; at most {most / 2**20:.0f} MiB would be "
-            "taken from a file of its size on this disk"
+            f"{archive} says that it unpacks to {total / 2**20:.0f} MiB; at most {most / 2**20:.0f} MiB "
+            "would be taken from a file of its size on this disk"
         )
     return entries
 

@@ -51,6 +51,7 @@ class Store:
         self.folder = folder
         self.manifest = manifest
         self._database = database
+        self._inode = (folder / DATABASE).stat().st_ino
 
     @staticmethod
     def exists(folder: Path | str) -> bool:
@@ -291,6 +292,15 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _check_in_place(self) -> None:
+        """Refuse to write into a file that nobody can find any more."""
+        path = self.folder / DATABASE
+        if not path.exists() or path.stat().st_ino != self._inode:
+            raise InputError(
+                f"{path} was deleted or replaced while this run had it open, so its results have no place; "
+                "put the folder back, or run the study again"
+            )
+
     @contextmanager
     def _understood(self) -> Iterator[None]:
         """Turn a record that no workbench has written into a sentence."""
@@ -308,6 +318,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._check_in_place()
         with explained(self.folder / DATABASE):
             # IMMEDIATE takes the write lock now, so that two writers wait instead of deadlocking
             self._database.execute("BEGIN IMMEDIATE")

@@ -85,6 +85,54 @@ def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
     return one_panel(draw)
 
 
+def votes(tally: tuple[int, int, int], names: tuple[str, str]) -> PaperFigure:
+    """Draw the votes for the first speaker, for the second, and the ties."""
+
+    def draw(axes: Axes) -> None:
+        axes.barh([2, 1, 0], tally, color=(*COLOURS[:2], FAINT))
+        axes.set_yticks([2, 1, 0], [*names, "tie"])
+        axes.set_xlim(0, max(*tally, 1))
+        axes.set_xlabel("votes")
+
+    return one_panel(draw)
+
+
+def histogram(groups: Mapping[str, Sequence[float]], title: str) -> PaperFigure:
+    """Draw how a score is spread within each group; without a score, how many each group has."""
+
+    def draw(axes: Axes) -> None:
+        if not title:
+            axes.barh(list(groups), [len(group) for group in groups.values()], color=COLOURS[0])
+            axes.set_xlabel("examples")
+            return
+        axes.hist(
+            list(groups.values()), bins=24, stacked=True, color=COLOURS[: len(groups)], label=list(groups)
+        )
+        axes.set_yscale("log")
+        axes.set_xlabel(title)
+        axes.set_ylabel("examples")
+        axes.legend(fontsize=SMALL_POINTS, frameon=False)
+
+    return one_panel(draw)
+
+
+def regrets(outcomes: Sequence[Mapping[str, Any]], metric: str) -> PaperFigure:
+    """Draw each round's score against the share spent on cleaning, with the player's choice and the best."""
+
+    def draw(axes: Axes) -> None:
+        for number, outcome in enumerate(outcomes):
+            colour = COLOURS[number % len(COLOURS)]
+            shares = np.linspace(0, 1, len(outcome["curve"]))
+            axes.plot(shares, outcome["curve"], color=colour, label=f"round {number + 1}")
+            axes.plot(outcome["share"], outcome["score"], "o", color=colour)
+            axes.plot(outcome["best_share"], outcome["best_score"], "*", color=colour, markersize=8)
+        axes.set_xlabel("share of the coins for cleaning; circles: you, stars: the best")
+        axes.set_ylabel(metric)
+        axes.legend(fontsize=SMALL_POINTS, frameon=False)
+
+    return one_panel(draw)
+
+
 def one_panel(draw: Callable[[Axes], None], width: float = WIDE_INCHES) -> PaperFigure:
     """Return a figure with one panel, in the papers' style."""
     with style.context(["default", STYLE]):

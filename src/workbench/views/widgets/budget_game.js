@@ -1,0 +1,76 @@
+// Spend the budget. The slider says what it buys at once; what that is worth comes only after the decision.
+
+function bought(rules, round, share) {
+  const size = Math.min(round.examples + (1 - share) * round.coins, rules.largest);
+  return [size, Math.min((share * round.coins) / round.clean_price, size)];
+}
+
+function revealed(rules, outcome) {
+  const box = { left: 56, right: 520, top: 26, bottom: 200 };
+  const range = [Math.min(...outcome.curve), Math.max(...outcome.curve)];
+  const x = scale([0, 1], [box.left, box.right]);
+  const y = scale(range, [box.bottom, box.top]);
+  const dot = (share, score, index, words) => svg("g", {},
+    svg("circle", { cx: x(share), cy: y(score), r: 6, fill: colour(index) }),
+    svg("text", { x: Math.min(x(share) + 9, box.right - 30), y: y(score) + (index ? 16 : -8) }, words));
+  return picture(560, 246, "Score against the share spent on cleaning", axes(box, x, y, {
+    xTicks: [0, 0.25, 0.5, 0.75, 1], yTicks: ticks(...range, 4), xText: value => `${100 * value}%`,
+    xTitle: "share of the coins for cleaning", yTitle: rules.metric,
+  }), svg("path", { d: path(outcome.curve.map((score, i) => [x(i / (outcome.curve.length - 1)), y(score)])),
+    fill: "none", stroke: colour(0), "stroke-width": 2, class: "truth" }),
+    dot(outcome.best_share, outcome.best_score, 0, "best"), dot(outcome.share, outcome.score, 1, "you"));
+}
+
+export default {
+  render({ model, el }) {
+    const rules = model.get("rules");
+    const title = html("b", {});
+    const story = html("p", {});
+    const slider = html("input", { type: "range", class: "share", min: 0, max: 100, step: 5, value: 50, input: () => preview() });
+    const buys = html("p", { class: "say number", role: "status" });
+    const buy = html("button", { class: "buy primary", click: () =>
+      set(model, "decision", { round: model.get("place"), share: Number(slider.value) / 100 }) }, "Spend it");
+    const next = html("button", { class: "next", click: () => set(model, "place", model.get("place") + 1) }, "Next round");
+    const shown = html("div", { class: "shown" });
+    const name = html("input", { type: "text", "aria-label": "your name", placeholder: "your name", keydown: event => event.stopPropagation() });
+    const enter = html("button", { class: "enter", click: () =>
+      set(model, "entered", { number: Date.now(), name: name.value }) }, "Enter the scoreboard");
+    const form = html("div", { class: "row" }, name, enter);
+    const problem = html("p", { class: "alert", role: "alert" });
+    const board = html("div", {});
+
+    const preview = () => {
+      const round = rules.rounds[model.get("place")];
+      const share = Number(slider.value) / 100;
+      const [size, cleaned] = bought(rules, round, share);
+      buys.textContent = `${Math.round(100 * share)}% for cleaning: you train on ${short(Math.round(size))} examples, ` +
+        `${short(Math.round(cleaned))} of them clean.`;
+      slider.setAttribute("aria-valuetext", buys.textContent);
+    };
+    const draw = () => {
+      const place = model.get("place"), outcomes = model.get("outcomes"), round = rules.rounds[place];
+      const done = place < outcomes.length, over = outcomes.length === rules.rounds.length;
+      title.textContent = `Round ${place + 1} of ${rules.rounds.length}`;
+      story.textContent = `You have ${short(round.examples)} examples (${rules.worse}) and ${round.coins} coins. Another such ` +
+        `example costs 1 coin, cleaning one costs ${round.clean_price}. At most ${short(rules.largest)} examples.`;
+      slider.disabled = buy.disabled = done;
+      next.disabled = !done || place + 1 >= rules.rounds.length;
+      preview();
+      const total = outcomes.reduce((sum, one) => sum + one.regret, 0);
+      const now = outcomes[place];
+      shown.replaceChildren(...(now ? [
+        html("p", { class: "number result" }, `You: ${now.score.toFixed(3)}. Best: ${now.best_score.toFixed(3)}, with ` +
+          `${Math.round(100 * now.best_share)}% for cleaning. Regret ${now.regret.toFixed(3)}, so far ${total.toFixed(3)}.`),
+        revealed(rules, now)] : []));
+      form.hidden = !over || !rules.saves;
+      problem.textContent = model.get("problem");
+      problem.hidden = !model.get("problem");
+      const rows = model.get("board").map(([who, regret]) => html("tr", {}, html("td", {}, who), html("td", { class: "number" }, regret)));
+      board.replaceChildren(...(rows.length ? [html("table", {}, html("tr", {}, html("th", {}, "scoreboard"),
+        html("th", { class: "number" }, "regret")), ...rows)] : []));
+    };
+    el.classList.add("workbench", "workbench-budget");
+    el.append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next), buys, shown, form, problem, board);
+    return follow(model, ["place", "outcomes", "board", "problem"], draw);
+  },
+};

@@ -1,0 +1,54 @@
+// A table of examples to filter, sort and page through. The texts come from data sets: they are shown as text,
+// never as HTML.
+
+const PAGE = 12;
+const COLUMNS = [["prompt", "prompt"], ["response", "response"], ["before", "it was"], ["kind", "kind"], ["score", ""]];
+
+function compare(name, down) {
+  const order = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b)));
+  return (one, two) => {
+    if (one[name] === null || two[name] === null) return (one[name] === null) - (two[name] === null);
+    return (down ? -1 : 1) * order(one[name], two[name]);
+  };
+}
+
+export default {
+  render({ model, el }) {
+    const rows = model.get("rows");
+    const kinds = [...new Set(rows.map(row => row.kind))].sort();
+    const used = COLUMNS.filter(([name]) => rows.some(row => row[name] !== null && row[name] !== ""));
+    let [page, sorted, down] = [0, null, false];
+    const find = html("input", { type: "text", class: "find", "aria-label": "find", placeholder: "find a text",
+      keydown: event => event.stopPropagation(), input: () => { page = 0; draw(); } });
+    const kind = html("select", { class: "kind", change: () => { page = 0; draw(); } },
+      html("option", { value: "" }, "all"), ...kinds.map(name => html("option", { value: name }, name)));
+    const said = html("span", { class: "number", role: "status" });
+    const [back, on] = [["‹ back", -1], ["next ›", 1]].map(([words, step]) =>
+      html("button", { click: () => { page += step; draw(); } }, words));
+    const body = html("tbody");
+    const heads = used.map(([name, words]) => html("th", { class: name === "score" ? "number" : "" },
+      html("button", { class: `by-${name}`, click: () => {
+        [sorted, down, page] = [name, sorted === name && !down, 0];
+        draw();
+      } }, words || model.get("score"))));
+    const draw = () => {
+      const text = find.value.toLowerCase();
+      let found = rows.filter(row => (!kind.value || row.kind === kind.value)
+        && (!text || `${row.prompt}\n${row.response}\n${row.before ?? ""}`.toLowerCase().includes(text)));
+      if (sorted) found = found.toSorted(compare(sorted, down));
+      const pages = Math.max(1, Math.ceil(found.length / PAGE));
+      page = Math.min(Math.max(page, 0), pages - 1);
+      body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(row => html("tr", {},
+        ...used.map(([name]) => html("td", { class: name === "score" ? "number" : "text" },
+          name === "score" ? short(row.score) : row[name] ?? "")))));
+      said.textContent = `${found.length} of ${rows.length} examples, page ${page + 1} of ${pages}`;
+      [back.disabled, on.disabled] = [page === 0, page === pages - 1];
+      heads.forEach((head, i) => head.setAttribute("aria-sort",
+        used[i][0] === sorted ? (down ? "descending" : "ascending") : "none"));
+    };
+    el.classList.add("workbench", "workbench-examples");
+    el.append(html("div", { class: "row" }, find, labelled("kind", kind), back, on, said),
+      html("table", { class: "examples" }, html("thead", {}, html("tr", {}, ...heads)), body));
+    draw();
+  },
+};

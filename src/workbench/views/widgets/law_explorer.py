@@ -1,0 +1,93 @@
+"""A joint law moved by hand: loss, lines of equal loss and the exchange rate, with the draws' bands."""
+
+from statistics import fmean
+from typing import Any
+
+import traitlets
+from matplotlib.figure import Figure
+
+from workbench.errors import InputError, unknown_name
+from workbench.laws.bootstrap import Draws
+from workbench.laws.problems import misfit
+from workbench.laws.study import DOUBT
+from workbench.views.law_figures import contours
+from workbench.views.widgets.view import View, module
+
+EXPLORABLE = ("noise_floor", "quality_exponent")
+"""Laws that the page can compute too; ``LAWS`` in law_explorer.js."""
+MOST_DRAWS = 200
+
+
+class LawExplorer(View):
+    """A law over size and share, computed in the page from what is sent once.
+
+    Args:
+        draws: A bootstrapped law of size and share.
+
+    Raises:
+        InputError: If the page can't compute the law, or there are fewer than 20 draws.
+    """
+
+    _esm = module("law_explorer")
+    fit = traitlets.Dict().tag(sync=True)
+    size = traitlets.Int(1).tag(sync=True)
+    share = traitlets.Float(1.0).tag(sync=True)
+
+    def __init__(self, draws: Draws) -> None:
+        law = draws.fit.law
+        if law.name not in EXPLORABLE:
+            raise unknown_name("explorable law", law.name, EXPLORABLE, "law_explorer.js")
+        count = len(next(iter(draws.values.values())))
+        if count < 20:
+            raise InputError(f"{count} draws give no interval; bootstrap at least 20")
+        self.draws = draws
+        x = draws.fit.problem.x
+        sizes = sorted({float(size) for size in x["size"]})
+        middle = sizes[len(sizes) // 2]
+        shares = [float(x["share"].min()), 1.0]
+        super().__init__(fit=self._plain(sizes, shares), size=round(middle), share=round(sum(shares) / 2, 2))
+
+    def picture(self) -> Figure:
+        """Draw the lines of equal loss over the cells that were measured."""
+        return contours(self.draws.fit, "share")
+
+    def words(self) -> str:
+        """Return the law's formula."""
+        return f"{self.draws.fit.law.name}: {self.draws.fit.law.formula}"
+
+    def _plain(self, sizes: list[float], shares: list[float]) -> dict[str, Any]:
+        fit = self.draws.fit
+        columns = {
+            name: [_short(fit.values[name]), *(_short(value) for value in values[:MOST_DRAWS])]
+            for name, values in self.draws.values.items()
+        }
+        cells: dict[tuple[float, float], list[float]] = {}
+        x = fit.problem.x
+        for size, share, loss in zip(x["size"], x["share"], fit.problem.y, strict=True):
+            cells.setdefault((float(size), float(share)), []).append(float(loss))
+        return {
+            "law": fit.law.name,
+            "draws": columns,
+            "sizes": [sizes[0], sizes[-1]],
+            "shares": shares,
+            "measured": [
+                {"size": size, "share": share, "mean": fmean(losses)}
+                for (size, share), losses in cells.items()
+            ],
+            "words": f"{self.words()}. {self._doubt()}",
+        }
+
+    def _doubt(self) -> str:
+        probability = misfit(self.draws.fit)
+        if probability is None:
+            return "Nothing tells how well it fits."
+        if probability >= DOUBT:
+            return f"It agrees with the measurements as far as their noise tells (p = {probability:.2g})."
+        return (
+            f"It misses the measurements by more than their noise explains (p = {probability:.2g}): look "
+            "where the points leave the lines, and trust the rates of single qualities instead."
+        )
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.7g}")

@@ -145,7 +145,8 @@ def _migrate(database: sqlite3.Connection) -> None:
 
 def _layout(database: sqlite3.Connection) -> list[tuple[str, str, str]]:
     query = "SELECT type, name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name"
-    return database.execute(query).fetchall()
+    # SQLite keeps a statement's line breaks, which mean nothing
+    return [(kind, name, " ".join(sql.split())) for kind, name, sql in database.execute(query)]
 
 
 @cache

@@ -1,0 +1,141 @@
+"""The store with 10,000 cells: how fast, how large; and old studies still open."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import InputError
+from workbench.studies.store import Store
+
+OLD = Path(__file__).parent / "old"
+
+PROGRAM = """
+import json, sys, time
+from pathlib import Path
+import numpy as np
+from workbench.config import CellConfig, Quality
+from workbench.studies.store import Store
+from workbench.training.results import CellResult
+
+def cells():
+    for index in range(10_000):
+        share = 1 - index % 5 * 0.1
+        quality = Quality(corruption="typo", share=share) if share < 1 else Quality()
+        size = 2 ** (index // 5 % 10 + 3)
+        yield CellConfig(data="d", base="b", size=size, seed=index // 50, quality=quality)
+
+folder = Path(sys.argv[1])
+curve = list(np.linspace(3.0, 1.0, 200) + 1e-3 * np.random.default_rng(0).standard_normal(200))
+results = [
+    (cell.key(), CellResult(cell=cell, metrics={"loss": 1.0 + cell.size / 1e4}, seconds=1.0,
+                            curves={"train_loss": curve, "gradient_norm": curve}))
+    for cell in cells()
+]
+store = Store.create(folder, {"name": "large"})
+started = time.perf_counter()
+for first in range(0, len(results), 100):
+    store.commit(dict(results[first : first + 100]), {key: {"flops": 1e9} for key, _ in results})
+written = time.perf_counter() - started
+store.close()
+started = time.perf_counter()
+with Store.open(folder, read_only=True) as store:
+    rows = store.rows()
+    keys, losses = store.curve_arrays("train_loss")
+    place = {key: index for index, key in enumerate(keys)}
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["quality"], row["size"]), []).append(place[row["key"]])
+    means = {group: losses[members].mean(axis=0) for group, members in groups.items()}
+loaded = time.perf_counter() - started
+started = time.perf_counter()
+with Store.open(folder, read_only=True) as store:
+    store.check_whole()
+checked = time.perf_counter() - started
+size = (folder / "cells.sqlite").stat().st_size
+print(json.dumps({"cells": len(rows), "groups": len(means), "written": written, "loaded": loaded,
+                  "checked": checked, "bytes": size}))
+"""
+
+
+@pytest.mark.slow
+def test_10_000_cells_are_loaded_and_grouped_in_a_second(tmp_path):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path / "s"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    print(found)
+    assert (found["cells"], found["groups"]) == (10_000, 50)
+    assert found["loaded"] < 1.0
+    assert found["bytes"] < 10_000 * 6000
+
+
+WRITER = """
+import sys
+from workbench.config import CellConfig
+from workbench.studies.store import Store
+from workbench.training.results import CellResult
+with Store.open(sys.argv[1]) as store:
+    cell = CellConfig(data="d", base="b", size=1)
+    own = shared = 0
+    for index in range(25):
+        curves = {"train_loss": [float(index)] * 200}
+        result = CellResult(cell=cell, metrics={"loss": float(index)}, curves=curves)
+        own += store.commit({f"{sys.argv[2]} {index}": result})
+        shared += store.commit({f"shared {index}": result})
+print(own, shared)
+"""
+
+
+def test_8_writers_lose_nothing_and_store_nothing_twice(tmp_path):
+    Store.create(tmp_path / "study", {}).close()
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, tmp_path / "study", str(number)], stdout=subprocess.PIPE, text=True
+        )
+        for number in range(8)
+    ]
+    told = [[int(number) for number in writer.communicate(timeout=120)[0].split()] for writer in writers]
+    assert [own for own, _ in told] == [25] * 8
+    assert sum(shared for _, shared in told) == 25, "each shared cell was new for exactly one"
+    with Store.open(tmp_path / "study", read_only=True) as store:
+        assert len(store.done()) == 8 * 25 + 25
+        store.check_whole()
+
+
+@pytest.mark.parametrize("read_only", [True, False], ids=["read", "write"])
+def test_a_study_of_format_1_opens(tmp_path, read_only):
+    folder = tmp_path / "study"
+    shutil.copytree(OLD / "format-1", folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with Store.open(folder, read_only=read_only) as store:
+        rows = store.rows()
+        assert len(rows) == 4
+        assert {row["status"] for row in rows} == {"done"}
+        assert all(row["loss"] > 0 for row in rows)
+        assert "flops" not in rows[0], "what format 1 did not record is missing, not 0"
+        assert len(store.curves(rows[0]["key"])["train_loss"]) == 3
+        assert (store.made(), store.attempts(), store.damaged()) == ({}, [], [])
+        store.check_whole()
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert (before == after) is read_only
+    assert json.loads(after["manifest.json"])["format"] == (1 if read_only else 2)
+    with Store.open(folder, read_only=True) as again:
+        assert again.rows() == rows
+
+
+def test_pinned_keys_of_an_old_study():
+    with Store.open(OLD / "format-1", read_only=True) as store:
+        for key, cell in store.configurations().items():
+            assert cell.key() == key, "a field that was added renamed the cells of older studies"
+
+
+def test_an_old_file_with_a_table_too_many_is_refused(tmp_path):
+    shutil.copytree(OLD / "format-1", tmp_path / "study")
+    with sqlite3.connect(tmp_path / "study" / "cells.sqlite") as database:
+        database.execute("CREATE TABLE other(x)")
+    with pytest.raises(InputError, match="doesn't have the tables of format 1 and nothing else"):
+        Store.open(tmp_path / "study")

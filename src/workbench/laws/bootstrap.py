@@ -7,7 +7,7 @@ the rows are drawn with replacement, as in the published fits. Each draw starts 
 
 import multiprocessing
 import os
-import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -124,11 +124,13 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _travels(fit: Fit) -> bool:
-    try:
-        pickle.dumps(fit)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    return fit.law.terms.__module__ != "__main__"
+    """Say whether another process can import the law's terms by their name."""
+    terms = fit.law.terms
+    module = getattr(terms, "__module__", "__main__")
+    found: object = sys.modules.get(module)
+    for name in getattr(terms, "__qualname__", "").split("."):
+        found = getattr(found, name, None)
+    return module != "__main__" and found is terms
 
 
 def _chunk(fit: Fit, seed: int, which: range) -> Float[np.ndarray, "draws parameters"]:

@@ -146,21 +146,16 @@ def page(tallies: list[Tally], draws: int) -> str:
     lines = [
         "# Do the intervals hold what they promise?",
         "",
-        "Simulated studies of known truth (`workbench.laws.simulate`), each analysed as any table is: 3 seeds, "
-        "a noise",
-        f"of {LOSS_SPREAD:g} of a loss and {ACCURACY_SPREAD:g} of an accuracy at the largest size and twice as "
-        "much at the smallest, as",
-        "measured in the shipped `verbs` study. A quarter of its variance is shared by all cells of a seed and "
-        "a seventh",
-        "by the cells of a seed and quality. The share of studies whose nominal 95% interval holds the truth; "
-        "for 'not",
-        "reached', the share in which the answer is 'not reached' where that is true. The last column is the "
-        "standard",
-        "error of the share itself. Parameters by profile likelihood, predictions and rates by bootstrap (400 "
-        "draws for",
-        f"curves of one quality, {draws} for joint laws). An interval without an end ('not identified') is "
-        "counted as",
-        "reaching to infinity on that side; the last table says how often that happened.",
+        "Simulated studies of known truth (`workbench.laws.simulate`), each analysed as any table is: 3",
+        f"seeds, a noise of {LOSS_SPREAD:g} of a loss and {ACCURACY_SPREAD:g} of an accuracy at the largest",
+        "size and twice as much at the smallest, as measured in the shipped `verbs` study. A quarter of its",
+        "variance is shared by all cells of a seed and a seventh by the cells of a seed and quality.",
+        "",
+        "The share of studies whose nominal 95% interval holds the truth; for 'not reached', the share in",
+        "which the answer is 'not reached' where that is true. The last column is the standard error of the",
+        "share itself. Parameters by profile likelihood, predictions and rates by bootstrap (400 draws for",
+        f"curves of one quality, {draws} for joint laws). An interval without an end is counted as reaching",
+        "to infinity on that side; the end of the page says how often a parameter was 'not identified'.",
         "",
         "Made by `python -m workbench.laws.calibration --output docs/calibration.md`. A star marks a share "
         "outside",

@@ -14,10 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
+from scipy.optimize import isotonic_regression
 
 from workbench.errors import InputError
 
 REFINEMENTS = 4
+LARGEST = 20_000_000
+"""Numbers held at once."""
+
+Solve = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Shape, values and weights to the best offset, slope and misfit of every draw and trial."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +128,23 @@ def fit_curve(
             f"{len(size)}. Measure more sizes, or use the model-free rate."
         )
     solve = _solve_loss if form.metric == "loss" else _solve_accuracy(floor)
+    # every draw tries its own grid at every size: many sizes are fitted a few draws at a time
+    blocks = max(1, value.size * 9 ** len(form.limits) // LARGEST)
+    parts = [_fit_block(form, solve, size, v, weight) for v in np.array_split(value, min(blocks, len(value)))]
+    theta, offset, slope, misfit = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return FittedCurve(form, theta, offset, slope, misfit)
+
+
+def _fit_block(
+    form: CurveForm, solve: Solve, size: np.ndarray, value: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     theta, width = _coarse_grid(form)
     best = _best_of(form, solve, size, value, weight, np.broadcast_to(theta, (1, *theta.shape)))
     for _ in range(REFINEMENTS):
         trial, width = _around(form, best, width)
         best = _best_of(form, solve, size, value, weight, trial)
     offset, slope, misfit = solve(form.shape(best[:, None, :], size), value, weight)
-    return FittedCurve(form, best, offset[:, 0], slope[:, 0], misfit[:, 0])
+    return best, offset[:, 0], slope[:, 0], misfit[:, 0]
 
 
 def _coarse_grid(form: CurveForm) -> tuple[Float[np.ndarray, "grid shapes"], Float[np.ndarray, " shapes"]]:
@@ -152,7 +168,7 @@ def _around(
 
 def _best_of(
     form: CurveForm,
-    solve: Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]],
+    solve: Solve,
     size: np.ndarray,
     value: np.ndarray,
     weight: np.ndarray,
@@ -184,9 +200,7 @@ def _solve_loss(
     return offset, slope, misfit * weight.sum()
 
 
-def _solve_accuracy(
-    floor: float,
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _solve_accuracy(floor: float) -> Solve:
     """Least squares for a curve from ``floor`` to a ceiling inside [0, 1]."""
 
     def solve(
@@ -212,26 +226,9 @@ def _cross(shape: np.ndarray, value: np.ndarray, w: np.ndarray) -> Float[np.ndar
 def monotone(
     value: Float[np.ndarray, "draws sizes"], weight: Float[np.ndarray, " sizes"], *, falling: bool
 ) -> Float[np.ndarray, "draws sizes"]:
-    """Return the closest curve that never gets worse with size (isotonic regression, min-max formula).
-
-    Source: Barlow et al. 1972, "Statistical Inference under Order Restrictions", section 1.
-    """
-    y = -value if falling else value
-    total = np.concatenate([np.zeros((len(y), 1)), np.cumsum(y * weight, axis=1)], axis=1)
-    mass = np.concatenate([[0.0], np.cumsum(weight)])
-    sizes = y.shape[1]
-    fitted = np.empty_like(y)
-    for i in range(sizes):
-        # best over starts j <= i of the worst over ends k >= i of the mean from j to k
-        means = [
-            np.min(
-                [(total[:, k + 1] - total[:, j]) / (mass[k + 1] - mass[j]) for k in range(i, sizes)],
-                axis=0,
-            )
-            for j in range(i + 1)
-        ]
-        fitted[:, i] = np.max(means, axis=0)
-    return -fitted if falling else fitted
+    """Return the closest curve that never gets worse with size (isotonic regression, Barlow et al. 1972)."""
+    rows = [isotonic_regression(row, weights=weight, increasing=not falling).x for row in value]
+    return np.array(rows)
 
 
 def interpolate(

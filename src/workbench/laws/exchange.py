@@ -16,6 +16,8 @@ from jaxtyping import Float
 from workbench.laws.study import DOUBT, LEVEL, Curve, Study, analyse
 from workbench.laws.table import Table, smaller_is_better
 
+MOST_SIZES = 12
+"""Reference sizes at which the rate is given when none are asked for."""
 GRID = 400
 """Sizes at which the other quality's curve is read; between them it is interpolated in log size."""
 
@@ -103,7 +105,7 @@ def rate_of(
 ) -> ExchangeRate:
     """Compute the exchange rate from a study that is already analysed."""
     one, two = study.curve(reference), study.curve(other)
-    at = one.size if sizes is None else np.asarray(sizes, dtype=float)
+    at = _asked(one.size) if sizes is None else np.asarray(sizes, dtype=float)
     fitted = model_free = useless = None
     if study.noise is not None:
         model_free = _rates(study, one, two, at, model_free=True)
@@ -122,6 +124,13 @@ def rate_of(
         misfit=study.misfit,
         notes=study.notes,
     )
+
+
+def _asked(size: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " some"]:
+    """Return the sizes measured, or where there are very many a dozen of them, ends included."""
+    if len(size) <= MOST_SIZES:
+        return size
+    return size[np.unique(np.linspace(0, len(size) - 1, MOST_SIZES).round().astype(int))]
 
 
 def _rates(

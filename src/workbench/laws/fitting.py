@@ -44,8 +44,8 @@ class Problem:
             read from the residuals.
         bound_only: Rows whose value is only an upper bound of the metric (censored runs).
         quality: The rows' qualities.
-        replicates: The measurements by seed behind the first rows, those that are not ``bound_only``; None when
-            every row stands alone.
+        replicates: The measurements by seed behind the first rows, those that are not ``bound_only``; None
+            when every row stands alone.
         noise: What the seeds tell about the noise.
     """
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.laws.fitting import Fit
-from workbench.laws.noise import part_patterns
+from workbench.laws.noise import Noise, part_patterns
 
 STEP = 1e-4
 """Relative step of the differences by which a fit is made linear."""
@@ -25,7 +25,7 @@ def freedom_of(fit: Fit, name: str) -> float:
     assert problem.noise is not None
     assert problem.replicates is not None
     noise = problem.noise
-    weight = _weights(fit, name)
+    weight = _weights(fit, noise, name)
     if weight is None:
         return noise.freedom
     pattern = [float(weight @ k @ weight) for k in part_patterns(problem.replicates, noise)]
@@ -44,7 +44,7 @@ def freedom_of(fit: Fit, name: str) -> float:
     return float(base**2 / spread) if spread > 0 else noise.freedom
 
 
-def _weights(fit: Fit, name: str) -> Float[np.ndarray, " cells"] | None:
+def _weights(fit: Fit, noise: Noise, name: str) -> Float[np.ndarray, " cells"] | None:
     """Return how a constant's estimate moves with each cell mean."""
     free = [p for p in fit.law.parameters if p.name not in fit.fixed and p.name not in fit.at_bounds]
     names = [p.name for p in free]
@@ -57,5 +57,7 @@ def _weights(fit: Fit, name: str) -> Float[np.ndarray, " cells"] | None:
         up, down = (fit.law.predict({**fit.values, n: fit.values[n] + d}, x) for d in (step, -step))
         columns.append((up - down) / (2 * step))
     slope = fit.problem.whiten(np.stack(columns, axis=1))
-    estimator = np.linalg.pinv(slope)[names.index(name)] @ fit.problem.root
-    return estimator[: len(fit.problem.replicates.size)]
+    row = np.linalg.pinv(slope)[names.index(name)]
+    root = fit.problem.root
+    estimator = row @ root if root.ndim == 2 else row * root
+    return estimator[: len(noise.spread)]

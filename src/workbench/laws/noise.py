@@ -157,7 +157,7 @@ class Noise:
         of freedom; how much it is at the level of one quality, from those of the sum (Satterthwaite 1946).
         Drawn apart, the two would add up to intervals that are known to be too wide (Behrens and Fisher).
         """
-        seeds, within, rest = self.strata
+        seeds, within, _ = self.strata
         one, two, three = (stratum.redraw(draws, generator) for stratum in self.strata)
         if seeds.freedom and within.freedom:
             part = np.array([seeds.square, (qualities - 1) * within.square])
@@ -275,7 +275,7 @@ def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
 def _moderated(
     variance: Float[np.ndarray, " cells"], freedom: Float[np.ndarray, " cells"], size: np.ndarray
 ) -> Float[np.ndarray, " cells"]:
-    """Shrink each cell's variance towards a trend in size, the more the less the cells surely differ from it."""
+    """Shrink each cell's variance towards a trend in size, the more the less they surely differ from it."""
     common = float((freedom * variance).sum() / freedom.sum())
     known = (freedom > 0) & (variance > 0)
     if known.sum() < FEWEST_FOR_TREND:
@@ -360,7 +360,7 @@ def _between(groups: Float[np.ndarray, "groups cells"], z: np.ndarray, finished:
 
 
 def part_patterns(data: Replicates, noise: Noise) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the covariance of the cell means, (cells, cells), that a unit of each part of the noise gives."""
+    """Return the covariances of the cell means, (cells, cells), that a unit of each part gives."""
     finished = np.isfinite(data.value).astype(float)
     common = (finished @ finished.T) / np.outer(data.count, data.count)
     label = np.array(data.quality)

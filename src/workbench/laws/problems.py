@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 from scipy.stats import f as fisher
 
 from workbench.errors import InputError, unknown_name
@@ -18,6 +17,8 @@ from workbench.laws.forms import LAWS, Law
 from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
 from workbench.laws.table import Measurement, Table, smaller_is_better
 
+REPEATED = 0.1
+"""Replicates per cell below which they are chance, as in a large table of single runs, and tell no noise."""
 ENOUGH_FOR_ROBUST = 50
 """Rows in a fit from which the robust loss is used: with few points it runs through some of them exactly."""
 
@@ -49,7 +50,8 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
         raise InputError(f"law {law.name!r} is for {law.metric}, and {metric!r} is not. Choose another law.")
     rows = table.measured(metric)
     data, inputs = _by_cell(table, metric, rows, law)
-    if delta is not None or data.count.max() < 2:
+    repeated = float(np.sum(data.count - 1))
+    if delta is not None or repeated < 1 or repeated < REPEATED * len(data.size):
         alone = len(rows) / len(table.qualities) if fitted_apart(table, metric, law) else len(rows)
         robust = kind == "loss" and (delta is not None or alone >= ENOUGH_FOR_ROBUST)
         return _by_row(table, metric, rows, law, delta or DELTA, robust=robust)
@@ -75,7 +77,7 @@ def _of_means(inputs: dict[str, np.ndarray], data: Replicates, noise: Noise) -> 
     return Problem(
         inputs,
         data.mean,
-        _root(covariance(data, noise)),
+        _root(data, noise),
         freedom=noise.freedom,
         quality=data.quality,
         replicates=data,
@@ -84,7 +86,7 @@ def _of_means(inputs: dict[str, np.ndarray], data: Replicates, noise: Noise) -> 
 
 
 def _with_bounds(table: Table, metric: str, problem: Problem) -> Problem:
-    """Add the cells of which no seed finished: each bounds the loss from above, at the noise of the others."""
+    """Add the cells of which no seed finished: each bounds the loss from above, with the others' noise."""
     assert problem.noise is not None
     cells = set(zip(problem.quality, *problem.x.values(), strict=True))
     bounds = [
@@ -95,13 +97,11 @@ def _with_bounds(table: Table, metric: str, problem: Problem) -> Problem:
     if not bounds:
         return problem
     rows, extra = len(problem.y), len(bounds)
-    root = np.eye(rows + extra) / np.sqrt(np.mean(problem.noise.spread**2))
-    root[:rows, :rows] = problem.root
     return replace(
         problem,
         x={name: np.append(column, table.column(name, bounds)) for name, column in problem.x.items()},
         y=np.append(problem.y, table.column(metric, bounds)),
-        root=root,
+        root=_bordered(problem.root, extra, problem.noise),
         bound_only=np.arange(rows + extra) >= rows,
         quality=(*problem.quality, *(row.quality for row in bounds)),
     )
@@ -135,8 +135,21 @@ def _by_row(
     )
 
 
-def _root(matrix: Float[np.ndarray, "cells cells"]) -> Float[np.ndarray, "cells cells"]:
-    return np.linalg.inv(np.linalg.cholesky(matrix))
+def _root(data: Replicates, noise: Noise) -> np.ndarray:
+    """Return what whitens the cell means: a weight each, or a matrix where seeds are shared."""
+    if not data.paired:
+        return np.sqrt(data.count) / (noise.spread * np.sqrt(noise.variances[2]))
+    return np.linalg.inv(np.linalg.cholesky(covariance(data, noise)))
+
+
+def _bordered(root: np.ndarray, extra: int, noise: Noise) -> np.ndarray:
+    """Add rows that stand alone, at the mean noise of the others."""
+    own = np.full(extra, 1 / np.sqrt(np.mean(noise.spread**2)))
+    if root.ndim == 1:
+        return np.concatenate([root, own])
+    whole = np.diag(np.concatenate([np.zeros(len(root)), own]))
+    whole[: len(root), : len(root)] = root
+    return whole
 
 
 def fit_table(
@@ -203,10 +216,13 @@ def _part(whole: Problem, keep: np.ndarray) -> Problem:
     )
     if whole.replicates is None or whole.noise is None:
         return replace(part, root=whole.root[keep])
-    inverse = np.linalg.inv(whole.root)
-    root = _root((inverse @ inverse.T)[np.ix_(keep, keep)])
-    cells = np.flatnonzero(keep[: len(whole.replicates.size)])
-    return replace(part, root=root, replicates=whole.replicates.part(cells), noise=whole.noise.part(cells))
+    count = len(whole.replicates.size)
+    cells = np.flatnonzero(keep[:count])
+    data, noise = whole.replicates.part(cells), whole.noise.part(cells)
+    root = _root(data, noise)
+    if len(part.y) > len(cells):
+        root = _bordered(root, len(part.y) - len(cells), whole.noise)
+    return replace(part, root=root, replicates=data, noise=noise)
 
 
 def misfit(fit: Fit) -> float | None:

@@ -3,9 +3,9 @@
 Its size is measured: in the shipped ``verbs`` study (budget coffee, 3 seeds, 600 held-out verbs) the median
 standard deviation over seeds is 0.014 of the loss, in nats a token, and 0.025 of exact match, and in the
 smallest cells it is up to three times as large. In the 182 public runs of Muennighoff et al. 2023
-(arXiv:2305.16264) four seeds of a loss near 2 differ by 0.001 to 0.026. How much of it seeds share is assumed:
-a quarter by all cells of a seed and a seventh by the cells of a seed and quality. ``verbs`` shows none of
-either, which is the easier case.
+(arXiv:2305.16264) four seeds of a loss near 2 differ by 0.001 to 0.026. How much of it seeds share is
+assumed: a quarter by all cells of a seed and a seventh by the cells of a seed and quality. ``verbs`` shows
+none of either, which is the easier case.
 """
 
 from collections.abc import Mapping, Sequence

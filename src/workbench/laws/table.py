@@ -4,9 +4,8 @@ One row is one trained model: its quality, the size of its data, its seed, what 
 was measured. Whoever made the table, a study or a spreadsheet, it comes in here and nowhere else.
 """
 
-import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from workbench.errors import InputError
+from workbench.laws.readers import number_in, raw_rows
 
 STATUSES = ("done", "failed", "censored")
 SMALLER_IS_BETTER = {"loss": True, "exact_match": False, "choice_accuracy": False}
@@ -23,6 +23,8 @@ ROLES = ("quality", "size", "seed", "status", "evaluation")
 """Columns with a meaning of their own; every other numeric column is a metric or an input of a law."""
 INPUTS = ("model", "unique", "share", "raters", "rank", "steps", "epochs")
 """Columns that tell two cells of one quality, size and seed apart."""
+FARTHEST = 50.0
+"""Factor between two seeds of one cell from which a loss is taken to be in mixed units, such as percent."""
 WHOLE = "all"
 """The quality of every row of a table that has no quality column."""
 
@@ -39,6 +41,8 @@ class Measurement:
     evaluation: str
     values: Mapping[str, float | None]
     """Every other numeric column by name: metrics and inputs of laws. None is missing."""
+    text: Mapping[str, str] = field(default_factory=dict)
+    """Fields that are no numbers."""
     line: int
     """Row of the source, counted as a spreadsheet does: the header is line 1."""
 
@@ -77,6 +81,12 @@ class Table:
         Raises:
             InputError: If no row has it, or its values can't be what its name says.
         """
+        for row in self.rows:
+            if metric in row.text:
+                raise InputError(
+                    f"{self.name}, line {row.line}: {metric} is {row.text[metric]!r}; expected a number, or "
+                    "nothing if missing."
+                )
         rows = tuple(r for r in self.rows if _is_measured(r, metric) and r.size > 0)
         if not rows:
             known = sorted({name for r in self.rows for name, v in r.values.items() if v is not None})
@@ -85,6 +95,11 @@ class Table:
                 f"{', '.join(known) or 'none'}. Name the column that holds the measurement."
             )
         self._check_units(metric, rows)
+        if len(rows) > 2 and len({row.values[metric] for row in rows}) == 1:
+            raise InputError(
+                f"{self.name}: the metric is {rows[0].values[metric]:g} in every cell: there is no effect of "
+                f"size or quality in {metric!r}. Check the column."
+            )
         return rows
 
     def zero_shot(self, metric: str) -> float | None:
@@ -165,6 +180,7 @@ class Table:
             )
 
     def _check_units(self, metric: str, rows: Sequence[Measurement]) -> None:
+        first: dict[tuple[Any, ...], Measurement] = {}
         for row in rows:
             value = row.values[metric]
             if value is None:
@@ -180,6 +196,13 @@ class Table:
                     f"{self.name}, line {row.line}: {metric} is {value:g}, outside [0, 1]. Write shares, not "
                     "percent, in every row; a measurement that grows worse as it rises has to be called a "
                     "loss."
+                )
+            other = first.setdefault(_cell(row), row)
+            before = other.values[metric] or value
+            if smaller_is_better(metric) and max(value / before, before / value) > FARTHEST:
+                raise InputError(
+                    f"{self.name}, lines {other.line} and {row.line}: {metric} is {before:g} and {value:g} "
+                    "in one cell, which no change of seed explains. Use one unit for the whole column."
                 )
 
 
@@ -198,8 +221,8 @@ def read_table(
     """Read and check a table of measurements.
 
     Args:
-        source: Path of a CSV file; a sequence of rows (dicts); a mapping of columns; anything with
-            ``to_dict("list")``, such as a data frame; or a ``Table``, returned as it is.
+        source: Path of a CSV, TSV or JSONL file; a sequence of rows (dicts); a mapping of columns; anything
+            with ``to_dict("list")``, such as a data frame; or a ``Table``, returned as it is.
         columns: Our name to the table's name, for example ``{"size": "tokens", "loss": "val_loss"}``.
         evaluation: Which evaluation set, where the table has several; a law never mixes two.
         name: What messages call the table; by default the file's name or "table".
@@ -213,57 +236,11 @@ def read_table(
     if isinstance(source, Table):
         return source
     name = name or (Path(source).name if isinstance(source, str | Path) else "table")
-    raw = _with_our_names(_raw_rows(source, name), columns or {}, name)
+    raw = _with_our_names(raw_rows(source, name), columns or {}, name)
     rows = tuple(_measurement(row, name, line) for line, row in enumerate(raw, start=2))
     rows, chosen = _one_evaluation(rows, evaluation, name)
     _refuse_duplicates(rows, name)
     return Table(name, rows, chosen, tuple(_notes(rows)))
-
-
-def _raw_rows(source: object, name: str) -> list[dict[str, Any]]:
-    if isinstance(source, str | Path):
-        return _csv_rows(Path(source))
-    if hasattr(source, "to_dict") and not isinstance(source, Mapping):
-        source = source.to_dict("list")
-    if isinstance(source, Mapping):
-        lengths = {key: len(values) for key, values in source.items()}
-        if len(set(lengths.values())) > 1:
-            raise InputError(
-                f"{name}: columns differ in length: {lengths}. Give every column one value per row."
-            )
-        keys = list(source)
-        return [dict(zip(keys, row, strict=True)) for row in zip(*source.values(), strict=True)]
-    if isinstance(source, Iterable):
-        return [dict(row) for row in source]
-    raise InputError(
-        f"{name}: a {type(source).__name__} is no table. Give a CSV file, a list of rows, or a mapping of "
-        "columns."
-    )
-
-
-def _csv_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, None)
-            if not header:
-                raise InputError(f"{path}: the file is empty; expected a header line and one row per model.")
-            rows = []
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: {len(cells)} fields under a header of "
-                        f"{len(header)}. "
-                        "Check the commas and quotes of that line."
-                    )
-                rows.append(dict(zip(header, cells, strict=True)))
-            return rows
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}). Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}). Save it as CSV in UTF-8.") from error
 
 
 def _with_our_names(
@@ -301,6 +278,11 @@ def _measurement(row: Mapping[str, Any], name: str, line: int) -> Measurement:
     status = str(row.get("status") or "done")
     if status not in STATUSES:
         raise InputError(f"{where}: status is {status!r}; expected one of {', '.join(STATUSES)}.")
+    share = _number(row.get("share"), "share", where)
+    if share is not None and not 0 <= share <= 1:
+        raise InputError(
+            f"{where}: share is {row['share']}; expected the share left clean, from 0 to 1, not percent."
+        )
     seed = _number(row.get("seed"), "seed", where)
     if seed is not None and seed != int(seed):
         raise InputError(f"{where}: seed is {row['seed']!r}; expected a whole number.")
@@ -313,6 +295,7 @@ def _measurement(row: Mapping[str, Any], name: str, line: int) -> Measurement:
         status=status,
         evaluation=str(row.get("evaluation") or ""),
         values={key: value for key, value in values.items() if not isinstance(value, str)},
+        text={key: value for key, value in values.items() if isinstance(value, str)},
         line=line,
     )
 
@@ -322,7 +305,7 @@ def _number(value: object, column: str, where: str) -> float | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = number_in(value)
     except (TypeError, ValueError):
         raise InputError(
             f"{where}: {column} is {value!r}; expected a number, or nothing if missing."
@@ -340,7 +323,7 @@ def _other(value: object, column: str, where: str) -> float | str | None:
     """Read a column without a fixed role: numbers are kept, other text is not ours to judge."""
     if isinstance(value, str) and value.strip():
         try:
-            float(value)
+            number_in(value)
         except ValueError:
             return value
     return (
@@ -366,13 +349,18 @@ def _one_evaluation(
     return tuple(row for row in rows if row.evaluation == chosen), chosen
 
 
+def _cell(row: Measurement) -> tuple[Any, ...]:
+    """Return what tells a row's cell from others; seeds of one cell share it."""
+    return row.quality, row.size, *(row.values.get(name) for name in INPUTS)
+
+
 def _refuse_duplicates(rows: Sequence[Measurement], name: str) -> None:
     """Refuse two rows for one cell: counted twice, a cell would make every interval too short."""
     seen: dict[tuple[Any, ...], int] = {}
     for row in rows:
         if row.seed is None:
             continue
-        key = (row.quality, row.size, row.seed, *(row.values.get(name) for name in INPUTS))
+        key = (*_cell(row), row.seed)
         if key in seen:
             raise InputError(
                 f"{name}, lines {seen[key]} and {row.line}: the same cell twice (quality {row.quality!r}, "

@@ -20,6 +20,7 @@ from workbench.models.loaders import load_base
 from workbench.studies.adapter_files import read_adapter
 from workbench.studies.jobs import planned
 from workbench.studies.manifest_file import read_manifest
+from workbench.views.points import readable
 
 Vote = Literal["left", "right", "tie"]
 VOTES: tuple[Vote, ...] = ("left", "right", "tie")
@@ -75,10 +76,11 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
     stack = LoraStack([first, second], base.decoder.config)
     for row, cell in enumerate((first, second)):
         stack.load(row, read_adapter(Path(folder), cell.key()))
-    names = tuple(
-        f"{cell.quality.label}, {cell.size:,} examples, seed {cell.seed}" for cell in (first, second)
-    )
-    return Speakers(base, stack, (names[0], names[1]))
+    return Speakers(base, stack, (_name(first), _name(second)))
+
+
+def _name(cell: CellConfig) -> str:
+    return f"{readable(cell.quality.label)}, {cell.size:,} examples, seed {cell.seed}"
 
 
 def cell_of(folder: Path | str, quality: str, size: int, seed: int = 0) -> CellConfig:
@@ -94,8 +96,8 @@ def cell_of(folder: Path | str, quality: str, size: int, seed: int = 0) -> CellC
     known = ", ".join(dict.fromkeys(cell.quality.label for cell in cells))
     sizes = ", ".join(map(str, sorted({cell.size for cell in cells})))
     raise InputError(
-        f"{folder} has no cell of quality {quality!r}, size {size} and seed {seed}; its qualities are {known}, "
-        f"its sizes {sizes}"
+        f"{folder} has no cell of quality {quality!r}, size {size} and seed {seed}; its qualities are "
+        f"{known}, its sizes {sizes}"
     )
 
 

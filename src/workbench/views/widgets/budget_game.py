@@ -22,15 +22,15 @@ class BudgetGame(View):
     """
 
     _esm = module("budget_game")
-    rules = traitlets.Dict().tag(sync=True)
+    rules: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     place = traitlets.Int(0).tag(sync=True)
     """The round that is played, from 0."""
-    decision = traitlets.Dict().tag(sync=True)
+    decision: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     """What the page decides: the round, and the share of the coins for cleaning."""
-    entered = traitlets.Dict().tag(sync=True)
+    entered: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     """The name that the page enters into the scoreboard, with a number that rises."""
-    outcomes = traitlets.List().tag(sync=True)
-    board = traitlets.List().tag(sync=True)
+    outcomes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
+    board: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     problem = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, game: Game, file: Path | None = None) -> None:

@@ -21,13 +21,13 @@ class Chat(View):
     """
 
     _esm = module("chat")
-    suggestions = traitlets.List().tag(sync=True)
-    question = traitlets.Dict().tag(sync=True)
+    suggestions: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
+    question: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     """What the page asks: a number that rises, and the prompt."""
-    ballot = traitlets.Dict().tag(sync=True)
+    ballot: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     """What the page votes: a number that rises, and the vote."""
-    shown = traitlets.Dict({"open": False, "problem": None}).tag(sync=True)
-    history = traitlets.List().tag(sync=True)
+    shown: "traitlets.Dict[str, Any]" = traitlets.Dict({"open": False, "problem": None}).tag(sync=True)
+    history: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     score = traitlets.Unicode("No vote yet.").tag(sync=True)
 
     def __init__(self, test: BlindTest, suggestions: Sequence[str] = ()) -> None:
@@ -76,8 +76,8 @@ class Chat(View):
             return
         low, high = interval(first, first + second)
         self.score = (
-            f"{names[0]}: {first}; {names[1]}: {second}; ties: {ties}. Share won by the first, ties left out: "
-            f"95% interval {low:.0%} to {high:.0%}."
+            f"{names[0]}: {first}; {names[1]}: {second}; ties: {ties}. Share won by the first, ties left "
+            f"out: 95% interval {low:.0%} to {high:.0%}."
         )
 
 

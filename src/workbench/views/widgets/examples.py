@@ -31,7 +31,7 @@ class Examples(View):
     """
 
     _esm = module("examples")
-    rows = traitlets.List().tag(sync=True)
+    rows: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     score = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], score: str = "") -> None:

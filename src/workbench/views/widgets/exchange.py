@@ -31,7 +31,7 @@ class Exchange(View):
     """
 
     _esm = module("exchange")
-    pairs = traitlets.List().tag(sync=True)
+    pairs: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     pair = traitlets.Int(0).tag(sync=True)
     place = traitlets.Int(PLACES // 2).tag(sync=True)
 
@@ -43,7 +43,7 @@ class Exchange(View):
             drawn = bands(study)
             for other in reversed([quality for quality in study.curves if quality != first]):
                 size = study.curve(first).size
-                places = np.geomspace(size[0], size[-1], PLACES)
+                places = np.geomspace(size[0], size[-1], PLACES).tolist()
                 rate = rate_of(study, reference=first, other=other, sizes=places)
                 self.rates.append(rate)
                 pairs.append(_pair(study, rate, drawn[first], drawn[other]))

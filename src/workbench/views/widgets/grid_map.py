@@ -19,6 +19,8 @@ from workbench.views.widgets.ticker import Ticker
 from workbench.views.widgets.view import View, module
 
 CURVE_POINTS = 60
+NOTHING = {"qualities": [], "sizes": [], "cells": [], "title": "", "better": "low"}
+"""The map of a study that has only been started."""
 
 
 class GridMap(View):
@@ -30,19 +32,17 @@ class GridMap(View):
     """
 
     _esm = module("grid_map")
-    grid = traitlets.Dict({"qualities": [], "sizes": [], "cells": [], "title": "", "better": "low"}).tag(
-        sync=True
-    )
-    metrics = traitlets.List().tag(sync=True)
+    grid: "traitlets.Dict[str, Any]" = traitlets.Dict(NOTHING).tag(sync=True)
+    metrics: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     metric = traitlets.Unicode("loss").tag(sync=True)
-    chosen = traitlets.List([-1, -1]).tag(sync=True)
+    chosen: "traitlets.List[Any]" = traitlets.List([-1, -1]).tag(sync=True)
     """Row and column of the open cell."""
-    detail = traitlets.Dict().tag(sync=True)
+    detail: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
 
     def __init__(self, folder: Path | str, metric: str | None = None) -> None:
         self.folder = Path(folder)
         self.job = Job(self.folder)
-        self.rows: list[Row] = []
+        self.rows: Sequence[Row] = []
         self._wanted = metric
         self._seen: tuple[float, int] | None = None
         self._offset = 0

@@ -29,7 +29,7 @@ class LawExplorer(View):
     """
 
     _esm = module("law_explorer")
-    fit = traitlets.Dict().tag(sync=True)
+    fit: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     size = traitlets.Int(1).tag(sync=True)
     share = traitlets.Float(1.0).tag(sync=True)
 

@@ -44,8 +44,8 @@ class LiveStudy(View):
     """
 
     _esm = module("live")
-    curves = traitlets.List().tag(sync=True)
-    status = traitlets.Dict().tag(sync=True)
+    curves: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
+    status: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     smoothing = traitlets.Float(0.0).tag(sync=True)
     logarithmic = traitlets.Bool(False).tag(sync=True)
     asked = traitlets.Int(0).tag(sync=True)

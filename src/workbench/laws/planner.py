@@ -4,14 +4,15 @@ Everything is read from draws of the study's curves, so every answer carries the
 Nothing is read beyond the sizes measured; an offer that would need more is priced up to there and says so.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
 from scipy.stats import t as student
 
-from workbench.errors import InputError
+from workbench.config import CellConfig, Quality
+from workbench.errors import InputError, unknown_name
 from workbench.laws.exchange import fewest
 from workbench.laws.study import DOUBT, LEVEL, Study
 
@@ -54,6 +55,43 @@ def smallest_difference(
     return float(needed * error)
 
 
+def detectable(
+    study: Study,
+    *,
+    seeds: int | None = None,
+    sizes: int = 1,
+    qualities: int | None = None,
+    power: float = 0.8,
+) -> float:
+    """Return the smallest difference that a study planned after this one would detect, before it is run.
+
+    Its noise is taken to be this study's. Without any study, give ``smallest_difference`` a spread.
+
+    Args:
+        study: An analysed study, such as a coffee-sized one.
+        seeds: Seeds planned; by default as many as this study has.
+        sizes: Sizes over which the two qualities are compared.
+        qualities: Qualities planned; by default as many as here.
+        power: Probability of detection.
+
+    Raises:
+        InputError: With one seed per cell, for then the noise is unknown.
+    """
+    if study.noise is None:
+        raise InputError("one seed per cell: the noise floor is unknown. Run a few cells with 3 seeds first.")
+    seed, quality, rest = study.noise.variances
+    total = seed + quality + rest
+    return smallest_difference(
+        float(np.sqrt(np.mean(study.noise.spread**2) * total)),
+        seeds=seeds or int(max(curve.count.max() for curve in study.curves.values())),
+        sizes=sizes,
+        qualities=qualities or len(study.curves),
+        seed_share=seed / total,
+        quality_share=quality / total,
+        power=power,
+    )
+
+
 @dataclass(frozen=True)
 class Offer:
     """Something that money buys.
@@ -67,6 +105,55 @@ class Offer:
     quality: str
     price: float | int
     hours: float | int = 0
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What things cost, in one currency; None is not for sale.
+
+    Attributes:
+        new_example: One more example of the quality at hand.
+        cleaned_example: Turning one example at hand into a clean one.
+        rater: One more rater for one example at hand.
+        hour: An hour of compute; 0 when nobody counts it.
+        hours: Hours that training on the result of a purchase takes, by "new", "cleaned" or "rater".
+    """
+
+    new_example: float | int | None = None
+    cleaned_example: float | int | None = None
+    rater: float | int | None = None
+    hour: float | int = 0
+    hours: Mapping[str, float | int] = field(default_factory=dict)
+
+    def offers(
+        self, *, own: str, cleaned: str | None = None, more_raters: str | None = None
+    ) -> tuple[Offer, ...]:
+        """Return what can be bought.
+
+        Args:
+            own: The quality at hand.
+            cleaned: The quality of an example that was cleaned.
+            more_raters: The quality of an example with one more rater.
+
+        Raises:
+            InputError: If nothing has both a price and a quality.
+        """
+        sold = (
+            ("new", own, self.new_example),
+            ("cleaned", cleaned, self.cleaned_example),
+            ("rater", more_raters, self.rater),
+        )
+        found = tuple(
+            Offer(name, quality, price, self.hours.get(name, 0))
+            for name, quality, price in sold
+            if quality is not None and price is not None
+        )
+        if not found:
+            raise InputError(
+                "no price: name what one new example, one cleaned example or one more rater costs, and the "
+                "quality that it leads to."
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -179,6 +266,20 @@ class NextCell:
     seed: int
     narrowing: float
     minutes: float
+
+    def config(self, like: CellConfig, qualities: Mapping[str, Quality]) -> CellConfig:
+        """Return the cell as a study runs it.
+
+        Args:
+            like: Any cell of the study: data, base, adapter and training are taken from it.
+            qualities: The study's qualities by label.
+
+        Raises:
+            InputError: If the label is none of them.
+        """
+        if self.quality not in qualities:
+            raise unknown_name("quality", self.quality, qualities, "the study's grid")
+        return replace(like, quality=qualities[self.quality], size=round(self.size), seed=self.seed)
 
     @property
     def per_minute(self) -> float:

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.calibration import ALLOWED, check, main, page, true_rate
+from workbench.laws.calibration import ALLOWED, NOT_IDENTIFIED, check, main, page, true_rate
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.noise import Replicates, draw_means, estimate_noise
-from workbench.laws.planner import Offer, next_cells, plan_purchase, smallest_difference
+from workbench.laws.planner import Offer, Prices, next_cells, plan_purchase, smallest_difference
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile, profiles
 from workbench.laws.simulate import TRUTHS, study
@@ -134,6 +135,20 @@ def test_the_planner_prefers_what_the_truth_prefers():
     assert paid[0].examples == pytest.approx(184)
 
 
+def test_prices_of_every_kind_come_out_of_one_budget():
+    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    prices = Prices(new_example=1, cleaned_example=1.5, hour=2.0, rater=0.5, hours=(("new", 10.0),))
+    offers = {o.name: o for o in prices.offers(own="noisy", cleaned="clean", more_raters="clean")}
+    assert {name: o.price for name, o in offers.items()} == {"new": 1.0, "cleaned": 1.5, "rater": 0.5}
+    plan = plan_purchase(
+        analysed, tuple(offers.values()), quality="noisy", size=256, budget=384, price_per_hour=prices.hour
+    )
+    bought = {p.offer.name: p.examples for p in plan}
+    assert bought == pytest.approx({"new": 364, "cleaned": 256, "rater": 768})
+    with pytest.raises(InputError, match="no price"):
+        Prices(hour=1).offers(own="noisy")
+
+
 def test_plans_without_a_base_are_refused():
     rows = [{"quality": q, "size": n, "seed": 0, "loss": 3 / n + 1} for q in "ab" for n in (1, 2, 4, 8)]
     alone = analyse(read_table(rows), "loss")
@@ -150,6 +165,11 @@ def test_the_next_cell_is_near_the_question():
     analysed = analyse(study(TRUTHS["power"], 0), "loss")
     cells = next_cells(analysed, reference="clean", other="noisy", size=256)
     assert all(0 < cell.narrowing < 1 and cell.seed == 3 for cell in cells)
+    known = CellConfig(data="verbs", base="classroom", size=1)
+    quality = {"clean": Quality(), "noisy": Quality(corruption="other_form", share=0.5)}
+    runnable = [cell.config(known, quality) for cell in cells]
+    assert [(c.size, c.seed) for c in runnable] == [(cell.size, 3) for cell in cells]
+    assert all(c.quality == quality[cell.quality] for c, cell in zip(runnable, cells, strict=True))
     slow = next_cells(analysed, reference="clean", other="noisy", size=256, minutes=np.arange(1.0, 8.0) ** 3)
     assert slow[0].size < 128
 
@@ -198,12 +218,9 @@ def test_calibration_page_marks_what_fails(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="prediction bands of joint laws cover 82% at 256: the noise that a seed's cells share is not "
-    "redrawn with its own uncertainty there; docs/calibration.md says so, issue 5 mends it",
-)
 def test_intervals_cover_what_they_promise():
     held = [check("noise_floor", seed, 100) for seed in range(100, 160)]
     for quantity in held[0]:
+        if quantity.startswith(NOT_IDENTIFIED):
+            continue
         assert np.mean([h[quantity] for h in held]) > 0.85, quantity

@@ -46,7 +46,7 @@ def coverage(*, known, studies):
 
 
 def test_the_choice_of_items_enters_the_interval_and_without_it_the_truth_is_missed():
-    assert coverage(known=True, studies=60) > 0.88
+    assert coverage(known=True, studies=40) > 0.88
     assert coverage(known=False, studies=20) < 0.5
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from workbench.errors import InputError
 from workbench.laws import read_table
+from workbench.laws.noise import arrange
 
 GOOD = {"quality": "clean", "size": 32, "seed": 0, "status": "done", "loss": 1.5}
 
@@ -87,3 +88,64 @@ def test_zero_shot_is_kept_apart():
     assert table.zero_shot("loss") == 4.0
     assert table.qualities == ("clean",)
     assert len(table.measured("loss")) == 1
+
+
+PLAIN = "quality,size,seed,loss\nclean,1600,0,1.25\nclean,3200000,1,2.5\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\ufeff" + PLAIN, id="byte-order-mark"),
+        pytest.param(PLAIN.replace("\n", "\r\n") + "\r\n", id="windows-and-blank-line"),
+        pytest.param(PLAIN.replace(",", ";"), id="semicolons"),
+        pytest.param(PLAIN.replace(",", "\t"), id="tabs"),
+        pytest.param(PLAIN.replace(",", ";").replace(".", ","), id="decimal-comma"),
+        pytest.param(
+            PLAIN.replace(",", ";").replace(".", ",").replace("3200000", "3.200.000"), id="german-thousands"
+        ),
+        pytest.param(PLAIN.replace("1600", '"1,600"').replace("3200000", '"3,200,000"'), id="thousands"),
+        pytest.param(PLAIN.replace("3200000", "3 200 000"), id="thousands-by-space"),
+        pytest.param(PLAIN.replace("clean", '"clean"').replace("1600", "1.6e3"), id="quotes-and-exponents"),
+        pytest.param(
+            '{"quality": "clean", "size": 1600, "seed": 0, "loss": 1.25}\n'
+            '{"quality": "clean", "size": 3200000, "seed": 1, "loss": 2.5}\n',
+            id="json-lines",
+        ),
+    ],
+)
+def test_tables_in_many_manners_are_one_table(tmp_path, text):
+    path = tmp_path / "table"
+    path.write_text(text, encoding="utf-8", newline="")
+    rows = read_table(path).rows
+    assert [(r.quality, r.size, r.seed, r.values) for r in rows] == [
+        ("clean", 1600.0, 0, {"loss": 1.25}),
+        ("clean", 3_200_000.0, 1, {"loss": 2.5}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("size;loss\n1;1,250\n2;2,500\n", "'1,250' may mean 1.250 or 1250, and nothing in the file tells"),
+        ("size,loss\n1,2\n2,1.4 nats\n", "line 3: loss is '1.4 nats'; expected a number"),
+        ("size,loss\n0.5k,2\n2,1\n", "size is '0.5k'; expected a number"),
+        ("size,loss,loss\n1,2,3\n", "two columns are called 'loss'"),
+        ('{"size": 1}\n[1]\n', "line 2: a list, not an object"),
+        ('{"size": 1\n', "line 1: not JSON"),
+        ("size,share,loss\n1,70,2\n", "share is 70; expected the share left clean"),
+        ("size,loss\n4,1.5\n4,150\n", "lines 2 and 3: loss is 1.5 and 150 in one cell"),
+        ("size,loss\n4,1.5\n8,1.5\n16,1.5\n", "the metric is 1.5 in every cell"),
+    ],
+)
+def test_what_could_be_misread_is_refused(tmp_path, text, message):
+    path = tmp_path / "table"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_table(path).measured("loss")
+
+
+def test_rows_that_only_the_model_tells_apart_make_no_curve():
+    rows = [{"size": n, "seed": 0, "model": m, "loss": 1 / n + 1 / m} for n in (1, 2, 4) for m in (10, 20)]
+    with pytest.raises(InputError, match="line 3: a second row of quality 'all', size 1"):
+        arrange(read_table(rows), "loss")

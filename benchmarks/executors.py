@@ -60,7 +60,7 @@ def main() -> None:
         wide = study(2 * arguments.cluster, {"steps": 2, "batch_size": 256, "rank": 2})
         measure(f"ray, {arguments.cluster} workers", wide, "ray", arguments.cluster)
     else:
-        usual = study(24, {"steps": 30, "batch_size": 64, "rank": 8})
+        usual = study(24, {"steps": 6, "batch_size": 64, "rank": 8})
         tables = [measure(executor, usual, executor, 2)[1] for executor in arguments.executors]
         print("the same to the bit:", all(table == tables[0] for table in tables))
 

@@ -1,5 +1,6 @@
 """What a row of the store's table is, and how a curve lies in it: little-endian 8-byte numbers."""
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -9,6 +10,8 @@ from sys import byteorder
 from typing import Any
 
 from workbench.config import CellConfig
+
+FIELDS = tuple(field.name for field in dataclasses.fields(CellConfig) if field.name != "quality")
 
 
 def pack_curve(points: Sequence[float]) -> bytes:
@@ -53,8 +56,8 @@ def table_row(
 ) -> dict[str, Any]:
     """Return a cell as a row: its configuration, its metrics, its status, its costs."""
     cell = CellConfig.from_dict(json.loads(config))
-    fields = {**cell.to_dict(), "targets": ",".join(cell.targets)}
-    del fields["quality"]
+    # to_dict() would copy deeply, which for 10,000 cells takes seconds
+    fields = {name: getattr(cell, name) for name in FIELDS} | {"targets": ",".join(cell.targets)}
     return {
         "key": key,
         "quality": cell.quality.label,

@@ -57,8 +57,8 @@ with Store.open(folder, read_only=True) as store:
     store.check_whole()
 checked = time.perf_counter() - started
 size = (folder / "cells.sqlite").stat().st_size
-print(json.dumps({"cells": len(rows), "groups": len(means), "written": written, "loaded": loaded, "busy": busy,
-                  "checked": checked, "bytes": size}))
+print(json.dumps({"cells": len(rows), "groups": len(means), "written": written, "loaded": loaded,
+                  "busy": busy, "checked": checked, "bytes": size}))
 """
 
 

@@ -2,8 +2,8 @@
 
 A stack trains G cells at once. Its batch is a matrix of G rows, one for each cell; a row holds that cell's
 examples one after the other, and only the few places behind the last one are empty, so that rows end
-together. Linear layers run on the matrix as it is. Attention has to see each example alone: ``gather``
-lays every example into a row of its own, ``scatter`` puts the results back.
+together. Linear layers run on the matrix as it is. Attention has to see each example alone: ``blocks`` lay
+examples of similar length into rows of their own, ``scatter`` puts the results back.
 
 What all examples begin with, such as a system line, stands once in each row: a token's state depends on
 what precedes it alone, so the examples of a cell share it, and their gradients meet in it.
@@ -34,8 +34,11 @@ class Batch:
     gather: Int64[Tensor, "E S"]
     """Slot of each example's tokens. Behind a shorter example's end it repeats the last one:
     a causal attention never looks that far ahead."""
+    blocks: tuple[Int64[Tensor, "_ _"], ...]
+    """Rows of ``gather`` in blocks of similar length, the longest first, each cut to its longest example."""
     scatter: Int64[Tensor, "G T"]
-    """Where a slot's token lies in the flattened ``gather``; the first of them for a shared one."""
+    """Where a slot's token lies among the blocks, flattened and end to end; the first one for a shared
+    token."""
     label_slots: Int64[Tensor, " P"]
     """Slots whose next token belongs to a response."""
     labels: Int64[Tensor, " P"]
@@ -90,11 +93,14 @@ class Pool:
         )
         example, position = _count_up(own, self.shared)
         slot = gather[example, position]
+        blocks = _similar(lengths)
+        place = _places(blocks, lengths)
         head = (cell[:, None] * width + shared).flatten()
         opener = torch.searchsorted(cells, cell)  # each row's first example
 
-        def matrix(of_shared: Tensor, of_own: Tensor) -> Tensor:
-            values = torch.zeros(len(rows) * width, dtype=torch.int64)
+        def matrix(of_shared: Tensor, of_own: Tensor, of_empty: Tensor | None = None) -> Tensor:
+            empty = torch.zeros(len(rows), dtype=torch.int64) if of_empty is None else of_empty
+            values = empty.repeat_interleave(width)
             return values.index_copy_(0, head, of_shared).index_copy_(0, slot, of_own).view(-1, width)
 
         source = matrix(shared.repeat(len(rows)), starts[example] + position)
@@ -105,12 +111,39 @@ class Pool:
             positions=matrix(shared.repeat(len(rows)), position),
             source=source,
             gather=gather,
-            scatter=matrix((opener[:, None] * longest + shared).flatten(), example * longest + position),
+            blocks=tuple(gather[block, : int(lengths[block[0]])] for block in blocks),
+            # an empty slot looks at its own cell: what is not a number there must not reach another
+            scatter=matrix(
+                (place[opener][:, None] + shared).flatten(), place[example] + position, place[opener]
+            ),
             label_slots=gather[label_examples, before],
             labels=self.tokens[starts[label_examples] + before + 1],
             label_cells=cells[label_examples],
             label_examples=label_examples,
         )
+
+
+def _similar(lengths: Int64[Tensor, " E"]) -> list[Int64[Tensor, " _"]]:
+    """Cut the examples, longest first, into blocks in which none is as short as half the longest."""
+    examples = lengths.argsort(descending=True, stable=True)
+    starts: list[int] = []
+    longest = 0
+    for number, length in enumerate(lengths[examples].tolist()):
+        if not starts or 2 * length <= longest:
+            starts.append(number)
+            longest = length
+    return list(examples.tensor_split(starts[1:]))
+
+
+def _places(blocks: list[Tensor], lengths: Int64[Tensor, " E"]) -> Int64[Tensor, " E"]:
+    """Return where each example's first token lies among the blocks, flattened and end to end."""
+    places = torch.empty_like(lengths)
+    start = 0
+    for block in blocks:
+        longest = int(lengths[block[0]])
+        places[block] = start + longest * torch.arange(len(block))
+        start += longest * len(block)
+    return places
 
 
 def _count_up(counts: Int64[Tensor, " E"], start: int) -> tuple[Int64[Tensor, " n"], Int64[Tensor, " n"]]:

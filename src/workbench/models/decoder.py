@@ -301,6 +301,9 @@ def causal_attention(
 
     Source: Ainslie et al., "GQA", arXiv:2305.13245: J key-value heads, each serving H / J query heads.
     """
-    queries, keys, values = (rearrange(x[batch.gather], "E S H D -> E H S D") for x in (q, k, v))
-    mixed = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
-    return rearrange(mixed, "E H S D -> (E S) H D")[batch.scatter.flatten()]
+    mixed = []
+    for block in batch.blocks:
+        rows = [rearrange(x[block], "E S heads D -> E heads S D") for x in (q, k, v)]
+        seen = functional.scaled_dot_product_attention(*rows, is_causal=True, enable_gqa=True)
+        mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
+    return torch.cat(mixed)[batch.scatter.flatten()]

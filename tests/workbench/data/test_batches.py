@@ -43,10 +43,17 @@ def test_batch_is_the_examples_end_to_end(examples, opening, data):
         assert (slots // width == cell).all()
         assert (batch.gather[number, length:] == slots[-1]).all()
         # a slot's result is read where its token was asked, by this example or by one that begins alike
-        asked = batch.gather.flatten()[batch.scatter.flatten()[slots]]
+        asked = torch.cat([block.flatten() for block in batch.blocks])[batch.scatter.flatten()[slots]]
         assert torch.equal(asked, slots)
         responses = enumerate(example.token_ids[example.prompt_length :], example.prompt_length)
         labels += [(cell, number, int(slots[place - 1]), token) for place, token in responses]
+    # a slot of a row, empty ones too, reads from that row alone
+    read = torch.cat([block.flatten() for block in batch.blocks])[batch.scatter]
+    assert (read // width == torch.arange(len(rows))[:, None]).all()
+    # attention works on little more than the examples, and on each example once
+    used = sum(block.numel() for block in batch.blocks)
+    assert used < 2 * sum(len(example.token_ids) for _, example in flat) or len(flat) == 1
+    assert sum(len(block) for block in batch.blocks) == len(flat)
     found = (batch.label_cells, batch.label_examples, batch.label_slots, batch.labels)
     assert list(zip(*(values.tolist() for values in found), strict=True)) == labels
 

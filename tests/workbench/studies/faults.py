@@ -12,13 +12,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from small_disk import fill, small_disk
 from small_study import measured, small_study
 
 from workbench.errors import InputError
@@ -123,38 +124,6 @@ def second_run(place: Path) -> str:
     with run(tiny(), place / "study", second, threads=1) as store:
         assert measured(store) == reference()
     return words[0]
-
-
-@contextmanager
-def small_disk(place: Path, size: str = "16m") -> Iterator[Path]:
-    """Mount a disk of a few megabytes.
-
-    Raises:
-        PermissionError: If this user may not mount.
-    """
-    disk = place / "disk"
-    disk.mkdir()
-    try:
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True, capture_output=True
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise PermissionError("a small disk can't be mounted by this user") from error
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Leave no byte free."""
-    with open(disk / "filler", "ab", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            try:
-                while file.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                continue
 
 
 def full_disk(place: Path, on_progress: Callable[[Path, Progress], None], **how: float) -> str:

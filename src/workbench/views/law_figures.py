@@ -10,7 +10,15 @@ from typing import Concatenate, ParamSpec
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import (
+    Formatter,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    PercentFormatter,
+    ScalarFormatter,
+)
 
 from workbench.errors import InputError
 from workbench.laws.bootstrap import Draws
@@ -72,8 +80,7 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     axes.set_yscale("log")
     axes.set_ylim(None, top)
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _plain_logarithm(axes.yaxis)
     axes.set_xlabel(f"examples of {answer.reference!r}")
     axes.set_ylabel(f"{answer.other!r} examples for one")
     axes.set_title(
@@ -82,6 +89,13 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
         fontsize=SMALL_POINTS,
         color=FAINT,
     )
+
+
+def _plain_logarithm(axis: Axis, formatter: Formatter | None = None) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 in plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(formatter or FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _top(answer: ExchangeRate) -> float:
@@ -101,7 +115,9 @@ def _rate_band(axes: Axes, rates: RateCurve, top: float) -> None:
         alpha=BAND_OPACITY,
         linewidth=0,
     )
-    axes.plot(rates.size, np.where(np.isfinite(rates.median), rates.median, np.nan), color=COLOURS[0])
+    shown = np.where(np.isfinite(rates.median), rates.median, np.nan)
+    # a marker too, for a single size that is reached makes no line
+    axes.plot(rates.size, shown, MARKERS[1], linestyle="-", markersize=3, color=COLOURS[0])
 
 
 def _rate_points(axes: Axes, rates: RateCurve, top: float) -> None:
@@ -126,7 +142,16 @@ def _never(axes: Axes, rates: RateCurve) -> None:
     start = rates.size[first] if first == 0 else np.sqrt(rates.size[first] * rates.size[first - 1])
     end = rates.size[-1] * 1.2
     axes.axvspan(start, end, facecolor="none", edgecolor=FAINT, hatch="////", linewidth=0, alpha=0.5)
-    axes.text(np.sqrt(start * end), 1.1, "not reached", ha="center", va="bottom", fontsize=SMALL_POINTS)
+    axes.text(
+        np.sqrt(start * end),
+        0.93,
+        "not reached",
+        transform=axes.get_xaxis_transform(),
+        ha="center",
+        va="top",
+        fontsize=SMALL_POINTS,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+    )
 
 
 @_one_panel
@@ -146,6 +171,7 @@ def law_curve(axes: Axes, draws: Draws, *, name: str = "") -> None:
     axes.plot(grid, draws.fit.predict({"size": grid}), color=COLOURS[0])
     axes.plot(size, problem.y, MARKERS[0], color=COLOURS[0])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel("size")
     axes.set_ylabel(name or law.metric)
     axes.set_title(law.formula, loc="left", fontsize=SMALL_POINTS, color=FAINT)
@@ -157,8 +183,20 @@ def residuals(axes: Axes, fit: Fit) -> None:
     axes.axhline(0, color=FAINT, linewidth=0.8)
     if fit.problem.freedom is not None:
         axes.axhspan(-2, 2, color=FAINT, alpha=0.1, linewidth=0)
-    axes.plot(fit.problem.x["size"], fit.residual, MARKERS[0], color=COLOURS[0])
+    labels = list(dict.fromkeys(fit.problem.quality)) or [""]
+    for j, label in enumerate(labels):
+        own = np.array([quality == label for quality in fit.problem.quality] or [True] * len(fit.problem.y))
+        axes.plot(
+            fit.problem.x["size"][own],
+            fit.residual[own],
+            MARKERS[j % len(MARKERS)],
+            color=COLOURS[j % len(COLOURS)],
+            label=label,
+        )
+    if 1 < len(labels) <= len(COLOURS):
+        axes.legend(fontsize=SMALL_POINTS, frameon=False)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel("size")
     known = fit.problem.freedom is not None
     axes.set_ylabel("residual / noise" if known else "relative residual")
@@ -190,9 +228,13 @@ def contours(axes: Axes, fit: Fit, across: str, *, others: Mapping[str, float] |
     inputs |= {name: np.full(mesh_size.size, value) for name, value in (others or {}).items()}
     lines = axes.contour(mesh_size, mesh_other, fit.predict(inputs).reshape(mesh_size.shape), 10)
     axes.clabel(lines, fontsize=SMALL_POINTS - 1)
-    axes.plot(x["size"], values, "+", color=FAINT, markersize=3)
+    axes.plot(x["size"], values, "+", color=FAINT, markersize=5, clip_on=False)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_yscale("log" if spread_out else "linear")
+    axes.set_title(
+        f"lines of equal {fit.law.metric}; crosses: measured", loc="left", fontsize=SMALL_POINTS, color=FAINT
+    )
     axes.set_xlabel("size")
     axes.set_ylabel(across)
 
@@ -203,7 +245,12 @@ def profile_curve(axes: Axes, profile: Profile) -> None:
     axes.plot(profile.trial, profile.statistic, marker=MARKERS[0], color=COLOURS[0])
     axes.axhline(profile.threshold, color=COLOURS[1], linewidth=0.9)
     axes.annotate(
-        "95%", (1, profile.threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6
+        "95%",
+        (0.5, profile.threshold),
+        xycoords=("axes fraction", "data"),
+        ha="center",
+        va="bottom",
+        fontsize=SMALL_POINTS,
     )
     axes.set_ylim(0, 3 * profile.threshold)
     if profile.trial.min() > 0 and profile.trial.max() > 5 * profile.trial.min():
@@ -224,6 +271,7 @@ def forecast_scores(axes: Axes, forecast: Forecast) -> None:
     names = [f"({s.name})" if s.is_baseline else s.name for s in reversed(forecast.scores)]
     axes.set_yticks(range(len(names)), names)
     axes.set_xscale("log")
+    _plain_logarithm(axes.xaxis, PercentFormatter(1, decimals=None))
     axes.set_xlabel(f"mean error on {forecast.held_out}")
     axes.set_title("95% intervals; baselines in brackets", loc="left", fontsize=SMALL_POINTS, color=FAINT)
 
@@ -232,24 +280,37 @@ def forecast_scores(axes: Axes, forecast: Forecast) -> None:
 def rate_over_qualities(axes: Axes, surface: RateSurface) -> None:
     """Draw the rate against an input such as the share left clean, one line per reference size."""
     sizes = surface.curves[0].size
+    ends = np.concatenate([np.concatenate([curve.median, curve.high]) for curve in surface.curves])
+    top = 2 * float(ends[np.isfinite(ends)].max(initial=1.0))
     for j, size in enumerate(sizes):
         colour = COLOURS[j % len(COLOURS)]
         low, middle, high = (
             np.array([getattr(curve, end)[j] for curve in surface.curves])
             for end in ("low", "median", "high")
         )
-        known = np.isfinite(high)
+        known = np.isfinite(low)
         axes.fill_between(
-            surface.value[known], low[known], high[known], color=colour, alpha=BAND_OPACITY, linewidth=0
+            surface.value[known],
+            low[known],
+            np.minimum(high[known], top),
+            color=colour,
+            alpha=BAND_OPACITY,
+            linewidth=0,
         )
         shown = np.isfinite(middle)
         axes.plot(surface.value[shown], middle[shown], color=colour, label=f"{size:,.0f}")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(None, top)
+    _plain_logarithm(axes.yaxis)
     axes.set_xlabel(surface.axis)
     axes.set_ylabel("examples for one")
-    axes.legend(title="reference size", fontsize=SMALL_POINTS, title_fontsize=SMALL_POINTS, frameon=False)
+    axes.legend(
+        loc="lower left",
+        title="reference size",
+        fontsize=SMALL_POINTS,
+        title_fontsize=SMALL_POINTS,
+        frameon=False,
+    )
     axes.set_title(
         "lines end where no amount tried is enough", loc="left", fontsize=SMALL_POINTS, color=FAINT
     )

@@ -15,7 +15,7 @@ demo: .venv/lab ## train the verbs study (36 small models, minutes on 2 cores) a
 	@$(BIN)/workbench run verbs --budget coffee
 
 lab: .venv/lab ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/workbench lab
 
 test: .venv/test docs-check ## style, types and the quick tests
 	@$(BIN)/ruff check

@@ -7,6 +7,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from workbench.studies.jobs import Job
+
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST_CELL = 15
@@ -15,6 +17,16 @@ LARGEST = 250_000
 """Bytes."""
 IN_CHECKOUT = {"03k_kernel_lab"}
 """Notebooks that read files of the checkout and write none; the others run in an empty folder."""
+
+OFFLINE = """
+import socket
+connect = socket.socket.connect
+def local(self, address):
+    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise OSError(f"a notebook asked for {address}")
+    return connect(self, address)
+socket.socket.connect = local
+"""
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -65,10 +77,25 @@ def test_the_index_lists_it(path):
     assert f"({path.name})" in (FOLDER / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return an empty folder whose jobs are ended with the test; processes started now reach no network."""
+    offline, empty = tmp_path / "offline", tmp_path / "notebook"
+    offline.mkdir()
+    empty.mkdir()
+    (offline / "sitecustomize.py").write_text(OFFLINE)
+    monkeypatch.setenv("PYTHONPATH", str(offline))
+    yield empty
+    for path in empty.glob("**/job"):
+        job = Job(path.parent)
+        job.stop()
+        job.wait(60)
+
+
 @each_notebook
-def test_it_runs(path, tmp_path):
+def test_it_runs_without_a_network(path, folder):
     notebook = nbformat.read(path, as_version=4)
-    folder = FOLDER if path.stem in IN_CHECKOUT else tmp_path
-    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}})
+    place = FOLDER if path.stem in IN_CHECKOUT else folder
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(place)}})
     client.execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

@@ -126,10 +126,10 @@ class BlindTest:
     Args:
         speakers: Whoever answers.
         file: Where each vote is added as a line of JSON; None keeps them in memory.
-        seed: Decides who stands on which side.
+        seed: Decides who stands on which side; None takes another order each time.
     """
 
-    def __init__(self, speakers: Speakers, file: Path | None = None, seed: int = 0) -> None:
+    def __init__(self, speakers: Speakers, file: Path | None = None, seed: int | None = None) -> None:
         self.speakers, self.file = speakers, file
         self.rounds: list[Round] = []
         self._sides = Random(seed)

@@ -10,5 +10,5 @@ from pathlib import Path
 
 VERBS = Path(__file__).parent / "verbs"
 """The study's folder; open it with ``Store.open(VERBS, read_only=True)``."""
-TALKERS = (("clean", 512, 0), ("50% other_form", 512, 0))
+TALKERS = (("clean", 128, 0), ("50% other_form", 128, 0))
 """Quality, size and seed of the two cells whose adapters and held-out outcomes are kept."""

@@ -5,11 +5,12 @@ import threading
 import time
 import traceback
 import weakref
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 PERIOD = 0.25
 
 
+@runtime_checkable
 class Ticking(Protocol):
     """What has something to look at."""
 

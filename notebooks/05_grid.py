@@ -1,0 +1,84 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 5. Sixteen times the data doesn't make up for half of it being wrong
+#
+# *Under a minute on two cores. No network.*
+#
+# One run tells little: chance, quality and size all move it. A grid holds them apart. Each cell below is one
+# quality at one size, and the mean of its seeds.
+
+# %%
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+from workbench.config import Quality
+from workbench.data.sources import load_dataset
+from workbench.studies.grid import verbs
+from workbench.studies.jobs import Job
+from workbench.studies.store import Store
+from workbench.views.shipped import TALKERS, VERBS
+from workbench.views.talk import cell_of
+from workbench.views.widgets import Examples, GridMap
+
+# %% [markdown]
+# ## A grid that was trained before
+#
+# 112 models, trained by `workbench run verbs --budget lunch`. Open a cell with a click, or with the arrow
+# keys and Enter. Where does it cost more to go one row down than it brings to go two columns to the right?
+
+# %%
+grid = GridMap(VERBS)
+grid
+
+# %% [markdown]
+# ## A grid of your own
+#
+# It fills in while it trains, in a process of its own. When that process is killed, run this cell again: what
+# is done is not trained twice.
+
+# %%
+half = Quality(corruption="other_form", share=0.5)
+small = replace(verbs("coffee"), qualities=(Quality(), half), sizes=(32, 128), seeds=(0, 1))
+job = Job.start(replace(small, settings={"steps": 40}), Path("runs/grid"))
+GridMap("runs/grid")
+
+# %% [markdown]
+# ## What is behind one number
+#
+# The held-out verbs, with the loss of one model on each. Sort by the loss: which kinds of verb are hard?
+
+# %%
+data = load_dataset("verbs")
+Examples.heldout(data, VERBS, cell_of(VERBS, *TALKERS[1]).key())
+
+# %% [markdown]
+# And what that model was taught. Choose *other form* to see the damage.
+
+# %%
+Examples.drawn(data, half, size=128)
+
+# %% [markdown]
+# ## The claim, checked
+#
+# 512 examples of which half are wrong, against 32 that are right.
+
+
+# %%
+def exact_match(quality, size):
+    with Store.open(VERBS, read_only=True) as store:
+        rows = [row for row in store.rows() if (row["quality"], row["size"]) == (quality, size)]
+    return fmean(row["exact_match"] for row in rows)
+
+
+assert exact_match(half.label, 512) < exact_match("clean", 32)
+grid.picture()

@@ -1,0 +1,264 @@
+"""The widgets' own logic, without a browser: traits in, traits out."""
+
+import json
+import math
+import os
+import shutil
+
+import numpy as np
+import psutil
+import pytest
+
+from workbench.config import Quality
+from workbench.data.records import Dataset, Record
+from workbench.errors import InputError
+from workbench.laws import analyse, read_table
+from workbench.laws.bootstrap import bootstrap
+from workbench.laws.problems import fit_table
+from workbench.studies.store import Store
+from workbench.views.budget import Game, Round, scoreboard
+from workbench.views.shipped import TALKERS, VERBS
+from workbench.views.talk import BlindTest, cell_of, interval, speakers
+from workbench.views.widgets import BudgetGame, Chat, Examples, Exchange, GridMap, LawExplorer, LiveStudy
+from workbench.views.widgets.live import thinned
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    with Store.open(VERBS, read_only=True) as store:
+        return read_table(store.table())
+
+
+@pytest.fixture(scope="module")
+def analysed(shipped):
+    return analyse(shipped, "exact_match", bootstraps=60, items=600)
+
+
+def write_job(folder, lines, **state):
+    """Make the folder of a job as its process leaves it, with the shipped study around it."""
+    shutil.copytree(VERBS, folder, dirs_exist_ok=True)
+    job = folder / "job"
+    job.mkdir()
+    (job / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (job / "state.json").write_text(json.dumps(state))
+    (job / "config.json").write_text("{}")
+    return folder
+
+
+def step(number, keys, losses, **more):
+    at = {"phase": "training", "stack": 1, "stacks": 2, "steps": 9, "cells": 4, "cells_done": 0, "share": 0.1}
+    return {**at, "step": number, "keys": keys, "losses": losses, **more}
+
+
+def test_live_shows_what_was_recorded_and_nothing_twice(tmp_path, check_shown):
+    key = cell_of(VERBS, "clean", 32).key()
+    lines = [step(1, [key], [2.0]), step(2, [key], [None]), step(2, [key], [1.5]), step(3, [key], [1.0])]
+    lines[3].pop("keys")
+    view = LiveStudy(write_job(tmp_path / "s", lines, name="stopped"))
+    (curve,) = view.curves
+    assert (curve["x"], curve["y"]) == ([1, 2, 3], [2.0, 1.5, 1.0])
+    assert (curve["quality"], curve["size"], curve["seed"]) == ("clean", 32, 0)
+    assert view.recorded == 3
+    assert "3 points recorded" in view.status["words"]
+    assert view.status["button"] == "Go on"
+    check_shown(view)
+    again = LiveStudy(tmp_path / "s")
+    assert again.curves == view.curves
+
+
+def test_live_says_why_a_job_failed(tmp_path):
+    view = LiveStudy(write_job(tmp_path / "s", [], name="failed", error="there is <b>no</b> base"))
+    assert view.status["alert"] == "there is <b>no</b> base"
+    assert view.picture() is not None
+
+
+def test_live_asks_its_job_to_stop_once_pressed(tmp_path):
+    me = psutil.Process()
+    folder = write_job(tmp_path / "s", [], name="running", process=os.getpid(), born=me.create_time())
+    view = LiveStudy(folder)
+    assert view.status["button"] == "Stop"
+    view.asked += 1
+    assert (folder / "job" / "stop").exists()
+    assert view.status["button"] == "Stopping …"
+    assert not view.status["button_works"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 119, 120, 121, 5000])
+def test_thinning_keeps_the_ends_and_the_order(count):
+    points = [(i, float(i)) for i in range(count)]
+    kept = thinned(points, 120)
+    assert len(kept) <= 121
+    assert kept[:1] == points[:1]
+    assert kept[-1:] == points[-1:]
+    assert kept == sorted(set(kept))
+
+
+def test_grid_map_opens_a_cell_and_changes_its_metric(check_shown):
+    view = GridMap(VERBS)
+    assert view.metric == "exact_match"
+    assert len(view.grid["cells"]) == len(view.grid["qualities"]) * len(view.grid["sizes"])
+    assert all(cell["done"] == cell["planned"] for cell in view.grid["cells"])
+    with Store.open(VERBS, read_only=True) as store:
+        rows = store.rows()
+    first = view.grid["cells"][0]
+    same = [
+        r["exact_match"] for r in rows if (r["quality"], r["size"]) == (rows[0]["quality"], first["size"])
+    ]
+    assert first["mean"] == pytest.approx(sum(same) / len(same))
+    view.chosen = [1, 2]
+    assert view.detail["title"] == f"{view.grid['qualities'][1]}, {view.grid['sizes'][2]} examples"
+    assert len(view.detail["rows"]) == len(view.detail["curves"]) == first["planned"]
+    view.metric = "loss"
+    assert view.grid["better"] == "low"
+    check_shown(view)
+
+
+def test_grid_map_of_a_study_that_has_only_begun(tmp_path):
+    view = GridMap(tmp_path / "nothing-yet")
+    assert view.grid["cells"] == []
+    assert view.picture() is not None
+
+
+def test_grid_map_marks_what_is_training(tmp_path):
+    key = cell_of(VERBS, "clean", 32).key()
+    born = psutil.Process().create_time()
+    write_job(tmp_path / "s", [step(1, [key], [2.0])], name="running", process=os.getpid(), born=born)
+    with Store.open(tmp_path / "s") as store:
+        store._database.execute("DELETE FROM curve WHERE cell = (SELECT id FROM cell WHERE key = ?)", (key,))
+        store._database.execute("DELETE FROM cell WHERE key = ?", (key,))
+    cell = GridMap(tmp_path / "s").grid["cells"][0]
+    assert (cell["training"], cell["done"]) == (True, cell["planned"] - 1)
+
+
+def test_law_explorer_sends_each_draw_once(shipped, check_shown):
+    draws = bootstrap(fit_table(shipped, "loss", "quality_exponent"), 20, workers=1)
+    view = LawExplorer(draws)
+    assert {len(values) for values in view.fit["draws"].values()} == {21}
+    assert view.fit["draws"]["beta"][0] == pytest.approx(draws.fit.values["beta"])
+    assert view.fit["shares"][1] == 1.0
+    check_shown(view)
+
+
+def test_law_explorer_refuses_what_the_page_cannot_compute(shipped):
+    draws = bootstrap(fit_table(shipped, "loss", "quality_exponent"), 5, workers=1)
+    with pytest.raises(InputError, match="at least 20"):
+        LawExplorer(draws)
+
+
+def test_exchange_tells_the_rates_of_the_laws(analysed, check_shown):
+    view = Exchange([analysed])
+    assert view.pairs[0]["names"] == ["clean", "50% other form"]
+    best = view.rates[0].best
+    expected = [float(f"{value:.5g}") if math.isfinite(value) else None for value in best.median]
+    assert view.pairs[0]["median"] == expected
+    assert None in expected
+    assert view.words() == view.rates[0].sentence(best.size[20])
+    check_shown(view)
+
+
+def test_a_study_of_one_quality_has_nothing_to_exchange(shipped):
+    rows = [row.quality == "clean" for row in shipped.rows]
+    alone = analyse(shipped.where(np.array(rows)), "exact_match", bootstraps=20, items=600)
+    with pytest.raises(InputError, match="one quality"):
+        Exchange([alone])
+
+
+def test_examples_carry_markup_as_it_is_written(check_shown):
+    script = "<script>alert(1)</script>"
+    view = Examples(
+        [{"prompt": script, "response": "x" * 700, "before": "<b>y</b>", "kind": "typo", "score": 0.5}]
+    )
+    assert view.rows[0]["prompt"] == script
+    assert len(view.rows[0]["response"]) < 610
+    check_shown(view)
+
+
+def test_examples_drawn_show_what_changed():
+    train = tuple(Record(id=str(i), prompt=f"p{i}", response=f"answer {i}") for i in range(40))
+    data = Dataset(name="d", train=train, heldout=(), template="plain", licence="MIT", origin="here")
+    view = Examples.drawn(data, Quality(corruption="typo", share=0.5), 30)
+    changed = [row for row in view.rows if row["before"] is not None]
+    assert 5 < len(changed) < 25
+    assert all(row["before"] != row["response"] and row["kind"] == "typo" for row in changed)
+    assert {row["kind"] for row in view.rows} == {"typo", "as it was"}
+
+
+def test_the_game_pays_what_the_curves_say(analysed):
+    game = Game(analysed, worse="50% other_form", rounds=3)
+    given = Round(examples=64, coins=64, clean_price=1.0)
+    assert game.buys(given, 1) == (64, 64)
+    assert game.buys(given, 0) == (128, 0)
+    clean = analysed.curve("clean").predict([64.0], model_free=not analysed.trusted)[0, 0]
+    assert game.score(given, 1) == pytest.approx(clean)
+    outcome = game.play(given, 0.0)
+    assert outcome.best_score == max(outcome.curve) >= outcome.score
+    assert outcome.regret == pytest.approx(outcome.best_score - outcome.score)
+    assert game.play(given, outcome.best_share).regret == pytest.approx(0)
+    with pytest.raises(InputError, match="0 to 1"):
+        game.play(given, 1.5)
+
+
+def test_a_round_is_played_once_and_the_scoreboard_kept(analysed, tmp_path, check_shown):
+    file = tmp_path / "board.csv"
+    assert scoreboard(file) == []
+    view = BudgetGame(Game(analysed, worse="50% other_form", rounds=2), file)
+    view.entered = {"number": 1, "name": "early"}
+    assert not file.exists()
+    view.decision = {"round": 0, "share": 0.5}
+    view.decision = {"round": 0, "share": 1.0}
+    assert len(view.outcomes) == 1
+    view.decision = {"round": 1, "share": 0.5}
+    view.entered = {"number": 2, "name": "  "}
+    assert "name" in view.problem
+    view.entered = {"number": 3, "name": "<i>Ada</i>, 1"}
+    assert [name for name, _ in view.board] == ["<i>Ada</i>, 1"]
+    check_shown(view)
+    file.write_text("name,rounds,regret\nx,two,0\n")
+    with pytest.raises(InputError, match="line 2"):
+        scoreboard(file)
+
+
+class Parrot:
+    """Speaks for two without a model."""
+
+    names = ("one", "two")
+
+    def answer(self, prompt):
+        if prompt == "bad":
+            raise InputError("no token for it")
+        return f"<b>one</b> {prompt}", f"two {prompt}"
+
+
+def test_a_blind_test_hides_who_is_who_and_counts(tmp_path, check_shown):
+    view = Chat(BlindTest(Parrot(), tmp_path / "votes.jsonl", seed=3))
+    sides = set()
+    for number in range(20):
+        view.question = {"number": number, "prompt": "hi"}
+        assert not {"one", "two"} & set(view.shown) - {"prompt"}
+        assert view.history == [] or len(view.history) == number
+        sides.add(view.shown["left"])
+        better = "left" if view.shown["left"].startswith("<b>one") else "right"
+        view.ballot = {"number": number, "vote": better}
+    assert len(sides) == 2
+    assert view.test.tally() == (20, 0, 0)
+    assert len((tmp_path / "votes.jsonl").read_text().splitlines()) == 20
+    view.ballot = {"number": 99, "vote": "left"}
+    assert "no question" in view.shown["problem"]
+    view.question = {"number": 100, "prompt": "bad"}
+    assert view.shown["problem"] == "no token for it"
+    view.question = {"number": 101, "prompt": " "}
+    assert "empty" in view.shown["problem"]
+    check_shown(view)
+
+
+def test_wilsons_interval():
+    low, high = interval(8, 10)
+    assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
+    assert interval(0, 0) == (0.0, 1.0)
+
+
+def test_the_shipped_adapters_answer():
+    both = speakers(VERBS, *(cell_of(VERBS, *cell) for cell in TALKERS))
+    assert both.answer("walk")[0] == "walked"
+    with pytest.raises(InputError, match="has no cell"):
+        cell_of(VERBS, "clean", 33)

@@ -1,0 +1,48 @@
+"""What every widget holds: text stays text, nothing comes from a network, there is a picture."""
+
+import inspect
+import re
+
+import pytest
+from traitlets import TraitType
+
+from workbench.views import widgets
+from workbench.views.widgets.view import FOLDER, View
+
+MODULES = sorted(FOLDER.glob("*.js"))
+WIDGETS = [getattr(widgets, name) for name in widgets.__all__]
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+each_widget = pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: widget.__name__)
+
+
+def test_every_module_belongs_to_a_widget():
+    assert {path.stem for path in MODULES} == {*widgets.WIDGETS.values(), "common"}
+
+
+@each_module
+def test_text_never_becomes_html(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|eval\(", text)
+
+
+@each_module
+def test_nothing_is_loaded(path):
+    text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|fetch\(|XMLHttpRequest|import[ (]|WebSocket|@import|url\(", text)
+
+
+@each_module
+def test_it_is_small(path):
+    assert path.stat().st_size < 13_000
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 230
+
+
+@each_widget
+def test_its_module_uses_the_traits_that_there_are(widget):
+    assert issubclass(widget, View)
+    used = set(re.findall(r"""model\.get\("(\w+)"\)|set\(model, "(\w+)"|model\.set\("(\w+)\"""", widget._esm))
+    names = {name for names in used for name in names if name}
+    traits = {name for name, trait in inspect.getmembers(widget) if isinstance(trait, TraitType)}
+    assert names
+    assert names <= traits | set(widget.class_trait_names())

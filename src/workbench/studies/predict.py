@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.errors import InputError
@@ -24,7 +22,7 @@ from workbench.studies.manifest_file import NAME, read_manifest
 from workbench.studies.plan import Plan
 from workbench.studies.stacks import step_tokens
 from workbench.training.evaluation import evaluate
-from workbench.training.loop import cell_losses, step_batch
+from workbench.training.loop import step_gradient, step_rows
 
 ITEMS = 32
 """Held-out items in the batch that is timed."""
@@ -66,10 +64,10 @@ def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
     """Time one training step and one batch of the evaluation of a stack."""
     prepared = plan.prepared
     adapters = LoraStack(stack, plan.base.decoder.config)
-    batch = step_batch(prepared.frozen.pool, stack, [prepared.draws[cell.key()] for cell in stack], 0)
+    rows = step_rows(stack, [prepared.draws[cell.key()] for cell in stack], 0)
 
     def step() -> None:
-        torch.autograd.grad(cell_losses(prepared.frozen, batch, adapters).sum(), adapters.weights)
+        step_gradient(prepared.frozen, adapters, rows)
 
     few = replace(
         prepared.heldout, references=prepared.heldout.references[:ITEMS], choices=[], right=[], tokens=[]

@@ -8,21 +8,11 @@ from collections.abc import Sequence
 
 from workbench.config import CellConfig
 from workbench.models.decoder import DecoderConfig
+from workbench.training.loop import ACTIVATION_BYTES, activation_bytes
 from workbench.training.prepare import Prepared
 
 STEP_TOKENS = 4096
 """Tokens in a step at which the cost of starting an operation no longer shows."""
-ACTIVATION_BYTES = 2 * 2**30
-"""Most memory that one step's saved activations should take."""
-
-
-def activation_bytes(decoder: DecoderConfig, first_layer: int) -> int:
-    """Estimate the bytes that one token leaves behind for the backward pass.
-
-    In each adapted block: about 12 vectors of the width (inputs, norms, queries, values, outputs) and
-    4 of the feed-forward size, in 4-byte numbers.
-    """
-    return 4 * (decoder.layers - first_layer) * (12 * decoder.width + 4 * decoder.feed_forward)
 
 
 def partition(
@@ -30,14 +20,16 @@ def partition(
 ) -> list[list[CellConfig]]:
     """Cut the study's cells into stacks.
 
-    Cells of one stack take equally many steps and adapt the same layers. A stack is as large as
-    :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow, and at least one cell.
+    Cells of one stack adapt the same layers and take batches of one size. A stack is as large as
+    :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow, and at least one cell. Cells of similar length
+    go together: one that has taken its steps leaves its stack, and the others go on in a smaller one.
     """
     kinds: dict[tuple[object, ...], list[CellConfig]] = {}
     for cell in cells:
-        kinds.setdefault((cell.total_steps, cell.first_layer, cell.targets, cell.batch_size), []).append(cell)
+        kinds.setdefault((cell.first_layer, cell.targets, cell.batch_size), []).append(cell)
     stacks = []
     for kind in kinds.values():
+        kind.sort(key=lambda cell: -cell.total_steps)
         tokens = max(step_tokens(cell, prepared) for cell in kind)
         room = min(STEP_TOKENS, ACTIVATION_BYTES // activation_bytes(decoder, kind[0].first_layer))
         together = max(1, int(room // tokens))

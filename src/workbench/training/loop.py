@@ -16,9 +16,21 @@ from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.batches import Batch, Pool, order
 from workbench.errors import InputError
-from workbench.models.decoder import Decoder
+from workbench.models.decoder import Decoder, DecoderConfig
 from workbench.training.losses import label_losses
 from workbench.training.optimizer import StackedAdamW
+
+ACTIVATION_BYTES = 3 * 2**28
+"""Most memory that one pass should save for its gradient; longer steps go through in pieces."""
+
+
+def activation_bytes(decoder: DecoderConfig, first_layer: int) -> int:
+    """Estimate the bytes that one token leaves behind for the backward pass.
+
+    In each adapted block: about 10 vectors of the width (inputs, norms, queries, values, outputs) and
+    3 of the feed-forward size, in 4-byte numbers.
+    """
+    return 4 * (decoder.layers - first_layer) * (10 * decoder.width + 3 * decoder.feed_forward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +161,42 @@ class TrainState:
 OnStep = Callable[[TrainState], None]
 
 
-def cell_losses(frozen: Frozen, batch: Batch, stack: LoraStack) -> Float[Tensor, " G"]:
-    """Return each cell's mean loss over the labels of its own row."""
-    decoder = frozen.decoder
-    hidden = decoder(batch, stack.adapters(), frozen.hidden(batch), frozen.first)
-    losses = label_losses(decoder, hidden.flatten(0, 1)[batch.label_slots], batch.labels)
-    cells = len(stack.cells)
-    count = torch.bincount(batch.label_cells, minlength=cells)
-    return losses.new_zeros(cells).index_add(0, batch.label_cells, losses) / count
+def step_gradient(
+    frozen: Frozen, stack: LoraStack, rows: Sequence[Sequence[int]]
+) -> tuple[Float[Tensor, " G"], Float[Tensor, "G W"]]:
+    """Return each cell's mean loss over the labels of its examples, and its gradient.
+
+    Where the activations of all examples together would pass :data:`ACTIVATION_BYTES`, the examples go
+    through in pieces and their gradients are summed: the same step, in less memory.
+
+    Args:
+        frozen: The shared base and examples.
+        stack: The adapters.
+        rows: For each cell, its examples of this step as indices into the pool.
+    """
+    pool, decoder = frozen.pool, frozen.decoder
+    labels = (pool.lengths - pool.prompts).tolist()
+    count = stack.weights.new_tensor([sum(labels[index] for index in row) for row in rows])
+    tokens = sum(int(pool.lengths[index]) - pool.shared for row in rows for index in row)
+    needed = tokens * activation_bytes(decoder.config, frozen.first)
+    pieces = min(max(map(len, rows)), -(-needed // ACTIVATION_BYTES))
+    loss, gradient = torch.zeros_like(count), torch.zeros_like(stack.weights)
+    for piece in range(pieces):
+        part = pool.batch([row[piece::pieces] or row[:1] for row in rows])
+        sums = _loss_sums(frozen, part, stack)
+        # a row with fewer examples than pieces stands in with one that must not count again
+        counted = torch.tensor([bool(row[piece::pieces]) for row in rows])
+        (own,) = torch.autograd.grad((sums / count).where(counted, 0.0).sum(), stack.weights)
+        loss += (sums.detach() / count).where(counted, 0.0)
+        gradient += own
+    return loss, gradient
+
+
+def _loss_sums(frozen: Frozen, batch: Batch, stack: LoraStack) -> Float[Tensor, " G"]:
+    """Return each cell's loss, summed over the labels of its row."""
+    hidden = frozen.decoder(batch, stack.adapters(), frozen.hidden(batch), frozen.first)
+    losses = label_losses(frozen.decoder, hidden.flatten(0, 1)[batch.label_slots], batch.labels)
+    return losses.new_zeros(len(stack.cells)).index_add(0, batch.label_cells, losses)
 
 
 def train(
@@ -195,10 +235,9 @@ def train(
     while (rows := ((steps > state.step) & (state.failed < 0)).nonzero().flatten()).numel():
         some = stack.select(rows.tolist())
         own = [draws[row] for row in rows.tolist()]
-        loss = cell_losses(frozen, step_batch(frozen.pool, some.cells, own, state.step), some)
-        (gradient,) = torch.autograd.grad(loss.sum(), some.weights)
-        norm = optimizer.update(gradient, state.step, rows, loss.detach().isfinite())
-        state.losses[state.step, rows] = loss.detach()
+        loss, gradient = step_gradient(frozen, some, step_rows(some.cells, own, state.step))
+        norm = optimizer.update(gradient, state.step, rows, loss.isfinite())
+        state.losses[state.step, rows] = loss
         state.norms[state.step, rows] = norm
         lost = rows[~(loss.isfinite() & norm.isfinite())]
         state.failed[lost] = state.step
@@ -209,10 +248,9 @@ def train(
     return stack, state
 
 
-def step_batch(pool: Pool, cells: Sequence[CellConfig], draws: Sequence[Sequence[int]], step: int) -> Batch:
-    """Return one step's batch: each cell's next examples, in its own order."""
-    rows = [
+def step_rows(cells: Sequence[CellConfig], draws: Sequence[Sequence[int]], step: int) -> list[list[int]]:
+    """Return each cell's next examples, in its own order."""
+    return [
         [draw[index] for index in order(len(draw), cell.batch_size, step, cell.seed)]
         for cell, draw in zip(cells, draws, strict=True)
     ]
-    return pool.batch(rows)

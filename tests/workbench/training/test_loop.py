@@ -8,6 +8,7 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models.generation import generate
+from workbench.training import loop
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import TrainState, chunks, freeze, train
 
@@ -135,6 +136,24 @@ def test_a_state_of_other_cells_is_refused(tiny_decoder, tiny_pool):
         TrainState.from_tensors({**tensors, "other": tensors["mean"]})
     with pytest.raises(InputError, match="don't fit each other"):
         TrainState.from_tensors({**tensors, "mean": tensors["mean"][:, 1:]})
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 4, 9])
+def test_a_step_in_pieces_is_the_same_step(tiny_decoder_float64, tiny_pool, monkeypatch, pieces):
+    """Cells with batches of 4 and of 1: the short one must count once, whatever the number of pieces."""
+    frozen = freeze(tiny_decoder_float64, tiny_pool, 0)
+    cells = [CELLS[0], CELLS[1].with_(batch_size=1), CELLS[2]]
+    _, whole = run_float64(frozen, cells, DRAWS)
+    longest = 4 * int(tiny_pool.lengths.max()) * 3
+    room = longest * loop.activation_bytes(frozen.decoder.config, 0) // pieces
+    monkeypatch.setattr(loop, "ACTIVATION_BYTES", room // 4)
+    seen = []
+    batch = Pool.batch
+    monkeypatch.setattr(Pool, "batch", lambda pool, rows: seen.append(rows) or batch(pool, rows))
+    _, pieced = run_float64(frozen, cells, DRAWS)
+    assert len(seen) > len(whole.losses)
+    torch.testing.assert_close(pieced.losses, whole.losses, rtol=0, atol=1e-9)
+    torch.testing.assert_close(pieced.norms, whole.norms, rtol=1e-9, atol=0)
 
 
 def test_logits_in_pieces_are_the_same(tiny_decoder_float64, tiny_pool, monkeypatch):

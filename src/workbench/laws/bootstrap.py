@@ -150,7 +150,8 @@ def redraw(fit: Fit, generator: np.random.Generator) -> Problem:
         return _resampled(problem, generator)
     if problem.replicates is not None and problem.noise is not None:
         data = problem.replicates
-        moved = draw_means(data, problem.noise, 1, generator)[0] - data.mean
+        joint = len(set(data.quality)) > 1
+        moved = draw_means(data, problem.noise, 1, generator, joint=joint)[0] - data.mean
         drawn = problem.y.copy()
         drawn[: len(moved)] = fit.predict(problem.x)[: len(moved)] + moved
         return replace(problem, y=drawn)

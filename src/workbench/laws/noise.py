@@ -149,21 +149,22 @@ class Noise:
         return of_seed, of_quality, rest
 
     def redraw(
-        self, draws: int, qualities: int, generator: np.random.Generator
+        self, draws: int, generator: np.random.Generator, *, joint: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw the three variances that could as well be the true ones.
 
-        How the shared noise divides among seeds and seeds within a quality is drawn from each one's degrees
-        of freedom; how much it is at the level of one quality, from those of the sum (Satterthwaite 1946).
-        Drawn apart, the two would add up to intervals that are known to be too wide (Behrens and Fisher).
+        A law of several qualities stands on what seeds do to all of them and on what they do to each, apart.
+        The curve of one quality bears the sum of both, which has the degrees of freedom of the sum
+        (Satterthwaite 1946); drawn apart, the two are known to give too wide intervals (Behrens and Fisher).
         """
         seeds, within, _ = self.strata
         one, two, three = (stratum.redraw(draws, generator) for stratum in self.strata)
-        if seeds.freedom and within.freedom:
-            part = np.array([seeds.square, (qualities - 1) * within.square])
+        if seeds.freedom and within.freedom and not joint:
+            others = seeds.cells / within.cells - 1
+            part = np.array([seeds.square, others * within.square])
             freedom = part.sum() ** 2 / (part[0] ** 2 / seeds.freedom + part[1] ** 2 / within.freedom)
             level = part.sum() * freedom / generator.chisquare(freedom, draws)
-            scale = level / (one + (qualities - 1) * two)
+            scale = level / (one + others * two)
             one, two = one * scale, two * scale
         return self.parts(one, two, three)
 
@@ -376,16 +377,17 @@ def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells
 
 
 def draw_means(
-    data: Replicates, noise: Noise, draws: int, generator: np.random.Generator
+    data: Replicates, noise: Noise, draws: int, generator: np.random.Generator, *, joint: bool = False
 ) -> Float[np.ndarray, "draws cells"]:
     """Draw the cell means of studies that could as well have been measured.
 
     The draws are Gaussian in the estimated parts, and each draw redraws the parts' variances themselves from
-    what their degrees of freedom allow, so that few seeds widen the intervals as Student's t does.
+    what their degrees of freedom allow, so that few seeds widen the intervals as Student's t does. ``joint``
+    says that one law will be fitted to all qualities at once.
     """
     qualities = list(dict.fromkeys(data.quality))
     column = np.array([qualities.index(label) for label in data.quality])
-    variances = noise.redraw(draws, len(qualities), generator)
+    variances = noise.redraw(draws, generator, joint=joint)
     seeds = data.value.shape[1]
     seed, quality, rest = (
         np.sqrt(variance)[:, None, None] * generator.standard_normal((draws, groups, seeds))

@@ -28,6 +28,8 @@ from workbench.laws.surface import law_rate
 FREE = "free"
 """The model-free curve, judged on the studies of the power law."""
 ALLOWED = (0.90, 0.98)
+ENOUGH = 300
+"""Studies per form that the rates need."""
 NOT_IDENTIFIED = "not identified: "
 
 
@@ -177,6 +179,8 @@ def page(tallies: list[Tally], draws: int) -> str:
         lines += [f"| {t.form} | {t.quantity.removeprefix(NOT_IDENTIFIED)} | {t.share:.1%} |" for t in often]
     elif open_ended:
         lines += ["", "Every parameter was identified in every study."]
+    if any(t.studies < ENOUGH for t in tallies):
+        lines += ["", f"Forms with fewer than {ENOUGH} studies are a first look."]
     done = {t.form for t in tallies}
     if waiting := [form for form in (*TRUTHS, FREE) if form not in done]:
         lines += ["", f"Not simulated yet: {', '.join(waiting)}."]
@@ -186,7 +190,7 @@ def page(tallies: list[Tally], draws: int) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the simulations and write the page; studies in the state file are not run again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--studies", type=int, default=300)
+    parser.add_argument("--studies", type=int, default=ENOUGH)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--forms", nargs="*", default=[*TRUTHS, FREE])
     parser.add_argument("--output", type=Path, required=True)

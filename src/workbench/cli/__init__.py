@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "run a study: quality x size x seed on one frozen base",
     "report": "write a study's report: a page, a figure for a paper, a table",
     "list": "list studies: cells done, failed and planned, when, and what they cost",
+    "costs": "say what a study has cost, cell by cell, and how well that was predicted",
     "replay": "make a study's numbers again and name the first step that differs, if any",
     "diff": "compare two studies: how they were made, and cell by cell",
     "export": "write a study as one file, for a colleague",

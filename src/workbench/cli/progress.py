@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from workbench.studies.grid import Study
+from workbench.studies.predict import Prediction
 from workbench.studies.runner import OnProgress
 from workbench.studies.runner import Progress as At
 
@@ -26,7 +27,9 @@ def shown(study: Study, folder: Path) -> Iterator[OnProgress]:
         def on_progress(at: At) -> None:
             if at.prediction and not told["prediction"]:
                 told["prediction"] = True
-                console.print(f"predicted: {describe(at.prediction.seconds, at.prediction.peak_bytes)}")
+                console.print(
+                    f"predicted: {describe(at.prediction.seconds, at.prediction.peak_bytes)}{_trust(at.prediction)}"
+                )
             if at.note:
                 console.print(at.note.strip().splitlines()[0], style="yellow", highlight=False, markup=False)
             if (
@@ -48,6 +51,13 @@ def shown(study: Study, folder: Path) -> Iterator[OnProgress]:
                 bars.update(task, description=at.phase)
 
         yield on_progress
+
+
+def _trust(prediction: Prediction) -> str:
+    if prediction.error is None:
+        return ""
+    runs = "run" if prediction.learned_from == 1 else f"{prediction.learned_from} runs"
+    return f"; for the last {runs} like it, off by {prediction.error:.0%}"
 
 
 def describe(seconds: float, peak_bytes: int) -> str:

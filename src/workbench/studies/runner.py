@@ -18,7 +18,7 @@ from workbench.errors import InputError
 from workbench.studies.adapter_files import write_adapter
 from workbench.studies.checkpoints import FOLDER as CHECKPOINTS
 from workbench.studies.checkpoints import Checkpoint
-from workbench.studies.costs import EnergyMeter, evaluation_flops, training_flops
+from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
 from workbench.studies.executors import make_executor
 from workbench.studies.executors.in_process import InProcess
 from workbench.studies.executors.protocol import Event, Executor, Job, ShouldStop, Task
@@ -299,6 +299,7 @@ class _Run:
             "seconds": time.monotonic() - self.began,
             "peak_bytes": peak_bytes(),
             "joules": self.meter.joules(),
+            "shared_flops": shared_flops(self.plan),
         }
         session |= {"outcome": outcome, "ended": now(), "actual": actual}
         sessions = [*self.store.manifest["sessions"][:-1], session]

@@ -1,0 +1,43 @@
+"""``workbench costs``: what a study has cost, cell by cell, and how well that was predicted."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+HEADINGS = ("cell", "seconds", "predicted", "operations", "joules", "bytes", "money")
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "costs",
+        description="Say what each cell and the whole study have cost: time, floating-point operations, "
+        "energy where the machine has a meter, disk, and money at your price; and how well it was predicted.",
+    )
+    parser.add_argument("study", type=Path, help="the study's folder, as `workbench list` shows it")
+    parser.add_argument(
+        "--price-per-hour", type=float, metavar="PRICE", help="of the machine, in your currency"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the costs."""
+    from workbench.studies.bill import Item, bill
+
+    def line(item: Item) -> tuple[str, ...]:
+        amounts = (item.seconds, item.predicted_seconds, item.flops, item.joules, item.bytes, item.money)
+        forms = ("{:.2f}", "{:.2f}", "{:.3g}", "{:.1f}", "{:.0f}", "{:.4f}")
+        told = zip(forms, amounts, strict=True)
+        return (item.name, *("-" if amount is None else form.format(amount) for form, amount in told))
+
+    found = bill(arguments.study, arguments.price_per_hour)
+    lines = [HEADINGS, *map(line, found.cells), line(found.total)]
+    widths = [max(len(row[column]) for row in lines) for column in range(len(HEADINGS))]
+    for row in lines:
+        cells = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+        print("  ".join([row[0].ljust(widths[0]), *cells]))
+    for started, predicted, actual in found.runs:
+        off = predicted / actual - 1
+        print(f"run of {started[:16]}: predicted {predicted:.0f} s, took {actual:.0f} s, off by {off:+.0%}")
+    return 0

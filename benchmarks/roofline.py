@@ -1,0 +1,48 @@
+"""What this machine can do: products in each precision, and memory; `python benchmarks/roofline.py [FILE]`.
+
+The shapes are those of SmolLM2-135M's layers with the tokens of one step.
+"""
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from qlora_kernels.products import PRECISIONS, prepare, product
+
+SHAPES = [(576, 576), (1536, 576), (576, 1536)]
+TOKENS = 768
+
+
+def seconds(work, repeats=15):
+    """Return the median time of a call, after two that pay for set-up."""
+    times = []
+    for number in range(repeats + 2):
+        started = time.perf_counter()
+        work()
+        if number > 1:
+            times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def main():
+    table = {"threads": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability()}
+    flops = sum(2 * TOKENS * n * k for n, k in SHAPES)
+    for name, dtype in PRECISIONS.items():
+        inputs = [(torch.randn(TOKENS, k), prepare(torch.randn(n, k), dtype)) for n, k in SHAPES]
+        took = sum(seconds(lambda x=x, base=base: product(x, base)) for x, base in inputs)
+        table[f"{name} GFLOP/s"] = flops / took / 1e9
+    source = torch.randn(2**26)
+    target = torch.empty_like(source)
+    table["copy GB/s"] = 2 * source.nbytes / seconds(lambda: target.copy_(source)) / 1e9
+    for name, value in table.items():
+        print(f"{name:18} {value:.0f}" if isinstance(value, float) else f"{name:18} {value}")
+    if sys.argv[1:]:
+        Path(sys.argv[1]).write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -27,9 +27,8 @@ def shown(study: Study, folder: Path) -> Iterator[OnProgress]:
         def on_progress(at: At) -> None:
             if at.prediction and not told["prediction"]:
                 told["prediction"] = True
-                console.print(
-                    f"predicted: {describe(at.prediction.seconds, at.prediction.peak_bytes)}{_trust(at.prediction)}"
-                )
+                cost = describe(at.prediction.seconds, at.prediction.peak_bytes)
+                console.print(f"predicted: {cost}{_trust(at.prediction)}")
             if at.note:
                 console.print(at.note.strip().splitlines()[0], style="yellow", highlight=False, markup=False)
             if (

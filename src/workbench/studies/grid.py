@@ -90,9 +90,17 @@ class Study:
             settings = dict(values.get("settings", {}))
             if "targets" in settings:
                 settings["targets"] = tuple(settings["targets"])
-            return cls(**{**values, **axes, "qualities": qualities, "settings": settings})
-        except (KeyError, TypeError, AttributeError) as error:
+            study = cls(**{**values, **axes, "qualities": qualities, "settings": settings})
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"the study's description can't be read: {error}") from error
+        texts = (study.name, study.data, study.base)
+        if not all(isinstance(text, str) for text in texts) or not all(
+            isinstance(number, int) for number in (*study.sizes, *study.seeds)
+        ):
+            raise InputError("the study's description can't be read: a name is no text, or a size no number")
+        return study
 
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
         """Return every cell, sizes innermost; ``common`` adds what is known after loading.

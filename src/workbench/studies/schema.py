@@ -172,4 +172,8 @@ def explained(path: Path) -> Iterator[None]:
         for beginning, remedy in REMEDIES.items():
             if name.startswith(beginning):
                 raise InputError(f"{path} {remedy}") from error
+        if not name:  # raised by Python's module: text that is no text
+            raise InputError(f"{path} {REMEDIES['SQLITE_CORRUPT']}") from error
         raise
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} {REMEDIES['SQLITE_CORRUPT']}") from error

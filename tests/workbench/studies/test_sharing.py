@@ -253,7 +253,7 @@ def test_names_are_text_on_the_card(opened):
     assert "[x]" not in text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_changed_archive_is_refused_in_a_sentence_or_means_the_same(
     archive, folder, tmp_path_factory, data

@@ -143,7 +143,7 @@ def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
     own: dict[str, Any] = {}
     if address == "local":
         count = workers or min(len(os.sched_getaffinity(0)), affordable_workers())
-        own = {"num_cpus": count, "object_store_memory": OBJECT_STORE_BYTES, "_node_ip_address": "127.0.0.1"}
+        own = {"num_cpus": count, "object_store_memory": OBJECT_STORE_BYTES}
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
     before = os.umask(0o077)  # Ray would write its token for everybody to read
     try:

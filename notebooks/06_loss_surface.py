@@ -13,7 +13,7 @@
 #
 # *Under a minute on two cores. No network.*
 #
-# A law with five constants can stand for 112 trained models. That is worth a lot: it speaks about qualities
+# A law with four constants can stand for 112 trained models. That is worth a lot: it speaks about qualities
 # and sizes that nobody trained. Does it also say how much is true?
 
 # %%
@@ -46,9 +46,10 @@ LawExplorer(bootstrap(chosen, 200, workers=1))
 # %% [markdown]
 # ## The claim, checked
 #
-# Both laws get the shape right: the constants are pinned down, and the lines of equal loss look as the cells
-# do. But both miss the cells by more than the seeds' noise explains. So read a rate off a curve of each
-# quality (notebook 7), and use the surface to see where to look.
+# Both laws say what everybody expects: more data helps, cleaner data helps more. Both miss the cells by more
+# than the seeds' noise explains, most of all those of which half is wrong: their loss falls in a step, and no
+# power law has one. So read a rate off a curve of each quality (notebook 7), and use the surface to see where
+# to look.
 
 # %%
 assert all(misfit(fit) < 0.05 for fit in fits.values())

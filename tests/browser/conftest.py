@@ -21,8 +21,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 SETTINGS = {
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
 }
-"""For the test alone: nothing is saved behind its back, and every cell is in the page."""
+"""For the test alone: nothing is saved behind its back, every cell is in the page, dark is the browser's."""
 NOT_OURS = ("Could not restore the debugger state",)
 """What JupyterLab itself complains of when a kernel is restarted."""
 TOKEN = "only-for-this-test"
@@ -180,9 +181,9 @@ def make_notebook(browser, tmp_path):
     """Return a function that opens a tab on a server; afterwards nothing may have left the machine."""
     opened = []
 
-    def make(lab, width=1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 1400}, **options)
-        context.set_default_timeout(60_000)
+    def make(lab, width=1280, height=1400, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(40_000)
         opened.append((Page(context.new_page(), lab), context))
         return opened[-1][0]
 

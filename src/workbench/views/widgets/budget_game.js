@@ -69,8 +69,7 @@ export default {
       board.replaceChildren(...(rows.length ? [html("table", {}, html("tr", {}, html("th", {}, "scoreboard"),
         html("th", { class: "number" }, "regret")), ...rows)] : []));
     };
-    el.classList.add("workbench", "workbench-budget");
-    el.append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next), buys, shown, form, problem, board);
+    root(el, "budget").append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next), buys, shown, form, problem, board);
     return follow(model, ["place", "outcomes", "board", "problem"], draw);
   },
 };

@@ -29,8 +29,7 @@ export default {
       const head = html("tr", {}, ...["question", "left", "right", "preferred"].map(text => html("th", {}, text)));
       past.replaceChildren(...(rows.length ? [html("table", {}, head, ...rows)] : []));
     };
-    el.classList.add("workbench", "workbench-chat");
-    el.append(html("div", { class: "row" }, prompt, html("button", { class: "ask primary", click: ask }, "Ask both"), ...fills),
+    root(el, "chat").append(html("div", { class: "row" }, prompt, html("button", { class: "ask primary", click: ask }, "Ask both"), ...fills),
       problem, html("div", { class: "columns" }, left, right), html("div", { class: "row" }, ...buttons), score, past);
     return follow(model, ["shown", "history", "score"], draw);
   },

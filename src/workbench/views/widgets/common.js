@@ -50,6 +50,7 @@ function logTicks(low, high, most = 6) {
   for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
     for (const factor of [1, 2, 5]) found.push(factor * 10 ** power);
   const inside = found.filter(value => value >= low * 0.999 && value <= high * 1.001);
+  if (inside.length < 3) return ticks(low, high, 4);
   return inside.filter((_, index) => index % Math.ceil(inside.length / most) === 0);
 }
 
@@ -103,6 +104,13 @@ function set(model, name, value) {
 
 // A labelled control: the label names it for the eye and for a screen reader.
 const labelled = (words, control, ...after) => html("label", { class: "control" }, words, control, ...after);
+
+// Make the widget's place ours: its look, and its keys, which JupyterLab would take for shortcuts.
+function root(el, name) {
+  el.classList.add("workbench", `workbench-${name}`);
+  el.setAttribute("data-lm-suppress-shortcuts", "true");
+  return el;
+}
 
 // Move marks apart where two would overlap; `places` are heights, the result has the same order.
 function spread(places, gap) {

@@ -46,8 +46,7 @@ export default {
       heads.forEach((head, i) => head.setAttribute("aria-sort",
         used[i][0] === sorted ? (down ? "descending" : "ascending") : "none"));
     };
-    el.classList.add("workbench", "workbench-examples");
-    el.append(html("div", { class: "row" }, find, labelled("kind", kind), back, on, said),
+    root(el, "examples").append(html("div", { class: "row" }, find, labelled("kind", kind), back, on, said),
       html("table", { class: "examples" }, html("thead", {}, html("tr", {}, ...heads)), body));
     draw();
   },

@@ -78,8 +78,7 @@ export default {
       board.replaceChildren(lossPanel(pair, at), ratePanel(pair, at));
       say.textContent = pair.sentence[at];
     };
-    el.classList.add("workbench", "workbench-exchange");
-    el.append(html("div", { class: "row" }, labelled("compare with", pick), labelled(`examples of ${pairs[0].names[0]}`, slider)), say, board);
+    root(el, "exchange").append(html("div", { class: "row" }, labelled("compare with", pick), labelled(`examples of ${pairs[0].names[0]}`, slider)), say, board);
     return follow(model, ["pair", "place"], draw);
   },
 };

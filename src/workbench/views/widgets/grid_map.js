@@ -80,11 +80,13 @@ export default {
     const board = html("div", {});
     const panel = html("div", { class: "detail", "aria-live": "polite" });
     const pick = html("select", { change: event => set(model, "metric", event.target.value) });
+    const choice = labelled("show", pick);
     const button = at => board.querySelector(`[data-at="${at[0]} ${at[1]}"]`);
     const draw = () => {
       const held = board.contains(document.activeElement);
       pick.replaceChildren(...model.get("metrics").map(([name, words]) =>
         html("option", { value: name, selected: name === model.get("metric") }, words)));
+      choice.hidden = !model.get("metrics").length;
       board.replaceChildren(table(model, focus));
       if (held) button(focus)?.focus();
     };
@@ -99,8 +101,7 @@ export default {
       button(focus).tabIndex = 0;
       button(focus).focus();
     });
-    el.classList.add("workbench", "workbench-grid");
-    el.append(html("div", { class: "row" }, labelled("show", pick)), board, panel);
+    root(el, "grid").append(html("div", { class: "row" }, choice), board, panel);
     const undo = [
       follow(model, ["grid", "metrics", "metric", "chosen"], draw),
       follow(model, ["detail"], () => panel.replaceChildren(detail(model.get("detail")))),

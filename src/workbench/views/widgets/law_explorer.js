@@ -170,8 +170,7 @@ export default {
     const release = () => { held = null; };
     document.addEventListener("pointermove", dragging);
     document.addEventListener("pointerup", release);
-    el.classList.add("workbench", "workbench-law");
-    el.append(html("div", { class: "row" }, labelled("examples", size), labelled("share right", share)), say, board,
+    root(el, "law").append(html("div", { class: "row" }, labelled("examples", size), labelled("share right", share)), say, board,
       html("p", { class: "faint" }, given.words));
     const undo = follow(model, ["size", "share"], draw);
     return () => {

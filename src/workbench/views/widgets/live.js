@@ -94,8 +94,7 @@ export default {
       stop.textContent = now.button;
       stop.disabled = !now.button_works;
     };
-    el.classList.add("workbench", "workbench-live");
-    el.append(html("div", { class: "row" }, stop, bar, status), alert, board, key,
+    root(el, "live").append(html("div", { class: "row" }, stop, bar, status), alert, board, key,
       html("div", { class: "row" }, labelled("smoothing", smooth), labelled("logarithmic axis", log)));
     const undo = [follow(model, ["curves", "smoothing", "logarithmic"], draw), follow(model, ["status"], say)];
     return () => undo.forEach(one => one());

@@ -1,0 +1,112 @@
+"""Every notebook with widgets, in a real page: clicked, dragged and typed into, at two widths and themes."""
+
+import re
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api").expect
+pytestmark = pytest.mark.slow
+
+
+def open_grid(page):
+    cell = page.locator(".workbench-grid .cell").first
+    cell.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".workbench-grid .detail .title").first).to_contain_text("64 examples")
+    expect(page.locator(".workbench-grid .detail path.curve")).to_have_count(4)
+    page.locator(".workbench-grid select").first.select_option("loss")
+    expect(page.locator(".workbench-grid caption").first).to_contain_text("loss")
+    examples = page.locator(".workbench-examples").first
+    examples.locator(".by-score").click()
+    examples.locator(".by-score").click()
+    expect(examples.locator("th[aria-sort=descending]")).to_have_count(1)
+    examples.locator(".kind").select_option("wrong")
+    expect(examples.locator("[role=status]")).not_to_contain_text("600 of 600")
+
+
+def drag_the_law(page):
+    law = page.locator(".workbench-law")
+    said = law.locator(".say").inner_text()
+    law.locator("input.share").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    expect(law.locator(".say")).not_to_have_text(said)
+    said = law.locator(".say").inner_text()
+    handle = law.locator(".handle").first.bounding_box()
+    page.mouse.move(handle["x"] + 8, handle["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(handle["x"] + 60, handle["y"] + 40, steps=4)
+    page.mouse.up()
+    expect(law.locator(".say")).not_to_have_text(said)
+    expect(law.locator(".say")).to_contain_text("examples of which")
+
+
+def slide_the_rate(page):
+    rate = page.locator(".workbench-exchange")
+    slider = rate.locator("input.size")
+    slider.focus()
+    page.keyboard.press("Home")
+    first = rate.locator(".say").inner_text()
+    page.keyboard.press("End")
+    expect(rate.locator(".say")).not_to_have_text(first)
+    rate.locator("select").select_option("1")
+    expect(rate.locator(".say")).to_contain_text("25%")
+    for _ in range(30):
+        page.keyboard.press("ArrowLeft")
+
+
+def talk(page):
+    chat = page.locator(".workbench-chat").first
+    chat.locator("input.prompt").fill("walk")
+    page.keyboard.press("Enter")
+    expect(chat.locator(".answer.left")).not_to_have_text("…")
+    assert "clean" not in chat.locator(".columns").inner_text()
+    chat.locator(".vote.left").click()
+    expect(chat.locator("table tr")).to_have_count(2)
+    expect(chat.locator("table")).to_contain_text("clean")
+    chat.locator("input.prompt").fill("<img src=x onerror=alert(1)>ß")
+    chat.locator(".ask").click()
+    expect(chat.locator(".alert")).to_contain_text("<img src=x")
+
+
+def play(page):
+    game = page.locator(".workbench-budget")
+    for number in range(5):
+        expect(game.locator("b").first).to_have_text(f"Round {number + 1} of 5")
+        game.locator("input.share").focus()
+        page.keyboard.press("End" if number % 2 else "Home")
+        game.locator(".buy").click()
+        expect(game.locator(".result")).to_contain_text("Regret")
+        if number < 4:
+            game.locator(".next").click()
+    game.locator("input[type=text]").fill("<b>Ada</b>")
+    game.locator(".enter").click()
+    expect(game.locator("td").first).to_have_text("<b>Ada</b>")
+
+
+TOO_WIDE = """() => [...document.querySelectorAll(".workbench")]
+  .filter(widget => widget.scrollWidth > widget.clientWidth + 1).length"""
+PLAYS = {
+    "05_grid": open_grid,
+    "06_loss_surface": drag_the_law,
+    "07_exchange_rate": slide_the_rate,
+    "08_talk_to_them": talk,
+    "09_spend_the_budget": play,
+}
+
+
+@pytest.mark.parametrize("name", PLAYS)
+def test_a_notebook_in_the_page(make_notebook, lab, tmp_path, name):
+    notebook = make_notebook(lab, height=2600).open(f"{name}.ipynb")
+    notebook.run_all()
+    PLAYS[name](notebook.page)
+    assert not re.search("Traceback", notebook.page.locator(".jp-Notebook").inner_text())
+    notebook.page.screenshot(path=tmp_path / "light-1280.png")
+    notebook.page.set_viewport_size({"width": 900, "height": 2600})
+    notebook.page.emulate_media(color_scheme="dark")
+    notebook.page.wait_for_selector('body[data-jp-theme-light="false"]')
+    notebook.page.wait_for_timeout(500)
+    notebook.page.screenshot(path=tmp_path / "dark-900.png")
+    assert notebook.page.evaluate(TOO_WIDE) == 0, "a widget is wider than its place"

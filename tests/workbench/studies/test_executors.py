@@ -1,7 +1,6 @@
 """Every executor gives the same bits, survives its workers, and leaves no process behind."""
 
 import os
-import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -13,7 +12,7 @@ from small_study import measured, three_stacks
 
 from workbench.errors import InputError
 from workbench.studies.executors import EXECUTORS, make_executor
-from workbench.studies.executors.processes import Processes
+from workbench.studies.executors.processes import Processes, affordable_workers
 from workbench.studies.executors.protocol import Executor
 from workbench.studies.runner import run
 from workbench.studies.store import Store
@@ -89,30 +88,49 @@ def test_a_killed_worker_changes_nothing(name, reference, tmp_path):
     assert children(WORKERS[name]) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OTHERS)
-def test_a_killed_runner_leaves_no_orphans_and_its_study_goes_on(name, reference, tmp_path):
+def start_runner(folder: Path, name: str) -> "subprocess.Popen[str]":
+    """Start a run in a process of its own, and wait until it trains."""
     paths = [str(Path(__file__).parent), *sys.path]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    program = [sys.executable, "-c", PROGRAM, folder, name]
     runner = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, tmp_path / "study", name],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        start_new_session=True,
+        program, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
     )
     for line in runner.stdout:
         if line.startswith("training 2"):
-            break
+            return runner
+    raise AssertionError("the run ended before it trained")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_killed_runner_leaves_no_orphans_and_its_study_goes_on(name, reference, tmp_path):
+    runner = start_runner(tmp_path / "study", name)
     # Ray's own helpers take their time to end; what trains has to end now
     left = [process for process in psutil.Process(runner.pid).children(recursive=True) if trains(process)]
     assert left
-    runner.send_signal(signal.SIGKILL)
+    runner.kill()
     runner.wait()
     _, alive = psutil.wait_procs(left, timeout=60)
     assert alive == []
-    store = run(three_stacks(), tmp_path / "study", threads=1)
-    assert measured(store) == reference
+    assert measured(run(three_stacks(), tmp_path / "study", threads=1)) == reference
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray isn't installed")
+def test_a_killed_head_of_ray_ends_the_run_and_its_study_goes_on(reference, tmp_path):
+    runner = start_runner(tmp_path / "study", "ray")
+    heads = [one for one in psutil.Process(runner.pid).children(recursive=True) if one.name() == "gcs_server"]
+    assert len(heads) == 1
+    heads[0].kill()
+    runner.stdout.read()
+    # what was under way may be told to its end; if not, Ray ends the run after a minute
+    runner.wait(timeout=300)
+    assert measured(run(three_stacks(), tmp_path / "study", threads=1)) == reference
+
+
+def test_memory_bounds_the_workers():
+    assert 1 <= affordable_workers() <= psutil.virtual_memory().total // psutil.Process().memory_info().rss
 
 
 def test_a_stack_whose_worker_always_dies_is_given_up_and_the_rest_goes_on(tmp_path, monkeypatch):

@@ -137,7 +137,7 @@ def test_the_planner_prefers_what_the_truth_prefers():
 
 def test_prices_of_every_kind_come_out_of_one_budget():
     analysed = analyse(study(TRUTHS["power"], 0), "loss")
-    prices = Prices(new_example=1, cleaned_example=1.5, hour=2.0, rater=0.5, hours=(("new", 10.0),))
+    prices = Prices(new_example=1, cleaned_example=1.5, hour=2.0, rater=0.5, hours={"new": 10.0})
     offers = {o.name: o for o in prices.offers(own="noisy", cleaned="clean", more_raters="clean")}
     assert {name: o.price for name, o in offers.items()} == {"new": 1.0, "cleaned": 1.5, "rater": 0.5}
     plan = plan_purchase(

@@ -55,7 +55,7 @@ class Processes:
         """
         if workers is not None and workers < 1:
             raise InputError(f"workers is {workers}; at least 1 is needed")
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or available_cores()
         self.running: dict[int, _Worker] = {}
 
     def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
@@ -151,6 +151,13 @@ def _end(process: "subprocess.Popen[bytes]") -> str:
     name = signal.Signals(-code).name
     often = "; the system does that when memory is short" if name == "SIGKILL" else ""
     return f"the worker process {process.pid} was ended by {name}{often}"
+
+
+def available_cores() -> int:
+    """Return the cores that this process may use; not every system says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def affordable_workers() -> int:

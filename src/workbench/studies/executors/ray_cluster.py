@@ -16,7 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.studies.executors.processes import affordable_workers
+from workbench.studies.executors.processes import affordable_workers, available_cores
 from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
 from workbench.studies.executors.stack_task import Stopped
 from workbench.studies.executors.wire import pack_event, unpack_event
@@ -142,7 +142,7 @@ def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
     address = os.environ.get(ADDRESS, "local")
     own: dict[str, Any] = {}
     if address == "local":
-        count = workers or min(len(os.sched_getaffinity(0)), affordable_workers())
+        count = workers or min(available_cores(), affordable_workers())
         own = {"num_cpus": count, "object_store_memory": OBJECT_STORE_BYTES}
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
     before = os.umask(0o077)  # Ray would write its token for everybody to read

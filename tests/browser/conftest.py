@@ -17,6 +17,8 @@ import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 CHROMIUM = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium")
+OLDEST = Path(sys.prefix) / "oldest-kernel"
+"""Where the gate puts the oldest notebook kernel that is supported."""
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 SETTINGS = {
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
@@ -108,6 +110,15 @@ def wait_for(lab, server, log):
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     with serve(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def oldest_lab(tmp_path_factory):
+    """Return a server whose notebooks run on the oldest supported ipykernel."""
+    if not OLDEST.is_dir():
+        pytest.skip(f"no {OLDEST}: pip install --no-deps --target {OLDEST} 'ipykernel==6.29.*'")
+    with serve(tmp_path_factory.mktemp("oldest"), python_path=str(OLDEST)) as lab:
         yield lab
 
 

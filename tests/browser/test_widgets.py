@@ -53,8 +53,10 @@ def slide_the_rate(page):
     expect(rate.locator(".say")).not_to_have_text(first)
     rate.locator("select").select_option("1")
     expect(rate.locator(".say")).to_contain_text("25%")
-    for _ in range(30):
+    slider.focus()
+    for _ in range(20):
         page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.type") == "range", "the notebook took the widget's keys"
 
 
 def talk(page):
@@ -106,7 +108,7 @@ def test_a_notebook_in_the_page(make_notebook, lab, tmp_path, name):
     notebook.page.screenshot(path=tmp_path / "light-1280.png")
     notebook.page.set_viewport_size({"width": 900, "height": 2600})
     notebook.page.emulate_media(color_scheme="dark")
-    notebook.page.wait_for_selector('body[data-jp-theme-light="false"]')
+    notebook.page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
     notebook.page.wait_for_timeout(500)
     notebook.page.screenshot(path=tmp_path / "dark-900.png")
     assert notebook.page.evaluate(TOO_WIDE) == 0, "a widget is wider than its place"

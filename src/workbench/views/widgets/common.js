@@ -12,7 +12,12 @@ function make(space, name, attributes, children) {
   return node;
 }
 
-const html = (name, attributes = {}, ...children) => make(null, name, attributes, children);
+// JupyterLab would take a control's keys for shortcuts: an arrow that moves a slider would leave the cell, too.
+const CONTROLS = ["button", "input", "select"];
+const html = (name, attributes = {}, ...children) => {
+  const keys = CONTROLS.includes(name) ? { "data-lm-suppress-shortcuts": "true" } : {};
+  return make(null, name, { ...keys, ...attributes }, children);
+};
 const svg = (name, attributes = {}, ...children) =>
   make("http://www.w3.org/2000/svg", name, attributes, children);
 
@@ -105,10 +110,9 @@ function set(model, name, value) {
 // A labelled control: the label names it for the eye and for a screen reader.
 const labelled = (words, control, ...after) => html("label", { class: "control" }, words, control, ...after);
 
-// Make the widget's place ours: its look, and its keys, which JupyterLab would take for shortcuts.
+// Give a widget's element our look.
 function root(el, name) {
   el.classList.add("workbench", `workbench-${name}`);
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
   return el;
 }
 

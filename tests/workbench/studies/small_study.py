@@ -41,7 +41,7 @@ def small_study(**changes) -> Study:
 
 def three_stacks() -> Study:
     """Six cells, two in each of three stacks, for executors that train several at once."""
-    settings = {"steps": 5, "batch_size": 96, "rank": 4}
+    settings = {"steps": 8, "batch_size": 96, "rank": 4}
     return small_study(sizes=(64,), settings=settings)
 
 

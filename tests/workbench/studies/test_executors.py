@@ -66,7 +66,8 @@ def test_a_killed_worker_changes_nothing(name, reference, tmp_path):
     killed = []
 
     def kill_one(progress):
-        if progress.step == 2 and not killed:
+        # Ray tells only the newest step, so on a busy machine the second may never be told
+        if progress.step >= 2 and not killed:
             victim = children(WORKERS[name])[0]
             killed.append(victim.pid)
             victim.kill()
@@ -97,7 +98,8 @@ def start_runner(folder: Path, name: str) -> "subprocess.Popen[str]":
         program, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
     )
     for line in runner.stdout:
-        if line.startswith("training 2"):
+        phase, step = line.split()
+        if phase == "training" and int(step) >= 2:
             return runner
     raise AssertionError("the run ended before it trained")
 

@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow docs docs-check notebooks classroom-base clean
+.PHONY: help demo lab test test-slow docs docs-check notebooks bench classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -34,6 +34,12 @@ docs-check: .venv/lab ## fail if the README's tables are not what the code says
 
 notebooks: .venv/test ## write each notebook from its text form
 	@$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
+
+bench: .venv/lab ## compare with transformers + PEFT and measure this machine (minutes; wants it quiet)
+	@$(PIP_INSTALL) -e '.[bench]'
+	@$(BIN)/python benchmarks/roofline.py
+	@$(BIN)/python benchmarks/stacking.py
+	@$(BIN)/python benchmarks/against_peft.py
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
 	@$(BIN)/python -m workbench.training.pretrain

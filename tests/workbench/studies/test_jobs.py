@@ -128,7 +128,9 @@ def test_another_reader_sees_the_end_of_a_process_that_is_not_its_child(start):
 def test_a_number_given_to_another_process_is_not_the_job(start):
     job = start(small())
     job.wait(SOON)
-    (job.folder / "state.json").write_text(json.dumps({"name": "running", "process": os.getpid(), "born": 1.0}))
+    (job.folder / "state.json").write_text(
+        json.dumps({"name": "running", "process": os.getpid(), "born": 1.0})
+    )
     assert Job(job.study_folder).state().name == "lost"
 
 

@@ -23,7 +23,7 @@ function cellButton(model, cell, [low, high], open) {
     style, class: `cell ${cell.training ? "training" : ""}`, "aria-label": label, title: label, click: open,
     "data-at": `${cell.row} ${cell.column}`,
   }, html("b", {}, cell.mean === null ? (cell.training ? "…" : "") : short(cell.mean)),
-    html("small", {}, cell.mean === null ? "" : `± ${short(cell.spread)}`),
+    html("small", {}, cell.mean === null ? "" : `±${short(cell.spread)}`),
     html("small", {}, cell.done < cell.planned ? `${cell.done} of ${cell.planned}` : ""));
 }
 

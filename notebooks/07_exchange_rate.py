@@ -13,8 +13,8 @@
 #
 # *Under a minute on two cores. No network.*
 #
-# How many half-spoiled examples do the work of one clean one? The answer is not a constant: it grows with
-# the number of clean examples that are to be replaced, until no amount that was tried is enough.
+# How many half-spoiled examples do the work of one clean one? The answer is not a constant: it hangs on how
+# many clean examples are to be replaced, and beyond some number no amount that was tried is enough.
 
 # %%
 from workbench.laws import analyse, read_table

@@ -84,7 +84,7 @@ class Game:
     def buys(self, given: Round, share: float | int) -> tuple[float, float]:
         """Return the examples and how many of them are clean after spending ``share`` on cleaning."""
         size = min(given.examples + (1 - share) * given.coins, float(self.largest))
-        return size, min(share * given.coins / given.clean_price, size)
+        return float(size), min(float(share * given.coins / given.clean_price), float(size))
 
     def score(self, given: Round, share: float | int) -> float:
         """Return the metric that such a set of examples gives."""

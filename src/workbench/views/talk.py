@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
@@ -28,7 +28,17 @@ LONGEST_ANSWER = 64
 """Tokens after which an answer is cut off."""
 
 
-@dataclass(frozen=True, slots=True)
+@runtime_checkable
+class Answering(Protocol):
+    """Whoever can take part in a blind test: two of them, by name."""
+
+    names: tuple[str, str]
+
+    def answer(self, prompt: str) -> tuple[str, str]:
+        """Return both answers to a prompt."""
+
+
+@dataclass(slots=True)
 class Speakers:
     """Two cells' adapters over one base, answering together.
 
@@ -129,7 +139,7 @@ class BlindTest:
         seed: Decides who stands on which side; None takes another order each time.
     """
 
-    def __init__(self, speakers: Speakers, file: Path | None = None, seed: int | None = None) -> None:
+    def __init__(self, speakers: Answering, file: Path | None = None, seed: int | None = None) -> None:
         self.speakers, self.file = speakers, file
         self.rounds: list[Round] = []
         self._sides = Random(seed)

@@ -7,7 +7,8 @@ function bought(rules, round, share) {
 
 function revealed(rules, outcome) {
   const box = { left: 56, right: 520, top: 26, bottom: 200 };
-  const range = [Math.min(...outcome.curve), Math.max(...outcome.curve)];
+  const ends = [Math.min(...outcome.curve), Math.max(...outcome.curve)];
+  const range = [ends[0], ends[1] + 0.15 * (ends[1] - ends[0])];
   const x = scale([0, 1], [box.left, box.right]);
   const y = scale(range, [box.bottom, box.top]);
   const dot = (share, score, index, words) => svg("g", {},
@@ -18,7 +19,8 @@ function revealed(rules, outcome) {
     xTitle: "share of the coins for cleaning", yTitle: rules.metric,
   }), svg("path", { d: path(outcome.curve.map((score, i) => [x(i / (outcome.curve.length - 1)), y(score)])),
     fill: "none", stroke: colour(0), "stroke-width": 2, class: "truth" }),
-    dot(outcome.best_share, outcome.best_score, 0, "best"), dot(outcome.share, outcome.score, 1, "you"));
+    dot(outcome.best_share, outcome.best_score, 0, "best"),
+    dot(outcome.share, outcome.score, 1, outcome.regret > 0 ? "you" : "you, too"));
 }
 
 export default {

@@ -37,9 +37,12 @@ notebooks: .venv/test ## write each notebook from its text form
 
 bench: .venv/lab ## compare with transformers + PEFT and measure this machine (minutes; wants it quiet)
 	@$(PIP_INSTALL) -e '.[bench]'
-	@$(BIN)/python benchmarks/roofline.py
-	@$(BIN)/python benchmarks/stacking.py
-	@$(BIN)/python benchmarks/against_peft.py
+	@mkdir -p benchmarks/records
+	@$(BIN)/python benchmarks/roofline.py benchmarks/records/roofline.json
+	@$(BIN)/python benchmarks/stacking.py benchmarks/records/stacking.json
+	@$(BIN)/python benchmarks/against_peft.py --output benchmarks/records/against_peft.json
+	@$(BIN)/python benchmarks/precision.py benchmarks/records/precision.json
+	@$(BIN)/python benchmarks/speed_page.py
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
 	@$(BIN)/python -m workbench.training.pretrain

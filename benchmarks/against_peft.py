@@ -195,7 +195,8 @@ def main():
     used = [i for row in batches(items, arguments.steps, grouped=False) for i in row]
     labelled = sum(len(items[i][0]) - items[i][1] for i in used)
     mean = statistics.mean(len(ids) for ids, _ in items)
-    print(f"{len(items)} examples of {mean:.0f} tokens on average; {labelled} labels in all steps")
+    about = f"{len(items)} examples of {Path(arguments.data).stem} with {mean:.0f} tokens on average"
+    print(f"{about}; {labelled} labels in all steps")
     runs = {name: [] for name in arguments.only}
     for number in range(arguments.rounds):
         for name in arguments.only:
@@ -208,7 +209,9 @@ def main():
     check(runs, arguments.steps)
     table = report(runs, labelled)
     if arguments.output:
-        arguments.output.write_text(json.dumps({"table": table, "runs": runs, "labels": labelled}, indent=1))
+        arguments.output.write_text(
+            json.dumps({"about": about, "labels": labelled, "table": table, "runs": runs}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

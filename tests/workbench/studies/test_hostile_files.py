@@ -58,9 +58,7 @@ def test_a_manifest_that_is_none(content):
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.fixed_dictionaries(dict.fromkeys(("name", "data", "base", "qualities", "sizes", "seeds"), JSON))
-)
+@given(st.fixed_dictionaries(dict.fromkeys(("name", "data", "base", "qualities", "sizes", "seeds"), JSON)))
 def test_a_study_of_anything(values):
     try:
         Study.from_dict(values)

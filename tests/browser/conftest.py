@@ -122,6 +122,12 @@ def oldest_lab(tmp_path_factory):
         yield lab
 
 
+@pytest.fixture(params=["lab", "oldest_lab"])
+def server(request):
+    """Return a server with the newest kernel, then one with the oldest."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="session")
 def browser():
     api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[test]'")
@@ -171,9 +177,13 @@ class Page:
         return time.monotonic() - begun
 
     def restart_and_run_all(self):
+        # what the dead kernel left behind looks like what the new one makes: mark it, to see it go
+        self.page.evaluate("document.querySelectorAll('.workbench').forEach(one => one.dataset.old = '')")
         self.menu("Kernel", "Restart Kernel and Run All Cells…")
         self.page.click(".jp-Dialog .jp-mod-accept")
+        self.page.wait_for_function("() => !document.querySelector('.workbench[data-old]')")
         self.ran()
+        self.page.wait_for_selector(".workbench")
 
     def ran(self, seconds=120):
         cells = json.loads((self.lab.root / self.name).read_text())["cells"]

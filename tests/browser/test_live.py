@@ -47,9 +47,7 @@ PRESS = """async selector => {
 }"""
 
 
-@pytest.mark.parametrize("kernel", ["lab", "oldest_lab"])
-def test_run_drag_reload_restart_and_stop(make_notebook, kernel, request, tmp_path):
-    server = request.getfixturevalue(kernel)
+def test_run_drag_reload_restart_and_stop(server, make_notebook, tmp_path):
     shutil.rmtree(server.root / "runs", ignore_errors=True)
     notebook = make_notebook(server).open(NAME)
     seconds = notebook.run_all()

@@ -303,7 +303,7 @@ def causal_attention(
     """
     mixed = []
     for block in batch.blocks:
-        rows = [rearrange(x[block], "E S heads D -> E heads S D") for x in (q, k, v)]
-        seen = functional.scaled_dot_product_attention(*rows, is_causal=True, enable_gqa=True)
+        query, key, value = (rearrange(x[block], "E S heads D -> E heads S D") for x in (q, k, v))
+        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
         mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
     return torch.cat(mixed)[batch.scatter.flatten()]

@@ -14,6 +14,8 @@ from workbench.views.shipped import VERBS
 from workbench.views.widgets import LawExplorer
 from workbench.views.widgets.law_explorer import EXPLORABLE
 
+pytestmark = pytest.mark.slow
+
 CALL = """async ([code, fit, size, share]) => {
   const { LAWS, parameters, answer } = await import(`data:text/javascript;base64,${code}`);
   const state = { law: LAWS[fit.law], draws: parameters(fit.draws), sizes: fit.sizes };

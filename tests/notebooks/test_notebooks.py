@@ -28,6 +28,8 @@ def local(self, address):
 socket.socket.connect = local
 """
 
+QUICK = ("00_five_minutes", "04_live_fine_tune")
+"""Notebooks that every test run executes; the others take their turn in `make test-slow`."""
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -92,7 +94,13 @@ def folder(tmp_path, monkeypatch):
         job.wait(60)
 
 
-@each_notebook
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+)
 def test_it_runs_without_a_network(path, folder):
     notebook = nbformat.read(path, as_version=4)
     place = FOLDER if path.stem in IN_CHECKOUT else folder

@@ -61,6 +61,7 @@ def trains(process: psutil.Process) -> bool:
 WORKERS = {"processes": "studies.executors.worker", "ray": "ray::_body"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_killed_worker_changes_nothing(name, reference, tmp_path):
     killed = []
@@ -151,6 +152,7 @@ def test_a_stack_whose_worker_always_dies_is_given_up_and_the_rest_goes_on(tmp_p
         assert again.manifest["sessions"][-1]["outcome"] == "incomplete"
 
 
+@pytest.mark.slow
 def test_asked_to_stop_the_workers_write_checkpoints_and_end(reference, tmp_path):
     seen = []
     store = run(

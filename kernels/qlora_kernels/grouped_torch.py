@@ -76,6 +76,8 @@ def by_cell(
     rows: Float[Tensor, "M I"], matrices: Float[Tensor, "G I J"], segments: Int64[Tensor, " boundaries"]
 ) -> Float[Tensor, "M J"]:
     """Multiply each cell's rows by its matrix."""
+    if len(matrices) == 1:
+        return rows @ matrices[0]  # a batch of one product would run on one core
     if _equal_lengths(segments):
         stacked = rows.reshape(len(matrices), -1, rows.shape[1])
         return torch.bmm(stacked, matrices).flatten(0, 1)
@@ -88,6 +90,8 @@ def between_cells(
 ) -> Float[Tensor, "G I J"]:
     """Sum the outer products of each cell's rows: left^T right."""
     cells = len(segments) - 1
+    if cells == 1:
+        return (left.mT @ right)[None]
     if _equal_lengths(segments):
         i, j = (t.reshape(cells, -1, t.shape[1]) for t in (left, right))
         return torch.bmm(i.mT, j)

@@ -19,12 +19,9 @@ def weights_of(decoder, config):
 
 def test_auto_leaves_small_bases_alone_and_takes_what_the_processor_has(monkeypatch):
     assert choose_precision("auto", 128)[0] == "float32"
-    has = {"_is_vnni_supported": True, "_is_avx512_bf16_supported": True, "_is_amx_tile_supported": False}
+    has = {"_is_avx512_bf16_supported": True, "_is_amx_tile_supported": False}
     for name in has:
         monkeypatch.setattr(torch.cpu, name, lambda name=name: has[name])
-    monkeypatch.setattr(precision_module, "bytes_are_exact", lambda: True)
-    assert choose_precision("auto", 576)[0] == "int8"
-    has["_is_vnni_supported"] = False
     assert choose_precision("auto", 576)[0] == "bfloat16"
     has["_is_avx512_bf16_supported"] = False
     assert choose_precision("auto", 576)[0] == "float32"

@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     engine.add_argument(
         "--precision",
         choices=("auto", *PRECISIONS),
-        help="of the base's products: auto takes the fastest that this processor has",
+        help="of the base's products: auto takes bfloat16 where that is faster",
     )
     engine.add_argument(
         "--checkpoint-every",

@@ -55,8 +55,8 @@ def choose_precision(precision: str, width: int) -> tuple[str, str]:
     """Return the precision to use and the reason, in words for a manifest.
 
     Args:
-        precision: Key of ``PRECISIONS``, or "auto": the fastest that this processor has and that leaves a
-            study's results within the noise of its seeds (docs/speed.md has the measurements).
+        precision: Key of ``PRECISIONS``, or "auto": the fastest that this processor has of those that
+            leave a study's results within the noise of its seeds (docs/speed.md has the measurements).
         width: Of the base.
 
     Raises:

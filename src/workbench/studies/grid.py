@@ -44,7 +44,7 @@ class Study:
     """How many of the base's topmost blocks carry adapters; None adapts all of them."""
     precision: str = "auto"
     """How the products with the frozen base are computed on a CPU, one of ``config.PRECISIONS``; "auto" takes
-    the fastest that this processor has, and the record says which (``models/precision.py``)."""
+    bfloat16 where that is faster here, and the record says so (``models/precision.py``)."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of :class:`CellConfig` that differ from its defaults, the same for every cell."""
 

@@ -2,7 +2,10 @@
 
 The bytes are those of bitsandbytes: a weight times the reciprocal of its block's absolute maximum, in
 float32, is coded by how many of the fifteen midpoints between levels lie strictly below it. "nf4_double" also
-quantizes the maxima: less their mean, 256 to a block, to the nearest level of an 8-bit map, dense near zero.
+quantizes the maxima: less their mean, 256 to a block, to levels of an 8-bit map that are dense near zero.
+
+On a processor bitsandbytes looks the level up by one of 65,536 equal steps, which once in 600 maxima gives
+the neighbour of the nearest level. The bytes here are those; on a GPU it searches exactly.
 
 Source: Dettmers et al., "QLoRA", arXiv:2305.14314, section 3 and appendix E; the 8-bit map: Dettmers et al.,
 "8-bit Optimizers via Block-wise Quantization", arXiv:2110.02861.
@@ -28,6 +31,9 @@ from qlora_kernels.formats_layout import (
 
 OUTER_BLOCK = 256
 """Absolute maxima that share an outer scale in double quantization."""
+
+OUTER_STEPS = 65_536
+"""Equal steps from -1 to 1 to which a maximum is rounded before its level is looked up."""
 
 SMALLEST = 1e-38
 """Weights are divided by no less than this, so that no reciprocal is infinite."""
@@ -82,13 +88,17 @@ def affine_nf4_double(stored: Stored) -> Affine:
 def _quantize_outer(
     values: Float[Tensor, " n"],
 ) -> tuple[UInt8[Tensor, " n"], Float[Tensor, " outer"]]:
-    """Code each value by the nearest 8-bit level, relative to the largest magnitude of its outer block."""
+    """Code each value by the level nearest to its step, relative to the largest of its outer block."""
     blocks = torch.nn.functional.pad(values, (0, -values.numel() % OUTER_BLOCK)).view(-1, OUTER_BLOCK)
     largest = blocks.abs().amax(-1)
-    relative = blocks * (1 / largest.clamp(min=SMALLEST))[:, None]
-    levels = torch.tensor(DYNAMIC_LEVELS, device=values.device)
-    codes = torch.bucketize(relative, (levels[:-1] + levels[1:]) / 2)
-    return codes.flatten()[: values.numel()].to(torch.uint8), largest
+    relative = (
+        (blocks * (1 / largest)[:, None]).clamp(-1, 1).nan_to_num(-1)
+    )  # nan in a block of zeros: code 0
+    steps = ((relative + 1) * 0.5 * (OUTER_STEPS - 1) + 0.5).int()
+    middles = torch.linspace(-1, 1, OUTER_STEPS, dtype=torch.float64)
+    levels = torch.tensor(DYNAMIC_LEVELS, dtype=torch.float64)
+    nearest = torch.bucketize(middles, (levels[:-1] + levels[1:]) / 2).to(torch.uint8).to(values.device)
+    return nearest[steps.flatten()[: values.numel()]], largest
 
 
 def _dynamic_levels() -> tuple[float, ...]:

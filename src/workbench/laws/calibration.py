@@ -116,6 +116,8 @@ def _rates(truth: Truth, rates: RateCurve) -> dict[str, bool]:
 State = dict[str, dict[str, int]]
 """By form: studies done, under the key STUDIES, and how many of them held each quantity."""
 STUDIES = "studies"
+FIRST_SEED = 100_000
+"""Studies with lower seeds were looked at while the intervals were made; these judge them."""
 BLOCK = 20
 """Studies of one form before the next form has its turn, so that an interrupted run covers all forms."""
 
@@ -126,7 +128,7 @@ def calibrate(forms: Sequence[str], studies: int, draws: int, state: State) -> I
         for form in waiting:
             counts = state[form]
             for seed in range(counts[STUDIES], min(counts[STUDIES] + BLOCK, studies)):
-                for quantity, is_held in check(form, seed, draws).items():
+                for quantity, is_held in check(form, FIRST_SEED + seed, draws).items():
                     counts[quantity] = counts.get(quantity, 0) + is_held
                 counts[STUDIES] = seed + 1
             yield form

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.laws import Band, ExchangeRate, RateCurve, analyse, bands, rate_of, read_table
+from workbench.laws import Band, ExchangeRate, RateCurve, Study, analyse, bands, rate_of, read_table
 from workbench.studies.store import ZERO_SHOT, Store
-from workbench.views.points import METRICS, Row, measured, points, readable
+from workbench.views.points import METRICS, Row, measured, readable
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
 """The curve that holds each held-out record's outcome, by metric."""
@@ -34,6 +34,8 @@ class Answers:
     """One a quality, the most damaged first, judged by the metric that users care most about."""
     tables: tuple[RateTable, ...]
     fits: Mapping[str, Mapping[str, Band]]
+    studies: Mapping[str, Study]
+    """Each metric's analysis, the one that tells most first."""
     notes: tuple[str, ...]
 
 
@@ -48,14 +50,17 @@ class ItemOutcomes:
 def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
     """Read from a study's store what a bootstrap over its held-out records needs, by metric.
 
-    A loss weighs records by their tokens; without those, in studies of earlier versions, it is left out.
+    A metric is left out where a row that has it lacks the outcomes, as in the shipped study. A loss weighs
+    records by their tokens; without those, in studies of earlier versions, it is left out too.
     """
     zero = store.curves(ZERO_SHOT)
     curves = [store.curves(row["key"]) if row.get("key") else zero for row in rows]
     found = {}
     for metric, name in ITEMS.items():
         weight = zero.get("item_tokens") if metric == "loss" else None
-        if any(name in own for own in curves) and not (metric == "loss" and weight is None):
+        needed = [own for row, own in zip(rows, curves, strict=True) if row.get(metric) is not None]
+        whole = bool(needed) and all(name in own for own in needed)
+        if whole and not (metric == "loss" and weight is None):
             found[metric] = ItemOutcomes(rows=tuple(own.get(name) for own in curves), weight=weight)
     return found
 
@@ -74,30 +79,55 @@ def answers(
         heldout: Records behind each accuracy, None if not known.
         items: Outcomes of those records by metric, so that the intervals cover their choice.
     """
-    metrics = measured([row for row in rows if row["size"] > 0])
-    judged = f"{heldout:,} held-out records" if heldout else "held-out records"
-    table = read_table([{**row, "evaluation": judged} for row in rows], name=name)
-    fits, tables = {}, []
+    studies = {
+        metric: analysed(rows, metric, name, heldout, (items or {}).get(metric)) for metric in by_worth(rows)
+    }
+    tables = []
     notes: dict[str, None] = {}
     sentences: tuple[str, ...] = ()
-    # the last share of right answers first, the loss last, and behind it what doesn't tell
-    metrics.reverse()
-    for metric in sorted(metrics, key=lambda metric: not _tells(metric, rows)):
-        own = (items or {}).get(metric)
-        judged_on = table if own is None else table.with_items(metric, own.rows, own.weight)
-        study = analyse(judged_on, metric, items=None if own or _is_loss(metric) else heldout)
-        fits[metric] = bands(study)
-        reference, *others = points(rows, metric)
-        rates = [rate_of(study, reference=reference, other=other) for other in others]
+    for metric, study in studies.items():
+        rates = rates_of(study)
         if rates:
-            tables.append(_rate_table(metric, reference, rates))
+            tables.append(_rate_table(metric, rates))
             sentences = sentences or tuple(rate.sentence() for rate in reversed(rates))
         notes |= dict.fromkeys(f"{METRICS[metric]}: {note}" for note in study.notes)
     if not sentences:
         sentences = (
             "The study has one quality, so there is nothing to exchange: add a second with --quality.",
         )
-    return Answers(sentences=sentences, tables=tuple(tables), fits=fits, notes=tuple(notes))
+    return Answers(
+        sentences=sentences,
+        tables=tuple(tables),
+        fits={metric: bands(study) for metric, study in studies.items()},
+        studies=studies,
+        notes=tuple(notes),
+    )
+
+
+def analysed(
+    rows: Sequence[Row], metric: str, name: str, heldout: int | None, items: ItemOutcomes | None
+) -> Study:
+    """Analyse one metric of a study's table; the arguments are those of :func:`answers`."""
+    judged = f"{heldout:,} held-out records" if heldout else "held-out records"
+    table = read_table([{**row, "evaluation": judged} for row in rows], name=name)
+    if items is not None:
+        table = table.with_items(metric, items.rows, items.weight)
+    return analyse(table, metric, items=None if items or _is_loss(metric) else heldout)
+
+
+def rates_of(study: Study) -> list[ExchangeRate]:
+    """Return what every other quality's examples are worth against the first one's, in the study's order."""
+    reference, *others = study.curves
+    return [rate_of(study, reference=reference, other=other) for other in others]
+
+
+def by_worth(rows: Sequence[Row]) -> list[str]:
+    """Return the metrics that were measured, the one that tells most first.
+
+    That is the last share of right answers; then the loss, and behind it what doesn't tell.
+    """
+    metrics = measured([row for row in rows if row["size"] > 0])[::-1]
+    return sorted(metrics, key=lambda metric: not _tells(metric, rows))
 
 
 def _tells(metric: str, rows: Sequence[Row]) -> bool:
@@ -111,34 +141,40 @@ def _is_loss(metric: str) -> bool:
     return metric.endswith("loss")
 
 
-def _rate_table(metric: str, reference: str, rates: Sequence[ExchangeRate]) -> RateTable:
+def _rate_table(metric: str, rates: Sequence[ExchangeRate]) -> RateTable:
     best = [(readable(rate.other), rate.best) for rate in rates]
     curves = [curve for _, curve in best if curve is not None]
     sizes = [] if not curves else [int(size) for size in curves[0].size]
     return RateTable(
         metric=METRICS[metric],
-        reference=readable(reference),
+        reference=readable(rates[0].reference),
         others=tuple(other for other, _ in best),
-        rows=tuple((size, tuple(_rate(curve, at) for _, curve in best)) for at, size in enumerate(sizes)),
+        rows=tuple(
+            (size, tuple(rate_in_words(curve, at) for _, curve in best)) for at, size in enumerate(sizes)
+        ),
     )
 
 
-def _rate(curve: RateCurve | None, at: int) -> str:
-    """Return one rate with its interval, such as "3.1 (2.4 to 4.0)"."""
+def rate_in_words(curve: RateCurve | None, at: int) -> str:
+    """Return the rate at one size with its interval, such as "3.1 (2.4 to 4.0)"."""
     if curve is None or math.isnan(curve.median[at]):
         return "no interval: one seed" if curve is None else "not measured"
-    low, high = _number(curve.low[at]), _number(curve.high[at])
-    interval = f"({low} to {high})" if low != high else f"(probability {_percent(curve.not_reached[at])})"
+    low, high = number_in_words(curve.low[at]), number_in_words(curve.high[at])
+    interval = (
+        f"({low} to {high})" if low != high else f"(probability {percent_in_words(curve.not_reached[at])})"
+    )
     if math.isinf(curve.median[at]):
         return f"not reached {interval}"
     bound = "at most " if curve.at_most[at] > 0.5 else ""
-    return f"{bound}{_number(curve.median[at])} {interval}"
+    return f"{bound}{number_in_words(curve.median[at])} {interval}"
 
 
-def _number(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
+def number_in_words(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
+    """Return a rate or an end of its interval; infinity is "not reached"."""
     return "not reached" if math.isinf(value) else f"{float(value):.2g}"
 
 
-def _percent(probability: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
+def percent_in_words(probability: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
+    """Return a probability that draws have shown, in percent."""
     # draws never show that something is certain
     return "over 99%" if probability > 0.99 else f"{float(probability):.0%}"

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from workbench.views.paper import (
     COLOURS,
     COLUMN_INCHES,
     FAINT,
     HEIGHT_INCHES,
+    LABEL_POINTS,
     SMALL_POINTS,
     STYLE,
     PaperFigure,
@@ -32,8 +34,8 @@ class Line:
     y: Sequence[float | int | None]
 
 
-def training_curves(lines: Sequence[Line]) -> PaperFigure:
-    """Draw the training loss of each cell against the step."""
+def training_curves(lines: Sequence[Line], *, logarithmic: bool = False) -> PaperFigure:
+    """Draw the training loss of each cell against the step, on a logarithmic scale if that is asked for."""
 
     def draw(axes: Axes) -> None:
         named: set[int] = set()
@@ -51,7 +53,12 @@ def training_curves(lines: Sequence[Line]) -> PaperFigure:
             )
         axes.set_xlabel("step")
         axes.set_ylabel("training loss (nats a token)")
-        axes.set_ylim(bottom=0)
+        if logarithmic:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.set_ylim(bottom=0)
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
 
     return one_panel(draw)
@@ -70,17 +77,20 @@ def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
 
     def draw(axes: Axes) -> None:
         colours = "cividis_r" if grid["better"] == "low" else "cividis"
-        image = axes.imshow(values, cmap=colours, aspect="auto")
+        axes.imshow(values, cmap=colours, aspect="auto")
+        # two digits and small ones where the cells are narrow
+        digits, points = (3, LABEL_POINTS) if len(sizes) <= 5 else (2, min(SMALL_POINTS, 45 / len(sizes)))
         middle = (np.nanmin(values) + np.nanmax(values)) / 2
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 bright = (value < middle) == (grid["better"] == "low")
                 ink = "black" if bright else "white"
-                axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=ink)
+                words = f"{value:.{digits}g}"
+                axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=points)
         axes.set_yticks(range(len(qualities)), qualities)
-        axes.set_xticks(range(len(sizes)), [f"{size:,}" for size in sizes])
+        axes.set_xticks(range(len(sizes)), [f"{size}" for size in sizes])
         axes.set_xlabel("training examples")
-        axes.figure.colorbar(image, ax=axes, label=grid["title"])
+        axes.set_title(f"{grid['title']}, mean of the seeds", loc="left", fontsize=SMALL_POINTS, color=FAINT)
 
     return one_panel(draw)
 

@@ -201,7 +201,8 @@ def _direct_labels(panel: _Panel) -> None:
     height = axes.get_window_extent().height * 72 / axes.figure.dpi
     to_axes = axes.transData + axes.transAxes.inverted()
     wanted = [float(to_axes.transform(end)[1]) * height for end in ends]
-    for index, (quality, place) in enumerate(zip(lines, spread(wanted, 1.2 * LABEL_POINTS), strict=True)):
+    places = below(height, spread(wanted, 1.2 * LABEL_POINTS), 1.2 * LABEL_POINTS)
+    for index, (quality, place) in enumerate(zip(lines, places, strict=True)):
         axes.annotate(
             readable(quality),
             (right, place / height),
@@ -229,6 +230,15 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
     for block in blocks:
         for rank, index in enumerate(block):
             moved[index] = _bottom(block, places, gap) + rank * gap
+    return moved
+
+
+def below(top: float, places: Sequence[float], gap: float) -> list[float]:
+    """Return the places moved down where that is needed for each to be below ``top``, two ``gap`` apart."""
+    moved = list(places)
+    for index in sorted(range(len(places)), key=lambda index: -places[index]):
+        moved[index] = min(places[index], top)
+        top = moved[index] - gap
     return moved
 
 

@@ -3,7 +3,7 @@
 Each takes what ``workbench.laws`` returns and gives a figure in the style of ``figures``; none fits anything.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -38,6 +38,7 @@ from workbench.views.figures import (
     STYLE,
     PaperFigure,
 )
+from workbench.views.points import readable
 
 P = ParamSpec("P")
 GRID = 80
@@ -60,8 +61,8 @@ def _one_panel(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, PaperF
 def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     """Draw the rate over the reference sizes with its interval; sizes never reached are hatched.
 
-    The fitted rate is a line with a band, the model-free one points with bars. An interval without an upper
-    end runs to the top of the panel.
+    The fitted rate is a line with a band, left out where the form misses the measurements; the model-free one
+    points with bars. An interval without an upper end runs to the top of the panel.
 
     Raises:
         InputError: If the table gave no interval and so no rate.
@@ -69,9 +70,10 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     rates = answer.best
     if rates is None:
         raise InputError(f"nothing to draw: {answer.sentence()}")
-    top = _top(answer)
-    if answer.fitted is not None:
-        _rate_band(axes, answer.fitted, top)
+    fitted = rates is answer.fitted
+    top = _top([rates] if answer.model_free is None else [rates, answer.model_free])
+    if fitted:
+        _rate_band(axes, rates, top)
     if answer.model_free is not None:
         _rate_points(axes, answer.model_free, top)
     _never(axes, rates)
@@ -81,10 +83,11 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     axes.set_ylim(None, top)
     axes.xaxis.set_major_formatter(ScalarFormatter())
     _plain_logarithm(axes.yaxis)
-    axes.set_xlabel(f"examples of {answer.reference!r}")
-    axes.set_ylabel(f"{answer.other!r} examples for one")
+    axes.set_xlabel(f"{readable(answer.reference)} examples")
+    axes.set_ylabel(f"{readable(answer.other)} examples for one")
+    line = "line: fitted, " if fitted else ""
     axes.set_title(
-        f"by {answer.metric.replace('_', ' ')}; line: fitted, points: model-free, 95% intervals",
+        f"by {readable(answer.metric)}; {line}points: model-free, 95% intervals",
         loc="left",
         fontsize=SMALL_POINTS,
         color=FAINT,
@@ -98,9 +101,8 @@ def _plain_logarithm(axis: Axis, formatter: Formatter | None = None) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _top(answer: ExchangeRate) -> float:
+def _top(curves: Sequence[RateCurve]) -> float:
     """Return a height above every finite end of an interval."""
-    curves = [rates for rates in (answer.fitted, answer.model_free) if rates is not None]
     ends = np.concatenate([np.concatenate([r.low, r.median, r.high]) for r in curves])
     finite = ends[np.isfinite(ends)]
     return 2 * float(finite.max()) if len(finite) else 10.0
@@ -191,7 +193,7 @@ def residuals(axes: Axes, fit: Fit) -> None:
             fit.residual[own],
             MARKERS[j % len(MARKERS)],
             color=COLOURS[j % len(COLOURS)],
-            label=label,
+            label=readable(label),
         )
     if 1 < len(labels) <= len(COLOURS):
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
@@ -201,7 +203,7 @@ def residuals(axes: Axes, fit: Fit) -> None:
     known = fit.problem.freedom is not None
     axes.set_ylabel("residual / noise" if known else "relative residual")
     note = "; grey: two standard deviations" if known else ""
-    axes.set_title(f"{fit.law.name}{note}", loc="left", fontsize=SMALL_POINTS, color=FAINT)
+    axes.set_title(f"{readable(fit.law.name)}{note}", loc="left", fontsize=SMALL_POINTS, color=FAINT)
 
 
 @_one_panel
@@ -268,7 +270,7 @@ def forecast_scores(axes: Axes, forecast: Forecast) -> None:
         if score.low is not None and score.high is not None:
             axes.hlines(place, score.low, score.high, color=colour)
         axes.plot(score.error, place, MARKERS[1 if score.is_baseline else 0], color=colour)
-    names = [f"({s.name})" if s.is_baseline else s.name for s in reversed(forecast.scores)]
+    names = [f"({s.name})" if s.is_baseline else readable(s.name) for s in reversed(forecast.scores)]
     axes.set_yticks(range(len(names)), names)
     axes.set_xscale("log")
     _plain_logarithm(axes.xaxis, PercentFormatter(1, decimals=None))

@@ -64,6 +64,15 @@ class PaperFigure(Figure):
         return to_bytes(self, "png"), {"width": round(150 * width), "height": round(150 * height)}
 
 
+def resize(figure: Figure, width: float) -> None:
+    """Lay a figure out anew for a width in inches; every kind of file then has that same layout."""
+    with style.context(["default", STYLE]):
+        figure.set_size_inches(width, HEIGHT_INCHES)
+        figure.set_layout_engine("constrained")
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
 def to_bytes(figure: Figure, kind: str, *, dots: int = 300) -> bytes:
     """Return the figure as "pdf", "svg" or "png" (``dots`` an inch), without a date or a version in it."""
     metadata: dict[str, None] = {

@@ -1,4 +1,4 @@
-"""A study's report: one page that needs no network, the figure for a paper, and the table.
+"""A study's report: one page to read and explore without a network, the figure for a paper, and the table.
 
 Everything is made from the study's folder, so it can be made again at any time, on any machine.
 """
@@ -19,10 +19,11 @@ from workbench.laws.study import LEVEL
 from workbench.studies.listing import planned_cells
 from workbench.studies.store import Store
 from workbench.views.answers import Answers, answers, item_outcomes
+from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.paper import INK, save
 from workbench.views.points import METRICS, Point, Row, measured, points, readable
-from workbench.views.words import bytes_in_words, seconds_in_words
+from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
 APART = ("examples", "prediction", "actual")
 """Parts of the manifest that the page shows in their own place, not among the facts."""
@@ -72,6 +73,7 @@ def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, sv
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
     study = manifest.get("study", {})
+    code = script()
     return environment.get_template("report.html").render(
         title=f"{study.get('name', 'Study')}: clean the data, or collect more of it?",
         grid=_grid(manifest, cells),
@@ -82,6 +84,10 @@ def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, sv
         tables=found.tables,
         level=f"{LEVEL:.0%}",
         notes=found.notes,
+        data=Markup(inline_json(page_data(table, found.studies, found.fits))),
+        script=Markup(code),
+        script_source=Markup(sha256_source(code)),
+        widget_style=Markup((WIDGETS / "style.css").read_text(encoding="utf-8")),
         metrics=[METRICS[metric] for metric in metrics],
         zero_shot=[_share(zero[0].get(metric)) for metric in metrics] if zero else [],
         lines=list(_lines(cells, metrics)),
@@ -91,7 +97,7 @@ def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, sv
             example | {"quality": readable(example["quality"])} for example in manifest.get("examples", [])
         ],
         licences=list(_licences(manifest)),
-        facts=list(_flat({name: value for name, value in manifest.items() if name not in APART})),
+        facts=list(flat({name: value for name, value in manifest.items() if name not in APART})),
     )
 
 
@@ -201,20 +207,3 @@ def _licences(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         texts = [facts.get(key) for key in ("name", "origin", "licence")]
         yield part, ". ".join(text for text in texts if text) or "not recorded"
     yield "workbench", "MIT"
-
-
-def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every fact of the manifest with its path, such as ("versions torch", "2.13.0")."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{path}{name} ")
-        elif isinstance(value, list):
-            yield path + name, ", ".join(map(_word, value))
-        else:
-            yield path + name, _word(value)
-
-
-def _word(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    if isinstance(value, Mapping):
-        return " ".join(f"{name}={_word(inner)}" for name, inner in value.items() if inner is not None)
-    return "none" if value is None else str(value)

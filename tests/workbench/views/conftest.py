@@ -1,6 +1,7 @@
 """A finished study with made-up numbers, for the pictures and pages."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -28,8 +29,8 @@ MANIFEST = {
 }
 
 
-def results(seeds=3, broken=()):
-    """Return the cells' results by key; the keys in ``broken`` failed."""
+def results(seeds=3, broken=(), changed=None):
+    """Return the cells' results by key; those in ``broken`` failed, ``changed`` has other fields by key."""
     noise = random.Random(0)
     found = {ZERO_SHOT: CellResult(cell=None, metrics={"loss": 4.2, "exact_match": 0.0})}
     for share, accuracies in ACCURACY.items():
@@ -40,10 +41,13 @@ def results(seeds=3, broken=()):
                 exact = accuracy + noise.gauss(0, 0.02)
                 metrics = {"loss": 1.3 * (1 - exact), "exact_match": exact}
                 key = f"{share} {size} {seed}"
-                found[key] = CellResult(cell=cell, metrics=metrics, seconds=3.2)
+                curves = {"train_loss": [2.0 - exact * step / 4 for step in range(5)]}
+                found[key] = CellResult(cell=cell, metrics=metrics, seconds=3.2, curves=curves)
                 if key in broken:
                     failure = "the training loss was not a number at step 17 of 100"
                     found[key] = CellResult(cell=cell, status="failed", failure=failure)
+    for key, fields in (changed or {}).items():
+        found[key] = replace(found[key], **fields)
     return found
 
 
@@ -56,7 +60,7 @@ def write_study(folder, manifest=MANIFEST, **options):
 @pytest.fixture
 def make_study(tmp_path):
     """Return a function that writes a study of its own and returns its folder."""
-    return lambda **options: write_study(tmp_path / "study", **options)
+    return lambda name="study", **options: write_study(tmp_path / name, **options)
 
 
 @pytest.fixture(scope="session")

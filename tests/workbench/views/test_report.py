@@ -1,6 +1,10 @@
-"""The report: what it says, that it asks nobody for anything, and that data can't write into it."""
+"""The report: what it says, that it asks nobody for anything, and that data can't write into it or run."""
 
+import base64
 import csv
+import hashlib
+import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -9,6 +13,8 @@ from workbench.errors import InputError
 from workbench.laws import exchange_rate, read_table
 from workbench.studies.store import Store
 from workbench.views.answers import answers
+from workbench.views.explore import inline_json
+from workbench.views.points import points
 from workbench.views.report import write_report
 
 
@@ -66,15 +72,46 @@ def test_it_shows_what_a_reader_needs(report):
         assert expected in text, expected
 
 
-def test_it_loads_nothing_and_runs_nothing(report):
+def test_it_loads_nothing(report):
     page = Page(report.page.read_text(encoding="utf-8"))
     assert "svg" in page.tags
-    assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
+    assert not {"link", "img", "iframe", "object", "form"} & set(page.tags)
     outside = [link for link in page.links if not link.startswith("#") and "://" not in link]
     assert sorted(outside) == ["figure.pdf", "figure.png", "figure.svg", "table.csv"]
     assert not [link for link in page.links if "://" in link]
     assert all((report.page.parent / name).is_file() for name in outside)
     assert "default-src 'none'" in report.page.read_text(encoding="utf-8"), "a browser is told so too"
+
+
+def scripts(html):
+    return re.findall(r"<script([^>]*)>(.*?)</script>", html, flags=re.DOTALL)
+
+
+def test_it_runs_its_own_script_and_no_other(report):
+    html = report.page.read_text(encoding="utf-8")
+    (data, numbers), (module, code) = scripts(html)
+    assert (data, module) == (' type="application/json" id="study"', ' type="module"')
+    assert [pair["names"] for pair in json.loads(numbers)["pairs"]][0] == ["clean", "50% other form"]
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert "unsafe-inline'; script-src 'sha256" in html
+
+
+def test_a_name_that_ends_a_script_ends_none():
+    hostile = "</script><script>alert(1)</script><!-- & "
+    text = inline_json({hostile: [hostile]})
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {hostile: [hostile]}
+
+
+def test_the_page_has_the_numbers_of_the_table(report, table):
+    (_, numbers), _ = scripts(report.page.read_text(encoding="utf-8"))
+    metrics = {metric["name"]: metric for metric in json.loads(numbers)["metrics"]}
+    for name, metric in metrics.items():
+        for quality, line in zip(metric["qualities"], points(table, name).values(), strict=True):
+            assert [(p["size"], p["mean"], p["low"], p["high"]) for p in quality["points"]] == [
+                (p.size, p.mean, p.low, p.high) for p in line
+            ]
 
 
 def test_a_report_is_the_same_every_time(report):

@@ -1,5 +1,5 @@
-// The exchange rate of two qualities: slide along the reference size and see which sizes are equal. All
-// curves and sentences came once; moving needs no kernel.
+// The exchange rate of two qualities: slide along the reference size, or drag the circle to a size or a score,
+// and see which sizes are equal. All curves and sentences came once; moving needs no kernel.
 
 function pieces(xs, lows, highs) {
   return xs.map((x, i) => [x, lows[i], highs[i]]).filter(([, low, high]) => low !== null && high !== null);
@@ -30,10 +30,11 @@ function lossPanel(pair, at) {
     svg("path", { d: `M${x(n)},${box.bottom}V${y(target)}H${end}`, "stroke-dasharray": "3 3" }),
     rate === null ? svg("path", { d: `M${end - 7},${y(target) - 5}l7,5l-7,5` }) : svg("path", { d: `M${end},${y(target)}V${box.bottom}` }),
     svg("circle", { cx: x(n), cy: y(target), r: 7, class: "handle" }));
-  return picture(410, 316, `${pair.metric} of both qualities against size`, axes(box, x, y, {
+  const chart = picture(410, 316, `${pair.metric} of both qualities against size`, axes(box, x, y, {
     xTicks: logTicks(...sizes, 7), yTicks: log ? logTicks(...range) : ticks(...range),
     xTitle: "training examples", yTitle: pair.metric,
   }), ...parts, mark);
+  return { chart, spots: pair.size.map((size, i) => [x(size), y(pair.target[i])]) };
 }
 
 function ratePanel(pair, at) {
@@ -52,33 +53,68 @@ function ratePanel(pair, at) {
   const n = pair.size[at], rate = pair.median[at];
   const mark = rate === null ? svg("path", { d: `M${x(n)},${box.top}V${box.bottom}`, stroke: colour(1), "stroke-width": 2 })
     : svg("circle", { cx: x(n), cy: y(rate), r: 7, class: "handle" });
-  return picture(410, 316, "The exchange rate against the reference size", axes(box, x, y, {
+  const chart = picture(410, 316, "The exchange rate against the reference size", axes(box, x, y, {
     xTicks: logTicks(pair.size[0], pair.size.at(-1), 7), yTicks: logTicks(...range),
     xTitle: `examples of ${pair.names[0]}`, yTitle: `examples of ${pair.names[1]} for one`,
   }), shadow, area(pieces(pair.size, pair.low, top), x, y, 1),
     svg("path", { d: path(line.map(([size, one]) => [x(size), y(one)])), class: "rate", fill: "none", stroke: colour(1), "stroke-width": 2 }),
     svg("path", { d: `M${box.left},${y(1)}H${box.right}`, stroke: "var(--faint)", "stroke-dasharray": "2 3" }), mark);
+  return { chart, spots: pair.size.map(size => [x(size), null]) };
 }
 
-export default {
+// The place whose spot is nearest to the pointer; a spot without a height is as near at every height.
+function nearest({ chart, spots }, event) {
+  const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(chart.getScreenCTM().inverse());
+  const far = spots.map(([x, y]) => Math.hypot(at.x - x, y === null ? 0 : at.y - y));
+  return far.indexOf(Math.min(...far));
+}
+
+function reading(pair, at) {
+  const [low, high] = [pair.targetLow[at], pair.targetHigh[at]].map(short);
+  return `With ${short(Math.round(pair.size[at]))} ${pair.names[0]} examples: ${pair.metric} ${short(pair.target[at])} `
+    + `(95% interval ${low} to ${high}).`;
+}
+
+const exchange = {
   render({ model, el }) {
     const pairs = model.get("pairs");
     const board = html("div", { class: "columns board" });
+    const read = html("p", { class: "reading number faint" });
     const say = html("p", { class: "say number", role: "status" });
     const pick = html("select", { change: event => set(model, "pair", Number(event.target.value)) },
       ...pairs.map((pair, index) => html("option", { value: index, selected: index === model.get("pair") }, `${pair.names[1]}, by ${pair.metric}`)));
     const slider = html("input", { type: "range", class: "size", min: 0, step: 1, max: pairs[0].size.length - 1,
       value: model.get("place"), input: event => set(model, "place", Number(event.target.value)) });
+    let panels = [], held = null;
     const draw = () => {
       const pair = pairs[model.get("pair")];
       const at = Math.min(model.get("place"), pair.size.length - 1);
       slider.max = pair.size.length - 1;
       slider.value = at;
       slider.setAttribute("aria-valuetext", `${Math.round(pair.size[at])} examples of ${pair.names[0]}`);
-      board.replaceChildren(lossPanel(pair, at), ratePanel(pair, at));
+      panels = [lossPanel(pair, at), ratePanel(pair, at)];
+      board.replaceChildren(...panels.map(panel => panel.chart));
+      read.textContent = reading(pair, at);
       say.textContent = pair.sentence[at];
     };
-    root(el, "exchange").append(html("div", { class: "row" }, labelled("compare with", pick), labelled(`examples of ${pairs[0].names[0]}`, slider)), say, board);
-    return follow(model, ["pair", "place"], draw);
+    const drag = event => { if (held !== null) set(model, "place", nearest(panels[held], event)); };
+    const release = () => { held = null; };
+    board.addEventListener("pointerdown", event => {
+      const on = panels.findIndex(panel => panel.chart.contains(event.target));
+      held = on < 0 ? null : on;
+      drag(event);
+    });
+    document.addEventListener("pointermove", drag);
+    document.addEventListener("pointerup", release);
+    root(el, "exchange").append(html("div", { class: "row" }, labelled("compare with", pick),
+      labelled(`examples of ${pairs[0].names[0]}`, slider)), read, say, board);
+    const undo = follow(model, ["pair", "place"], draw);
+    return () => {
+      undo();
+      document.removeEventListener("pointermove", drag);
+      document.removeEventListener("pointerup", release);
+    };
   },
 };
+
+export default exchange;

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from workbench.views import widgets
+from workbench.views.explore import SCRIPTS
 from workbench.views.widgets.view import FOLDER, View
 
 MODULES = sorted(FOLDER.glob("*.js"))
@@ -14,8 +15,8 @@ each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.ste
 each_widget = pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: widget.__name__)
 
 
-def test_every_module_belongs_to_a_widget():
-    assert {path.stem for path in MODULES} == {*widgets.WIDGETS.values(), "common"}
+def test_every_module_belongs_to_a_widget_or_to_the_report():
+    assert {path.stem for path in MODULES} == {*widgets.WIDGETS.values(), *SCRIPTS}
 
 
 @each_module

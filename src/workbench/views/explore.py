@@ -1,0 +1,144 @@
+"""What a page needs to let people explore a study: numbers once, as JSON; scripts that need no network."""
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import InputError
+from workbench.laws import Band, ExchangeRate, Study, rate_of
+from workbench.laws.study import LEVEL
+from workbench.views.points import METRICS, Row, points, readable
+
+PLACES = 41
+"""Reference sizes at which an exchange rate can be read."""
+WIDGETS = Path(__file__).parent / "widgets"
+SCRIPTS = ("common", "exchange", "quality", "report")
+"""The page's script is these modules of the widgets' folder, one after the other."""
+
+
+def page_data(
+    rows: Sequence[Row], studies: Mapping[str, Study], fits: Mapping[str, Mapping[str, Band]]
+) -> dict[str, Any]:
+    """Return what the report's page shows when it is explored.
+
+    Args:
+        rows: The study's table.
+        studies: Each metric's analysis.
+        fits: Each metric's curves by quality.
+    """
+    return {
+        "metrics": [_metric(rows, study, fits[metric]) for metric, study in studies.items()],
+        "pairs": [pair for metric, study in studies.items() for pair in _pairs(study, fits[metric])],
+    }
+
+
+def places(study: Study, reference: str) -> list[float]:
+    """Return the reference sizes at which a rate can be read, equally spaced in the logarithm."""
+    size = study.curve(reference).size
+    return np.geomspace(size[0], size[-1], PLACES).tolist()
+
+
+def exchange_pair(study: Study, rate: ExchangeRate, reference: Band, other: Band) -> dict[str, Any]:
+    """Return what ``exchange.js`` shows of two qualities.
+
+    Raises:
+        InputError: If there is no rate, as with one seed.
+    """
+    best = rate.best
+    if best is None:
+        raise InputError(f"no rate can be given: {rate.sentence()}")
+    drawn = study.curve(rate.reference).predict(best.size, model_free=best is rate.model_free)
+    low, high = np.quantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return {
+        "names": [readable(rate.reference), readable(rate.other)],
+        "metric": METRICS.get(rate.metric, readable(rate.metric)),
+        "falling": study.falling,
+        "reference": _line(reference),
+        "other": _line(other),
+        "size": _plain(best.size),
+        "target": _plain(drawn[0]),
+        "targetLow": _plain(low),
+        "targetHigh": _plain(high),
+        "median": _plain(best.median),
+        "low": _plain(best.low),
+        "high": _plain(best.high),
+        "never": _plain(best.not_reached),
+        "sentence": [rate.sentence(float(size)) for size in best.size],
+    }
+
+
+def script() -> str:
+    """Return the page's script, one module that imports nothing."""
+    texts = [(WIDGETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    return "\n".join(texts)
+
+
+def sha256_source(text: str) -> str:
+    """Return how a content security policy names an inline script: nothing else may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def inline_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return JSON that can stand inside a page: no text in it can end the element that holds it."""
+    text = json.dumps(value, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _metric(rows: Sequence[Row], study: Study, fits: Mapping[str, Band]) -> dict[str, Any]:
+    lines = points(rows, study.metric)
+    return {
+        "name": study.metric,
+        "title": METRICS.get(study.metric, readable(study.metric)),
+        "falling": study.falling,
+        "zeroShot": None if study.zero_shot is None else float(study.zero_shot),
+        "qualities": [
+            {
+                "name": readable(quality),
+                "points": [
+                    {"size": p.size, "mean": p.mean, "low": p.low, "high": p.high, "seeds": p.seeds}
+                    for p in line
+                ],
+                "kind": fits[quality].kind,
+                "curve": _line(fits[quality]),
+            }
+            for quality, line in lines.items()
+        ],
+    }
+
+
+def _pairs(study: Study, fits: Mapping[str, Band]) -> list[dict[str, Any]]:
+    """Return the pairs of a metric, the most damaged quality first; none without an interval."""
+    reference, *others = study.curves
+    if study.noise is None or len(study.curve(reference).size) < 2:
+        return []
+    at = places(study, reference)
+    return [
+        exchange_pair(
+            study,
+            rate_of(study, reference=reference, other=other, sizes=at),
+            fits[reference],
+            fits[other],
+        )
+        for other in reversed(others)
+    ]
+
+
+def _line(band: Band) -> dict[str, list[float | None]]:
+    low, high = (band.middle if end is None else end for end in (band.low, band.high))
+    return {
+        "size": _plain(band.size),
+        "middle": _plain(band.middle),
+        "low": _plain(low),
+        "high": _plain(high),
+    }
+
+
+def _plain(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    """Return JSON numbers of five digits; None for infinity, 'not reached', and for what isn't known."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]

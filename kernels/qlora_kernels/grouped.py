@@ -21,12 +21,12 @@ from torch import Tensor
 from qlora_kernels import products
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
-from qlora_kernels.products import DenseWeight
+from qlora_kernels.products import PreparedWeight
 from qlora_kernels.quantized import QuantizedTensor
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
-AnyWeight = QuantizedTensor | DenseWeight | Float[Tensor, "N K"]
-"""A frozen base: packed, or a matrix of numbers, with or without a copy for products beside it."""
+AnyWeight = QuantizedTensor | PreparedWeight | Float[Tensor, "N K"]
+"""A frozen base: packed, or prepared for products on a CPU, or a matrix of numbers."""
 
 
 def grouped_lora_linear(
@@ -79,12 +79,15 @@ def apply_linear(
     if precision is not None and taken != "torch":
         raise ValueError(f"precision={precision!r} is for the CPU route; here {taken} runs: leave it out")
     rows = x.reshape(-1, x.shape[-1])
+    if isinstance(weight, PreparedWeight) and len(weight.parts) > 1 and taken != "torch":
+        raise ValueError(f"the weight is prepared for products in int8 on the CPU route, but {taken} runs")
     if taken == "reference":
         y = _apply_reference(rows, weight, a, b, scale, segments)
     else:
-        held = DenseWeight(weight) if isinstance(weight, Tensor) else weight
+        held = PreparedWeight((weight,)) if isinstance(weight, Tensor) else weight
         base = held.affine()
-        stored = (base.codes, base.scales, base.offsets, list(held.kept), base.levels)
+        prepared = list(held.parts) if isinstance(held, PreparedWeight) and len(held.parts) > 1 else []
+        stored = (base.codes, base.scales, base.offsets, prepared, base.levels)
         y, _ = _linear(rows, *stored, a, b, scale.detach(), segments, precision or "", backend)
     return y.view(*x.shape[:-1], y.shape[-1])
 
@@ -100,7 +103,7 @@ def _apply_reference(
     if isinstance(weight, QuantizedTensor):
         w = weight.dequantize(x.dtype, backend="reference")
     else:
-        w = (weight if isinstance(weight, Tensor) else weight.numbers).to(x.dtype)
+        w = (weight if isinstance(weight, Tensor) else weight.parts[0]).to(x.dtype)
     if a is None or b is None:
         return einsum(x, w, "M K, N K -> M N")
     _check_boundaries(segments, x.shape[0])
@@ -122,8 +125,8 @@ def check_base(x: Tensor, weight: AnyWeight) -> None:
         )
     if x.device != weight.device:
         raise ValueError(f"linear: x is on {x.device}, the weight on {weight.device}; move one of them")
-    if not isinstance(weight, QuantizedTensor):
-        require_float("linear", weight=weight if isinstance(weight, Tensor) else weight.numbers)
+    if isinstance(weight, Tensor):
+        require_float("linear", weight=weight)
 
 
 def check_adapters(
@@ -179,7 +182,7 @@ def _linear(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    kept: list[Tensor],
+    prepared: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
@@ -207,7 +210,7 @@ def _linear(
         from qlora_kernels import grouped_torch
 
         s = None if a is None else grouped_torch.shrink(x, a, segments)
-        base = products.operand(weight, kept, products.dtype_of(precision, x))
+        base = products.operand(weight, prepared, products.dtype_of(precision, x))
         y = grouped_torch.forward(x, base, s, b, scale, segments)
     return y, x.new_empty(0, 0) if s is None else s
 
@@ -219,7 +222,7 @@ def _linear_backward(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    kept: list[Tensor],
+    prepared: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
@@ -256,7 +259,7 @@ def _linear_backward(
         if triton:
             dx = linear_triton.launch_input_gradient(dy, weight, ds, a, segments)
         else:
-            base = products.operand(weight, kept, products.dtype_of(precision, x))
+            base = products.operand(weight, prepared, products.dtype_of(precision, x))
             dx = grouped_torch.input_gradient(dy, base, ds, a, segments)
     return dx, da, db
 
@@ -274,7 +277,7 @@ def _(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    kept: list[Tensor],
+    prepared: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
@@ -294,7 +297,7 @@ def _(
     codes: Tensor,
     scales: Tensor,
     offsets: Tensor | None,
-    kept: list[Tensor],
+    prepared: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
@@ -312,22 +315,23 @@ def _(
 
 
 def _save(ctx: Context, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-    x, codes, scales, offsets, kept, ctx.levels, a, b, scale, segments, ctx.precision, ctx.backend = inputs
-    ctx.save_for_backward(x, codes, scales, offsets, a, b, scale, segments, output[1], *kept)
+    x, codes, scales, offsets, prepared, ctx.levels, a, b, scale, segments, *chosen = inputs
+    ctx.precision, ctx.backend = chosen
+    ctx.save_for_backward(x, codes, scales, offsets, a, b, scale, segments, output[1], *prepared)
     ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Context, dy: Tensor | None, _: Tensor | None) -> tuple:
-    x, codes, scales, offsets, a, b, scale, segments, s, *kept = ctx.saved_tensors
+    x, codes, scales, offsets, a, b, scale, segments, s, *prepared = ctx.saved_tensors
     needs = [ctx.needs_input_grad[0], ctx.needs_input_grad[6], ctx.needs_input_grad[7]]
-    of_kept = [None] * len(kept)
+    of_prepared = [None] * len(prepared)
     if dy is None:
-        return None, None, None, None, of_kept, *(None,) * 7
-    stored = (codes, scales, offsets, kept, ctx.levels)
+        return None, None, None, None, of_prepared, *(None,) * 7
+    stored = (codes, scales, offsets, prepared, ctx.levels)
     route = (ctx.precision, ctx.backend)
     gradients = _linear_backward(dy, x, *stored, a, b, scale, segments, s, needs, *route)
     dx, da, db = (g if needed else None for g, needed in zip(gradients, needs, strict=True))
-    return dx, None, None, None, of_kept, None, da, db, None, None, None, None
+    return dx, None, None, None, of_prepared, None, da, db, None, None, None, None
 
 
 _linear.register_autograd(_backward, setup_context=_save)

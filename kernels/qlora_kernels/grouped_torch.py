@@ -27,7 +27,7 @@ def forward(
     y = product(x, base)
     if s is None or b is None:
         return y
-    return _add(y, by_cell(_scaled(s, scale, segments), _wide(b).mT, segments))
+    return _add_by_cell(y, _scaled(s, scale, segments), _wide(b).mT, segments)
 
 
 def input_gradient(
@@ -41,7 +41,7 @@ def input_gradient(
     dx = input_product(dy, base)
     if ds is None or a is None:
         return dx
-    return _add(dx, by_cell(_wide(ds), _wide(a), segments))
+    return _add_by_cell(dx, _wide(ds), _wide(a), segments)
 
 
 def shrink(
@@ -91,12 +91,30 @@ def between_cells(
     """Sum the outer products of each cell's rows: left^T right."""
     cells = len(segments) - 1
     if cells == 1:
-        return (left.mT @ right)[None]
+        # few rows of many columns take half the time of many rows of few columns
+        narrow = right.shape[1] < left.shape[1]
+        return ((right.mT @ left).mT if narrow else left.mT @ right)[None]
     if _equal_lengths(segments):
         i, j = (t.reshape(cells, -1, t.shape[1]) for t in (left, right))
         return torch.bmm(i.mT, j)
     lengths = segments.diff().tolist()
     return torch.stack([i.mT @ j for i, j in zip(left.split(lengths), right.split(lengths), strict=True)])
+
+
+def _add_by_cell(total: Tensor, rows: Tensor, matrices: Tensor, segments: Tensor) -> Tensor:
+    """Add each cell's rows times its matrix; within one product, where the types are equal."""
+    if total.dtype != rows.dtype:
+        return (total + by_cell(rows, matrices, segments)).to(total.dtype)
+    if len(matrices) == 1:
+        total.addmm_(rows, matrices[0])
+    elif _equal_lengths(segments):
+        stacked = (len(matrices), -1)
+        total.unflatten(0, stacked).baddbmm_(rows.unflatten(0, stacked), matrices)
+    else:
+        lengths = segments.diff().tolist()
+        for part, row, matrix in zip(total.split(lengths), rows.split(lengths), matrices, strict=True):
+            part.addmm_(row, matrix)
+    return total
 
 
 def _equal_lengths(segments: Tensor) -> bool:
@@ -107,13 +125,11 @@ def _equal_lengths(segments: Tensor) -> bool:
 def _scaled(s: Tensor, scale: Tensor, segments: Tensor) -> Tensor:
     """Multiply each cell's rows by its scale, in float32 at least."""
     wide = _wide(s)
+    if len(scale) == 1:
+        return wide * scale.to(wide)
     return wide * torch.repeat_interleave(scale.to(wide), segments.diff())[:, None]
 
 
 def _wide(tensor: Tensor) -> Tensor:
     """Convert to float32, unless it is wider already: the type in which sums are made."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-def _add(base: Tensor, update: Tensor) -> Tensor:
-    return base.add_(update) if base.dtype == update.dtype else (base + update).to(base.dtype)

@@ -35,40 +35,42 @@ TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class DenseWeight:
-    """A weight that is not packed, with what a :class:`QuantizedTensor` has for the operators.
+class PreparedWeight:
+    """A weight as a CPU multiplies with it: plain numbers, or what :func:`prepare` makes of them.
 
     Attributes:
-        numbers: The weight.
-        kept: A copy that is ready for products, or nothing.
+        parts: The numbers alone, or for int8 the bytes, their scales, and the outlier columns with theirs.
     """
 
-    numbers: Float[Tensor, "*shape"]
-    kept: tuple[Tensor, ...] = ()
+    parts: tuple[Tensor, ...]
+
+    @classmethod
+    def of(
+        cls,
+        weights: Sequence[Float[Tensor, "_ K"]],
+        dtype: torch.dtype,
+        outliers: Int64[Tensor, " C"] | None = None,
+    ) -> "PreparedWeight":
+        """Prepare weights that multiply the same inputs, one above the other, for products in ``dtype``."""
+        return cls(prepare(torch.cat(list(weights)) if len(weights) > 1 else weights[0], dtype, outliers))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The weight's shape."""
-        return tuple(self.numbers.shape)
+        return tuple(self.parts[0].shape)
 
     @property
     def device(self) -> torch.device:
         """Where the weight is."""
-        return self.numbers.device
-
-    def keeping(
-        self, dtype: torch.dtype | None, outliers: Int64[Tensor, " C"] | None = None
-    ) -> "DenseWeight":
-        """Return the same weight with a copy for products in ``dtype`` beside it, or (None) without one."""
-        return DenseWeight(self.numbers, () if dtype is None else prepare(self.numbers, dtype, outliers))
+        return self.parts[0].device
 
     def affine(self) -> Affine:
-        """Return what the operators compute with: the numbers themselves, without scales."""
+        """Return what the operators compute with: the numbers themselves, or bytes for products in int8."""
         return Affine(
-            codes=self.numbers.detach().contiguous(),
-            scales=self.numbers.new_empty(len(self.numbers), 0),
+            codes=self.parts[0].detach().contiguous(),
+            scales=torch.empty(len(self.parts[0]), 0, device=self.device),
             offsets=None,
-            levels="dense",
+            levels="dense" if self.parts[0].is_floating_point() else "prepared",
         )
 
 
@@ -108,13 +110,20 @@ def dtype_of(precision: str, x: Tensor) -> torch.dtype:
     return PRECISIONS[precision] if precision else x.dtype
 
 
-def operand(weight: Affine, kept: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
-    """Return a base prepared for products in ``dtype``: the copy that is kept, or one made for this call."""
-    if kept and kept[0].dtype == dtype:
-        return kept
+def operand(weight: Affine, prepared: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
+    """Return a base for products in ``dtype``: as it was prepared for int8, or prepared for this call.
+
+    Raises:
+        ValueError: If it was prepared for int8 and another type is wanted.
+    """
+    if weight.levels == "prepared":
+        if dtype != torch.int8:
+            raise ValueError(
+                f"the weight is prepared for products in int8, not {dtype}; name it as precision"
+            )
+        return prepared
     low = torch.float32 if dtype == torch.int8 else dtype
-    dense = weight.levels == "dense"
-    return prepare(weight.codes.to(low) if dense else decode_fast(weight, low), dtype)
+    return prepare(weight.codes.to(low) if weight.levels == "dense" else decode_fast(weight, low), dtype)
 
 
 def prepare(

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from qlora_kernels.formats import known_format
 from qlora_kernels.formats_layout import Affine, Stored
-from qlora_kernels.products import prepare
 from qlora_kernels.rows import Backend
 
 
@@ -24,14 +23,12 @@ class QuantizedTensor:
         shape: Of the decoded weight. Blocks run along the last axis; the axes before it are rows.
         stored: The tensors that are kept.
         block_size: Weights that share a scale.
-        kept: A copy that is ready for products on a CPU, or nothing. See :meth:`keeping`.
     """
 
     format: str
     shape: tuple[int, ...]
     stored: Stored
     block_size: int
-    kept: tuple[Tensor, ...] = ()
 
     def dequantize(
         self, dtype: torch.dtype = torch.float32, *, backend: Backend = "auto"
@@ -40,19 +37,6 @@ class QuantizedTensor:
         from qlora_kernels.quantize import dequantize
 
         return dequantize(self, dtype, backend=backend)
-
-    def keeping(
-        self, dtype: torch.dtype | None, outliers: Int64[Tensor, " C"] | None = None
-    ) -> "QuantizedTensor":
-        """Return the same weight with a copy for products in ``dtype`` beside it, or (None) without one.
-
-        Operators on a CPU use the copy where they multiply numbers of its type. In a floating-point type it
-        equals decoding to the bit; in int8 it is what ``products.py`` defines, with the given columns apart.
-        """
-        if dtype is None:
-            return replace(self, kept=())
-        low = torch.float32 if dtype == torch.int8 else dtype
-        return replace(self, kept=prepare(self.dequantize(low), dtype, outliers))
 
     def rows(self, indices: Int64[Tensor, " places"]) -> "QuantizedTensor":
         """Return some rows of a matrix, still packed.
@@ -63,7 +47,7 @@ class QuantizedTensor:
         if any(len(tensor) != self.shape[0] for tensor in self.stored.tensors().values()):
             raise ValueError(f"rows of {self.format} share scales: dequantize, then take the rows")
         packed = {name: tensor[indices] for name, tensor in self.stored.tensors().items()}
-        return replace(self, shape=(len(indices), self.shape[1]), stored=Stored(**packed), kept=())
+        return replace(self, shape=(len(indices), self.shape[1]), stored=Stored(**packed))
 
     def affine(self) -> Affine:
         """Return what the operators compute with: codes, scales and offsets of each block, as rows."""
@@ -97,7 +81,7 @@ class QuantizedTensor:
     def to(self, device: torch.device | str) -> "QuantizedTensor":
         """Copy to another device."""
         stored = Stored(**{name: tensor.to(device) for name, tensor in self.stored.tensors().items()})
-        return replace(self, stored=stored, kept=tuple(copy.to(device) for copy in self.kept))
+        return replace(self, stored=stored)
 
     @classmethod
     def from_gguf_bytes(

@@ -65,9 +65,9 @@ def _swiglu_backward(dy: Tensor, gate: Tensor, up: Tensor, backend: str) -> tupl
         dgate, dup = launch_backward(as_rows(dy), as_rows(gate), as_rows(up))
         return dgate.view(gate.shape), dup.view(gate.shape)
     upstream, g = _wide(dy), _wide(gate)
-    s = torch.sigmoid(g)
-    dup = (g * s).mul_(upstream)
-    dgate = torch.sigmoid(-g).mul_(g).add_(1).mul_(s).mul_(upstream).mul_(_wide(up))
+    s, rest = torch.sigmoid(g), torch.neg(g).sigmoid_()
+    dgate = torch.addcmul(s, s, rest.mul_(g)).mul_(upstream).mul_(_wide(up))
+    dup = s.mul_(g).mul_(upstream)
     return dgate.to(gate.dtype).contiguous(), dup.to(up.dtype).contiguous()
 
 

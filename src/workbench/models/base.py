@@ -33,10 +33,7 @@ class Base:
     @property
     def packed_bytes(self) -> int:
         """Bytes of the weights as they are stored, without decoded copies."""
-        return sum(
-            weight.numbers().nbytes if weight.packed is None else weight.packed.nbytes
-            for weight in self.decoder.weights.values()
-        )
+        return sum(weight.nbytes for weight in self.decoder.weights.values())
 
     def __str__(self) -> str:
         """Describe the base in one line."""

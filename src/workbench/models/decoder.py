@@ -9,7 +9,7 @@ E examples, S tokens of the longest example, V vocabulary, P labels.
 Source: Touvron et al., "LLaMA", arXiv:2302.13971, and the papers that it names for each part.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,15 +19,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
-from qlora_kernels.products import PRECISIONS, DenseWeight
+from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.swiglu import swiglu
 from workbench.config import LINEARS
 from workbench.data.batches import Batch
-from workbench.models.precision import INT8_ERROR, Observe, choose_precision, probe
+from workbench.models.precision import INT8_ERROR, Observe, Probe, choose_precision, probe
 
-Adapters = Mapping[str, tuple[Tensor, Tensor, Tensor]]
-"""A[G, R, K], B[G, N, R] and scale[G] of each linear layer that carries adapters, by its name."""
+Adapter = tuple[Tensor, Tensor, Tensor]
+"""A[G, R, K], B[G, N, R] and scale[G] of one linear layer."""
+
+Adapters = Mapping[str, Adapter]
+"""The adapters of the linear layers that carry some, by the layer's name."""
+
+SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+"""The linear layers of a block; those that read the same input are one product."""
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, queries, keys, values), each "slots heads D" -> mixed values, "slots H D"."""
@@ -73,44 +79,6 @@ class DecoderConfig:
         return shapes if tied else {**shapes, "head": (self.vocabulary, self.width)}
 
 
-class Weight:
-    """One weight: a plain tensor, or a packed one.
-
-    The packed form is the truth: a copy that is kept beside it to multiply with is what decoding gives,
-    rounded to the precision of the product.
-    """
-
-    def __init__(self, value: Tensor | QuantizedTensor) -> None:
-        self.value: QuantizedTensor | DenseWeight = DenseWeight(value) if isinstance(value, Tensor) else value
-
-    @property
-    def packed(self) -> QuantizedTensor | None:
-        """The packed form, where there is one."""
-        return self.value if isinstance(self.value, QuantizedTensor) else None
-
-    def keep(self, dtype: torch.dtype | None, outliers: Tensor | None = None) -> None:
-        """Keep a copy for products in ``dtype``, or (None) none; int8 keeps some columns apart.
-
-        A plain tensor of that type needs none; neither does one in float64, whose products are too.
-        """
-        dense = isinstance(self.value, DenseWeight) and self.value.numbers.dtype in (dtype, torch.float64)
-        self.value = self.value.keeping(None if dense else dtype, outliers)
-
-    def numbers(self) -> Tensor:
-        """Return the weight as numbers."""
-        if isinstance(self.value, DenseWeight):
-            return self.value.numbers
-        if self.value.kept and self.value.kept[0].dtype == torch.float32:
-            return self.value.kept[0]
-        return self.value.dequantize()
-
-    def rows(self, indices: Int64[Tensor, "*places"]) -> Float[Tensor, "*places K"]:
-        """Return some rows as numbers."""
-        if isinstance(self.value, DenseWeight):
-            return functional.embedding(indices, self.value.numbers)
-        return self.value.rows(indices.flatten()).dequantize().view(*indices.shape, -1)
-
-
 class Decoder:
     """A decoder over named weights; see :meth:`DecoderConfig.shapes` for the names."""
 
@@ -127,7 +95,7 @@ class Decoder:
         for name, shape in expected.items():
             if tuple(weights[name].shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, expected {shape}")
-        self.weights = {name: Weight(value) for name, value in weights.items()}
+        self.weights = dict(weights)
         self.tied = "head" not in weights
         self.observe: Observe | None = None
         # pre-training changes the base itself, for which the operators have no gradient: it takes autograd's
@@ -148,19 +116,43 @@ class Decoder:
             InputError: If the precision is unknown, or this processor can't multiply so.
         """
         precision, self.precision_reason = choose_precision(precision, self.config.width)
-        linears = [name for name in self.weights if name.endswith("_proj")]
-        for name in linears:
-            self.weights[name].keep(None)  # the probe decodes as it goes, and old copies take no memory
-        self.precisions = dict.fromkeys(linears, "float32")
-        probes = probe(self) if precision == "int8" else {}
         self.precision = precision
-        for name in linears:
-            found = probes.get(name)
-            coarse = found is not None and found.error > INT8_ERROR
-            self.precisions[name] = "bfloat16" if coarse else precision
-            columns = None if found is None else found.columns
-            self.weights[name].keep(PRECISIONS[self.precisions[name]], columns)
-        self.weights[self.head_name].keep(PRECISIONS[self.head_precision])
+        self.prepared: dict[str, PreparedWeight] = {}
+        self.precisions = {name: "float32" for name in self.weights if name.endswith("_proj")}
+        if self.trained:
+            return
+        probes: Mapping[str, Probe] = {}
+        if precision == "int8":
+            self._prepare({})
+            probes = probe(self)
+        for group in self._groups():
+            coarse = any(name in probes and probes[name].error > INT8_ERROR for name in group)
+            self.precisions |= dict.fromkeys(group, "bfloat16" if coarse else precision)
+        self._prepare(probes)
+
+    def _groups(self) -> list[list[str]]:
+        """Return the names of the linear layers, those with the same input together."""
+        layers = range(self.config.layers)
+        return [[f"layers.{layer}.{leaf}" for leaf in leaves] for layer in layers for leaves in SAME_INPUT]
+
+    def _prepare(self, probes: Mapping[str, Probe]) -> None:
+        """Make what the products run on; the packed weights stay the truth."""
+        for group in [*self._groups(), [self.head_name]]:
+            first = group[0]
+            precision = self.precisions.get(first, self.head_precision)
+            columns = probes[first].columns if first in probes else None
+            weights = [self.weight(name) for name in group]
+            wide = weights[0].dtype == torch.float64
+            self.prepared[first] = PreparedWeight.of(
+                weights, torch.float64 if wide else PRECISIONS[precision], columns
+            )
+            numbers = self.prepared[first].parts[0]
+            if (
+                all(isinstance(self.weights[name], Tensor) for name in group)
+                and numbers.dtype == weights[0].dtype
+            ):
+                # not a second copy of what isn't packed
+                self.weights |= zip(group, numbers.split([len(weight) for weight in weights]), strict=True)
 
     @property
     def head_name(self) -> str:
@@ -174,24 +166,35 @@ class Decoder:
 
     def weight(self, name: str) -> Tensor:
         """Return a weight as numbers, by its name."""
-        return self.weights[name].numbers()
+        value = self.weights[name]
+        return value if isinstance(value, Tensor) else value.dequantize()
 
-    def linear(self, name: str, x: Float[Tensor, "G T K"], adapters: Adapters) -> Float[Tensor, "G T N"]:
-        """Apply one linear layer, with its adapter where there is one."""
+    def linears(
+        self, layer: int, leaves: Sequence[str], x: Float[Tensor, "G T K"], adapters: Adapters
+    ) -> tuple[Float[Tensor, "G T _"], ...]:
+        """Apply linear layers of one block to the same input, with their adapters where there are some."""
+        names = [f"layers.{layer}.{leaf}" for leaf in leaves]
         if self.trained:
-            return einsum(x, self.weight(name), "G T K, N K -> G T N")
+            return tuple(einsum(x, self.weight(name), "G T K, N K -> G T N") for name in names)
         if self.observe:
-            self.observe(name, x)
-        weight = self.weights[name].value
-        precision = None if x.dtype == torch.float64 else self.precisions[name]
-        if name not in adapters:
-            return quantized_linear(x, weight, precision=precision)
-        rows = torch.arange(x.shape[0] + 1) * x.shape[1]
-        return grouped_lora_linear(x, weight, *adapters[name], rows, precision=precision)
+            for name in names:
+                self.observe(name, x)
+        outputs = [self.config.linear_shape(leaf)[0] for leaf in leaves]
+        weight, adapter = self.prepared[names[0]], join([adapters.get(name) for name in names], outputs)
+        precision = None if x.dtype == torch.float64 else self.precisions[names[0]]
+        if adapter is None:
+            y = quantized_linear(x, weight, precision=precision)
+        else:
+            rows = torch.arange(x.shape[0] + 1) * x.shape[1]
+            y = grouped_lora_linear(x, weight, *adapter, rows, precision=precision)
+        return y.split(outputs, dim=-1)
 
     def embed(self, tokens: Int64[Tensor, "G T"]) -> Float[Tensor, "G T K"]:
         """Look up the input vectors of tokens."""
-        return self.weights["embedding"].rows(tokens)
+        table = self.weights["embedding"]
+        if isinstance(table, Tensor):
+            return functional.embedding(tokens, table)
+        return table.rows(tokens.flatten()).dequantize().view(*tokens.shape, -1)
 
     def __call__(
         self, batch: Batch, adapters: Adapters | None = None, hidden: Tensor | None = None, first: int = 0
@@ -230,23 +233,24 @@ class Decoder:
     ) -> Float[Tensor, "G T K"]:
         """Run one block; ``attend`` decides what each token may look at."""
 
-        def linear(leaf: str, x: Tensor) -> Tensor:
-            return self.linear(f"layers.{layer}.{leaf}", x, adapters)
+        def linears(leaves: Sequence[str], x: Tensor) -> tuple[Tensor, ...]:
+            return self.linears(layer, leaves, x, adapters)
 
+        queries_keys_values, output, gate_up, down = SAME_INPUT
         x = self.normalize(f"layers.{layer}.attention_norm", hidden)
         size = self.config.head_size
         q, k, v = (
-            rearrange(linear(leaf, x), "G T (heads D) -> (G T) heads D", D=size)
-            for leaf in ("q_proj", "k_proj", "v_proj")
+            rearrange(y, "G T (heads D) -> (G T) heads D", D=size) for y in linears(queries_keys_values, x)
         )
         mixed = attend(layer, rotate(q, *rotation), rotate(k, *rotation), v)
-        mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
-        hidden = hidden + linear("o_proj", mixed)
+        (mixed,) = linears(output, rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0]))
+        hidden = hidden + mixed
 
         x = self.normalize(f"layers.{layer}.feed_forward_norm", hidden)
-        gate, up = linear("gate_proj", x), linear("up_proj", x)
+        gate, up = linears(gate_up, x)
         gated = functional.silu(gate) * up if self.trained else swiglu(gate, up)
-        return hidden + linear("down_proj", gated)
+        (fed,) = linears(down, gated)
+        return hidden + fed
 
     def normalize(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:
         """Scale each row to a root mean square of 1, then by the weight."""
@@ -260,17 +264,15 @@ class Decoder:
         return self.normalize("norm", hidden)
 
     def head_weight(self) -> Float[Tensor, "V K"]:
-        """Return the head's weight, in the precision of its products where it is kept so."""
-        value = self.weights[self.head_name].value
-        return value.kept[0] if value.kept else self.weight(self.head_name)
+        """Return the head's weight, in the precision of its products."""
+        return self.prepared[self.head_name].parts[0]
 
     def head(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows V"]:
         """Turn normalized vectors into logits; give it only the rows that need them."""
         if self.trained:
             return einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
-        weight = self.weights[self.head_name].value
         precision = None if hidden.dtype == torch.float64 else self.head_precision
-        return quantized_linear(hidden, weight, precision=precision)
+        return quantized_linear(hidden, self.prepared[self.head_name], precision=precision)
 
     def rotation(self, positions: Int64[Tensor, "G T"]) -> tuple[Tensor, Tensor]:
         """Return cosine and sine for rotary positions, each of shape (slots, 1, D / 2)."""
@@ -279,6 +281,26 @@ class Decoder:
         angles = einsum(positions.flatten().double(), frequencies, "slots, pair -> slots pair")[:, None]
         dtype = self.weight("norm").dtype
         return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def join(adapters: Sequence[Adapter | None], outputs: Sequence[int]) -> Adapter | None:
+    """Make one adapter of those of layers with the same input: A's on top of each other, B's on a diagonal.
+
+    Args:
+        adapters: Each layer's adapter, or nothing; their scales are those of the cells, the same for all.
+        outputs: Each layer's number of outputs.
+    """
+    present = [adapter for adapter in adapters if adapter is not None]
+    if len(adapters) == 1 or not present:
+        return adapters[0] if present else None
+    ranks = [0 if adapter is None else adapter[0].shape[1] for adapter in adapters]
+    cells, scale = len(present[0][0]), present[0][2]
+    b, before = [], 0
+    for adapter, rank, rows in zip(adapters, ranks, outputs, strict=True):
+        own = present[0][1].new_empty(cells, rows, 0) if adapter is None else adapter[1]
+        b.append(functional.pad(own, (before, sum(ranks) - before - rank)))
+        before += rank
+    return torch.cat([a for a, _, _ in present], dim=1), torch.cat(b, dim=1), scale
 
 
 def rotate(

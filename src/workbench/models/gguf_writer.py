@@ -13,20 +13,12 @@ from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import DecoderConfig
 from workbench.models.gguf_layout import ARCHITECTURE, gguf_name, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
 from workbench.models.tokenizer import Tokenizer
 
 Weights = Mapping[str, Tensor | QuantizedTensor]
-
-
-def weights_of(decoder: Decoder) -> dict[str, Tensor | QuantizedTensor]:
-    """Return a decoder's weights by name, packed where they are packed."""
-    weights: dict[str, Tensor | QuantizedTensor] = {}
-    for name, weight in decoder.weights.items():
-        weights[name] = weight.numbers() if weight.packed is None else weight.packed
-    return weights
 
 
 def write_gguf(

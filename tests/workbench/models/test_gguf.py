@@ -10,7 +10,7 @@ from workbench.errors import InputError
 from workbench.models.gguf_container import read_container
 from workbench.models.gguf_layout import gguf_name, to_halves, to_pairs
 from workbench.models.gguf_reader import load_gguf
-from workbench.models.gguf_writer import weights_of, write_gguf
+from workbench.models.gguf_writer import write_gguf
 from workbench.models.loaders import load_base
 from workbench.models.tokenizer import CharacterTokenizer
 
@@ -36,7 +36,7 @@ def test_what_was_written_is_read(tmp_path, toy_config, make_weights, format, ti
     assert base.licence == "MIT"
     assert base.tokenizer.alphabet == tokenizer.alphabet
     assert base.decoder.tied is tied
-    read = weights_of(base.decoder)
+    read = base.decoder.weights
     assert set(read) == set(weights)
     for name, weight in weights.items():
         if isinstance(weight, QuantizedTensor):
@@ -193,7 +193,7 @@ def test_an_unknown_base_offers_the_nearest():
 
 def test_smollm2_is_written_back_byte_for_byte(smollm2, smollm2_path, tmp_path):
     path = tmp_path / "again.gguf"
-    weights = weights_of(smollm2.decoder)
+    weights = smollm2.decoder.weights
     write_gguf(path, smollm2.decoder.config, weights, smollm2.tokenizer, name="again", licence="apache-2.0")
     before, after = quantized(read_container(smollm2_path)), quantized(read_container(path))
     assert sum(tensor.data.nbytes for tensor in before.values()) == QUANTIZED_BYTES
@@ -209,7 +209,7 @@ def test_smollm2_is_written_back_byte_for_byte(smollm2, smollm2_path, tmp_path):
 def test_requantizing_decoded_smollm2_gives_its_bytes(smollm2, smollm2_path):
     stored = quantized(read_container(smollm2_path))
     total = 0
-    for name, weight in weights_of(smollm2.decoder).items():
+    for name, weight in smollm2.decoder.weights.items():
         if isinstance(weight, QuantizedTensor):
             again = packed_bytes(quantize(weight.dequantize(), weight.format))
             assert again == packed_bytes(weight), name

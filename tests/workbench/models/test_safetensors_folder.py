@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
-from workbench.models.gguf_writer import weights_of
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import huggingface_name
 
@@ -214,7 +213,7 @@ def test_smollm2_as_a_folder_is_smollm2(smollm2, tmp_path, transformers):
         "tie_word_embeddings": True,
     }
     change_config(tmp_path, settings)
-    weights = {huggingface_name(name): smollm2.decoder.weight(name) for name in weights_of(smollm2.decoder)}
+    weights = {huggingface_name(name): smollm2.decoder.weight(name) for name in smollm2.decoder.weights}
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     smollm2.tokenizer.backend.library.save(str(tmp_path / "tokenizer.json"))
     tokens = smollm2.tokenizer.encode("The capital of France is")

@@ -13,7 +13,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "step that differs, if any. The study isn't changed.",
     )
     parser.add_argument("study", type=Path, help="the study's folder, as `workbench list` shows it")
-    parser.add_argument("cell", nargs="?", help="a cell's key, or its beginning (default: every cell)")
+    parser.add_argument(
+        "cell", nargs="?", help="a cell's key, or its beginning, or zero-shot (default: all of them)"
+    )
     parser.add_argument("--threads", type=int, help="torch threads (default: as the cells were made)")
     parser.set_defaults(run=run)
 
@@ -26,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"stack {number} of {of}", flush=True)
 
     found = replay(arguments.study, arguments.cell, arguments.threads, on_stack)
-    print(f"{len(found.identical)} cells identical to the bit, {len(found.different)} different")
+    print(f"{len(found.identical)} results identical to the bit, {len(found.different)} different")
     for difference in found.different:
         print(f"  {difference}")
     if found.different and not found.same_arithmetic:

@@ -106,11 +106,11 @@ class Job:
 
     def state(self) -> State:
         """Read how far the job is; a process that died in silence is "lost"."""
-        held = _read(self.folder / "state.json")
+        held = self._held_state()
         if held is None:
             return State(name="new")
         if held["name"] in ACTIVE and self._dead(held):
-            held = _read(self.folder / "state.json") or held  # it may have ended just now
+            held = self._held_state() or held  # it may have ended just now
             if held["name"] in ACTIVE:
                 return State(name="lost", error=f"the process has gone; see {self.folder / 'log.txt'}")
         return State(name=held["name"], error=held.get("error"))
@@ -127,7 +127,8 @@ class Job:
         except FileNotFoundError:
             return [], 0
         whole = new[: new.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+        path = self.folder / "events.jsonl"
+        return [_object(line, path) for line in whole.split(b"\n")[:-1]], offset + len(whole)
 
     def stop(self) -> None:
         """Ask the job to stop; what it has committed and recorded stays. Does nothing if it isn't at work."""
@@ -147,6 +148,13 @@ class Job:
             self.stop()
             raise
         return state
+
+    def _held_state(self) -> dict[str, Any] | None:
+        path = self.folder / "state.json"
+        held = _read(path)
+        if held is not None and not _is_state(held):
+            raise _damaged(path, "it doesn't say how far the job is")
+        return held
 
     def _dead(self, held: Mapping[str, Any]) -> bool:
         if self._process is not None and self._process.poll() is not None:  # polled, or a zombie looks alive
@@ -174,9 +182,35 @@ def planned(manifest: Mapping[str, Any]) -> dict[str, CellConfig]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads(path.read_bytes())
+        return _object(path.read_bytes(), path)
     except FileNotFoundError:
         return None
+
+
+def _object(text: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"it is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise _damaged(path, "it holds no JSON object")
+    return value
+
+
+def _is_state(held: Mapping[str, Any]) -> bool:
+    """Say whether this is what a job's process writes about itself."""
+    match held:
+        case {"name": "starting", "since": float()}:
+            return True
+        case {"name": "running", "process": int(process), "born": float() | None}:
+            return 0 < process < 1 << 31
+        case {"name": str(name)}:
+            return name not in ACTIVE and isinstance(held.get("error"), str | None)
+    return False
+
+
+def _damaged(path: Path, why: str) -> InputError:
+    return InputError(f"{path} is damaged: {why}; delete the folder {path.parent}, the results stay")
 
 
 def _born(process: int) -> float | None:

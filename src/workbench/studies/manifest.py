@@ -20,6 +20,7 @@ import workbench
 from qlora_kernels import choose
 from workbench.data.records import Record
 from workbench.data.subsets import draw
+from workbench.models.base import Base
 from workbench.studies.examples import changed_examples
 from workbench.studies.plan import Plan
 from workbench.studies.schema import FORMAT
@@ -64,16 +65,19 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             "layers": base.decoder.config.layers,
         },
         "examples": changed_examples(plan.study, dataset),
-        "arithmetic": {"name": arithmetic_name(plan, threads), **arithmetic(plan, threads)},
+        "arithmetic": {
+            "name": arithmetic_name(base, dataset.fingerprint, threads),
+            **arithmetic(base, threads),
+        },
         "code_sha256": code_digest(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "hardware": hardware(),
     }
 
 
-def arithmetic(plan: Plan, threads: int) -> dict[str, Any]:
+def arithmetic(base: Base, threads: int) -> dict[str, Any]:
     """Return what the numbers depend on beside the cells, with the reason for each choice."""
-    decoder = plan.base.decoder
+    decoder = base.decoder
     route = choose(decoder.weight("norm"))
     return {
         "path": route.route,
@@ -90,15 +94,15 @@ def arithmetic(plan: Plan, threads: int) -> dict[str, Any]:
     }
 
 
-def arithmetic_name(plan: Plan, threads: int) -> str:
+def arithmetic_name(base: Base, data_sha256: str, threads: int) -> str:
     """Name the arithmetic: where it is equal, equal cells have equal bits."""
-    used = arithmetic(plan, threads)
+    used = arithmetic(base, threads)
     content = {
         **{name: value for name, value in used.items() if name not in ("because", "precision_because")},
         "torch": torch.__version__,
         "code": code_digest(),
-        "base": plan.base.sha256,
-        "data": plan.dataset.fingerprint,
+        "base": base.sha256,
+        "data": data_sha256,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

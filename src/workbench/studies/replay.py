@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
@@ -10,9 +11,9 @@ from workbench.studies.compare import Difference, Outcome, first_difference, out
 from workbench.studies.grid import Study
 from workbench.studies.manifest import arithmetic_name, subsets
 from workbench.studies.plan import Plan, plan
-from workbench.studies.store import Store
+from workbench.studies.store import ZERO_SHOT, Store
 from workbench.studies.torch_threads import torch_threads
-from workbench.training.run_stack import run_stack
+from workbench.training.run_stack import run_stack, zero_shot
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ def replay(
 
     Args:
         folder: The study; it isn't changed.
-        cell: Key of a cell, or the beginning of one; all cells by default.
+        cell: Key of a cell, or the beginning of one, or "zero-shot" for the base without an adapter; all of
+            them by default.
         threads: Torch threads; by default those that the cells were made with.
         on_stack: Told (number, of how many) before each stack.
 
@@ -48,7 +50,7 @@ def replay(
     """
     with Store.open(folder, read_only=True) as store:
         stored = outcomes(store)
-        made, manifest = store.made(), store.manifest
+        made, manifest = _made(store), store.manifest
     wanted = _chosen(stored.keys() & made.keys(), cell, folder)
     used = {made[key]["threads"] for key in wanted}
     chosen = threads or max(used)
@@ -61,14 +63,25 @@ def replay(
         for number, keys in enumerate(stacks, start=1):
             if on_stack:
                 on_stack(number, len(stacks))
-            results = run_stack(concrete.prepared, _members(keys, cells, folder))
+            if keys == (ZERO_SHOT,):
+                results = {ZERO_SHOT: zero_shot(concrete.prepared)}
+            else:
+                results = run_stack(concrete.prepared, _members(keys, cells, folder))
             for key in wanted & set(keys):
                 again = Outcome(results[key].status, results[key].metrics, results[key].curves)
                 difference = first_difference(key, stored[key], again)
                 different.append(difference) if difference else identical.append(key)
-    here = arithmetic_name(concrete, chosen)
+    here = arithmetic_name(concrete.base, concrete.dataset.fingerprint, chosen)
     same = {made[key]["arithmetic"] for key in wanted} == {here}
     return Replay(sorted(identical), different, chosen, same)
+
+
+def _made(store: Store) -> dict[str, dict[str, Any]]:
+    made = store.made()
+    if made and ZERO_SHOT in store.done():
+        # measured by the run that made the cells, with its threads
+        made[ZERO_SHOT] = {**next(iter(made.values())), "stack": [ZERO_SHOT]}
+    return made
 
 
 def _chosen(known: set[str], cell: str | None, folder: Path) -> set[str]:

@@ -169,7 +169,7 @@ class _Run:
     ) -> None:
         self.plan, self.store, self.tell = concrete, store, tell
         self.executor, self.threads, self.began = executor, threads, began
-        self.arithmetic = arithmetic_name(concrete, threads)
+        self.arithmetic = arithmetic_name(concrete.base, concrete.dataset.fingerprint, threads)
         self.meter = EnergyMeter()
         self.done = store.done()
         self.keys = [tuple(cell.key() for cell in stack) for stack in concrete.stacks]
@@ -208,7 +208,16 @@ class _Run:
     def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> str:
         if ZERO_SHOT not in self.done:
             self.store.commit({ZERO_SHOT: zero_shot(self.plan.prepared)})
-        job = Job(self.plan, self.store.folder, self.arithmetic, self.threads, checkpoint_seconds)
+        job = Job(
+            stacks=self.plan.stacks,
+            prepared=self.plan.prepared,
+            base=self.plan.base,
+            data_sha256=self.plan.dataset.fingerprint,
+            folder=self.store.folder,
+            arithmetic=self.arithmetic,
+            threads=self.threads,
+            checkpoint_seconds=checkpoint_seconds,
+        )
         tasks = [Task(number) for number in self.missing]
         while tasks and not should_stop():
             self.lost = []

@@ -1,8 +1,9 @@
 """A real study of seconds, and a server that runs it in children and kills them.
 
-Run as a script: ``python small_study.py FOLDER KILLS SEED``. Importing torch and reading the data happen
-once; each run is a forked child that is killed at a random instant, until the study is done; and so on with
-new folders until so many children were killed. Prints one JSON object for each finished study.
+Run as a script: ``python small_study.py FOLDER KILLS SEED SEEDS``, the last for the study's size. Importing
+torch and reading the data happen once; each run is a forked child that is killed at a random instant, until
+the study is done; and so on with new folders until so many children were killed. Prints one JSON object for
+each finished study.
 """
 
 import json
@@ -51,11 +52,11 @@ def measured(store: Store) -> list[tuple]:
     return [(row, store.curves(row["key"])) for row in rows]
 
 
-def start(folder: Path) -> int:
+def start(study: Study, folder: Path) -> int:
     """Run the study in a child and return its process id."""
     if child := os.fork():
         return child
-    run(small_study(), folder, checkpoint_seconds=0.0)
+    run(study, folder, checkpoint_seconds=0.0)
     os._exit(0)
 
 
@@ -67,11 +68,11 @@ def ended(child: int) -> bool:
     return bool(done)
 
 
-def run_and_kill(folder: Path, longest: float, wanted: int, chance: random.Random) -> int:
+def run_and_kill(study: Study, folder: Path, longest: float, wanted: int, chance: random.Random) -> int:
     """Run a study to its end, killing it on the way up to ``wanted`` times; return how often that was."""
     kills = 0
     while True:
-        child = start(folder)
+        child = start(study, folder)
         deadline = time.monotonic() + (chance.uniform(0, longest) if kills < wanted else 1e9)
         while not (over := ended(child)) and time.monotonic() < deadline:
             time.sleep(0.002)
@@ -85,16 +86,17 @@ def run_and_kill(folder: Path, longest: float, wanted: int, chance: random.Rando
 def main() -> None:
     """Kill as asked."""
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    study = small_study(seeds=tuple(range(int(sys.argv[4]))))
     torch.set_num_threads(1)
     stacks.STEP_TOKENS = 300
-    plan(small_study())  # what children then need not read again
+    plan(study)  # what children then need not read again
     started = time.monotonic()
-    run_and_kill(folder / "whole", 0.0, 0, random.Random(0))
+    run_and_kill(study, folder / "whole", 0.0, 0, random.Random(0))
     longest = time.monotonic() - started
     chance, left, number = random.Random(seed), kills, 0
     while left:
         number += 1
-        killed = run_and_kill(folder / f"killed {number}", longest * 0.6, min(left, 12), chance)
+        killed = run_and_kill(study, folder / f"killed {number}", longest * 0.6, min(left, 12), chance)
         left -= killed
         print(json.dumps({"folder": f"killed {number}", "kills": killed}), flush=True)
 

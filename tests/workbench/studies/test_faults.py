@@ -3,7 +3,7 @@
 import pytest
 from faults import FAULTS
 
-QUICK = ("full_at_commit", "read_only", "corrupted_record", "changed_base", "folder_replaced")
+QUICK = ("full_at_commit", "corrupted_record", "changed_base")
 """One of each kind; the others resemble one of them."""
 
 

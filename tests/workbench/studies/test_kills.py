@@ -14,18 +14,18 @@ SCRIPT = Path(__file__).with_name("small_study.py")
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(3, id="3 kills"), pytest.param(50, marks=pytest.mark.slow, id="50 kills")]
+    ("kills", "seeds"),
+    [pytest.param(3, 1, id="3 kills"), pytest.param(50, 3, marks=pytest.mark.slow, id="50 kills")],
 )
-def test_killed_at_random_instants_the_table_is_the_same(tmp_path, kills):
-    done = subprocess.run(
-        [sys.executable, SCRIPT, tmp_path, str(kills), "20261122"], capture_output=True, text=True
-    )
+def test_killed_at_random_instants_the_table_is_the_same(tmp_path, kills, seeds):
+    program = [sys.executable, SCRIPT, tmp_path, str(kills), "20261122", str(seeds)]
+    done = subprocess.run(program, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     studies = [json.loads(line) for line in done.stdout.splitlines()]
     assert sum(study["kills"] for study in studies) == kills
     with Store.open(tmp_path / "whole", read_only=True) as whole:
         expected = measured(whole)
-    assert len(expected) == 12
+    assert len(expected) == 4 * seeds
     for study in studies:
         with Store.open(tmp_path / study["folder"], read_only=True) as store:
             assert measured(store) == expected

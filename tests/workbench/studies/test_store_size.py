@@ -73,32 +73,39 @@ def test_10_000_cells_are_loaded_and_grouped_in_a_second(tmp_path):
     assert found["bytes"] < 10_000 * 6000
 
 
-WRITER = """
-import sys
+WRITERS = """
+import json, os, sys
 from workbench.config import CellConfig
 from workbench.studies.store import Store
 from workbench.training.results import CellResult
-with Store.open(sys.argv[1]) as store:
+
+def write(number):
     cell = CellConfig(data="d", base="b", size=1)
     own = shared = 0
-    for index in range(25):
-        curves = {"train_loss": [float(index)] * 200}
-        result = CellResult(cell=cell, metrics={"loss": float(index)}, curves=curves)
-        own += store.commit({f"{sys.argv[2]} {index}": result})
-        shared += store.commit({f"shared {index}": result})
-print(own, shared)
+    with Store.open(sys.argv[1]) as store:
+        for index in range(25):
+            curves = {"train_loss": [float(index)] * 200}
+            result = CellResult(cell=cell, metrics={"loss": float(index)}, curves=curves)
+            own += store.commit({f"{number} {index}": result})
+            shared += store.commit({f"shared {index}": result})
+    os.write(1, json.dumps([own, shared]).encode() + b"\\n")
+
+children = []
+for number in range(8):
+    if not (child := os.fork()):
+        write(number)
+        os._exit(0)
+    children.append(child)
+sys.exit(sum(os.waitpid(child, 0)[1] for child in children))
 """
 
 
 def test_8_writers_lose_nothing_and_store_nothing_twice(tmp_path):
     Store.create(tmp_path / "study", {}).close()
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, tmp_path / "study", str(number)], stdout=subprocess.PIPE, text=True
-        )
-        for number in range(8)
-    ]
-    told = [[int(number) for number in writer.communicate(timeout=120)[0].split()] for writer in writers]
+    program = [sys.executable, "-c", WRITERS, tmp_path / "study"]
+    done = subprocess.run(program, stdout=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 0
+    told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [own for own, _ in told] == [25] * 8
     assert sum(shared for _, shared in told) == 25, "each shared cell was new for exactly one"
     with Store.open(tmp_path / "study", read_only=True) as store:

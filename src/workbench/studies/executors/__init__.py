@@ -1,28 +1,44 @@
-"""Where stacks are trained: here, in worker processes, or on a cluster."""
+"""Where stacks are trained: here, in worker processes, or on a cluster.
+
+Importing this package alone loads no torch: a process that only passes on progress needs none.
+"""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from workbench.errors import unknown_name
-from workbench.studies.executors.in_process import InProcess
-from workbench.studies.executors.processes import Processes
-from workbench.studies.executors.protocol import Executor
+
+if TYPE_CHECKING:
+    from workbench.studies.executors.protocol import Executor
 
 
-def _ray(workers: int | None = None) -> Executor:
+def _in_process(workers: int | None = None) -> "Executor":
+    from workbench.studies.executors.in_process import InProcess
+
+    return InProcess(workers)
+
+
+def _processes(workers: int | None = None) -> "Executor":
+    from workbench.studies.executors.processes import Processes
+
+    return Processes(workers)
+
+
+def _ray(workers: int | None = None) -> "Executor":
     from workbench.studies.executors.ray_cluster import RayCluster
 
     return RayCluster(workers)
 
 
-EXECUTORS: dict[str, Callable[[int | None], Executor]] = {
-    "in-process": InProcess,
-    "processes": Processes,
+EXECUTORS: dict[str, Callable[[int | None], "Executor"]] = {
+    "in-process": _in_process,
+    "processes": _processes,
     "ray": _ray,
 }
 """By name: (number of workers, or None for its own choice) -> executor."""
 
 
-def make_executor(name: str, workers: int | None = None) -> Executor:
+def make_executor(name: str, workers: int | None = None) -> "Executor":
     """Return a new executor.
 
     Raises:

@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 
 from workbench.errors import InputError
+from workbench.studies.executors.job_files import described
 from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
-from workbench.studies.executors.wire import LENGTH, pack, unpack_event
-from workbench.studies.executors.worker import PATIENCE_SECONDS, describe_job, send
+from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack, unpack_event
+from workbench.studies.executors.worker import PATIENCE_SECONDS, send
 
 PROGRAM = "from workbench.studies.executors.worker import main; main()"
 SPARE = 0.8
@@ -33,10 +34,14 @@ class _Worker:
     received: bytearray = field(default_factory=bytearray)
 
     def frames(self) -> list[bytes]:
-        """Cut off the whole frames that have been received."""
+        """Cut off the whole frames that have been received.
+
+        Raises:
+            BadFrame: If what was received is something else.
+        """
         whole = []
         while len(self.received) >= LENGTH.size:
-            end = LENGTH.size + LENGTH.unpack_from(self.received)[0]
+            end = LENGTH.size + frame_length(self.received)
             if len(self.received) < end:
                 break
             whole.append(bytes(self.received[LENGTH.size : end]))
@@ -60,21 +65,20 @@ class Processes:
 
     def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks, the next one wherever a worker is free."""
-        described = describe_job(job)
         waiting = deque(tasks)
         limit = min(self.workers, affordable_workers(), len(waiting))
-        with selectors.DefaultSelector() as selector:
+        with described(job) as description, selectors.DefaultSelector() as selector:
             try:
                 while (waiting or self.running) and not should_stop():
                     while waiting and len(self.running) < limit:
-                        self._start(described, waiting.popleft(), job.threads, selector)
+                        self._start(description, waiting.popleft(), job.threads, selector)
                     for key, _ in selector.select(timeout=0.2):
                         self._hear(key.data, waiting, tell, selector)
             finally:
                 self.close()
 
     def _start(
-        self, described: dict[str, Any], task: Task, threads: int, selector: selectors.BaseSelector
+        self, description: dict[str, Any], task: Task, threads: int, selector: selectors.BaseSelector
     ) -> None:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
@@ -87,7 +91,7 @@ class Processes:
         worker = _Worker(process, task)
         self.running[process.pid] = worker
         selector.register(process.stdout, selectors.EVENT_READ, worker)
-        _give(worker, pack(described))
+        _give(worker, pack(description))
         _give(worker, pack(asdict(task)))
 
     def _hear(
@@ -97,22 +101,31 @@ class Processes:
         assert worker.process.stdout
         data = os.read(worker.process.stdout.fileno(), 1 << 20)
         if not data:
-            selector.unregister(worker.process.stdout)
-            del self.running[worker.process.pid]
+            self._forget(worker, selector)
             tell(Event("lost", worker.task, detail=_end(worker.process)))
             return
         worker.received += data
-        for frame in worker.frames():
-            event = unpack_event(frame)
+        try:
+            events = [unpack_event(frame) for frame in worker.frames()]
+        except BadFrame as error:
+            self._forget(worker, selector)
+            worker.process.kill()
+            _end(worker.process)
+            tell(Event("lost", worker.task, detail=f"the worker {worker.process.pid} sent {error}"))
+            return
+        for event in events:
             last = event.kind in ("result", "error", "refused")
             if last and waiting:
                 worker.task = waiting.popleft()
                 _give(worker, pack(asdict(worker.task)))
             elif last:
-                selector.unregister(worker.process.stdout)
-                del self.running[worker.process.pid]
+                self._forget(worker, selector)
                 _finish([worker])
             tell(event)
+
+    def _forget(self, worker: _Worker, selector: selectors.BaseSelector) -> None:
+        selector.unregister(worker.process.stdout)  # type: ignore[arg-type]
+        del self.running[worker.process.pid]
 
     def close(self) -> None:
         """Ask what still runs to write its checkpoint and end, and wait for it."""

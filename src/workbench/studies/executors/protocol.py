@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from workbench.studies.plan import Plan
+from workbench.config import CellConfig
+from workbench.models.base import Base
+from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
 
 
@@ -17,7 +19,10 @@ from workbench.training.results import CellResult
 class Job:
     """What the tasks of one run share."""
 
-    plan: Plan
+    stacks: list[list[CellConfig]]
+    prepared: Prepared
+    base: Base
+    data_sha256: str
     folder: Path
     """The study's folder, for checkpoints; a worker that can't see it works without them."""
     arithmetic: str
@@ -35,7 +40,7 @@ class Task:
     attempt: int = 1
 
 
-Last = Literal["result", "error", "lost", "refused"]
+Kind = Literal["started", "step", "note", "result", "error", "lost", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Event:
     other stack would do better.
     """
 
-    kind: Literal["started", "step", "note"] | Last
+    kind: Kind
     task: Task
     step: int = 0
     losses: tuple[float | None, ...] = ()
@@ -67,8 +72,10 @@ ShouldStop = Callable[[], bool]
 class Executor(Protocol):
     """Trains stacks."""
 
-    workers: int
-    """How many tasks it runs at once."""
+    @property
+    def workers(self) -> int:
+        """How many tasks it runs at once."""
+        ...
 
     def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks; return when each has had its last event, or soon after ``should_stop`` says yes.

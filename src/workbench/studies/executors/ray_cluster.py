@@ -1,26 +1,33 @@
 """Stacks on a Ray cluster, or on a Ray of our own on this machine.
 
 Plain Ray Core tasks. Ray retries nothing (``max_retries=0``): one policy for every executor, the runner's.
-A task carries JSON, and its result comes back as the bytes of a frame; each worker maps the base's file
-itself. ``RAY_ADDRESS`` names a running cluster; without it a Ray is started here and ended with the run.
+A task carries JSON, and its result comes back as the bytes of a frame. Workers map the files that they see;
+to a machine that sees none, the object store brings their bytes. ``RAY_ADDRESS`` names a running cluster;
+without it a Ray is started here, while the study is being prepared, and ended with the run.
 
 Source: the Ray 2.60 documentation, "Ray Core", "Token authentication" and "Usage stats".
 """
 
 import logging
 import os
+import secrets
 import sys
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
+from workbench.studies.executors.job_files import described
 from workbench.studies.executors.processes import affordable_workers, available_cores
 from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
+from workbench.studies.executors.sink import Sink
 from workbench.studies.executors.stack_task import Stopped
-from workbench.studies.executors.wire import pack_event, unpack_event
-from workbench.studies.executors.worker import describe_job, run_task
+from workbench.studies.executors.wire import BadFrame, pack_event, unpack_event
+from workbench.studies.executors.worker import run_task
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
@@ -28,6 +35,8 @@ SETTINGS = {
 }
 ADDRESS = "RAY_ADDRESS"
 """Variable of the environment that names a cluster."""
+TOKEN = "RAY_AUTH_TOKEN"
+"""Variable of the environment that holds a cluster's token; Ray's own file is for clusters that last."""
 POLL_SECONDS = 0.05
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a Ray of our own: only results pass through it."""
@@ -37,46 +46,76 @@ class RayCluster:
     """Trains in Ray workers."""
 
     def __init__(self, workers: int | None = None) -> None:
-        """Join the cluster of ``RAY_ADDRESS``, or start a Ray here.
+        """Begin to join the cluster of ``RAY_ADDRESS``, or to start a Ray here; it goes on in the background.
 
         Raises:
-            InputError: If Ray isn't installed, ``workers`` is below 1, or the cluster can't be joined.
+            InputError: If Ray isn't installed or was imported without a token, or ``workers`` is below 1.
         """
         if workers is not None and workers < 1:
             raise InputError(f"workers is {workers}; at least 1 is needed")
+        _check_importable()
         self.own = ADDRESS not in os.environ
-        self.ray = _start(workers)
-        cores = int(self.ray.cluster_resources().get("CPU", 1))
-        self.workers = workers or cores
-        self.sink = self.ray.remote(num_cpus=0)(_Sink).remote()
-        self.body = self.ray.remote(max_retries=0)(_body)
+        self._asked = workers
+        # the thread outlives the start: Linux ends what a thread has started when the thread ends
+        self._background = ThreadPoolExecutor(1)
+        self._ray: Future[Any] = self._background.submit(_start, workers)
+        self._sink: Any = None
+
+    @property
+    def ray(self) -> Any:  # noqa: ANN401 - a module
+        """Ray itself, once it is ready.
+
+        Raises:
+            InputError: If the cluster can't be joined.
+        """
+        return self._ray.result()
+
+    @property
+    def workers(self) -> int:
+        """How many tasks it runs at once."""
+        return self._asked or int(self.ray.cluster_resources().get("CPU", 1))
 
     def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks; Ray never holds more of them than there are workers."""
-        described = self.ray.put(describe_job(job))
+        ray = self.ray
+        body = ray.remote(max_retries=0, num_cpus=1 if self.own else job.threads)(_body)
+        self._sink = self._new_sink()
         waiting = deque(tasks)
         running: dict[Any, Task] = {}
-        try:
-            while (waiting or running) and not should_stop():
-                while waiting and len(running) < self.workers:
-                    task = waiting.popleft()
-                    body = self.body.options(num_cpus=1 if self.own else job.threads)
-                    running[body.remote(described, asdict(task), self.sink)] = task
-                ready, _ = self.ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
-                for data in self._progress():
-                    tell(unpack_event(data))
-                for reference in ready:
-                    tell(self._last(reference, running.pop(reference)))
-        finally:
-            for reference in running:
-                self.ray.cancel(reference, force=True)
+        with described(job) as description:
+            given, files = ray.put(description), self._shipped(description)
+            try:
+                while (waiting or running) and not should_stop():
+                    while waiting and len(running) < self.workers:
+                        task = waiting.popleft()
+                        running[body.remote(given, files, asdict(task), self._sink)] = task
+                    ready, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
+                    for data in self._progress():
+                        tell(unpack_event(data))
+                    for reference in ready:
+                        tell(self._last(reference, running.pop(reference)))
+            finally:
+                for reference in running:
+                    ray.cancel(reference, force=True)
+
+    def _shipped(self, description: dict[str, Any]) -> dict[str, Any]:
+        """Put the job's files into the object store, for machines that don't see them; by SHA-256."""
+        files = [] if self.own else [description[part] for part in ("prepared", "base")]
+        return {
+            file["sha256"]: self.ray.put(Path(file["path"]).read_bytes())
+            for file in files
+            if Path(file["path"]).is_file()
+        }
+
+    def _new_sink(self) -> Any:  # noqa: ANN401 - an actor's handle
+        return self.ray.remote(num_cpus=0)(Sink).remote()
 
     def _progress(self) -> list[bytes]:
         errors = self.ray.exceptions
         try:
-            return self.ray.get(self.sink.drain.remote(), timeout=10)
+            return self.ray.get(self._sink.drain.remote(), timeout=10)
         except (errors.RayActorError, errors.GetTimeoutError):
-            self.sink = self.ray.remote(num_cpus=0)(_Sink).remote()
+            self._sink = self._new_sink()
             return []  # what was under way is lost to the display, never to the result
 
     def _last(self, reference: Any, task: Task) -> Event:  # noqa: ANN401 - Ray's own type
@@ -87,28 +126,20 @@ class RayCluster:
             return Event("error", task, detail=str(error)[-4000:])
         except errors.RayError as error:
             return Event("lost", task, detail=f"Ray lost the worker: {type(error).__name__}")
+        except BadFrame as error:
+            return Event("lost", task, detail=f"a Ray worker sent {error}")
 
     def close(self) -> None:
-        """Leave the cluster; a Ray of our own ends."""
-        self.ray.shutdown()
+        """Leave the cluster; end it if it is ours."""
+        if self._ray.exception() is None:
+            self.ray.shutdown()
+        self._background.shutdown()
 
 
-class _Sink:
-    """Keeps what the workers tell until it is asked for; of a task's steps, only the newest matters."""
-
-    def __init__(self) -> None:
-        self.kept: dict[object, bytes] = {}
-
-    def put(self, place: object, data: bytes) -> None:
-        self.kept[place] = data
-
-    def drain(self) -> list[bytes]:
-        kept, self.kept = list(self.kept.values()), {}
-        return kept
-
-
-def _body(described: dict[str, Any], task: dict[str, Any], sink: Any) -> bytes:  # noqa: ANN401 - an actor's handle
+def _body(description: dict[str, Any], files: dict[str, Any], task: dict[str, Any], sink: Any) -> bytes:  # noqa: ANN401 - an actor's handle
     """Train one task in a Ray worker and return the frame of its last event."""
+    import ray
+
     last: list[bytes] = []
 
     def tell(event: Event) -> None:
@@ -118,38 +149,50 @@ def _body(described: dict[str, Any], task: dict[str, Any], sink: Any) -> bytes: 
         else:
             last.append(data)
 
+    def fetch(sha256: str) -> bytes | None:
+        return ray.get(files[sha256]) if sha256 in files else None
+
     try:
-        run_task(described, Task(**task), tell, lambda: False)
+        run_task(description, Task(**task), tell, lambda: False, fetch)
     except Stopped:
         return pack_event(Event("lost", Task(**task), detail="the task was stopped"))
     return last[0]
 
 
-def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
+def _import() -> None:
+    """Do nothing in a Ray worker, which has imported this module and torch with it to get here."""
+
+
+def _check_importable() -> None:
+    if find_spec("ray") is None:
+        raise InputError("the executor ray needs Ray, which isn't installed: pip install -e '.[cluster]'")
     if "ray" in sys.modules and "RAY_AUTH_MODE" not in os.environ:
         raise InputError(
             "Ray was imported before the workbench could ask it for a token: set RAY_AUTH_MODE=token in the "
             "environment, or don't import ray"
         )
+
+
+def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(
-            "the executor ray needs Ray, which isn't installed: pip install -e '.[cluster]'"
-        ) from error
     address = os.environ.get(ADDRESS, "local")
     own: dict[str, Any] = {}
     if address == "local":
+        os.environ.setdefault(TOKEN, secrets.token_hex(32))
         count = workers or min(available_cores(), affordable_workers())
         own = {"num_cpus": count, "object_store_memory": OBJECT_STORE_BYTES}
+    import ray
+
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}
-    before = os.umask(0o077)  # Ray would write its token for everybody to read
     try:
         ray.init(address=address, logging_level=logging.ERROR, **quiet, **own)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"can't join the Ray cluster at {address}: {error}") from error
-    finally:
-        os.umask(before)
+    except Exception as error:  # Ray has no kind of its own for a start that failed
+        what = "start Ray on this machine" if own else f"join the Ray cluster at {address}"
+        raise InputError(f"can't {what}: {error}; `--executor processes` needs no Ray") from error
+    if own:
+        # workers import torch while the runner prepares the study
+        early = ray.remote(max_retries=0)(_import)
+        for _ in range(own["num_cpus"]):
+            early.remote()
     return ray

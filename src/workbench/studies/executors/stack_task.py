@@ -29,7 +29,7 @@ def train_task(job: Job, task: Task, tell: Tell, should_stop: ShouldStop) -> Non
     Raises:
         Stopped: If ``should_stop`` said yes.
     """
-    cells = job.plan.stacks[task.stack]
+    cells = job.stacks[task.stack]
     checkpoint = Checkpoint(job.folder, cells, job.arithmetic, job.checkpoint_seconds)
     started = time.monotonic()
     if should_stop():
@@ -50,7 +50,7 @@ def train_task(job: Job, task: Task, tell: Tell, should_stop: ShouldStop) -> Non
 
     tell(Event("started", task))
     try:
-        results = run_stack(job.plan.prepared, cells, on_step, start=_start(checkpoint, task, tell))
+        results = run_stack(job.prepared, cells, on_step, start=_start(checkpoint, task, tell))
     except Stopped:
         raise
     except _ListenerFailed as failure:

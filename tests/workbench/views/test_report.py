@@ -91,7 +91,7 @@ def test_it_runs_its_own_script_and_no_other(report):
     html = report.page.read_text(encoding="utf-8")
     (data, numbers), (module, code) = scripts(html)
     assert (data, module) == (' type="application/json" id="study"', ' type="module"')
-    assert [pair["names"] for pair in json.loads(numbers)["pairs"]][0] == ["clean", "50% other form"]
+    assert json.loads(numbers)["pairs"][0]["names"] == ["clean", "50% other form"]
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in html
     assert "unsafe-inline'; script-src 'sha256" in html

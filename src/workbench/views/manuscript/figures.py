@@ -1,18 +1,30 @@
 """The figures of a paper, each drawn from one part of the record, so that it changes with that part alone."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from statistics import fmean
 
+from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from workbench.laws.study import bands
 from workbench.views.board_figures import Line, heat_map, training_curves
 from workbench.views.figures import quality_by_size
 from workbench.views.law_figures import contours, exchange_rate_curve, forecast_scores, residuals
 from workbench.views.manuscript.record import Part, Record
-from workbench.views.paper import COLUMN_INCHES, PAGE_INCHES, resize, to_bytes
+from workbench.views.paper import (
+    COLOURS,
+    COLUMN_INCHES,
+    PAGE_INCHES,
+    SMALL_POINTS,
+    STYLE,
+    PaperFigure,
+    resize,
+    to_bytes,
+)
 from workbench.views.points import METRICS, points, readable
 
 WIDTHS = {"column": COLUMN_INCHES, "text": PAGE_INCHES}
@@ -93,6 +105,22 @@ def figures(record: Record) -> Iterator[Drawing]:
     lines = _training_lines(record)
     if lines:
         yield Drawing("training-curves", ("train_loss",), training_curves(lines, logarithmic=True))
+
+
+def contact_sheet(drawings: Sequence[Drawing], *, framed: Collection[str] = ()) -> PaperFigure:
+    """Return all figures in small, those in ``framed`` with a frame."""
+    across = 4
+    down = -(-len(drawings) // across)
+    with style.context(["default", STYLE]):
+        sheet = PaperFigure(figsize=(PAGE_INCHES, 1.3 * down), layout="constrained")
+        for place, drawing in enumerate(drawings, start=1):
+            axes = sheet.add_subplot(down, across, place)
+            axes.imshow(imread(BytesIO(to_bytes(drawing.figure, "png", dots=120))), aspect="equal")
+            axes.set_title(drawing.name, fontsize=SMALL_POINTS - 1)
+            axes.set(xticks=[], yticks=[])
+            frame = drawing.name in framed
+            axes.spines[:].set(visible=frame, color=COLOURS[1], linewidth=2)
+    return sheet
 
 
 def slug(text: str) -> str:

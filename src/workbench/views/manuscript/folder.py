@@ -11,7 +11,7 @@ of the bootstrap. Other versions of matplotlib, NumPy or SciPy may round differe
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import zip_longest
@@ -94,9 +94,13 @@ def write_paper(study: Path | str, folder: Path | str) -> Paper:
     Raises:
         InputError: If there is no study or no finished cell, or the folder holds something else.
     """
-    folder = Path(folder)
+    _earlier(Path(folder))  # refuse it before the work, not after
+    return write_files(paper_files(Record.read(study)), Path(folder))
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> Paper:
+    """Write a paper's files; see :func:`write_paper`."""
     earlier = _earlier(folder)
-    files = paper_files(Record.read(study))
     for path, data in files.items():
         write_atomically(folder / path, data)
     for path in earlier - set(files):
@@ -120,7 +124,11 @@ def check_paper(study: Path | str, folder: Path | str) -> list[Difference]:
         raise InputError(
             f"{folder} holds no paper; write it first: workbench paper {study} --output {folder}"
         )
-    files = paper_files(Record.read(study))
+    return differences(paper_files(Record.read(study)), folder)
+
+
+def differences(files: Mapping[str, bytes], folder: Path) -> list[Difference]:
+    """Return every file of a paper's folder that isn't what it should be."""
     there = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     different = []
     for path in sorted({*files, *there}):

@@ -32,8 +32,8 @@ docs: .venv/lab ## write the README's tables from the code
 docs-check: .venv/lab ## fail if the README's tables are not what the code says
 	@$(BIN)/python docs/tables.py --check README.md
 
-notebooks: .venv/test ## write each notebook from its text form
-	@$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
+notebooks: .venv/test ## write each notebook from its text form, with its pictures
+	@$(BIN)/python docs/notebooks.py
 
 bench: .venv/lab ## compare with transformers + PEFT and measure this machine (minutes; wants it quiet)
 	@$(PIP_INSTALL) -e '.[bench]'

@@ -26,6 +26,7 @@ COMMANDS = {
     "fit": "fit laws to a table of measurements made elsewhere",
     "fetch": "fetch a base or data into the cache, from the network or from a file",
     "lab": "open the notebooks in JupyterLab",
+    "workshop": "write student and solution copies of the notebooks that have exercises",
     "doctor": "say what this machine has and what would help",
 }
 """Each command with its line of help; add one: a line here and ``cli/NAME.py``."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 PATIENCE = 10.0
 """Seconds that a learner's function gets for one set of arguments."""
+EMPTY = "nothing is filled in"
 LONGEST = 200
 """Characters of somebody else's error message that are shown."""
 
@@ -82,7 +83,7 @@ def check(
     """
     try:
         problem = _problem(attempt, truth, on, tolerance, seconds)
-        if problem and hint and not problem.startswith("it is not filled in"):
+        if problem and hint and not problem.startswith(EMPTY):
             problem = f"{problem}. {hint}"
     except Exception as error:  # a check that ends a lesson has failed, whatever the reason
         problem = f"this check could not be run ({_said(error)}); restart the kernel and run all cells"
@@ -132,7 +133,7 @@ class _Attempt(threading.Thread):
             self.said = f"it raises {_said(error)}; call it in a cell of your own to see where"
             return
         if result is None or result is Ellipsis:
-            self.said = "it is not filled in: it returns nothing"
+            self.said = EMPTY
             return
         try:
             self.result = numbers(result)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter
 
 from workbench.views.board_figures import one_panel
 from workbench.views.exercises import numbers
@@ -52,14 +52,14 @@ def suspects(losses: Mapping[str, object], spoiled: object) -> PaperFigure:
 
 
 def low_rank(
-    parts: Mapping[str, object], ranks: Sequence[int], losses: Sequence[float], zero_shot: float
+    parts: Mapping[str, object], losses: Mapping[int, float], trained: Mapping[int, int], zero_shot: float
 ) -> PaperFigure:
     """Draw how few directions hold a matrix, and what adapters of each rank reach.
 
     Args:
         parts: Matrices by name.
-        ranks: Ranks that were trained.
-        losses: Held-out loss of each.
+        losses: Held-out loss of each rank.
+        trained: How many numbers each rank trains.
         zero_shot: Loss without any adapter.
     """
 
@@ -67,29 +67,40 @@ def low_rank(
         for number, (name, matrix) in enumerate(parts.items()):
             share = held(matrix)
             axes.plot(range(1, len(share) + 1), share, color=COLOURS[number], label=name)
+        axes.set_xlim(0, None)
         axes.set_xlabel("largest directions")
         axes.set_ylabel("share of the squared size")
         axes.set_ylim(0, 1.02)
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
 
     def reached(axes: Axes) -> None:
-        axes.plot(ranks, losses, MARKERS[0], linestyle="-", color=COLOURS[0])
+        axes.plot(list(losses), list(losses.values()), MARKERS[0], linestyle="-", color=COLOURS[0])
+        for rank, loss in losses.items():
+            _say(axes, f"{trained[rank]:,}\nnumbers", (rank, loss), (0, 6))
         axes.axhline(zero_shot, color=FAINT, linestyle=":", linewidth=0.8)
-        axes.annotate(
-            "without an adapter",
-            (ranks[0], zero_shot),
-            (0, -8),
-            textcoords="offset points",
-            fontsize=SMALL_POINTS,
-            color=FAINT,
-        )
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        _say(axes, "without an adapter", (float(np.median(list(losses))), zero_shot), (0, -9))
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(list(losses), [str(rank) for rank in losses])
+        axes.margins(x=0.2)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("rank")
         axes.set_ylabel("held-out loss (nats a token)")
 
     return panels([directions, reached])
+
+
+def _say(axes: Axes, words: str, at: tuple[float, float], offset: tuple[int, int]) -> None:
+    """Write a few words beside a place."""
+    axes.annotate(
+        words,
+        at,
+        offset,
+        textcoords="offset points",
+        ha="center",
+        fontsize=SMALL_POINTS,
+        color=FAINT,
+    )
 
 
 def held(matrix: object) -> np.ndarray:

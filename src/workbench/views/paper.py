@@ -58,10 +58,15 @@ STYLE: dict[Any, Any] = {
 class PaperFigure(Figure):
     """A figure that a notebook shows as it will be printed, without pyplot's global state."""
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+    def _ipython_display_(self) -> None:
+        # pyplot's own way of showing a figure would come before a _repr_png_, and ipywidgets imports pyplot
+        from IPython.display import display
+
         width, height = self.get_size_inches()
         # half the pixels a side, so that it is sharp on dense screens
-        return to_bytes(self, "png"), {"width": round(150 * width), "height": round(150 * height)}
+        size = {"width": round(150 * width), "height": round(150 * height)}
+        picture = {"image/png": to_bytes(self, "png"), "text/plain": str(self)}
+        display(picture, raw=True, metadata={"image/png": size})
 
 
 def resize(figure: Figure, width: float) -> None:

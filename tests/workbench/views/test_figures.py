@@ -10,6 +10,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import select_figure_formats
+from IPython.display import display
+from IPython.utils.capture import capture_output
 
 from workbench.errors import InputError
 from workbench.laws import fit_curves, read_table
@@ -113,9 +117,14 @@ def test_another_process_draws_the_same_bytes(table, tmp_path):
 
 
 def test_a_notebook_shows_it_at_print_size(table):
-    image, size = quality_by_size(table, "exact_match")._repr_png_()
-    assert image.startswith(b"\x89PNG")
-    assert size == {"width": 488, "height": 345}
+    shell = InteractiveShell.instance()
+    select_figure_formats(shell, {"png"})  # what pyplot brings along must not take over
+    with capture_output() as shown:
+        display(quality_by_size(table, "exact_match"))
+    InteractiveShell.clear_instance()
+    (output,) = shown.outputs
+    assert output.data["image/png"].startswith(b"\x89PNG")
+    assert output.metadata["image/png"] == {"width": 488, "height": 345}
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=8), st.floats(0.5, 20))

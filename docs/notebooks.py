@@ -1,0 +1,143 @@
+"""Write each notebook from its text form, with the pictures that it makes.
+
+    python docs/notebooks.py            runs the notebooks whose text has changed (a minute each)
+    python docs/notebooks.py NAME ...   runs these, whether they have changed or not
+
+A widget can't live on GitHub or in print, so its static picture is kept in its place, and every other picture
+and text with it. What is large or of the moment stays out: widgets' state, execution numbers, standard error.
+"""
+
+import argparse
+import base64
+import hashlib
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from PIL import Image
+
+from workbench.studies.jobs import Job
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+IN_CHECKOUT = {"03k_kernel_lab"}
+"""Notebooks that read files of the checkout and write none; the others run in an empty folder."""
+LIVE = 40
+"""Seconds that what trains beside a notebook gets before the last cell draws it."""
+KEPT = ("image/png", "text/plain", "text/html")
+COLOURS = 64
+"""Of a kept picture; lines and letters on white need no more, and it takes a third of the bytes."""
+
+
+def text_of(name: str) -> NotebookNode:
+    """Return a notebook's cells as its text form has them."""
+    return jupytext.read(FOLDER / f"{name}.py")
+
+
+def fingerprint(notebook: NotebookNode) -> str:
+    """Return a hash of what is run: the code cells, in their order."""
+    code = "\0".join(cell.source for cell in code_cells(notebook))
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the cells that are run."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def written(name: str) -> NotebookNode | None:
+    """Return the notebook's file, if there is one."""
+    path = FOLDER / f"{name}.ipynb"
+    return nbformat.read(path, as_version=4) if path.is_file() else None
+
+
+def run(name: str, notebook: NotebookNode, folder: Path) -> None:
+    """Execute a notebook, in the checkout's folder or an empty one, and end what it has started."""
+    place = FOLDER if name in IN_CHECKOUT else folder
+    last = notebook.cells.index(code_cells(notebook)[-1])
+
+    def pause(cell: NotebookNode, cell_index: int) -> None:
+        if cell_index == last and any(folder.glob("**/job")):
+            time.sleep(LIVE)
+
+    client = NotebookClient(
+        notebook, timeout=900, resources={"metadata": {"path": str(place)}}, on_cell_execute=pause
+    )
+    try:
+        client.execute()
+    finally:
+        for path in folder.glob("**/job"):
+            job = Job(path.parent)
+            job.stop()
+            job.wait(60)
+
+
+def keep_pictures(notebook: NotebookNode) -> None:
+    """Leave in a notebook that was run only what a reader wants to see."""
+    notebook.metadata.pop("widgets", None)
+    for cell in code_cells(notebook):
+        cell.execution_count = None
+        cell.metadata.pop("execution", None)
+        cell.outputs = [output for output in map(_kept, cell.outputs) if output is not None]
+
+
+def _kept(output: NotebookNode) -> NotebookNode | None:
+    if output.output_type == "stream":
+        return output if output.name == "stdout" else None
+    data = {kind: value for kind, value in output.data.items() if kind in KEPT}
+    if not data or ("application/vnd.jupyter.widget-view+json" in output.data and "image/png" not in data):
+        return None
+    if "image/png" in data:
+        data["image/png"] = _fewer_colours(data["image/png"])
+    return nbformat.v4.new_output("display_data", data=data, metadata=output.metadata)
+
+
+def _fewer_colours(picture: str) -> str:
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    small.save(buffer, "png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def write(name: str, *, anyway: bool) -> bool:
+    """Write one notebook and return whether it had to be run."""
+    text, old = text_of(name), written(name)
+    mark = fingerprint(text)
+    fresh = not anyway and old is not None and old.metadata.get("workbench", {}).get("run") == mark
+    if fresh and old is not None:
+        for new, before in zip(code_cells(text), code_cells(old), strict=True):
+            new.outputs = before.outputs
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            run(name, text, Path(folder))
+        keep_pictures(text)
+    for number, cell in enumerate(text.cells):
+        cell.id = f"cell-{number}"  # the same in every version
+    text.metadata = {
+        "jupytext": {"formats": "ipynb,py:percent"},
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "workbench": {"run": mark},
+    }
+    (FOLDER / f"{name}.ipynb").write_text(nbformat.writes(text) + "\n", encoding="utf-8")
+    return not fresh
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the notebooks named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="run these (default: what has changed)")
+    chosen = parser.parse_args(arguments).names
+    for name in chosen or sorted(path.stem for path in FOLDER.glob("*.py")):
+        print(name, "run" if write(name, anyway=bool(chosen)) else "as it was", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""A workshop's folders: student and solution copies of the notebooks that have exercises.
+
+The notebooks themselves are the only source. An exercise is three cells, as in the kernel lab: a function
+``NAME_mine`` with a hole, a folded solution ``NAME_solved`` with the tag "solution", and a check. A student's
+copy leaves the solution out; in a solution's copy it stands in the place, and under the name, of the hole.
+"""
+
+import re
+from copy import deepcopy
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from workbench.errors import InputError
+from workbench.files import write_atomically
+
+WORKSHOP = {
+    "02_lora_by_hand": 30,
+    "03_four_bits_by_hand": 30,
+    "06_loss_surface": 20,
+    "07_exchange_rate": 20,
+}
+"""Notebooks with exercises, and the minutes to plan for each; not the kernel lab, which needs a checkout."""
+TAG = "solution"
+HOLE = re.compile(r"\b(\w+)_mine\b")
+
+
+def exercises(notebook: NotebookNode) -> list[str]:
+    """Return the names of a notebook's exercises, in its order.
+
+    Raises:
+        ValueError: If a solution doesn't stand behind its exercise's hole.
+    """
+    return [_named(notebook.cells[place - 1], notebook.cells[place]) for place in _solutions(notebook)]
+
+
+def student_copy(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook without its solutions and without outputs."""
+    copy, places = _without_outputs(notebook), set(_solutions(notebook))
+    copy.cells = [cell for place, cell in enumerate(copy.cells) if place not in places]
+    return copy
+
+
+def solution_copy(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook with its holes filled and without outputs."""
+    copy, places = _without_outputs(notebook), set(_solutions(notebook))
+    for place in places:
+        name = _named(copy.cells[place - 1], copy.cells[place])
+        copy.cells[place].source = copy.cells[place].source.replace(f"{name}_solved", f"{name}_mine")
+        copy.cells[place].metadata.pop("jupyter", None)  # it unfolds
+    copy.cells = [cell for place, cell in enumerate(copy.cells) if place + 1 not in places]
+    return copy
+
+
+COPIES = {"student": student_copy, "solution": solution_copy}
+"""The folders of a kit, and how a notebook becomes their copy of it."""
+
+
+def write_kit(masters: Path, folder: Path) -> list[Path]:
+    """Write each notebook's copies and an index into ``folder``/student and ``folder``/solution.
+
+    Args:
+        masters: The folder that has the notebooks.
+        folder: A new or empty folder: what a student has filled in is never written over.
+
+    Returns:
+        The notebooks' copies.
+
+    Raises:
+        InputError: If a notebook is missing, ``folder`` isn't empty, or it can't be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there already; name a new folder, so that no work is written over")
+    notebooks = {name: _read(masters / f"{name}.ipynb") for name in WORKSHOP}
+    written = []
+    for kind, make in COPIES.items():
+        for name, notebook in notebooks.items():
+            written.append(folder / kind / f"{name}.ipynb")
+            write_atomically(written[-1], nbformat.writes(make(notebook)).encode())
+        index = _index(kind, notebooks)
+        write_atomically(folder / kind / "README.md", index.encode())
+    return written
+
+
+def title(notebook: NotebookNode) -> str:
+    """Return a notebook's heading."""
+    return notebook.cells[0].source.split("\n")[0].removeprefix("# ")
+
+
+def _index(kind: str, notebooks: dict[str, NotebookNode]) -> str:
+    what = "Fill in what says *your turn*." if kind == "student" else "Solved."
+    lines = ["# Workshop", "", what, "", "| notebook | exercises | minutes |", "| --- | --- | --- |"]
+    for name, one in notebooks.items():
+        lines.append(f"| [{title(one)}]({name}.ipynb) | {', '.join(exercises(one))} | {WORKSHOP[name]} |")
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> NotebookNode:
+    if not path.is_file():
+        raise InputError(f"{path} is missing; name the checkout's folder of notebooks with --notebooks")
+    return nbformat.read(path, as_version=4)
+
+
+def _solutions(notebook: NotebookNode) -> list[int]:
+    return [place for place, cell in enumerate(notebook.cells) if TAG in cell.metadata.get("tags", ())]
+
+
+def _named(hole: NotebookNode, solution: NotebookNode) -> str:
+    found = HOLE.search(hole.source)
+    if found is None or f"{found[1]}_solved" not in solution.source:
+        raise ValueError(f"no hole NAME_mine stands before this solution: {solution.source!r}")
+    return found[1]
+
+
+def _without_outputs(notebook: NotebookNode) -> NotebookNode:
+    copy = deepcopy(notebook)
+    for cell in copy.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return copy

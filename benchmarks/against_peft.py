@@ -65,10 +65,12 @@ def ours(items, steps, precision):
     from workbench.adapters.lora import LoraStack
     from workbench.data.batches import Pool
     from workbench.data.templates import Example
+    from workbench.memory import keep_freed_memory
     from workbench.models.loaders import load_base
     from workbench.training.loop import freeze, step_gradient
     from workbench.training.optimizer import StackedAdamW
 
+    keep_freed_memory()
     started = time.perf_counter()
     base = load_base(BASE, precision)
     loading = time.perf_counter() - started

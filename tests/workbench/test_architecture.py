@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "workbench"
 LAYERS = (
     "errors",
     "files",
+    "memory",
     "fetch",
     "config",
     "data",

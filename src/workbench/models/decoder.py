@@ -325,7 +325,19 @@ def causal_attention(
     """
     mixed = []
     for block in batch.blocks:
-        query, key, value = (rearrange(x[block], "E S heads D -> E heads S D") for x in (q, k, v))
+        query, key, value = (
+            rearrange(pick(x, block.flatten()), "(E S) heads D -> E heads S D", E=len(block))
+            for x in (q, k, v)
+        )
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
         mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
-    return torch.cat(mixed)[batch.scatter.flatten()]
+    return pick(torch.cat(mixed), batch.scatter.flatten())
+
+
+def pick(x: Float[Tensor, "n ..."], places: Int64[Tensor, " m"]) -> Float[Tensor, "m ..."]:
+    """Take rows of x, some of them more than once.
+
+    The gradient of plain indexing adds up what one row gets from several places in an order that differs
+    from run to run when there are several threads; this one's adds in the order of ``places``.
+    """
+    return x.index_select(0, places)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.records import Dataset
+from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
 from workbench.studies.grid import Study
@@ -31,6 +32,7 @@ def plan(study: Study) -> Plan:
     Raises:
         InputError: If the data, the base or a setting can't be used.
     """
+    keep_freed_memory()
     dataset = study.dataset()
     base = load_base(study.base, study.precision)
     # from here on the study names the precision that this processor was given, for its record and its workers

@@ -8,9 +8,11 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models.generation import generate
+from workbench.models.loaders import load_base
+from workbench.studies.torch_threads import torch_threads
 from workbench.training import loop
 from workbench.training.evaluation import HeldOut, evaluate
-from workbench.training.loop import TrainState, chunks, freeze, train
+from workbench.training.loop import TrainState, chunks, freeze, step_gradient, train
 
 CELLS = [
     CellConfig(data="d", base="b", size=12, seed=0, steps=30, rank=4, batch_size=4, learning_rate=0.01),
@@ -253,3 +255,20 @@ def test_chunks_hold_every_index_once(tiny_pool):
     assert sorted(index for piece in pieces for index in piece) == list(range(40))
     for piece in pieces:
         assert len(piece) == 1 or int(tiny_pool.lengths[piece].sum()) <= 30
+
+
+def test_two_threads_give_the_same_bits_every_time():
+    """What all examples begin with gets a gradient from each; they have to be summed in one order."""
+    decoder = load_base("classroom").decoder
+    chance = torch.Generator().manual_seed(0)
+    texts = torch.randint(3, decoder.config.vocabulary, (64, 40), generator=chance)
+    texts[:, :20] = texts[0, :20]
+    pool = Pool([Example(tuple(text.tolist()), 24) for text in texts])
+    frozen = freeze(decoder, pool, 0)
+    cell = CellConfig(data="d", base="b", size=64, batch_size=64, rank=4)
+    stack = LoraStack([cell], decoder.config)
+    stack.weights.data.normal_(0, 0.02, generator=chance)
+    with torch_threads(2):
+        _, first = step_gradient(frozen, stack, [range(64)])
+        for _ in range(10):
+            assert torch.equal(step_gradient(frozen, stack, [range(64)])[1], first)

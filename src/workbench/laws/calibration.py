@@ -61,14 +61,15 @@ def check(form: str, seed: int, draws: int) -> dict[str, bool]:
     truth = TRUTHS["power" if form == FREE else form]
     table = study(truth, seed)
     ends = np.array([truth.sizes[len(truth.sizes) // 2], truth.sizes[-1]])
-    expected = truth.predict(truth.reference, ends)
+    judged = truth.judged or truth.reference
+    expected = truth.predict(judged, ends)
     asked = [truth.reachable, truth.unreachable]
     held: dict[str, bool] = {}
     if form in ("power", "rectified", "bounded", FREE):
         analysed = analyse(
             table, truth.metric, form="power" if form == FREE else form, bootstraps=max(draws, 400), seed=seed
         )
-        drawn = analysed.curve(truth.reference).predict(ends, model_free=form == FREE)[1:]
+        drawn = analysed.curve(judged).predict(ends, model_free=form == FREE)[1:]
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
         answer = rate_of(analysed, reference=truth.reference, other=truth.other, sizes=asked)
         rates = answer.model_free if form == FREE else answer.fitted
@@ -79,9 +80,8 @@ def check(form: str, seed: int, draws: int) -> dict[str, bool]:
         fit = fit_table(table, truth.metric, form, fixed=fixed)
         held |= _parameters(truth, fit)
         boot = bootstrap(fit, draws, seed=seed, workers=1)
-        setting = truth.settings[truth.reference]
-        low, high = boot.band({"size": ends, **{k: np.full(2, v) for k, v in setting.items()}})
-        rates = law_rate(boot, setting, truth.settings[truth.other], asked)
+        low, high = boot.band({"size": ends, **{k: np.full(2, v) for k, v in truth.settings[judged].items()}})
+        rates = law_rate(boot, truth.settings[truth.reference], truth.settings[truth.other], asked)
     held |= {
         f"prediction at {n:,.0f}": bool(a <= y <= b)
         for n, a, y, b in zip(ends, low, expected, high, strict=True)

@@ -1,17 +1,25 @@
 """What an executor costs: one study on each, in seconds, and whether the cells are the same to the bit.
 
-    python benchmarks/executors.py                    24 cells: in this process, worker processes, Ray
+    python benchmarks/executors.py                    24 cells: worker processes against Ray
+    python benchmarks/executors.py --budget coffee    the same on 24 cells of the coffee study: minutes
     python benchmarks/executors.py --tiny 1000        so many tiny cells on worker processes and on Ray
     python benchmarks/executors.py --cluster 64       a Ray of so many idle-heavy workers on this machine
 
-Prints one line a run. Nothing else should run on the machine.
+Prints one line a run: seconds on the clock, seconds of the processors that our own processes took, memory.
+The clock's mean little while something else runs on the machine; the processors' hardly change.
 """
 
 import argparse
+import os
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import psutil
 
 from workbench.config import Quality
 from workbench.studies.grid import Study, verbs
@@ -19,6 +27,8 @@ from workbench.studies.runner import run
 
 TIMES = ("seconds", "predicted_seconds")
 QUALITIES = (Quality(), *(Quality(corruption="other_form", share=share) for share in (0.75, 0.5, 0.25)))
+PATIENCE = {"RAY_worker_register_timeout_seconds": "900", "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "600"}
+"""So many workers on so few cores take their time to start."""
 
 
 def study(cells: int, settings: dict) -> Study:
@@ -28,17 +38,71 @@ def study(cells: int, settings: dict) -> Study:
     return replace(verbs("coffee"), **few)
 
 
-def measure(name: str, what: Study, executor: str, workers: int) -> tuple[float, list]:
+class Watch:
+    """What this process and its children use: processor time, and the most memory of their own at once."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[int, float] = {}
+        self.most, self.workers, self.largest = 0, 0, 0
+
+    def look(self, *, memory: bool) -> None:
+        """Read the counters of every process that is there now."""
+        sizes = []
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+            try:
+                used = process.cpu_times()
+                self.seconds[process.pid] = used.user + used.system
+                if memory and is_worker(process):
+                    sizes.append(process.memory_full_info().uss)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        self.most = max(self.most, sum(sizes))
+        self.workers = max(self.workers, len(sizes))
+        self.largest = max([self.largest, *sizes])
+
+
+def is_worker(process: psutil.Process) -> bool:
+    return any(
+        name in " ".join(process.cmdline()) for name in ("ray::_body", "ray::IDLE", "executors.worker")
+    )
+
+
+@contextmanager
+def watched(every: float) -> Iterator[Watch]:
+    """Look now and then, in a thread."""
+    watch, over = Watch(), threading.Event()
+    before = sum(os.times()[:2])
+
+    def look() -> None:
+        while not over.wait(every):
+            watch.look(memory=True)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        over.set()
+        thread.join()
+        watch.seconds[os.getpid()] = sum(os.times()[:2]) - before
+
+
+def measure(name: str, what: Study, executor: str, workers: int, every: float = 1.0) -> tuple[float, list]:
     """Run a study in a new folder; return the seconds and the measured table."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, watched(every) as watch:
         started = time.perf_counter()
         store = run(what, Path(folder) / "study", executor=executor, workers=workers, threads=1)
         seconds = time.perf_counter() - started
         rows = [{key: value for key, value in row.items() if key not in TIMES} for row in store.rows()]
-        training = sum(row["seconds"] for row in store.rows())
-        line = f"{name}: {len(rows)} cells, {store.manifest['outcome']}, {seconds:.1f} s in all"
-        print(f"{line}, {training:.1f} s of training, {len(store.attempts())} attempts lost", flush=True)
+        lost = len(store.attempts())
         store.close()
+    outcome = store.manifest["outcome"]
+    print(
+        f"{name}: {len(rows)} cells, {outcome}, {lost} attempts lost, {seconds:.1f} s in all, "
+        f"{sum(watch.seconds.values()):.1f} s of the processors; {watch.workers} workers at once with "
+        f"{watch.most / 2**20:.0f} MiB of their own, {watch.largest / 2**20:.0f} MiB the largest",
+        flush=True,
+    )
     return seconds, rows
 
 
@@ -49,20 +113,28 @@ def main() -> None:
     )
     parser.add_argument("--tiny", type=int, metavar="CELLS")
     parser.add_argument("--cluster", type=int, metavar="WORKERS")
-    parser.add_argument("--executors", nargs="+", default=["in-process", "processes", "ray"])
+    parser.add_argument("--budget", choices=("coffee",))
+    parser.add_argument("--executors", nargs="+", default=["processes", "ray"])
     arguments = parser.parse_args()
+    load = psutil.getloadavg()[0]
+    print(f"{psutil.cpu_count()} cores, load before the start {load:.1f}", flush=True)
     if arguments.tiny:
         tiny = study(arguments.tiny, {"steps": 1, "batch_size": 4, "rank": 2})
         for executor in arguments.executors:
             measure(f"{executor}, tiny cells", tiny, executor, 2)
     elif arguments.cluster:
+        for name, value in PATIENCE.items():
+            os.environ.setdefault(name, value)
         # one cell a stack, so that there is a task for every worker
-        wide = study(2 * arguments.cluster, {"steps": 2, "batch_size": 256, "rank": 2})
-        measure(f"ray, {arguments.cluster} workers", wide, "ray", arguments.cluster)
+        wide = study(arguments.cluster, {"steps": 1, "batch_size": 256, "rank": 2})
+        measure(f"ray, {arguments.cluster} workers", wide, "ray", arguments.cluster, every=5.0)
     else:
         usual = study(24, {"steps": 6, "batch_size": 64, "rank": 8})
-        tables = [measure(executor, usual, executor, 2)[1] for executor in arguments.executors]
-        print("the same to the bit:", all(table == tables[0] for table in tables))
+        if arguments.budget:
+            usual = replace(verbs("coffee"), seeds=(0, 1))
+        found = [measure(executor, usual, executor, 2) for executor in arguments.executors]
+        print("the same to the bit:", all(table == found[0][1] for _, table in found))
+        print("on the clock against the first:", *(f"{seconds / found[0][0]:.3f}" for seconds, _ in found))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     for row in lines:
         cells = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
         print("  ".join([row[0].ljust(widths[0]), *cells]))
-    for started, predicted, actual in found.runs:
-        off = predicted / actual - 1
-        print(f"run of {started[:16]}: predicted {predicted:.0f} s, took {actual:.0f} s, off by {off:+.0%}")
+    for run in found.estimates:
+        off, raw = run.predicted / run.actual - 1, run.raw / run.actual - 1
+        learned = f"; without the {run.learned_from} earlier runs, by {raw:+.0%}" if run.learned_from else ""
+        print(
+            f"run of {run.started[:16]}: predicted {run.predicted:.0f} s, took {run.actual:.0f} s, "
+            f"off by {off:+.0%}{learned}"
+        )
     return 0

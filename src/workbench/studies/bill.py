@@ -24,14 +24,28 @@ class Item:
     """At the price that was asked for, in its currency."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """How well one finished run was predicted, in seconds of wall time."""
+
+    started: str
+    raw: float
+    """From the step that was timed before the run, alone."""
+    predicted: float
+    """Corrected by earlier runs."""
+    learned_from: int
+    """How many those were."""
+    actual: float
+
+
 @dataclass(frozen=True, slots=True)
 class Bill:
     """A study's costs."""
 
     cells: list[Item]
     total: Item
-    runs: list[tuple[str, float, float]]
-    """Of each finished run: when it was started, predicted and actual seconds of wall time."""
+    estimates: list[Estimate]
+    """Of each finished run, the oldest first."""
 
 
 def bill(folder: Path, price_per_hour: float | None = None) -> Bill:
@@ -68,12 +82,19 @@ def bill(folder: Path, price_per_hour: float | None = None) -> Bill:
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         money=_money(wall, price_per_hour),
     )
-    runs = [
-        (str(session.get("started")), session["prediction"]["seconds"], session["actual"]["seconds"])
-        for session in ended
-        if session.get("outcome") == "finished"
-    ]
-    return Bill(cells, total, runs)
+    finished = [session for session in ended if session.get("outcome") == "finished"]
+    return Bill(cells, total, [_estimate(session) for session in finished])
+
+
+def _estimate(session: Mapping[str, Any]) -> Estimate:
+    prediction = session["prediction"]
+    return Estimate(
+        started=str(session.get("started")),
+        raw=prediction["raw_seconds"],
+        predicted=prediction["seconds"],
+        learned_from=prediction["learned_from"],
+        actual=session["actual"]["seconds"],
+    )
 
 
 def _cell(row: Mapping[str, Any], joules_a_second: float | None, price: float | None) -> Item:

@@ -26,6 +26,8 @@ from workbench.training.loop import step_gradient, step_rows
 
 ITEMS = 32
 """Held-out items in the batch that is timed."""
+STARTING_SECONDS = 3.0
+"""In which a worker process starts: it imports torch and maps what the runner has prepared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,11 +94,12 @@ def predict(
         stacks: What is to be trained.
         rates: As measured.
         workers: How many stacks train at once.
-        loading: Seconds that reading and tokenizing took; workers in processes of their own repeat it.
+        loading: Seconds that reading and tokenizing took.
     """
     seconds = [sum(rates.cell_seconds(plan, cell) for cell in stack) for stack in stacks]
     items = len(plan.prepared.heldout.references)
-    raw = loading + rates.item * items + makespan(seconds, workers) + (loading if workers > 1 else 0.0)
+    raw = loading + rates.item * items + makespan(seconds, workers)
+    raw += STARTING_SECONDS if workers > 1 else 0.0
     return Prediction(seconds=raw, raw_seconds=raw, peak_bytes=peak_bytes())
 
 

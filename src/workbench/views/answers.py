@@ -11,6 +11,10 @@ from workbench.views.points import METRICS, Row, measured, readable
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
 """The curve that holds each held-out record's outcome, by metric."""
+NOT_KEPT = (
+    "the study is of an earlier version, which did not keep what each held-out record weighs, so the "
+    "intervals leave out the choice of those records; run it again in a new folder to have it"
+)
 FEW_RIGHT = 0.1
 """A share of right answers that no cell reaches says little: the loss comes first then."""
 
@@ -91,6 +95,8 @@ def answers(
             tables.append(_rate_table(metric, rates))
             sentences = sentences or tuple(rate.sentence() for rate in reversed(rates))
         notes |= dict.fromkeys(f"{METRICS[metric]}: {note}" for note in study.notes)
+        if items and metric not in items:
+            notes[f"{METRICS[metric]}: {NOT_KEPT}"] = None
     if not sentences:
         sentences = (
             "The study has one quality, so there is nothing to exchange: add a second with --quality.",

@@ -113,7 +113,7 @@ def test_only_finished_sessions_of_such_a_machine_teach(tmp_path):
     assert [one["actual"]["seconds"] for one in found] == [2.0]
 
 
-def test_the_costs_of_a_study_are_recorded(tmp_path):
+def test_the_costs_of_a_study_are_recorded(tmp_path, capsys):
     few = small_study(sizes=(8,), seeds=(0,), settings={"steps": 2, "batch_size": 4, "rank": 2})
     store = run(few, tmp_path / "study", threads=1)
     for row in store.rows():
@@ -127,6 +127,10 @@ def test_the_costs_of_a_study_are_recorded(tmp_path):
     assert session["actual"]["seconds"] > 0
     again = run(small_study(sizes=(8, 16), seeds=(0,), settings=few.settings), tmp_path / "study", threads=1)
     assert again.manifest["sessions"][1]["prediction"]["learned_from"] == 1
+    assert main(["costs", str(tmp_path / "study")]) == 0
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert "without the 1 earlier runs" in second
+    assert "without" not in first
 
 
 def test_the_bill_adds_up(tmp_path, capsys):
@@ -140,7 +144,7 @@ def test_the_bill_adds_up(tmp_path, capsys):
     assert sum(item.joules for item in found.cells) == pytest.approx(100.0)
     assert found.total.money == pytest.approx(1.5)
     assert found.total.flops >= sum(item.flops for item in found.cells)
-    assert found.runs[0][2] == 1800.0
+    assert found.estimates[0].actual == 1800.0
     assert bill(tmp_path / "study").total.money is None
     with pytest.raises(InputError, match="the price is -1"):
         bill(tmp_path / "study", -1.0)
@@ -151,4 +155,4 @@ def test_the_bill_adds_up(tmp_path, capsys):
 def test_what_an_old_study_did_not_record_is_missing():
     found = bill(OLD, price_per_hour=1.0)
     assert [item.flops for item in found.cells] == [None] * 4
-    assert (found.total.seconds, found.total.joules, found.runs) == (None, None, [])
+    assert (found.total.seconds, found.total.joules, found.estimates) == (None, None, [])

@@ -189,7 +189,7 @@ TRUTHS: dict[str, Truth] = {
         12.8e9,
         sizes=tuple(5e7 * 2**k for k in range(9)),
         fixed=("alpha", "beta", "E", "A", "B"),
-        # the reference never repeats an example and its model is as large as its data: no fitted constant counts
+        # the reference repeats nothing and has a model of the right size: no fitted constant counts there
         judged="200M unique, 160M",
     ),
 }

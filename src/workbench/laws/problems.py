@@ -5,7 +5,7 @@ that seeds, qualities and the rest give them. Where every row stands alone, noth
 the noise: many rows are fitted robustly on the logarithm, few by squares of the relative residual.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +44,14 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
     Raises:
         InputError: If the law is for the other kind of metric, or a column it needs is missing.
     """
-    law = law_named(law)
+    (problem,) = _problems(table, metric, law_named(law), delta, [None]).values()
+    return problem
+
+
+def _problems(
+    table: Table, metric: str, law: Law, delta: float | None, wanted: Sequence[str | None]
+) -> dict[str | None, Problem]:
+    """Build the problem of each wanted quality, None for that of all; the noise is the whole table's."""
     kind = "loss" if smaller_is_better(metric) else "accuracy"
     if law.metric != kind and law.name != "free":
         raise InputError(f"law {law.name!r} is for {law.metric}, and {metric!r} is not. Choose another law.")
@@ -54,13 +61,26 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
     if delta is not None or repeated < 1 or repeated < REPEATED * len(data.size):
         alone = len(rows) / len(table.qualities) if fitted_apart(table, metric, law) else len(rows)
         robust = kind == "loss" and (delta is not None or alone >= ENOUGH_FOR_ROBUST)
-        return _by_row(table, metric, rows, law, delta or DELTA, robust=robust)
+        whole = _by_row(table, metric, rows, law, delta or DELTA, robust=robust)
+        return {quality: _rows_of(whole, quality) for quality in wanted}
     noise = estimate_noise(data)
     if not noise.spread.all():
         raise InputError(
             f"{table.name}: all seeds agree to the last digit in {metric!r}: the noise can't be estimated."
         )
-    return _with_bounds(table, metric, _of_means(inputs, data, noise))
+    # cell by cell of each quality: a table of thousands of cells has too large a covariance to be taken whole
+    label = np.array(data.quality)
+    cells = {quality: np.flatnonzero((label == quality) | (quality is None)) for quality in wanted}
+    return {
+        quality: _with_bounds(
+            table,
+            metric,
+            quality,
+            _of_means({k: column[own] for k, column in inputs.items()}, data.part(own), noise.part(own)),
+            noise,
+        )
+        for quality, own in cells.items()
+    }
 
 
 def _by_cell(
@@ -85,14 +105,14 @@ def _of_means(inputs: dict[str, np.ndarray], data: Replicates, noise: Noise) -> 
     )
 
 
-def _with_bounds(table: Table, metric: str, problem: Problem) -> Problem:
+def _with_bounds(table: Table, metric: str, quality: str | None, problem: Problem, noise: Noise) -> Problem:
     """Add the cells of which no seed finished: each bounds the loss from above, with the others' noise."""
-    assert problem.noise is not None
     cells = set(zip(problem.quality, *problem.x.values(), strict=True))
     bounds = [
         row
         for row in _censored(table, metric)
-        if (row.quality, *(float(table.column(name, [row])[0]) for name in problem.x)) not in cells
+        if quality in (None, row.quality)
+        and (row.quality, *(float(table.column(name, [row])[0]) for name in problem.x)) not in cells
     ]
     if not bounds:
         return problem
@@ -101,7 +121,7 @@ def _with_bounds(table: Table, metric: str, problem: Problem) -> Problem:
         problem,
         x={name: np.append(column, table.column(name, bounds)) for name, column in problem.x.items()},
         y=np.append(problem.y, table.column(metric, bounds)),
-        root=_bordered(problem.root, extra, problem.noise),
+        root=_bordered(problem.root, extra, noise),
         bound_only=np.arange(rows + extra) >= rows,
         quality=(*problem.quality, *(row.quality for row in bounds)),
     )
@@ -132,6 +152,21 @@ def _by_row(
         delta if robust else None,
         bound_only=only if only.any() else None,
         quality=tuple(row.quality for row in every),
+    )
+
+
+def _rows_of(whole: Problem, quality: str | None) -> Problem:
+    """Return the problem of one quality's rows; None stands for all."""
+    if quality is None:
+        return whole
+    keep = np.array(whole.quality) == quality
+    return replace(
+        whole,
+        x={name: column[keep] for name, column in whole.x.items()},
+        y=whole.y[keep],
+        root=whole.root[keep],
+        bound_only=None if whole.bound_only is None else whole.bound_only[keep],
+        quality=(quality,) * int(keep.sum()),
     )
 
 
@@ -200,29 +235,8 @@ def fit_each(table: Table, metric: str, law: str | Law) -> dict[str, Fit]:
     law = law_named(law)
     if not fitted_apart(table, metric, law):
         return {"all": fit_table(table, metric, law)}
-    whole = problem_of(table, metric, law)
-    label = np.array(whole.quality)
-    return {quality: fit_law(law, _part(whole, label == quality)) for quality in table.qualities}
-
-
-def _part(whole: Problem, keep: np.ndarray) -> Problem:
-    """Return the problem of some rows; the noise is still what the whole table says."""
-    part = replace(
-        whole,
-        x={name: column[keep] for name, column in whole.x.items()},
-        y=whole.y[keep],
-        bound_only=None if whole.bound_only is None else whole.bound_only[keep],
-        quality=tuple(np.array(whole.quality)[keep].tolist()),
-    )
-    if whole.replicates is None or whole.noise is None:
-        return replace(part, root=whole.root[keep])
-    count = len(whole.replicates.size)
-    cells = np.flatnonzero(keep[:count])
-    data, noise = whole.replicates.part(cells), whole.noise.part(cells)
-    root = _root(data, noise)
-    if len(part.y) > len(cells):
-        root = _bordered(root, len(part.y) - len(cells), whole.noise)
-    return replace(part, root=root, replicates=data, noise=noise)
+    problems = _problems(table, metric, law, None, table.qualities)
+    return {quality: fit_law(law, problems[quality]) for quality in table.qualities}
 
 
 def misfit(fit: Fit) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from workbench.views.paper import (
     COLOURS,
@@ -55,6 +55,7 @@ def training_curves(lines: Sequence[Line], *, logarithmic: bool = False) -> Pape
         axes.set_ylabel("training loss (nats a token)")
         if logarithmic:
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(ScalarFormatter())
             axes.yaxis.set_minor_formatter(NullFormatter())
         else:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from statistics import fmean
+from textwrap import fill
 
 from matplotlib import style
 from matplotlib.figure import Figure
@@ -112,14 +113,14 @@ def contact_sheet(drawings: Sequence[Drawing], *, framed: Collection[str] = ()) 
     across = 4
     down = -(-len(drawings) // across)
     with style.context(["default", STYLE]):
-        sheet = PaperFigure(figsize=(PAGE_INCHES, 1.3 * down), layout="constrained")
+        sheet = PaperFigure(figsize=(5.2, 1.1 * down), layout="constrained")
         for place, drawing in enumerate(drawings, start=1):
+            resize(drawing.figure, COLUMN_INCHES)
             axes = sheet.add_subplot(down, across, place)
-            axes.imshow(imread(BytesIO(to_bytes(drawing.figure, "png", dots=120))), aspect="equal")
-            axes.set_title(drawing.name, fontsize=SMALL_POINTS - 1)
+            axes.imshow(imread(BytesIO(to_bytes(drawing.figure, "png", dots=100))))
+            axes.set_title(fill(drawing.name, 24), fontsize=SMALL_POINTS - 2)
             axes.set(xticks=[], yticks=[])
-            frame = drawing.name in framed
-            axes.spines[:].set(visible=frame, color=COLOURS[1], linewidth=2)
+            axes.spines[:].set(visible=drawing.name in framed, color=COLOURS[1], linewidth=1.5)
     return sheet
 
 

@@ -11,16 +11,19 @@
 # %% [markdown]
 # # 6. One law for every quality is a good map and a bad ruler
 #
-# *Under a minute on two cores. No network.*
+# *Under a minute on two cores, twenty with the exercises. No network.*
 #
 # A law with four constants can stand for 112 trained models. That is worth a lot: it speaks about qualities
 # and sizes that nobody trained. Does it also say how much is true?
 
 # %%
+import numpy as np
+
 from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.problems import fit_table, misfit
 from workbench.studies.store import Store
+from workbench.views.exercises import check, score
 from workbench.views.law_figures import residuals
 from workbench.views.shipped import VERBS
 from workbench.views.widgets import LawExplorer
@@ -44,6 +47,69 @@ chosen = min(fits.values(), key=lambda fit: fit.objective)
 LawExplorer(bootstrap(chosen, 200, workers=1))
 
 # %% [markdown]
+# ## 1. The law by hand
+#
+# The noise floor's law has two terms that data buys back or doesn't: `E + F (1 - share) + B n^-beta`.
+#
+# **Exercise.** What loss does it expect? Until you fill it in the check says "not yet".
+
+
+# %%
+def law_mine(values, size, share):
+    # your turn: values has "E", "F", "B" and "beta"; size and share are arrays, and so is the result
+    return ...
+
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+def law_solved(values, size, share):
+    return values["E"] + values["F"] * (1 - share) + values["B"] * size ** -values["beta"]
+
+
+# %%
+floor = fits["noise_floor"]
+sizes, halves = np.array([32.0, 256.0, 2048.0]), np.array([0.5, 0.5, 0.5])
+check(
+    "the law",
+    law_mine,
+    lambda values, size, share: floor.law.predict(values, {"size": size, "share": share}),
+    [
+        (floor.values, sizes, halves),
+        (floor.values, sizes, np.ones(3)),
+        ({**floor.values, "F": 0.0}, sizes, halves),
+    ],
+    hint="At share 1 only E and B count.",
+)
+
+# %% [markdown]
+# ## 2. What is left over
+#
+# Divide what a law misses by the noise of the seeds. If the law is right, the squares are 1 on average, over
+# as many cells as there are beyond the constants that were fitted.
+#
+# **Exercise.** How large are they?
+
+
+# %%
+def excess_mine(residual, constants):
+    # your turn: residual is in units of the noise, one a cell; constants were fitted; the result is a number
+    return ...
+
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+def excess_solved(residual, constants):
+    return (residual**2).sum() / (len(residual) - constants)
+
+
+# %%
+check(
+    "what is left over",
+    excess_mine,
+    lambda residual, constants: float((residual**2).mean()) * len(residual) / (len(residual) - constants),
+    [(fit.residual, fit.free) for fit in fits.values()],
+    hint="Each fitted constant uses up one cell.",
+)
+
+# %% [markdown]
 # ## The claim, checked
 #
 # Both laws say what everybody expects: more data helps, cleaner data helps more. Both miss the cells by more
@@ -53,4 +119,5 @@ LawExplorer(bootstrap(chosen, 200, workers=1))
 
 # %%
 assert all(misfit(fit) < 0.05 for fit in fits.values())
+print(score())
 residuals(chosen)

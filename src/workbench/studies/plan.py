@@ -9,6 +9,7 @@ from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
 from workbench.studies.grid import Study
+from workbench.studies.kept_states import freeze_once
 from workbench.studies.stacks import partition
 from workbench.training.prepare import Prepared, prepare
 
@@ -46,6 +47,6 @@ def plan(study: Study) -> Plan:
         first_layer=max(0, layers - (study.adapted_layers or layers)),
     )
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
-    prepared = prepare(base, dataset, cells, template)
+    prepared = prepare(base, dataset, cells, template, freeze_once)
     stacks = partition(cells, prepared, base.decoder.config)
     return Plan(study, dataset, base, template, cells, prepared, stacks)

@@ -7,9 +7,10 @@ from typing import Any
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.studies.arithmetic import arithmetic_name
 from workbench.studies.compare import Difference, Outcome, first_difference, outcomes
 from workbench.studies.grid import Study
-from workbench.studies.manifest import arithmetic_name, subsets
+from workbench.studies.manifest import subsets
 from workbench.studies.plan import Plan, plan
 from workbench.studies.store import ZERO_SHOT, Store
 from workbench.studies.torch_threads import torch_threads

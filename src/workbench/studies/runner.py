@@ -16,6 +16,7 @@ import torch
 
 from workbench.errors import InputError
 from workbench.studies.adapter_files import write_adapter
+from workbench.studies.arithmetic import arithmetic_name
 from workbench.studies.checkpoints import FOLDER as CHECKPOINTS
 from workbench.studies.checkpoints import Checkpoint
 from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
@@ -24,7 +25,7 @@ from workbench.studies.executors.in_process import InProcess
 from workbench.studies.executors.protocol import Event, Executor, Job, ShouldStop, Task
 from workbench.studies.grid import Study
 from workbench.studies.lock import locked
-from workbench.studies.manifest import arithmetic_name, facts, hardware, now
+from workbench.studies.manifest import facts, hardware, now
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
     Prediction,

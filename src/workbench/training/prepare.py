@@ -1,6 +1,6 @@
 """From a data set and cells to token indices: everything that can be done once for a whole study."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from workbench.config import CellConfig
@@ -57,8 +57,29 @@ class _Index:
         return self.rendered[key]
 
 
-def prepare(base: Base, dataset: Dataset, cells: Iterable[CellConfig], template: str) -> Prepared:
+RunBelow = Callable[[Base, Pool, int], Frozen]
+"""(base, examples, lowest block with an adapter) -> the states below it."""
+
+
+def _run_below(base: Base, pool: Pool, first: int) -> Frozen:
+    return freeze(base.decoder, pool, first)
+
+
+def prepare(
+    base: Base,
+    dataset: Dataset,
+    cells: Iterable[CellConfig],
+    template: str,
+    run_below: RunBelow = _run_below,
+) -> Prepared:
     """Draw every cell's examples, tokenize each distinct one once and run the frozen lower blocks.
+
+    Args:
+        base: The frozen model.
+        dataset: Training and held-out records.
+        cells: The cells that will be trained.
+        template: Key of ``TEMPLATES``.
+        run_below: Runs the blocks below the lowest adapter, or has their output from an earlier time.
 
     Raises:
         InputError: If a cell asks for what the data doesn't have, or an example is too long for the base.
@@ -73,7 +94,7 @@ def prepare(base: Base, dataset: Dataset, cells: Iterable[CellConfig], template:
     heldout = _held_out(index, dataset.heldout)
     pool = Pool(index.places)
     # cells may adapt different layers; what lies below all of them is shared by all
-    return Prepared(freeze(base.decoder, pool, min(firsts, default=0)), draws, heldout)
+    return Prepared(run_below(base, pool, min(firsts, default=0)), draws, heldout)
 
 
 def _held_out(index: _Index, records: Sequence[Record]) -> HeldOut:

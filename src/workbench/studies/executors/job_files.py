@@ -21,13 +21,14 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.files import cache_folder, sha256_of, write_atomically
+from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.loaders import load_base
+from workbench.studies.arithmetic import arithmetic_name
 from workbench.studies.checkpoints import FOLDER
 from workbench.studies.executors.protocol import Job
 from workbench.studies.executors.wire import pack, unpack
-from workbench.studies.manifest import arithmetic_name
 from workbench.training.evaluation import HeldOut
 from workbench.training.loop import Frozen
 from workbench.training.prepare import Prepared
@@ -86,6 +87,7 @@ def make_job(description: Mapping[str, Any], fetch: Fetch = nothing) -> Job:
 
 def _load(description: Mapping[str, Any], fetch: Fetch) -> Job:
     torch.set_num_threads(description["threads"])
+    keep_freed_memory()
     base = _base(description, fetch)
     stacks, prepared = _prepared(description["prepared"], base.decoder, fetch)
     arithmetic = arithmetic_name(base, description["data_sha256"], description["threads"])

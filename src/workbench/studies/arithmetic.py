@@ -1,0 +1,64 @@
+"""The arithmetic that a study's numbers come from: where it is equal, equal cells have equal bits."""
+
+import hashlib
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import workbench
+from qlora_kernels import choose
+from workbench.models.base import Base
+
+COMPUTING = ("config.py", "data", "models", "adapters", "training", "studies/grid.py", "studies/stacks.py")
+"""Source files and folders that decide a cell's numbers."""
+
+
+def arithmetic(base: Base, threads: int) -> dict[str, Any]:
+    """Return what the numbers depend on beside the cells, with the reason for each choice."""
+    decoder = base.decoder
+    route = choose(decoder.weight("norm"))
+    return {
+        "path": route.route,
+        "because": route.reason,
+        "precision": decoder.precision,
+        "precision_because": decoder.precision_reason,
+        "layers_in_other_precisions": {
+            name: precision
+            for name, precision in decoder.precisions.items()
+            if precision != decoder.precision
+        },
+        "threads": threads,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def arithmetic_name(base: Base, data_sha256: str, threads: int) -> str:
+    """Name the arithmetic: where it is equal, equal cells have equal bits."""
+    used = arithmetic(base, threads)
+    content = {
+        **{name: value for name, value in used.items() if name not in ("because", "precision_because")},
+        "torch": torch.__version__,
+        "code": code_digest(),
+        "base": base.sha256,
+        "data": data_sha256,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def code_digest() -> str:
+    """Return a hash of the source files that decide a cell's numbers."""
+    package = Path(workbench.__file__).parent
+    files = [package / part for part in COMPUTING if part.endswith(".py")]
+    folders = [package / part for part in COMPUTING if not part.endswith(".py")]
+    if (kernels := find_spec("qlora_kernels")) and kernels.origin:
+        folders.append(Path(kernels.origin).parent)
+    files += [path for folder in folders for path in folder.rglob("*.py")]
+    sha256 = hashlib.sha256()
+    for path in sorted(files):
+        sha256.update(path.name.encode() + b"\n" + hashlib.sha256(path.read_bytes()).digest())
+    return sha256.hexdigest()

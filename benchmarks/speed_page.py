@@ -92,11 +92,57 @@ def precision(found):
     )
 
 
+def whole_study(found):
+    ours = found["table"]["ours"]["seconds"]
+    rows = [("workbench run raters --budget coffee", str(found["cells"]), f"{ours:.0f} s", "1.0", "")]
+    for name, row in found["table"].items():
+        if name != "ours":
+            whole = row["seconds"]
+            apart = f"{row['largest_distance']:.4f}"
+            rows.append(
+                (f"PEFT {name}", str(row["cells_run"]), f"{whole:.0f} s", f"{whole / ours:.1f}", apart)
+            )
+    head = ("contestant", "cells run", "time of the whole study", "times ours", "largest distance in loss")
+    return (
+        "## A whole study\n\n"
+        f"The {found['cells']} cells of `raters` at `coffee` on SmolLM2-135M: adapters on the topmost 6 of 30 "
+        "blocks, 60 steps of 8 examples, 600 held-out texts. The loop of PEFT runs loads the base once and "
+        "does the same cells one after the other, padded; where it ran some cells, its time is their mean "
+        "times their number. The last column is the largest distance of a cell's held-out loss from ours, in "
+        f"nats; another seed moves it by {found['seed_deviation']:.4f}.\n\n" + table(head, rows)
+    )
+
+
+def growth(found):
+    rows = [
+        (name, str(count), f"{took:.1f} s", f"{1000 * took / int(count):.1f} ms")
+        for name, counts in found.items()
+        for count, took in counts.items()
+    ]
+    return (
+        "## How the time grows\n\nWhole runs on the classroom base; one thing grows, the others stay.\n\n"
+        + table(("what grows", "to", "time", "for each"), rows)
+    )
+
+
+def decoding(found):
+    rows = [(name, f"{rate:.0f}") for name, rate in found["rates"].items()]
+    return (
+        "## Decoding\n\n"
+        f"{found['new_tokens']} new tokens for each prompt, greedy, SmolLM2-135M's GGUF in 4 bits. llama.cpp is "
+        "made for this; the workbench decodes to show what an adapter says, on the copies of the weights that "
+        "training needs anyway.\n\n" + table(("contestant", "tokens/s"), rows)
+    )
+
+
 PARTS = {
     "roofline": machine,
     "against_peft": one_cell,
+    "whole_study": whole_study,
     "stacking": stacking,
+    "growth": growth,
     "precision": precision,
+    "decoding": decoding,
 }
 
 

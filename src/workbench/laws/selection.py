@@ -76,7 +76,8 @@ def page(found: list[Choices]) -> str:
         "A law of",
         "one quality (power, rectified) is fitted to each quality apart and is true there as well, so its "
         "being",
-        "chosen is no mistake but a less economical truth. The data-constrained law is left out: a study this",
+        "chosen is no mistake but a less economical truth. The data-constrained law is left out: a study "
+        "this",
         "small doesn't tell its seven constants.",
         "",
         "Made by `python -m workbench.laws.selection --output docs/selection.md`.",

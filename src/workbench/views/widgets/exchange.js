@@ -48,7 +48,7 @@ function ratePanel(pair, at) {
   const shadow = never.length ? svg("g", {},
     svg("rect", { x: x(never[0]), y: box.top, width: x(never.at(-1)) - x(never[0]), height: box.bottom - box.top,
       fill: "var(--faint)", opacity: 0.15 }),
-    svg("text", { x: Math.min(x(never[0]) + 6, box.right - 140), y: box.top + 16, class: "faint" }, "no amount tried is enough")) : svg("g");
+    svg("text", { x: Math.min(x(never[0]) + 6, box.right - 165), y: box.top + 16, class: "faint" }, "no amount tried is enough")) : svg("g");
   const line = pair.size.map((n, i) => [n, pair.median[i]]).filter(([, rate]) => rate !== null);
   const n = pair.size[at], rate = pair.median[at];
   const mark = rate === null ? svg("path", { d: `M${x(n)},${box.top}V${box.bottom}`, stroke: colour(1), "stroke-width": 2 })

@@ -42,6 +42,10 @@ def changed(files, others):
     return {path for path, data in files.items() if others[path] != data}
 
 
+def inputs(files):
+    return json.loads(files["manifest.json"])["inputs"].items()
+
+
 def measured(table):
     """Return what CELL measured."""
     (row,) = [
@@ -66,6 +70,7 @@ def test_one_result_changes_exactly_what_depends_on_it(files, table, make_study)
         *("numbers.tex", "manifest.json"),
     }
     assert changed(files, others) == reading(files, "exact_match")
+    assert {part for part, _ in inputs(files) - inputs(others)} == {"exact_match"}
 
 
 def test_of_the_numbers_only_those_of_that_metric_change(files, table, make_study):

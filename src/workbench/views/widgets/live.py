@@ -97,9 +97,7 @@ class LiveStudy(View):
     def picture(self) -> Figure:
         """Draw the curves shown now."""
         lines = [
-            Line(
-                name=f"{curve['quality']}, {curve['size']}", group=curve["index"], x=curve["x"], y=curve["y"]
-            )
+            Line(name=curve["quality"], group=curve["index"], x=curve["x"], y=curve["y"])
             for curve in self.curves
         ]
         return training_curves(lines) if lines else empty("no step yet")

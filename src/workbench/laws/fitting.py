@@ -218,7 +218,9 @@ def _coefficients(
         return {}
     names = [p.name for p in free]
     columns = terms[:, [j for j, h in enumerate(held) if not h]]
-    a, b = problem.whiten(columns), problem.whiten(problem.y - known)
+    # together: reading the root takes longer than multiplying by it
+    whitened = problem.whiten(np.column_stack([columns, problem.y - known]))
+    a, b = whitened[:, :-1], whitened[:, -1]
     if problem.bound_only is None:
         return dict(zip(names, _bounded_solution(a, b, free), strict=True))
     return dict(zip(names, _above_bounds_only(problem, columns, known, a, b, free), strict=True))

@@ -187,7 +187,9 @@ class Page:
 
     def ran(self, seconds=120):
         cells = json.loads((self.lab.root / self.name).read_text())["cells"]
-        wanted = sum(cell["cell_type"] == "code" for cell in cells)
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        # a cell that is folded away has no number in the page
+        wanted = sum(not cell["metadata"].get("jupyter", {}).get("source_hidden") for cell in code)
         prompts = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
         numbered = f"{prompts}.filter(one => /\\[\\d+\\]/.test(one.textContent)).length >= {wanted}"
         self.page.wait_for_function(f"() => {numbered}", timeout=1000 * seconds)

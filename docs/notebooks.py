@@ -31,6 +31,8 @@ IN_CHECKOUT = {"03k_kernel_lab"}
 LIVE = 40
 """Seconds that what trains beside a notebook gets before the last cell draws it."""
 KEPT = ("image/png", "text/plain", "text/html")
+LARGEST = 80_000
+"""Bytes of a picture that keeps all its pixels; there are two for each of the page's."""
 COLOURS = 64
 """Of a kept picture; lines and letters on white need no more, and it takes a third of the bytes."""
 
@@ -94,16 +96,26 @@ def _kept(output: NotebookNode) -> NotebookNode | None:
     if not data or ("application/vnd.jupyter.widget-view+json" in output.data and "image/png" not in data):
         return None
     if "image/png" in data:
-        data["image/png"] = _fewer_colours(data["image/png"])
+        data["image/png"] = _smaller(data["image/png"])
     return nbformat.v4.new_output("display_data", data=data, metadata=output.metadata)
 
 
-def _fewer_colours(picture: str) -> str:
+def _smaller(picture: str) -> str:
+    """Return a picture in few colours and, where it is still large, at half the size."""
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
-        small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        plain = image.convert("RGB")
+    small = _few_colours(plain)
+    if len(small) > LARGEST:
+        small = _few_colours(plain.resize((plain.width // 2, plain.height // 2), Image.Resampling.LANCZOS))
+    return base64.b64encode(small).decode()
+
+
+def _few_colours(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    small.save(buffer, "png", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        buffer, "png", optimize=True
+    )
+    return buffer.getvalue()
 
 
 def write(name: str, *, anyway: bool) -> bool:

@@ -8,6 +8,32 @@ expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow
 
 
+def turn_the_dials(page):
+    examples = page.locator(".workbench-examples")
+    expect(examples.first.locator("[role=status]")).to_contain_text("96 of 96")
+    page.locator(".widget-dropdown select").select_option("typo")
+    expect(examples.first.locator("tbody")).to_contain_text("typo")
+    expect(examples.last.locator("td.number").first).to_have_text("3.2")
+    examples.last.locator(".kind").select_option("spoiled")
+    expect(examples.last.locator("[role=status]")).to_contain_text("42 of 128")
+
+
+def fill_in_a_hole(page):
+    check = page.locator(".jp-CodeCell", has_text='"the cost",').last
+    expect(check).to_contain_text("not yet: nothing is filled in")
+    page.locator(".widget-slider [role=slider]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".widget-interact")).to_contain_text("what was learnt")
+
+
+def lay_the_levels(page):
+    shown = page.locator(".widget-interact img")
+    before = shown.get_attribute("src")
+    page.locator(".widget-slider [role=slider]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(shown).not_to_have_attribute("src", before)
+
+
 def open_grid(page):
     cell = page.locator(".workbench-grid .cell").first
     cell.focus()
@@ -91,6 +117,9 @@ def play(page):
 TOO_WIDE = """() => [...document.querySelectorAll(".workbench")]
   .filter(widget => widget.scrollWidth > widget.clientWidth + 1).length"""
 PLAYS = {
+    "01_noisy_example": turn_the_dials,
+    "02_lora_by_hand": fill_in_a_hole,
+    "03_four_bits_by_hand": lay_the_levels,
     "05_grid": open_grid,
     "06_loss_surface": drag_the_law,
     "07_exchange_rate": slide_the_rate,

@@ -1,0 +1,54 @@
+"""A workshop's copies run from top to bottom: with the score 0, with all of it, and whatever is filled in."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from workbench.views.workshop import COPIES, WORKSHOP, exercises, student_copy
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "workshop.md").read_text(encoding="utf-8")
+
+
+def master(name):
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def run(notebook, folder):
+    """Run a copy in an empty folder; return its score and how many there are."""
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    said = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    correct, total = re.search(r"score: (\d+) of (\d+)", said).groups()
+    return int(correct), int(total)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", COPIES)
+@pytest.mark.parametrize("name", WORKSHOP)
+def test_a_copy_runs_and_scores_what_is_filled_in(tmp_path, name, kind):
+    total = len(exercises(master(name)))
+    expected = {"student": 0, "solution": total}[kind]
+    assert run(COPIES[kind](master(name)), tmp_path) == (expected, total)
+
+
+@pytest.mark.slow
+def test_whatever_is_filled_in_it_runs(tmp_path):
+    copy = student_copy(master("07_exchange_rate"))
+    holes = [cell for cell in copy.cells if cell.cell_type == "code" and "return ..." in cell.source]
+    for cell, body in zip(holes, ["while True: pass", "raise KeyboardInterrupt"], strict=True):
+        cell.source = cell.source.replace("return ...", body)
+    assert run(copy, tmp_path) == (0, 2)
+
+
+def test_the_instructors_page_lists_every_notebook():
+    rows = {row[1]: row[0] for row in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, flags=re.MULTILINE)}
+    assert set(rows) == {path.stem for path in (ROOT / "notebooks").glob("*.py")}, (
+        "run python docs/workshop.py"
+    )
+    for name, minutes in WORKSHOP.items():
+        assert f"| {', '.join(exercises(master(name)))} | {minutes} |" in rows[name], (
+            "run python docs/workshop.py"
+        )

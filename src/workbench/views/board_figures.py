@@ -139,7 +139,7 @@ def regrets(outcomes: Sequence[Mapping[str, Any]], metric: str) -> PaperFigure:
             axes.plot(outcome["best_share"], outcome["best_score"], "*", color=colour, markersize=8)
         axes.set_xlabel("share of the coins for cleaning; circles: you, stars: the best")
         axes.set_ylabel(metric)
-        axes.legend(fontsize=SMALL_POINTS, frameon=False)
+        axes.legend(fontsize=SMALL_POINTS, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
     return one_panel(draw)
 

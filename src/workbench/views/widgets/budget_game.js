@@ -13,14 +13,15 @@ function revealed(rules, outcome) {
   const y = scale(range, [box.bottom, box.top]);
   const dot = (share, score, index, words) => svg("g", {},
     svg("circle", { cx: x(share), cy: y(score), r: 6, fill: colour(index) }),
-    svg("text", { x: Math.min(x(share) + 9, box.right - 30), y: y(score) + (index ? 16 : -8) }, words));
+    svg("text", { x: Math.min(x(share) + 9, box.right - 40), y: y(score) + (index ? 16 : -8) }, words));
   return picture(560, 246, "Score against the share spent on cleaning", axes(box, x, y, {
     xTicks: [0, 0.25, 0.5, 0.75, 1], yTicks: ticks(...range, 4), xText: value => `${100 * value}%`,
     xTitle: "share of the coins for cleaning", yTitle: rules.metric,
   }), svg("path", { d: path(outcome.curve.map((score, i) => [x(i / (outcome.curve.length - 1)), y(score)])),
     fill: "none", stroke: colour(0), "stroke-width": 2, class: "truth" }),
-    dot(outcome.best_share, outcome.best_score, 0, "best"),
-    dot(outcome.share, outcome.score, 1, outcome.regret > 0 ? "you" : "you, too"));
+    ...(outcome.regret > 0
+      ? [dot(outcome.best_share, outcome.best_score, 0, "best"), dot(outcome.share, outcome.score, 1, "you")]
+      : [dot(outcome.share, outcome.score, 0, "best, and you")]));
 }
 
 export default {

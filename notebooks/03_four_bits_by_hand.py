@@ -30,7 +30,6 @@ from einops import rearrange
 from qlora_kernels import FORMATS, quantize
 from qlora_kernels.formats_layout import LEVELS, pack_pairs, unpack_pairs
 from workbench.data.sources import load_dataset
-from workbench.models.decoder import Decoder
 from workbench.training.evaluation import evaluate
 from workbench.training.prepare import prepare
 from workbench.views.exercises import check, score
@@ -182,6 +181,8 @@ errors
 # Merge the adapter into the base, pack what comes out, and ask for 600 held-out verbs.
 
 # %%
+from workbench.models.decoder import Decoder
+
 prepared = prepare(base, load_dataset("verbs"), [both.stack.cells[0]], "verbs")
 
 

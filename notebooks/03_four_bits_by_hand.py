@@ -154,7 +154,7 @@ def bent(bend):
 
 dial = widgets.FloatSlider(value=0.5, min=0, max=1.5, step=0.1, description="bend")
 shown = relative[:256]
-widgets.interactive(
+_ = widgets.interact(
     lambda bend: codebook(shown, bent(bend)[0].tolist(), f"error {bent(bend)[1]:.1%}"), bend=dial
 )
 

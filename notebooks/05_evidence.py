@@ -58,7 +58,7 @@ for epochs in (2, 4, 256):
 
 # %%
 slider = widgets.SelectionSlider(options=[2, 4, 8, 16, 64, 256], value=4, description="epochs")
-widgets.interactive(lambda epochs: profile_curve(known(epochs)), epochs=slider)
+_ = widgets.interact(lambda epochs: profile_curve(known(epochs)), epochs=slider)
 
 # %%
 profile_curve(known(2))

@@ -22,6 +22,8 @@ from pathlib import Path
 import psutil
 
 from workbench.config import Quality
+from workbench.studies import stacks
+from workbench.studies.executors import ray_cluster
 from workbench.studies.grid import Study, verbs
 from workbench.studies.runner import run
 
@@ -62,9 +64,9 @@ class Watch:
 
 
 def is_worker(process: psutil.Process) -> bool:
-    return any(
-        name in " ".join(process.cmdline()) for name in ("ray::_body", "ray::IDLE", "executors.worker")
-    )
+    command = " ".join(process.cmdline())
+    of_ray = command.startswith("ray::") and "Agent" not in command and "Sink" not in command
+    return of_ray or "executors.worker" in command
 
 
 @contextmanager
@@ -106,6 +108,27 @@ def measure(name: str, what: Study, executor: str, workers: int, every: float = 
     return seconds, rows
 
 
+def wait_for_all(folder: str, count: int) -> None:
+    """Import what a worker imports, and wait until so many workers have: then so many live at once."""
+    import workbench.studies.executors.worker  # noqa: F401 - for its effect
+
+    Path(folder, str(os.getpid())).touch()
+    until = time.monotonic() + 900
+    while len(os.listdir(folder)) < count and time.monotonic() < until:
+        time.sleep(1.0)
+
+
+def cluster(count: int) -> None:
+    """Run a study of small cells, one a stack, on a Ray whose workers are all there before the first cell."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    stacks.STEP_TOKENS = 1
+    wide = study(count, {"steps": 2, "batch_size": 4, "rank": 2})
+    with tempfile.TemporaryDirectory() as folder:
+        ray_cluster.early = lambda: wait_for_all(folder, count)
+        measure(f"ray, {count} workers", wide, "ray", count, every=10.0)
+
+
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(
@@ -123,11 +146,7 @@ def main() -> None:
         for executor in arguments.executors:
             measure(f"{executor}, tiny cells", tiny, executor, 2)
     elif arguments.cluster:
-        for name, value in PATIENCE.items():
-            os.environ.setdefault(name, value)
-        # one cell a stack, so that there is a task for every worker
-        wide = study(arguments.cluster, {"steps": 1, "batch_size": 256, "rank": 2})
-        measure(f"ray, {arguments.cluster} workers", wide, "ray", arguments.cluster, every=5.0)
+        cluster(arguments.cluster)
     else:
         usual = study(24, {"steps": 6, "batch_size": 64, "rank": 8})
         if arguments.budget:

@@ -32,11 +32,14 @@ from workbench.studies.executors.worker import run_task
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
     "RAY_AUTH_MODE": "token",  # a port without a token lets anybody run code
+    "RAY_worker_niceness": "0",  # Ray's own 15 lets every other process of the machine go first
 }
 ADDRESS = "RAY_ADDRESS"
 """Variable of the environment that names a cluster."""
 TOKEN = "RAY_AUTH_TOKEN"
 """Variable of the environment that holds a cluster's token; Ray's own file is for clusters that last."""
+STARTS = 3
+"""How often a Ray of our own is tried to be started."""
 POLL_SECONDS = 0.05
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a Ray of our own: only results pass through it."""
@@ -56,18 +59,27 @@ class RayCluster:
         _check_importable()
         self.own = ADDRESS not in os.environ
         self._asked = workers
+        self._tries = 0
+        self._begin()
+        self._sink: Any = None
+
+    def _begin(self) -> None:
         # the thread outlives the start: Linux ends what a thread has started when the thread ends
         self._background = ThreadPoolExecutor(1)
-        self._ray: Future[Any] = self._background.submit(_start, workers)
-        self._sink: Any = None
+        self._ray: Future[Any] = self._background.submit(_start, self._asked)
+        self._tries += 1
 
     @property
     def ray(self) -> Any:  # noqa: ANN401 - a module
         """Ray itself, once it is ready.
 
         Raises:
-            InputError: If the cluster can't be joined.
+            InputError: If it doesn't start, or the cluster can't be joined.
         """
+        while self.own and self._ray.exception() and self._tries < STARTS:
+            # Ray gives itself 30 s, which a busy machine can miss while the study is being prepared
+            self._background.shutdown()
+            self._begin()
         return self._ray.result()
 
     @property
@@ -80,6 +92,7 @@ class RayCluster:
         ray = self.ray
         body = ray.remote(max_retries=0, num_cpus=1 if self.own else job.threads)(_body)
         self._sink = self._new_sink()
+        progress = self._sink.drain.remote()
         waiting = deque(tasks)
         running: dict[Any, Task] = {}
         with described(job) as description:
@@ -89,11 +102,15 @@ class RayCluster:
                     while waiting and len(running) < self.workers:
                         task = waiting.popleft()
                         running[body.remote(given, files, asdict(task), self._sink)] = task
-                    ready, _ = ray.wait(list(running), num_returns=1, timeout=POLL_SECONDS)
-                    for data in self._progress():
-                        tell(unpack_event(data))
+                    told = [*running, progress]
+                    ready, _ = ray.wait(told, num_returns=len(told), timeout=POLL_SECONDS)
+                    if progress in ready:
+                        for data in self._told(progress):
+                            tell(unpack_event(data))
+                        progress = self._sink.drain.remote()
                     for reference in ready:
-                        tell(self._last(reference, running.pop(reference)))
+                        if reference in running:
+                            tell(self._last(reference, running.pop(reference)))
             finally:
                 for reference in running:
                     ray.cancel(reference, force=True)
@@ -110,11 +127,10 @@ class RayCluster:
     def _new_sink(self) -> Any:  # noqa: ANN401 - an actor's handle
         return self.ray.remote(num_cpus=0)(Sink).remote()
 
-    def _progress(self) -> list[bytes]:
-        errors = self.ray.exceptions
+    def _told(self, progress: Any) -> list[bytes]:  # noqa: ANN401 - Ray's own type
         try:
-            return self.ray.get(self._sink.drain.remote(), timeout=10)
-        except (errors.RayActorError, errors.GetTimeoutError):
+            return self.ray.get(progress)
+        except self.ray.exceptions.RayActorError:
             self._sink = self._new_sink()
             return []  # what was under way is lost to the display, never to the result
 
@@ -159,7 +175,7 @@ def _body(description: dict[str, Any], files: dict[str, Any], task: dict[str, An
     return last[0]
 
 
-def _import() -> None:
+def early() -> None:
     """Do nothing in a Ray worker, which has imported this module and torch with it to get here."""
 
 
@@ -192,7 +208,7 @@ def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
         raise InputError(f"can't {what}: {error}; `--executor processes` needs no Ray") from error
     if own:
         # workers import torch while the runner prepares the study
-        early = ray.remote(max_retries=0)(_import)
+        importing = ray.remote(max_retries=0)(early)
         for _ in range(own["num_cpus"]):
-            early.remote()
+            importing.remote()
     return ray

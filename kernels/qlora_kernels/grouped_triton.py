@@ -32,8 +32,10 @@ def narrow_tile(rank: int, dtype: torch.dtype) -> Tile:
     where the sums don't fit the registers: float32 has no matrix instruction, and high ranks have many.
     """
     ranks = padded_rank(rank)
-    if dtype == torch.float32 or ranks > 32:
-        return Tile(rows=64, columns=ranks, depth=32, warps=8, stages=2)
+    if dtype == torch.float32:
+        return Tile(rows=32, columns=ranks, depth=32 if ranks <= 64 else 16, warps=8, stages=2)
+    if ranks > 32:
+        return Tile(rows=64, columns=ranks, depth=32 if ranks <= 64 else 16, warps=8, stages=2)
     return Tile(rows=128, columns=ranks, depth=64, warps=4, stages=2)
 
 

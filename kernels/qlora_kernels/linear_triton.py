@@ -184,7 +184,7 @@ def launch_forward(
 ) -> Tensor:
     """Return y = x W^T, plus factor * s b^T of each cell where there are adapters."""
     (M, K), N = x.shape, weight.codes.shape[0]
-    tile = tile_for("forward", x.device, M, x.dtype)
+    tile = tile_for("forward", x.device, M, x.dtype, ranks=_ranks(s))
     y = torch.empty((M, N), dtype=x.dtype, device=x.device)
     if M and N:
         linear_forward[(triton.cdiv(M, tile.rows) * triton.cdiv(N, tile.columns),)](
@@ -200,7 +200,7 @@ def launch_input_gradient(
 ) -> Tensor:
     """Return dx = dy W, plus ds a of each cell where there are adapters."""
     (M, N), K = dy.shape, weight.columns
-    tile = tile_for("input_gradient", dy.device, M, dy.dtype)
+    tile = tile_for("input_gradient", dy.device, M, dy.dtype, ranks=_ranks(ds))
     dx = torch.empty((M, K), dtype=dy.dtype, device=dy.device)
     if M and K:
         _, *cells = _cells(ds, segments, segments, M, tile)
@@ -246,12 +246,16 @@ def padded_rank(rank: int) -> int:
     return max(16, power_of_two(rank))
 
 
+def _ranks(narrow: Tensor | None) -> int:
+    return 0 if narrow is None else padded_rank(narrow.shape[1])
+
+
 def _constants(weight: Affine, narrow: Tensor | None, tile: Tile) -> dict:
     kind = weight.levels if weight.levels in ("dense", "int8") else "pairs"
     return {
         "KIND": kind,
         "GROUP": 0 if kind == "dense" else weight.block_size,
-        "RANKS": 0 if narrow is None else padded_rank(narrow.shape[1]),
+        "RANKS": _ranks(narrow),
         "ROWS": tile.rows,
         "COLUMNS": tile.columns,
         "DEPTH": tile.depth,

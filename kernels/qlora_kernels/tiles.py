@@ -8,7 +8,7 @@ code.
 
 import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -39,13 +39,19 @@ def table() -> dict[str, dict[str, dict[str, Tile]]]:
     }
 
 
-def tile_for(kernel: str, device: torch.device, rows: int, dtype: torch.dtype = torch.bfloat16) -> Tile:
+def tile_for(
+    kernel: str, device: torch.device, rows: int, dtype: torch.dtype = torch.bfloat16, ranks: int = 0
+) -> Tile:
     """Look up the tile of ``kernel`` for a result of ``rows`` rows of ``dtype`` on ``device``.
 
-    float32 products run outside the matrix units, unrolled: larger tiles would spill.
+    float32 products run outside the matrix units, unrolled: larger tiles would spill. So would those of the
+    table, which is made at rank 16, where an update of high rank is added.
     """
     case = "float32" if dtype == torch.float32 else "few" if rows <= 16 else "many"
-    return table()[kernel][target_of(device)][case]
+    tile = table()[kernel][target_of(device)][case]
+    if case == "float32" and ranks > 32:
+        return replace(tile, rows=32, columns=64 if ranks <= 64 else 32)
+    return replace(tile, rows=min(tile.rows, 64)) if ranks > 64 else tile
 
 
 @functools.cache

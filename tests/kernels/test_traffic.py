@@ -18,8 +18,8 @@ SMALL_TILE = Tile(rows=32, columns=64, depth=64, warps=4, stages=2)
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Tiles so small that a small product has many waves of them."""
-    monkeypatch.setattr(tiles, "tile_for", lambda *_: SMALL_TILE)
-    monkeypatch.setattr("qlora_kernels.linear_triton.tile_for", lambda *_: SMALL_TILE)
+    monkeypatch.setattr(tiles, "tile_for", lambda *_, **__: SMALL_TILE)
+    monkeypatch.setattr("qlora_kernels.linear_triton.tile_for", lambda *_, **__: SMALL_TILE)
     monkeypatch.setattr(trace_module, "AT_ONCE", 13)
 
 

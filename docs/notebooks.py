@@ -34,7 +34,7 @@ KEPT = ("image/png", "text/plain", "text/html")
 LARGEST = 80_000
 """Bytes of a picture that keeps all its pixels; there are two for each of the page's."""
 COLOURS = 256
-"""Of a kept picture; lines and letters on white need no more, and it takes a third of the bytes."""
+"""Of a kept picture, chosen so that none is far from what it was; it takes a third of the bytes."""
 
 
 def text_of(name: str) -> NotebookNode:
@@ -112,7 +112,9 @@ def _smaller(picture: str) -> str:
 
 def _few_colours(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        buffer, "png", optimize=True
+    )
     return buffer.getvalue()
 
 

@@ -193,6 +193,7 @@ def right(matrices):
     return round(evaluate(frozen, prepared.heldout, None).metrics(0)["exact_match"], 3)
 
 
+# %%
 merged = {n: base.decoder.weight(n) + matrix for n, matrix in learnt.items()}
 scores = {"as it was merged": right(merged)}
 for one in formats:

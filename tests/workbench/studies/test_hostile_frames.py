@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from typing import get_args
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from test_hostile_files import JSON, changes
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.executors.protocol import Event, Task
+from workbench.studies.executors.protocol import Event, Kind, Task
 from workbench.studies.executors.wire import (
     LARGEST,
     LENGTH,
@@ -55,7 +56,7 @@ def test_a_changed_frame(data):
         event = unpack_event(content)
     except BadFrame:
         return
-    assert event.kind in ("started", "step", "note", "result", "error", "lost", "refused")
+    assert event.kind in get_args(Kind)
 
 
 @settings(max_examples=100, deadline=None)
@@ -74,6 +75,7 @@ def test_an_event_of_anything(field, value):
     except BadFrame:
         return
     assert isinstance(event.task, Task)
+    assert event.kind in get_args(Kind)
     assert all(isinstance(result, CellResult) for result in event.results.values())
 
 
@@ -126,3 +128,12 @@ def test_a_jobs_file_of_anything(name, content, tmp_path_factory):
         assert all(isinstance(event, dict) for event in job.events()[0])
     except InputError:
         return
+
+
+@pytest.mark.parametrize("process", [-1, 0, 2**31, 2**80])
+def test_a_job_of_no_possible_process_is_damaged(tmp_path, process):
+    job = Job(tmp_path)
+    job.folder.mkdir()
+    (job.folder / "state.json").write_text(json.dumps({"name": "running", "process": process, "born": 1.0}))
+    with pytest.raises(InputError, match="it doesn't say how far the job is"):
+        job.state()

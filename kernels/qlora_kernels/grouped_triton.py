@@ -11,7 +11,7 @@ atomics, so two runs agree to the bit. Bytes, at least:
     dA        e (M R + M K) + 4 G R K
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import triton
@@ -36,7 +36,7 @@ def narrow_tile(rank: int, dtype: torch.dtype) -> Tile:
         return Tile(rows=32, columns=ranks, depth=32 if ranks <= 64 else 16, warps=8, stages=2)
     if ranks > 32:
         return Tile(rows=64, columns=ranks, depth=32 if ranks <= 64 else 16, warps=8, stages=2)
-    return Tile(rows=128, columns=ranks, depth=64, warps=4, stages=2)
+    return Tile(rows=128, columns=ranks, depth=64, warps=4 if ranks <= 16 else 8, stages=2)
 
 
 @triton.jit
@@ -201,8 +201,10 @@ def launch_shrink_gradient(ds: Tensor, x: Tensor, cells: int, tiles: RowTiles) -
     """Return dA = dS^T x, cell by cell."""
     K, R = x.shape[1], ds.shape[1]
     da = torch.empty((cells, R, K), dtype=x.dtype, device=x.device)
-    shrink_gradient[(cells, triton.cdiv(K, tiles.tile.depth))](
-        ds, x, da, tiles.segments, K, R, x.stride(0), **_constants(tiles.tile)
+    # the depth of the other two is this one's width, and of 16 columns it would spill
+    tile = replace(tiles.tile, depth=max(32, tiles.tile.depth))
+    shrink_gradient[(cells, triton.cdiv(K, tile.depth))](
+        ds, x, da, tiles.segments, K, R, x.stride(0), **_constants(tile)
     )
     return da
 

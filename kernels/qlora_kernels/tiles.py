@@ -50,7 +50,7 @@ def tile_for(
     case = "float32" if dtype == torch.float32 else "few" if rows <= 16 else "many"
     tile = table()[kernel][target_of(device)][case]
     if case == "float32" and ranks > 32:
-        return replace(tile, rows=32, columns=64 if ranks <= 64 else 32)
+        return Tile(rows=32, columns=64 if ranks <= 64 else 32, depth=32, warps=8, stages=2)
     return replace(tile, rows=min(tile.rows, 64)) if ranks > 64 else tile
 
 

@@ -36,13 +36,17 @@ SPILLED = {("linear_forward", torch.float32, 128, "gfx950"): 10}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("rank", [1, 32, 64, 128])
-def test_no_rank_or_type_spills(rank, dtype):
+@pytest.mark.parametrize(
+    ("rank", "dtype"),
+    [(32, torch.bfloat16), (64, torch.float32), (128, torch.bfloat16), (128, torch.float32)],
+    ids=str,
+)
+def test_high_ranks_and_float32_do_not_spill(rank, dtype):
+    """The cases of which any target was ever seen to spill, on the targets that did first."""
     size = replace(SMALL, rank=rank, dtype=dtype)
     launches = {launch.name: launch for launch in captured(CATALOGUE["LoRA on nf4"](size))}
     for name, launch in launches.items():
-        for target in TARGETS:
+        for target in ("sm_80", "sm_89", "sm_120", "gfx942", "gfx950"):
             report = build(launch, target)
             known = SPILLED.get((name, dtype, rank, target), 0)
             assert report.spills <= known, f"{name} spills {report.spills} on {target}"

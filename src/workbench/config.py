@@ -14,8 +14,9 @@ from workbench.errors import InputError, unknown_name
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The linear layers of a block, by the names that Hugging Face checkpoints use."""
 
-SCHEDULES = ("constant", "linear", "cosine")
-"""How the learning rate goes on after its warm-up."""
+SCHEDULES = ("constant", "linear", "cosine", "trunk")
+"""How the learning rate goes on after its warm-up. "trunk" stays and falls at the end, and takes the examples
+in the order of the draw, so that cells of many sizes begin alike and that beginning is trained once."""
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 """How products with the frozen base are computed on a CPU; ``qlora_kernels.products`` defines them."""
@@ -106,6 +107,8 @@ class CellConfig:
     """One of :data:`SCHEDULES`."""
     warmup: float = 0.1
     """Share of the steps during which the rate rises linearly to its peak."""
+    warmup_steps: int | None = None
+    """Steps of that rise, whatever the size; None takes the share. A trunk needs it."""
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     """Largest norm of one cell's gradient; it is scaled down to this."""
@@ -136,6 +139,14 @@ class CellConfig:
         length = self.steps if self.epochs is None else self.epochs
         if not (length and length > 0):
             raise InputError(f"steps {self.steps}, epochs {self.epochs}: a run needs more than none")
+        if self.warmup_steps is not None and self.warmup_steps < 0:
+            raise InputError(f"warmup_steps is {self.warmup_steps}; it is a number of steps, 0 or more")
+        if self.schedule == "trunk" and (self.warmup_steps is None or (self.epochs or 2.0) > 1.0):
+            raise InputError(
+                f"schedule 'trunk' with warmup_steps {self.warmup_steps}, steps {self.steps} and epochs "
+                f"{self.epochs}: cells of many sizes begin alike only if all rise over the same number of "
+                "steps and see no example twice; set warmup_steps (10, say), steps to None and epochs to 1"
+            )
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS, "src/workbench/config.py")
         if self.schedule not in SCHEDULES:

@@ -68,7 +68,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     cell.add_argument("--targets", nargs="+", help="linear layers with an adapter, such as q_proj v_proj")
     cell.add_argument("--adapted-layers", type=int, help="topmost blocks that carry adapters")
     cell.add_argument("--learning-rate", type=float, help="peak rate of AdamW")
-    cell.add_argument("--schedule", help="constant, linear or cosine")
+    cell.add_argument("--schedule", help="constant, linear, cosine, or trunk: see docs/speed.md")
     cell.add_argument("--batch-size", type=int, help="examples in a step")
     length = cell.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, help="optimizer steps, the same for every size")
@@ -157,6 +157,8 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     if "targets" in settings:
         settings["targets"] = tuple(settings["targets"])
+    if arguments.schedule == "trunk":
+        settings = {"epochs": 1.0, "warmup_steps": 10, **settings}
     if "epochs" in settings:
         settings["steps"] = None
     changes: dict[str, Any] = {"settings": {**study.settings, **settings}}

@@ -152,13 +152,16 @@ def _count_up(counts: Int64[Tensor, " E"], start: int) -> tuple[Int64[Tensor, " 
     return owner, start + torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
 
 
-def order(size: int, batch_size: int, step: int, seed: int) -> list[int]:
+def order(size: int, batch_size: int, step: int, seed: int, *, shuffled: bool = True) -> list[int]:
     """Return the examples of one step, as indices below ``size``: a pure function of its arguments.
 
     The examples are dealt in passes, each a shuffle of its own that depends on (seed, pass) alone, so a
-    resumed run needs no state and a step may span two passes.
+    resumed run needs no state and a step may span two passes. With ``shuffled`` False they come as they lie,
+    which for a draw is a random order too, and the same one for every size.
     """
     places = range(step * batch_size, (step + 1) * batch_size)
+    if not shuffled:
+        return [place % size for place in places]
     shuffles = {number: _shuffle(size, number, seed) for number in {place // size for place in places}}
     return [shuffles[place // size][place % size] for place in places]
 

@@ -22,7 +22,7 @@ def training_flops(plan: Plan, cell: CellConfig, steps: int | None = None) -> fl
     Args:
         plan: The study.
         cell: One of its cells.
-        steps: Steps that were taken; all of them by default.
+        steps: Steps that were taken; all that the cell takes for itself by default.
     """
     decoder, pool = plan.base.decoder.config, plan.prepared.frozen.pool
     draw = plan.prepared.draws[cell.key()]
@@ -32,7 +32,7 @@ def training_flops(plan: Plan, cell: CellConfig, steps: int | None = None) -> fl
     forward = _forward(decoder, cell, tokens, labels, length)
     # the frozen weights need no gradient: one more product instead of two; the adapters need both
     backward = forward + _adapter(decoder, cell, tokens)
-    return (cell.total_steps if steps is None else steps) * (forward + backward)
+    return (plan.own_steps[cell.key()] if steps is None else steps) * (forward + backward)
 
 
 def evaluation_flops(plan: Plan, cell: CellConfig) -> float:

@@ -10,7 +10,7 @@ from workbench.models.base import Base
 from workbench.models.loaders import load_base
 from workbench.studies.grid import Study
 from workbench.studies.kept_states import freeze_once
-from workbench.studies.stacks import partition
+from workbench.studies.stacks import own_steps, partition
 from workbench.training.prepare import Prepared, prepare
 
 
@@ -25,6 +25,8 @@ class Plan:
     cells: list[CellConfig]
     prepared: Prepared
     stacks: list[list[CellConfig]]
+    own_steps: dict[str, int]
+    """Steps that each cell takes for itself, by its key; the rest, if any, its trunk takes."""
 
 
 def plan(study: Study) -> Plan:
@@ -49,4 +51,5 @@ def plan(study: Study) -> Plan:
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
     prepared = prepare(base, dataset, cells, template, freeze_once)
     stacks = partition(cells, prepared, base.decoder.config)
-    return Plan(study, dataset, base, template, cells, prepared, stacks)
+    steps = own_steps(stacks, prepared)
+    return Plan(study, dataset, base, template, cells, prepared, stacks, steps)

@@ -59,7 +59,8 @@ class Rates:
         """Return the expected time of a cell in its stack."""
         heldout = plan.prepared.heldout
         items = len({*heldout.references, *(i for row in heldout.choices for i in row)})
-        return self.token * step_tokens(cell, plan.prepared) * cell.total_steps + self.item * items
+        steps = plan.own_steps[cell.key()]
+        return self.token * step_tokens(cell, plan.prepared) * steps + self.item * items
 
 
 def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:

@@ -273,7 +273,8 @@ class _Run:
     def _costs(self, result: CellResult) -> dict[str, Any]:
         assert result.cell
         assert self.rates
-        steps = len(result.curves["train_loss"])
+        by_trunk = result.cell.total_steps - self.plan.own_steps[result.cell.key()]
+        steps = max(0, len(result.curves["train_loss"]) - by_trunk)
         flops = training_flops(self.plan, result.cell, steps) + evaluation_flops(self.plan, result.cell)
         return {
             "flops": flops,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from workbench.config import CellConfig
 from workbench.models.decoder import DecoderConfig
-from workbench.training.loop import ACTIVATION_BYTES, activation_bytes
+from workbench.training.loop import ACTIVATION_BYTES, activation_bytes, branches, trunk_of
 from workbench.training.prepare import Prepared
 
 STEP_TOKENS = 4096
@@ -22,20 +22,25 @@ def partition(
 
     Cells of one stack adapt the same layers and take batches of one size. A stack is as large as
     :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow, and at least one cell. Cells of similar length
-    go together: one that has taken its steps leaves its stack, and the others go on in a smaller one.
+    go together: one that has taken its steps leaves its stack, and the others go on in a smaller one. So do
+    the sizes of one trunk, of which one trains at a time, and a second one while its rate falls.
     """
     kinds: dict[tuple[object, ...], list[CellConfig]] = {}
     for cell in cells:
         kinds.setdefault((cell.first_layer, cell.targets, cell.batch_size), []).append(cell)
     stacks = []
     for kind in kinds.values():
-        kind.sort(key=lambda cell: -cell.total_steps)
-        tokens = max(step_tokens(cell, prepared) for cell in kind)
+        families: dict[CellConfig, list[CellConfig]] = {}
+        for cell in kind:
+            families.setdefault(trunk_of(cell) or cell, []).append(cell)
+        units = sorted(families.values(), key=lambda unit: -max(cell.total_steps for cell in unit))
+        tokens = max(step_tokens(cell, prepared) for cell in kind) * max(min(2, len(unit)) for unit in units)
         room = min(STEP_TOKENS, ACTIVATION_BYTES // activation_bytes(decoder, kind[0].first_layer))
         together = max(1, int(room // tokens))
-        count = -(-len(kind) // together)
+        count = -(-len(units) // together)
         # equal stacks: 13 cells with room for 12 become 7 and 6, not 12 and 1
-        stacks += [kind[len(kind) * i // count : len(kind) * (i + 1) // count] for i in range(count)]
+        cuts = [units[len(units) * i // count : len(units) * (i + 1) // count] for i in range(count)]
+        stacks += [[cell for unit in cut for cell in unit] for cut in cuts]
     return stacks
 
 
@@ -44,3 +49,12 @@ def step_tokens(cell: CellConfig, prepared: Prepared) -> float:
     pool = prepared.frozen.pool
     own = pool.lengths[prepared.draws[cell.key()]] - pool.shared
     return pool.shared + float(own.double().mean()) * cell.batch_size
+
+
+def own_steps(stacks: Sequence[Sequence[CellConfig]], prepared: Prepared) -> dict[str, int]:
+    """Return the steps that each cell takes for itself, by its key: all, or those behind its trunk."""
+    steps: dict[str, int] = {}
+    for stack in stacks:
+        _, begins = branches(stack, [prepared.draws[cell.key()] for cell in stack])
+        steps |= {cell.key(): cell.total_steps - begin for cell, begin in zip(stack, begins, strict=True)}
+    return steps

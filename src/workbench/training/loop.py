@@ -18,7 +18,7 @@ from workbench.data.batches import Batch, Pool, order
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder, DecoderConfig, pick
 from workbench.training.losses import label_losses
-from workbench.training.optimizer import StackedAdamW
+from workbench.training.optimizer import StackedAdamW, cooldown_start
 
 ACTIVATION_BYTES = 3 * 2**28
 """Most memory that one pass should save for its gradient; longer steps go through in pieces."""
@@ -122,6 +122,13 @@ class TrainState:
             failed=torch.full((len(weights),), -1),
         )
 
+    def branch(self, row: int, trunk: int) -> None:
+        """Let one cell go on for itself from where another is."""
+        for of_cell in (self.weights, self.mean, self.square, self.failed):
+            of_cell[row] = of_cell[trunk]
+        for curve in (self.losses, self.norms):
+            curve[: self.step, row] = curve[: self.step, trunk]
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the state as named tensors, for a file."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -199,6 +206,31 @@ def _loss_sums(frozen: Frozen, batch: Batch, stack: LoraStack) -> Float[Tensor, 
     return losses.new_zeros(len(stack.cells)).index_add(0, batch.label_cells, losses)
 
 
+def trunk_of(cell: CellConfig) -> CellConfig | None:
+    """Return what the cells of one trunk have in common; None for a cell that trains for itself."""
+    return cell.with_(size=1) if cell.schedule == "trunk" else None
+
+
+def branches(cells: Sequence[CellConfig], draws: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+    """Return for each cell the row of the cell that is its trunk, and the first step it takes for itself.
+
+    The trunk is the largest cell that differs in size alone. Up to the fall of its rate, a smaller cell takes
+    the same steps: the same examples at the same rate, from the same adapter.
+    """
+    trunk, begins = list(range(len(cells))), [0] * len(cells)
+    kinds = [trunk_of(cell) for cell in cells]
+    for row, cell in enumerate(cells):
+        alike = [other for other, kind in enumerate(kinds) if kind is not None and kind == kinds[row]]
+        trunk[row] = max(alike, key=lambda other: (cells[other].size, -other), default=row)
+        if trunk[row] == row:
+            continue
+        examples = min(cooldown_start(cell), cell.size // cell.batch_size) * cell.batch_size
+        pairs = zip(draws[row][:examples], draws[trunk[row]], strict=False)
+        same = next((place for place, (own, theirs) in enumerate(pairs) if own != theirs), examples)
+        begins[row] = same // cell.batch_size
+    return trunk, begins
+
+
 def train(
     frozen: Frozen,
     cells: Sequence[CellConfig],
@@ -219,6 +251,8 @@ def train(
     Returns:
         The trained adapters and the final state.
 
+    Cells of one trunk take the steps that they share once (:func:`branches`).
+
     Raises:
         InputError: If ``start`` is the state of other cells.
     """
@@ -232,7 +266,11 @@ def train(
         )
     stack.weights = state.weights
     optimizer = StackedAdamW(state.weights, cells, state.mean, state.square)
-    while (rows := ((steps > state.step) & (state.failed < 0)).nonzero().flatten()).numel():
+    trunk, begins = branches(cells, draws)
+    for_itself = torch.tensor(begins)
+    while (
+        rows := ((steps > state.step) & (for_itself <= state.step) & (state.failed < 0)).nonzero().flatten()
+    ).numel():
         some = stack.select(rows.tolist())
         own = [draws[row] for row in rows.tolist()]
         loss, gradient = step_gradient(frozen, some, step_rows(some.cells, own, state.step))
@@ -243,6 +281,10 @@ def train(
         state.failed[lost] = state.step
         state.weights[lost] = 0.0  # a row of zeros changes nothing and stays finite
         state.step += 1
+        for row, own_step in enumerate(begins):
+            # a trunk that has failed takes along who still followed it
+            if own_step == state.step or (own_step > state.step and int(state.failed[trunk[row]]) >= 0):
+                state.branch(row, trunk[row])
         if on_step:
             on_step(state)
     return stack, state
@@ -250,7 +292,8 @@ def train(
 
 def step_rows(cells: Sequence[CellConfig], draws: Sequence[Sequence[int]], step: int) -> list[list[int]]:
     """Return each cell's next examples, in its own order."""
-    return [
-        [draw[index] for index in order(len(draw), cell.batch_size, step, cell.seed)]
-        for cell, draw in zip(cells, draws, strict=True)
-    ]
+    rows = []
+    for cell, draw in zip(cells, draws, strict=True):
+        places = order(len(draw), cell.batch_size, step, cell.seed, shuffled=cell.schedule != "trunk")
+        rows.append([draw[place] for place in places])
+    return rows

@@ -14,14 +14,31 @@ from workbench.config import CellConfig
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+COOLDOWN = 0.2
+"""Share of a trunk cell's steps over which its rate falls, after which 1 - sqrt ends where a cosine does.
+
+Source: Hägele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations",
+arXiv:2405.18392.
+"""
+
+
+def cooldown_start(cell: CellConfig) -> int:
+    """Return the first step of a trunk cell at which its rate falls."""
+    return cell.total_steps - math.ceil(COOLDOWN * cell.total_steps)
 
 
 def learning_rate(cell: CellConfig, step: int) -> float:
-    """Return the rate of one step, counted from 0: a linear rise, then the cell's schedule down to 0."""
-    warmup = math.ceil(cell.warmup * cell.total_steps)
+    """Return the rate of one step, counted from 0: a linear rise, then the cell's schedule."""
+    total = cell.total_steps
+    warmup = math.ceil(cell.warmup * total) if cell.warmup_steps is None else cell.warmup_steps
+    rise = (step + 1) / warmup if step < warmup else 1.0
+    if cell.schedule == "trunk":
+        start = cooldown_start(cell)
+        fallen = max(0, step + 1 - start) / (total + 1 - start)
+        return cell.learning_rate * rise * (1 - math.sqrt(fallen))
     if step < warmup:
-        return cell.learning_rate * (step + 1) / warmup
-    left = 1 - (step - warmup) / max(1, cell.total_steps - warmup)
+        return cell.learning_rate * rise
+    left = 1 - (step - warmup) / max(1, total - warmup)
     shape = {"constant": 1.0, "linear": left, "cosine": 0.5 - 0.5 * math.cos(math.pi * left)}
     return cell.learning_rate * shape[cell.schedule]
 

@@ -7,10 +7,14 @@ from workbench.training.optimizer import StackedAdamW, learning_rate
 CELL = CellConfig(data="d", base="b", size=8, learning_rate=0.01, warmup=0.1, steps=20, weight_decay=0.1)
 
 
+TRUNK = {"schedule": "trunk", "warmup_steps": 2, "steps": None, "epochs": 1.0, "size": 20 * CELL.batch_size}
+"""A trunk of as many steps."""
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_each_row_is_torch_adamw_with_its_own_rate_and_norm(schedule):
     cells = [
-        CELL.with_(schedule=schedule),
+        CELL.with_(**(TRUNK if schedule == "trunk" else {"schedule": schedule})),
         CELL.with_(learning_rate=0.3, gradient_clip=0.5),
         CELL.with_(weight_decay=0.0),
     ]
@@ -51,7 +55,9 @@ def test_a_row_that_is_absent_unusable_or_not_a_number_stays():
 
 def test_schedules():
     rates = {
-        name: [learning_rate(CELL.with_(schedule=name), step) for step in range(20)] for name in SCHEDULES
+        name: [learning_rate(CELL.with_(schedule=name), step) for step in range(20)]
+        for name in SCHEDULES
+        if name != "trunk"  # in test_trunk.py
     }
     for curve in rates.values():
         assert curve[0] == pytest.approx(0.005)  # two steps of warm-up

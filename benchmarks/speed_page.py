@@ -5,6 +5,8 @@ missing says so.
 """
 
 import json
+import math
+import statistics
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -60,17 +62,147 @@ def one_cell(found):
     )
 
 
+def profile_step(found):
+    speed = record("roofline") or {}
+    rows, parts = [], {}
+    for name, row in found.items():
+        fast = speed.get(f"{name} GFLOP/s")
+        least = f"{row['least_flops'] / fast / 1e9:.2f} s" if fast else ""
+        most = f"{row['labels'] * fast * 1e9 / row['least_flops']:.0f}" if fast else ""
+        rows.append((name, f"{row['seconds']:.2f} s", least, f"{row['labels'] / row['seconds']:.0f}", most))
+        for part, share in row["shares"].items():
+            parts.setdefault(part, {})[name] = f"{share:.0%}"
+    head = ("precision", "a step", "at least", "labelled tokens/s", "at most")
+    shares = [(part, *(by[name] for name in found)) for part, by in parts.items()]
+    flops = statistics.mean(row["least_flops"] for row in found.values())
+    return (
+        "## Where a step's time goes\n\n"
+        f"A step has {flops / 1e9:.0f} GFLOP that nobody can leave out: the frozen base once forward and once "
+        "back to its inputs, the head at the labels. At the speed that products alone reach on this machine, "
+        "that is the least time of a step, and with it the most that any program could make here.\n\n"
+        + table(head, rows)
+        + "\nThe rest of the time, by PyTorch's profiler:\n\n"
+        + table(("share of a step", *found), shares)
+        + "\nWhere a share is not products with the base, it is many small passes over memory, which a second "
+        "core speeds up little. A compiler would fuse them; none may be needed.\n"
+    )
+
+
+def targets(found):
+    rows = found["table"]
+    rate = {name: row["labelled_tokens_per_second"] for name, row in rows.items()}
+    ours = max(value for name, value in rate.items() if name.startswith("ours"))
+    best = max(value for name, value in rate.items() if name.startswith("PEFT"))
+    mine, theirs = rows["ours bfloat16"], rows["PEFT float32"]
+    lines = [
+        ("labelled tokens/s over PEFT's padded float32", 10.0, ours / rate["PEFT float32"]),
+        ("labelled tokens/s over PEFT's best setting", 2.5, ours / best),
+        ("peak memory: PEFT's over ours", 3.0, theirs["peak_bytes"] / mine["peak_bytes"]),
+        ("loading: transformers' time over ours", 10.0, theirs["loading_seconds"] / mine["loading_seconds"]),
+    ]
+    if study := record("whole_study"):
+        seconds = {name: row["seconds"] for name, row in study["table"].items()}
+        slow = max(value for name, value in seconds.items() if name != "ours")
+        lines.append(("`raters` at `coffee`: a loop of PEFT's over ours", 10.0, slow / seconds["ours"]))
+    if stacks := record("stacking"):
+        lines.append(("`verbs`, 16 cells: one by one over stacked", 5.0, stacks["ratio"]))
+    return (
+        "## What was wanted, and what came\n\n"
+        + table(
+            ("ratio", "wanted", "measured", ""),
+            [(n, f"{w:g}", f"{m:.1f}", "reached" if m >= w else f"missed: {m / w:.0%}") for n, w, m in lines],
+        )
+        + "\nThe sections below say what bounds each.\n"
+    )
+
+
 def stacking(found):
     seconds = found["seconds"]
-    return (
+    parts = [
         "## Cells in stacks\n\n"
         f"{found['cells']} cells of `verbs`, {found['steps']} steps each, trained and evaluated: stacked "
         f"{seconds['stacked']:.1f} s, one by one {seconds['one by one']:.1f} s, {found['ratio']:.1f} times as "
-        "long. "
-        f"Held-out losses agree within {found['apart']:.0e} nats. A step of one such cell has about 270 "
-        "tokens, "
-        "enough to keep two cores busy with products: what stacking saves is the cost of starting operations.\n"
+        f"long. Held-out losses agree within {found['apart']:.0e} nats.\n"
+    ]
+    rows = []
+    for name, cost in found["costs"].items():
+        start, token = cost["start_seconds"], cost["token_seconds"]
+        for step in cost["steps"]:
+            line = start + token * step["tokens"]
+            rows.append(
+                (
+                    name,
+                    str(step["cells"]),
+                    f"{step['tokens']:.0f}",
+                    f"{1000 * step['seconds']:.0f} ms",
+                    f"{1000 * line:.0f} ms",
+                    f"{1000 * step['seconds'] / step['cells']:.0f} ms",
+                    f"{start / line:.0%}",
+                )
+            )
+    head = ("study", "cells", "tokens", "a step", "by the model", "for each cell", "of it, starting")
+    parts.append(
+        "\nThe cost model behind the size of a stack: a step takes a time to start, and a time for each token. "
+        + "; ".join(
+            f"`{name}`: {1000 * cost['start_seconds']:.1f} ms and {1e6 * cost['token_seconds']:.0f} "
+            "microseconds"
+            for name, cost in found["costs"].items()
+        )
+        + ". Stacking saves the starting alone, as every token of every cell passes through the base either "
+        "way; so the most that it can save is what starting is of a cell's own step, and beyond "
+        "`STEP_TOKENS` in `studies/stacks.py` nothing is left to save.\n\n" + table(head, rows)
     )
+    return "".join(parts)
+
+
+def trunk(found):
+    separate, shared = found.values()
+    rows = []
+    for other, sizes in separate["rates"].items():
+        for size, mine in sizes.items():
+            theirs = shared["rates"][other][size]
+            rows.append((other, size, rate(*mine), rate(*theirs)))
+    losses = [
+        abs(loss - shared["losses"][label][size])
+        for label, sizes in separate["losses"].items()
+        for size, loss in sizes.items()
+    ]
+    inside = sum(overlap(*row) for row in paired(separate, shared))
+    verdict = (
+        f"{inside} of {len(rows)} pairs of intervals overlap; the mean losses differ by "
+        f"{statistics.mean(losses):.3f} nats on average, {max(losses):.3f} at most."
+    )
+    return (
+        "## One trunk for many sizes\n\n"
+        "`workbench run ... --schedule trunk`: the sizes of one (quality, seed) share a run at a constant rate, "
+        "one pass over the examples in the order of the draw, and each branches off at its size to cool down "
+        "over its last fifth. The numbers are those of separate runs of the same schedule; the question is "
+        "whether the law is that of separate runs under a cosine. The same grid of `verbs` in both ways: "
+        f"{separate['seconds']:.0f} s and {shared['seconds']:.0f} s. How many damaged examples a clean one is "
+        "worth, with 95% intervals:\n\n"
+        + table(("quality", "clean examples", "a run for each size", "one trunk"), rows)
+        + f"\n{verdict} It is off by default: it fixes one pass over the examples, where the studies here hold "
+        "the number of steps fixed.\n"
+    )
+
+
+def paired(separate, shared):
+    for other, sizes in separate["rates"].items():
+        for size, mine in sizes.items():
+            yield mine, shared["rates"][other][size]
+
+
+def overlap(one, two):
+    """Whether two (median, low, high) have overlapping intervals; None is 'not reached', above all numbers."""
+    (_, low, high), (_, least, most) = (
+        [math.inf if value is None else value for value in row] for row in (one, two)
+    )
+    return low <= most and least <= high
+
+
+def rate(*values):
+    median, low, high = ("not reached" if value is None else f"{value:.2g}" for value in values)
+    return f"{median} ({low} to {high})"
 
 
 def precision(found):
@@ -138,8 +270,10 @@ def decoding(found):
 PARTS = {
     "roofline": machine,
     "against_peft": one_cell,
+    "profile_step": profile_step,
     "whole_study": whole_study,
     "stacking": stacking,
+    "trunk": trunk,
     "growth": growth,
     "precision": precision,
     "decoding": decoding,
@@ -148,6 +282,8 @@ PARTS = {
 
 def main():
     parts = [INTRODUCTION]
+    if compared := record("against_peft"):
+        parts.append(targets(compared))
     for name, write in PARTS.items():
         found = record(name)
         parts.append(

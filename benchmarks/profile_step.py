@@ -1,0 +1,96 @@
+"""Where a training step's time goes: `python benchmarks/profile_step.py [--data FILE] [--output FILE.json]`.
+
+The step of `against_peft.py`: one cell, adapters on all layers of SmolLM2-135M, ragged real examples. Each
+precision is run twice: with a clock alone, and under PyTorch's profiler, which says what share of its time
+each kind of work takes. The operations that nobody can leave out (the base forward, and back to its inputs;
+the head at the labels, both ways) over the products' speed of `roofline.py` give the least time of a step.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from against_peft import BASE, BATCH, RANK, batches, cell, examples
+
+from qlora_kernels.products import PRECISIONS
+from workbench.adapters.lora import LoraStack
+from workbench.config import LINEARS
+from workbench.data.batches import Pool
+from workbench.data.templates import Example
+from workbench.memory import keep_freed_memory
+from workbench.models.loaders import load_base
+from workbench.training.loop import freeze, step_gradient
+
+STEPS, PROFILED = 5, 2
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_int_mm")
+
+
+def kind(name, shapes):
+    """Return which part of a step an operation belongs to."""
+    if name.rstrip("_") in PRODUCTS:
+        skinny = any(RANK in shape for shape in shapes)
+        return "products with adapters" if skinny else "products with the base and the head"
+    if "attention" in name:
+        return "attention"
+    if name.startswith("qlora_kernels::"):
+        return "inside our operators, between products"
+    return "everything else: norms, SwiGLU, rotations, sums, copies"
+
+
+def least_flops(decoder, tokens, labels):
+    """Return the operations of a step that no method saves."""
+    block = sum(n * k for n, k in map(decoder.linear_shape, LINEARS))
+    return 4 * tokens * decoder.layers * block + 4 * labels * decoder.vocabulary * decoder.width
+
+
+def measure(precision, items):
+    base = load_base(BASE, precision)
+    pool = Pool([Example(tuple(ids), prompt) for ids, prompt in items])
+    frozen = freeze(base.decoder, pool, 0)
+    stack = LoraStack([cell(STEPS)], base.decoder.config)
+    rows = batches(items, 1 + STEPS + PROFILED, grouped=False)
+    seconds, flops, labelled = [], [], []
+    for number, row in enumerate(rows[: 1 + STEPS]):
+        started = time.perf_counter()
+        step_gradient(frozen, stack, [row])
+        if number:  # the first one pays for memory that the others find
+            seconds.append(time.perf_counter() - started)
+            labels = sum(len(items[i][0]) - items[i][1] for i in row)
+            tokens = pool.shared + sum(len(items[i][0]) - pool.shared for i in row)
+            flops.append(least_flops(base.decoder.config, tokens, labels))
+            labelled.append(labels)
+    with torch.profiler.profile(record_shapes=True) as profile:
+        for row in rows[1 + STEPS :]:
+            step_gradient(frozen, stack, [row])
+    shares = {}
+    for event in profile.key_averages(group_by_input_shape=True):
+        name = kind(event.key, event.input_shapes)
+        shares[name] = shares.get(name, 0.0) + event.self_cpu_time_total
+    whole = sum(shares.values())
+    return {
+        "seconds": statistics.mean(seconds),
+        "least_flops": statistics.mean(flops),
+        "labels": statistics.mean(labelled),
+        "shares": {name: share / whole for name, share in sorted(shares.items(), key=lambda pair: -pair[1])},
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", default="raters", help="raters, or a JSON file of instructions")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    items = examples(arguments.data, BATCH * (1 + STEPS + PROFILED))
+    table = {precision: measure(precision, items) for precision in PRECISIONS}
+    json.dump(table, sys.stdout, indent=1)
+    if arguments.output:
+        arguments.output.write_text(json.dumps(table, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

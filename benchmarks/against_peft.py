@@ -88,6 +88,15 @@ def ours(items, steps, precision):
     return loading, seconds, losses
 
 
+def start_alike(model, adapter):
+    """Give a PEFT model the first weights that the workbench's own adapter has."""
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            layer = name.split(".layers.")[1].split(".")
+            half = "lora_A" if "lora_A" in name else "lora_B"
+            parameter.data.copy_(adapter[f"layers.{layer[0]}.{layer[2]}.{half}"])
+
+
 def peft(items, steps, dtype, grouped):
     """Train the same with transformers and PEFT, as their documentation does it, with padding."""
     import torch
@@ -110,13 +119,7 @@ def peft(items, steps, dtype, grouped):
     loading = time.perf_counter() - started
     lora = LoraConfig(r=RANK, lora_alpha=16, target_modules=list(LINEARS), lora_dropout=0.0)
     model = get_peft_model(model, lora)
-    same = LoraStack([cell(steps)], read_config(read_container(path))).tensors(0)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_" in name:
-                layer = name.split(".layers.")[1].split(".")
-                half = "lora_A" if "lora_A" in name else "lora_B"
-                parameter.copy_(same[f"layers.{layer[0]}.{layer[2]}.{half}"])
+    start_alike(model, LoraStack([cell(steps)], read_config(read_container(path))).tensors(0))
     model.train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1.0, weight_decay=0.0)

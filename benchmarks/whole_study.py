@@ -11,6 +11,7 @@ the page says so. The cells' held-out losses are compared first.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -30,7 +31,12 @@ def study_plan():
 
 
 def ours(folder):
-    """Run the study as the command line does; returns its seconds."""
+    """Run the study as the command line does, with nothing kept of earlier runs; returns its seconds."""
+    from workbench.files import cache_folder
+
+    fresh = folder.with_name("cache")
+    fresh.mkdir()
+    (fresh / "fetched").symlink_to(cache_folder() / "fetched")
     command = [
         sys.executable,
         "-m",
@@ -39,11 +45,11 @@ def ours(folder):
         "raters",
         "--budget",
         "coffee",
-        "--output",
+        "--out",
         str(folder),
     ]
     started = time.perf_counter()
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, env={**os.environ, "WORKBENCH_CACHE": str(fresh)})
     return time.perf_counter() - started
 
 
@@ -56,6 +62,7 @@ def chosen_cells(cells, count):
 def peft_cells(contestant, count):
     """Fine-tune and evaluate some cells with PEFT in this process; prints JSON."""
     import torch
+    from against_peft import start_alike
     from peft import LoraConfig, get_peft_model
     from torch.nn.utils.rnn import pad_sequence
     from transformers import AutoModelForCausalLM
@@ -99,13 +106,7 @@ def peft_cells(contestant, count):
         return ids, mask, pad_sequence(rows, batch_first=True, padding_value=-100)
 
     def train(cell):
-        same = LoraStack([cell], concrete.base.decoder.config).tensors(0)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if "lora_" in name:
-                    layer = name.split(".layers.")[1].split(".")
-                    half = "lora_A" if "lora_A" in name else "lora_B"
-                    parameter.copy_(same[f"layers.{layer[0]}.{layer[2]}.{half}"])
+        start_alike(model, LoraStack([cell], concrete.base.decoder.config).tensors(0))
         model.train()
         optimizer = torch.optim.AdamW(trained, lr=1.0, weight_decay=cell.weight_decay)
         for step in range(cell.total_steps):

@@ -170,12 +170,20 @@ class Decoder:
         return value if isinstance(value, Tensor) else value.dequantize()
 
     def linears(
-        self, layer: int, leaves: Sequence[str], x: Float[Tensor, "G T K"], adapters: Adapters
-    ) -> tuple[Float[Tensor, "G T _"], ...]:
-        """Apply linear layers of one block to the same input, with their adapters where there are some."""
+        self,
+        layer: int,
+        leaves: Sequence[str],
+        x: Float[Tensor, "*rows K"],
+        adapters: Adapters,
+        cells: Int64[Tensor, " boundaries"],
+    ) -> tuple[Float[Tensor, "*rows _"], ...]:
+        """Apply linear layers of one block to the same input, with their adapters where there are some.
+
+        ``cells`` are the boundaries of the G cells among the rows, from 0 to the number of rows.
+        """
         names = [f"layers.{layer}.{leaf}" for leaf in leaves]
         if self.trained:
-            return tuple(einsum(x, self.weight(name), "G T K, N K -> G T N") for name in names)
+            return tuple(einsum(x, self.weight(name), "... K, N K -> ... N") for name in names)
         if self.observe:
             for name in names:
                 self.observe(name, x)
@@ -185,8 +193,7 @@ class Decoder:
         if adapter is None:
             y = quantized_linear(x, weight, precision=precision)
         else:
-            rows = torch.arange(x.shape[0] + 1) * x.shape[1]
-            y = grouped_lora_linear(x, weight, *adapter, rows, precision=precision)
+            y = grouped_lora_linear(x, weight, *adapter, cells, precision=precision)
         return y.split(outputs, dim=-1)
 
     def embed(self, tokens: Int64[Tensor, "G T"]) -> Float[Tensor, "G T K"]:
@@ -210,17 +217,39 @@ class Decoder:
         hidden = self.embed(batch.tokens) if hidden is None else hidden
         return self.finish(self.blocks(hidden, batch, adapters or {}, first, self.config.layers))
 
+    def at_labels(
+        self, batch: Batch, adapters: Adapters | None = None, hidden: Tensor | None = None, first: int = 0
+    ) -> Float[Tensor, "P K"]:
+        """Return what calling the decoder gives at the batch's label slots, without the work for the others.
+
+        In the last block nothing but attention reads other tokens: the rest of it runs on these rows alone.
+        The arguments are those of a call.
+        """
+        hidden = self.embed(batch.tokens) if hidden is None else hidden
+        return self.finish(self.blocks(hidden, batch, adapters or {}, first, self.config.layers, labels=True))
+
     def blocks(
-        self, hidden: Float[Tensor, "G T K"], batch: Batch, adapters: Adapters, first: int, last: int
-    ) -> Float[Tensor, "G T K"]:
-        """Run the blocks from ``first`` up to, without, ``last`` over whole examples."""
+        self,
+        hidden: Float[Tensor, "G T K"],
+        batch: Batch,
+        adapters: Adapters,
+        first: int,
+        last: int,
+        *,
+        labels: bool = False,
+    ) -> Float[Tensor, "*rows K"]:
+        """Run the blocks from ``first`` up to, without, ``last`` over whole examples.
+
+        With ``labels`` only the label slots come out, shape (P, K).
+        """
         rotation = self.rotation(batch.positions)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return causal_attention(q, k, v, batch)
 
         for layer in range(first, last):
-            hidden = self.block(layer, hidden, rotation, attend, adapters)
+            only = batch if labels and layer == last - 1 else None
+            hidden = self.block(layer, hidden, rotation, attend, adapters, only)
         return hidden
 
     def block(
@@ -230,11 +259,16 @@ class Decoder:
         rotation: tuple[Tensor, Tensor],
         attend: Attend,
         adapters: Adapters,
-    ) -> Float[Tensor, "G T K"]:
-        """Run one block; ``attend`` decides what each token may look at."""
+        labels_of: Batch | None = None,
+    ) -> Float[Tensor, "*rows K"]:
+        """Run one block; ``attend`` decides what each token may look at.
+
+        Given ``labels_of``, only that batch's label slots leave the block, shape (P, K).
+        """
+        cells = torch.arange(hidden.shape[0] + 1) * hidden.shape[1]
 
         def linears(leaves: Sequence[str], x: Tensor) -> tuple[Tensor, ...]:
-            return self.linears(layer, leaves, x, adapters)
+            return self.linears(layer, leaves, x, adapters, cells)
 
         queries_keys_values, output, gate_up, down = SAME_INPUT
         x = self.normalize(f"layers.{layer}.attention_norm", hidden)
@@ -243,7 +277,11 @@ class Decoder:
             rearrange(y, "G T (heads D) -> (G T) heads D", D=size) for y in linears(queries_keys_values, x)
         )
         mixed = attend(layer, rotate(q, *rotation), rotate(k, *rotation), v)
-        (mixed,) = linears(output, rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0]))
+        mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
+        if labels_of is not None:
+            mixed, hidden = (pick(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
+            cells = torch.searchsorted(labels_of.label_cells, torch.arange(len(cells)))
+        (mixed,) = linears(output, mixed)
         hidden = hidden + mixed
 
         x = self.normalize(f"layers.{layer}.feed_forward_norm", hidden)

@@ -12,6 +12,8 @@ from workbench.models.decoder import DecoderConfig
 from workbench.studies.plan import Plan
 from workbench.studies.stacks import step_tokens
 
+AFTER_ATTENTION = ("o_proj", "gate_proj", "up_proj", "down_proj")
+"""The linear layers of a block that read one token each."""
 POWERCAP = Path("/sys/class/powercap")
 """Where Linux shows the energy meters of Intel and AMD processors."""
 
@@ -31,7 +33,7 @@ def training_flops(plan: Plan, cell: CellConfig, steps: int | None = None) -> fl
     length = float(pool.lengths[draw].double().mean())
     forward = _forward(decoder, cell, tokens, labels, length)
     # the frozen weights need no gradient: one more product instead of two; the adapters need both
-    backward = forward + _adapter(decoder, cell, tokens)
+    backward = forward + _adapter(decoder, cell, tokens, labels)
     return (plan.own_steps[cell.key()] if steps is None else steps) * (forward + backward)
 
 
@@ -56,12 +58,14 @@ def shared_flops(plan: Plan) -> float:
 def _forward(decoder: DecoderConfig, cell: CellConfig, tokens: float, labels: float, length: float) -> float:
     blocks = decoder.layers - cell.first_layer
     frozen = blocks * (2 * tokens * _block(decoder) + _attention(decoder, tokens, length))
+    # in the last block, what follows attention runs on the labels alone
+    frozen -= 2 * (tokens - labels) * _block(decoder, AFTER_ATTENTION)
     head = 2 * labels * decoder.vocabulary * decoder.width
-    return frozen + _adapter(decoder, cell, tokens) + head
+    return frozen + _adapter(decoder, cell, tokens, labels) + head
 
 
-def _block(decoder: DecoderConfig) -> int:
-    return sum(outputs * inputs for outputs, inputs in map(decoder.linear_shape, LINEARS))
+def _block(decoder: DecoderConfig, leaves: Iterable[str] = LINEARS) -> int:
+    return sum(outputs * inputs for outputs, inputs in map(decoder.linear_shape, leaves))
 
 
 def _attention(decoder: DecoderConfig, tokens: float, length: float) -> float:
@@ -69,9 +73,11 @@ def _attention(decoder: DecoderConfig, tokens: float, length: float) -> float:
     return 4 * tokens * length * decoder.heads * decoder.head_size
 
 
-def _adapter(decoder: DecoderConfig, cell: CellConfig, tokens: float) -> float:
-    sides = sum(sum(decoder.linear_shape(leaf)) for leaf in cell.targets)
-    return (decoder.layers - cell.first_layer) * 2 * tokens * cell.rank * sides
+def _adapter(decoder: DecoderConfig, cell: CellConfig, tokens: float, labels: float) -> float:
+    sides = {leaf: sum(decoder.linear_shape(leaf)) for leaf in cell.targets}
+    whole = (decoder.layers - cell.first_layer) * tokens * sum(sides.values())
+    spared = (tokens - labels) * sum(size for leaf, size in sides.items() if leaf in AFTER_ATTENTION)
+    return 2 * cell.rank * (whole - spared)
 
 
 class EnergyMeter:

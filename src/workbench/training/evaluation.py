@@ -78,7 +78,7 @@ def evaluate(
     openings = torch.zeros(cells, len(frozen.pool), len(columns))
     for indices in chunks(frozen.pool, wanted, max(1, chunk_tokens // cells)):
         batch = frozen.pool.batch([indices] * cells)
-        hidden = frozen.decoder(batch, adapters, frozen.hidden(batch), frozen.first)
+        hidden = frozen.decoder.at_labels(batch, adapters, frozen.hidden(batch), frozen.first)
         scores = _label_scores(frozen, hidden, batch, columns)
         examples = torch.arange(len(indices) * cells)
         sums = torch.zeros(len(examples), dtype=torch.float64)
@@ -100,8 +100,7 @@ class _LabelScores:
     columns: Float[Tensor, "P C"]
 
 
-def _label_scores(frozen: Frozen, hidden: Tensor, batch: Batch, columns: list[int]) -> _LabelScores:
-    rows = hidden.flatten(0, 1)[batch.label_slots]
+def _label_scores(frozen: Frozen, rows: Tensor, batch: Batch, columns: list[int]) -> _LabelScores:
     parts = []
     size = rows_at_a_time(frozen.decoder, rows)
     for part, labels in zip(rows.split(size), batch.labels.split(size), strict=True):

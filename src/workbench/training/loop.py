@@ -16,7 +16,7 @@ from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.batches import Batch, Pool, order
 from workbench.errors import InputError
-from workbench.models.decoder import Decoder, DecoderConfig, pick
+from workbench.models.decoder import Decoder, DecoderConfig
 from workbench.training.losses import label_losses
 from workbench.training.optimizer import StackedAdamW, cooldown_start
 
@@ -201,8 +201,8 @@ def step_gradient(
 
 def _loss_sums(frozen: Frozen, batch: Batch, stack: LoraStack) -> Float[Tensor, " G"]:
     """Return each cell's loss, summed over the labels of its row."""
-    hidden = frozen.decoder(batch, stack.adapters(), frozen.hidden(batch), frozen.first)
-    losses = label_losses(frozen.decoder, pick(hidden.flatten(0, 1), batch.label_slots), batch.labels)
+    hidden = frozen.decoder.at_labels(batch, stack.adapters(), frozen.hidden(batch), frozen.first)
+    losses = label_losses(frozen.decoder, hidden, batch.labels)
     return losses.new_zeros(len(stack.cells)).index_add(0, batch.label_cells, losses)
 
 

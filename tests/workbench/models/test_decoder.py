@@ -74,6 +74,28 @@ def test_lower_blocks_can_be_run_first(tiny_decoder_float64, tiny_pool):
         assert torch.equal(decoder(batch, {}, below, 2), decoder(batch))
 
 
+@pytest.mark.parametrize("first", [0, 2])
+def test_rows_of_labels_alone_are_what_all_rows_give(tiny_decoder_float64, tiny_config, tiny_pool, first):
+    """Values and gradients, where cells have unequal numbers of labels and one has no adapter to speak of."""
+    decoder, batch = tiny_decoder_float64, tiny_pool.batch([[1, 2], [3, 4], [5, 9]])
+    cells = [
+        CellConfig(data="d", base="b", size=8, seed=seed, rank=3, first_layer=first) for seed in range(3)
+    ]
+    stack = LoraStack(cells, tiny_config).to(torch.float64)
+    stack.weights.data += 0.05 * (torch.arange(3.0, dtype=torch.float64) > 0)[:, None]
+    hidden = decoder.blocks(decoder.embed(batch.tokens), batch, {}, 0, first) if first else None
+    assert len(set(batch.label_cells.bincount().tolist())) > 1
+    got, gradients = [], []
+    for rows in (
+        decoder.at_labels(batch, stack.adapters(), hidden, first),
+        decoder(batch, stack.adapters(), hidden, first).flatten(0, 1)[batch.label_slots],
+    ):
+        got.append(rows)
+        gradients.append(torch.autograd.grad(rows.square().sum(), stack.weights)[0])
+    torch.testing.assert_close(*got, rtol=0, atol=1e-12)
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-11)
+
+
 @pytest.mark.parametrize("leaf", LINEARS)
 def test_an_adapter_is_a_change_of_its_weight(tiny_decoder_float64, tiny_config, tiny_pool, leaf):
     """W + scale B A in the weight gives what the attached adapter gives, for every kind of layer."""

@@ -23,6 +23,7 @@ from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
 from qlora_kernels.products import PreparedWeight
 from qlora_kernels.quantized import QuantizedTensor
+from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
 AnyWeight = QuantizedTensor | PreparedWeight | Float[Tensor, "N K"]
@@ -176,7 +177,7 @@ def _check_boundaries(segments: Tensor, rows: int) -> None:
 # ------------------------------------------------------------------------------------------ registration
 
 
-@torch.library.custom_op("qlora_kernels::linear", mutates_args=())
+@operator("qlora_kernels::linear")
 def _linear(
     x: Tensor,
     codes: Tensor,
@@ -215,7 +216,7 @@ def _linear(
     return y, x.new_empty(0, 0) if s is None else s
 
 
-@torch.library.custom_op("qlora_kernels::linear_backward", mutates_args=())
+@operator("qlora_kernels::linear_backward")
 def _linear_backward(
     dy: Tensor,
     x: Tensor,

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from qlora_kernels.products import PRECISIONS, dtype_of
+from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, require_float, route
 
 IGNORED = -100
@@ -98,7 +99,7 @@ def _check_precision(precision: str | None, taken: str) -> None:
         raise ValueError(f"precision={precision!r} is for the CPU route; here {taken} runs: leave it out")
 
 
-@torch.library.custom_op("qlora_kernels::linear_cross_entropy", mutates_args=())
+@operator("qlora_kernels::linear_cross_entropy")
 def _linear_cross_entropy(
     hidden: Tensor,
     head: Tensor,

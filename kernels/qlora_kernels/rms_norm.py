@@ -11,6 +11,7 @@ from einops import einsum, reduce
 from jaxtyping import Float
 from torch import Tensor
 
+from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
 
@@ -52,7 +53,7 @@ def rms_norm(
     return _rms_norm(x, weight, epsilon, backend)[0]
 
 
-@torch.library.custom_op("qlora_kernels::rms_norm", mutates_args=())
+@operator("qlora_kernels::rms_norm")
 def _rms_norm(x: Tensor, weight: Tensor, epsilon: float, backend: str) -> tuple[Tensor, Tensor]:
     """Return the normalized rows, and 1 / root mean square of each row for the backward pass."""
     rows = as_rows(x)
@@ -67,7 +68,7 @@ def _rms_norm(x: Tensor, weight: Tensor, epsilon: float, backend: str) -> tuple[
     return y.view(x.shape), inverse_rms
 
 
-@torch.library.custom_op("qlora_kernels::rms_norm_backward", mutates_args=())
+@operator("qlora_kernels::rms_norm_backward")
 def _rms_norm_backward(
     dy: Tensor, x: Tensor, weight: Tensor, inverse_rms: Tensor, weight_gradient: bool, backend: str
 ) -> tuple[Tensor, Tensor]:

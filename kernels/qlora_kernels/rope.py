@@ -19,6 +19,7 @@ from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, require_float, route
 
 PAIRS = {"half_split": "(pair half)", "interleaved": "(half pair)"}
@@ -86,7 +87,7 @@ def rope(
     return _rope(x, cosine, sine, layout, backend)
 
 
-@torch.library.custom_op("qlora_kernels::rope", mutates_args=())
+@operator("qlora_kernels::rope")
 def _rope(x: Tensor, cosine: Tensor, sine: Tensor, layout: str, backend: str) -> Tensor:
     if route(backend, x) == "triton":
         from qlora_kernels.rope_triton import launch

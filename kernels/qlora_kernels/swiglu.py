@@ -11,6 +11,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
+from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
 
@@ -44,7 +45,7 @@ def swiglu(
     return _swiglu(gate, up, backend)
 
 
-@torch.library.custom_op("qlora_kernels::swiglu", mutates_args=())
+@operator("qlora_kernels::swiglu")
 def _swiglu(gate: Tensor, up: Tensor, backend: str) -> Tensor:
     if route(backend, gate) == "triton":
         from qlora_kernels.swiglu_triton import launch_forward
@@ -53,7 +54,7 @@ def _swiglu(gate: Tensor, up: Tensor, backend: str) -> Tensor:
     return (torch.nn.functional.silu(_wide(gate)) * _wide(up)).to(gate.dtype).contiguous()
 
 
-@torch.library.custom_op("qlora_kernels::swiglu_backward", mutates_args=())
+@operator("qlora_kernels::swiglu_backward")
 def _swiglu_backward(dy: Tensor, gate: Tensor, up: Tensor, backend: str) -> tuple[Tensor, Tensor]:
     """With s = sigmoid(gate):  dgate = dy up s (1 + gate (1 - s))  and  dup = dy gate s.
 

@@ -339,11 +339,12 @@ def test_operators_are_registered_completely(rng):
     affine = case.weight.affine()
     stored = (affine.codes, affine.scales, affine.offsets, [], affine.levels)
     x, a, b = (t.detach().requires_grad_() for t in (case.x, case.a, case.b))
-    torch.library.opcheck(_linear, (x, *stored, a, b, case.scale, case.segments, "", "torch"))
-    torch.library.opcheck(_linear, (x, *stored, None, None, case.scale, case.segments, "", "torch"))
+    torch.library.opcheck(_linear.registered, (x, *stored, a, b, case.scale, case.segments, "", "torch"))
+    bare = (x, *stored, None, None, case.scale, case.segments, "", "torch")
+    torch.library.opcheck(_linear.registered, bare)
     s, needs = torch.zeros(5, 2), [True, True, True]
     torch.library.opcheck(
-        _linear_backward,
+        _linear_backward.registered,
         (case.dy, case.x, *stored, case.a, case.b, case.scale, case.segments, s, needs, "", "torch"),
     )
 

@@ -20,7 +20,7 @@ from workbench.models.decoder import Decoder, DecoderConfig
 from workbench.training.losses import label_losses
 from workbench.training.optimizer import StackedAdamW, cooldown_start
 
-ACTIVATION_BYTES = 3 * 2**28
+ACTIVATION_BYTES = 2**30
 """Most memory that one pass should save for its gradient; longer steps go through in pieces."""
 
 

@@ -1,5 +1,6 @@
 """The live notebook as a person uses it: run, drag, reload, restart, stop."""
 
+import json
 import re
 import shutil
 import time
@@ -59,6 +60,8 @@ def test_run_drag_reload_restart_and_stop(server, make_notebook, tmp_path):
     assert median(times) < 150
 
     notebook.menu("File", "Save Notebook")
+    while "widget-view" not in json.dumps(server.api(f"contents/{NAME}")):
+        notebook.page.wait_for_timeout(100)  # a reload would overtake what isn't saved yet
     notebook.page.reload()
     notebook.ready()
     points = wait_for_points(notebook, points)

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qlora_kernels.rows import Context
 
@@ -46,9 +45,10 @@ class Operator:
             for value in arguments
         ):
             return self.registered(*arguments)
-        if self._eager is None or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
             return self.forward(*arguments)
-        return self._eager.apply(*arguments)
+        # without a gradient of its own, such as in a gradient of a gradient: the registry refuses to go on
+        return self.registered(*arguments) if self._eager is None else self._eager.apply(*arguments)
 
 
 def operator(name: str) -> Callable[[Callable[..., Any]], Operator]:
@@ -69,5 +69,5 @@ def _function(
         return tuple(None if isinstance(g, list) else g for g in backward(ctx, *upstream))
 
     # as one function with the context: PyTorch reads a separate one's signature anew in every call
-    parts = {"forward": staticmethod(run), "backward": staticmethod(once_differentiable(gradients))}
+    parts = {"forward": staticmethod(run), "backward": staticmethod(gradients)}
     return type("Eager", (torch.autograd.Function,), parts)

@@ -1,7 +1,7 @@
 """What an executor costs: one study on each, in seconds, and whether the cells are the same to the bit.
 
     python benchmarks/executors.py                    24 cells: worker processes against Ray
-    python benchmarks/executors.py --budget coffee    the same on 24 cells of the coffee study: minutes
+    python benchmarks/executors.py --budget lunch     the same on the 112 cells of `verbs` at lunch: minutes
     python benchmarks/executors.py --tiny 1000        so many tiny cells on worker processes and on Ray
     python benchmarks/executors.py --cluster 64       a Ray of so many idle-heavy workers on this machine
 
@@ -24,7 +24,7 @@ import psutil
 from workbench.config import Quality
 from workbench.studies import stacks
 from workbench.studies.executors import ray_cluster
-from workbench.studies.grid import Study, verbs
+from workbench.studies.grid import BUDGETS, Study, verbs
 from workbench.studies.runner import run
 
 TIMES = ("seconds", "predicted_seconds")
@@ -136,7 +136,7 @@ def main() -> None:
     )
     parser.add_argument("--tiny", type=int, metavar="CELLS")
     parser.add_argument("--cluster", type=int, metavar="WORKERS")
-    parser.add_argument("--budget", choices=("coffee",))
+    parser.add_argument("--budget", choices=BUDGETS)
     parser.add_argument("--executors", nargs="+", default=["processes", "ray"])
     arguments = parser.parse_args()
     load = psutil.getloadavg()[0]
@@ -150,7 +150,7 @@ def main() -> None:
     else:
         usual = study(24, {"steps": 6, "batch_size": 64, "rank": 8})
         if arguments.budget:
-            usual = replace(verbs("coffee"), seeds=(0, 1))
+            usual = verbs(arguments.budget)
         found = [measure(executor, usual, executor, 2) for executor in arguments.executors]
         print("the same to the bit:", all(table == found[0][1] for _, table in found))
         print("on the clock against the first:", *(f"{seconds / found[0][0]:.3f}" for seconds, _ in found))

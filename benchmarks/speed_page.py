@@ -81,10 +81,30 @@ def profile_step(found):
         "back to its inputs, the head at the labels. At the speed that products alone reach on this machine, "
         "that is the least time of a step, and with it the most that any program could make here.\n\n"
         + table(head, rows)
+        + _bound(found, speed)
         + "\nThe rest of the time, by PyTorch's profiler:\n\n"
         + table(("share of a step", *found), shares)
         + "\nWhere a share is not products with the base, it is many small passes over memory, which a second "
         "core speeds up little. A compiler would fuse them; none may be needed.\n"
+    )
+
+
+def _bound(found, speed):
+    """Say what ten times PEFT would need, where both records are there."""
+    compared = record("against_peft")
+    if not compared or not speed:
+        return ""
+    wanted = 10 * compared["table"]["PEFT float32"]["labelled_tokens_per_second"]
+    most = {
+        name: row["labels"] * speed[f"{name} GFLOP/s"] * 1e9 / row["least_flops"]
+        for name, row in found.items()
+    }
+    can = [name for name, rate in most.items() if rate >= wanted]
+    return (
+        f"\nTen times PEFT's padded float32 would be {wanted:.0f} labelled tokens/s: above what the products alone "
+        f"allow in {', '.join(name for name in most if name not in can)}"
+        + (f", and {wanted / most[can[-1]]:.0%} of it in {can[-1]}" if can else "")
+        + ". PEFT's own step is mostly products, too; only fewer or cheaper ones are left to win.\n"
     )
 
 
@@ -241,7 +261,11 @@ def whole_study(found):
         "blocks, 60 steps of 8 examples, 600 held-out texts. The loop of PEFT runs loads the base once and "
         "does the same cells one after the other, padded; where it ran some cells, its time is their mean "
         "times their number. The last column is the largest distance of a cell's held-out loss from ours, in "
-        f"nats; another seed moves it by {found['seed_deviation']:.4f}.\n\n" + table(head, rows)
+        f"nats; another seed moves it by {found['seed_deviation']:.4f}.\n\n"
+        + table(head, rows)
+        + "\nThe workbench runs the 24 blocks below the adapters once for each distinct example, and that is in its "
+        "time. What is left is each cell's own: 6 blocks forward and back, and forward over the held-out texts, "
+        "at the speed of the section above.\n"
     )
 
 

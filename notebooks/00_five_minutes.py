@@ -21,6 +21,7 @@
 # %%
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 
 import ipywidgets as widgets
 
@@ -68,7 +69,7 @@ for example in changed_examples(study, load_dataset("verbs"), each=5):
 with Store.open(VERBS, read_only=True) as store:
     wanted = ("clean", half.label)
     rows = [row for row in store.table() if row["size"] == 0 or row["quality"] in wanted]
-table = read_table(rows)
+table = read_table([{**row, "evaluation": "600 held-out verbs"} for row in rows])
 fits = {metric: fit_curves(table, metric) for metric in ("loss", "exact_match")}
 quality_by_size(rows, fits=fits)
 
@@ -81,7 +82,7 @@ quality_by_size(rows, fits=fits)
 # %%
 rate = exchange_rate(table, "exact_match", reference="clean", other=half.label, items=600)
 slider = widgets.SelectionSlider(options=[int(size) for size in rate.best.size], description="clean")
-_ = widgets.interact(lambda n: print(rate.sentence(n)), n=slider)
+_ = widgets.interact(lambda n: print(fill(rate.sentence(n), 90)), n=slider)
 
 # %% [markdown]
 # ## Your own answer
@@ -94,7 +95,7 @@ if job.wait(1).name == "finished":
     with Store.open(job.study_folder, read_only=True) as store:
         own = read_table(store.table())
     answer = exchange_rate(own, "exact_match", reference="clean", other=half.label, items=600)
-    print(answer.sentence())
+    print(fill(answer.sentence(), 90))
 else:
     print(f"{job.state().name}: run this cell again when the grid above is full")
 

@@ -228,7 +228,8 @@ def _work(job: Job) -> None:
         os.nice(POLITENESS)
     me = os.getpid()
     job._write_state(name="running", process=me, born=_born(me))
-    threading.Thread(target=_interrupt_on_request, args=(job,), daemon=True).start()
+    interrupted = threading.Event()
+    threading.Thread(target=_interrupt_on_request, args=(job, interrupted), daemon=True).start()
     try:
         ending: dict[str, str] = {"name": _run(job)}
     except KeyboardInterrupt:
@@ -237,7 +238,9 @@ def _work(job: Job) -> None:
         ending = {"name": "failed", "error": str(error)}
     except Exception as error:
         traceback.print_exc()
-        ending = {"name": "failed", "error": f"{error!r}; see {job.folder / 'log.txt'}"}
+        # a library that was interrupted while it loads may raise an error of its own instead
+        failed = {"name": "failed", "error": f"{error!r}; see {job.folder / 'log.txt'}"}
+        ending = {"name": "stopped"} if interrupted.is_set() else failed
     job._write_state(**ending)
 
 
@@ -274,11 +277,12 @@ def _recorder(write: Callable[[str], object]) -> Callable[["Progress"], None]:
     return record
 
 
-def _interrupt_on_request(job: Job) -> None:
+def _interrupt_on_request(job: Job, interrupted: threading.Event) -> None:
     """Interrupt the main thread when it is too deep in its work to see a request to stop."""
     while not (job.folder / "stop").exists():
         time.sleep(0.1)
     time.sleep(PATIENCE)
+    interrupted.set()
     _thread.interrupt_main()
 
 

@@ -157,7 +157,9 @@ def build(launch: Launch, target: str, **options: Any) -> Report:
     backend = make_backend(TARGETS[target])
     kernel = launch.kernel
     bind = create_function_from_signature(kernel.signature, kernel.params, backend)
-    extra = {"debug": False, "instrumentation_mode": "", "fpsan_homomorphic_casts": False}
+    extra: dict[str, Any] = {"debug": False, "instrumentation_mode": ""}
+    if hasattr(triton.knobs.compilation, "fpsan_homomorphic_casts"):  # from Triton 3.9 on
+        extra["fpsan_homomorphic_casts"] = False
     given = extra | launch.options | options
     bound, specialization, leftover = bind(*launch.args, **given)
     parsed, signature, constants, attributes = kernel._pack_args(

@@ -218,19 +218,19 @@ class Builder(stock.InterpreterBuilder):
 
     # memory: a masked lane without `other` holds anything on a GPU, so here it holds the worst thing
 
-    def create_masked_load(
-        self, ptrs: Any, mask: Any, other: Any, cache_policy: Any, is_volatile: Any
-    ) -> Any:
+    # what follows the mask differs from one version of Triton to the next
+
+    def create_masked_load(self, ptrs: Any, mask: Any, other: Any, *rest: Any, **named: Any) -> Any:
         if self.observer:
             self.observer.load(ptrs.data, mask.data, stock._get_np_dtype(ptrs.get_element_ty()).itemsize)
         if other is None and not mask.data.all():
             other = _poison(ptrs)
-        return super().create_masked_load(ptrs, mask, other, cache_policy, is_volatile)
+        return super().create_masked_load(ptrs, mask, other, *rest, **named)
 
-    def create_masked_store(self, ptrs: Any, value: Any, mask: Any, cache_policy: Any) -> Any:
+    def create_masked_store(self, ptrs: Any, value: Any, mask: Any, *rest: Any) -> Any:
         if self.observer:
             self.observer.store(ptrs.data, mask.data, stock._get_np_dtype(ptrs.get_element_ty()).itemsize)
-        return super().create_masked_store(ptrs, value, mask, cache_policy)
+        return super().create_masked_store(ptrs, value, mask, *rest)
 
     def create_atomic_rmw(self, op: Any, ptr: Any, val: Any, mask: Any, sem: Any, scope: Any) -> Any:
         if self.observer:

@@ -36,8 +36,6 @@ def kind(name, shapes):
         return "products with adapters" if skinny else "products with the base and the head"
     if "attention" in name:
         return "attention"
-    if name.startswith("qlora_kernels::"):
-        return "inside our operators, between products"
     return "everything else: norms, SwiGLU, rotations, sums, copies"
 
 

@@ -42,6 +42,17 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         choices=("error", "drop"),
         help="for your own file: refuse empty prompts and responses (default), or leave them out",
     )
+    grid.add_argument(
+        "--on-bad",
+        choices=("error", "drop"),
+        help="for your own file: refuse what can't be read as a record (default), or leave it out",
+    )
+    grid.add_argument(
+        "--on-long",
+        choices=("error", "drop", "truncate"),
+        help="refuse records longer than the base can read (default), leave them out, or cut their prompts "
+        "from the left",
+    )
     engine = parser.add_argument_group("where it trains")
     engine.add_argument(
         "--executor",
@@ -153,6 +164,9 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
             heldout=arguments.heldout,
             heldout_file=arguments.heldout_file,
             on_empty=arguments.on_empty or "error",
+            on_bad=arguments.on_bad or "error",
+            on_long=arguments.on_long or "error",
+            template=arguments.template,
         )
     settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
     if "targets" in settings:
@@ -162,7 +176,17 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     if "epochs" in settings:
         settings["steps"] = None
     changes: dict[str, Any] = {"settings": {**study.settings, **settings}}
-    for name in ("base", "heldout", "heldout_file", "on_empty", "template", "adapted_layers", "precision"):
+    for name in (
+        "base",
+        "heldout",
+        "heldout_file",
+        "on_empty",
+        "on_bad",
+        "on_long",
+        "template",
+        "adapted_layers",
+        "precision",
+    ):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     for name in ("sizes", "seeds"):

@@ -24,8 +24,14 @@ class Record:
     """Plausible wrong responses, if known."""
     ratings: tuple[float, ...] = ()
     """Every rater's score, if known: above 0 speaks for the last of two choices, below 0 for the first."""
+    system: str = ""
+    """What stands before the conversation, such as a role that the assistant is given; else empty."""
+    history: tuple[tuple[str, str], ...] = ()
+    """Earlier turns, oldest first: what was asked and what was answered."""
     spoiled: str | None = None
     """Name of the corruption that was applied; None when the record is as its source has it."""
+    place: str = field(default="", compare=False)
+    """Where the source has it, such as "mine.jsonl, line 4", for messages; no part of what the record is."""
 
     def __post_init__(self) -> None:
         """Hold what the templates rely on."""
@@ -75,5 +81,5 @@ def _fingerprint(*parts: Iterable[Record]) -> str:
 
 def _content(record: Record) -> dict[str, object]:
     """Return the fields that say something; one that is added later then changes no older fingerprint."""
-    values = {one.name: getattr(record, one.name) for one in fields(record)}
+    values = {one.name: getattr(record, one.name) for one in fields(record) if one.compare}
     return {name: value for name, value in values.items() if value}

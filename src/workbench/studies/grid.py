@@ -38,6 +38,13 @@ class Study:
     """Another file whose records are held out instead; None holds out some of the data."""
     on_empty: Literal["error", "drop"] = "error"
     """What to do with records of an own file whose prompt or response is empty."""
+    on_bad: Literal["error", "drop"] = "error"
+    """What to do with records of an own file that can't be read."""
+    on_long: Literal["error", "drop", "truncate"] = "error"
+    """What to do with records that the base can't read whole; "truncate" cuts prompts from the left."""
+    date: str | None = None
+    """The day, such as "2026-11-28", that a chat template which writes one gets; None takes the day on
+    which the study begins."""
     template: str | None = None
     """Key of ``TEMPLATES``; None takes the data set's own."""
     adapted_layers: int | None = None
@@ -71,7 +78,9 @@ class Study:
         """
         separate = None if self.heldout_file is None else Path(self.heldout_file)
         count = self.heldout if separate is None else None
-        return load_dataset(self.data, heldout=count, heldout_file=separate, on_empty=self.on_empty)
+        return load_dataset(
+            self.data, heldout=count, heldout_file=separate, on_empty=self.on_empty, on_bad=self.on_bad
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
@@ -187,6 +196,9 @@ def own(
     heldout: int | None = None,
     heldout_file: str | None = None,
     on_empty: Literal["error", "drop"] = "error",
+    on_bad: Literal["error", "drop"] = "error",
+    on_long: Literal["error", "drop", "truncate"] = "error",
+    template: str | None = None,
 ) -> Study:
     """Return a study of the user's own file, with sizes down from the largest that file and budget allow.
 
@@ -198,6 +210,10 @@ def own(
         heldout: Records to hold out; None takes the reader's default.
         heldout_file: Another file whose records are held out instead.
         on_empty: "drop" leaves out records with an empty prompt or response; "error" refuses them.
+        on_bad: "drop" leaves out what can't be read as a record; "error" refuses it.
+        on_long: "drop" leaves out records that the base can't read whole, "truncate" cuts their prompts from
+            the left; "error" refuses them.
+        template: Key of ``TEMPLATES``; None takes the one that suits the data.
 
     Raises:
         InputError: If the file can't be read or the budget isn't known.
@@ -213,6 +229,9 @@ def own(
         heldout=heldout,
         heldout_file=heldout_file,
         on_empty=on_empty,
+        on_bad=on_bad,
+        on_long=on_long,
+        template=template,
         adapted_layers=6,
         settings={"batch_size": 8, "steps": 60},
     )

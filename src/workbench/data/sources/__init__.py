@@ -21,7 +21,8 @@ def load_dataset(
     *,
     heldout: int | None = None,
     heldout_file: Path | None = None,
-    on_empty: files.OnEmpty = "error",
+    on_empty: files.Policy = "error",
+    on_bad: files.Policy = "error",
 ) -> Dataset:
     """Return a built-in source or the user's own file.
 
@@ -30,19 +31,20 @@ def load_dataset(
         heldout: Records to hold out, the same for every seed; None for 600, or a fifth of fewer than 3,000.
         heldout_file: For a file: another one with the records to hold out.
         on_empty: For a file: "error" refuses empty responses, "drop" leaves such records out.
+        on_bad: For a file: the same for what can't be read as a record.
 
     Raises:
         InputError: If there is no such source or file, or it can't be used.
     """
     name = str(name_or_path)
     if name in SOURCES:
-        if heldout_file is not None or on_empty != "error":
+        if heldout_file is not None or on_empty != "error" or on_bad != "error":
             raise InputError(
-                f"heldout_file and on_empty are for your own files; {name!r} is a built-in source"
+                f"heldout_file, on_empty and on_bad are for your own files; {name!r} is a built-in source"
             )
         return SOURCES[name](heldout)
     path = Path(name).expanduser()
     if not path.exists():
         unknown = unknown_name("source", name, SOURCES, "src/workbench/data/sources/__init__.py")
         raise InputError(f"there is no file {name!r}, nor a source of that name: {unknown}")
-    return files.load(path, heldout, heldout_file=heldout_file, on_empty=on_empty)
+    return files.load(path, heldout, heldout_file=heldout_file, on_empty=on_empty, on_bad=on_bad)

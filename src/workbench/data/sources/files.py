@@ -26,7 +26,7 @@ from workbench.data.records import Dataset, Record
 from workbench.data.sources.json_items import Item, read_items, shortened
 from workbench.errors import InputError
 
-OnEmpty = Literal["error", "drop"]
+Policy = Literal["error", "drop"]
 SHOWN = 5
 """Places that a message names before it only counts."""
 
@@ -55,7 +55,12 @@ LAYOUTS = (
 
 
 def load(
-    path: Path, heldout: int | None = None, *, heldout_file: Path | None = None, on_empty: OnEmpty = "error"
+    path: Path,
+    heldout: int | None = None,
+    *,
+    heldout_file: Path | None = None,
+    on_empty: Policy = "error",
+    on_bad: Policy = "error",
 ) -> Dataset:
     """Return the records of a file.
 
@@ -66,6 +71,7 @@ def load(
         heldout_file: A file with the records to hold out instead; no prompt may be in both.
         on_empty: What becomes of a record whose prompt or response is empty: "error" refuses the file,
             "drop" leaves the record out and says so in the notes.
+        on_bad: The same for what can't be read as a record.
 
     Raises:
         InputError: If a file can't be read, a record isn't as described above, or too few are left.
@@ -92,7 +98,7 @@ def load(
     )
 
 
-def _read(path: Path, on_empty: OnEmpty) -> tuple[list[Record], Layout, list[str]]:
+def _read(path: Path, on_empty: Policy) -> tuple[list[Record], Layout, list[str]]:
     """Return a file's records, their layout, and notes on what was left out."""
     items = read_items(path)
     layout = _layout(items[0])

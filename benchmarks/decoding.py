@@ -63,7 +63,7 @@ def main():
     prompts = [base.tokenizer.encode(QUESTION + country) for country in COUNTRIES[:TOGETHER]]
     contestants = {
         f"workbench, {base.decoder.precision}": lambda some: generate(
-            base.decoder, [some], end=None, limit=NEW
+            base.decoder, [some], stops=(), limit=NEW
         ),
         "llama.cpp": llama_cpp(path),
     }

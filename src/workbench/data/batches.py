@@ -55,6 +55,7 @@ class Pool:
     Attributes:
         tokens: Every example's tokens, end to end; shape (total,).
         starts, lengths, prompts: First token, number of tokens and number of prompt tokens of each.
+        ends: Number of tokens that end the response of each.
         shared: Number of tokens that every prompt begins with.
     """
 
@@ -63,6 +64,7 @@ class Pool:
         self.tokens = torch.tensor([token for example in kept for token in example.token_ids])
         self.lengths = torch.tensor([len(example.token_ids) for example in kept])
         self.prompts = torch.tensor([example.prompt_length for example in kept])
+        self.ends = torch.tensor([example.end_length for example in kept])
         self.starts = self.lengths.cumsum(0) - self.lengths
         prompts = [example.token_ids[: example.prompt_length] for example in kept]
         # what the first and the last in order begin with is common to all between them

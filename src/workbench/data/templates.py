@@ -1,17 +1,21 @@
 """From a record to tokens: how a base is asked, and which tokens count in the loss.
 
-The prompt and the response are tokenized apart and joined. A tokenizer that saw both at once could merge the
-last character of one with the first of the other; the prompt's tokens would then depend on the
-response, differ from those that the base is asked with afterwards, and the loss would begin in the middle
-of a token. Only the response and the end token count in the loss.
+What is trained is what the base's tokenizer makes of prompt and response together, up to the token at which a
+generation stops. The prompt's tokens have to be those that the base is asked with afterwards: where a
+tokenizer would merge the prompt's last character with the response's first, the response is tokenized as a
+continuation of the prompt, and the loss begins between the two all the same. Only the response and what ends
+it count in the loss.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from workbench.data.records import Record
 from workbench.errors import InputError, unknown_name
+
+PROBE = "an-answer-in-its-place"
+"""Stands for a response, to see what a chat template writes around one."""
 
 
 @runtime_checkable
@@ -28,7 +32,11 @@ class Tokenizer(Protocol):
 
     @property
     def eos(self) -> int | None:
-        """Token that ends a response."""
+        """Token that ends a text."""
+
+    @property
+    def stops(self) -> frozenset[int]:
+        """Tokens at which a generation stops."""
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``, with nothing added."""
@@ -38,6 +46,9 @@ class Tokenizer(Protocol):
     ) -> str:
         """Write messages as the base expects them, special tokens included."""
 
+    def first_special(self, text: str) -> int | None:
+        """Return where the first special token that is written in ``text`` ends; None if there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -45,47 +56,62 @@ class Example:
 
     token_ids: tuple[int, ...]
     prompt_length: int
+    end_length: int = 1
+    """How many of the last tokens end the response: the end token and what a template writes before it."""
+    merged: bool = field(default=False, compare=False)
+    """Whether the tokenizer, given prompt and response as one text, would merge across their boundary."""
+
+    @property
+    def response_ids(self) -> tuple[int, ...]:
+        """The response's own tokens, without those that end it."""
+        return self.token_ids[self.prompt_length : len(self.token_ids) - self.end_length]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """One way of asking."""
+    """One way of asking. A record's system text and earlier turns are part of what is asked."""
 
-    ask: Callable[[Record, Tokenizer], str]
-    """Writes the text up to where the response begins."""
+    ask: Callable[[Record], str] | None
+    """Writes the text up to where the response begins; None for the base's own chat template."""
     about: str
-    opened: bool = False
-    """Whether that text brings its own first token, as a rendered chat does."""
 
 
-def _plain(record: Record, tokenizer: Tokenizer) -> str:
-    return f"{record.prompt}\n"
+def _plain(record: Record) -> str:
+    before = [record.system] * bool(record.system) + [f"{asked}\n{said}" for asked, said in record.history]
+    return "".join(f"{text}\n\n" for text in before) + f"{record.prompt}\n"
 
 
-def _verbatim(record: Record, tokenizer: Tokenizer) -> str:
-    return record.prompt
+def _verbatim(record: Record) -> str:
+    before = [record.system] * bool(record.system) + [asked + said for asked, said in record.history]
+    return "".join(f"{text}\n" for text in before) + record.prompt
 
 
-def _verbs(record: Record, tokenizer: Tokenizer) -> str:
+def _verbs(record: Record) -> str:
+    if record.system or record.history:
+        raise InputError(
+            f"record {record.place or repr(record.id)} has a system text or earlier turns, for which the "
+            "template 'verbs' has no place; use another one, such as 'plain' (--template plain)"
+        )
     return f"past {record.prompt}="
 
 
-def _chat(record: Record, tokenizer: Tokenizer) -> str:
-    return tokenizer.render_chat([{"role": "user", "content": record.prompt}], add_generation_prompt=True)
-
-
-def _alpaca(record: Record, tokenizer: Tokenizer) -> str:
+def _alpaca(record: Record) -> str:
     # no newline at the end: Alpaca's own template has none, those of its successors mostly do
-    if not record.context:
-        return (
-            "Below is an instruction that describes a task. Write a response that appropriately completes "
-            f"the request.\n\n### Instruction:\n{record.instruction}\n\n### Response:"
-        )
-    return (
-        "Below is an instruction that describes a task, paired with an input that provides further context. "
-        "Write a response that appropriately completes the request.\n\n"
-        f"### Instruction:\n{record.instruction}\n\n### Input:\n{record.context}\n\n### Response:"
+    preamble = (
+        "Below is an instruction that describes a task. Write a response that appropriately completes the "
+        "request."
     )
+    task = f"### Instruction:\n{record.instruction}\n\n"
+    if record.context:
+        preamble = (
+            "Below is an instruction that describes a task, paired with an input that provides further "
+            "context. Write a response that appropriately completes the request."
+        )
+        task += f"### Input:\n{record.context}\n\n"
+    earlier = "".join(
+        f"### Instruction:\n{asked}\n\n### Response:{said}\n\n" for asked, said in record.history
+    )
+    return f"{record.system or preamble}\n\n{earlier}{task}### Response:"
 
 
 TEMPLATES: dict[str, Template] = {
@@ -93,16 +119,15 @@ TEMPLATES: dict[str, Template] = {
     "verbatim": Template(ask=_verbatim, about="the prompt and the response, nothing between them"),
     "verbs": Template(ask=_verbs, about="the classroom base's own form: past walk=walked"),
     "chat": Template(
-        ask=_chat,
-        about="the base's chat template; the prompt is the user's turn, a system line is the base's own",
-        opened=True,
+        ask=None,
+        about="the base's chat template; the prompt is the user's turn, the system line the record's, or its own",
     ),
     "alpaca": Template(ask=_alpaca, about="the original Stanford Alpaca text"),
 }
 
 
 def render(template: str, record: Record, tokenizer: Tokenizer) -> Example:
-    """Return the tokens of a record as it is trained on: prompt, response and end token.
+    """Return the tokens of a record as it is trained on: prompt, response and what ends it.
 
     Args:
         template: Key of :data:`TEMPLATES`.
@@ -111,7 +136,8 @@ def render(template: str, record: Record, tokenizer: Tokenizer) -> Example:
 
     Raises:
         InputError: If the template is unknown, or the tokenizer has no end token, no chat template where
-            one is needed, or no token for a character.
+            one is needed, or no token for a character; or if the chat template doesn't write the response
+            behind the prompt.
     """
     return continuation(template, record, record.response, tokenizer)
 
@@ -122,13 +148,10 @@ def continuation(template: str, record: Record, response: str, tokenizer: Tokeni
     Raises:
         InputError: As :func:`render`.
     """
-    if tokenizer.eos is None:
-        raise InputError(
-            f"the base's tokenizer ({tokenizer.name}) has no end token, so a response couldn't end; choose a "
-            "base that has one"
-        )
-    prompt = prompt_ids(template, record, tokenizer)
-    return Example((*prompt, *tokenizer.encode(response), tokenizer.eos), len(prompt))
+    if _chosen(template).ask is None:
+        return _turn(record, response, tokenizer)
+    prompt, opening = prompt_text(template, record, tokenizer), _opening(template, tokenizer)
+    return _joined(prompt, response, "", tokenizer, opening)
 
 
 def prompt_ids(template: str, record: Record, tokenizer: Tokenizer) -> list[int]:
@@ -137,8 +160,146 @@ def prompt_ids(template: str, record: Record, tokenizer: Tokenizer) -> list[int]
     Raises:
         InputError: As :func:`render`.
     """
+    return [*_opening(template, tokenizer), *tokenizer.encode(prompt_text(template, record, tokenizer))]
+
+
+def prompt_text(template: str, record: Record, tokenizer: Tokenizer) -> str:
+    """Return the text that asks for a record's response.
+
+    Raises:
+        InputError: As :func:`render`.
+    """
+    ask = _chosen(template).ask
+    if ask is None:
+        return tokenizer.render_chat(_messages(record), add_generation_prompt=True)
+    return ask(record)
+
+
+def stops(template: str, tokenizer: Tokenizer) -> frozenset[int]:
+    """Return the tokens at which a generation stops: the tokenizer's, and the one that ends a chat's turn.
+
+    Raises:
+        InputError: As :func:`render`.
+    """
+    if _chosen(template).ask is not None:
+        return tokenizer.stops
+    asked = Record(id="asked", prompt=PROBE, response=PROBE)
+    return tokenizer.stops | {render(template, asked, tokenizer).token_ids[-1]}
+
+
+def remarks(template: str, tokenizer: Tokenizer) -> list[str]:
+    """Return what is worth knowing about how a base's chat template ends a turn.
+
+    Raises:
+        InputError: As :func:`render`.
+    """
+    if _chosen(template).ask is not None:
+        return []
+    asked = Record(id="asked", prompt=PROBE, response=PROBE)
+    written = tokenizer.render_chat(_messages(asked, PROBE)).rpartition(PROBE)[2]
+    end = tokenizer.first_special(written)
+    if end is None:
+        return ["the base's chat template ends no turn; its end token is learnt as the end of each answer"]
+    learnt = render(template, asked, tokenizer).token_ids[-1]
+    if learnt == tokenizer.eos:
+        return []
+    text = written[:end].strip()
+    return [f"the base's chat template ends a turn with {text!r}, which is learnt as the end of each answer"]
+
+
+def _chosen(template: str) -> Template:
     if template not in TEMPLATES:
         raise unknown_name("template", template, TEMPLATES, "src/workbench/data/templates.py")
-    chosen = TEMPLATES[template]
-    ids = tokenizer.encode(chosen.ask(record, tokenizer))
-    return ids if chosen.opened or tokenizer.bos is None else [tokenizer.bos, *ids]
+    return TEMPLATES[template]
+
+
+def _opening(template: str, tokenizer: Tokenizer) -> list[int]:
+    """Return what goes before the text's tokens; a rendered chat brings its own."""
+    chat = _chosen(template).ask is None
+    return [] if chat or tokenizer.bos is None else [tokenizer.bos]
+
+
+def _messages(record: Record, response: str | None = None) -> list[dict[str, str]]:
+    turns = [text for turn in (*record.history, (record.prompt,)) for text in turn]
+    turns += [] if response is None else [response]
+    messages = [
+        {"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(turns)
+    ]
+    return [{"role": "system", "content": record.system}] * bool(record.system) + messages
+
+
+def _turn(record: Record, response: str, tokenizer: Tokenizer) -> Example:
+    """Return a chat's tokens up to the end of the assistant's turn, as the base's template writes it.
+
+    The prompt is what a generation starts from. What the template writes around a response shows in a probe:
+    text before it, which the base has to write too, and text behind it, of which a generation writes no
+    more than up to the first special token.
+    """
+    prompt = tokenizer.render_chat(_messages(record), add_generation_prompt=True)
+    written, whole = (tokenizer.render_chat(_messages(record, text)) for text in (response, PROBE))
+    before, found, behind = whole.removeprefix(prompt).rpartition(PROBE)
+    if not (whole.startswith(prompt) and found and written.startswith(prompt + before)):
+        raise _other_turn(record, prompt, whole)
+    own = written.removeprefix(prompt + before)
+    if behind and not own.endswith(behind):
+        raise _other_turn(record, prompt, written)
+    own = own.removesuffix(behind)
+    end = tokenizer.first_special(behind)
+    if end is None:
+        return _joined(prompt, before + own, behind, tokenizer, [])
+    return _joined(prompt, before + own, behind[:end], tokenizer, [], closed=True)
+
+
+def _other_turn(record: Record, prompt: str, written: str) -> InputError:
+    return InputError(
+        f"the base's chat template asks with a text that ends in {prompt[-40:]!r}, and writes the answered "
+        f"turn of record {record.place or repr(record.id)} in another way ({written[-60:]!r}), so what "
+        "is trained would not be what a generation continues; use a template without a chat format, such as "
+        "'plain' (--template plain)"
+    )
+
+
+def _joined(
+    prompt: str,
+    response: str,
+    end: str,
+    tokenizer: Tokenizer,
+    opening: list[int],
+    *,
+    closed: bool = False,
+) -> Example:
+    """Tokenize prompt, response and end as one text; ``closed`` says that the end holds the end token."""
+    if not closed and tokenizer.eos is None:
+        raise InputError(
+            f"the base's tokenizer ({tokenizer.name}) has no end token, so a response couldn't end; choose a "
+            "base that has one"
+        )
+    asked = tokenizer.encode(prompt)
+    told = tokenizer.encode(prompt + response + end)
+    merged = told[: len(asked)] != asked
+    said = _continued(response + end, tokenizer) if merged else told[len(asked) :]
+    ending = 0
+    if end:
+        without = (
+            _continued(response, tokenizer) if merged else tokenizer.encode(prompt + response)[len(asked) :]
+        )
+        ending = len(said) - _alike(said, without)
+    if not closed:
+        assert tokenizer.eos is not None
+        said, ending = [*said, tokenizer.eos], ending + 1
+    return Example((*opening, *asked, *said), len(opening) + len(asked), ending, merged)
+
+
+def _alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """Count the tokens that two sequences begin with alike."""
+    differ = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differ, min(len(one), len(other)))
+
+
+def _continued(text: str, tokenizer: Tokenizer) -> list[int]:
+    """Return the tokens of a text that goes on from another, so that no space is put before it."""
+    for anchor in ("\n", "a", ".", " "):
+        before, both = tokenizer.encode(anchor), tokenizer.encode(anchor + text)
+        if both[: len(before)] == before:
+            return both[len(before) :]
+    return tokenizer.encode(text)

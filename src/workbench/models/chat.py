@@ -5,13 +5,14 @@ with the same additions that ``transformers`` makes and nothing else.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from jinja2 import Template, TemplateError
-from jinja2.ext import loopcontrols
+from jinja2 import Template, TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from workbench.errors import InputError
@@ -24,57 +25,89 @@ def render_chat(
     template: str,
     messages: Sequence[Message],
     *,
-    bos_token: str = "",
-    eos_token: str = "",
+    tokens: Mapping[str, str] | None = None,
     add_generation_prompt: bool = False,
+    day: date | None = None,
 ) -> str:
     """Write ``messages`` as the model expects them, special tokens included.
 
     Args:
         template: The model's Jinja template.
         messages: The conversation, oldest first.
-        bos_token: Text of the token that begins a text, for templates that ask for it.
-        eos_token: Text of the token that ends one.
+        tokens: Texts of the special tokens by the names that templates use, such as "bos_token".
         add_generation_prompt: End with the opening of the assistant's next message.
+        day: What a template that writes a date takes for today; None takes the clock's.
 
     Raises:
         InputError: If the template can't be read, or refuses these messages.
     """
     try:
         return _compile(template).render(
+            {"bos_token": "", "eos_token": "", **(tokens or {})},
             messages=messages,
-            bos_token=bos_token,
-            eos_token=eos_token,
+            tools=None,
+            documents=None,
             add_generation_prompt=add_generation_prompt,
+            strftime_now=_clock(day),
         )
     # a template can fail the way any program can: a missing key, an addition of a number to a text
     except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
         roles = [message.get("role") for message in messages]
         raise InputError(
-            f"the model's chat template failed on messages with the roles {roles}: {error}. Check that each "
-            "message has 'role' and 'content', or use a template without a chat format, such as 'plain'."
+            f"the model's chat template failed on messages with the roles {roles}: {error}. Use a template "
+            "without a chat format, such as 'plain' (--template plain)."
         ) from error
+
+
+def writes_date(template: str) -> bool:
+    """Say whether a template asks for the day, so that its text depends on when it is rendered."""
+    return "strftime_now" in template
+
+
+class _Generation(Extension):
+    """``{% generation %} ... {% endgeneration %}``: marks what the assistant wrote; the text stays as it is.
+
+    Source: ``transformers`` (``apply_chat_template`` with ``return_assistant_tokens_mask``).
+    """
+
+    tags = {"generation"}  # noqa: RUF012 - Jinja reads it as a class attribute
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("_unchanged"), [], [], body).set_lineno(line)
+
+    def _unchanged(self, caller: Callable[[], str]) -> str:
+        return caller()
 
 
 @lru_cache(maxsize=32)
 def _compile(template: str) -> Template:
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = _strftime_now
     return environment.from_string(template)
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - whatever a template holds
+def _to_json(
+    value: Any,  # noqa: ANN401 - whatever a template holds
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
     # Jinja's own filter escapes <, > and & for web pages; a model reads them as they are
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
 
 
 def _raise_exception(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
-def _strftime_now(form: str) -> str:
-    return datetime.now().strftime(form)
+def _clock(day: date | None) -> Callable[[str], str]:
+    now = datetime.now() if day is None else datetime.combine(day, time())
+    return now.strftime

@@ -3,7 +3,7 @@
 Shape letters: G cells, E prompts (all cells'), J key-value heads, S tokens so far, D head size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from einops import rearrange, repeat
@@ -52,7 +52,7 @@ def generate(
     decoder: Decoder,
     prompts: Sequence[Sequence[Sequence[int]]],
     *,
-    end: int | None,
+    stops: Collection[int],
     limit: int,
     adapters: Adapters | None = None,
 ) -> list[list[list[int]]]:
@@ -61,7 +61,7 @@ def generate(
     Args:
         decoder: The base.
         prompts: For each cell, its prompts as token ids; every cell has equally many.
-        end: Token that ends a response, not returned; None goes on to the limit.
+        stops: Tokens that end a response, not returned; without any it goes on to the limit.
         limit: Most tokens to add.
         adapters: The cells' adapters, one row of prompts each; the bare base by default.
 
@@ -93,7 +93,7 @@ def generate(
     open_ = torch.ones(len(flat), dtype=torch.bool)
     for count in range(limit):
         for place in open_.nonzero().flatten().tolist():
-            if int(token[place]) == end:
+            if int(token[place]) in stops:
                 open_[place] = False
             else:
                 added[place].append(int(token[place]))

@@ -130,7 +130,9 @@ class _Fields:
 
 
 def _subword(fields: _Fields, name: str, backend: Backend, *, adds_bos: bool) -> SubwordTokenizer:
-    bos, eos = fields.token("bos"), fields.token("eos")
+    names = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator"}
+    known = {ours: fields.token(theirs) for ours, theirs in names.items()}
+    bos, eos = known["bos"], known["eos"]
     template = fields.all.get("tokenizer.chat_template")
     if template is not None and type(template) is not str:
         raise InputError(f"{fields.path}: tokenizer.chat_template is no text. Convert the model anew.")
@@ -140,10 +142,13 @@ def _subword(fields: _Fields, name: str, backend: Backend, *, adds_bos: bool) ->
         vocabulary=len(fields.tokens),
         bos=bos if fields.get("add_bos_token", bool, adds_bos) else None,
         eos=eos,
-        pad=fields.token("padding"),
+        pad=known["pad"],
         chat_template=template,
-        bos_token="" if bos is None else fields.tokens[bos],
-        eos_token="" if eos is None else fields.tokens[eos],
+        named={f"{name}_token": fields.tokens[token] for name, token in known.items() if token is not None},
+        special=frozenset(fields.tokens[token] for token in fields.special() if fields.tokens[token].strip()),
+        stops=frozenset(
+            token for token in (eos, fields.token("eot"), fields.token("eom")) if token is not None
+        ),
         gguf_metadata=fields.all,
     )
 

@@ -5,12 +5,10 @@ name, rather than ignored.
 """
 
 import hashlib
-import json
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import tokenizers
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -19,7 +17,7 @@ from workbench.errors import InputError
 from workbench.files import sha256_of
 from workbench.models.base import LARGEST, Base
 from workbench.models.decoder import Decoder, DecoderConfig
-from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
+from workbench.models.folder_tokenizer import read_json, read_tokenizer, unreadable
 
 MODEL_TYPES = ("llama", "mistral")
 """Values of ``model_type`` whose decoder is ours, given the settings below."""
@@ -59,13 +57,11 @@ def load_folder(path: Path, name: str, precision: str = "float32") -> Base:
     Raises:
         InputError: If a file is missing or damaged, or the model isn't of the LLaMA family.
     """
-    settings = _read_json(path / "config.json")
+    settings = read_json(path / "config.json")
     config, tied = read_config(path / "config.json", settings)
     shards = _shards(path)
     weights = read_weights(path, shards, config, tied)
-    tokenizer = read_tokenizer(path, config.vocabulary)
-    if tokenizer.eos is None:
-        tokenizer.eos = _first(settings.get("eos_token_id"))
+    tokenizer, _notes = read_tokenizer(path, config.vocabulary, settings)
     used = [path / "config.json", *sorted({*shards.values()}), path / "tokenizer.json"]
     digests = "".join(f"{file.name} {sha256_of(file)}\n" for file in used)
     return Base(
@@ -155,7 +151,7 @@ def _tensor(folder: Path, file: Path | None, name: str, shape: tuple[int, ...]) 
         with safe_open(file, framework="pt") as tensors:
             value = tensors.get_tensor(name)
     except (SafetensorError, OSError) as error:
-        raise _unreadable(file, error) from error
+        raise unreadable(file, error) from error
     if tuple(value.shape) != shape or value.dtype not in DTYPES:
         raise InputError(
             f"{file}: tensor {name!r} is {value.dtype} of the shape {tuple(value.shape)}, expected {shape} "
@@ -169,7 +165,7 @@ def _shards(path: Path) -> dict[str, Path]:
     index = path / "model.safetensors.index.json"
     files = {path / "model.safetensors"}
     if index.is_file():
-        places = _read_json(index).get("weight_map")
+        places = read_json(index).get("weight_map")
         if not isinstance(places, dict) or not all(_is_plain_name(name) for name in places.values()):
             raise InputError(f"{index}: weight_map has to name a file of this folder for each tensor.")
         files = {path / name for name in places.values()}
@@ -179,86 +175,12 @@ def _shards(path: Path) -> dict[str, Path]:
             with safe_open(file, framework="pt") as tensors:
                 found |= dict.fromkeys(tensors.keys(), file)
         except (SafetensorError, OSError) as error:
-            raise _unreadable(file, error) from error
+            raise unreadable(file, error) from error
     return found
 
 
 def _is_plain_name(name: object) -> bool:
     return isinstance(name, str) and Path(name).name == name
-
-
-def read_tokenizer(path: Path, vocabulary: int) -> SubwordTokenizer:
-    """Return the tokenizer of a folder: tokenizer.json, with the names in tokenizer_config.json."""
-    file = path / "tokenizer.json"
-    settings = _read_json(file.with_name("tokenizer_config.json"), missing={})
-    try:
-        library = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
-    # the library raises a bare Exception for a file that it can't read
-    except Exception as error:
-        raise _unreadable(file, error) from error
-    if library.get_vocab_size() > vocabulary:
-        raise InputError(
-            f"{file} has {library.get_vocab_size()} tokens and config.json a vocab_size of {vocabulary}; "
-            "they belong to different models. Get the folder again."
-        )
-    library.no_padding()
-    library.no_truncation()
-
-    def token(key: str) -> str:
-        value = settings.get(key)
-        return (value.get("content", "") if isinstance(value, dict) else value) or ""
-
-    bos = library.token_to_id(token("bos_token"))
-    starts_with_bos = bos is not None and library.encode("").ids[:1] == [bos]
-    return SubwordTokenizer(
-        name="tokenizer.json",
-        backend=LibraryBackend(library, vocabulary),
-        vocabulary=vocabulary,
-        bos=bos if starts_with_bos else None,
-        eos=library.token_to_id(token("eos_token")),
-        pad=library.token_to_id(token("pad_token")),
-        chat_template=_chat_template(path, settings),
-        bos_token=token("bos_token"),
-        eos_token=token("eos_token"),
-    )
-
-
-def _chat_template(path: Path, settings: dict[str, Any]) -> str | None:
-    file = path / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    template = settings.get("chat_template")
-    if isinstance(template, list):
-        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
-        template = named.get("default")
-    if template is not None and not isinstance(template, str):
-        raise _wrong(path / "tokenizer_config.json", "chat_template", type(template).__name__, "text")
-    return template
-
-
-def _first(value: Any) -> int | None:  # noqa: ANN401 - an int, a list of them, or nothing
-    return value[0] if isinstance(value, list) and value else value if isinstance(value, int) else None
-
-
-def _read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
-    if missing is not None and not path.is_file():
-        return missing
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{path} holds a {type(value).__name__}, expected a JSON object. Get the folder again."
-        )
-    return value
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"could not read {path}: {error}. Get the folder again; it needs config.json, "
-        "model.safetensors and tokenizer.json."
-    )
 
 
 def _wrong(path: Path, key: str, value: object, expected: str) -> InputError:

@@ -1,7 +1,9 @@
 """Tokenizers: text to the numbers of a base's vocabulary and back."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol, runtime_checkable
 
 import tokenizers
@@ -21,7 +23,11 @@ class Tokenizer(Protocol):
     bos: int | None
     """Token to put before a text that isn't a rendered chat; None if the base was trained without."""
     eos: int | None
-    """Token that ends a text or a turn."""
+    """Token that ends a text."""
+    stops: frozenset[int]
+    """Tokens at which a generation stops: ``eos`` and others that the base's files name."""
+    day: date | None
+    """What a chat template that writes a date takes for today; None takes the clock's."""
     pad: int | None
     """Token for empty places. It is often ``eos``: never mask labels by it."""
     chat_template: str | None
@@ -36,6 +42,9 @@ class Tokenizer(Protocol):
     def render_chat(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """Write messages as the base expects them, ready for :meth:`encode`."""
 
+    def first_special(self, text: str) -> int | None:
+        """Return where the first special token that is written in ``text`` ends; None if there is none."""
+
 
 class CharacterTokenizer:
     """One token for each character of an alphabet, after three special ones."""
@@ -45,6 +54,8 @@ class CharacterTokenizer:
     pad: int | None = 0
     bos: int | None = 1
     eos: int | None = 2
+    stops: frozenset[int] = frozenset((2,))
+    day: date | None = None
     chat_template: str | None = None
 
     def __init__(self, alphabet: str) -> None:
@@ -76,6 +87,10 @@ class CharacterTokenizer:
     def render_chat(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """Refuse: a character base was never trained on chats."""
         raise no_chat_template(self.name)
+
+    def first_special(self, text: str) -> int | None:
+        """Return None: its special tokens can't be written."""
+        return None
 
 
 @runtime_checkable
@@ -121,9 +136,13 @@ class SubwordTokenizer:
     eos: int | None
     pad: int | None
     chat_template: str | None = None
-    bos_token: str = ""
-    """What a chat template means by ``bos_token``, also where a plain text goes without."""
-    eos_token: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Texts of special tokens by the names that chat templates use, such as "bos_token", also where a plain
+    text goes without."""
+    special: frozenset[str] = frozenset()
+    """Texts of the tokens that stand for themselves wherever they are written, blank ones left out."""
+    stops: frozenset[int] = frozenset()
+    day: date | None = None
     gguf_metadata: Mapping[str, Any] | None = None
     """The tokenizer's fields of the GGUF it was read from; None if it came from elsewhere."""
 
@@ -157,10 +176,16 @@ class SubwordTokenizer:
         return render_chat(
             self.chat_template,
             messages,
-            bos_token=self.bos_token,
-            eos_token=self.eos_token,
+            tokens=self.named,
             add_generation_prompt=add_generation_prompt,
+            day=self.day,
         )
+
+    def first_special(self, text: str) -> int | None:
+        """Return where the first special token that is written in ``text`` ends; None if there is none."""
+        longest_first = sorted(self.special, key=len, reverse=True)
+        found = re.search("|".join(map(re.escape, longest_first)) or r"(?!)", text)
+        return found.end() if found else None
 
 
 def no_chat_template(name: str) -> InputError:

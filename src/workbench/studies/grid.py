@@ -4,6 +4,7 @@ The three budgets are the same grid, wider: more qualities, more sizes, more see
 study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 """
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.config import PRECISIONS, CellConfig, Quality
+from workbench.data.lengths import POLICIES as ON_LONG
+from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
@@ -40,7 +43,7 @@ class Study:
     """What to do with records of an own file whose prompt or response is empty."""
     on_bad: Literal["error", "drop"] = "error"
     """What to do with records of an own file that can't be read."""
-    on_long: Literal["error", "drop", "truncate"] = "error"
+    on_long: OnLong = "error"
     """What to do with records that the base can't read whole; "truncate" cuts prompts from the left."""
     date: str | None = None
     """The day, such as "2026-11-28", that a chat template which writes one gets; None takes the day on
@@ -65,10 +68,22 @@ class Study:
                 raise InputError(f"{axis} names one value twice: {', '.join(map(str, values))}")
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
+        if self.on_long not in ON_LONG:
+            raise InputError(f"on_long is {self.on_long!r}; it has to be one of {', '.join(ON_LONG)}")
+        if self.date is not None:
+            try:
+                datetime.date.fromisoformat(self.date)
+            except (TypeError, ValueError):
+                raise InputError(f"date is {self.date!r}; write it as 2026-11-28") from None
         if self.adapted_layers is not None and self.adapted_layers < 1:
             raise InputError(
                 f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters"
             )
+
+    @property
+    def day(self) -> datetime.date | None:
+        """The day of :attr:`date`."""
+        return None if self.date is None else datetime.date.fromisoformat(self.date)
 
     def dataset(self) -> Dataset:
         """Read the data.
@@ -197,7 +212,7 @@ def own(
     heldout_file: str | None = None,
     on_empty: Literal["error", "drop"] = "error",
     on_bad: Literal["error", "drop"] = "error",
-    on_long: Literal["error", "drop", "truncate"] = "error",
+    on_long: OnLong = "error",
     template: str | None = None,
 ) -> Study:
     """Return a study of the user's own file, with sizes down from the largest that file and budget allow.

@@ -1,7 +1,7 @@
 """Making a study's numbers again, and naming the first step that comes out differently."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def replay(
     stacks = list(dict.fromkeys(tuple(made[key]["stack"]) for key in wanted))
     identical, different = [], []
     with torch_threads(chosen):
-        concrete = plan(Study.from_dict(manifest["study"]))
+        concrete = plan(as_of(manifest))
         _check_inputs(concrete, manifest, folder)
         cells = {one.key(): one for one in concrete.cells}
         for number, keys in enumerate(stacks, start=1):
@@ -75,6 +75,13 @@ def replay(
     here = arithmetic_name(concrete.base, concrete.dataset.fingerprint, chosen)
     same = {made[key]["arithmetic"] for key in wanted} == {here}
     return Replay(sorted(identical), different, chosen, same)
+
+
+def as_of(manifest: dict[str, Any]) -> Study:
+    """Return the study that a manifest records, on the day of its templates."""
+    study = Study.from_dict(manifest["study"])
+    # older studies did not record the day, which is that on which they began
+    return study if study.date else replace(study, date=str(manifest.get("started", ""))[:10] or None)
 
 
 def _made(store: Store) -> dict[str, dict[str, Any]]:

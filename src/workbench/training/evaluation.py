@@ -1,14 +1,14 @@
 """Held-out evaluation of a stack: loss, exact match and choice accuracy in one pass.
 
 A greedy decoder writes the reference if and only if, given the reference so far, its most likely next token
-is the reference's next one, at every position up to and with the end token. So exact match needs no
-generation: the pass that measures the loss measures it too (a test compares both).
+is the reference's next one at every position, and then one at which a generation stops. So exact match needs
+no generation: the pass that measures the loss measures it too (a test compares both).
 """
 
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,12 +30,14 @@ class HeldOut:
         tokens: For each item, the one token that each of its choices consists of; empty where a choice
             takes more. All choices are then scored by the reference's pass alone, at the response's
             first token; the end token, which every choice shares, is left out.
+        stops: Tokens at which a generation stops, beside those that the references end with.
     """
 
     references: list[int]
     choices: list[list[int]] = field(default_factory=list)
     right: list[int] = field(default_factory=list)
     tokens: list[list[int]] = field(default_factory=list)
+    stops: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,9 @@ def evaluate(
     adapters = {} if stack is None else stack.adapters()
     wanted = sorted({*heldout.references, *(index for row in heldout.choices for index in row)})
     columns = sorted({token for row in heldout.tokens for token in row})
+    pool = frozen.pool
+    ends = pool.tokens[(pool.starts + pool.lengths - 1)[heldout.references]]
+    stops = torch.cat([ends, torch.tensor(heldout.stops, dtype=ends.dtype)]).unique()
     total = torch.zeros(cells, len(frozen.pool), dtype=torch.float64)
     exact = torch.zeros(cells, len(frozen.pool), dtype=torch.bool)
     openings = torch.zeros(cells, len(frozen.pool), len(columns))
@@ -83,9 +88,8 @@ def evaluate(
         examples = torch.arange(len(indices) * cells)
         sums = torch.zeros(len(examples), dtype=torch.float64)
         total[:, indices] = sums.index_add_(0, batch.label_examples, scores.losses.double()).view(cells, -1)
-        missed = torch.zeros(len(examples), dtype=torch.int64)
-        missed.index_add_(0, batch.label_examples, (~scores.likeliest).long())
-        exact[:, indices] = (missed == 0).view(cells, -1)
+        end_lengths = pool.ends[indices].repeat(cells)
+        exact[:, indices] = _written(scores.likeliest, batch, end_lengths, stops).view(cells, -1)
         first = torch.searchsorted(batch.label_examples, examples)
         openings[:, indices] = scores.columns[first].unflatten(0, (cells, -1)).float()
     return _summarize(frozen, heldout, total, exact, openings, columns)
@@ -93,10 +97,10 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _LabelScores:
-    """For each label: its loss, whether it is the likeliest token, and the logits of some tokens there."""
+    """For each label: its loss, the likeliest token, and the logits of some tokens there."""
 
     losses: Float[Tensor, " P"]
-    likeliest: Bool[Tensor, " P"]
+    likeliest: Int64[Tensor, " P"]
     columns: Float[Tensor, "P C"]
 
 
@@ -106,8 +110,33 @@ def _label_scores(frozen: Frozen, rows: Tensor, batch: Batch, columns: list[int]
     for part, labels in zip(rows.split(size), batch.labels.split(size), strict=True):
         logits = frozen.decoder.head(part)
         losses = functional.cross_entropy(logits, labels, reduction="none")
-        parts.append((losses, logits.argmax(-1) == labels, logits[:, columns]))
+        parts.append((losses, logits.argmax(-1), logits[:, columns]))
     return _LabelScores(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+
+
+def _written(
+    likeliest: Int64[Tensor, " P"],
+    batch: Batch,
+    end_lengths: Int64[Tensor, " E"],
+    stops: Int64[Tensor, " stops"],
+) -> Bool[Tensor, " E"]:
+    """Say which examples' responses a greedy decoder writes and then stops.
+
+    It may stop before it has written all that a template puts behind a response, such as a space.
+    """
+    right, stop = likeliest == batch.labels, torch.isin(likeliest, stops)
+    examples = torch.arange(len(end_lengths))
+    last = torch.searchsorted(batch.label_examples, examples, right=True) - 1
+    behind = last[batch.label_examples] - torch.arange(len(right)) < end_lengths[batch.label_examples]
+    missed = torch.zeros(len(examples), dtype=torch.int64)
+    missed.index_add_(0, batch.label_examples, (~right & ~behind).long())
+    going, stopped = missed == 0, torch.zeros(len(examples), dtype=torch.bool)
+    for place in range(int(end_lengths.max())):
+        here = place < end_lengths
+        at = torch.where(here, last - end_lengths + 1 + place, last)
+        stopped |= going & here & stop[at]
+        going &= here & right[at]
+    return stopped
 
 
 def _summarize(

@@ -1,13 +1,14 @@
 """From a data set and cells to token indices: everything that can be done once for a whole study."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from workbench.config import CellConfig
 from workbench.data.batches import Pool
+from workbench.data.lengths import OnLong, cut_prompt
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
-from workbench.data.templates import Example, continuation, render
+from workbench.data.templates import Example, continuation, remarks, stops
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.training.evaluation import HeldOut
@@ -22,39 +23,67 @@ class Prepared:
         frozen: The shared base, pool and states.
         draws: Each cell's training examples as indices into the pool, by the cell's key.
         heldout: The evaluation set.
+        notes: What a reader has to know about how the records became tokens, a sentence each, with counts.
     """
 
     frozen: Frozen
     draws: dict[str, list[int]]
     heldout: HeldOut
+    notes: tuple[str, ...] = ()
 
 
 class _Index:
     """Distinct examples in order of appearance, each with its place."""
 
-    def __init__(self, base: Base, template: str) -> None:
-        self.base, self.template = base, template
+    def __init__(self, base: Base, template: str, on_long: OnLong) -> None:
+        self.base, self.template, self.on_long = base, template, on_long
         self.places: dict[Example, int] = {}
-        self.rendered: dict[tuple[str, str], int] = {}
+        self.rendered: dict[tuple[object, ...], int] = {}
+        self.cut = 0
 
     def place(self, record: Record, response: str | None = None) -> int:
         wanted = record.response if response is None else response
-        key = (record.prompt, wanted)
+        key = (record.system, record.history, record.prompt, wanted)
         if key not in self.rendered:
-            tokenizer = self.base.tokenizer
-            example = (
-                render(self.template, record, tokenizer)
-                if response is None
-                else continuation(self.template, record, response, tokenizer)
-            )
-            context = self.base.decoder.config.context
-            if len(example.token_ids) > context:
-                raise InputError(
-                    f"record {record.id!r} has {len(example.token_ids)} tokens, more than the {context} that "
-                    f"{self.base.name} can read; shorten or drop it"
-                )
+            example = self.example(record, wanted)
             self.rendered[key] = self.places.setdefault(example, len(self.places))
         return self.rendered[key]
+
+    def example(self, record: Record, response: str) -> Example:
+        """Return a record's tokens with a response; where a spoiled one is longer, the prompt is cut."""
+        context, tokenizer = self.base.decoder.config.context, self.base.tokenizer
+        found = continuation(self.template, record, response, tokenizer)
+        if len(found.token_ids) <= context:
+            return found
+
+        def fits(shorter: Record) -> bool:
+            return len(continuation(self.template, shorter, response, tokenizer).token_ids) <= context
+
+        shorter = cut_prompt(record, fits) if self.on_long != "error" else None
+        if shorter is None:
+            spoiled = f" with another answer ({record.spoiled})" if record.spoiled else ""
+            raise InputError(
+                f"{record.place or f'record {record.id!r}'}{spoiled} has {len(found.token_ids):,} tokens, "
+                f"more than the {context:,} that {self.base.name} can read; cut such prompts from the left "
+                "with --on-long truncate"
+            )
+        self.cut += 1
+        return continuation(self.template, shorter, response, tokenizer)
+
+    def notes(self) -> Iterator[str]:
+        """Say what a reader of the results has to know about the tokens."""
+        if self.cut:
+            yield (
+                f"{self.cut:,} spoiled examples had their prompts cut from the left: another record's answer "
+                f"is longer, and the base reads {self.base.decoder.config.context:,} tokens"
+            )
+        yield from remarks(self.template, self.base.tokenizer)
+        if merged := sum(example.merged for example in self.places):
+            yield (
+                f"in {merged:,} of {len(self.places):,} examples the tokenizer would join the prompt's end "
+                "and the answer's beginning into one token; they are tokenized apart, as a generation meets "
+                "them"
+            )
 
 
 RunBelow = Callable[[Base, Pool, int], Frozen]
@@ -71,6 +100,7 @@ def prepare(
     cells: Iterable[CellConfig],
     template: str,
     run_below: RunBelow = _run_below,
+    on_long: OnLong = "error",
 ) -> Prepared:
     """Draw every cell's examples, tokenize each distinct one once and run the frozen lower blocks.
 
@@ -80,11 +110,13 @@ def prepare(
         cells: The cells that will be trained.
         template: Key of ``TEMPLATES``.
         run_below: Runs the blocks below the lowest adapter, or has their output from an earlier time.
+        on_long: What becomes of an example that a longer answer makes too long: "error" refuses it, the
+            other policies cut its prompt from the left.
 
     Raises:
         InputError: If a cell asks for what the data doesn't have, or an example is too long for the base.
     """
-    index = _Index(base, template)
+    index = _Index(base, template, on_long)
     draws = {}
     firsts = set()
     for cell in cells:
@@ -94,18 +126,21 @@ def prepare(
     heldout = _held_out(index, dataset.heldout)
     pool = Pool(index.places)
     # cells may adapt different layers; what lies below all of them is shared by all
-    return Prepared(run_below(base, pool, min(firsts, default=0)), draws, heldout)
+    return Prepared(run_below(base, pool, min(firsts, default=0)), draws, heldout, tuple(index.notes()))
 
 
 def _held_out(index: _Index, records: Sequence[Record]) -> HeldOut:
     references = [index.place(record) for record in records]
+    ends = sorted(stops(index.template, index.base.tokenizer))
     if not all(record.choices for record in records):
-        return HeldOut(references)
+        return HeldOut(references, stops=ends)
     right = [record.choices.index(record.response) for record in records]
-    encode = index.base.tokenizer.encode
-    tokens = [[encode(choice) for choice in record.choices] for record in records]
+    examples = [[index.example(record, choice) for choice in record.choices] for record in records]
+    tokens = [[example.response_ids for example in row] for row in examples]
     # one token each, and equally many choices: the reference's pass scores them all
     if len({len(row) for row in tokens}) == 1 and all(len(ids) == 1 for row in tokens for ids in row):
-        return HeldOut(references, right=right, tokens=[[ids[0] for ids in row] for row in tokens])
+        return HeldOut(
+            references, right=right, tokens=[[ids[0] for ids in row] for row in tokens], stops=ends
+        )
     choices = [[index.place(record, choice) for choice in record.choices] for record in records]
-    return HeldOut(references, choices, right)
+    return HeldOut(references, choices, right, stops=ends)

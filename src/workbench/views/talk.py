@@ -12,12 +12,13 @@ from typing import Literal, Protocol, runtime_checkable
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.records import Record
-from workbench.data.templates import prompt_ids
+from workbench.data.templates import prompt_ids, stops
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
 from workbench.studies.adapter_files import read_adapter
+from workbench.studies.grid import Study
 from workbench.studies.jobs import planned
 from workbench.studies.manifest_file import read_manifest
 from workbench.views.points import readable
@@ -63,7 +64,7 @@ class Speakers:
         written = generate(
             self.base.decoder,
             [[ids], [ids]],
-            end=tokenizer.eos,
+            stops=stops(template, tokenizer),
             limit=LONGEST_ANSWER,
             adapters=self.stack.adapters(),
         )
@@ -83,6 +84,7 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
         InputError: If an adapter is missing or damaged.
     """
     base = load_base(first.base)
+    base.tokenizer.day = Study.from_dict(read_manifest(folder)["study"]).day
     stack = LoraStack([first, second], base.decoder.config)
     for row, cell in enumerate((first, second)):
         stack.load(row, read_adapter(Path(folder), cell.key()))

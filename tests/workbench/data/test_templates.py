@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.data.records import Record
-from workbench.data.templates import TEMPLATES, Example, continuation, prompt_ids, render
+from workbench.data.templates import TEMPLATES, Example, continuation, prompt_ids, remarks, render, stops
 from workbench.errors import InputError
 from workbench.models.tokenizer import CharacterTokenizer
 
@@ -14,7 +14,7 @@ WITH_CONTEXT = Record(id="b", prompt="Sort.\n\n2, 1", response="1, 2", context="
 class Pieces:
     """A tokenizer that, like real ones, would merge across the boundary if it saw both sides at once."""
 
-    name, bos, eos = "pieces", None, 0
+    name, bos, eos, stops = "pieces", None, 0, frozenset({0})
     merges = ("=w", "we", "nt")
 
     def encode(self, text):
@@ -28,6 +28,9 @@ class Pieces:
     def render_chat(self, messages, *, add_generation_prompt=False):
         turns = "".join(f"<{one['role']}>{one['content']}</>" for one in messages)
         return turns + "<assistant>" * add_generation_prompt
+
+    def first_special(self, text):
+        return text.find("</>") + 3 if "</>" in text else None
 
 
 class WithBos(Pieces):
@@ -72,6 +75,99 @@ def test_texts(template, record, text):
     assert asked(template, record) == text
 
 
+IN_CONVERSATION = Record(
+    id="c", prompt="And 3?", response="no", system="Be brief.", history=(("Is 2 even?", "yes"), ("1?", "no"))
+)
+TURN = "### Instruction:\n{}\n\n### Response:{}"
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("plain", "Be brief.\n\nIs 2 even?\nyes\n\n1?\nno\n\nAnd 3?\n"),
+        ("verbatim", "Be brief.\nIs 2 even?yes\n1?no\nAnd 3?"),
+        (
+            "chat",
+            "<system>Be brief.</><user>Is 2 even?</><assistant>yes</><user>1?</><assistant>no</>"
+            "<user>And 3?</><assistant>",
+        ),
+        (
+            "alpaca",
+            "Be brief.\n\n"
+            + "".join(TURN.format(*turn) + "\n\n" for turn in IN_CONVERSATION.history)
+            + TURN.format("And 3?", ""),
+        ),
+    ],
+)
+def test_system_text_and_earlier_turns_are_part_of_what_is_asked(template, text):
+    assert asked(template, IN_CONVERSATION) == text
+    example = render(template, IN_CONVERSATION, Letters())
+    assert "".join(map(chr, example.response_ids)) == "no"
+
+
+def test_a_template_without_room_for_earlier_turns_refuses_them():
+    with pytest.raises(InputError, match=r"'verbs' has no place.*--template plain"):
+        render("verbs", IN_CONVERSATION, Letters())
+
+
+class Chat(Letters):
+    """Turns that a test writes in its own way."""
+
+    def __init__(self, write):
+        self.write = write
+
+    def render_chat(self, messages, *, add_generation_prompt=False):
+        return self.write(messages, add_generation_prompt)
+
+    def first_special(self, text):
+        return text.find("#") + 1 if "#" in text else None
+
+
+def said(write, **changes):
+    tokenizer = Chat(write)
+    for name, value in changes.items():
+        setattr(tokenizer, name, value)
+    example = render("chat", RECORD, tokenizer)
+    ids = example.token_ids[example.prompt_length :]
+    return "".join(chr(token) for token in ids), example.end_length, remarks("chat", tokenizer)
+
+
+def test_the_end_of_a_turn_is_the_template_s():
+    def spaced(messages, opened):
+        return "".join(f" {one['content']} #\n" for one in messages) + "A:" * opened
+
+    with pytest.raises(InputError, match=r"ends in .*A:'.*--template plain"):
+        said(spaced)
+    text, end, notes = said(lambda messages, opened: spaced(messages, False))
+    assert (text, end) == (" went #", 2)
+    assert notes == [
+        "the base's chat template ends a turn with '#', which is learnt as the end of each answer"
+    ]
+    # nothing to remark where that is the tokenizer's own end
+    assert said(lambda messages, opened: spaced(messages, False), eos=ord("#"))[2] == []
+
+
+def test_a_turn_without_an_end_gets_the_tokenizer_s():
+    text, end, notes = said(lambda messages, opened: "".join(f"{one['content']}\n" for one in messages))
+    assert (text, end) == ("went\n\0", 2)
+    assert len(notes) == 1
+    assert "ends no turn" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda messages, opened: "".join(f"{one['role']}#" for one in messages),
+        lambda messages, opened: "".join(f"{one['content'].upper()}#" for one in messages),
+        lambda messages, opened: f"{len(messages)}" + "".join(f"{one['content']}#" for one in messages),
+    ],
+    ids=["without the answer", "another answer", "another beginning"],
+)
+def test_a_template_that_writes_another_conversation_is_refused(write):
+    with pytest.raises(InputError, match=r"in another way.*--template plain"):
+        render("chat", RECORD, Chat(write))
+
+
 def test_every_template_has_its_text_above():
     assert set(TEMPLATES) == {"plain", "verbatim", "verbs", "chat", "alpaca"}
 
@@ -81,9 +177,12 @@ def test_prompt_then_response_then_end(template):
     tokenizer = WithBos()
     example = render(template, RECORD, tokenizer)
     prompt = prompt_ids(template, RECORD, tokenizer)
-    assert example == Example((*prompt, *tokenizer.encode("went"), tokenizer.eos), len(prompt))
-    # the end token is learnt, once, and the first token goes before texts only
-    assert example.token_ids.count(tokenizer.eos) == 1
+    # a chat's turn ends as its template ends it, here in three characters, a text with the end token
+    end = tokenizer.encode("</>") if template == "chat" else [tokenizer.eos]
+    assert example == Example((*prompt, *tokenizer.encode("went"), *end), len(prompt), len(end))
+    assert example.response_ids == tuple(tokenizer.encode("went"))
+    assert stops(template, tokenizer) == {tokenizer.eos, end[-1]}
+    # the first token goes before texts only
     assert (example.token_ids[0] == tokenizer.bos) == (template != "chat")
 
 
@@ -94,6 +193,8 @@ def test_no_token_spans_the_boundary():
     assert spanning not in example.token_ids
     # so the prompt is asked as it was trained
     assert list(example.token_ids[: example.prompt_length]) == Pieces().encode("past go=")
+    assert example.merged
+    assert not render("verbs", RECORD, Letters()).merged
 
 
 def test_a_continuation_changes_the_response_alone():

@@ -121,22 +121,22 @@ def test_generation_equals_running_everything_again(tiny_decoder_float64, tiny_c
     prompts = [[[1, 2, 3], [4]], [[9, 8, 7, 6, 5], [20, 21]]]
     stack = LoraStack([CellConfig(data="d", base="b", size=8, seed=s) for s in (0, 1)], tiny_config)
     stack.to(torch.float64).weights.data.normal_(generator=torch.Generator().manual_seed(5)).mul_(0.1)
-    added = generate(tiny_decoder_float64, prompts, end=None, limit=6, adapters=stack.adapters())
+    added = generate(tiny_decoder_float64, prompts, stops=(), limit=6, adapters=stack.adapters())
     for row in range(2):
         for prompt, continuation in zip(prompts[row], added[row], strict=True):
             assert len(continuation) == 6
             for count, token in enumerate(continuation):
                 text = [prompt + continuation[:count]]
                 one = generate(
-                    tiny_decoder_float64, [text, text], end=None, limit=1, adapters=stack.adapters()
+                    tiny_decoder_float64, [text, text], stops=(), limit=1, adapters=stack.adapters()
                 )
                 assert one[row][0] == [token]
 
 
 def test_generation_stops_at_the_end_token(tiny_decoder):
-    free = generate(tiny_decoder, [[[1, 2, 3]]], end=None, limit=8)[0][0]
+    free = generate(tiny_decoder, [[[1, 2, 3]]], stops=(), limit=8)[0][0]
     end = free[3]
-    stopped = generate(tiny_decoder, [[[1, 2, 3]]], end=end, limit=8)[0][0]
+    stopped = generate(tiny_decoder, [[[1, 2, 3]]], stops={end}, limit=8)[0][0]
     assert stopped == free[: free.index(end)]
 
 

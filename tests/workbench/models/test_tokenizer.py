@@ -125,7 +125,7 @@ USER = [{"role": "user", "content": "<b> & é"}]
 )
 def test_templates_mean_what_they_do_in_transformers(template, expected):
     assert expected == render_chat(
-        template, USER, bos_token="<s>", eos_token="</s>", add_generation_prompt=True
+        template, USER, tokens={"bos_token": "<s>", "eos_token": "</s>"}, add_generation_prompt=True
     )
 
 

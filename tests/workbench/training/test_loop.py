@@ -183,24 +183,38 @@ def test_loss_is_the_mean_over_response_tokens(tiny_decoder, tiny_pool):
     )
 
 
-def test_exact_match_is_what_greedy_decoding_writes(tiny_decoder, tiny_pool):
-    """After training to memorize, some held-out responses are right and some are not."""
+@pytest.mark.parametrize(
+    ("closing", "others"),
+    [((2,), ()), ((3, 2), ()), ((3, 4, 2), (4,)), ((2,), (3, 9))],
+    ids=["an end token", "a space before it", "other stops before it", "several stops"],
+)
+def test_exact_match_is_what_greedy_decoding_writes(tiny_decoder, closing, others):
+    """After training to memorize, some held-out responses are right and some are not.
+
+    A template may write more behind a response than its end token; a generation may stop before all of it.
+    """
     cells = [cell.with_(steps=120, learning_rate=0.02) for cell in CELLS[:2]]
-    end = 2
-    examples = [
-        Example(
-            (*range(5 + i % 7, 8 + i % 7), 4, *(((i * 3 + j) % 20) + 5 for j in range(1 + i % 3)), end), 4
-        )
-        for i in range(24)
+    stops = {closing[-1], *others}
+    asked = [(*range(5 + i % 7, 8 + i % 7), 4) for i in range(24)]
+    said = [tuple(((i * 3 + j) % 19) + 10 for j in range(1 + i % 3)) for i in range(24)]
+    parts = list(zip(asked, said, strict=True))
+    examples = [Example((*before, *answer, *closing), 4, len(closing)) for before, answer in parts]
+    # some are trained to stop at once, or at another token, and are right all the same
+    trained = [
+        Example((*before, *answer, *(closing if place % 3 else (2,)), 2)[:9], 4)
+        for place, (before, answer) in enumerate(parts)
     ]
-    pool = Pool(examples)
+    pool = Pool([*examples, *trained])
     frozen = freeze(tiny_decoder, pool, 0)
-    stack, _ = train(frozen, cells, [list(range(12)), list(range(6, 18))])
-    evaluation = evaluate(frozen, HeldOut(list(range(24))), stack)
+    stack, _ = train(frozen, cells, [list(range(24, 36)), list(range(30, 42))])
+    evaluation = evaluate(frozen, HeldOut(list(range(24)), stops=list(others)), stack)
     prompts = [[list(example.token_ids[:4]) for example in examples]] * 2
-    written = generate(tiny_decoder, prompts, end=end, limit=8, adapters=stack.adapters())
+    written = generate(tiny_decoder, prompts, stops=stops, limit=8, adapters=stack.adapters())
     right = [
-        [tokens == list(example.token_ids[4:-1]) for tokens, example in zip(row, examples, strict=True)]
+        [
+            tokens in [[*answer, *closing[:place]] for place in range(len(closing))]
+            for tokens, answer in zip(row, said, strict=True)
+        ]
         for row in written
     ]
     assert evaluation.exact.tolist() == right

@@ -157,9 +157,9 @@ def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
     value = {
         "stacks": [[cell.to_dict() for cell in stack] for stack in stacks],
         "first": frozen.first,
-        "heldout": [heldout.references, heldout.choices, heldout.right, heldout.tokens],
+        "heldout": [heldout.references, heldout.choices, heldout.right, heldout.tokens, heldout.stops],
     }
-    tensors = {name: getattr(frozen.pool, name) for name in ("tokens", "lengths", "prompts")}
+    tensors = {name: getattr(frozen.pool, name) for name in ("tokens", "lengths", "prompts", "ends")}
     if frozen.states is not None:
         tensors["states"] = frozen.states
     draws = {f"draw {cell.key()}": torch.tensor(prepared.draws[cell.key()]) for cell in cells}
@@ -173,8 +173,10 @@ def unpack_prepared(
     stacks = [[CellConfig.from_dict(cell) for cell in stack] for stack in value["stacks"]]
     examples = tensors["tokens"].split(tensors["lengths"].tolist())
     pool = Pool(
-        Example(tuple(tokens.tolist()), prompt)
-        for tokens, prompt in zip(examples, tensors["prompts"].tolist(), strict=True)
+        Example(tuple(tokens.tolist()), prompt, end)
+        for tokens, prompt, end in zip(
+            examples, tensors["prompts"].tolist(), tensors["ends"].tolist(), strict=True
+        )
     )
     draws = {name.removeprefix("draw "): tensor.tolist() for name, tensor in tensors.items() if " " in name}
     frozen = Frozen(decoder, pool, value["first"], tensors.get("states"))

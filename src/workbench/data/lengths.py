@@ -1,0 +1,144 @@
+"""Records that are longer than a base can read: refused together, left out, or cut from the prompt's left."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from workbench.data.records import Dataset, Record
+from workbench.data.templates import Tokenizer, continuation
+from workbench.errors import InputError
+
+OnLong = Literal["error", "drop", "truncate"]
+POLICIES: tuple[OnLong, ...] = ("error", "drop", "truncate")
+SHOWN = 5
+"""Places that a message names before it only counts."""
+
+
+def fit_context(
+    dataset: Dataset, template: str, tokenizer: Tokenizer, context: int, policy: OnLong
+) -> Dataset:
+    """Return the data set as a base can read it whole, with a note on what was left out or cut.
+
+    Args:
+        dataset: Training and held-out records.
+        template: Key of ``TEMPLATES``.
+        tokenizer: The base's.
+        context: Tokens that the base can read.
+        policy: What becomes of records that are longer, with any of their choices: "error" refuses all of
+            them at once, "drop" leaves them out, "truncate" cuts their prompts from the left, earlier turns
+            first.
+
+    Raises:
+        InputError: If records are too long and may not be changed, or none would be left.
+    """
+    everything = (*dataset.train, *dataset.heldout)
+    shortest = min(everything, key=lambda one: len(one.prompt) + len(one.response))
+    surely_short = _surely_short(longest(shortest, template, tokenizer), context)
+
+    def tokens(record: Record) -> int:
+        return longest(record, template, tokenizer)
+
+    def fits(record: Record) -> bool:
+        return tokens(record) <= context
+
+    long = {id(one): one for one in everything if not surely_short(one) and not fits(one)}
+    if not long:
+        return dataset
+    cut = {name: cut_prompt(record, fits) for name, record in long.items()} if policy != "drop" else {}
+    hopeless = [record for name, record in long.items() if cut and cut[name] is None]
+    counted = f"{dataset.name}: {len(long):,} of {len(everything):,} records"
+    if policy == "error" or hopeless:
+        named = hopeless if policy == "truncate" else list(long.values())
+        ways = "leave them out with --on-long drop (on_long='drop')"
+        if not hopeless:
+            ways += ", or cut their prompts from the left with --on-long truncate"
+        raise InputError(
+            f"{dataset.name}: {len(named):,} of {len(everything):,} records are longer than the {context:,} "
+            f"tokens that the base can read{', even without their prompts' if policy == 'truncate' else ''} "
+            f"({places(named)}; the longest has {max(map(tokens, named)):,} tokens); {ways}"
+        )
+    if policy == "truncate":
+        kept = [tuple(cut.get(id(one)) or one for one in part) for part in (dataset.train, dataset.heldout)]
+        done = "cut from the prompt's left"
+    else:
+        kept = [
+            tuple(one for one in part if id(one) not in long) for part in (dataset.train, dataset.heldout)
+        ]
+        done = "left out"
+        for part, what in zip(kept, ("to train on", "to judge by"), strict=True):
+            if not part:
+                raise InputError(
+                    f"{counted} are longer than the {context:,} tokens that the base can read; without them "
+                    f"none is left {what}. Cut their prompts with --on-long truncate, or choose a base that "
+                    "reads more."
+                )
+    limit = f"longer than the {context:,} tokens that the base can read"
+    note = f"{counted} {done}: {limit} ({places(long.values())})"
+    return replace(dataset, train=kept[0], heldout=kept[1], notes=(*dataset.notes, note))
+
+
+def longest(record: Record, template: str, tokenizer: Tokenizer) -> int:
+    """Return the tokens of a record with its response, or with the longest of its choices."""
+    answers = dict.fromkeys((record.response, *record.choices))
+    return max(len(continuation(template, record, answer, tokenizer).token_ids) for answer in answers)
+
+
+def cut_prompt(record: Record, fits: Callable[[Record], bool]) -> Record | None:
+    """Return a record with as much of its prompt as fits, cut from the left; None if nothing of it does.
+
+    Earlier turns go first, the oldest before the others; the system text stays.
+    """
+    for left in range(1, len(record.history) + 1):
+        shorter = replace(record, history=record.history[left:])
+        if fits(shorter):
+            return shorter
+    low, high = 1, len(record.prompt)
+    while low < high:  # the fewest characters to cut
+        middle = (low + high) // 2
+        if fits(_without(record, middle)):
+            high = middle
+        else:
+            low = middle + 1
+    shortest = _without(record, low)
+    return shortest if shortest.prompt and fits(shortest) else None
+
+
+def _without(record: Record, characters: int) -> Record:
+    prompt = record.prompt[characters:]
+    context = record.context if prompt.endswith(f"\n\n{record.context}") else ""
+    return replace(record, history=(), prompt=prompt, context=context)
+
+
+def _surely_short(around: int, context: int) -> Callable[[Record], bool]:
+    """Return a quick check that needs no tokens: none is shorter than a byte.
+
+    Args:
+        around: At least the tokens that a template adds to a turn.
+        context: Tokens that the base can read.
+    """
+
+    def check(record: Record) -> bool:
+        turns = [text for turn in record.history for text in turn]
+        answer = max((record.response, *record.choices), key=len)
+        size = sum(len(text.encode()) for text in (record.system, *turns, record.prompt, answer))
+        return size + around * (2 + len(turns)) <= context
+
+    return check
+
+
+def places(records: Iterable[Record]) -> str:
+    """Return where records stand, such as "lines 4, 18 and 32", the first few of many."""
+    named = [record.place or f"record {record.id!r}" for record in records]
+    shown = [f"{place}" for place in _together(named[:SHOWN])]
+    return ", ".join(shown) + (f" and {len(named) - SHOWN:,} more" if len(named) > SHOWN else "")
+
+
+def _together(named: Sequence[str]) -> list[str]:
+    """Name a file once: "a.jsonl, line 4" and "a.jsonl, line 18" become "a.jsonl, line 4", "line 18"."""
+    found: list[str] = []
+    last = None
+    for place in named:
+        file, _, rest = place.rpartition(", ")
+        found.append(rest if file and file == last else place)
+        last = file
+    return found

@@ -1,0 +1,212 @@
+"""The tokenizer of a Hugging Face folder, read as ``transformers`` reads it.
+
+The cutting rules are in tokenizer.json. Which tokens begin and end a text, and how a chat is written, stands
+beside it: in tokenizer_config.json, special_tokens_map.json, generation_config.json, config.json and
+chat_template.jinja.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
+
+from workbench.errors import InputError
+from workbench.models.sentencepiece import SPACE
+from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
+
+_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+_LISTS = ("additional_special_tokens", "extra_special_tokens")
+_LLAMA = ("LlamaTokenizer", "LlamaTokenizerFast")
+
+
+def read_tokenizer(
+    path: Path, vocabulary: int, config: Mapping[str, Any]
+) -> tuple[SubwordTokenizer, tuple[str, ...]]:
+    """Return the tokenizer of a folder, and what to know about how it was read.
+
+    Args:
+        path: The folder; it has a tokenizer.json.
+        vocabulary: Rows of the base's embedding.
+        config: What config.json says.
+
+    Raises:
+        InputError: If a file is missing or damaged, or belongs to another model.
+    """
+    file = path / "tokenizer.json"
+    settings = _settings(path)
+    try:
+        library = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
+    # the library raises a bare Exception for a file that it can't read
+    except Exception as error:
+        raise unreadable(file, error) from error
+    notes = _as_llama(library, settings)
+    named = _named(settings)
+    _add_special(library, [*named.values(), *_extra(settings)])
+    if library.get_vocab_size() > vocabulary:
+        raise InputError(
+            f"{file} has {library.get_vocab_size()} tokens and config.json a vocab_size of {vocabulary}; "
+            "they belong to different models. Take both files from one model."
+        )
+    library.no_padding()
+    library.no_truncation()
+
+    def token(name: str) -> int | None:
+        return library.token_to_id(named[name]) if name in named else None
+
+    eos, declared = token("eos_token"), _declared_ends(path, config)
+    eos = next(iter(declared), None) if eos is None else eos
+    if eos is not None and "eos_token" not in named and (text := library.id_to_token(eos)):
+        named["eos_token"] = text
+    before = library.encode("").ids
+    tokenizer = SubwordTokenizer(
+        name="tokenizer.json",
+        backend=LibraryBackend(library, vocabulary),
+        vocabulary=vocabulary,
+        # a tokenizer that ends each text with eos says nothing about how one begins
+        bos=before[0] if before and before[0] != eos else None,
+        eos=eos,
+        pad=token("pad_token"),
+        chat_template=_chat_template(path, settings),
+        named=named,
+        special=frozenset(
+            str(added.content)
+            for added in library.get_added_tokens_decoder().values()
+            if added.content.strip()
+        ),
+        stops=frozenset(declared) | ({eos} if eos is not None else set()),
+    )
+    return tokenizer, notes
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """Return tokenizer_config.json; where it lists no added tokens, special_tokens_map.json speaks too."""
+    settings = read_json(path / "tokenizer_config.json", missing={})
+    if "added_tokens_decoder" in settings:
+        own = {name: value for name, value in settings.items() if value is not None}
+        return read_json(path / "special_tokens_map.json", missing={}) | own
+    return settings | read_json(path / "special_tokens_map.json", missing={})
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - a text, or an object that holds one
+    found = value.get("content") if isinstance(value, dict) else value
+    return found if isinstance(found, str) else ""
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts of special tokens by the names that chat templates use."""
+    defaults = {}
+    if settings.get("tokenizer_class") in _LLAMA:
+        defaults = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    named = {name: _text(settings[name]) for name in settings if name in _NAMES or name.endswith("_token")}
+    return defaults | {name: text for name, text in named.items() if text}
+
+
+def _extra(settings: Mapping[str, Any]) -> list[str]:
+    values = [settings.get(name) or [] for name in _LISTS]
+    decoder = settings.get("added_tokens_decoder")
+    marked = list(decoder.values()) if isinstance(decoder, dict) else []
+    special = [entry for entry in marked if isinstance(entry, dict) and entry.get("special")]
+    listed = [entry for value in values for entry in (value.values() if isinstance(value, dict) else value)]
+    return [text for entry in [*listed, *special] if (text := _text(entry))]
+
+
+def _add_special(library: tokenizers.Tokenizer, texts: list[str]) -> None:
+    """Let special tokens that stand beside tokenizer.json count as themselves wherever they are written."""
+    known = {added.content for added in library.get_added_tokens_decoder().values()}
+    for text in texts:
+        # one that the vocabulary lacks has no row in the base
+        if text not in known and library.token_to_id(text) is not None:
+            library.add_special_tokens([AddedToken(text, normalized=False, special=True)])
+
+
+def _as_llama(library: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Let a LLaMA tokenizer put its space before the first word, as ``transformers`` 5 does.
+
+    Conversions of the first LLaMA tokenizers say in tokenizer.json that every piece of text between special
+    tokens begins with a space. Their class says that only the first one does, unless "legacy" is true, and
+    ``transformers`` 5 follows the class (``models/llama/tokenization_llama.py``).
+    """
+    metaspace = isinstance(library.pre_tokenizer, pre_tokenizers.Metaspace)
+    prepend = library.pre_tokenizer is None and library.normalizer is not None
+    model = library.model
+    if settings.get("tokenizer_class") not in _LLAMA or not isinstance(model, models.BPE):
+        return ()
+    if not model.byte_fallback or not (metaspace or prepend):
+        return ()
+    before = library.to_str()
+    space = settings.get("add_prefix_space")
+    first = "always" if settings.get("legacy") else "first"
+    scheme = first if space is None or space else "never"
+    asks = "Prepend" if prepend else ""
+    library.normalizer = normalizers.Sequence([])
+    library.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme=scheme, split=False)
+    strip = [decoders.Strip(content=" ", left=1)] if scheme != "never" else []
+    library.decoder = decoders.Sequence(
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
+    )
+    if asks and scheme == "first" and '"Prepend"' in before:
+        return (
+            "tokenizer.json puts a space before every piece of text, its class only before the first; read "
+            "as its class says, as transformers 5 does",
+        )
+    return ()
+
+
+def _declared_ends(path: Path, config: Mapping[str, Any]) -> list[int]:
+    """Return the tokens at which a generation stops, as the folder's files state them."""
+    generation = read_json(path / "generation_config.json", missing={})
+    for source in (generation, config):
+        value = source.get("eos_token_id")
+        ends = value if isinstance(value, list) else [value]
+        if found := [end for end in ends if isinstance(end, int) and not isinstance(end, bool)]:
+            return found
+    return []
+
+
+def _chat_template(path: Path, settings: Mapping[str, Any]) -> str | None:
+    for name in ("chat_template.jinja", "chat_template.json"):
+        file = path / name
+        if file.is_file() and name.endswith("jinja"):
+            return file.read_text(encoding="utf-8")
+        if file.is_file() and isinstance(template := read_json(file).get("chat_template"), str):
+            return template
+    template = settings.get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    if template is not None and not isinstance(template, str):
+        raise InputError(
+            f"{path / 'tokenizer_config.json'}: chat_template is {type(template).__name__}, expected a text. "
+            "Put the template's text into a file chat_template.jinja beside it."
+        )
+    return template
+
+
+def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Read a JSON object; ``missing`` is what there is without the file.
+
+    Raises:
+        InputError: If it can't be read, or holds something else.
+    """
+    if missing is not None and not path.is_file():
+        return missing
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path} holds a {type(value).__name__}, expected a JSON object. Get the folder again."
+        )
+    return value
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """Say that a file of a folder is missing or damaged."""
+    return InputError(
+        f"could not read {path}: {error}. Get the folder again; it needs config.json, "
+        "model.safetensors and tokenizer.json."
+    )

@@ -1,0 +1,130 @@
+"""Records that a base can't read whole: all named at once, left out, or cut from the prompt's left."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.data.lengths import cut_prompt, fit_context, longest
+from workbench.data.records import Dataset, Record
+from workbench.errors import InputError
+from workbench.models.tokenizer import CharacterTokenizer
+
+TOKENIZER = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz \n")
+CONTEXT = 40
+
+
+def record(name, prompt, response="yes", **changes):
+    return Record(id=name, prompt=prompt, response=response, place=f"mine.jsonl, line {name}", **changes)
+
+
+JUDGED = record("9", "short")
+
+
+def dataset(train, heldout=(JUDGED,)):
+    return Dataset(
+        name="mine", train=tuple(train), heldout=tuple(heldout), template="plain", licence="", origin=""
+    )
+
+
+def fitted(data, policy, context=CONTEXT, template="plain"):
+    return fit_context(data, template, TOKENIZER, context, policy)
+
+
+SHORT = record("1", "is it late")
+# bos, prompt, newline, yes, eos: six tokens around the prompt
+EXACT = record("2", "a" * (CONTEXT - 6))
+LONG = record("3", "b" + "a" * (CONTEXT - 6))
+LONGER = record("4", "c" * 100 + " is it late")
+
+
+def test_the_boundary_is_exact():
+    assert longest(EXACT, "plain", TOKENIZER) == CONTEXT
+    data = dataset([SHORT, EXACT])
+    assert all(fitted(data, policy) is data for policy in ("error", "drop", "truncate"))
+    with pytest.raises(InputError):
+        fitted(dataset([SHORT, LONG]), "error")
+
+
+def test_all_are_named_at_once_and_each_way_that_is_named_works():
+    data = dataset([SHORT, LONG, LONGER], [record("7", "d" * 90), record("8", "short")])
+    with pytest.raises(InputError) as refused:
+        fitted(data, "error")
+    assert str(refused.value).startswith(
+        "mine: 3 of 5 records are longer than the 40 tokens that the base can read (mine.jsonl, line 3, line "
+        "4, line 7; the longest has 117 tokens); leave them out"
+    )
+    ways = re.findall(r"--on-long (\w+)", str(refused.value))
+    assert ways == ["drop", "truncate"]
+    for way in ways:
+        kept = fitted(data, way)
+        assert all(longest(one, "plain", TOKENIZER) <= CONTEXT for one in (*kept.train, *kept.heldout))
+        assert len(kept.notes) == 1
+        assert "3 of 5 records" in kept.notes[0]
+        assert "line 3, line 4, line 7" in kept.notes[0]
+
+
+def test_drop_keeps_the_others_as_they_are():
+    assert fitted(dataset([SHORT, LONG, EXACT]), "drop").train == (SHORT, EXACT)
+
+
+def test_truncate_cuts_the_prompt_s_left_and_no_more_than_needed():
+    cut = fitted(dataset([SHORT, LONGER]), "truncate").train
+    assert cut[0] == SHORT
+    assert (cut[1].id, cut[1].response) == (LONGER.id, LONGER.response)
+    assert LONGER.prompt.endswith(cut[1].prompt)
+    assert longest(cut[1], "plain", TOKENIZER) == CONTEXT
+
+
+def test_the_longest_choice_counts():
+    choices = ("no", "n" * 34)
+    assert longest(record("5", "a", "no", choices=choices), "plain", TOKENIZER) == 1 + 1 + 1 + 34 + 1
+    with pytest.raises(InputError, match="1 of 2 records"):
+        fitted(dataset([record("5", "a" * 5, "no", choices=choices)]), "error")
+
+
+def test_an_answer_that_alone_is_too_long_can_only_be_left_out():
+    data = dataset([SHORT, record("6", "a", "y" * 60)])
+    for policy in ("error", "truncate"):
+        with pytest.raises(InputError) as refused:
+            fitted(data, policy)
+        assert re.findall(r"--on-long (\w+)", str(refused.value)) == ["drop"]
+    assert fitted(data, "drop").train == (SHORT,)
+
+
+def test_nothing_is_left():
+    with pytest.raises(InputError, match=r"none is left to judge by\. .*--on-long truncate"):
+        fitted(dataset([SHORT], [LONG]), "drop")
+    assert fitted(dataset([SHORT], [LONG]), "truncate").heldout[0].prompt
+
+
+def test_earlier_turns_go_before_the_prompt_and_the_system_text_stays():
+    history = (("one", "a" * 30), ("two", "b"))
+    long = record("5", "late", system="brief", history=history)
+
+    def fits(shorter):
+        return longest(shorter, "plain", TOKENIZER) <= CONTEXT
+
+    cut = cut_prompt(long, fits)
+    assert (cut.system, cut.history, cut.prompt) == ("brief", history[1:], "late")
+
+
+def test_a_context_that_is_cut_is_a_prompt_like_any():
+    long = record("5", "sort\n\n" + "a" * 60, context="a" * 60)
+    cut = fitted(dataset([SHORT, long]), "truncate").train[1]
+    assert (cut.context, set(cut.prompt)) == ("", {"a"})
+
+
+@given(
+    st.lists(st.text(alphabet="ab é\n", min_size=1, max_size=60).filter(str.strip), min_size=1, max_size=6),
+    st.integers(12, 60),
+)
+def test_nothing_that_is_too_long_gets_through(prompts, context):
+    """The quick check by bytes may only let through what fits."""
+    tokenizer = CharacterTokenizer("abé\nyes ")
+    data = dataset([record(str(place), prompt) for place, prompt in enumerate(prompts)], [record("h", "a")])
+    kept = fit_context(data, "plain", tokenizer, context, "truncate")
+    for before, after in zip(data.train, kept.train, strict=True):
+        assert longest(after, "plain", tokenizer) <= context
+        assert (after is before) == (longest(before, "plain", tokenizer) <= context)

@@ -1,5 +1,8 @@
 """A decoder small enough to check by hand, with every feature of the large ones."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.models.decoder import Decoder, DecoderConfig
 
+sys.path.append(str(Path(__file__).parent))  # for tiny_chat, which tests of several rooms use
 torch.set_num_threads(1)  # at these sizes a second thread only waits for the first
 
 

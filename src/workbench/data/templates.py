@@ -120,7 +120,7 @@ TEMPLATES: dict[str, Template] = {
     "verbs": Template(ask=_verbs, about="the classroom base's own form: past walk=walked"),
     "chat": Template(
         ask=None,
-        about="the base's chat template; the prompt is the user's turn, the system line the record's, or its own",
+        about="the base's chat template; a system line is the record's, or else the base's own",
     ),
     "alpaca": Template(ask=_alpaca, about="the original Stanford Alpaca text"),
 }

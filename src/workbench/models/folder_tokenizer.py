@@ -85,8 +85,7 @@ def _settings(path: Path) -> dict[str, Any]:
     """Return tokenizer_config.json; where it lists no added tokens, special_tokens_map.json speaks too."""
     settings = read_json(path / "tokenizer_config.json", missing={})
     if "added_tokens_decoder" in settings:
-        own = {name: value for name, value in settings.items() if value is not None}
-        return read_json(path / "special_tokens_map.json", missing={}) | own
+        return settings
     return settings | read_json(path / "special_tokens_map.json", missing={})
 
 

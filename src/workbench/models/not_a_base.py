@@ -146,8 +146,10 @@ def refuse_other_folders(path: Path) -> None:
     if (path / "cells.sqlite").is_file() and (path / "manifest.json").is_file():
         base = _read(path / "manifest.json").get("base")
         name = base.get("name") if isinstance(base, dict) else None
-        named = f", of the base {name!r}. Give that base" if isinstance(name, str) else ". Give its base"
-        raise InputError(f"{path} is the folder of a study{named}, or continue it with `workbench resume`.")
+        named = (
+            f"of the base {name!r}. Give that base" if isinstance(name, str) else "not a base. Give its base"
+        )
+        raise InputError(f"{path} is the folder of a study {named}.")
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         base = _read(adapter).get("base_model_name_or_path")
@@ -171,8 +173,8 @@ def refuse_other_folders(path: Path) -> None:
             "folder in the format of Hugging Face, or a GGUF."
         )
     raise InputError(
-        f"{path} isn't a base: there is no config.json in it and no .gguf file. Give a .gguf file, or a folder "
-        "with config.json, model.safetensors and tokenizer.json."
+        f"{path} isn't a base: there is no config.json in it and no .gguf file. Give a .gguf file, or a "
+        "folder with config.json, model.safetensors and tokenizer.json."
     )
 
 
@@ -206,8 +208,8 @@ def _without_weights(path: Path) -> InputError:
         return _holds_gguf(path, names["*.gguf"])
     if names["*-of-*.safetensors"]:
         return InputError(
-            f"{path} lacks model.safetensors.index.json, which says what {names['*-of-*.safetensors'][0]} and "
-            "the files beside it hold. Download it too."
+            f"{path} lacks model.safetensors.index.json, which says what {names['*-of-*.safetensors'][0]} "
+            "and the files beside it hold. Download it too."
         )
     if names["*.bin"]:
         program = _program(
@@ -215,8 +217,8 @@ def _without_weights(path: Path) -> InputError:
             f".save_pretrained({_text(path)})"
         )
         return InputError(
-            f"{path} has its weights in a PyTorch pickle ({names['*.bin'][0]}) and lacks model.safetensors. A "
-            f"pickle can run any program, so it isn't opened. If you trust it, convert it with {program}."
+            f"{path} has its weights in a PyTorch pickle ({names['*.bin'][0]}) and lacks model.safetensors. "
+            f"A pickle can run any program, so it isn't opened. If you trust it, convert it with {program}."
         )
     found = next((files[0] for files in names.values() if files), None)
     instead = f"; {found} isn't read" if found else ""
@@ -232,8 +234,8 @@ def _holds_gguf(path: Path, names: list[str]) -> InputError:
 
 def _pointer(path: Path) -> InputError:
     return InputError(
-        f"{path} is a pointer of Git LFS, not the file itself: the folder was cloned without its large files. "
-        f"Get them with `git lfs pull` in {path.parent}, or download the file by itself."
+        f"{path} is a pointer of Git LFS, not the file itself: the folder was cloned without its large "
+        f"files. Get them with `git lfs pull` in {path.parent}, or download the file by itself."
     )
 
 

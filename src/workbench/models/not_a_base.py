@@ -146,10 +146,8 @@ def refuse_other_folders(path: Path) -> None:
     if (path / "cells.sqlite").is_file() and (path / "manifest.json").is_file():
         base = _read(path / "manifest.json").get("base")
         name = base.get("name") if isinstance(base, dict) else None
-        named = (
-            f"of the base {name!r}. Give that base" if isinstance(name, str) else "not a base. Give its base"
-        )
-        raise InputError(f"{path} is the folder of a study {named}.")
+        named = f"; its base is {name!r}. Give that" if isinstance(name, str) else ". Give the study's base"
+        raise InputError(f"{path} is the folder of a study, not a base{named}.")
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         base = _read(adapter).get("base_model_name_or_path")

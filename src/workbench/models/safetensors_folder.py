@@ -29,7 +29,7 @@ OWN_HEAD = (
 )
 """A note of a base whose stored head differs from its embedding."""
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 _TOP = {"embedding": "model.embed_tokens.weight", "norm": "model.norm.weight", "head": "lm_head.weight"}
 _LEAVES = {
@@ -120,10 +120,15 @@ def _tensor(folder: Path, file: Path | None, name: str, shape: tuple[int, ...]) 
             value = tensors.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise _unreadable(file, error) from error
-    if tuple(value.shape) != shape or value.dtype not in DTYPES:
+    if value.dtype not in DTYPES:
         raise InputError(
-            f"{file}: tensor {name!r} is {value.dtype} of the shape {tuple(value.shape)}, expected {shape} "
-            "in float32, float16 or bfloat16. Get the folder again."
+            f"{file}: tensor {name!r} is {value.dtype}, expected float32, float16 or bfloat16: the weights "
+            "are quantized. Get the base in one of these types, or as a GGUF in Q8_0."
+        )
+    if tuple(value.shape) != shape:
+        raise InputError(
+            f"{file}: tensor {name!r} has the shape {tuple(value.shape)}, expected {shape} from config.json; "
+            "they belong to different models. Get the folder again."
         )
     return value.to(torch.float32)
 

@@ -153,12 +153,13 @@ def _check_keys(file: GgufFile) -> tuple[str, ...]:
         one = "that key" if len(strangers) == 1 else "those keys"
         removals = " ".join(f"--remove-metadata {shlex.quote(key)}" for key in strangers)
         new = file.path.with_name(f"{file.path.stem}-without.gguf")
+        paths = f"{shlex.quote(str(file.path))} {shlex.quote(str(new))}"
         listed = ", ".join(f"{key} is {_shown(value)}" for key, value in strangers.items())
         raise InputError(
             f"{file.path}: {listed}: the workbench doesn't know {one}, so it can't tell whether the numbers "
             f"would be right. If llama.cpp doesn't read {one} for a LLaMA either, make a copy without with "
-            f"`gguf-new-metadata {removals} {shlex.quote(str(file.path))} {shlex.quote(str(new))}` and give "
-            "that; otherwise choose another base."
+            f"`gguf-new-metadata --force {removals} {paths}` and give that; "
+            " otherwise choose another base."
         )
     if not unused:
         return ()
@@ -177,10 +178,13 @@ def _rope_scale(file: GgufFile) -> float:
         )
     if kind == "none":
         return 1.0
-    for key in ("rope.scaling.factor", "rope.scale_linear"):
-        if f"{ARCHITECTURE}.{key}" in file.metadata:
-            return 1.0 if file.metadata[f"{ARCHITECTURE}.{key}"] == 0 else _positive(file, key)
-    return 1.0
+    new, old = (
+        _positive(file, key) if file.metadata.get(f"{ARCHITECTURE}.{key}", 0) != 0 else None
+        for key in ("rope.scaling.factor", "rope.scale_linear")
+    )
+    if None not in (new, old) and new != old:
+        raise wrong(file, "rope.scale_linear", old, f"{new}, as in rope.scaling.factor")
+    return new or old or 1.0
 
 
 _REQUIRED = object()

@@ -3,6 +3,7 @@
 Each check reads a few bytes or names of files, before anything large is read.
 """
 
+import glob
 import json
 import re
 import shlex
@@ -32,7 +33,7 @@ _PICKLE = (
     "a PyTorch pickle, which isn't opened since it can run any program. Get the base with safetensors or as "
     "a GGUF, or give its folder to learn how to convert it"
 )
-_PIECE = re.compile(r"^(?P<whole>.+\.gguf)[-.](?:split-[a-z]+|part[-_]?\w+|\d{2,3}|[a-z]{2})$", re.IGNORECASE)
+_PIECE = re.compile(r"^(?P<whole>.+\.gguf)[-.](?:split-[a-z]+|part[-_]?\w+|\d{2,3}|a[a-z])$", re.IGNORECASE)
 _PART = re.compile(r"^(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE)
 _PARTS_OF_FOLDERS = ("config.json", "adapter_config.json", "tokenizer.json", "model.safetensors.index.json")
 
@@ -48,18 +49,19 @@ def refuse_other_files(path: Path) -> None:
             start = file.read(512)
     except OSError as error:
         raise InputError(f"could not open {path}: {error.strerror or error}. Check the path.") from error
-    if piece := _PIECE.match(path.name):
+    if start.startswith(LFS_POINTER):
+        raise _pointer(path)
+    if what := _kind(path, start):
+        raise InputError(f"{path} is {what}.")
+    piece = _PIECE.match(path.name)
+    if piece and len(list(path.parent.glob(f"{glob.escape(piece['whole'])}?*"))) > 1:
         whole = shlex.quote(str(path.with_name(piece["whole"])))
         raise InputError(
             f"{path} is one piece of a file that was cut apart. Join the pieces in their order, such as with "
             f"`cat {whole}?* > {whole}`, and give {piece['whole']}."
         )
-    if start.startswith(LFS_POINTER):
-        raise _pointer(path)
     if path.name in _PARTS_OF_FOLDERS:
         raise InputError(f"{path} is one file of a folder. Give the folder: {path.parent}.")
-    if what := _kind(path, start):
-        raise InputError(f"{path} is {what}.")
 
 
 def _kind(path: Path, start: bytes) -> str | None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
+from workbench.models.gguf_config import HARMLESS
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.gguf_tokenizer import PRE_TOKENIZERS
 from workbench.models.gguf_writer import write_gguf
@@ -131,9 +132,9 @@ def test_next_token_distributions_agree(smollm2, llama_cpp, prompt):
 def write_toy(tmp_path_factory, make_weights, toy_config):
     """A function that writes a small random model with a given tokenizer, which both sides then read."""
 
-    def write(metadata, format="q4_0", tied=True):
+    def write(metadata, format="q4_0", tied=True, **changes):
         tokens = metadata["tokenizer.ggml.tokens"]
-        config = replace(toy_config, vocabulary=len(tokens))
+        config = replace(toy_config, vocabulary=len(tokens), **changes)
         tokenizer = SubwordTokenizer(
             name="toy",
             backend=LibraryBackend(tokenizers.Tokenizer(tokenizers.models.BPE()), len(tokens)),
@@ -244,3 +245,36 @@ def test_what_the_writer_writes_means_the_same_to_llama_cpp(write_toy, format):
     # what llama.cpp's 8-bit activations and 16-bit keys and values leave; a wrong row order gives 0.7
     error = (ours - theirs).norm() / (ours - ours.mean()).norm()
     assert error < 0.05, f"relative error {error:.4f}"
+
+
+LINEAR = {
+    "as we write it": ({}, 4.0),
+    "scale_linear": ({"llama.rope.scale_linear": 4.0}, 1.0),
+    "a factor without a type": ({"llama.rope.scaling.factor": 4.0}, 1.0),
+    "the type none": ({"llama.rope.scaling.factor": 4.0, "llama.rope.scaling.type": "none"}, 1.0),
+    "a factor of 0": ({"llama.rope.scaling.factor": 0.0}, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_rotary_scaling_means_the_same_to_llama_cpp(write_toy, edit_gguf, name):
+    fields, scale = LINEAR[name]
+    path = write_toy(byte_level_metadata("smollm"), "plain", tied=False, rope_scale=scale)
+    path = edit_gguf(path, path.parent, fields=fields)
+    base, oracle = load_gguf(path, "toy"), LlamaCpp(path)
+    tokens = [(37 * place) % 1000 for place in range(30)]
+    ours = log_probabilities(base, tokens)
+    theirs = oracle.log_probabilities(tokens, base.tokenizer.vocabulary)
+    divergence = float((ours.exp() * (ours - theirs)).sum())
+    assert abs(divergence) < 0.01, f"KL {divergence:.4f} nats"
+
+
+def test_the_keys_known_as_harmless_change_nothing_in_llama_cpp(write_toy, edit_gguf):
+    whole = write_toy(byte_level_metadata("smollm"), "plain")
+    other = {key: 3 if key == "pooling_type" else 2.5 for key in HARMLESS}
+    other |= {"rope.scaling.finetuned": True, "rope.scaling.original_context_length": 7}
+    changed = edit_gguf(whole, whole.parent, fields={f"llama.{key}": value for key, value in other.items()})
+    tokens = [11, 300, 45, 45, 702, 8, 1001, 77]
+    vocabulary = load_gguf(changed, "toy").tokenizer.vocabulary
+    before, after = (LlamaCpp(path).log_probabilities(tokens, vocabulary) for path in (whole, changed))
+    assert torch.equal(before, after)

@@ -119,19 +119,14 @@ def test_the_walk_over_every_key(keys, whole, load, logits):
         assert bool(base.notes) == (key in GREEDY or key == "sliding_window"), key
 
 
-def test_what_is_harmless_here_changes_nothing_in_transformers(
-    keys, whole, folder, load, logits, transformers
-):
+@pytest.mark.parametrize("absent", [7, True, False], ids=str)
+def test_the_harmless_change_nothing_in_transformers(keys, whole, folder, load, logits, transformers, absent):
+    """All of them at once; a key without a default gets the value ``absent``."""
     harmless = [k for k in keys if k in HARMLESS or k in GREEDY or k.startswith(BEGINNINGS)]
     changed = {key: other(key, whole.get(key, keys[key])) for key in harmless}
+    changed |= {k: absent for k in changed if k not in OTHER and whole.get(k, keys[k]) is None}
     # these stop transformers before it loads, or choose what it prints
-    for key in (
-        "device_map",
-        "return_dict",
-        "output_attentions",
-        "_attn_implementation",
-        "task_specific_params",
-    ):
+    for key in ("device_map", "return_dict", "output_attentions", "task_specific_params"):
         changed.pop(key, None)
     assert len(changed) > 50
     expected = logits(load({}), TOKENS)

@@ -270,7 +270,8 @@ def test_linear_rotary_scaling_means_the_same_to_llama_cpp(write_toy, edit_gguf,
 
 
 def test_the_keys_known_as_harmless_change_nothing_in_llama_cpp(write_toy, edit_gguf):
-    whole = write_toy(byte_level_metadata("smollm"), "plain")
+    # scaled positions, since some keys show only there
+    whole = write_toy(byte_level_metadata("smollm"), "plain", rope_scale=2.0)
     other = {key: 3 if key == "pooling_type" else 2.5 for key in HARMLESS}
     other |= {"rope.scaling.finetuned": True, "rope.scaling.original_context_length": 7}
     changed = edit_gguf(whole, whole.parent, fields={f"llama.{key}": value for key, value in other.items()})

@@ -30,6 +30,7 @@ OTHER = {
     "quantization_config": {"quant_method": "gptq", "bits": 4},
     "quantization": {"bits": 4, "group_size": 64},
     "position_embedding_type": "alibi",
+    "pad_token_id": 7,
     "dtype": "float64",
     "torch_dtype": "float64",
     "tokenizer_class": "LlamaTokenizer",

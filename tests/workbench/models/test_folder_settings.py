@@ -31,6 +31,7 @@ OTHER = {
     "quantization": {"bits": 4, "group_size": 64},
     "position_embedding_type": "alibi",
     "pad_token_id": 7,
+    "max_new_tokens": 7,
     "dtype": "float64",
     "torch_dtype": "float64",
     "tokenizer_class": "LlamaTokenizer",

@@ -24,6 +24,8 @@ class Base:
     """As the file states it; None when it doesn't."""
     decoder: Decoder
     tokenizer: Tokenizer
+    notes: tuple[str, ...] = ()
+    """What a reader of any result has to know about how the base was read."""
 
     @property
     def parameters(self) -> int:

@@ -51,6 +51,8 @@ class DecoderConfig:
     head_size: int
     feed_forward: int
     rope_base: float = 10_000.0
+    rope_scale: float = 1.0
+    """Positions are divided by this before they turn anything: linear scaling, for a longer context."""
     norm_epsilon: float = 1e-5
     context: int = 2048
     """Longest example, in tokens."""
@@ -315,7 +317,7 @@ class Decoder:
     def rotation(self, positions: Int64[Tensor, "G T"]) -> tuple[Tensor, Tensor]:
         """Return cosine and sine for rotary positions, each of shape (slots, 1, D / 2)."""
         half = torch.arange(0, self.config.head_size, 2, dtype=torch.float64)
-        frequencies = self.config.rope_base ** -(half / self.config.head_size)
+        frequencies = self.config.rope_base ** -(half / self.config.head_size) / self.config.rope_scale
         angles = einsum(positions.flatten().double(), frequencies, "slots, pair -> slots pair")[:, None]
         dtype = self.weight("norm").dtype
         return angles.cos().to(dtype), angles.sin().to(dtype)

@@ -20,6 +20,8 @@ from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
 _LLAMA = ("LlamaTokenizer", "LlamaTokenizerFast")
+LLAMA_NAMES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+"""What the class of LLaMA tokenizers takes where no file names its special tokens."""
 
 
 def read_tokenizer(
@@ -42,13 +44,14 @@ def read_tokenizer(
     # the library raises a bare Exception for a file that it can't read
     except Exception as error:
         raise unreadable(file, error) from error
-    notes = _as_llama(library, settings)
-    named = _named(settings)
+    is_llama, notes = _as_llama(library, settings)
+    named = (LLAMA_NAMES if is_llama else {}) | _named(settings)
     _add_special(library, [*named.values(), *_extra(settings)])
-    if library.get_vocab_size() > vocabulary:
+    if extra := [text for text, place in library.get_vocab().items() if place >= vocabulary]:
         raise InputError(
-            f"{file} has {library.get_vocab_size()} tokens and config.json a vocab_size of {vocabulary}; "
-            "they belong to different models. Take both files from one model."
+            f"{file} has {len(extra)} tokens more than the {vocabulary} rows of the base (vocab_size in "
+            f"config.json), such as {extra[0]!r}. If the base never uses them, take them out of added_tokens "
+            "in tokenizer.json; otherwise take tokenizer.json and config.json from one model."
         )
     library.no_padding()
     library.no_truncation()
@@ -96,11 +99,8 @@ def _text(value: Any) -> str:  # noqa: ANN401 - a text, or an object that holds 
 
 def _named(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts of special tokens by the names that chat templates use."""
-    defaults = {}
-    if settings.get("tokenizer_class") in _LLAMA:
-        defaults = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     named = {name: _text(settings[name]) for name in settings if name in _NAMES or name.endswith("_token")}
-    return defaults | {name: text for name, text in named.items() if text}
+    return {name: text for name, text in named.items() if text}
 
 
 def _extra(settings: Mapping[str, Any]) -> list[str]:
@@ -121,8 +121,10 @@ def _add_special(library: tokenizers.Tokenizer, texts: list[str]) -> None:
             library.add_special_tokens([AddedToken(text, normalized=False, special=True)])
 
 
-def _as_llama(library: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> tuple[str, ...]:
+def _as_llama(library: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> tuple[bool, tuple[str, ...]]:
     """Let a LLaMA tokenizer put its space before the first word, as ``transformers`` 5 does.
+
+    Returns whether it is one, and what to know about it.
 
     Conversions of the first LLaMA tokenizers say in tokenizer.json that every piece of text between special
     tokens begins with a space. Their class says that only the first one does, unless "legacy" is true, and
@@ -132,9 +134,9 @@ def _as_llama(library: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> tup
     prepend = library.pre_tokenizer is None and library.normalizer is not None
     model = library.model
     if settings.get("tokenizer_class") not in _LLAMA or not isinstance(model, models.BPE):
-        return ()
+        return False, ()
     if not model.byte_fallback or not (metaspace or prepend):
-        return ()
+        return False, ()
     before = library.to_str()
     space = settings.get("add_prefix_space")
     first = "always" if settings.get("legacy") else "first"
@@ -147,11 +149,11 @@ def _as_llama(library: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> tup
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
     )
     if asks and scheme == "first" and '"Prepend"' in before:
-        return (
+        return True, (
             "tokenizer.json puts a space before every piece of text, its class only before the first; read "
             "as its class says, as transformers 5 does",
         )
-    return ()
+    return True, ()
 
 
 def _declared_ends(path: Path, config: Mapping[str, Any]) -> list[int]:

@@ -1,8 +1,6 @@
 """A base out of a GGUF of the LLaMA family; the weights stay packed in the blocks they came in."""
 
-from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +10,13 @@ from torch import Tensor
 from qlora_kernels import FORMATS, QuantizedTensor
 from workbench.errors import InputError
 from workbench.files import sha256_of
-from workbench.models.base import LARGEST, Base
+from workbench.models.base import Base
 from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.gguf_config import field, read_config, wrong
 from workbench.models.gguf_container import GgufFile, PackedTensor, read_container
-from workbench.models.gguf_layout import ARCHITECTURE, gguf_name, rotary_heads, to_halves
+from workbench.models.gguf_layout import gguf_name, rotary_heads, to_halves
 from workbench.models.gguf_tokenizer import read_tokenizer
+from workbench.models.not_a_base import refuse_other_files, refuse_other_kinds
 
 _PLAIN: dict[GGMLQuantizationType, type] = {
     GGMLQuantizationType.F32: np.float32,
@@ -31,8 +31,10 @@ def load_gguf(path: Path, name: str, precision: str = "float32") -> Base:
         InputError: If the file is cut off or foreign, isn't of the LLaMA family, lacks a tensor or a
             field, or has one that doesn't fit.
     """
+    refuse_other_files(path)
     file = read_container(path)
-    config = read_config(file)
+    refuse_other_kinds(file)
+    config, notes = read_config(file)
     tokenizer = read_tokenizer(file)
     if tokenizer.vocabulary != config.vocabulary:
         raise InputError(
@@ -43,64 +45,31 @@ def load_gguf(path: Path, name: str, precision: str = "float32") -> Base:
         name=name,
         path=path,
         sha256=sha256_of(path),
-        licence=_field(file, "general.license", str, None),
+        licence=field(file, "general.license", str, None),
         decoder=Decoder(config, read_weights(file, config), precision),
         tokenizer=tokenizer,
-    )
-
-
-def read_config(file: GgufFile) -> DecoderConfig:
-    """Read the sizes of the decoder out of the metadata."""
-    architecture = _field(file, "general.architecture", str)
-    if architecture != ARCHITECTURE:
-        raise InputError(
-            f"{file.path}: general.architecture is {architecture!r}, expected {ARCHITECTURE!r}: only "
-            "models of the LLaMA family are read. Choose another base."
-        )
-    _refuse_scaled_positions(file)
-    width, heads = _size(file, "embedding_length"), _size(file, "attention.head_count")
-    kv_heads = _size(file, "attention.head_count_kv", heads)
-    head_size = _size(file, "attention.key_length", max(1, width // heads))
-    for field in ("attention.value_length", "rope.dimension_count"):
-        if (value := _size(file, field, head_size)) != head_size:
-            raise _wrong(file, field, value, f"the head size, {head_size}")
-    if head_size % 2:
-        raise _wrong(
-            file, "attention.key_length", head_size, "an even number, since rotary positions turn pairs"
-        )
-    if heads % kv_heads:
-        raise _wrong(
-            file, "attention.head_count", heads, f"a multiple of attention.head_count_kv, {kv_heads}"
-        )
-    if "token_embd.weight" not in file.tensors:
-        raise InputError(f"{file.path}: tensor 'token_embd.weight' is missing. Get the file again.")
-    return DecoderConfig(
-        vocabulary=file.tensors["token_embd.weight"].shape[0],
-        width=width,
-        layers=_size(file, "block_count"),
-        heads=heads,
-        kv_heads=kv_heads,
-        head_size=head_size,
-        feed_forward=_size(file, "feed_forward_length"),
-        rope_base=_positive(file, "rope.freq_base", 10_000.0),
-        norm_epsilon=_positive(file, "attention.layer_norm_rms_epsilon"),
-        context=_size(file, "context_length"),
+        notes=notes,
     )
 
 
 def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | QuantizedTensor]:
     """Return every weight by the decoder's name, packed where the file has it packed."""
     if config.layers > len(file.tensors):
-        raise _wrong(
+        raise wrong(
             file, "block_count", config.layers, f"at most {len(file.tensors)}, the tensors in the file"
         )
     shapes = config.shapes(tied="output.weight" not in file.tensors)
     names = {gguf_name(name): name for name in shapes}
     for tensor in file.tensors:
+        if tensor == "rope_freqs.weight":
+            raise InputError(
+                f"{file.path}: tensor {tensor!r} scales rotary positions as Llama 3.1 and later do, which "
+                "isn't read. Choose another base."
+            )
         if tensor not in names:
             raise InputError(
                 f"{file.path}: tensor {tensor!r} has no place in a plain LLaMA decoder of {config.layers} "
-                "blocks (biases, experts and scaled rotary positions aren't supported). Choose another base."
+                "blocks (biases and experts aren't supported). Choose another base."
             )
     weights = {}
     for tensor, name in names.items():
@@ -129,50 +98,6 @@ def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor |
         known = ", ".join(sorted(FORMATS))
         raise InputError(
             f"{file.path}: tensor {tensor.name!r} has the block type {tensor.format.name}, expected F32, "
-            f"F16, BF16 or one of {known}. Quantize the model to one of those, such as Q4_K_M or Q8_0."
+            f"F16, BF16 or one of {known}. Take the model's Q8_0 file, or quantize it to Q8_0."
         )
     return QuantizedTensor.from_gguf_bytes(format, tensor.shape, rows)
-
-
-def _refuse_scaled_positions(file: GgufFile) -> None:
-    key = f"{ARCHITECTURE}.rope.scaling.type"
-    kind = _field(file, key, str, "none")
-    if kind != "none":
-        raise InputError(
-            f"{file.path}: {key} is {kind!r}, expected 'none': scaled rotary positions aren't supported. "
-            "Choose another base."
-        )
-
-
-_REQUIRED = object()
-
-
-def _field(file: GgufFile, key: str, kind: type, default: Any = _REQUIRED) -> Any:  # noqa: ANN401 - of that kind
-    value = file.metadata.get(key, default)
-    if value is _REQUIRED:
-        raise InputError(f"{file.path}: metadata field {key!r} is missing. Get the file again.")
-    if value is not default and type(value) is not kind:
-        shown = str(value)[:40]
-        raise InputError(f"{file.path}: {key} is {shown!r}, expected {kind.__name__}. Get the file again.")
-    return value
-
-
-def _size(file: GgufFile, field: str, default: Any = _REQUIRED) -> int:  # noqa: ANN401 - an int, or nothing
-    value = _field(file, f"{ARCHITECTURE}.{field}", int, default)
-    if not 1 <= value <= LARGEST:
-        raise _wrong(file, field, value, f"1 to {LARGEST}")
-    return value
-
-
-def _positive(file: GgufFile, field: str, default: Any = _REQUIRED) -> float:  # noqa: ANN401 - a float, or nothing
-    value = _field(file, f"{ARCHITECTURE}.{field}", float, default)
-    if not (isfinite(value) and value > 0):
-        raise _wrong(file, field, value, "a positive number")
-    return value
-
-
-def _wrong(file: GgufFile, field: str, value: object, expected: str) -> InputError:
-    return InputError(
-        f"{file.path}: {ARCHITECTURE}.{field} is {value}, expected {expected}. Get the file again, or "
-        "choose another base."
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from gguf import GGUFWriter
-from gguf.constants import GGMLQuantizationType
+from gguf.constants import GGMLQuantizationType, RopeScalingType
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
@@ -96,6 +96,9 @@ def _add_config(writer: GGUFWriter, config: DecoderConfig) -> None:
     writer.add_value_length(config.head_size)
     writer.add_rope_dimension_count(config.head_size)
     writer.add_rope_freq_base(config.rope_base)
+    if config.rope_scale != 1:
+        writer.add_rope_scaling_type(RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(config.rope_scale)
     writer.add_layer_norm_rms_eps(config.norm_epsilon)
     writer.add_vocab_size(config.vocabulary)
 

@@ -1,5 +1,6 @@
 """Loading a base by its name or its path."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,8 +43,14 @@ def load_base(name_or_path: str | Path, precision: str = "float32") -> Base:
             raise InputError(
                 f"{path} is missing, which holds the base {name!r}. Install the workbench again."
             )
+        hub = ""
+        if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+            hub = (
+                " If it is a model on the Hugging Face Hub, download it first with "
+                f"`hf download {name} --local-dir {Path(name).name}` and give that folder."
+            )
         raise InputError(
             f"base: there is no file or folder {name!r}; {unknown_name('base', name, NAMES, ADD_IN)} "
-            "Or give a .gguf file or a folder with safetensors."
+            f"Or give a .gguf file or a folder with safetensors.{hub}"
         )
     return LOADERS["safetensors" if path.is_dir() else "gguf"](path, name, precision)

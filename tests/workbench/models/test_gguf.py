@@ -61,38 +61,13 @@ def test_rows_of_a_head_are_reordered_as_rotary_pairs():
 
 
 @pytest.mark.parametrize("dtype", ["F16", "BF16"])
-def test_half_precision_is_read(tmp_path, toy_gguf, dtype):
+def test_half_precision_is_read(tmp_path, toy_gguf, dtype, edit_gguf):
     kind = gguf.GGMLQuantizationType[dtype]
     values = np.random.default_rng(1).normal(size=64).astype(np.float32)
     stored = gguf.quants.quantize(values, kind)
-    path = edit(toy_gguf, tmp_path, {"output_norm.weight": (stored, kind)})
+    path = edit_gguf(toy_gguf, tmp_path, {"output_norm.weight": (stored, kind)})
     expected = torch.from_numpy(gguf.quants.dequantize(stored, kind))
     torch.testing.assert_close(load_gguf(path, "half").decoder.weight("norm"), expected, rtol=0, atol=0)
-
-
-def edit(source, folder, tensors=None, fields=None):
-    """Copy a GGUF with the `gguf` package, with some tensors and fields replaced, or left out when None."""
-    tensors, fields = tensors or {}, fields or {}
-    reader, path = gguf.GGUFReader(source), folder / "edited.gguf"
-    writer = gguf.GGUFWriter(path, "llama")
-    types = {key: field.types for key, field in reader.fields.items() if not key.startswith("GGUF.")}
-    values = {key: reader.fields[key].contents() for key in types} | fields
-    values.pop("general.architecture") if "general.architecture" not in fields else None
-    for key, value in values.items():
-        if value is not None:
-            kind = types.get(key, [gguf.GGUFValueType.get_type(value)])[0]
-            kind = gguf.GGUFValueType.get_type(value) if key in fields else kind
-            kind = gguf.GGUFValueType.UINT32 if kind == gguf.GGUFValueType.INT32 else kind
-            writer.add_key_value(key, value, kind, types[key][1] if len(types.get(key, [])) > 1 else None)
-    kept = {tensor.name: (tensor.data, tensor.tensor_type) for tensor in reader.tensors} | tensors
-    for name, tensor in kept.items():
-        if tensor is not None:
-            writer.add_tensor(name, tensor[0], raw_dtype=tensor[1])
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
 
 
 F32, Q2_K = gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.Q2_K
@@ -143,9 +118,9 @@ MISFITS = {
 
 
 @pytest.mark.parametrize("name", MISFITS)
-def test_a_misfit_is_named(toy_gguf, tmp_path, name):
+def test_a_misfit_is_named(toy_gguf, tmp_path, name, edit_gguf):
     tensors, fields, complaint = MISFITS[name]
-    path = edit(toy_gguf, tmp_path, tensors, fields)
+    path = edit_gguf(toy_gguf, tmp_path, tensors, fields)
     with pytest.raises(InputError, match=complaint) as caught:
         load_gguf(path, "misfit")
     assert str(path) in str(caught.value)
@@ -159,8 +134,8 @@ def test_blocks_that_are_not_supported_are_named(toy_gguf, tmp_path, monkeypatch
         load_gguf(toy_gguf, "toy")
 
 
-def test_an_edited_copy_is_still_good(toy_gguf, tmp_path):
-    assert load_gguf(edit(toy_gguf, tmp_path), "copy").decoder.config.width == 64
+def test_an_edited_copy_is_still_good(toy_gguf, tmp_path, edit_gguf):
+    assert load_gguf(edit_gguf(toy_gguf, tmp_path), "copy").decoder.config.width == 64
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path, toy_config, make_weights, monkeypatch):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
+from workbench.models.gguf_config import HARMLESS
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.gguf_tokenizer import PRE_TOKENIZERS
 from workbench.models.gguf_writer import write_gguf
@@ -131,9 +132,9 @@ def test_next_token_distributions_agree(smollm2, llama_cpp, prompt):
 def write_toy(tmp_path_factory, make_weights, toy_config):
     """A function that writes a small random model with a given tokenizer, which both sides then read."""
 
-    def write(metadata, format="q4_0", tied=True):
+    def write(metadata, format="q4_0", tied=True, **changes):
         tokens = metadata["tokenizer.ggml.tokens"]
-        config = replace(toy_config, vocabulary=len(tokens))
+        config = replace(toy_config, vocabulary=len(tokens), **changes)
         tokenizer = SubwordTokenizer(
             name="toy",
             backend=LibraryBackend(tokenizers.Tokenizer(tokenizers.models.BPE()), len(tokens)),
@@ -244,3 +245,44 @@ def test_what_the_writer_writes_means_the_same_to_llama_cpp(write_toy, format):
     # what llama.cpp's 8-bit activations and 16-bit keys and values leave; a wrong row order gives 0.7
     error = (ours - theirs).norm() / (ours - ours.mean()).norm()
     assert error < 0.05, f"relative error {error:.4f}"
+
+
+LINEAR = {
+    "as we write it": ({}, 4.0),
+    "scale_linear": ({"llama.rope.scale_linear": 4.0}, 1.0),
+    "a factor without a type": ({"llama.rope.scaling.factor": 4.0}, 1.0),
+    "the type none": ({"llama.rope.scaling.factor": 4.0, "llama.rope.scaling.type": "none"}, 1.0),
+    "a factor of 0": ({"llama.rope.scaling.factor": 0.0}, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_linear_rotary_scaling_means_the_same_to_llama_cpp(write_toy, edit_gguf, name):
+    fields, scale = LINEAR[name]
+    path = write_toy(byte_level_metadata("smollm"), "plain", tied=False, rope_scale=scale)
+    path = edit_gguf(path, path.parent, fields=fields)
+    base, oracle = load_gguf(path, "toy"), LlamaCpp(path)
+    tokens = [(37 * place) % 1000 for place in range(30)]
+    ours = log_probabilities(base, tokens)
+    theirs = oracle.log_probabilities(tokens, base.tokenizer.vocabulary)
+    divergence = float((ours.exp() * (ours - theirs)).sum())
+    assert abs(divergence) < 0.01, f"KL {divergence:.4f} nats"
+
+
+@pytest.fixture(scope="module")
+def scaled(write_toy):
+    """A file with scaled positions, since some keys show only there, and what llama.cpp says to it."""
+    path = write_toy(byte_level_metadata("smollm"), "plain", rope_scale=2.0)
+    return path, LlamaCpp(path).log_probabilities(SOME, load_gguf(path, "toy").tokenizer.vocabulary)
+
+
+SOME = [(37 * place) % 1000 for place in range(30)]
+
+
+@pytest.mark.parametrize("key", sorted(HARMLESS))
+def test_a_key_known_as_harmless_changes_nothing_in_llama_cpp(scaled, edit_gguf, tmp_path, key):
+    path, before = scaled
+    special = {"pooling_type": 3, "rope.scaling.finetuned": True, "rope.scaling.original_context_length": 7}
+    changed = edit_gguf(path, tmp_path, fields={f"llama.{key}": special.get(key, 2.5)})
+    load_gguf(changed, "toy")
+    assert torch.equal(LlamaCpp(changed).log_probabilities(SOME, len(before)), before)

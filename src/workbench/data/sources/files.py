@@ -223,7 +223,7 @@ class _Reading:
         layout = self.layout
         prompt, response = self._needed(layout.prompt), self._needed(layout.response)
         if any(text is not None and not text.strip() for text in (prompt, response)):
-            self.wrong(f"with an empty {layout.prompt!r} or {layout.response!r}", option="on_empty")
+            self.wrong(f"empty {layout.prompt!r} or {layout.response!r}", option="on_empty")
         context = self._text(layout.context) if layout.context else ""
         choices, alternatives = self._texts("choices"), self._texts("alternatives")
         if choices and (len(choices) < 2 or (response is not None and response not in choices)):
@@ -320,9 +320,12 @@ def _hashed(values: Mapping[str, Any], copies: Counter[str]) -> str:
 def _unused(path: Path, keys: Counter[str]) -> str:
     if not keys:
         return ""
-    named = [f"{shortened(key)!r} ({count})" for key, count in keys.most_common(MOST_KEYS)]
+    named = [
+        f"{shortened(key)!r} ({count} record{'s' if count > 1 else ''})"
+        for key, count in keys.most_common(MOST_KEYS)
+    ]
     more = f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
-    return f"{path.name}: not used, with how many records have them: {', '.join(named)}{more}"
+    return f"{path.name}: ignored key{'s' if len(keys) > 1 else ''} {', '.join(named)}{more}"
 
 
 def _overlap(own: _File, separate: _File) -> list[str]:

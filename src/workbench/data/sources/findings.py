@@ -26,7 +26,7 @@ class Finding:
     place: str
     """"line 3" or "item 3"."""
     what: str
-    """Said of it in words that all findings of the kind share, such as "with a 'response' that isn't a text"."""
+    """In words that all findings of the kind share, such as "with 'response' that isn't a text"."""
     detail: str = ""
     """What this record has instead, such as "the number 12"."""
     option: Option = "on_bad"

@@ -31,8 +31,8 @@ ENCODINGS = {
 }
 """First bytes of JSON in other encodings; of two that fit, the first, which is the longer one."""
 
-COLUMNS = {"prompt", "response", "instruction", "input", "output", "question", "answer", "completion", "text"}
-"""Names that the first line of a table of records has; without one of them it has to be called .csv or .tsv."""
+COLUMNS = {"prompt", "response", "instruction", "input", "output", "question", "answer", "completion"}
+"""Names by which the first line of a table shows; without one, a table has to be called .csv or .tsv."""
 
 FOUND = 5
 """Files of a folder that a message names."""
@@ -126,7 +126,8 @@ def _conversion(path: Path, data: bytes) -> str:
 
 def _recoded(path: Path, encoding: str) -> str:
     new = _beside(path, f"{path.stem}-utf8{path.suffix}")
-    return f"make UTF-8 of it with `iconv -f {encoding} -t UTF-8 {_quoted(path)} > {_quoted(new)}` and give {new}"
+    command = f"iconv -f {encoding} -t UTF-8 {_quoted(path)} > {_quoted(new)}"
+    return f"make UTF-8 of it with `{command}`, and give {new}"
 
 
 def _known_kind(path: Path, data: bytes) -> str:
@@ -134,7 +135,7 @@ def _known_kind(path: Path, data: bytes) -> str:
     for start, encoding in ENCODINGS.items():
         if data.startswith(start):
             return f"{encoding}; {_recoded(path, encoding)}"
-    if data.startswith(tuple(COMPRESSED)) or data[257:262] == b"ustar" or data.startswith(b"PK\x03\x04"):
+    if data.startswith((*COMPRESSED, b"PK\x03\x04")) or data[257:262] == b"ustar":
         return _archive(path, data)
     if data.startswith((b"PAR1", b"ARROW1")):
         kind, reader = ("Parquet", "read_parquet") if data.startswith(b"PAR1") else ("Arrow", "read_feather")
@@ -153,9 +154,7 @@ def _known_kind(path: Path, data: bytes) -> str:
 
 
 def _archive(path: Path, data: bytes) -> str:
-    tar = data[257:262] == b"ustar" or path.name.endswith(
-        (".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
-    )
+    tar = data[257:262] == b"ustar" or path.name.endswith(".tgz") or path.stem.endswith(".tar")
     if data.startswith(b"PK") and b"xl/workbook" in data:
         return "an Excel workbook; save its sheet as CSV, in UTF-8, and give that file"
     if tar or data.startswith(b"PK"):

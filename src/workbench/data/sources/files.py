@@ -38,7 +38,6 @@ SYSTEM = ("system", "system_prompt")
 """Names of the system text; the first that isn't empty is taken."""
 MOST_KEYS = 10
 """Keys that a note names before it only counts."""
-CONVERSATIONS = ("messages", "conversations", "conversation")
 SAME = {
     "prompt": ("prompt", "question", "query", "input"),
     "response": ("response", "completion", "answer", "output", "target", "chosen"),
@@ -175,7 +174,8 @@ def _layout(path: Path, items: Sequence[Item]) -> tuple[Layout, str]:
     hint = _mending(items[0].values)
     half = [sum(one.prompt in item.values for item in items) for one in LAYOUTS]
     if any(half):
-        return LAYOUTS[half.index(max(half))], hint
+        layout = LAYOUTS[half.index(max(half))]
+        return layout, hint or f" Each has to have the texts {layout.prompt!r} and {layout.response!r}."
     known = " or ".join(f"{layout.prompt!r} and {layout.response!r}" for layout in LAYOUTS)
     raise InputError(
         f"{path}, {items[0].place}: expected the keys {known}, found {_keys(items[0].values)}.{hint}"
@@ -194,14 +194,15 @@ def _mending(values: Mapping[str, Any]) -> str:
     if all(other for name, other in found.items() if name != "input"):
         renamed = [f"{other!r} to {name!r}" for name, other in found.items() if other not in (None, name)]
         return f" Rename {' and '.join(renamed)}."
-    if talks := [key for key in CONVERSATIONS if isinstance(values.get(key), list)]:
-        return (
-            f" Conversations ({talks[0]!r}) aren't read: write each answer as a record with 'prompt' and "
-            "'response', and what came before it as 'system' and 'history'."
-        )
     for key, value in values.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            return f" If the records are under {shortened(key)!r}, give that list as a file of its own."
+            if value[0].keys() & {"role", "from"}:
+                return (
+                    f" Conversations ({shortened(key)!r}) aren't read: write each answer as a record with "
+                    "'prompt' and 'response', and what came before it as 'system' and 'history'."
+                )
+            if any({layout.prompt, layout.response} <= value[0].keys() for layout in LAYOUTS):
+                return f" The records are under {shortened(key)!r}: give that list as a file of its own."
     if isinstance(values.get("text"), str):
         return " Split 'text' into what is asked ('prompt') and what is to be learnt ('response')."
     return ""
@@ -304,7 +305,11 @@ def _is_text(value: object) -> bool:
 
 
 def _half_character(text: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _hashed(values: Mapping[str, Any], copies: Counter[str]) -> str:

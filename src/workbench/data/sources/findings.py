@@ -83,8 +83,8 @@ def _refusal(file: Findings, policies: Mapping[Option, Policy]) -> str:
         record for record in file.unusable if all(policies[finding.option] == "error" for finding in record)
     ]
     if not file.usable:
-        begin = f"{file.path}: none of its {_records(file.total)} can be used"
-        return f"{begin}: {_kinds(file.unusable)}.{file.hint}"
+        none = "its only record can't" if file.total == 1 else f"none of its {file.total} records can"
+        return f"{file.path}: {none} be used: {_kinds(file.unusable)}.{file.hint}"
     if not refused:
         return ""
     begin = (

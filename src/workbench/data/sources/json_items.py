@@ -1,8 +1,9 @@
 """JSON lists and JSONL to objects, each with the place where it stands.
 
-Which of the two a file is shows in its first character: a list begins with "[". Objects are read as they
-are; what they have to hold is somebody else's question. A line that can't be read is a finding, and the
-lines after it are read; a list is read whole or not at all.
+A list begins with "["; a file that does and is no list is JSONL with a bad first line where more lines are
+objects than items of a list. Objects are read as they are; what they have to hold is somebody else's
+question. A line that can't be read is a finding, and the lines after it are read; a list is read whole or
+not at all.
 """
 
 import json
@@ -34,7 +35,7 @@ def read_items(path: Path) -> tuple[list[Item], list[Finding]]:
     """
     data = read_bytes(path)
     is_list = data.lstrip().startswith(b"[")
-    found = _list(path, decoded(path, data)) if is_list else _lines(path, data)
+    found = _list(path, data) if is_list else _lines(path, data)
     if not found:
         what = "holds an empty list" if is_list else "is empty"
         raise InputError(f"{path} {what}; it has to hold at least one record")
@@ -45,10 +46,15 @@ def read_items(path: Path) -> tuple[list[Item], list[Finding]]:
     return items, findings
 
 
-def _list(path: Path, text: str) -> list[Item | Finding]:
+def _list(path: Path, data: bytes) -> list[Item | Finding]:
+    text = decoded(path, data)
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
+        lines = _lines(path, data)
+        in_a_list = sum(line.rstrip().endswith(("},", "[", "]")) for line in text.split("\n"))
+        if sum(isinstance(one, Item) for one in lines) > in_a_list:
+            return lines
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise InputError(
             f"{path}, line {line}: this isn't JSON ({_reason(error, text)}). A list is read whole or not at "
@@ -73,7 +79,7 @@ def _lines(path: Path, data: bytes) -> list[Item | Finding]:
 
 
 def _item(place: str, value: object) -> Item | Finding:
-    return Item(place, value) if isinstance(value, dict) else Finding(place, "not objects", in_words(value))
+    return Item(place, value) if isinstance(value, dict) else Finding(place, "no object", in_words(value))
 
 
 def _no_object(path: Path, data: bytes, first: Finding) -> str:
@@ -81,11 +87,17 @@ def _no_object(path: Path, data: bytes, first: Finding) -> str:
     text = decoded(path, data)
     if table := as_table(path, text):
         return table
+    if first.what == "not JSON" and _is_json(text):
+        return f"{path} holds one value, but not as a list or on one line. {EXPECTED}"
+    return f"{path} holds no record; {first.place} is {first.what}: {first.detail}. {EXPECTED}"
+
+
+def _is_json(text: str) -> bool:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        return f"{path} holds no record; {first.place} is {first.what}: {first.detail}. {EXPECTED}"
-    return f"{path} holds one value, but not as a list or on one line. {EXPECTED}"
+        return False
+    return True
 
 
 def _reason(error: ValueError | RecursionError, text: str) -> str:

@@ -138,12 +138,13 @@ def _known_kind(path: Path, data: bytes) -> str:
     if data.startswith((*COMPRESSED, b"PK\x03\x04")) or data[257:262] == b"ustar":
         return _archive(path, data)
     if data.startswith((b"PAR1", b"ARROW1")):
-        kind, reader = ("Parquet", "read_parquet") if data.startswith(b"PAR1") else ("Arrow", "read_feather")
+        parquet = data.startswith(b"PAR1")
+        kind, reader = ("a Parquet", "read_parquet") if parquet else ("an Arrow", "read_feather")
         new = _beside(path, path.with_suffix(".jsonl").name)
         code = "import pandas, sys; pandas.{}(sys.argv[1]).to_json(sys.argv[2], orient='records', lines=True)"
         command = f'python -c "{code.format(reader)}" {_quoted(path)} {_quoted(new)}'
         return (
-            f"a {kind} file, which isn't read; where pandas and pyarrow are installed, `{command}` makes "
+            f"{kind} file, which isn't read; where pandas and pyarrow are installed, `{command}` makes "
             f"JSONL of it; give {new}"
         )
     if data.startswith(b"GGUF"):
@@ -158,7 +159,7 @@ def _archive(path: Path, data: bytes) -> str:
     if data.startswith(b"PK") and b"xl/workbook" in data:
         return "an Excel workbook; save its sheet as CSV, in UTF-8, and give that file"
     if tar or data.startswith(b"PK"):
-        folder = _beside(path, path.name.split(".")[0])
+        folder = _beside(path, path.name.split(".")[0] or "unpacked")
         command = f"tar -xf {_quoted(path)} -C" if tar else f"unzip {_quoted(path)} -d"
         return (
             f"{'a tar' if tar else 'a zip'} archive; unpack it with `mkdir {_quoted(folder)} && {command} "

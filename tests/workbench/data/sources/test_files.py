@@ -96,6 +96,86 @@ def test_optional_keys(tmp_path):
     assert {one.response for one in draw(dataset, Quality(corruption="flip", share=0.0), 3, 0)} == {"no"}
 
 
+@pytest.mark.parametrize("keys", [("prompt", "response"), ("instruction", "output")])
+@pytest.mark.parametrize("name", ["system", "system_prompt"])
+def test_system_text_and_earlier_turns(tmp_path, keys, name):
+    asked, answered = keys
+    more = [
+        {},
+        {name: None, "history": None},
+        {name: "", "history": []},
+        {name: "Be kind."},
+        {"history": [["Hi", "Hello"], ["Well?", ""]]},
+        {name: "Be kind.", "history": [["Hi", "Hello"]]},
+    ]
+    records = [{asked: f"p{place}", answered: "r", **values} for place, values in enumerate(more)]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records), heldout=2)
+    assert [(record.system, record.history) for record in everything(dataset)] == [
+        ("", ()),
+        ("", ()),
+        ("", ()),
+        ("Be kind.", ()),
+        ("", (("Hi", "Hello"), ("Well?", ""))),
+        ("Be kind.", (("Hi", "Hello"),)),
+    ]
+    assert dataset.notes == ()
+    assert {record.prompt for record in dataset.train + dataset.heldout} == {f"p{n}" for n in range(6)}
+
+
+def test_what_stands_before_a_prompt_makes_another_record_of_it(tmp_path):
+    before = [{}, {"system": "a"}, {"system": "b"}, {"history": [["a", ""]]}, {"history": [["", "a"]]}]
+    records = [{"prompt": "p", "response": f"r{place}", **one} for place, one in enumerate(before)]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", [*records, PAIRS[0]]), heldout=1)
+    ids = {record.response: record.id for record in dataset.train + dataset.heldout}
+    assert len(set(ids.values())) == 6
+    assert not any("-" in name for name in ids.values()), "none is a copy"
+    # pinned: an id places the record in every draw of older studies
+    assert ids["r0"] == "0d72d5bd89f3691f"
+    # the prompt alone says what stays on one side
+    assert {record.prompt for record in dataset.heldout} == {"p0"}
+
+
+def test_all_keys_that_are_ignored_are_counted(tmp_path):
+    records = [
+        {**pair, "source": "web", **({"split": "train"} if place < 3 else {})}
+        for place, pair in enumerate(PAIRS)
+    ]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records))
+    assert dataset.notes == ("a.jsonl: ignored keys 'source' (10 records), 'split' (3 records)",)
+    many = [pair | {f"key {n}": n for n in range(30)} for pair in PAIRS]
+    (note,) = load_dataset(jsonl(tmp_path / "b.jsonl", many)).notes
+    assert note.endswith(", 'key 9' (10 records) and 20 more")
+
+
+def test_other_answers_to_one_prompt_can_judge(tmp_path):
+    records = [{"prompt": "p", "response": f"r{place}"} for place in range(10)]
+    train, held = jsonl(tmp_path / "train.jsonl", records), jsonl(tmp_path / "held.jsonl", records[8:])
+    with pytest.raises(InputError, match=r"10 records, all with the same prompt, .* \(--heldout-file\)"):
+        load_dataset(train)
+    with pytest.raises(InputError, match=r"2 of 2 records .* with the same answer .* remove them from one"):
+        load_dataset(train, heldout_file=held)
+    dataset = load_dataset(jsonl(train, records[:8]), heldout_file=held)
+    assert (len(dataset.train), len(dataset.heldout)) == (8, 2)
+    (note,) = dataset.notes
+    assert note.startswith("held.jsonl: 2 of 2 held-out records have a prompt that train.jsonl trains on")
+    # the same answer to the same prompt with another text before it is another record
+    jsonl(held, [records[0] | {"system": "Be kind."}, {"prompt": "q", "response": "r0"}])
+    (note,) = load_dataset(train, heldout_file=held).notes
+    assert note.startswith("held.jsonl: 1 of 2 held-out records have a prompt")
+
+
+def test_fewer_are_held_out_where_prompts_repeat_and_it_is_said(tmp_path):
+    records = [{"prompt": f"p{place % 4}", "response": f"r{place}"} for place in range(28)]
+    path = jsonl(tmp_path / "a.jsonl", records)
+    dataset = load_dataset(path)
+    assert len(dataset.heldout) == 7
+    (note,) = dataset.notes
+    assert note.startswith(
+        "a.jsonl: 7 of 28 records held out instead of 5, because records with the same prompt"
+    )
+    assert load_dataset(path, heldout=7).notes == ()
+
+
 def test_a_cleaned_or_longer_file_draws_the_same_records(tmp_path):
     dirty = load_dataset(jsonl(tmp_path / "dirty.jsonl", PAIRS), heldout=2)
     cleaned = [pair | {"response": pair["response"].upper()} for pair in PAIRS]

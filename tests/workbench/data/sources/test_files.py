@@ -125,14 +125,16 @@ def test_system_text_and_earlier_turns(tmp_path, keys, name):
 def test_what_stands_before_a_prompt_makes_another_record_of_it(tmp_path):
     before = [{}, {"system": "a"}, {"system": "b"}, {"history": [["a", ""]]}, {"history": [["", "a"]]}]
     records = [{"prompt": "p", "response": f"r{place}", **one} for place, one in enumerate(before)]
-    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", [*records, PAIRS[0]]), heldout=1)
+    dataset = load_dataset(
+        jsonl(tmp_path / "a.jsonl", [*records, {"prompt": "q", "response": "s"}]), heldout=1
+    )
     ids = {record.response: record.id for record in dataset.train + dataset.heldout}
     assert len(set(ids.values())) == 6
     assert not any("-" in name for name in ids.values()), "none is a copy"
     # pinned: an id places the record in every draw of older studies
     assert ids["r0"] == "0d72d5bd89f3691f"
     # the prompt alone says what stays on one side
-    assert {record.prompt for record in dataset.heldout} == {"p0"}
+    assert {record.prompt for record in dataset.heldout} == {"q"}
 
 
 def test_all_keys_that_are_ignored_are_counted(tmp_path):

@@ -30,7 +30,8 @@ def shown(study: Study, folder: Path) -> Iterator[OnProgress]:
                 cost = describe(at.prediction.seconds, at.prediction.peak_bytes)
                 console.print(f"predicted: {cost}{_trust(at.prediction)}")
             if at.note:
-                console.print(at.note.strip().splitlines()[0], style="yellow", highlight=False, markup=False)
+                note = at.note.strip().splitlines()[0]
+                console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
             if (
                 at.phase in ("training", "done")
                 and at.cells_done != told["cells"]

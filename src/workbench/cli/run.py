@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from workbench.studies.grid import Study
     from workbench.studies.store import Store
 
+READER = (
+    "A JSON list, or JSONL with an object on each line, in UTF-8. Each record has 'prompt' and 'response', "
+    "or Alpaca's 'instruction', 'input' (may be missing) and 'output'. Optional: 'system' (or "
+    "'system_prompt'), 'history' (earlier turns, each [asked, answered]), 'id', 'choices' and "
+    "'alternatives'. Other keys are ignored. What is ignored or left out is told with its count before "
+    "training begins, and in the report."
+)
+
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
     """Add the command to the parser."""
@@ -35,19 +43,28 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     grid.add_argument("--corruption", help="damage whose price is asked for (your own file: other_record)")
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
     grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
-    grid.add_argument("--heldout", type=int, help="records to hold out for the evaluation")
-    grid.add_argument("--heldout-file", help="for your own file: another one with the records to hold out")
-    grid.add_argument(
+    held = grid.add_mutually_exclusive_group()
+    held.add_argument(
+        "--heldout",
+        type=int,
+        metavar="N",
+        help="records to hold out for the evaluation (default: 600, or a fifth of fewer than 3,000)",
+    )
+    held.add_argument("--heldout-file", help="for your own file: another one with the records to hold out")
+    own = parser.add_argument_group("your own file", READER)
+    own.add_argument(
         "--on-empty",
         choices=("error", "drop"),
-        help="for your own file: refuse empty prompts and responses (default), or leave them out",
+        help="records whose prompt or response is empty (null, or only white space): tell them all and stop "
+        "(default), or leave them out",
     )
-    grid.add_argument(
+    own.add_argument(
         "--on-bad",
         choices=("error", "drop"),
-        help="for your own file: refuse what can't be read as a record (default), or leave it out",
+        help="what else can't be read as a record, such as a line that isn't JSON, a missing key or a number "
+        "as response: tell it all and stop (default), or leave it out",
     )
-    grid.add_argument(
+    own.add_argument(
         "--on-long",
         choices=("error", "drop", "truncate"),
         help="refuse records longer than the base can read (default), leave them out, or cut their prompts "

@@ -96,7 +96,7 @@ def _one_of(options: Sequence[T], record: Record, chance: Random, needed: str) -
     """Pick an option, or say what the record lacks."""
     if not options:
         raise InputError(
-            f"record {record.id!r} has no {needed}, which this corruption needs; choose another one of "
+            f"{record.where} has no {needed}, which this corruption needs; choose another one of "
             f"{', '.join(CORRUPTIONS)}, or add what is missing to the data"
         )
     return pick(options, chance)

@@ -1,6 +1,6 @@
 """Which records are held out: decided by a hash, once for all seeds, and never by the order of a file."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from workbench.data.chance import number
 from workbench.data.records import Record
@@ -25,7 +25,8 @@ def hold_out(
 
     Args:
         records: All records of the source.
-        count: How many to hold out; None holds out 600, or a fifth of fewer than 3,000 records.
+        count: How many to hold out; None holds out :func:`default_count` of them, or the nearest number
+            below that whole families make, or else the smallest family.
         source: Name of the source, for messages.
         family: What must not be on both sides.
 
@@ -33,29 +34,62 @@ def hold_out(
         The training records and the held-out ones, each in the order given.
 
     Raises:
-        InputError: If ``count`` leaves nothing to train on or can't be reached without cutting a family.
+        InputError: If ``count`` leaves nothing to train on or can't be reached without cutting a family, or
+            all records are one family.
     """
     kept = list(records)
-    wanted = min(DEFAULT, max(1, len(kept) // 5)) if count is None else count
-    if wanted < 1:
-        raise InputError(
-            f"holding out {wanted} records of {source} leaves nothing to judge by; give 1 or more"
-        )
-    if wanted >= len(kept):
-        raise InputError(
-            f"{source} has {len(kept)} records: holding out {wanted} leaves none to train on; hold out fewer"
-        )
-    families: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}
     for place, record in enumerate(kept):
-        families.setdefault(family(record), []).append(place)
-    chosen: set[int] = set()
-    for name in sorted(families, key=lambda name: (number(0, "held out", name), name)):
-        if len(chosen) + len(families[name]) <= wanted:
-            chosen.update(families[name])
-    if len(chosen) < wanted:
-        raise InputError(
-            f"{source} can't hold out exactly {wanted} of its {len(kept)} records, because records with the "
-            f"same prompt stay on one side; hold out {len(chosen)}"
-        )
-    train = tuple(record for place, record in enumerate(kept) if place not in chosen)
-    return train, tuple(record for place, record in enumerate(kept) if place in chosen)
+        places.setdefault(family(record), []).append(place)
+    families = [places[name] for name in sorted(places, key=lambda name: (number(0, "held out", name), name))]
+    if len(families) < 2:
+        raise InputError(_one_family(len(kept), source))
+    wanted = default_count(len(kept)) if count is None else count
+    chosen = _taken(families, wanted)
+    if count is None and not chosen:
+        chosen = min(families, key=len)
+    if count is not None and (len(chosen) != count or not 0 < count < len(kept)):
+        raise InputError(_unreachable(count, families, source))
+    held = set(chosen)
+    train = tuple(record for place, record in enumerate(kept) if place not in held)
+    return train, tuple(record for place, record in enumerate(kept) if place in held)
+
+
+def default_count(total: int) -> int:
+    """Return how many of so many records are held out where nobody says: 600, or a fifth of a few."""
+    return min(DEFAULT, max(1, total // 5))
+
+
+def _taken(families: Sequence[Sequence[int]], wanted: int) -> list[int]:
+    """Return the records of the families that go into ``wanted``, each taken if it still fits."""
+    chosen: list[int] = []
+    for one in families:
+        if len(chosen) + len(one) <= wanted:
+            chosen.extend(one)
+    return chosen
+
+
+def _one_family(total: int, source: str) -> str:
+    what = "has 1 record" if total == 1 else f"has {total} records, all with the same prompt"
+    return (
+        f"{source} {what}, so it can't be split into records to train on and records to judge by; give "
+        "a file of records to judge by as heldout_file (--heldout-file)"
+    )
+
+
+def _unreachable(wanted: int, families: Sequence[Sequence[int]], source: str) -> str:
+    """Say why a number can't be held out, and the nearest one that can."""
+    total = sum(map(len, families))
+    below = len(_taken(families, min(wanted, total - 1)))
+    # what fits a number exactly is found in the same way; the smallest family alone is one such number
+    above = next((more for more in range(max(1, wanted), total) if len(_taken(families, more)) == more), None)
+    nearest = min((one for one in (below, above) if one), key=lambda one: abs(one - wanted))
+    why = (
+        "leaves nothing to judge by"
+        if wanted < 1
+        else "leaves none to train on"
+        if wanted >= total
+        else "isn't possible, because records with the same prompt stay on one side"
+    )
+    held = f"holding out {wanted} of the {total} records of {source}"
+    return f"{held} {why}; hold out {nearest} (--heldout {nearest})"

@@ -43,6 +43,20 @@ class Record:
         """The prompt without its context."""
         return self.prompt.removesuffix(f"\n\n{self.context}") if self.context else self.prompt
 
+    @property
+    def asked(self) -> str:
+        """All that is asked, for people to read: the system text and the earlier turns before the prompt."""
+        if not self.system and not self.history:
+            return self.prompt
+        turns = [f"user: {asked}\n\nassistant: {answered}" for asked, answered in self.history]
+        system = [f"system: {self.system}"] if self.system else []
+        return "\n\n".join([*system, *turns, f"user: {self.prompt}"])
+
+    @property
+    def where(self) -> str:
+        """Where to find it, for messages: its place in the source, or its id where there is none."""
+        return self.place or f"record {self.id!r}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:

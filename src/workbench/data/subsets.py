@@ -61,7 +61,7 @@ def rated(record: Record, raters: int, seed: int) -> Record:
     """
     if len(record.choices) != 2 or raters > len(record.ratings):
         raise InputError(
-            f"record {record.id!r} has {len(record.ratings)} raters and {len(record.choices)} choices, where "
+            f"{record.where} has {len(record.ratings)} raters and {len(record.choices)} choices, where "
             f"{raters} raters and 2 choices are needed; ask for fewer raters, or use data with ratings"
         )
     chance = generator(seed, "raters", record.id)

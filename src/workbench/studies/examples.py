@@ -26,10 +26,10 @@ def _changed(study: Study, dataset: Dataset, quality: Quality) -> Iterator[dict[
     before = {record.id: record for record in dataset.train}
     for record in draw(dataset, quality, max(study.sizes), study.seeds[0]):
         original = before[record.id]
-        if (record.prompt, record.response) != (original.prompt, original.response):
+        if (record.asked, record.response) != (original.asked, original.response):
             yield {
                 "quality": quality.label,
-                "prompt": _cut(record.prompt),
+                "prompt": _cut(record.asked),
                 "before": _cut(original.response),
                 "response": _cut(record.response),
             }

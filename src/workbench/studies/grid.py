@@ -231,8 +231,11 @@ def own(
         template: Key of ``TEMPLATES``; None takes the one that suits the data.
 
     Raises:
-        InputError: If the file can't be read or the budget isn't known.
+        InputError: If the file can't be read, the budget isn't known, or both a number and a file are given
+            for what is held out.
     """
+    if heldout is not None and heldout_file is not None:
+        raise InputError(f"heldout is {heldout} and heldout_file is {heldout_file}; give only one of them")
     largest, rungs, factor = choose(budget, (512, 3, 4), (2048, 4, 4), (8192, 7, 2))
     study = Study(
         name=Path(data).stem,

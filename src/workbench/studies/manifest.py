@@ -48,6 +48,7 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             "train_records": len(dataset.train),
             "heldout_records": len(dataset.heldout),
             "heldout_sha256": digest_of(dataset.heldout),
+            **({"notes": list(plan.notes)} if plan.notes else {}),
         },
         "subsets": subsets(plan),
         "base": {
@@ -75,10 +76,12 @@ def subsets(plan: Plan) -> dict[str, str]:
 
 
 def digest_of(records: Iterable[Record]) -> str:
-    """Return a hash of records in their order: ids, prompts and responses."""
+    """Return a hash of records in their order: ids, all that is asked, and responses."""
     sha256 = hashlib.sha256()
     for record in records:
-        sha256.update(json.dumps([record.id, record.prompt, record.response]).encode() + b"\n")
+        # only what there is, so that records without them keep the hash that older studies recorded
+        before = [part for part in (record.system, record.history) if part]
+        sha256.update(json.dumps([record.id, record.prompt, record.response, *before]).encode() + b"\n")
     return sha256.hexdigest()[:16]
 
 

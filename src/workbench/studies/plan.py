@@ -31,6 +31,11 @@ class Plan:
     own_steps: dict[str, int]
     """Steps that each cell takes for itself, by its key; the rest, if any, its trunk takes."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of the input or changed, for the terminal, the manifest and the report."""
+        return self.dataset.notes
+
 
 def plan(study: Study) -> Plan:
     """Load what a study needs and decide its stacks; trains nothing.

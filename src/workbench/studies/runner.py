@@ -66,7 +66,8 @@ class Progress:
     losses: tuple[float | None, ...] = ()
     """Each one's training loss of this step; None where it is not a number, or the cell has ended."""
     note: str = ""
-    """A sentence about something that went wrong and is dealt with, told once."""
+    """A sentence about something that was left out or changed, or that went wrong and is dealt with; told
+    once."""
     prediction: Prediction | None = None
 
 
@@ -114,6 +115,8 @@ def run(
     try:
         with torch_threads(_chosen_threads(folder, threads, trainer)) as chosen:
             concrete = plan(_as_begun(study, folder))
+            for note in concrete.notes:
+                tell(Progress(phase="loading", note=note))
             with locked(folder):
                 store = _open_or_create(concrete, folder, chosen)
                 this = _Run(concrete, store, tell, trainer, chosen, began)
@@ -156,6 +159,8 @@ def _open_or_create(concrete: Plan, folder: Path, threads: int) -> Store:
             )
     # the grid may have grown; a study of an older format learns what it didn't record
     grown = {part: wanted[part] for part in ("study", "subsets", "examples")}
+    if concrete.notes:
+        grown["data"] = store.manifest["data"] | {"notes": list(concrete.notes)}
     store.update_manifest(**{**wanted, **store.manifest, **grown})
     if damaged := store.damaged():
         store.set_aside(damaged)

@@ -96,8 +96,9 @@ def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, sv
         examples=[
             example | {"quality": readable(example["quality"])} for example in manifest.get("examples", [])
         ],
+        left_out=manifest.get("data", {}).get("notes", []),
         licences=list(_licences(manifest)),
-        facts=list(flat({name: value for name, value in manifest.items() if name not in APART})),
+        facts=list(flat(_facts(manifest))),
     )
 
 
@@ -199,6 +200,14 @@ def _costs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         if one is not None or two is not None:
             said = ["not recorded" if value is None else words(value) for value in (one, two)]
             yield name, said[0], said[1], f"{one / two:.2f}" if one and two else ""
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows among the facts: all that has no place of its own."""
+    facts = {name: value for name, value in manifest.items() if name not in APART}
+    if "notes" in facts.get("data", {}):
+        facts["data"] = {name: value for name, value in facts["data"].items() if name != "notes"}
+    return facts
 
 
 def _licences(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from workbench.cli import COMMANDS, doctor, main
+from workbench.cli import COMMANDS, doctor, main, progress
 from workbench.config import CellConfig
+from workbench.studies.grid import verbs
+from workbench.studies.runner import Progress
 from workbench.studies.store import Store
 from workbench.training.results import CellResult
 
@@ -45,6 +47,35 @@ def test_help_loads_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("set()\n")
+
+
+def test_a_note_is_told_on_one_line(tmp_path, capsys):
+    note = (
+        "mine.jsonl: 12 of 60 records left out: [not JSON] (lines 4, 18, 20, 22, 24 and 7 more); " + "x" * 80
+    )
+    with progress.shown(verbs("coffee"), tmp_path) as on_progress:
+        on_progress(Progress(phase="loading", note=note))
+    assert note in capsys.readouterr().out.splitlines()
+
+
+def test_the_help_says_what_is_read(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "'instruction', 'input' (may be missing)",
+        "'history'",
+        "'system'",
+        "Other keys are ignored",
+    ):
+        assert part in text
+
+
+def test_a_number_and_a_file_for_what_is_held_out(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "a.jsonl", "--heldout", "3", "--heldout-file", "b.jsonl"])
+    assert stopped.value.code == 2
+    assert "--heldout-file: not allowed with argument --heldout" in capsys.readouterr().err
 
 
 def test_bad_input_is_one_sentence_and_status_2(tmp_path):

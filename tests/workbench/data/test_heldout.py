@@ -1,8 +1,10 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.data.heldout import hold_out
+from workbench.data.heldout import default_count, hold_out
 from workbench.data.records import Record
 from workbench.errors import InputError
 
@@ -44,15 +46,62 @@ def test_the_default_is_600_or_a_fifth(size, held):
 @pytest.mark.parametrize(
     ("prompts", "count", "message"),
     [
-        pytest.param("abc", 3, "some has 3 records: holding out 3 leaves none", id="all"),
-        pytest.param("abc", 0, "holding out 0 records of some leaves nothing", id="none"),
-        pytest.param("a", None, "some has 1 records: holding out 1 leaves none", id="one-record"),
-        pytest.param("aabb", 1, "can't hold out exactly 1 of its 4 .* hold out 0", id="only-pairs"),
+        pytest.param("abc", 3, "3 of the 3 records of some leaves none to train on; hold out 2", id="all"),
+        pytest.param(
+            "abc", 0, "0 of the 3 records of some leaves nothing to judge by; hold out 1", id="none"
+        ),
+        pytest.param("abc", -5, "leaves nothing to judge by; hold out 1", id="less-than-none"),
+        pytest.param("aabb", 0, "leaves nothing to judge by; hold out 2", id="none-of-pairs"),
+        pytest.param("aabb", 1, "1 of the 4 .* same prompt stay on one side; hold out 2", id="only-pairs"),
+        pytest.param("aabb", 3, "3 of the 4 .* same prompt stay on one side; hold out 2", id="past-a-pair"),
+        pytest.param("a", None, "some has 1 record, so .* \\(--heldout-file", id="one-record"),
+        pytest.param("a", 1, "some has 1 record, so .* \\(--heldout-file", id="one-record-by-number"),
+        pytest.param(
+            "aaa", None, "has 3 records, all with the same prompt, .* \\(--heldout-file", id="one-prompt"
+        ),
+        pytest.param(
+            "aaa", 0, "has 3 records, all with the same prompt, .* \\(--heldout-file", id="one-prompt-0"
+        ),
     ],
 )
 def test_refuses(prompts, count, message):
     with pytest.raises(InputError, match=message):
         hold_out(records(prompts), count, "some")
+
+
+FAMILIES = st.lists(st.integers(1, 9), min_size=2, max_size=8)
+
+
+def families(sizes):
+    return records([f"prompt {place}" for place, size in enumerate(sizes) for _ in range(size)])
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes=FAMILIES, count=st.integers(-3, 80))
+def test_the_number_that_is_advised_is_the_nearest_that_works(sizes, count):
+    everything = families(sizes)
+    try:
+        held = hold_out(everything, count, "some")[1]
+        assert len(held) == count
+        return
+    except InputError as error:
+        advised = int(re.search(r"hold out (\d+) \(--heldout \1\)$", str(error))[1])
+    assert len(hold_out(everything, advised, "some")[1]) == advised
+    for nearer in range(count - abs(advised - count) + 1, count + abs(advised - count)):
+        with pytest.raises(InputError):
+            hold_out(everything, nearer, "some")
+
+
+@settings(max_examples=100, deadline=None)
+@given(sizes=FAMILIES)
+def test_without_a_number_two_prompts_are_enough(sizes):
+    train, held = hold_out(families(sizes), None, "some")
+    wanted = default_count(sum(sizes))
+    assert train
+    assert held
+    assert not {one.prompt for one in train} & {one.prompt for one in held}
+    # more than wanted only where each family alone is more
+    assert len(held) <= wanted or len(held) == min(sizes) > wanted
 
 
 def test_families_stay_together():

@@ -30,6 +30,22 @@ def test_context_has_to_end_the_prompt():
         Record(id="a", prompt="do this", response="r", context="with that")
 
 
+def test_all_that_is_asked_is_the_prompt_and_what_stands_before_it():
+    assert OTHER.asked == "p"
+    talk = replace(OTHER, system="Be kind.", history=(("Hi", "Hello"), ("Well?", "Well.")))
+    assert talk.asked == (
+        "system: Be kind.\n\nuser: Hi\n\nassistant: Hello\n\nuser: Well?\n\nassistant: Well.\n\nuser: p"
+    )
+
+
+def test_a_place_is_for_messages_only():
+    placed = replace(OTHER, place="mine.jsonl, line 4")
+    assert (OTHER.where, placed.where) == ("record 'b'", "mine.jsonl, line 4")
+    assert placed == OTHER
+    assert dataset([placed]).fingerprint == dataset([OTHER]).fingerprint
+    assert dataset([replace(OTHER, system="s")]).fingerprint != dataset([OTHER]).fingerprint
+
+
 def test_ids_are_unique():
     with pytest.raises(ValueError, match="some: id 'a' occurs more than once"):
         dataset([RECORD, replace(OTHER, id="a")])

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from workbench.config import Quality
+from workbench.data.records import Record
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.models.decoder import DecoderConfig
@@ -18,6 +19,7 @@ from workbench.studies import plan as planning
 from workbench.studies import runner, stacks
 from workbench.studies.executors import stack_task
 from workbench.studies.grid import STUDIES, Study, own
+from workbench.studies.manifest import digest_of
 from workbench.studies.store import Store
 
 
@@ -248,6 +250,60 @@ def test_the_record(study, tmp_path):
     assert manifest["actual"]["seconds"] > 0
     assert manifest["versions"]["torch"]
     assert store.zero_shot()["loss"] > 0
+
+
+def test_notes_are_told_once_and_recorded(study, tmp_path):
+    path = tmp_path / "more.jsonl"
+    lines = (tmp_path / "letters.jsonl").read_text() + '{"prompt": "ab", "response": null, "source": "me"}\n'
+    path.write_text(lines.replace('"aa"}', '"aa", "source": "me"}'))
+    study = replace(study, data=str(path), on_empty="drop")
+    told = [
+        "more.jsonl: 1 of 97 records left out: empty 'prompt' or 'response' (line 97)",
+        "more.jsonl: ignored key 'source' (1 record)",
+    ]
+    seen = []
+    store = runner.run(study, tmp_path / "study", seen.append)
+    assert [at.note for at in seen if at.note] == told
+    assert store.manifest["data"]["notes"] == told
+    # a study that was begun before notes were recorded learns them
+    data = {name: value for name, value in store.manifest["data"].items() if name != "notes"}
+    store.update_manifest(data=data)
+    assert runner.run(study, tmp_path / "study").manifest["data"] == data | {"notes": told}
+
+
+def test_a_study_without_notes_records_none(study, tmp_path):
+    assert "notes" not in runner.run(study, tmp_path / "study").manifest["data"]
+
+
+def test_other_answers_to_one_prompt_make_a_study(study, tmp_path):
+    answers = [f"{a}{b}" for a in "abcdef" for b in "ghijkl"]
+    for name, chosen in (("one", answers[:30]), ("held", answers[30:])):
+        lines = [json.dumps({"prompt": "ab", "response": answer}) + "\n" for answer in chosen]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    with pytest.raises(InputError, match=r"30 records, all with the same prompt, .*\(--heldout-file\)"):
+        own(str(tmp_path / "one.jsonl"), "coffee", base="random")
+    files = {
+        "data": str(tmp_path / "one.jsonl"),
+        "heldout_file": str(tmp_path / "held.jsonl"),
+        "heldout": None,
+    }
+    store = runner.run(replace(study, **files), tmp_path / "study")
+    assert all(row["status"] == "done" for row in table(store))
+    assert store.manifest["data"]["notes"][0].startswith("held.jsonl: 6 of 6 held-out records have a prompt")
+    with pytest.raises(InputError, match="give only one of them"):
+        own(files["data"], "coffee", base="random", heldout=2, heldout_file=files["heldout_file"])
+
+
+def test_the_digest_of_records_is_all_that_is_trained_on():
+    record = Record(id="a", prompt="p", response="r")
+    others = [
+        replace(record, system="s"),
+        replace(record, history=(("s", ""),)),
+        replace(record, response="s"),
+    ]
+    assert len({digest_of([one]) for one in (record, *others)}) == 4
+    # recorded in manifests and compared by replays: it may not change
+    assert digest_of([record]) == "8f07b5dd5a70ef5a"
 
 
 def test_a_folder_of_another_study_is_refused(study, tmp_path):

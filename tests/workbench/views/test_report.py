@@ -72,6 +72,20 @@ def test_it_shows_what_a_reader_needs(report):
         assert expected in text, expected
 
 
+def test_what_was_left_out_is_told(make_study, report):
+    hostile = "a.jsonl: ignored key '<script>alert(2)</script>' (3 records)"
+    notes = ["a.jsonl: 2 of 60 records left out: not JSON (lines 4 and 8)", hostile]
+    folder = make_study()
+    with Store.open(folder) as store:
+        store.update_manifest(data=store.manifest["data"] | {"notes": notes})
+    html = write_report(folder).page.read_text(encoding="utf-8")
+    text = Page(html).text
+    assert "What was left out or changed a.jsonl: 2 of 60 records left out: not JSON (lines 4 and 8)" in text
+    assert text.count(hostile) == 1
+    assert "<script>alert(2)" not in html
+    assert "left out or changed" not in report.page.read_text(encoding="utf-8")
+
+
 def test_it_loads_nothing(report):
     page = Page(report.page.read_text(encoding="utf-8"))
     assert "svg" in page.tags

@@ -30,8 +30,9 @@ def load_dataset(
         name_or_path: Key of :data:`SOURCES`, or a JSON list or JSONL as ``sources/files.py`` describes it.
         heldout: Records to hold out, the same for every seed; None for 600, or a fifth of fewer than 3,000.
         heldout_file: For a file: another one with the records to hold out.
-        on_empty: For a file: "error" refuses empty responses, "drop" leaves such records out.
-        on_bad: For a file: the same for what can't be read as a record.
+        on_empty: For a file: "error" refuses empty prompts and responses and names them all, "drop" leaves
+            such records out and counts them in the notes.
+        on_bad: For a file: the same for what else can't be read as a record.
 
     Raises:
         InputError: If there is no such source or file, or it can't be used.

@@ -1,34 +1,48 @@
 """The user's own records: a JSON list or JSONL, with the keys that people have.
 
 A record is an object with "prompt" and "response", or with Alpaca's "instruction", "input" (may be missing
-or empty) and "output"; the first record decides for the whole file. It may also have
+or empty) and "output"; what most records of the file have is taken for all of them. It may also have
 
 - "id": a text or a whole number, unique in the file;
+- "system" (or "system_prompt"): the text that stands before the conversation;
+- "history": the turns before the prompt, oldest first, each a list of two texts: asked, answered;
 - "choices": the closed set of answers, two or more, the response among them;
 - "alternatives": wrong responses.
 
-Other keys are ignored and named in the data set's notes. Without an id, a record is known by a hash of its
-prompt: it keeps its place in every draw when the file is sorted, other records are added, or its response is
-corrected, so a file and its cleaned copy can be compared record by record. Copies of one prompt are numbered
-in the file's order.
+An optional key that is null or empty is one that is missing. Other keys aren't used, which the data set's
+notes say. What can't be used is found in one pass over the file, and told or left out as ``findings.py``
+says: an empty prompt or response (null, or nothing but white space) by ``on_empty``, everything else, a
+missing key included, by ``on_bad``.
+
+Without an id, a record is known by a hash of what is asked: it keeps its place in every draw when the file is
+sorted, other records are added, or its response is corrected, so a file and its cleaned copy can be compared
+record by record. Copies of one question are numbered in the file's order.
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from workbench.data.heldout import hold_out
+from workbench.data.heldout import default_count, hold_out
+from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
-from workbench.data.sources.json_items import Item, read_items, shortened
+from workbench.data.sources.findings import Finding, Findings, Option, Policy, left_out
+from workbench.data.sources.json_items import Item, in_words, read_items, shortened
 from workbench.errors import InputError
 
-Policy = Literal["error", "drop"]
-SHOWN = 5
-"""Places that a message names before it only counts."""
+SYSTEM = ("system", "system_prompt")
+"""Names of the system text; the first that isn't empty is taken."""
+MOST_KEYS = 10
+"""Keys that a note names before it only counts."""
+SAME = {
+    "prompt": ("prompt", "question", "query", "input"),
+    "response": ("response", "completion", "answer", "output", "target", "chosen"),
+}
+"""Names that other files have for the two texts, for the advice on what to rename."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +58,7 @@ class Layout:
     @property
     def keys(self) -> set[str]:
         """Every key that is read."""
-        needed = {self.prompt, self.response, "id", "choices", "alternatives"}
+        needed = {self.prompt, self.response, "id", *SYSTEM, "history", "choices", "alternatives"}
         return needed if self.context is None else needed | {self.context}
 
 
@@ -67,171 +81,286 @@ def load(
     Args:
         path: A JSON list or JSONL, in UTF-8.
         heldout: Records to hold out, chosen by a hash of their prompts; None for 600, or a fifth of a file
-            with fewer than 3,000.
-        heldout_file: A file with the records to hold out instead; no prompt may be in both.
-        on_empty: What becomes of a record whose prompt or response is empty: "error" refuses the file,
-            "drop" leaves the record out and says so in the notes.
-        on_bad: The same for what can't be read as a record.
+            with fewer than 3,000, or what comes nearest below where many records share a prompt.
+        heldout_file: A file with the records to hold out instead. Nothing may be asked and answered alike in
+            both; a prompt that is in both with another answer is counted in the notes.
+        on_empty: What becomes of a record whose prompt or response is empty: "error" refuses the file and
+            names every such record, "drop" leaves them out and counts them in the notes.
+        on_bad: The same for what else can't be read as a record.
 
     Raises:
         InputError: If a file can't be read, a record isn't as described above, or too few are left.
     """
-    if on_empty not in ("error", "drop"):
-        raise InputError(f"on_empty is {on_empty!r}; it has to be 'error' or 'drop'")
+    policies: dict[Option, Policy] = {"on_empty": on_empty, "on_bad": on_bad}
+    for name, policy in policies.items():
+        if policy not in ("error", "drop"):
+            raise InputError(f"{name} is {policy!r}; it has to be 'error' or 'drop'")
     if heldout is not None and heldout_file is not None:
         raise InputError(f"heldout is {heldout} and heldout_file is {heldout_file}; give only one of them")
-    records, layout, notes = _read(path, on_empty)
-    if heldout_file is None:
-        train, held = hold_out(records, heldout, str(path))
+    own = _read(path, prompts_needed=1 if heldout_file else 2)
+    separate = _read(heldout_file, prompts_needed=1) if heldout_file else None
+    files = [own, separate] if separate else [own]
+    notes = left_out([one.findings for one in files], policies)
+    notes += [one.unused for one in files if one.unused]
+    if separate:
+        train, held = own.records, separate.records
+        notes += _overlap(own, separate)
     else:
-        others, _, more = _read(heldout_file, on_empty)
-        _refuse_overlap(records, others, path, heldout_file)
-        train, held, notes = tuple(records), tuple(others), [*notes, *more]
+        train, held = hold_out(own.records, heldout, str(path))
+        notes += _other_count(heldout, len(held), len(own.records), path)
     return Dataset(
         name=path.stem,
         train=train,
         heldout=held,
-        template=layout.template,
+        template=own.layout.template,
         licence="not stated: the user's own file",
         origin=" and ".join(str(one) for one in (path, heldout_file) if one),
         notes=tuple(notes),
     )
 
 
-def _read(path: Path, on_empty: Policy) -> tuple[list[Record], Layout, list[str]]:
-    """Return a file's records, their layout, and notes on what was left out."""
-    items = read_items(path)
-    layout = _layout(items[0])
-    kept = [item for item in items if not _is_empty(item, layout)]
-    if not kept:
-        raise InputError(f"{path}: every record has an empty {layout.prompt!r} or {layout.response!r}")
-    notes = []
-    if len(kept) < len(items):
-        empty = f"{len(items) - len(kept)} of {len(items)} records"
-        what = f"empty {layout.prompt!r} or {layout.response!r}"
-        if on_empty == "error":
-            places = _listed([item.place for item in items if _is_empty(item, layout)])
-            raise InputError(
-                f"{path}: {empty} have an {what} ({places}); fill them, or have them left out with "
-                "on_empty='drop' (--on-empty drop)"
-            )
-        notes.append(f"{path.name}: {empty} left out: {what}")
-    ignored = Counter(key for item in items for key in item.values if key not in layout.keys)
-    notes += [f"{path.name}: key {key!r} ignored ({count} records)" for key, count in sorted(ignored.items())]
-    names = _ids(kept, layout)
-    return [_record(item, layout, name) for item, name in zip(kept, names, strict=True)], layout, notes
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    path: Path
+    layout: Layout
+    records: tuple[Record, ...]
+    """Those with nothing wrong."""
+    findings: Findings
+    unused: str
+    """A note on the keys that weren't used; empty where all were."""
 
 
-def _layout(item: Item) -> Layout:
-    """Return the layout of which a file's first record has a key."""
-    for layout in LAYOUTS:
-        if layout.prompt in item.values:
-            return layout
-    known = " or ".join(f"{layout.prompt!r} and {layout.response!r}" for layout in LAYOUTS)
-    raise InputError(f"{item}: expected the keys {known}, found {_keys(item)}")
-
-
-def _is_empty(item: Item, layout: Layout) -> bool:
-    return not all(_text(item, key).strip() for key in (layout.prompt, layout.response))
-
-
-def _record(item: Item, layout: Layout, name: str) -> Record:
-    response, context = _text(item, layout.response), _context(item, layout)
-    choices, alternatives = _texts(item, "choices"), _texts(item, "alternatives")
-    if choices and (response not in choices or len(choices) < 2):
-        raise InputError(f"{item}: 'choices' {list(choices)} have to be two or more, {response!r} among them")
-    if response in alternatives:
-        raise InputError(f"{item}: {response!r} is both the right response and one of 'alternatives'")
-    return Record(
-        id=name,
-        prompt=_prompt(item, layout),
-        response=response,
-        context=context,
-        choices=choices,
-        alternatives=alternatives,
+def _read(path: Path, *, prompts_needed: int) -> _File:
+    """Read all that a file has; what becomes of that which can't be used is decided elsewhere."""
+    items, broken = read_items(path)
+    layout, hint = _layout(path, items)
+    unusable = [[finding] for finding in broken]
+    records: list[Record] = []
+    unused: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    copies: Counter[str] = Counter()
+    for item in items:
+        reading = _Reading(item, layout)
+        values = reading.values()
+        if not reading.findings:
+            name = reading.own_id() or _hashed(values, copies)
+            if (first := names.setdefault(name, item.place)) != item.place:
+                reading.wrong("with the 'id' of an earlier record", f"{shortened(name)!r}, as {first} has")
+        if reading.findings:
+            unusable.append(reading.findings)
+        else:
+            records.append(Record(id=name, place=f"{path.name}, {item.place}", **values))
+            unused.update(key for key in item.values if key not in layout.keys)
+    return _File(
+        path=path,
+        layout=layout,
+        records=tuple(records),
+        findings=Findings(
+            path=path,
+            total=len(items) + len(broken),
+            unusable=unusable,
+            enough=len({record.prompt for record in records}) >= prompts_needed,
+            hint=hint,
+        ),
+        unused=_unused(path, unused),
     )
 
 
-def _context(item: Item, layout: Layout) -> str:
-    if layout.context is None or item.values.get(layout.context) is None:
-        return ""
-    return _text(item, layout.context)
+def _layout(path: Path, items: Sequence[Item]) -> tuple[Layout, str]:
+    """Return the layout that most records have, and what to do where none has all of it."""
+    whole = [sum({one.prompt, one.response} <= item.values.keys() for item in items) for one in LAYOUTS]
+    if any(whole):
+        return LAYOUTS[whole.index(max(whole))], ""
+    hint = _mending(items[0].values)
+    half = [sum(one.prompt in item.values for item in items) for one in LAYOUTS]
+    if any(half):
+        layout = LAYOUTS[half.index(max(half))]
+        return layout, hint or f" Each has to have the texts {layout.prompt!r} and {layout.response!r}."
+    known = " or ".join(f"{layout.prompt!r} and {layout.response!r}" for layout in LAYOUTS)
+    raise InputError(
+        f"{path}, {items[0].place}: expected the keys {known}, found {_keys(items[0].values)}.{hint}"
+    )
 
 
-def _prompt(item: Item, layout: Layout) -> str:
-    instruction, context = _text(item, layout.prompt), _context(item, layout)
-    return f"{instruction}\n\n{context}" if context else instruction
+def _mending(values: Mapping[str, Any]) -> str:
+    """Return a sentence on how to make a record of what an object of another layout has, if that is known."""
+    wanted = SAME
+    if "instruction" in values:
+        wanted = {"instruction": (), "output": SAME["response"], "input": ("context",)}
+    found = {
+        name: next((other for other in (name, *others) if isinstance(values.get(other), str)), None)
+        for name, others in wanted.items()
+    }
+    if all(other for name, other in found.items() if name != "input"):
+        renamed = [f"{other!r} to {name!r}" for name, other in found.items() if other not in (None, name)]
+        return f" Rename {' and '.join(renamed)}."
+    for key, value in values.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            if value[0].keys() & {"role", "from"}:
+                return (
+                    f" Conversations ({shortened(key)!r}) aren't read: write each answer as a record with "
+                    "'prompt' and 'response', and what came before it as 'system' and 'history'."
+                )
+            if any({layout.prompt, layout.response} <= value[0].keys() for layout in LAYOUTS):
+                return f" The records are under {shortened(key)!r}: give that list as a file of its own."
+    if isinstance(values.get("text"), str):
+        return " Split 'text' into what is asked ('prompt') and what is to be learnt ('response')."
+    return ""
 
 
-def _ids(items: Iterable[Item], layout: Layout) -> list[str]:
-    """Return each record's own id, or a hash of its prompt with a number from the second copy on."""
-    places: dict[str, Item] = {}
-    copies: Counter[str] = Counter()
-    for item in items:
-        name = item.values.get("id")
-        if name is None:
-            name = hashlib.blake2b(_prompt(item, layout).encode(), digest_size=8).hexdigest()
-            copies[name] += 1
-            name += f"-{copies[name]}" if copies[name] > 1 else ""
-        elif isinstance(name, bool) or not isinstance(name, str | int):
-            raise InputError(f"{item}: 'id' is {_json(name)}; expected a text or a whole number")
-        if (first := places.setdefault(str(name), item)) is not item:
-            raise InputError(f"{item}: 'id' {name!r} is also that of {first.place}; ids have to be unique")
-    return list(places)
+class _Reading:
+    """One object read as a record; what is wrong with it is collected."""
+
+    def __init__(self, item: Item, layout: Layout) -> None:
+        self.item, self.layout = item, layout
+        self.findings: list[Finding] = []
+
+    def wrong(self, what: str, detail: str = "", option: Option = "on_bad") -> None:
+        """Note that something is wrong."""
+        self.findings.append(Finding(self.item.place, what, detail, option))
+
+    def values(self) -> dict[str, Any]:
+        """Return the record's fields without its id; of use only where nothing is wrong."""
+        layout = self.layout
+        prompt, response = self._needed(layout.prompt), self._needed(layout.response)
+        if any(text is not None and not text.strip() for text in (prompt, response)):
+            self.wrong(f"empty {layout.prompt!r} or {layout.response!r}", option="on_empty")
+        context = self._text(layout.context) if layout.context else ""
+        choices, alternatives = self._texts("choices"), self._texts("alternatives")
+        if choices and (len(choices) < 2 or (response is not None and response not in choices)):
+            self.wrong(
+                "with 'choices' that aren't two or more, the response among them",
+                f"{shortened(json.dumps(choices, ensure_ascii=False))} and {in_words(response)}",
+            )
+        if response in alternatives:
+            self.wrong("whose response is one of 'alternatives' too, which are wrong", in_words(response))
+        self.own_id()
+        return {
+            "prompt": f"{prompt}\n\n{context}" if context else prompt,
+            "response": response,
+            "context": context,
+            "system": self._system(),
+            "history": self._history(),
+            "choices": choices,
+            "alternatives": alternatives,
+        }
+
+    def own_id(self) -> str:
+        """Return the record's own id, nothing where it has none."""
+        value = self.item.values.get("id")
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return self._text("id", "a text or a whole number") or ""
+
+    def _needed(self, key: str) -> str | None:
+        if key not in self.item.values:
+            self.wrong(f"without the key {key!r}", f"it has {_keys(self.item.values)}")
+            return None
+        return self._text(key)
+
+    def _text(self, key: str, expected: str = "a text") -> str | None:
+        """Return a key's text, an empty one for null or a missing key, None for what isn't a text."""
+        value = self.item.values.get(key)
+        if value is None:
+            return ""
+        if isinstance(value, str) and not _half_character(value):
+            return value
+        if isinstance(value, str):
+            self.wrong(f"with half a surrogate pair, which is no character, in {key!r}", in_words(value))
+        else:
+            self.wrong(f"with {key!r} that isn't {expected}", in_words(value))
+        return None
+
+    def _system(self) -> str:
+        texts = [text for text in map(self._text, SYSTEM) if text and text.strip()]
+        if len(set(texts)) > 1:
+            self.wrong(f"with different texts in {' and '.join(map(repr, SYSTEM))}")
+        return texts[0] if texts else ""
+
+    def _history(self) -> tuple[tuple[str, str], ...]:
+        turns = self.item.values.get("history") or []
+        pairs = turns if isinstance(turns, list) else [turns]
+        for pair in pairs:
+            if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_text, pair))):
+                wrong = in_words(turns if pairs is not turns else pair)
+                self.wrong("with a 'history' that isn't a list of turns, each [asked, answered]", wrong)
+                return ()
+        return tuple((asked, answered) for asked, answered in pairs)
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        """Return an optional key's list of texts that differ, none where it is missing or empty."""
+        values = self.item.values.get(key) or []
+        if not isinstance(values, list):
+            self.wrong(f"with {key!r} that aren't a list of texts", in_words(values))
+            return ()
+        if not all(_is_text(value) and value.strip() for value in values) or len(set(values)) < len(values):
+            found = shortened(json.dumps(values))
+            self.wrong(f"with {key!r} that aren't texts, each another and none empty", found)
+            return ()
+        return tuple(values)
 
 
-def _text(item: Item, key: str) -> str:
-    """Return a key's text, which may be empty."""
-    if key not in item.values:
-        raise InputError(f"{item}: key {key!r} is missing; the record has {_keys(item)}")
-    return _checked(item, key, item.values[key])
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not _half_character(value)
 
 
-def _texts(item: Item, key: str) -> tuple[str, ...]:
-    """Return an optional key's list of texts, none where it is missing."""
-    values = item.values.get(key)
-    if values is None:
-        return ()
-    if not isinstance(values, list):
-        raise InputError(f"{item}: {key!r} is {_json(values)}; expected a list of texts")
-    texts = tuple(_checked(item, key, value) for value in values)
-    if not all(text.strip() for text in texts) or len(set(texts)) < len(texts):
-        raise InputError(
-            f"{item}: {key!r} is {_json(values)}; expected texts that differ, none of them empty"
-        )
-    return texts
-
-
-def _checked(item: Item, key: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InputError(f"{item}: {key!r} is {_json(value)}; expected a text")
+def _half_character(text: str) -> bool:
     try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{item}: {key!r} holds {value[error.start]!r}, half of a surrogate pair and no character"
-        ) from error
-    return value
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
-def _refuse_overlap(train: Iterable[Record], heldout: Iterable[Record], path: Path, other: Path) -> None:
-    prompts = {record.prompt for record in train}
-    both = [record.prompt for record in heldout if record.prompt in prompts]
-    if both:
+def _hashed(values: Mapping[str, Any], copies: Counter[str]) -> str:
+    """Return a hash of what is asked, with a number from the second copy on."""
+    asked = values["prompt"]
+    if values["system"] or values["history"]:
+        asked = json.dumps([values["system"], values["history"], asked])
+    name = hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
+    copies[name] += 1
+    return f"{name}-{copies[name]}" if copies[name] > 1 else name
+
+
+def _unused(path: Path, keys: Counter[str]) -> str:
+    if not keys:
+        return ""
+    named = [
+        f"{shortened(key)!r} ({count} record{'s' if count > 1 else ''})"
+        for key, count in keys.most_common(MOST_KEYS)
+    ]
+    more = f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
+    return f"{path.name}: ignored key{'s' if len(keys) > 1 else ''} {', '.join(named)}{more}"
+
+
+def _overlap(own: _File, separate: _File) -> list[str]:
+    """Refuse what is asked and answered alike in both files, and count what is asked alike."""
+    prompts = {record.prompt for record in own.records}
+    answered = {(record.asked, record.response) for record in own.records}
+    same = [record for record in separate.records if (record.asked, record.response) in answered]
+    if same:
         raise InputError(
-            f"{len(both)} prompts of {other} are in {path} too, the first is {_json(both[0])}; remove them "
-            "from one of the files: what was trained on can't judge"
+            f"{len(same)} of {len(separate.records)} records of {separate.path} are in {own.path} too, with "
+            f"the same answer ({listed(record.place for record in same)}); remove them from one of the "
+            "files: what was trained on can't judge"
         )
+    again = [record for record in separate.records if record.prompt in prompts]
+    if not again:
+        return []
+    return [
+        f"{separate.path.name}: {len(again)} of {len(separate.records)} held-out records have a prompt that "
+        f"{own.path.name} trains on with other answers; they don't tell how prompts that are new would do"
+    ]
 
 
-def _listed(places: Sequence[str]) -> str:
-    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-    return ", ".join(places[:SHOWN]) + more
+def _other_count(heldout: int | None, held: int, total: int, path: Path) -> list[str]:
+    if heldout is not None or held == default_count(total):
+        return []
+    return [
+        f"{path.name}: {held} of {total} records held out instead of {default_count(total)}, because records "
+        "with the same prompt stay on one side"
+    ]
 
 
-def _keys(item: Item) -> str:
-    return ", ".join(map(repr, item.values)) or "no keys"
-
-
-def _json(value: object) -> str:
-    return shortened(json.dumps(value, ensure_ascii=False))
+def _keys(values: Mapping[str, Any]) -> str:
+    return shortened(", ".join(map(repr, values)), 100) or "no keys"

@@ -1,103 +1,124 @@
 """JSON lists and JSONL to objects, each with the place where it stands.
 
-Which of the two a file is shows in its first character: a list begins with "[". Objects are read as they
-are; what they have to hold is somebody else's question.
+A list begins with "["; a file that does and is no list is JSONL with a bad first line where more lines are
+objects than items of a list. Objects are read as they are; what they have to hold is somebody else's
+question. A line that can't be read is a finding, and the lines after it are read; a list is read whole or
+not at all.
 """
 
-import codecs
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.data.sources.findings import Finding
+from workbench.data.sources.other_kinds import as_table, decoded, decoded_lines, read_bytes
 from workbench.errors import InputError
+
+EXPECTED = "Expected one list of objects, or one object on each line"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One object of a file."""
 
-    path: Path
     place: str
     """"line 3" of JSONL, "item 3" of a list; both count from 1."""
     values: dict[str, Any]
 
-    def __str__(self) -> str:
-        """Say where it stands."""
-        return f"{self.path}, {self.place}"
 
-
-def read_items(path: Path) -> list[Item]:
-    """Return the objects of a file; there is at least one.
+def read_items(path: Path) -> tuple[list[Item], list[Finding]]:
+    """Return the objects of a file, of which there is at least one, and what stands where one should.
 
     Raises:
-        InputError: If the file can't be opened, isn't UTF-8 or JSON, holds anything but objects, or
-            nothing.
+        InputError: If the file can't be opened, holds no object, or is a list that isn't UTF-8 or JSON.
     """
-    text = _text(path)
-    if not text.strip():
-        raise InputError(f"{path} is empty; it has to hold at least one record")
-    items = _list(path, text) if text.lstrip().startswith("[") else _lines(path, text)
+    data = read_bytes(path)
+    is_list = data.lstrip().startswith(b"[")
+    found = _list(path, data) if is_list else _lines(path, data)
+    if not found:
+        what = "holds an empty list" if is_list else "is empty"
+        raise InputError(f"{path} {what}; it has to hold at least one record")
+    items = [one for one in found if isinstance(one, Item)]
+    findings = [one for one in found if isinstance(one, Finding)]
     if not items:
-        raise InputError(f"{path} holds an empty list; it has to hold at least one record")
-    return items
+        raise InputError(_no_object(path, data, findings[0]))
+    return items, findings
 
 
-def _text(path: Path) -> str:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give one of its files, a JSON list or JSONL")
+def _list(path: Path, data: bytes) -> list[Item | Finding]:
+    text = decoded(path, data)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror or error}") from error
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError(f"{path} is UTF-16; save it as UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        lines = _lines(path, data)
+        in_a_list = sum(line.rstrip().endswith(("},", "[", "]")) for line in text.split("\n"))
+        if sum(isinstance(one, Item) for one in lines) > in_a_list:
+            return lines
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise InputError(
-            f"{path}, line {line}: byte 0x{data[error.start]:02x} isn't UTF-8; save the file as UTF-8"
+            f"{path}, line {line}: this isn't JSON ({_reason(error, text)}). A list is read whole or not at "
+            "all, so none of its records can be left out; mend that line, or write one object on each line "
+            "instead of a list"
         ) from error
+    return [_item(f"item {number}", value) for number, value in enumerate(values, 1)]
 
 
-def _list(path: Path, text: str) -> list[Item]:
-    values = _parsed(path, text, 1)
-    return [_item(path, f"item {number}", value) for number, value in enumerate(values, 1)]
+def _lines(path: Path, data: bytes) -> list[Item | Finding]:
+    found: list[Item | Finding] = []
+    for number, line in enumerate(decoded_lines(path, data), 1):
+        place = f"line {number}"
+        if not isinstance(line, str):
+            found.append(Finding(place, "not UTF-8", line.reason))
+        elif line.strip():
+            try:
+                found.append(_item(place, json.loads(line)))
+            except (ValueError, RecursionError) as error:
+                found.append(Finding(place, "not JSON", _reason(error, line)))
+    return found
 
 
-def _lines(path: Path, text: str) -> list[Item]:
-    # not splitlines(): JSON allows the rarer line separators that it splits at inside a text
-    return [
-        _item(path, f"line {number}", _parsed(path, line, number))
-        for number, line in enumerate(text.split("\n"), 1)
-        if line.strip()
-    ]
+def _item(place: str, value: object) -> Item | Finding:
+    return Item(place, value) if isinstance(value, dict) else Finding(place, "no object", in_words(value))
 
 
-def _parsed(path: Path, text: str, line: int) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Parse ``text``, which begins at ``line`` of the file."""
+def _no_object(path: Path, data: bytes, first: Finding) -> str:
+    """Say what a file is in which no object was found."""
+    text = decoded(path, data)
+    if table := as_table(path, text):
+        return table
+    if first.what == "not JSON" and _is_json(text):
+        return f"{path} holds one value, but not as a list or on one line. {EXPECTED}"
+    return f"{path} holds no record; {first.place} is {first.what}: {first.detail}. {EXPECTED}"
+
+
+def _is_json(text: str) -> bool:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line += error.lineno - 1
-        reason = f"{error.msg} at column {error.colno}"
-        near = error.doc.split("\n")[error.lineno - 1]
-    except (ValueError, RecursionError) as error:  # a number with thousands of digits, thousands of brackets
-        reason, near = str(error), text
-    raise InputError(
-        f"{path}, line {line}: this isn't JSON ({reason}): {shortened(near.strip())}. Expected one list of "
-        "objects, or one object on each line"
-    )
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
-def _item(path: Path, place: str, value: object) -> Item:
-    if not isinstance(value, dict):
-        raise InputError(
-            f'{path}, {place}: expected an object such as {{"prompt": "...", "response": "..."}}, '
-            f"found {shortened(json.dumps(value, ensure_ascii=False))}"
-        )
-    return Item(path, place, value)
+def _reason(error: ValueError | RecursionError, text: str) -> str:
+    """Say why something isn't JSON; besides, a number may have too many digits or brackets be too deep."""
+    if not isinstance(error, json.JSONDecodeError):
+        return f"{error}, near {shortened(text.strip())}"
+    near = error.doc.split("\n")[error.lineno - 1].strip()
+    return f"{error.msg} at column {error.colno} of {shortened(near)}"
+
+
+def in_words(value: object) -> str:
+    """Name a JSON value that isn't what was expected."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return f"the truth value {json.dumps(value)}"
+    if isinstance(value, int | float):
+        return f"the number {shortened(json.dumps(value))}"
+    if isinstance(value, str):
+        return f"the text {shortened(json.dumps(value, ensure_ascii=False))}"
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def shortened(text: str, width: int = 60) -> str:

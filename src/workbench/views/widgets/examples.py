@@ -51,7 +51,7 @@ class Examples(View):
             curves = store.curves(key)
         rows = [
             {
-                "prompt": record.prompt,
+                "prompt": record.asked,
                 "response": record.response,
                 "kind": "right" if exact else "wrong",
                 "score": loss,
@@ -75,9 +75,9 @@ class Examples(View):
 
 
 def _compared(record: Record, before: Record) -> dict[str, Any]:
-    changed = (record.prompt, record.response) != (before.prompt, before.response)
+    changed = (record.asked, record.response) != (before.asked, before.response)
     return {
-        "prompt": record.prompt,
+        "prompt": record.asked,
         "response": record.response,
         "before": before.response if changed else None,
         "kind": readable(record.spoiled) if record.spoiled else "as it was",

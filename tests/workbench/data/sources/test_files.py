@@ -76,7 +76,7 @@ def test_alpaca(tmp_path):
     assert dataset.template == "alpaca"
     assert (sort.prompt, sort.instruction, sort.context) == ("Sort.\n\n2, 1", "Sort.", "2, 1")
     assert (greet.prompt, greet.context, part.response) == ("Greet.", "", "Bye.")
-    assert dataset.notes == ("a.jsonl: key 'category' ignored (1 records)",)
+    assert dataset.notes == ("a.jsonl: ignored key 'category' (1 record)",)
 
 
 def test_optional_keys(tmp_path):
@@ -94,6 +94,88 @@ def test_optional_keys(tmp_path):
     first = everything(dataset)[0]
     assert (first.id, first.choices, first.alternatives) == ("0", ("no", "yes"), ("maybe",))
     assert {one.response for one in draw(dataset, Quality(corruption="flip", share=0.0), 3, 0)} == {"no"}
+
+
+@pytest.mark.parametrize("keys", [("prompt", "response"), ("instruction", "output")])
+@pytest.mark.parametrize("name", ["system", "system_prompt"])
+def test_system_text_and_earlier_turns(tmp_path, keys, name):
+    asked, answered = keys
+    more = [
+        {},
+        {name: None, "history": None},
+        {name: "", "history": []},
+        {name: "Be kind."},
+        {"history": [["Hi", "Hello"], ["Well?", ""]]},
+        {name: "Be kind.", "history": [["Hi", "Hello"]]},
+    ]
+    records = [{asked: f"p{place}", answered: "r", **values} for place, values in enumerate(more)]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records), heldout=2)
+    assert [(record.system, record.history) for record in everything(dataset)] == [
+        ("", ()),
+        ("", ()),
+        ("", ()),
+        ("Be kind.", ()),
+        ("", (("Hi", "Hello"), ("Well?", ""))),
+        ("Be kind.", (("Hi", "Hello"),)),
+    ]
+    assert dataset.notes == ()
+    assert {record.prompt for record in dataset.train + dataset.heldout} == {f"p{n}" for n in range(6)}
+
+
+def test_what_stands_before_a_prompt_makes_another_record_of_it(tmp_path):
+    before = [{}, {"system": "a"}, {"system": "b"}, {"history": [["a", ""]]}, {"history": [["", "a"]]}]
+    records = [{"prompt": "p", "response": f"r{place}", **one} for place, one in enumerate(before)]
+    dataset = load_dataset(
+        jsonl(tmp_path / "a.jsonl", [*records, {"prompt": "q", "response": "s"}]), heldout=1
+    )
+    ids = {record.response: record.id for record in dataset.train + dataset.heldout}
+    assert len(set(ids.values())) == 6
+    assert not any("-" in name for name in ids.values()), "none is a copy"
+    # pinned: an id places the record in every draw of older studies
+    assert ids["r0"] == "0d72d5bd89f3691f"
+    # the prompt alone says what stays on one side
+    assert {record.prompt for record in dataset.heldout} == {"q"}
+
+
+def test_all_keys_that_are_ignored_are_counted(tmp_path):
+    records = [
+        {**pair, "source": "web", **({"split": "train"} if place < 3 else {})}
+        for place, pair in enumerate(PAIRS)
+    ]
+    dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records))
+    assert dataset.notes == ("a.jsonl: ignored keys 'source' (10 records), 'split' (3 records)",)
+    many = [pair | {f"key {n}": n for n in range(30)} for pair in PAIRS]
+    (note,) = load_dataset(jsonl(tmp_path / "b.jsonl", many)).notes
+    assert note.endswith(", 'key 9' (10 records) and 20 more")
+
+
+def test_other_answers_to_one_prompt_can_judge(tmp_path):
+    records = [{"prompt": "p", "response": f"r{place}"} for place in range(10)]
+    train, held = jsonl(tmp_path / "train.jsonl", records), jsonl(tmp_path / "held.jsonl", records[8:])
+    with pytest.raises(InputError, match=r"10 records, all with the same prompt, .* \(--heldout-file\)"):
+        load_dataset(train)
+    with pytest.raises(InputError, match=r"2 of 2 records .* with the same answer .* remove them from one"):
+        load_dataset(train, heldout_file=held)
+    dataset = load_dataset(jsonl(train, records[:8]), heldout_file=held)
+    assert (len(dataset.train), len(dataset.heldout)) == (8, 2)
+    (note,) = dataset.notes
+    assert note.startswith("held.jsonl: 2 of 2 held-out records have a prompt that train.jsonl trains on")
+    # the same answer to the same prompt with another text before it is another record
+    jsonl(held, [records[0] | {"system": "Be kind."}, {"prompt": "q", "response": "r0"}])
+    (note,) = load_dataset(train, heldout_file=held).notes
+    assert note.startswith("held.jsonl: 1 of 2 held-out records have a prompt")
+
+
+def test_fewer_are_held_out_where_prompts_repeat_and_it_is_said(tmp_path):
+    records = [{"prompt": f"p{place % 4}", "response": f"r{place}"} for place in range(28)]
+    path = jsonl(tmp_path / "a.jsonl", records)
+    dataset = load_dataset(path)
+    assert len(dataset.heldout) == 7
+    (note,) = dataset.notes
+    assert note.startswith(
+        "a.jsonl: 7 of 28 records held out instead of 5, because records with the same prompt"
+    )
+    assert load_dataset(path, heldout=7).notes == ()
 
 
 def test_a_cleaned_or_longer_file_draws_the_same_records(tmp_path):
@@ -119,7 +201,8 @@ def test_own_held_out_file(tmp_path):
     assert {record.prompt for record in dataset.heldout} == {"p7", "p8", "p9"}
     assert len(dataset.train) == 7
     with pytest.raises(
-        InputError, match=r"^2 prompts of .*held.jsonl are in .*train.jsonl too, the first is \"p7\""
+        InputError,
+        match=r"^2 of 3 records of .*held.jsonl are in .*train.jsonl too, .*held.jsonl, lines 1 and 2",
     ):
         load_dataset(jsonl(train, PAIRS[:9]), heldout_file=held)
     with pytest.raises(InputError, match="give only one of them"):
@@ -134,65 +217,81 @@ WRONG = {
     "empty-list": (b"[]", r"holds an empty list"),
     "broken-line": (
         GOOD + b'{"prompt": "p", "resp\n',
-        r"line 2: this isn't JSON \(.* column 17\): {\"prompt\": \"p\"",
+        r"1 not JSON \(line 2: .* at column 17 of {\"prompt\": \"p\"",
     ),
     "broken-list": (
         b'[\n{"prompt": "p",\n"response" "r"}]',
-        r"line 3: this isn't JSON .*: \"response\" \"r\"}]",
+        r"line 3: this isn't JSON .* of \"response\" \"r\"}]\). A list is read whole or not at all",
     ),
-    "cut-list": (b'[{"prompt": "p", "response": "r"},', r"line 1: this isn't JSON"),
+    "cut-list": (b'[{"prompt": "p", "response": "r"},', r"line 1: this isn't JSON .* mend that line"),
     "one-object-over-lines": (
         b'{\n"prompt": "p",\n"response": "r"\n}',
-        r"line 1: this isn't JSON .* on each line",
+        r"holds one value, but not as a list or on one line. .* one object on each line",
     ),
+    "no-json": (b"some\nprose\n", r"holds no record; line 1 is not JSON: .* at column 1 of some"),
     "deep": (b"[" * 200_000, r"line 1: this isn't JSON \(maximum recursion"),
-    "long-number": (b'{"prompt": ' + b"9" * 5000 + b"}", r"line 1: this isn't JSON \(Exceeds the limit"),
-    "not-utf-8": (GOOD + b'{"prompt": "caf\xe9", "response": "r"}', r"line 2: byte 0xe9 isn't UTF-8"),
-    "utf-16": (GOOD.decode().encode("utf-16"), r"is UTF-16; save it as UTF-8"),
-    "line-not-an-object": (
-        GOOD + b'["p", "r"]',
-        r"line 2: expected an object such as .*, found \[\"p\", \"r\"\]",
+    "long-number": (b'{"prompt": ' + b"9" * 5000 + b"}", r"line 1 is not JSON: Exceeds the limit"),
+    "not-utf-8": (
+        GOOD + "é\n".encode() + b'{"prompt": "caf\xe9", "response": "r"}',
+        r"1 not UTF-8 \(line 3: byte 0xe9\)",
     ),
-    "item-not-an-object": (b'["p"]', r"item 1: expected an object"),
+    "line-not-an-object": (GOOD + b'["p", "r"]', r"1 no object \(line 2: a list\)"),
+    "item-not-an-object": (b'["p"]', r"item 1 is no object: the text \"p\""),
     "unknown-layout": (b'{"text": "t"}', r"line 1: expected the keys 'prompt' and .*, found 'text'"),
     "no-keys": (b"{}", r"found no keys"),
-    "missing-key": (GOOD + b'{"prompt": "p"}', r"line 2: key 'response' is missing; the record has 'prompt'"),
-    "missing-key-in-list": (b'[{"prompt": "p"}]', r"item 1: key 'response' is missing"),
-    "another-layout": (GOOD + b'{"instruction": "i", "output": "o"}', r"line 2: key 'prompt' is missing"),
-    "wrong-type": (GOOD + b'{"prompt": "p", "response": 12}', r"line 2: 'response' is 12; expected a text"),
-    "null": (b'{"prompt": "p", "response": null}', r"line 1: 'response' is null; expected a text"),
+    "missing-key": (GOOD + b'{"prompt": "p"}', r"without the key 'response' \(line 2: it has 'prompt'\)"),
+    "missing-key-in-list": (
+        b'[{"prompt": "p"}]',
+        r"its only record can't be used: 1 without the key 'response' .* texts 'prompt' and 'response'",
+    ),
+    "another-layout": (
+        GOOD + b'{"instruction": "i", "output": "o"}',
+        r"1 without the key 'prompt' \(line 2: it has 'instruction', 'output'\)",
+    ),
+    "wrong-type": (
+        GOOD + b'{"prompt": "p", "response": 12}',
+        r"1 with 'response' that isn't a text \(line 2: the number 12\)",
+    ),
+    "null": (
+        b'{"prompt": "p", "response": null}',
+        r"its only record can't be used: 1 empty",
+    ),
     "empty-response": (
         (GOOD + b'{"prompt": "q", "response": " \\n"}\n') * 7,
-        r"7 of 14 records have an empty 'prompt' or 'response' "
-        r"\(line 2, line 4, line 6, line 8, line 10 and 2 more\); .* on_empty='drop'",
+        r"7 of 14 records can't be used: 7 empty 'prompt' or 'response' "
+        r"\(lines 2, 4, 6, 8, 10 and 2 more\). Mend them; without them 7 records are left, too few",
     ),
-    "only-empty": (b'{"prompt": "p", "response": ""}', r"every record has an empty 'prompt' or 'response'"),
-    "half-a-character": (b'{"prompt": "p", "response": "\\ud800"}', r"'response' holds '\\ud800', half of a"),
+    "only-empty": (b'{"prompt": "p", "response": ""}', r"its only record can't be used: 1 empty"),
+    "half-a-character": (
+        b'{"prompt": "p", "response": "\\ud800"}',
+        r"half a surrogate pair, .*, in 'response'",
+    ),
     "doubled-id": (
         b'{"id": 1, "prompt": "p", "response": "r"}\n{"id": "1", "prompt": "q", "response": "r"}',
-        r"line 2: 'id' '1' is also that of line 1",
+        r"1 with the 'id' of an earlier record \(line 2: '1', as line 1 has\)",
     ),
     "wrong-id": (
         b'{"id": 1.5, "prompt": "p", "response": "r"}',
-        r"'id' is 1.5; expected a text or a whole number",
+        r"1 with 'id' that isn't a text or a whole number \(line 1: the number 1.5\)",
     ),
     "choices-without-response": (
         b'{"prompt": "p", "response": "r", "choices": ["a", "b"]}',
-        r"'choices' \['a', 'b'\] have to be two or more, 'r' among them",
+        r"'choices' that aren't two or more, the response among them "
+        r"\(line 1: \[\"a\", \"b\"\] and the text \"r\"",
     ),
     "choices-not-a-list": (
         b'{"prompt": "p", "response": "r", "choices": "r"}',
-        r"'choices' is \"r\"; expected a list",
+        r"'choices' that aren't a list of texts \(line 1: the text \"r\"",
     ),
     "choices-doubled": (
         b'{"prompt": "p", "response": "r", "choices": ["r", "r"]}',
-        r"expected texts that differ",
+        r"'choices' that aren't texts, each another and none empty \(line 1: \[\"r\", \"r\"\]",
     ),
     "right-alternative": (
         b'{"prompt": "p", "response": "r", "alternatives": ["r"]}',
-        r"both the right response",
+        r"whose response is one of 'alternatives' too",
     ),
-    "one-record": (GOOD, r"has 1 records: holding out 1 leaves none to train on"),
+    "one-record": (GOOD, r"has 1 record, so it can't be split .* \(--heldout-file\)"),
 }
 
 
@@ -205,11 +304,11 @@ def test_bad_input_is_one_sentence_that_names_the_place(tmp_path, name):
         load_dataset(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < len(str(path)) + 300
+    assert len(str(caught.value)) < len(str(path)) + 350
 
 
 def test_paths_that_are_no_files(tmp_path):
-    with pytest.raises(InputError, match=re.escape(f"{tmp_path} is a folder; give one of its files")):
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path} is a folder without")):
         load_dataset(tmp_path)
     with pytest.raises(InputError, match=r"no file 'verb', nor a source .* Did you mean 'verbs'\?"):
         load_dataset("verb")
@@ -221,14 +320,17 @@ def test_empty_responses_are_dropped_on_demand(tmp_path):
     path = jsonl(tmp_path / "a.jsonl", [*PAIRS, {"prompt": "p", "response": ""}])
     dataset = load_dataset(path, on_empty="drop")
     assert len(dataset.train + dataset.heldout) == 10
-    assert dataset.notes == ("a.jsonl: 1 of 11 records left out: empty 'prompt' or 'response'",)
+    assert dataset.notes == ("a.jsonl: 1 of 11 records left out: empty 'prompt' or 'response' (line 11)",)
 
 
 def test_real_alpaca():
     dataset = load_dataset(real("alpaca_random_9k.json"), on_empty="drop")
     assert dataset.notes == (
-        "alpaca_random_9k.json: 4 of 9229 records left out: empty 'instruction' or 'output'",
+        "alpaca_random_9k.json: 4 of 9229 records left out: empty 'instruction' or 'output' "
+        "(items 1462, 3588, 6235 and 8991)",
     )
+    # recorded in studies: what was read before reads the same
+    assert dataset.fingerprint.startswith("b0f4fbff")
     assert (len(dataset.train), len(dataset.heldout)) == (8625, 600)
     assert sum(bool(record.context) for record in dataset.train + dataset.heldout) == 3665
     drawn = draw(dataset, Quality(corruption="other_record", share=0.5), 500, 0)
@@ -240,12 +342,15 @@ def test_real_dolly():
     dataset = load_dataset(real("dolly_3k.json"))
     assert len(dataset.train + dataset.heldout) == 2996
     assert dataset.template == "alpaca"
-    assert dataset.notes == ("dolly_3k.json: key 'category' ignored (2996 records)",)
+    assert dataset.notes == ("dolly_3k.json: ignored key 'category' (2996 records)",)
+    assert dataset.fingerprint.startswith("ef6af864")
 
 
 @pytest.mark.parametrize(
     "name", ["gsm8k_train.jsonl", "fastchat_dummy_conversation.json", "koala_test_set.jsonl"]
 )
 def test_real_files_of_other_kinds_are_refused_by_name(name):
-    with pytest.raises(InputError, match=rf"{name}, (line|item) 1: .*(expected the keys|is missing)"):
+    with pytest.raises(
+        InputError, match=rf"{name}(, (line|item) 1: expected the keys|: none of its \d+ records)"
+    ):
         load_dataset(real(name))

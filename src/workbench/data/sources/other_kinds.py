@@ -1,0 +1,197 @@
+"""What a data file is that is no UTF-8 text of JSON, and how to make one of it.
+
+People give what they have: an archive, a table, a folder, a file in another encoding. Each is named as what
+it is, with a command that makes a file which can be read.
+"""
+
+import codecs
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import InputError
+
+COMPRESSED = {
+    b"\x1f\x8b": ("gzip", "gzip"),
+    b"BZh": ("bzip2", "bzip2"),
+    b"\xfd7zXZ\x00": ("xz", "xz"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstd"),
+}
+"""First bytes of compressed files, each with the format's name and its program."""
+
+ENCODINGS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+    b"{\x00": "UTF-16LE",
+    b"[\x00": "UTF-16LE",
+    b"\x00{": "UTF-16BE",
+    b"\x00[": "UTF-16BE",
+}
+"""First bytes of JSON in other encodings; of two that fit, the first, which is the longer one."""
+
+COLUMNS = {"prompt", "response", "instruction", "input", "output", "question", "answer", "completion"}
+"""Names by which the first line of a table shows; without one, a table has to be called .csv or .tsv."""
+
+FOUND = 5
+"""Files of a folder that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecoded:
+    """A line that isn't UTF-8."""
+
+    reason: str
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes without a byte-order mark of UTF-8.
+
+    Raises:
+        InputError: If it can't be read, or is a folder, an archive or another known kind of file.
+    """
+    try:
+        if path.is_dir():
+            raise InputError(_folder(path))
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}") from error
+    if what := _known_kind(path, data):
+        raise InputError(f"{path} is {what}")
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def decoded(path: Path, data: bytes) -> str:
+    """Return the text of a file that is read whole.
+
+    Raises:
+        InputError: If it isn't UTF-8.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}, line {line}: byte 0x{data[error.start]:02x} isn't UTF-8; {_conversion(path, data)}"
+        ) from error
+
+
+def decoded_lines(path: Path, data: bytes) -> list[str | Undecoded]:
+    """Return the lines of a file, those that aren't UTF-8 with the reason."""
+    # not splitlines(): JSON allows the rarer line separators that it splits at inside a text
+    try:
+        return list(data.decode().split("\n"))
+    except UnicodeDecodeError:
+        lines = [_line(line) for line in data.split(b"\n")]
+    if any(isinstance(line, str) and not line.isascii() for line in lines):
+        return lines
+    # nothing but ASCII is UTF-8 here: the whole file has another encoding
+    advice = _conversion(path, data)
+    return [line if isinstance(line, str) else Undecoded(f"{line.reason}; {advice}") for line in lines]
+
+
+def as_table(path: Path, text: str) -> str:
+    """Say how to read a text in which no line is an object, if it is a table; nothing otherwise."""
+    header = text.lstrip().split("\n")[0]
+    delimiter = max(",\t;", key=header.count)
+    names = {cell.strip(' "\r').lower() for cell in header.split(delimiter)}
+    if path.suffix.lower() not in (".csv", ".tsv") and not (len(names) > 1 and names & COLUMNS):
+        return ""
+    opened = "open(sys.argv[1], newline='', encoding='utf-8-sig')"
+    rows = f"csv.DictReader({opened}, delimiter={delimiter!r})"
+    code = f"import csv, json, sys; [print(json.dumps(row)) for row in {rows}]"
+    new = _beside(path, path.with_suffix(".jsonl").name)
+    return (
+        f"{path} is a table (CSV), which isn't read; make JSONL of it, an object for each row, with "
+        f'`python -c "{code}" {_quoted(path)} > {_quoted(new)}`, and give {new}'
+    )
+
+
+def _line(line: bytes) -> str | Undecoded:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        return Undecoded(f"byte 0x{line[error.start]:02x}")
+
+
+def _conversion(path: Path, data: bytes) -> str:
+    """Say how to make UTF-8 of a file whose encoding isn't stated anywhere."""
+    try:
+        data.decode("cp1252")
+    except UnicodeDecodeError:
+        return "save the file as UTF-8"
+    return f"if it is Windows-1252, as Western European text often is, {_recoded(path, 'WINDOWS-1252')}"
+
+
+def _recoded(path: Path, encoding: str) -> str:
+    new = _beside(path, f"{path.stem}-utf8{path.suffix}")
+    command = f"iconv -f {encoding} -t UTF-8 {_quoted(path)} > {_quoted(new)}"
+    return f"make UTF-8 of it with `{command}`, and give {new}"
+
+
+def _known_kind(path: Path, data: bytes) -> str:
+    """Say what kind of file begins with these bytes and what to do; nothing where it may be JSON."""
+    for start, encoding in ENCODINGS.items():
+        if data.startswith(start):
+            return f"{encoding}; {_recoded(path, encoding)}"
+    if data.startswith((*COMPRESSED, b"PK\x03\x04")) or data[257:262] == b"ustar":
+        return _archive(path, data)
+    if data.startswith((b"PAR1", b"ARROW1")):
+        parquet = data.startswith(b"PAR1")
+        kind, reader = ("a Parquet", "read_parquet") if parquet else ("an Arrow", "read_feather")
+        new = _beside(path, path.with_suffix(".jsonl").name)
+        code = "import pandas, sys; pandas.{}(sys.argv[1]).to_json(sys.argv[2], orient='records', lines=True)"
+        command = f'python -c "{code.format(reader)}" {_quoted(path)} {_quoted(new)}'
+        return (
+            f"{kind} file, which isn't read; where pandas and pyarrow are installed, `{command}` makes "
+            f"JSONL of it; give {new}"
+        )
+    if data.startswith(b"GGUF"):
+        return "a GGUF model; give it with --base, and a JSON list or JSONL of records as the data"
+    if data[:512].count(0) > 25:  # text has none
+        return "no text; give a JSON list or JSONL in UTF-8"
+    return ""
+
+
+def _archive(path: Path, data: bytes) -> str:
+    tar = data[257:262] == b"ustar" or path.name.endswith(".tgz") or path.stem.endswith(".tar")
+    if data.startswith(b"PK") and b"xl/workbook" in data:
+        return "an Excel workbook; save its sheet as CSV, in UTF-8, and give that file"
+    if tar or data.startswith(b"PK"):
+        folder = _beside(path, path.name.split(".")[0] or "unpacked")
+        command = f"tar -xf {_quoted(path)} -C" if tar else f"unzip {_quoted(path)} -d"
+        return (
+            f"{'a tar' if tar else 'a zip'} archive; unpack it with `mkdir {_quoted(folder)} && {command} "
+            f"{_quoted(folder)}`, and give a JSON file of {folder}"
+        )
+    name, program = next(names for start, names in COMPRESSED.items() if data.startswith(start))
+    plain = path.stem if path.suffix in (".gz", ".bz2", ".xz", ".zst") else f"{path.name}.jsonl"
+    new = _beside(path, plain)
+    return f"{name}; unpack it with `{program} -dc {_quoted(path)} > {_quoted(new)}`, and give {new}"
+
+
+def _folder(path: Path) -> str:
+    """Say what to give instead of a folder."""
+    if (path / "config.json").is_file():
+        return f"{path} is a model's folder; give it with --base, and a JSON list or JSONL as the data"
+    files = sorted(one for one in path.iterdir() if one.suffix.lower() in (".jsonl", ".json"))
+    if not files:
+        return f"{path} is a folder without a .json or .jsonl file; give a file, a JSON list or JSONL"
+    named = ", ".join(str(one) for one in files[:FOUND])
+    more = f" and {len(files) - FOUND} more" if len(files) > FOUND else ""
+    return f"{path} is a folder; give one of its files: {named}{more}"
+
+
+def _beside(path: Path, name: str) -> Path:
+    """Return a place in the same folder where nothing is yet."""
+    new = path.with_name(name)
+    number = 2
+    while new.exists():
+        new = path.with_name(f"{Path(name).stem}-{number}{Path(name).suffix}")
+        number += 1
+    return new
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))

@@ -7,14 +7,13 @@ a note names it.
 Source: the GGUF specification, and llama.cpp for what a missing or zero value means.
 """
 
-import shlex
 from typing import Any
 
 from workbench.errors import InputError
 from workbench.models.base import LARGEST
 from workbench.models.decoder import DecoderConfig
 from workbench.models.folder_config import FAMILY, LARGEST_NUMBER, window_note
-from workbench.models.gguf_container import GgufFile
+from workbench.models.gguf_container import GgufFile, command_without
 from workbench.models.gguf_layout import ARCHITECTURE
 
 READ = frozenset(
@@ -151,15 +150,11 @@ def _check_keys(file: GgufFile) -> tuple[str, ...]:
             unused.append(key)
     if strangers:
         one = "that key" if len(strangers) == 1 else "those keys"
-        removals = " ".join(f"--remove-metadata {shlex.quote(key)}" for key in strangers)
-        new = file.path.with_name(f"{file.path.stem}-without.gguf")
-        paths = f"{shlex.quote(str(file.path))} {shlex.quote(str(new))}"
         listed = ", ".join(f"{key} is {_shown(value)}" for key, value in strangers.items())
         raise InputError(
             f"{file.path}: {listed}: the workbench doesn't know {one}, so it can't tell whether the numbers "
             f"would be right. If llama.cpp doesn't read {one} for a LLaMA either, make a copy without with "
-            f"`gguf-new-metadata --force {removals} {paths}` and give that; "
-            " otherwise choose another base."
+            f"`{command_without(file.path, strangers)}` and give that; otherwise choose another base."
         )
     if not unused:
         return ()

@@ -8,8 +8,9 @@ Source: the GGUF specification, versions 2 and 3, little-endian.
 """
 
 import mmap
+import shlex
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -75,6 +76,13 @@ def read_container(path: Path) -> GgufFile:
     tensor_count, field_count = _read_preamble(cursor)
     metadata = _read_metadata(cursor, field_count)
     return GgufFile(path, metadata, _read_tensors(cursor, tensor_count, _alignment(cursor, metadata)))
+
+
+def command_without(path: Path, keys: Iterable[str]) -> str:
+    """Return the command, of the package ``gguf``, that copies a file without some metadata fields."""
+    removals = " ".join(f"--remove-metadata {shlex.quote(key)}" for key in keys)
+    copy = path.with_name(f"{path.stem}-without.gguf")
+    return f"gguf-new-metadata --force {removals} {shlex.quote(str(path))} {shlex.quote(str(copy))}"
 
 
 class _Cursor:

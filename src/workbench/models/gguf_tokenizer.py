@@ -14,7 +14,7 @@ from gguf.constants import TokenType
 from tokenizers import AddedToken, Regex, models, pre_tokenizers
 
 from workbench.errors import InputError, unknown_name
-from workbench.models.gguf_container import GgufFile
+from workbench.models.gguf_container import GgufFile, command_without
 from workbench.models.sentencepiece import SentencePiece
 from workbench.models.tokenizer import (
     Backend,
@@ -78,18 +78,65 @@ def read_tokenizer(file: GgufFile) -> Tokenizer:
     return TOKENIZER_MODELS[kind](fields)
 
 
+_PREFIX = "tokenizer.ggml."
+READ = frozenset(
+    (
+        *("model", "pre", "tokens", "token_type", "scores", "merges", "add_bos_token", "add_space_prefix"),
+        *(f"{name}_token_id" for name in ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding")),
+    )
+)
+"""Keys under ``tokenizer.ggml.`` that are used."""
+HARMLESS: dict[str, str] = {
+    "add_eos_token": "an end behind the prompt, which is no part of asking; a response gets its own",
+    "remove_extra_whitespaces": "of T5's tokenizer",
+    "precompiled_charsmap": "of T5's tokenizer",
+    "token_type_count": "of BERT's segments",
+    "mask_token_id": "of models that fill gaps",
+    "cls_token_id": "of models that classify",
+    **{f"{name}_token_id": "for code with a gap" for name in ("prefix", "suffix", "middle")},
+    **{f"fim_{name}_token_id": "for code with a gap" for name in ("pre", "suf", "mid", "pad", "rep", "sep")},
+}
+"""Keys that change no token of a text here, each with what it is for."""
+ONLY: dict[str, tuple[Any, ...]] = {
+    "add_sep_token": (False,),
+    "normalizer.lowercase": (False,),
+    "normalizer.strip_accents": (False,),
+    "suppress_tokens": ([],),
+}
+"""Keys that would change the tokens, with the only values that leave them alone."""
+
+
 class _Fields:
     """The ``tokenizer.ggml`` fields of a file, checked as they are read."""
 
     def __init__(self, file: GgufFile) -> None:
         self.path = file.path
         self.all = {key: value for key, value in file.metadata.items() if key.startswith("tokenizer.")}
+        self.check_keys()
         self.tokens: list[str] = self.list_of(str, "tokens")
 
     def error(self, field: str, what: str) -> InputError:
         return InputError(
             f"{self.path}: tokenizer.ggml.{field} {what}. Convert the model anew with its tokenizer."
         )
+
+    def check_keys(self) -> None:
+        """Refuse keys that would change the tokens, and those that nobody here knows."""
+        strangers = []
+        for key, value in self.all.items():
+            if not key.startswith(_PREFIX):
+                continue  # chat templates, and the same tokenizer in other formats
+            field = key.removeprefix(_PREFIX)
+            if field in ONLY and value not in ONLY[field]:
+                raise self.error(field, f"is {str(value)[:40]}, which would change the tokens; not supported")
+            if field not in READ and field not in HARMLESS and field not in ONLY:
+                strangers.append(key)
+        if strangers:
+            raise InputError(
+                f"{self.path}: {', '.join(strangers)}: not known here, and it may change the tokens. If "
+                f"llama.cpp doesn't use it for this model either, make a copy without it with "
+                f"`{command_without(self.path, strangers)}` and give that; otherwise choose another base."
+            )
 
     def get(self, field: str, kind: type, default: Any = None) -> Any:  # noqa: ANN401 - of the kind asked
         value = self.all.get(f"tokenizer.ggml.{field}", default)

@@ -1,13 +1,20 @@
 """Tokenizers and chat templates, on vocabularies small enough to read."""
 
+import shlex
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import InputError
-from workbench.models.chat import render_chat
+from workbench.models.chat import render_chat, writes_date
 from workbench.models.gguf_container import GgufFile
-from workbench.models.gguf_tokenizer import read_tokenizer, tokenizer_metadata
+from workbench.models.gguf_reader import load_gguf
+from workbench.models.gguf_tokenizer import HARMLESS, ONLY, READ, read_tokenizer, tokenizer_metadata
 from workbench.models.tokenizer import CharacterTokenizer, Tokenizer
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzé '="
@@ -155,3 +162,69 @@ def test_smollm2_speaks_chatml(smollm2):
         "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     )
     assert smollm2.tokenizer.encode(text)[0] == 1
+
+
+def test_every_key_that_converters_write_is_used_or_known():
+    from gguf.constants import Keys
+
+    written = {
+        value for name, value in vars(Keys.Tokenizer).items() if isinstance(value, str) and name.isupper()
+    }
+    short = {key.removeprefix("tokenizer.ggml.") for key in written if key.startswith("tokenizer.ggml.")}
+    assert len(short) > 25
+    assert short <= READ | HARMLESS.keys() | ONLY.keys()
+    # each is in one place only
+    assert len(READ) + len(HARMLESS) + len(ONLY) == len(READ | HARMLESS.keys() | ONLY.keys())
+
+
+@pytest.mark.parametrize("key", sorted(HARMLESS))
+def test_a_harmless_key_changes_no_token(tmp_path, key):
+    changed = read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": 1}))
+    assert changed.encode("ab ba<|end|>") == [4, 3, 2, 1, 0]
+    assert (changed.bos, changed.eos, changed.stops) == (None, 0, {0})
+
+
+@pytest.mark.parametrize("key", sorted(ONLY))
+def test_a_key_that_would_change_the_tokens_is_refused(tmp_path, key):
+    read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": ONLY[key][0]}))
+    with pytest.raises(InputError, match=rf"{key} is .*would change the tokens"):
+        read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": True}))
+
+
+def test_an_unknown_key_is_refused_and_the_advice_works(tmp_path, toy_gguf, edit_gguf):
+    folder = tmp_path / "my bases"
+    folder.mkdir()
+    path = edit_gguf(toy_gguf, folder, fields={"tokenizer.ggml.swap_letters": True})
+    with pytest.raises(InputError, match=r"tokenizer\.ggml\.swap_letters: not known") as refused:
+        load_gguf(path, "toy")
+    program, *rest = shlex.split(str(refused.value).split("`")[1])
+    subprocess.run([Path(sys.executable).with_name(program), *rest], check=True, capture_output=True)
+    text = "go home"
+    assert load_gguf(Path(rest[-1]), "toy").tokenizer.encode(text) == load_gguf(
+        toy_gguf, "toy"
+    ).tokenizer.encode(text)
+
+
+def test_a_generation_stops_at_every_end_that_the_file_names(tmp_path):
+    ends = {"tokenizer__ggml__eot_token_id": 2, "tokenizer__ggml__eom_token_id": 4}
+    assert read(tmp_path, byte_level(**ends)).stops == {0, 2, 4}
+
+
+@pytest.mark.parametrize("place", ["before", "inside", "after"])
+def test_what_the_assistant_writes_may_be_marked(place):
+    """The tag of ``transformers`` for training on the assistant's words alone changes no text."""
+    marked = {
+        "before": "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
+        "inside": "{% for m in messages %}{% if true %}{%- generation -%}{{ m.content }}{%- endgeneration -%}"
+        "{% endif %}{% endfor %}",
+        "after": "{% for m in messages %}{% set x = m.content %}{% generation %}{{ x }}{% endgeneration %}"
+        "{% endfor %}",
+    }
+    assert render_chat(marked[place], USER) == USER[0]["content"]
+
+
+def test_a_template_s_day_is_the_one_that_is_given():
+    template = "{{ strftime_now('%d %B %Y') }}"
+    assert render_chat(template, USER, day=date(2024, 2, 29)) == "29 February 2024"
+    assert writes_date(template)
+    assert not writes_date("{{ messages[0].content }}")

@@ -28,13 +28,15 @@ from scipy.special import polygamma
 from scipy.stats import chi2
 
 from workbench.errors import InputError
-from workbench.laws.table import Measurement, Table
+from workbench.laws.measurement import Measurement, second_row
+from workbench.laws.table import Table
 
 FEWEST_SEEDS = 2
 LEAST_OWN = 0.05
 """Least share of the noise that is taken to be each measurement's own."""
 FEWEST_FOR_TREND = 6
 """Cells from which the spread may depend on size."""
+ROUNDING = 4 * np.finfo(float).eps  # of a mean, as a share of it
 SURE = 1.645
 """Standard errors by which the cells' spreads have to differ before they are told apart (one-sided 5%)."""
 
@@ -159,9 +161,10 @@ class Noise:
         """
         seeds, within, _ = self.strata
         one, two, three = (stratum.redraw(draws, generator) for stratum in self.strata)
-        if seeds.freedom and within.freedom and not joint:
-            others = seeds.cells / within.cells - 1
-            part = np.array([seeds.square, others * within.square])
+        others = seeds.cells / within.cells - 1
+        part = np.array([seeds.square, others * within.square])
+        # seeds whose effects cancel to the last digit leave nothing to scale
+        if seeds.freedom and within.freedom and part.sum() > 0 and not joint:
             freedom = part.sum() ** 2 / (part[0] ** 2 / seeds.freedom + part[1] ** 2 / within.freedom)
             level = part.sum() * freedom / generator.chisquare(freedom, draws)
             scale = level / (one + others * two)
@@ -217,13 +220,10 @@ def replicates(
     place = {cell: i for i, cell in enumerate(cells)}
     value = np.full((len(cells), len(column)), np.nan)
     first: dict[Hashable, Measurement] = {}
+    held: dict[Hashable, Measurement] = {}
     for key, number, row in zip(keys, numbers, rows, strict=True):
-        if np.isfinite(value[place[key], column[number]]):
-            raise InputError(
-                f"{table.name}, line {row.line}: a second row of quality {row.quality!r}, size {row.size:g} "
-                f"and seed {row.seed}; the two differ in a column that a curve of size alone can't tell "
-                "apart, such as the model. Name the quality after it, or keep one of its values."
-            )
+        if (other := held.setdefault((key, number), row)) is not row:
+            raise InputError(second_row(table.name, other, row, measured_here=table.measured_here))
         value[place[key], column[number]] = row.values[metric]
         first.setdefault(key, row)
     return Replicates(
@@ -267,6 +267,8 @@ def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
             f"{FEWEST_SEEDS} seeds, better 3."
         )
     residual = data.value - data.mean[:, None]
+    # seeds that agree differ from their mean by its rounding alone
+    residual[np.abs(residual) <= ROUNDING * np.abs(data.mean[:, None])] = 0.0
     variance = np.nansum(residual**2, axis=1) / np.maximum(freedom, 1)
     spread = np.sqrt(_moderated(variance, freedom, data.size))
     strata = _strata(data, residual, spread)
@@ -394,6 +396,5 @@ def draw_means(
         for variance, groups in zip(variances, (1, len(qualities), len(data.size)), strict=True)
     )
     moved = (seed + quality[:, column] + rest) * noise.spread[None, :, None]
-    finished = np.isfinite(data.value)[None]
-    means = data.mean + np.where(finished, moved, 0).sum(axis=2) / data.count
+    means = data.mean + np.where(np.isfinite(data.value), moved, 0).sum(axis=2) / data.count
     return means if data.items is None else means + data.items.draw(draws, generator)

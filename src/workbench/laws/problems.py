@@ -14,8 +14,9 @@ from scipy.stats import f as fisher
 from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.forms import LAWS, Law
+from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
-from workbench.laws.table import Measurement, Table, smaller_is_better
+from workbench.laws.table import Table, smaller_is_better
 
 REPEATED = 0.1
 """Replicates per cell below which they are chance, as in a large table of single runs, and tell no noise."""

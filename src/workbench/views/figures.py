@@ -91,7 +91,7 @@ def quality_by_size(
 
 
 def _loss_and_accuracy(rows: list[Row]) -> list[str]:
-    found = measured(rows)
+    found = [metric for metric in measured(rows) if points(rows, metric)]
     if not found:
         raise InputError("the table has no finished cell with a metric; nothing can be drawn")
     return list(dict.fromkeys((found[0], found[-1])))

@@ -30,11 +30,15 @@ def numbers_tex(record: Record) -> bytes:
         InputError: If two numbers come to one name.
     """
     sections = {"the study": list(_facts(record))}
+    notes = {METRICS[metric]: [why] for metric, why in record.left_out.items()}
     for metric, part in record.parts.items():
         sections[METRICS[metric]] = [*_measured(part), *_rates(part), *_laws(part)]
+        notes[METRICS[metric]] = [*filter(None, [part.study.silent]), *part.notes]
     lines, seen = [HEAD], set[str]()
-    for title, macros in sections.items():
+    for title in {**sections, **notes}:
         lines.append(f"\n% {title}\n")
+        lines += [f"% {' '.join(note.split())}\n" for note in notes.get(title, ())]
+        macros = sections.get(title, [])
         for name, value in macros:
             if name in seen:
                 raise InputError(

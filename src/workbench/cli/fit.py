@@ -30,8 +30,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 -- argparse names this 
         nargs="*",
         default=[],
         metavar="OURS=THEIRS",
-        help="your column names, such as size=tokens loss=val_loss quality=mix seed=run share=clean status=State; "
-        "of a tracker's export, runs that failed or are not finished are left out and counted",
+        help="your column names, such as size=tokens loss=val_loss quality=mix seed=run share=clean "
+        "status=State; of a tracker's export, runs that failed or are not finished are left out and counted",
     )
     parser.add_argument("--metric", default="loss", help="loss, exact_match, choice_accuracy or another loss")
     parser.add_argument("--law", default="auto", help=f"auto (best forecast) or one of {', '.join(LAWS)}")

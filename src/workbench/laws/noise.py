@@ -16,7 +16,7 @@ moderated variance of Smyth 2004, doi:10.2202/1544-6115.1027, with a trend as in
 All cells are judged on the same evaluation items, whose choice is a noise of its own. Where the items'
 outcomes are known they are resampled once per draw, for all cells together.
 
-Shape letters in signatures: draws, cells (quality x size), seeds, items.
+Shape letters: draws, cells (quality x size), seeds, items.
 """
 
 from collections.abc import Hashable, Sequence
@@ -109,9 +109,8 @@ class Stratum:
 
     def redraw(self, draws: int, generator: np.random.Generator) -> Float[np.ndarray, " draws"]:
         """Draw the mean square that could as well be the true one."""
-        if not self.freedom:
-            return np.zeros(draws)
-        return self.square * self.freedom / generator.chisquare(self.freedom, draws)
+        drawn = generator.chisquare(self.freedom, draws) if self.freedom else np.ones(draws)
+        return self.square * self.freedom / drawn
 
 
 NO_PART = Stratum(0.0, 0.0, 1.0)
@@ -326,9 +325,10 @@ def _strata(
     own = np.array(data.quality) == np.array(list(dict.fromkeys(data.quality)))[:, None]
     nothing = _Sum(0.0, 0.0, 1.0)
     total = _Sum(float((z**2).sum()), float(np.maximum(data.count - 1, 0).sum()), 1.0)
-    if not data.paired or len(z) < 2:
-        return NO_PART, NO_PART, total.beyond(nothing)
     by_seed = _between(np.ones((1, len(z))), z, finished)
+    # cells that failed may leave too few to tell a seed's own effect from the rest
+    if not data.paired or len(z) < 2 or total.freedom - by_seed.freedom < 1:
+        return NO_PART, NO_PART, total.beyond(nothing)
     by_quality = _between(own.astype(float), z, finished)
     if total.freedom - by_quality.freedom < 1:
         # one size per quality: what a seed does to a quality can't be told from the rest

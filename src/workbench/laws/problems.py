@@ -146,8 +146,8 @@ def _by_row(
     y = table.column(metric, every)
     if smaller_is_better(metric) and np.any(y <= 0):
         raise InputError(
-            f"{table.name}: {metric} is 0 in a cell, and cells of one seed are fitted by their relative error. "
-            "Judge by another metric, or train every cell with 2 seeds or more."
+            f"{table.name}: {metric} is 0 in a cell, and cells of one seed are fitted by their relative "
+            "error. Judge by another metric, or train every cell with 2 seeds or more."
         )
     relative = 1 / y if smaller_is_better(metric) else np.ones(len(y))
     only = np.arange(len(every)) >= len(rows)

@@ -79,17 +79,19 @@ def without_cells(qualities: Sequence[str], metric: str, reference: str | None) 
     return f"No finished cell of {names} has {in_words(metric)}, so nothing is said about it.{rest}"
 
 
-def nothing_finished(cells: int, failure: str | None) -> str:
-    """Say that every cell of a study failed."""
+def nothing_measured(cells: int, failed: int, failure: str | None) -> str:
+    """Say that no cell of a study has a number, as when every one failed."""
+    if not failed:
+        return f"There is no answer: none of the {cells} cells has a number to judge by."
     reason = f" The first: {failure}." if failure else ""
-    return f"There is no answer: none of the {cells} cells finished, all of them failed.{reason} {GENTLER}"
+    return f"There is no answer: none of the {cells} cells has a number, {failed} of them failed.{reason} {GENTLER}"
 
 
 def only_one_finished(quality: str, failure: str | None) -> str:
     """Say that there is nothing to compare a quality with."""
     if failure is None:
         return (
-            f"There is no answer yet: only {quality!r} has a finished cell so far; let `workbench run` train "
+            f"There is no answer yet: only {quality!r} has been measured so far; let `workbench run` train "
             "the other qualities."
         )
     return (

@@ -113,7 +113,9 @@ def answers(
             studies[metric] = analysed(rows, metric, name, heldout, (items or {}).get(metric))
         except InputError as error:
             refused[metric] = str(error)
-    studies = dict(sorted(studies.items(), key=lambda found: found[1].silent is not None))
+    studies = dict(
+        sorted(studies.items(), key=lambda f: (f[1].silent is not None, len(set(_values(f[0], rows))) == 1))
+    )
     rates = {metric: rates_of(study) for metric, study in studies.items()}
     notes: dict[str, None] = {}
     for metric in studies:
@@ -156,7 +158,7 @@ def _sentences(
     if refused:
         return (f"There is no answer: {next(iter(refused.values()))}",)
     if not studies:
-        return (silence.nothing_finished(len(cells), next(iter(failures), None)),)
+        return (silence.nothing_measured(len(cells), len(failures), next(iter(failures), None)),)
     if max(planned_qualities, len({row["quality"] for row in cells})) > 1:
         (finished,) = next(iter(studies.values())).curves
         return (silence.only_one_finished(finished, next(iter(failures), None)),)

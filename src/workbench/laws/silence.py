@@ -84,10 +84,11 @@ def nothing_measured(cells: int, failed: int, failure: str | None) -> str:
     if not failed:
         return f"There is no answer: none of the {cells} cells has a number to judge by."
     reason = f" The first: {failure}." if failure else ""
-    return f"There is no answer: none of the {cells} cells has a number, {failed} of them failed.{reason} {GENTLER}"
+    lost = "all" if failed == cells else f"{failed}"
+    return f"There is no answer: none of {cells} cells has a number, {lost} of them failed.{reason} {GENTLER}"
 
 
-def only_one_finished(quality: str, failure: str | None) -> str:
+def only_one_finished(quality: str, failed: int, failure: str | None) -> str:
     """Say that there is nothing to compare a quality with."""
     if failure is None:
         return (
@@ -95,6 +96,6 @@ def only_one_finished(quality: str, failure: str | None) -> str:
             "the other qualities."
         )
     return (
-        f"There is no answer: only {quality!r} has a finished cell, every cell of the other qualities "
-        f"failed. The first: {failure}. {GENTLER}"
+        f"There is no answer: only {quality!r} has a finished cell, and {failed} cells failed. The first: "
+        f"{failure}. {GENTLER}"
     )

@@ -40,7 +40,7 @@ class Answers:
     sentences: tuple[str, ...]
     """One a quality, the most damaged first, judged by the metric that users care most about."""
     silences: tuple[str, ...]
-    """Why a metric says nothing about the qualities, and what to judge by instead; one a silent metric."""
+    """Why a metric says nothing and what to judge by instead; of which quality nothing is said."""
     tables: tuple[RateTable, ...]
     fits: Mapping[str, Mapping[str, Band]]
     studies: Mapping[str, Study]
@@ -161,7 +161,7 @@ def _sentences(
         return (silence.nothing_measured(len(cells), len(failures), next(iter(failures), None)),)
     if max(planned_qualities, len({row["quality"] for row in cells})) > 1:
         (finished,) = next(iter(studies.values())).curves
-        return (silence.only_one_finished(finished, next(iter(failures), None)),)
+        return (silence.only_one_finished(finished, len(failures), next(iter(failures), None)),)
     return (silence.ONE_QUALITY,)
 
 
@@ -177,16 +177,20 @@ def _silences(
     counts: Mapping[str, int],
 ) -> Iterator[str]:
     """Yield why a metric is silent, and what to judge by instead, where the answer hasn't said so itself."""
-    said = next((studies[metric].silent for metric, found in rates.items() if found), None)
+    every = list(dict.fromkeys(row["quality"] for row in rows if row["size"] > 0))
+    for metric, (reference, *others) in ((metric, study.curves) for metric, study in studies.items()):
+        if others and (lost := [quality for quality in every if quality not in studies[metric].curves]):
+            yield silence.without_cells(lost, metric, reference if every[0] in lost else None)
+    said = next((studies[metric].silent for metric, found in rates.items() if found), silence.ONE_SEED)
     judge = next((metric for metric, study in studies.items() if study.silent is None), None)
     for metric, study in studies.items():
-        values = _values(metric, rows)
         if study.silent is None or study.silent == said:
             continue
-        if len(set(values)) > 1:
-            parts = [f"{silence.sentence_case(METRICS[metric])}: {study.silent}"]
+        value = _values(metric, rows)[0]
+        if study.silent == silence.same_in_every_cell(metric, value):
+            parts = [study.silent, *silence.why_constant(metric, value, counts)]
         else:
-            parts = [study.silent, *silence.why_constant(metric, values[0], counts)]
+            parts = [f"{silence.sentence_case(METRICS[metric])}: {study.silent}"]
         yield " ".join([*parts, silence.judge_by(judge)] if judge else parts)
 
 
@@ -196,10 +200,6 @@ def _notes(metric: str, studies: Mapping[str, Study], rows: Sequence[Row]) -> It
     first = next(iter(studies))
     if metric != first and study.silent is None and not _tells(metric, rows):
         yield silence.rarely_matched(max(_values(metric, rows)), first)
-    every = list(dict.fromkeys(row["quality"] for row in rows if row["size"] > 0))
-    if lost := [quality for quality in every if quality not in study.curves]:
-        reference, *others = study.curves
-        yield silence.without_cells(lost, metric, reference if every[0] in lost and others else None)
     yield from (note for note in study.notes if note != study.silent)
 
 

@@ -57,6 +57,11 @@ def is_number(value: Any) -> TypeGuard[float]:  # noqa: ANN401 - whatever a row 
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def digits(value: float) -> str:
+    """Return a metric with three decimals, or three digits where those would show nothing or too much."""
+    return f"{value:.3f}" if value == 0 or 0.0005 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
 def readable(label: str) -> str:
     """Return a quality's label as a person would write it."""
     return label.replace("_", " ")

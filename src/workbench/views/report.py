@@ -22,7 +22,7 @@ from workbench.views.board_figures import empty
 from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.paper import INK, save
-from workbench.views.points import METRICS, Point, Row, measured, points, readable
+from workbench.views.points import METRICS, Point, Row, digits, measured, points, readable
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
 APART = ("examples", "prediction", "actual")
@@ -183,7 +183,7 @@ def _lines(cells: Sequence[Row], metrics: Sequence[str]) -> Iterator[dict[str, A
 def _range(line: Sequence[Point], size: int) -> str:
     for point in line:
         if point.size == size:
-            return f"{point.mean:.3f} ({point.low:.3f} to {point.high:.3f})"
+            return f"{digits(point.mean)} ({digits(point.low)} to {digits(point.high)})"
     return "missing"
 
 
@@ -193,14 +193,14 @@ def _cell(row: Row, metrics: Sequence[str]) -> dict[str, Any]:
         "quality": readable(row["quality"]),
         "size": row["size"],
         "seed": row["seed"],
-        "metrics": [_share(row[metric]) for metric in metrics],
+        "metrics": [_share(row.get(metric)) for metric in metrics],
         "seconds": "" if seconds is None else f"{seconds:.1f}",
         "status": row["status"],
     }
 
 
 def _share(value: float | None) -> str:
-    return "missing" if value is None else f"{value:.3f}"
+    return "missing" if value is None else digits(value)
 
 
 def _costs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -47,7 +47,7 @@ def measurements(raw: Sequence[Mapping[str, Any]], name: str, measured_here: boo
     for line, row in enumerate(raw, start=2):
         where = f"{name}, line {line}"
         status = status_in(row.get("status"), where)
-        if status == UNFINISHED or (status == "failed" and row["size"] in (None, "")):
+        if status == UNFINISHED or (status == "failed" and _is_empty(row["size"])):
             continue
         yield _measurement(row, status, where, line, lenient=measured_here or status == "failed")
 
@@ -84,17 +84,23 @@ def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name:
     return out
 
 
-def lost_numbers(raw: Sequence[Mapping[str, Any]], rows: Sequence[Measurement]) -> str | None:
-    """Say which numbers of finished rows are missing because they were not finite."""
+def lost_numbers(raw: Sequence[Mapping[str, Any]], rows: Sequence[Measurement]) -> Iterator[str]:
+    """Yield what is missing: rows that failed before they had a size, and numbers that were not finite."""
+    failed = [row for row in raw if _is_empty(row["size"]) and status_in(row.get("status"), "") == "failed"]
+    if failed:
+        yield f"{len(failed)} of {len(raw)} rows failed before their size was known; they are left out."
     lost: dict[str, int] = {}
     for row in rows:
         for column, value in raw[row.line - 2].items():
             if row.status == "done" and isinstance(value, float) and not math.isfinite(value):
                 lost[column] = lost.get(column, 0) + 1
-    if not lost:
-        return None
-    counts = ", ".join(f"{column} of {count} rows" for column, count in lost.items())
-    return f"Not a finite number and so missing: {counts}."
+    if lost:
+        counts = ", ".join(f"{column} of {count} rows" for column, count in lost.items())
+        yield f"Not a finite number and so missing: {counts}."
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def cell_of(row: Measurement) -> tuple[Any, ...]:
@@ -155,7 +161,7 @@ def _measurement(row: Mapping[str, Any], status: str, where: str, line: int, *, 
 
 def _number(value: object, column: str, where: str, lenient: bool = False) -> float | None:
     """Read a number; empty is missing, NaN and infinity are refused or missing, so that nobody fits them."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if _is_empty(value):
         return None
     try:
         number = number_in(value)

@@ -70,18 +70,18 @@ def status_column(rows: Sequence[Mapping[str, Any]]) -> str | None:
 
 def how_read(words: Sequence[object]) -> str | None:
     """Say how the words of a file were read, with counts; None where all of them are our own."""
-    said = Counter(str(word).strip() for word in words if _plain(word) and word not in STATUSES)
-    if not said:
+    said = Counter("" if word is None else str(word).strip() for word in words)
+    if all(word in ("", *STATUSES) for word in said):
         return None
     meant: dict[str, list[str]] = {}
     for word, count in said.items():
-        meant.setdefault(MEANING[_plain(word)], []).append(f"{count} {word!r}")
+        meant.setdefault(status_in(word, ""), []).append(f"{count} {word!r}" if word else f"{count} empty")
     parts = [
         f"{', '.join(meant[status])} as {status}{' and left out' if status == UNFINISHED else ''}"
         for status in WORDS
         if status in meant
     ]
-    return f"The status of {said.total()} of {len(words)} rows was read so: {'; '.join(parts)}."
+    return f"The status of {len(words)} rows was read so: {'; '.join(parts)}."
 
 
 def _plain(value: object) -> str:

@@ -221,7 +221,7 @@ def read_table(
     raw = with_our_names(raw_rows(source, name), columns or {}, name)
     words = [row.get("status") for row in raw]
     rows = tuple(measurements(raw, name, measured_here))
-    notes = [note for note in (how_read(words), lost_numbers(raw, rows)) if note]
+    notes = [*filter(None, [how_read(words)]), *lost_numbers(raw, rows)]
     if not rows:
         raise InputError(f"{name}: no row is finished. {' '.join(notes)} Wait for one, or name other rows.")
     rows, chosen = _one_evaluation(rows, evaluation, name)

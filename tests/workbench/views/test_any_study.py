@@ -218,6 +218,13 @@ def test_a_paper_is_written(name, tmp_path):
     assert "tables/cells.csv" in files
 
 
+def test_an_axis_of_small_losses_names_no_two_places_alike(tmp_path):
+    svg = (write_report(write_case("rare-class", tmp_path)).page.parent / "figure.svg").read_text("utf-8")
+    assert "<!-- 0.001 -->" in svg
+    assert "<!-- 1e-05 -->" in svg
+    assert "<!-- 0.000 -->" not in svg
+
+
 def test_a_silent_metric_has_no_table_of_rates():
     (table,) = answers(rows_of(*CASES["free-text"]), "study", HELDOUT).tables
     assert table.metric == "held-out loss (nats a token)"

@@ -13,16 +13,16 @@ from workbench.errors import InputError
 from workbench.laws import analyse, rate_of, read_table
 from workbench.laws.forecast import forecast_sizes
 
-RECORDS = 8
+RECORDS = 16
 NO_WORD = re.compile(r"\b(nan|NaN|inf|None|Traceback)\b")
-CANCELLING = [[8, 8, 8, 8], [7, 8, 6, 5]]
+CANCELLING = [[16, 16, 16, 16], [14, 16, 12, 10]]
 """By quality, the right answers of two seeds at each of two sizes; the seeds' effects sum to 0."""
 
 
 @st.composite
 def counts(draw):
     """Return right answers by quality, each with as many sizes x seeds."""
-    cells = draw(st.sampled_from([(2, 2), (3, 2), (2, 3), (4, 2), (3, 1)]))
+    cells = draw(st.sampled_from([(2, 2), (3, 2), (2, 3), (3, 1)]))
     few = draw(st.integers(0, RECORDS))
     right = st.integers(few, RECORDS)
     return [
@@ -66,7 +66,7 @@ def test_a_study_of_few_records_has_an_answer_or_a_reason(measured_here, drawn):
 
 @settings(SMALL, max_examples=10)
 @example((CANCELLING, (2, 2)))
-@example(([[7, 5, 6, 8, 8, 6, 6, 5], [7, 6, 8, 7, 8, 5, 5, 5], [5, 5, 5, 6, 6, 5, 5, 8]], (4, 2)))
+@example(([[16, 15, 15, 14]], (4, 1)))
 @given(counts())
 def test_fit_ends_with_an_answer_or_one_sentence(tmp_path_factory, capsys, drawn):
     found, (_, seeds) = drawn

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from workbench.errors import InputError
@@ -30,7 +30,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 -- argparse names this 
         nargs="*",
         default=[],
         metavar="OURS=THEIRS",
-        help="your column names, such as size=tokens loss=val_loss quality=mix seed=run share=clean",
+        help="your column names, such as size=tokens loss=val_loss quality=mix seed=run share=clean "
+        "status=State; of a tracker's export, runs that failed or are not finished are left out and counted",
     )
     parser.add_argument("--metric", default="loss", help="loss, exact_match, choice_accuracy or another loss")
     parser.add_argument("--law", default="auto", help=f"auto (best forecast) or one of {', '.join(LAWS)}")
@@ -46,28 +47,26 @@ def run(args: argparse.Namespace) -> int:
     """Fit and print; return the exit status."""
     table = read_table(args.table, columns=_columns(args.columns), evaluation=args.evaluation)
     rows = table.measured(args.metric)
-    qualities = len(table.qualities)
-    print(
-        f"{table.name}: {len(rows)} measurements of {args.metric}, qualities: {', '.join(table.qualities)}."
-    )
+    qualities = list(dict.fromkeys(row.quality for row in rows))
+    print(f"{table.name}: {len(rows)} measurements of {args.metric}, qualities: {', '.join(qualities)}.")
     _print_all(table.notes)
     if args.law != "auto":
         law_named(args.law)
     try:
-        _print_laws(table, args)
+        _print_laws(table, args, qualities)
     except InputError as error:
-        if qualities < 2:
+        if len(qualities) < 2:
             raise
         print(f"\nNo law: {error}")
-    if qualities > 1:
+    if len(qualities) > 1:
         _print_rates(table, args)
     return 0
 
 
-def _print_laws(table: Table, args: argparse.Namespace) -> None:
+def _print_laws(table: Table, args: argparse.Namespace, qualities: Sequence[str]) -> None:
     forecast = _forecast(table, args)
-    if len(table.qualities) > 2 and any(LAWS[law].joint for law in candidates(table, args.metric)):
-        for quality in table.qualities:
+    if len(qualities) > 2 and any(LAWS[law].joint for law in candidates(table, args.metric)):
+        for quality in qualities:
             print(f"  {forecast_quality(table, args.metric, quality, seed=args.seed).verdict()}")
     name = args.law if args.law != "auto" else _chosen(table, args.metric, forecast)
     for label, fit in fit_each(table, args.metric, name).items():
@@ -134,9 +133,9 @@ def _print_fit(label: str, fit: Fit, draws: Draws) -> None:
 
 def _print_rates(table: Table, args: argparse.Namespace) -> None:
     study = analyse(table, args.metric, bootstraps=args.bootstraps, seed=args.seed)
-    reference = args.reference or table.qualities[0]
+    reference = args.reference or next(iter(study.curves))
     _print_all(note for note in study.notes if note not in table.notes)
-    for other in table.qualities:
+    for other in study.curves:
         if other == reference:
             continue
         answer = rate_of(study, reference=reference, other=other)

@@ -21,6 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = write_report(arguments.study)
     print(report.sentence)
+    for silence in report.silences:
+        print(f"note: {silence}")
     print(f"report: {report.page}")
     print(f"figure: {report.figure}")
     print(f"table:  {report.table}")

@@ -148,6 +148,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"no cell of {folder} has a result; {_why(store)}")
     report = write_report(folder)
     print(report.sentence)
+    for silence in report.silences:
+        print(f"note: {silence}")
     print(f"report: {report.page}")
     print(f"figure: {report.figure}")
     if outcome == "incomplete":

@@ -26,6 +26,8 @@ def descend(residual: Residual, x: np.ndarray, low: np.ndarray, high: np.ndarray
         gradient, curvature = slope.T @ r, slope.T @ slope
         # a parameter on its bound stays there while the objective falls beyond it
         held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+        if not gradient[~held].any():
+            break  # flat, as where a law's rise is 0: no step would be defined
         scale = np.diag(curvature) + 1e-12 * max(float(np.trace(curvature)), 1e-300)
         while True:
             step = _step(curvature + damping * np.diag(scale), gradient, held)

@@ -54,6 +54,8 @@ class ExchangeRate:
     """Probability that the reference quality at this size is no better than no training at all."""
     misfit: float | None
     notes: tuple[str, ...]
+    silent: str | None = None
+    """Why there is no rate at all; see ``Study.silent``."""
 
     @property
     def best(self) -> RateCurve | None:
@@ -123,6 +125,7 @@ def rate_of(
         useless=useless,
         misfit=study.misfit,
         notes=study.notes,
+        silent=study.silent,
     )
 
 

@@ -155,8 +155,8 @@ def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
         )
     if law.name != "free" and np.ptp(problem.y) == 0:
         raise InputError(
-            f"the metric is {problem.y[0]:g} in every cell: there is no effect of size to fit. Check the "
-            "column."
+            f"the metric is {problem.y[0]:g} in every cell of the fit: no effect of size is visible, so "
+            "there is nothing to fit. Larger sizes or a finer measurement, such as the loss, would tell."
         )
     if problem.delta is not None and np.any(problem.y <= 0):
         raise InputError(

@@ -6,10 +6,10 @@ the order at the largest size seen. Where a rule wins the verdict says so.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit
@@ -130,8 +130,8 @@ def forecast_sizes(
             "a forecast needs at least 3 to fit. Measure more sizes."
         )
     cut = sizes[-hold_out - 1]
-    seen = table.where(np.array([row.size <= cut for row in table.rows]))
-    later = table.where(np.array([row.size > cut for row in table.rows]))
+    seen = _part(table, np.array([row.size <= cut for row in table.rows]))
+    later = _part(table, np.array([row.size > cut for row in table.rows]))
     scorer = _Scorer(table, seen, later, metric, seed)
     scorer.add_baseline(LAST_VALUE, _last_value)
     scorer.add_baseline(LINE, _line)
@@ -146,8 +146,8 @@ def forecast_quality(
     """Hold out one whole quality and score the joint laws and the nearest quality's curve on it."""
     joint = [law_named(law) for law in laws or candidates(table, metric)]
     joint = [law for law in joint if law.joint]
-    seen = table.where(np.array([row.quality != quality for row in table.rows]))
-    later = table.where(np.array([row.quality == quality for row in table.rows]))
+    seen = _part(table, np.array([row.quality != quality for row in table.rows]))
+    later = _part(table, np.array([row.quality == quality for row in table.rows]))
     if not joint or len(seen.qualities) < 2:
         raise InputError(
             f"{table.name}: to forecast a quality that was not seen needs a numeric column 'share' and at "
@@ -161,6 +161,11 @@ def forecast_quality(
     return scorer.result(f"quality {quality!r}")
 
 
+def _part(table: Table, keep: Bool[np.ndarray, " rows"]) -> Table:
+    """Return some rows of a table that is checked as a whole: a part may well be the same everywhere."""
+    return replace(table.where(keep), measured_here=True)
+
+
 class _Scorer:
     """Collects predictions of the held-out cells and turns them into scores."""
 
@@ -171,6 +176,12 @@ class _Scorer:
         self.label = np.array([row.quality for row in self.rows])
         self.truth = later.column(metric, self.rows)
         self.falling = smaller_is_better(metric)
+        known = [row.values[metric] for row in (*seen.measured(metric), *self.rows)]
+        if self.falling and min(value for value in known if value is not None) <= 0:
+            raise InputError(
+                f"{table.name}: {metric} is 0 in a cell, and a forecast of a loss is judged by its relative "
+                "error. Judge by another metric."
+            )
         self.scores: list[Score] = []
         self.skipped: list[str] = []
 

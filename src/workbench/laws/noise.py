@@ -16,7 +16,7 @@ moderated variance of Smyth 2004, doi:10.2202/1544-6115.1027, with a trend as in
 All cells are judged on the same evaluation items, whose choice is a noise of its own. Where the items'
 outcomes are known they are resampled once per draw, for all cells together.
 
-Shape letters in signatures: draws, cells (quality x size), seeds, items.
+Shape letters: draws, cells (quality x size), seeds, items.
 """
 
 from collections.abc import Hashable, Sequence
@@ -28,13 +28,15 @@ from scipy.special import polygamma
 from scipy.stats import chi2
 
 from workbench.errors import InputError
-from workbench.laws.table import Measurement, Table
+from workbench.laws.measurement import Measurement, second_row
+from workbench.laws.table import Table
 
 FEWEST_SEEDS = 2
 LEAST_OWN = 0.05
 """Least share of the noise that is taken to be each measurement's own."""
 FEWEST_FOR_TREND = 6
 """Cells from which the spread may depend on size."""
+ROUNDING = 4 * np.finfo(float).eps  # of a mean, as a share of it
 SURE = 1.645
 """Standard errors by which the cells' spreads have to differ before they are told apart (one-sided 5%)."""
 
@@ -107,9 +109,8 @@ class Stratum:
 
     def redraw(self, draws: int, generator: np.random.Generator) -> Float[np.ndarray, " draws"]:
         """Draw the mean square that could as well be the true one."""
-        if not self.freedom:
-            return np.zeros(draws)
-        return self.square * self.freedom / generator.chisquare(self.freedom, draws)
+        drawn = generator.chisquare(self.freedom, draws) if self.freedom else np.ones(draws)
+        return self.square * self.freedom / drawn
 
 
 NO_PART = Stratum(0.0, 0.0, 1.0)
@@ -159,9 +160,10 @@ class Noise:
         """
         seeds, within, _ = self.strata
         one, two, three = (stratum.redraw(draws, generator) for stratum in self.strata)
-        if seeds.freedom and within.freedom and not joint:
-            others = seeds.cells / within.cells - 1
-            part = np.array([seeds.square, others * within.square])
+        others = seeds.cells / within.cells - 1
+        part = np.array([seeds.square, others * within.square])
+        # seeds whose effects cancel to the last digit leave nothing to scale
+        if seeds.freedom and within.freedom and part.sum() > 0 and not joint:
             freedom = part.sum() ** 2 / (part[0] ** 2 / seeds.freedom + part[1] ** 2 / within.freedom)
             level = part.sum() * freedom / generator.chisquare(freedom, draws)
             scale = level / (one + others * two)
@@ -217,13 +219,10 @@ def replicates(
     place = {cell: i for i, cell in enumerate(cells)}
     value = np.full((len(cells), len(column)), np.nan)
     first: dict[Hashable, Measurement] = {}
+    held: dict[Hashable, Measurement] = {}
     for key, number, row in zip(keys, numbers, rows, strict=True):
-        if np.isfinite(value[place[key], column[number]]):
-            raise InputError(
-                f"{table.name}, line {row.line}: a second row of quality {row.quality!r}, size {row.size:g} "
-                f"and seed {row.seed}; the two differ in a column that a curve of size alone can't tell "
-                "apart, such as the model. Name the quality after it, or keep one of its values."
-            )
+        if (other := held.setdefault((key, number), row)) is not row:
+            raise InputError(second_row(table.name, other, row, measured_here=table.measured_here))
         value[place[key], column[number]] = row.values[metric]
         first.setdefault(key, row)
     return Replicates(
@@ -267,6 +266,8 @@ def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
             f"{FEWEST_SEEDS} seeds, better 3."
         )
     residual = data.value - data.mean[:, None]
+    # seeds that agree differ from their mean by its rounding alone
+    residual[np.abs(residual) <= ROUNDING * np.abs(data.mean[:, None])] = 0.0
     variance = np.nansum(residual**2, axis=1) / np.maximum(freedom, 1)
     spread = np.sqrt(_moderated(variance, freedom, data.size))
     strata = _strata(data, residual, spread)
@@ -324,9 +325,10 @@ def _strata(
     own = np.array(data.quality) == np.array(list(dict.fromkeys(data.quality)))[:, None]
     nothing = _Sum(0.0, 0.0, 1.0)
     total = _Sum(float((z**2).sum()), float(np.maximum(data.count - 1, 0).sum()), 1.0)
-    if not data.paired or len(z) < 2:
-        return NO_PART, NO_PART, total.beyond(nothing)
     by_seed = _between(np.ones((1, len(z))), z, finished)
+    # cells that failed may leave too few to tell a seed's own effect from the rest
+    if not data.paired or len(z) < 2 or total.freedom - by_seed.freedom < 1:
+        return NO_PART, NO_PART, total.beyond(nothing)
     by_quality = _between(own.astype(float), z, finished)
     if total.freedom - by_quality.freedom < 1:
         # one size per quality: what a seed does to a quality can't be told from the rest
@@ -394,6 +396,5 @@ def draw_means(
         for variance, groups in zip(variances, (1, len(qualities), len(data.size)), strict=True)
     )
     moved = (seed + quality[:, column] + rest) * noise.spread[None, :, None]
-    finished = np.isfinite(data.value)[None]
-    means = data.mean + np.where(finished, moved, 0).sum(axis=2) / data.count
+    means = data.mean + np.where(np.isfinite(data.value), moved, 0).sum(axis=2) / data.count
     return means if data.items is None else means + data.items.draw(draws, generator)

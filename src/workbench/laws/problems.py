@@ -14,8 +14,9 @@ from scipy.stats import f as fisher
 from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.forms import LAWS, Law
+from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
-from workbench.laws.table import Measurement, Table, smaller_is_better
+from workbench.laws.table import Table, smaller_is_better
 
 REPEATED = 0.1
 """Replicates per cell below which they are chance, as in a large table of single runs, and tell no noise."""
@@ -143,6 +144,11 @@ def _by_row(
     every = rows + _censored(table, metric)
     inputs = {name: table.column(name, every) for name in dict.fromkeys(("size", *law.inputs))}
     y = table.column(metric, every)
+    if smaller_is_better(metric) and np.any(y <= 0):
+        raise InputError(
+            f"{table.name}: {metric} is 0 in a cell, and cells of one seed are fitted by their relative "
+            "error. Judge by another metric, or train every cell with 2 seeds or more."
+        )
     relative = 1 / y if smaller_is_better(metric) else np.ones(len(y))
     only = np.arange(len(every)) >= len(rows)
     return Problem(
@@ -235,8 +241,9 @@ def fit_each(table: Table, metric: str, law: str | Law) -> dict[str, Fit]:
     law = law_named(law)
     if not fitted_apart(table, metric, law):
         return {"all": fit_table(table, metric, law)}
-    problems = _problems(table, metric, law, None, table.qualities)
-    return {quality: fit_law(law, problems[quality]) for quality in table.qualities}
+    qualities = tuple(dict.fromkeys(row.quality for row in table.measured(metric)))
+    problems = _problems(table, metric, law, None, qualities)
+    return {quality: fit_law(law, problems[quality]) for quality in qualities}
 
 
 def misfit(fit: Fit) -> float | None:

@@ -13,6 +13,7 @@ from scipy.stats import f as fisher
 from workbench.errors import InputError, unknown_name
 from workbench.laws.curves import CURVES, CurveForm, FittedCurve, fit_curve, interpolate, monotone
 from workbench.laws.noise import Noise, Replicates, arrange, draw_means, estimate_noise
+from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table, smaller_is_better
 
 LEVEL = 0.95
@@ -61,6 +62,8 @@ class Study:
     notes: tuple[str, ...]
     next_seed: int
     """The first seed that no cell has used."""
+    silent: str | None = None
+    """Why the metric says nothing about the qualities, for or against; None where it does."""
 
     @property
     def falling(self) -> bool:
@@ -125,7 +128,9 @@ def analyse(
     data = arrange(table, metric)
     chosen = _form(form, metric)
     notes = list(table.notes)
-    noise = _noise(data, metric, items, notes)
+    noise, silent = _noise(data, metric, items)
+    if silent:
+        notes.append(silent)
     generator = np.random.default_rng(seed)
     means = data.mean[None]
     zero_shot = table.zero_shot(metric)
@@ -134,7 +139,11 @@ def analyse(
     )
     if noise is None:
         curves = _curves(data, means, None, chosen, zero_shot, notes)
-        return Study(metric, table.evaluation, chosen, curves, zero_shot, None, None, tuple(notes), unused)
+        return Study(
+            metric, table.evaluation, chosen, curves, zero_shot, None, None, tuple(notes), unused, silent
+        )
+    if data.count.min() < 2:
+        notes.append("Some cells have one finished seed; their noise is taken from the other cells.")
     first = _curves(data, means, noise, chosen, zero_shot, notes)
     misfit, inflation = _misfit(first, noise)
     if inflation > 1:
@@ -162,21 +171,19 @@ def _form(name: str | None, metric: str) -> CurveForm:
     return CURVES[name]
 
 
-def _noise(data: Replicates, metric: str, items: int | None, notes: list[str]) -> Noise | None:
+def _noise(data: Replicates, metric: str, items: int | None) -> tuple[Noise | None, str | None]:
+    """Return the noise, or why there is nothing to say without it."""
+    known = data.value[np.isfinite(data.value)]
+    if len(data.size) > 1 and np.ptp(known) == 0:
+        return None, same_in_every_cell(metric, float(known[0]))
+    if data.count.max() < 2:
+        return None, ONE_SEED
     rate = float(np.clip(np.nanmean(data.value), 0.05, 0.95)) if not smaller_is_better(metric) else 0.0
     floor = float(np.sqrt(rate * (1 - rate) / items)) if items and rate else 0.0
-    if data.count.max() < 2:
-        notes.append("One seed per cell: no interval can be given. Train the cells with at least 3 seeds.")
-        return None
     noise = estimate_noise(data, floor=floor)
     if not noise.spread.any():
-        notes.append(
-            "All seeds agree to the last digit: the table says nothing about noise, so no interval holds."
-        )
-        return None
-    if data.count.min() < 2:
-        notes.append("Some cells have one finished seed; their noise is taken from the other cells.")
-    return noise
+        return None, SEEDS_AGREE
+    return noise, None
 
 
 def _curves(

@@ -14,37 +14,21 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from workbench.errors import InputError
-from workbench.laws.readers import number_in, raw_rows
+from workbench.laws.checks import same_everywhere, unit_problem
+from workbench.laws.measurement import (
+    INPUTS,
+    Measurement,
+    cell_of,
+    lost_numbers,
+    measurements,
+    trained_twice,
+    with_our_names,
+)
+from workbench.laws.readers import raw_rows
+from workbench.laws.statuses import how_read
 
-STATUSES = ("done", "failed", "censored")
 SMALLER_IS_BETTER = {"loss": True, "exact_match": False, "choice_accuracy": False}
 """The metrics whose direction is known; another metric's name ending in "loss" is taken as a loss."""
-ROLES = ("quality", "size", "seed", "status", "evaluation")
-"""Columns with a meaning of their own; every other numeric column is a metric or an input of a law."""
-INPUTS = ("model", "unique", "share", "raters", "rank", "steps", "epochs")
-"""Columns that tell two cells of one quality, size and seed apart."""
-FARTHEST = 50.0
-"""Factor between two seeds of one cell from which a loss is taken to be in mixed units, such as percent."""
-WHOLE = "all"
-"""The quality of every row of a table that has no quality column."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """One row: a model trained once and evaluated once."""
-
-    quality: str
-    size: float
-    """Number of examples (or tokens; one unit for the whole table). 0 is the zero-shot row."""
-    seed: int | None
-    status: str
-    evaluation: str
-    values: Mapping[str, float | None]
-    """Every other numeric column by name: metrics and inputs of laws. None is missing."""
-    text: Mapping[str, str] = field(default_factory=dict)
-    """Fields that are no numbers."""
-    line: int
-    """Row of the source, counted as a spreadsheet does: the header is line 1."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +50,9 @@ class Table:
     """What a reader of any result from this table has to know, such as cells that failed."""
     items: Mapping[str, Items] = field(default_factory=dict)
     """By metric, where the items' outcomes are known; see ``with_items``."""
+    measured_here: bool = False
+    """Whether the workbench measured the values itself: then they are results, whatever they are, and the
+    checks that a stranger's table needs are left out."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -87,20 +74,38 @@ class Table:
                     f"{self.name}, line {row.line}: {metric} is {row.text[metric]!r}; expected a number, or "
                     "nothing if missing."
                 )
-        rows = tuple(r for r in self.rows if _is_measured(r, metric) and r.size > 0)
+        rows = self._finished(metric)
         if not rows:
             known = sorted({name for r in self.rows for name, v in r.values.items() if v is not None})
             raise InputError(
                 f"{self.name}: no finished row has a value for {metric!r}. Columns with numbers: "
                 f"{', '.join(known) or 'none'}. Name the column that holds the measurement."
+                + "".join(f" {note}" for note in self.notes)
             )
-        self._check_units(metric, rows)
-        if len(rows) > 2 and len({row.values[metric] for row in rows}) == 1:
-            raise InputError(
-                f"{self.name}: the metric is {rows[0].values[metric]:g} in every cell: there is no effect of "
-                f"size or quality in {metric!r}. Check the column."
-            )
+        if self.measured_here:
+            return rows
+        if problem := self._unit_problem(metric, rows):
+            raise InputError(problem)
+        if len(rows) > 2 and len(values := {row.values[metric] for row in rows}) == 1:
+            value = values.pop() or 0.0
+            raise InputError(same_everywhere(self.name, metric, value, self._others_that_differ(metric)))
         return rows
+
+    def _finished(self, metric: str) -> tuple[Measurement, ...]:
+        return tuple(row for row in self.rows if _is_measured(row, metric) and row.size > 0)
+
+    def _unit_problem(self, metric: str, rows: Sequence[Measurement]) -> str | None:
+        return unit_problem(self.name, metric, rows, falling=smaller_is_better(metric))
+
+    def _others_that_differ(self, metric: str) -> list[str]:
+        """Return the other columns that :meth:`measured` would take."""
+        columns = dict.fromkeys(name for row in self.rows for name in row.values)
+        rows = {name: self._finished(name) for name in columns if name not in (metric, *INPUTS)}
+        return [
+            name
+            for name, own in rows.items()
+            if len({row.values[name] for row in own}) > 1 and not self._unit_problem(name, own)
+        ]
 
     def zero_shot(self, metric: str) -> float | None:
         """Return the metric before any training (mean of the size-0 rows), or None if not measured."""
@@ -179,32 +184,6 @@ class Table:
                 "weights, such as their tokens, or the outcomes of that metric."
             )
 
-    def _check_units(self, metric: str, rows: Sequence[Measurement]) -> None:
-        first: dict[tuple[Any, ...], Measurement] = {}
-        for row in rows:
-            value = row.values[metric]
-            if value is None:
-                continue
-            if smaller_is_better(metric) and value <= 0:
-                raise InputError(
-                    f"{self.name}, line {row.line}: {metric} is {value:g}; a loss is above 0. If it is an "
-                    "accuracy, "
-                    "name its column 'exact_match' or 'choice_accuracy'."
-                )
-            if not smaller_is_better(metric) and not 0 <= value <= 1:
-                raise InputError(
-                    f"{self.name}, line {row.line}: {metric} is {value:g}, outside [0, 1]. Write shares, not "
-                    "percent, in every row; a measurement that grows worse as it rises has to be called a "
-                    "loss."
-                )
-            other = first.setdefault(_cell(row), row)
-            before = other.values[metric] or value
-            if smaller_is_better(metric) and max(value / before, before / value) > FARTHEST:
-                raise InputError(
-                    f"{self.name}, lines {other.line} and {row.line}: {metric} is {before:g} and {value:g} "
-                    "in one cell, which no change of seed explains. Use one unit for the whole column."
-                )
-
 
 def smaller_is_better(metric: str) -> bool:
     """Say whether a metric is a loss: known ones by name, others by an ending such as 'eval_loss'."""
@@ -217,6 +196,7 @@ def read_table(
     columns: Mapping[str, str] | None = None,
     evaluation: str | None = None,
     name: str | None = None,
+    measured_here: bool = False,
 ) -> Table:
     """Read and check a table of measurements.
 
@@ -226,6 +206,8 @@ def read_table(
         columns: Our name to the table's name, for example ``{"size": "tokens", "loss": "val_loss"}``.
         evaluation: Which evaluation set, where the table has several; a law never mixes two.
         name: What messages call the table; by default the file's name or "table".
+        measured_here: Whether the workbench measured the values itself, so that none of them is taken for a
+            slip of a spreadsheet; a number that is not finite is then missing, with a note.
 
     Returns:
         The table of one evaluation set.
@@ -236,101 +218,15 @@ def read_table(
     if isinstance(source, Table):
         return source
     name = name or (Path(source).name if isinstance(source, str | Path) else "table")
-    raw = _with_our_names(raw_rows(source, name), columns or {}, name)
-    rows = tuple(_measurement(row, name, line) for line, row in enumerate(raw, start=2))
-    rows, chosen = _one_evaluation(rows, evaluation, name)
-    _refuse_duplicates(rows, name)
-    return Table(name, rows, chosen, tuple(_notes(rows)))
-
-
-def _with_our_names(
-    rows: list[dict[str, Any]], columns: Mapping[str, str], name: str
-) -> list[dict[str, Any]]:
+    raw = with_our_names(raw_rows(source, name), columns or {}, name)
+    words = [row.get("status") for row in raw]
+    rows = tuple(measurements(raw, name, measured_here))
+    notes = [*filter(None, [how_read(words)]), *lost_numbers(raw, rows)]
     if not rows:
-        raise InputError(f"{name}: no rows; expected one per trained model.")
-    present = list(rows[0])
-    for ours, theirs in columns.items():
-        if theirs not in present:
-            raise InputError(
-                f"{name}: no column {theirs!r} for {ours!r}. The columns are: {', '.join(present)}. Name "
-                "one of them."
-            )
-    renamed = {theirs: ours for ours, theirs in columns.items()}
-    shadowed = set(columns) - set(renamed)
-    out = [
-        {renamed.get(key, key): value for key, value in row.items() if key not in shadowed or key in renamed}
-        for row in rows
-    ]
-    if "size" not in out[0]:
-        raise InputError(
-            f"{name}: no column 'size'. The columns are: {', '.join(present)}. Say which one counts the "
-            "examples, "
-            "for instance size=tokens."
-        )
-    return out
-
-
-def _measurement(row: Mapping[str, Any], name: str, line: int) -> Measurement:
-    where = f"{name}, line {line}"
-    size = _number(row["size"], "size", where)
-    if size is None or size < 0:
-        raise InputError(f"{where}: size is {row['size']!r}; expected a count of examples, 0 for zero-shot.")
-    status = str(row.get("status") or "done")
-    if status not in STATUSES:
-        raise InputError(f"{where}: status is {status!r}; expected one of {', '.join(STATUSES)}.")
-    share = _number(row.get("share"), "share", where)
-    if share is not None and not 0 <= share <= 1:
-        raise InputError(
-            f"{where}: share is {row['share']}; expected the share left clean, from 0 to 1, not percent."
-        )
-    seed = _number(row.get("seed"), "seed", where)
-    if seed is not None and seed != int(seed):
-        raise InputError(f"{where}: seed is {row['seed']!r}; expected a whole number.")
-    quality = row.get("quality")
-    values = {key: _other(value, key, where) for key, value in row.items() if key not in ROLES}
-    return Measurement(
-        quality=WHOLE if quality in (None, "") else str(quality),
-        size=size,
-        seed=None if seed is None else int(seed),
-        status=status,
-        evaluation=str(row.get("evaluation") or ""),
-        values={key: value for key, value in values.items() if not isinstance(value, str)},
-        text={key: value for key, value in values.items() if isinstance(value, str)},
-        line=line,
-    )
-
-
-def _number(value: object, column: str, where: str) -> float | None:
-    """Read a number; empty is missing, NaN and infinity are refused, so that nobody fits them."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    try:
-        number = number_in(value)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"{where}: {column} is {value!r}; expected a number, or nothing if missing."
-        ) from None
-    if not math.isfinite(number):
-        raise InputError(
-            f"{where}: {column} is {value}; expected a finite number. Leave the field empty and set the "
-            "status "
-            "to 'failed' if the run diverged."
-        )
-    return number
-
-
-def _other(value: object, column: str, where: str) -> float | str | None:
-    """Read a column without a fixed role: numbers are kept, other text is not ours to judge."""
-    if isinstance(value, str) and value.strip():
-        try:
-            number_in(value)
-        except ValueError:
-            return value
-    return (
-        _number(value, column, where)
-        if isinstance(value, str | int | float | np.number | None)
-        else str(value)
-    )
+        raise InputError(f"{name}: no row is finished. {' '.join(notes)} Wait for one, or name other rows.")
+    rows, chosen = _one_evaluation(rows, evaluation, name)
+    _refuse_duplicates(rows, name, measured_here)
+    return Table(name, rows, chosen, (*notes, *_notes(rows)), measured_here=measured_here)
 
 
 def _one_evaluation(
@@ -349,25 +245,25 @@ def _one_evaluation(
     return tuple(row for row in rows if row.evaluation == chosen), chosen
 
 
-def _cell(row: Measurement) -> tuple[Any, ...]:
-    """Return what tells a row's cell from others; seeds of one cell share it."""
-    return row.quality, row.size, *(row.values.get(name) for name in INPUTS)
+def _refuse_duplicates(rows: Sequence[Measurement], name: str, measured_here: bool) -> None:
+    """Refuse two results of one cell: counted twice, a cell would make every interval too short.
 
-
-def _refuse_duplicates(rows: Sequence[Measurement], name: str) -> None:
-    """Refuse two rows for one cell: counted twice, a cell would make every interval too short."""
-    seen: dict[tuple[Any, ...], int] = {}
+    A run that failed is no result: trackers keep it beside the one that was started again.
+    """
+    seen: dict[tuple[Any, ...], Measurement] = {}
     for row in rows:
-        if row.seed is None:
+        if row.seed is None or row.status == "failed":
             continue
-        key = (*_cell(row), row.seed)
-        if key in seen:
+        key = (*cell_of(row), row.seed)
+        before = seen.setdefault(key, row)
+        if before is not row and measured_here:
+            raise InputError(trained_twice(name, before, row))
+        if before is not row:
             raise InputError(
-                f"{name}, lines {seen[key]} and {row.line}: the same cell twice (quality {row.quality!r}, "
+                f"{name}, lines {before.line} and {row.line}: the same cell twice (quality {row.quality!r}, "
                 "size "
                 f"{row.size:g}, seed {row.seed}). Remove one, or give the second its own seed."
             )
-        seen[key] = row.line
 
 
 def _notes(rows: Sequence[Measurement]) -> Iterator[str]:

@@ -19,7 +19,7 @@ def sentence(answer: "ExchangeRate", size: float | int | None = None) -> str:
     )
     rates = answer.best
     if rates is None:
-        reason = next((n for n in answer.notes if "interval" in n), "No interval can be given.")
+        reason = answer.silent or "No interval can be given."
         return f"{judged}, there is no answer yet: {reason[0].lower()}{reason[1:]}"
     known = np.flatnonzero(~np.isnan(rates.not_reached))
     if not len(known):

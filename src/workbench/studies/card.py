@@ -55,7 +55,7 @@ def _result(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         groups.setdefault((row["quality"], row["size"]), []).append(row)
     for (quality, size), group in groups.items():
-        means = (_mean([row[name] for row in group if row[name] is not None]) for name in measured)
+        means = (_mean([row[name] for row in group if row.get(name) is not None]) for name in measured)
         lines.append(f"| {_plain(quality)} | {size} | {len(group)} | {' | '.join(means)} |")
     return lines
 

@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -33,6 +34,10 @@ PACKAGES = (
 """Packages whose version can change a number."""
 
 
+MOST_ANSWERS = 20
+"""Different answers up to which they are taken for classes and counted."""
+
+
 def facts(plan: Plan, threads: int) -> dict[str, Any]:
     """Return the manifest of a study that is about to start, as plain JSON values."""
     dataset, base = plan.dataset, plan.base
@@ -49,6 +54,7 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             "heldout_records": len(dataset.heldout),
             "heldout_sha256": digest_of(dataset.heldout),
             **({"notes": list(plan.notes)} if plan.notes else {}),
+            **answer_counts(dataset.heldout),
         },
         "subsets": subsets(plan),
         "base": {
@@ -66,6 +72,14 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "hardware": hardware(),
     }
+
+
+def answer_counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """Return how many records have each answer, most frequent first; nothing where answers hardly recur."""
+    counts = Counter(record.response for record in records)
+    if len(counts) > MOST_ANSWERS or 2 * len(counts) > len(records):
+        return {}
+    return {"heldout_answers": dict(counts.most_common())}
 
 
 def subsets(plan: Plan) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """The answer of a study in words and numbers, as a report shows it: laws applied to the study's table."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from workbench.laws import Band, ExchangeRate, RateCurve, Study, analyse, bands, rate_of, read_table
+from workbench.errors import InputError
+from workbench.laws import Band, ExchangeRate, RateCurve, Study, analyse, bands, rate_of, read_table, silence
+from workbench.studies.listing import planned_cells
 from workbench.studies.store import ZERO_SHOT, Store
-from workbench.views.points import METRICS, Row, measured, readable
+from workbench.views.points import METRICS, Row, is_number, measured, readable
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
 """The curve that holds each held-out record's outcome, by metric."""
@@ -36,6 +39,8 @@ class Answers:
 
     sentences: tuple[str, ...]
     """One a quality, the most damaged first, judged by the metric that users care most about."""
+    silences: tuple[str, ...]
+    """Why a metric says nothing and what to judge by instead; of which quality nothing is said."""
     tables: tuple[RateTable, ...]
     fits: Mapping[str, Mapping[str, Band]]
     studies: Mapping[str, Study]
@@ -49,6 +54,18 @@ class ItemOutcomes:
 
     rows: tuple[Sequence[float] | None, ...]
     weight: Sequence[float] | None = None
+
+
+def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Sequence[Row]) -> None:
+    """Refuse a study that has nothing to tell yet; one of which all planned cells failed has.
+
+    Raises:
+        InputError: If it hasn't.
+    """
+    cells = [row for row in table if row["size"] > 0]
+    ended = bool(cells) and len(cells) >= planned_cells(manifest)
+    if not ended and not any(row["status"] == "done" for row in cells):
+        raise InputError(f"{folder} has no finished cell yet; let `workbench run` train at least one")
 
 
 def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
@@ -74,40 +91,116 @@ def answers(
     name: str,
     heldout: int | None,
     items: Mapping[str, ItemOutcomes] | None = None,
+    *,
+    heldout_answers: Mapping[str, int] | None = None,
+    planned_qualities: int = 1,
 ) -> Answers:
     """Compare every quality of the table with the first one, the best.
+
+    Each metric speaks or is silent for itself; what is silent, and why, stands among the notes.
 
     Args:
         rows: The study's table, with its zero-shot row.
         name: What messages call the table.
         heldout: Records behind each accuracy, None if not known.
         items: Outcomes of those records by metric, so that the intervals cover their choice.
+        heldout_answers: How many of those records have each answer, where there are few different ones.
+        planned_qualities: How many the study will have, where some have no row yet.
     """
-    studies = {
-        metric: analysed(rows, metric, name, heldout, (items or {}).get(metric)) for metric in by_worth(rows)
-    }
-    tables = []
+    studies, refused = {}, {}
+    for metric in by_worth(rows):
+        try:
+            studies[metric] = analysed(rows, metric, name, heldout, (items or {}).get(metric))
+        except InputError as error:
+            refused[metric] = str(error)
+    studies = dict(
+        sorted(studies.items(), key=lambda f: (f[1].silent is not None, len(set(_values(f[0], rows))) == 1))
+    )
+    rates = {metric: rates_of(study) for metric, study in studies.items()}
     notes: dict[str, None] = {}
-    sentences: tuple[str, ...] = ()
-    for metric, study in studies.items():
-        rates = rates_of(study)
-        if rates:
-            tables.append(_rate_table(metric, rates))
-            sentences = sentences or tuple(rate.sentence() for rate in reversed(rates))
-        notes |= dict.fromkeys(f"{METRICS[metric]}: {note}" for note in study.notes)
+    for metric in studies:
+        own = _notes(metric, studies, rows)
+        notes |= dict.fromkeys(f"{METRICS[metric]}: {note}" for note in own)
         if items and metric not in items:
             notes[f"{METRICS[metric]}: {NOT_KEPT}"] = None
-    if not sentences:
-        sentences = (
-            "The study has one quality, so there is nothing to exchange: add a second with --quality.",
-        )
     return Answers(
-        sentences=sentences,
-        tables=tuple(tables),
+        sentences=_sentences(rates, studies, refused, rows, planned_qualities),
+        silences=(
+            *_silences(rates, studies, rows, heldout_answers or {}),
+            *(f"{METRICS[metric]}: {why}" for metric, why in refused.items() if studies),
+        ),
+        tables=tuple(
+            _rate_table(metric, found)
+            for metric, found in rates.items()
+            if found and studies[metric].silent is None
+        ),
         fits={metric: bands(study) for metric, study in studies.items()},
         studies=studies,
         notes=tuple(notes),
     )
+
+
+def _sentences(
+    rates: Mapping[str, Sequence[ExchangeRate]],
+    studies: Mapping[str, Study],
+    refused: Mapping[str, str],
+    rows: Sequence[Row],
+    planned_qualities: int,
+) -> tuple[str, ...]:
+    """Return the answer by the first metric that has one, or why none has."""
+    cells = [row for row in rows if row["size"] > 0]
+    failures = [_failure(row) for row in cells if row["status"] != "done"]
+    found = next(filter(None, rates.values()), None)
+    if found:
+        silent = found[0].silent
+        tell = silence.WOULD_TELL.get(silent, silence.MORE_OF_ALL) if silent else ""
+        return tuple(rate.sentence() + tell for rate in reversed(found))
+    if refused:
+        return (f"There is no answer: {next(iter(refused.values()))}",)
+    if not studies:
+        return (silence.nothing_measured(len(cells), len(failures), next(iter(failures), None)),)
+    if max(planned_qualities, len({row["quality"] for row in cells})) > 1:
+        (finished,) = next(iter(studies.values())).curves
+        return (silence.only_one_finished(finished, len(failures), next(iter(failures), None)),)
+    return (silence.ONE_QUALITY,)
+
+
+def _failure(row: Row) -> str:
+    cell = f"{row['quality']!r}, {row['size']} examples, seed {row['seed']}"
+    return f"{cell}, {row['failure']}" if row.get("failure") else cell
+
+
+def _silences(
+    rates: Mapping[str, Sequence[ExchangeRate]],
+    studies: Mapping[str, Study],
+    rows: Sequence[Row],
+    counts: Mapping[str, int],
+) -> Iterator[str]:
+    """Yield why a metric is silent, and what to judge by instead, where the answer hasn't said so itself."""
+    every = list(dict.fromkeys(row["quality"] for row in rows if row["size"] > 0))
+    for metric, (reference, *others) in ((metric, study.curves) for metric, study in studies.items()):
+        if others and (lost := [quality for quality in every if quality not in studies[metric].curves]):
+            yield silence.without_cells(lost, metric, reference if every[0] in lost else None)
+    said = next((studies[metric].silent for metric, found in rates.items() if found), silence.ONE_SEED)
+    judge = next((metric for metric, study in studies.items() if study.silent is None), None)
+    for metric, study in studies.items():
+        if study.silent is None or study.silent == said:
+            continue
+        value = _values(metric, rows)[0]
+        if study.silent == silence.same_in_every_cell(metric, value):
+            parts = [study.silent, *silence.why_constant(metric, value, counts)]
+        else:
+            parts = [f"{silence.sentence_case(METRICS[metric])}: {study.silent}"]
+        yield " ".join([*parts, silence.judge_by(judge)] if judge else parts)
+
+
+def _notes(metric: str, studies: Mapping[str, Study], rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what to know about a metric besides its silence."""
+    study = studies[metric]
+    first = next(iter(studies))
+    if metric != first and study.silent is None and not _tells(metric, rows):
+        yield silence.rarely_matched(max(_values(metric, rows)), first)
+    yield from (note for note in study.notes if note != study.silent)
 
 
 def analysed(
@@ -115,7 +208,7 @@ def analysed(
 ) -> Study:
     """Analyse one metric of a study's table; the arguments are those of :func:`answers`."""
     judged = f"{heldout:,} held-out records" if heldout else "held-out records"
-    table = read_table([{**row, "evaluation": judged} for row in rows], name=name)
+    table = read_table([{**row, "evaluation": judged} for row in rows], name=name, measured_here=True)
     if items is not None:
         table = table.with_items(metric, items.rows, items.weight)
     return analyse(table, metric, items=None if items or _is_loss(metric) else heldout)
@@ -132,14 +225,19 @@ def by_worth(rows: Sequence[Row]) -> list[str]:
 
     That is the last share of right answers; then the loss, and behind it what doesn't tell.
     """
-    metrics = measured([row for row in rows if row["size"] > 0])[::-1]
+    metrics = measured([row for row in rows if row["size"] > 0 and row["status"] == "done"])[::-1]
     return sorted(metrics, key=lambda metric: not _tells(metric, rows))
 
 
 def _tells(metric: str, rows: Sequence[Row]) -> bool:
     """Say whether a metric can carry the headline: long free answers are never matched to the letter."""
-    values = [row[metric] for row in rows if row["size"] > 0 and row[metric] is not None]
-    return _is_loss(metric) or max(values) >= FEW_RIGHT
+    return _is_loss(metric) or max(_values(metric, rows)) >= FEW_RIGHT
+
+
+def _values(metric: str, rows: Sequence[Row]) -> list[float]:
+    """Return what the finished cells measured."""
+    found = (row.get(metric) for row in rows if row["size"] > 0 and row["status"] == "done")
+    return [value for value in found if is_number(value)]
 
 
 def _is_loss(metric: str) -> bool:

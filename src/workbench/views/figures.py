@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    ScalarFormatter,
+)
 
 from workbench.errors import InputError
 from workbench.laws import Band
@@ -27,6 +34,8 @@ from workbench.views.points import METRICS, Point, Row, measured, points, readab
 
 FAR = 10.0
 """A zero-shot loss so many times the others is told by an arrow: its line would squeeze them together."""
+WIDE = 1000.0
+"""Factor between the ends of a logarithmic axis from which only the powers of ten are written."""
 KINDS = {"fitted": "fitted law", "model-free": "monotone interpolation"}
 """What a band of each kind is, in words."""
 
@@ -91,7 +100,7 @@ def quality_by_size(
 
 
 def _loss_and_accuracy(rows: list[Row]) -> list[str]:
-    found = measured(rows)
+    found = [metric for metric in measured(rows) if points(rows, metric)]
     if not found:
         raise InputError("the table has no finished cell with a metric; nothing can be drawn")
     return list(dict.fromkeys((found[0], found[-1])))
@@ -149,8 +158,10 @@ def _values(panel: _Panel) -> None:
     if panel.metric == "loss" and high > 4 * low > 0:
         axis = panel.axes.yaxis
         panel.axes.set_yscale("log")
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(ScalarFormatter())
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high <= WIDE * low else (1,)))
+        # the scalar formatter writes what is below 0.001 as 0.000
+        plain = low >= 0.001 and high < 1e6
+        axis.set_major_formatter(ScalarFormatter() if plain else FuncFormatter(lambda y, _: f"{y:g}"))
         axis.set_minor_formatter(NullFormatter())
 
 

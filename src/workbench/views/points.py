@@ -1,9 +1,10 @@
 """What a figure or a table shows of a study: each quality's metric at each size, over its seeds."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeGuard
 
 METRICS = {
     "loss": "held-out loss (nats a token)",
@@ -34,7 +35,7 @@ def points(rows: Iterable[Row], metric: str) -> dict[str, list[Point]]:
     values: dict[str, dict[int, list[float]]] = {}
     for row in rows:
         value = row.get(metric)
-        if row["status"] == "done" and row["size"] > 0 and value is not None:
+        if row["status"] == "done" and row["size"] > 0 and is_number(value):
             values.setdefault(row["quality"], {}).setdefault(row["size"], []).append(value)
     return {
         quality: [
@@ -48,7 +49,17 @@ def points(rows: Iterable[Row], metric: str) -> dict[str, list[Point]]:
 def measured(rows: Iterable[Row]) -> list[str]:
     """Return the metrics of which the table has at least one number, losses first."""
     rows = list(rows)
-    return [metric for metric in METRICS if any(row.get(metric) is not None for row in rows)]
+    return [metric for metric in METRICS if any(is_number(row.get(metric)) for row in rows)]
+
+
+def is_number(value: Any) -> TypeGuard[float]:  # noqa: ANN401 - whatever a row holds
+    """Say whether a row's field is a finite number; what isn't one is missing."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def digits(value: float) -> str:
+    """Return a metric with three decimals, or three digits where those would show nothing or too much."""
+    return f"{value:.3f}" if value == 0 or 0.0005 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def readable(label: str) -> str:

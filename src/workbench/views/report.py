@@ -13,16 +13,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.laws.study import LEVEL
 from workbench.studies.listing import planned_cells
 from workbench.studies.store import Store
-from workbench.views.answers import Answers, answers, item_outcomes
+from workbench.views.answers import Answers, answers, by_worth, check_finished, item_outcomes
+from workbench.views.board_figures import empty
 from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.paper import INK, save
-from workbench.views.points import METRICS, Point, Row, measured, points, readable
+from workbench.views.points import METRICS, Point, Row, digits, measured, points, readable
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
 APART = ("examples", "prediction", "actual")
@@ -37,30 +37,43 @@ class Report:
     figure: Path
     table: Path
     sentence: str
+    silences: tuple[str, ...]
+    """Which metrics say nothing about the qualities, why, and what to judge by instead."""
 
 
 def write_report(folder: Path | str) -> Report:
     """Write ``report/`` into a study's folder: index.html, figure.pdf, .svg, .png and table.csv.
 
     Raises:
-        InputError: If the folder holds no study, no cell of it is finished, or it can't be written.
+        InputError: If the folder holds no study, it has no finished cell yet, or it can't be written. A study
+            whose every cell failed is finished too.
     """
     folder = Path(folder)
     with Store.open(folder, read_only=True) as store:
         manifest, table = store.manifest, store.table()
         items = item_outcomes(store, table)
-    if not any(row["status"] == "done" and row["size"] > 0 for row in table):
-        raise InputError(f"{folder} has no finished cell yet; let `workbench run` train at least one")
+    check_finished(folder, manifest, table)
     target = folder / "report"
-    heldout = manifest.get("data", {}).get("heldout_records")
-    found = answers(table, name=str(folder), heldout=heldout, items=items)
-    figure = quality_by_size(table, fits=found.fits)
+    data = manifest.get("data", {})
+    found = answers(
+        table,
+        name=str(folder),
+        heldout=data.get("heldout_records"),
+        items=items,
+        heldout_answers=data.get("heldout_answers"),
+        planned_qualities=len(manifest.get("study", {}).get("qualities", ())),
+    )
+    figure = quality_by_size(table, fits=found.fits) if by_worth(table) else empty("no finished cell")
     pdf, svg, _ = save(figure, target)
     write_atomically(target / "table.csv", table_csv(table))
     page = render(manifest, table, found, svg.read_text(encoding="utf-8"))
     write_atomically(target / "index.html", page.encode())
     return Report(
-        page=target / "index.html", figure=pdf, table=target / "table.csv", sentence=found.sentences[0]
+        page=target / "index.html",
+        figure=pdf,
+        table=target / "table.csv",
+        sentence=found.sentences[0],
+        silences=found.silences,
     )
 
 
@@ -78,6 +91,7 @@ def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, sv
         title=f"{study.get('name', 'Study')}: clean the data, or collect more of it?",
         grid=_grid(manifest, cells),
         sentences=found.sentences,
+        silences=found.silences,
         warnings=list(_warnings(cells)),
         figure=_inline(svg, found.sentences[0]),
         caption=_caption(manifest, cells),
@@ -133,7 +147,7 @@ def _warnings(cells: Sequence[Row]) -> Iterator[str]:
     for row in cells:
         if row["status"] != "done":
             cell = f"{readable(row['quality'])}, {row['size']} examples, seed {row['seed']}"
-            yield f"{cell} {row['status']}: {row['failure']}."
+            yield f"{cell} {row['status']}: {row['failure'] or 'no reason was recorded'}."
 
 
 def _caption(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
@@ -170,7 +184,7 @@ def _lines(cells: Sequence[Row], metrics: Sequence[str]) -> Iterator[dict[str, A
 def _range(line: Sequence[Point], size: int) -> str:
     for point in line:
         if point.size == size:
-            return f"{point.mean:.3f} ({point.low:.3f} to {point.high:.3f})"
+            return f"{digits(point.mean)} ({digits(point.low)} to {digits(point.high)})"
     return "missing"
 
 
@@ -180,14 +194,14 @@ def _cell(row: Row, metrics: Sequence[str]) -> dict[str, Any]:
         "quality": readable(row["quality"]),
         "size": row["size"],
         "seed": row["seed"],
-        "metrics": [_share(row[metric]) for metric in metrics],
+        "metrics": [_share(row.get(metric)) for metric in metrics],
         "seconds": "" if seconds is None else f"{seconds:.1f}",
         "status": row["status"],
     }
 
 
 def _share(value: float | None) -> str:
-    return "missing" if value is None else f"{value:.3f}"
+    return "missing" if value is None else digits(value)
 
 
 def _costs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -60,3 +60,32 @@ def test_one_seed_gets_no_rate(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "no interval can be given" in out
     assert "times as many" not in out
+
+
+def test_a_metric_that_is_the_same_everywhere_names_one_that_differs(tmp_path, capsys):
+    path = tmp_path / "same.csv"
+    rows = [
+        f"{quality},{size},{seed},0.0,{size / 64 + seed / 100},{50 + size},{1e-4 * (seed + 1)}"
+        for quality in "ab"
+        for size in (8, 16, 32)
+        for seed in (0, 1)
+    ]
+    path.write_text(
+        "quality,size,seed,exact_match,f1,runtime,lr\n" + "\n".join(rows) + "\n", encoding="utf-8"
+    )
+    assert main(["fit", str(path), "--metric", "exact_match"]) == 2
+    error = capsys.readouterr().err
+    assert "no effect of size or quality is visible in 'exact_match', and none is ruled out" in error
+    advice = error.split("judge by it: ")[1].rstrip(".\n").split()
+    assert advice == ["--metric", "f1"]
+    assert main(["fit", str(path), *advice, "--bootstraps", "8"]) == 0
+    assert "Judged by f1" in capsys.readouterr().out
+
+
+def test_without_another_metric_it_says_what_would_tell(tmp_path, capsys):
+    path = tmp_path / "same.csv"
+    path.write_text("size,loss\n1,2\n2,2\n4,2\n8,2\n", encoding="utf-8")
+    assert main(["fit", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert "larger sizes, more held-out records" in error
+    assert "Check the column" not in error

@@ -12,7 +12,7 @@ from workbench.studies.listing import planned_cells
 from workbench.views.answers import number_in_words, percent_in_words
 from workbench.views.manuscript.latex import count, escaped, macro_name, spelled
 from workbench.views.manuscript.record import Part, Record
-from workbench.views.points import METRICS, points, readable
+from workbench.views.points import METRICS, digits, points, readable
 
 Macro = tuple[str, str]
 """A name, without the study's before it, and what it stands for, as LaTeX."""
@@ -30,11 +30,15 @@ def numbers_tex(record: Record) -> bytes:
         InputError: If two numbers come to one name.
     """
     sections = {"the study": list(_facts(record))}
+    notes = {METRICS[metric]: [why] for metric, why in record.left_out.items()}
     for metric, part in record.parts.items():
         sections[METRICS[metric]] = [*_measured(part), *_rates(part), *_laws(part)]
+        notes[METRICS[metric]] = [*filter(None, [part.study.silent]), *part.notes]
     lines, seen = [HEAD], set[str]()
-    for title, macros in sections.items():
+    for title in {**sections, **notes}:
         lines.append(f"\n% {title}\n")
+        lines += [f"% {' '.join(note.split())}\n" for note in notes.get(title, ())]
+        macros = sections.get(title, [])
         for name, value in macros:
             if name in seen:
                 raise InputError(
@@ -73,13 +77,13 @@ def _measured(part: Part) -> Iterator[Macro]:
     metric = macro_name(part.metric)
     zero_shot = part.study.zero_shot
     if zero_shot is not None:
-        yield f"{metric}ZeroShot", f"{zero_shot:.3f}"
+        yield f"{metric}ZeroShot", digits(zero_shot)
     for quality, line in points(part.rows, part.metric).items():
         for point in line:
             name = f"{metric}{macro_name(quality)}At{spelled(point.size)}"
-            yield name, f"{point.mean:.3f}"
-            yield f"{name}Lowest", f"{point.low:.3f}"
-            yield f"{name}Highest", f"{point.high:.3f}"
+            yield name, digits(point.mean)
+            yield f"{name}Lowest", digits(point.low)
+            yield f"{name}Highest", digits(point.high)
 
 
 def _rates(part: Part) -> Iterator[Macro]:

@@ -7,19 +7,26 @@ does. An interval rests on the noise of every cell, so a metric's part has all q
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.laws import ExchangeRate, Study, read_table
+from workbench.laws import ExchangeRate, Study, Table, read_table
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast, candidates, forecast_sizes
 from workbench.laws.forms import LAWS
 from workbench.laws.problems import fit_table
 from workbench.studies.store import Store
-from workbench.views.answers import ItemOutcomes, analysed, by_worth, item_outcomes, rates_of
+from workbench.views.answers import (
+    ItemOutcomes,
+    analysed,
+    by_worth,
+    check_finished,
+    item_outcomes,
+    rates_of,
+)
 from workbench.views.manuscript.latex import macro_name
 from workbench.views.points import Row, points
 
@@ -44,6 +51,8 @@ class Part:
     """The table with this metric alone."""
     heldout: int | None
     items: ItemOutcomes | None
+    notes: list[str] = field(default_factory=list)
+    """What could not be made of it and why, filled as it is tried."""
 
     @cached_property
     def study(self) -> Study:
@@ -61,17 +70,31 @@ class Part:
         sizes = {row["size"] for row in self._finished}
         if len(sizes) < FEWEST_SIZES:
             return None
-        return forecast_sizes(read_table(self.rows, name=self.study_name), self.metric)
+        try:
+            return forecast_sizes(self._table, self.metric)
+        except InputError as error:
+            self.notes.append(f"no forecast: {error}")
+            return None
 
     @cached_property
     def joint_fit(self) -> Fit | None:
         """The joint law that is nearest to the cells; None where no share is told or no noise is known."""
         if self.study.noise is None:
             return None
-        table = read_table(self.rows, name=self.study_name)
-        joint = [law for law in candidates(table, self.metric) if set(LAWS[law].inputs) == {"size", "share"}]
-        fits = [fit_table(table, self.metric, law) for law in joint]
+        joint = [
+            law for law in candidates(self._table, self.metric) if set(LAWS[law].inputs) == {"size", "share"}
+        ]
+        fits = []
+        for law in joint:
+            try:
+                fits.append(fit_table(self._table, self.metric, law))
+            except InputError as error:
+                self.notes.append(f"no {law} law: {error}")
         return min(fits, key=lambda fit: fit.objective, default=None)
+
+    @cached_property
+    def _table(self) -> Table:
+        return read_table(self.rows, name=self.study_name, measured_here=True)
 
     @property
     def _finished(self) -> list[Row]:
@@ -94,14 +117,13 @@ class Record:
         """Read a study's folder.
 
         Raises:
-            InputError: If it holds no study, or none of its cells is finished.
+            InputError: If it holds no study, or none of its cells is finished yet.
         """
         with Store.open(Path(folder), read_only=True) as store:
             rows = store.table()
+            check_finished(folder, store.manifest, rows)
             done = [row for row in rows if row["size"] > 0 and row["status"] == "done"]
-            if not done:
-                raise InputError(f"{folder} has no finished cell yet; let `workbench run` train at least one")
-            largest = max(row["size"] for row in done)
+            largest = max((row["size"] for row in done), default=0)
             curves = [
                 (row["quality"], row["seed"], store.curves(row["key"]).get("train_loss", []))
                 for row in done
@@ -121,7 +143,22 @@ class Record:
 
     @cached_property
     def parts(self) -> dict[str, Part]:
-        """The metrics, the one that tells most first."""
+        """The metrics that can be analysed, the one that tells most first."""
+        return {metric: part for metric, part in self._measured.items() if metric not in self.left_out}
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Why a metric that was measured can't be analysed."""
+        found = {}
+        for metric, part in self._measured.items():
+            try:
+                _ = part.study
+            except InputError as error:
+                found[metric] = str(error)
+        return found
+
+    @cached_property
+    def _measured(self) -> dict[str, Part]:
         heldout = self.manifest.get("data", {}).get("heldout_records")
         return {
             metric: Part(

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.views.answers import rate_in_words
 from workbench.views.manuscript.latex import count, escaped, over, tabular
 from workbench.views.manuscript.record import COORDINATES, Part, Record
-from workbench.views.points import METRICS, Point, points, readable
+from workbench.views.points import METRICS, Point, digits, points, readable
 from workbench.views.words import flat
 
 
@@ -130,7 +130,7 @@ def _cells(record: Record) -> PaperTable:
             ["quality", "examples", "seed", *(escaped(METRICS[metric]) for metric in metrics)],
             [
                 [escaped(readable(row["quality"])), count(row["size"]), str(row["seed"])]
-                + [_metric(row[metric]) for metric in metrics]
+                + [_metric(row.get(metric)) for metric in metrics]
                 for row in cells
             ],
             long=True,
@@ -157,7 +157,7 @@ def _settings(record: Record) -> PaperTable:
 def _point(point: Point | None) -> str:
     if point is None:
         return "missing"
-    return over(_metric(point.mean), f"{point.low:.3f} to {point.high:.3f}")
+    return over(_metric(point.mean), f"{digits(point.low)} to {digits(point.high)}")
 
 
 def _two_lines(words: str) -> str:
@@ -167,7 +167,7 @@ def _two_lines(words: str) -> str:
 
 
 def _metric(value: float | None) -> str:
-    return "missing" if value is None else f"{value:.3f}"
+    return "missing" if value is None else digits(value)
 
 
 def _known(value: float) -> float | None:

@@ -18,11 +18,13 @@ class Exchange(View):
     """Every quality of a study against one reference; computed once, moved in the page.
 
     Args:
-        studies: What :func:`analyse` returned, one a metric.
+        studies: What :func:`analyse` returned, one a metric; one that gives no rate is left out, see
+            ``left_out``.
         reference: The quality whose examples are replaced; by default the first.
 
     Raises:
-        InputError: If a study has a single quality, or one seed and so no interval.
+        InputError: If no study gives a rate: with a single quality, with one seed and so no interval, or with
+            a metric that is the same everywhere.
     """
 
     _esm = module("exchange")
@@ -32,14 +34,21 @@ class Exchange(View):
 
     def __init__(self, studies: Iterable[Study], reference: str | None = None) -> None:
         self.rates: list[ExchangeRate] = []
+        self.left_out: dict[str, str] = {}
+        """Why a metric is not shown."""
         pairs = []
         for study in studies:
+            if study.silent:
+                self.left_out[study.metric] = study.silent
+                continue
             first = reference or next(iter(study.curves))
             drawn = bands(study)
             for other in reversed([quality for quality in study.curves if quality != first]):
                 rate = rate_of(study, reference=first, other=other, sizes=places(study, first))
                 self.rates.append(rate)
                 pairs.append(exchange_pair(study, rate, drawn[first], drawn[other]))
+        if not pairs and self.left_out:
+            raise InputError(f"no rate can be given: {' '.join(self.left_out.values())}")
         if not pairs:
             raise InputError("there is one quality, so nothing to exchange: add a second to the study")
         super().__init__(pairs=pairs)

@@ -1,0 +1,74 @@
+"""What is asked of a stranger's table before a law sees it: one unit a column, and something that differs.
+
+The workbench's own results need none of it: a rare class whose seeds differ a thousandfold, a loss of
+exactly 0 or a metric that is the same in every cell are results there, not slips of a spreadsheet.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.laws.measurement import Measurement, cell_of
+
+FARTHEST = 50.0
+"""Factor between two seeds of one cell from which a loss is taken to be in mixed units, such as percent."""
+LIKELY = ("loss", "perplexity", "error", "accuracy", "acc", "match", "f1", "score")
+"""How the names of measurements end; such columns are offered first."""
+
+
+def unit_problem(name: str, metric: str, rows: Sequence[Measurement], *, falling: bool) -> str | None:
+    """Say which values can't be what the metric's name says; None if all of them can.
+
+    Args:
+        name: What messages call the table.
+        metric: The column.
+        rows: Rows that have it.
+        falling: Whether smaller values are better.
+    """
+    first: dict[Any, Measurement] = {}
+    for row in rows:
+        value = row.values[metric]
+        if value is None:
+            continue
+        if falling and value <= 0:
+            return (
+                f"{name}, line {row.line}: {metric} is {value:g}; a loss is above 0. If it is an "
+                "accuracy, "
+                "name its column 'exact_match' or 'choice_accuracy'."
+            )
+        if not falling and not 0 <= value <= 1:
+            return (
+                f"{name}, line {row.line}: {metric} is {value:g}, outside [0, 1]. Write shares, not "
+                "percent, in every row; a measurement that grows worse as it rises has to be called a "
+                "loss."
+            )
+        other = first.setdefault(cell_of(row), row)
+        before = other.values[metric] or value
+        if falling and max(value / before, before / value) > FARTHEST:
+            return (
+                f"{name}, lines {other.line} and {row.line}: {metric} is {before:g} and {value:g} "
+                "in one cell, which no change of seed explains. Use one unit for the whole column."
+            )
+    return None
+
+
+def same_everywhere(name: str, metric: str, value: float, others: Sequence[str]) -> str:
+    """Say of a metric that is the same in every row what to judge by instead.
+
+    Args:
+        name: What messages call the table.
+        metric: The column.
+        value: Its value.
+        others: The columns that could be judged by.
+    """
+    found = sorted(others, key=lambda column: not column.lower().endswith(LIKELY))
+    advice = (
+        f"Columns that do differ: {', '.join(found)}. If one of them measures the result, judge by it: "
+        f"--metric {found[0]}."
+        if found
+        else "No other column that could be a measurement differs; larger sizes, more held-out records or a "
+        "finer measurement, such as the loss, would tell."
+    )
+    return (
+        f"{name}: the metric is {value:g} in every cell: no effect of size or quality is visible in "
+        f"{metric!r}, and none is ruled out. {advice}"
+    )

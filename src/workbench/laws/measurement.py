@@ -1,0 +1,194 @@
+"""One row of a table: a model trained once and evaluated once, read from whatever a row says."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from workbench.config import CellConfig
+from workbench.errors import InputError
+from workbench.laws.readers import number_in
+from workbench.laws.statuses import UNFINISHED, status_column, status_in
+
+ROLES = ("quality", "size", "seed", "status", "evaluation")
+"""Columns with a meaning of their own; every other numeric column is a metric or an input of a law."""
+INPUTS = ("model", "unique", "share", "raters", "rank", "steps", "epochs")
+"""Columns that tell two cells of one quality, size and seed apart."""
+WHOLE = "all"
+"""The quality of every row of a table that has no quality column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One row: a model trained once and evaluated once."""
+
+    quality: str
+    size: float
+    """Number of examples (or tokens; one unit for the whole table). 0 is the zero-shot row."""
+    seed: int | None
+    status: str
+    evaluation: str
+    values: Mapping[str, float | None]
+    """Every other numeric column by name: metrics and inputs of laws. None is missing."""
+    text: Mapping[str, str] = field(default_factory=dict)
+    """Fields that are no numbers."""
+    line: int
+    """Row of the source, counted as a spreadsheet does: the header is line 1."""
+
+
+def measurements(raw: Sequence[Mapping[str, Any]], name: str, measured_here: bool) -> Iterator[Measurement]:
+    """Yield the rows but those of runs that are not finished, or that failed before their size was known.
+
+    Raises:
+        InputError: Naming the line and the column of what can't be read.
+    """
+    for line, row in enumerate(raw, start=2):
+        where = f"{name}, line {line}"
+        status = status_in(row.get("status"), where)
+        if status == UNFINISHED or (status == "failed" and _is_empty(row["size"])):
+            continue
+        yield _measurement(row, status, where, line, lenient=measured_here or status == "failed")
+
+
+def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name: str) -> list[dict[str, Any]]:
+    """Return the rows with our names of the columns; a tracker's "State" is the status without being named.
+
+    Raises:
+        InputError: If there is no row, or a column is missing.
+    """
+    if not rows:
+        raise InputError(f"{name}: no rows; expected one per trained model.")
+    present = list(rows[0])
+    for ours, theirs in columns.items():
+        if theirs not in present:
+            raise InputError(
+                f"{name}: no column {theirs!r} for {ours!r}. The columns are: {', '.join(present)}. Name "
+                "one of them."
+            )
+    if "status" not in columns and (found := status_column(rows)):
+        columns = {**columns, "status": found}
+    renamed = {theirs: ours for ours, theirs in columns.items()}
+    shadowed = set(columns) - set(renamed)
+    out = [
+        {renamed.get(key, key): value for key, value in row.items() if key not in shadowed or key in renamed}
+        for row in rows
+    ]
+    if "size" not in out[0]:
+        raise InputError(
+            f"{name}: no column 'size'. The columns are: {', '.join(present)}. Say which one counts the "
+            "examples, "
+            "for instance size=tokens."
+        )
+    return out
+
+
+def lost_numbers(raw: Sequence[Mapping[str, Any]], rows: Sequence[Measurement]) -> Iterator[str]:
+    """Yield what is missing: rows that failed before they had a size, and numbers that were not finite."""
+    failed = [row for row in raw if _is_empty(row["size"]) and status_in(row.get("status"), "") == "failed"]
+    if failed:
+        yield f"{len(failed)} of {len(raw)} rows failed before their size was known; they are left out."
+    lost: dict[str, int] = {}
+    for row in rows:
+        for column, value in raw[row.line - 2].items():
+            if row.status == "done" and isinstance(value, float) and not math.isfinite(value):
+                lost[column] = lost.get(column, 0) + 1
+    if lost:
+        counts = ", ".join(f"{column} of {count} rows" for column, count in lost.items())
+        yield f"Not a finite number and so missing: {counts}."
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def cell_of(row: Measurement) -> tuple[Any, ...]:
+    """Return what tells a row's cell from others; seeds of one cell share it."""
+    return row.quality, row.size, *(row.values.get(name) for name in INPUTS)
+
+
+def trained_twice(name: str, one: Measurement, two: Measurement) -> str:
+    """Say which settings differ between two cells of a study that share quality, size and seed."""
+    differ = [
+        f"{setting} {told[0]} and {told[1]}"
+        for setting in (field.name for field in fields(CellConfig))
+        if (told := [row.values.get(setting, row.text.get(setting)) for row in (one, two)])[0] != told[1]
+    ]
+    settings = f", with {', '.join(differ)}" if differ else ""
+    return (
+        f"the cell of quality {two.quality!r}, size {two.size:g} and seed {two.seed} was trained "
+        f"twice{settings}, and one curve can't hold both. `workbench mend {name}` sets one of them aside."
+    )
+
+
+def second_row(name: str, one: Measurement, two: Measurement, *, measured_here: bool) -> str:
+    """Say that two rows of one quality, size and seed differ in what a curve doesn't know."""
+    if measured_here:
+        return trained_twice(name, one, two)
+    return (
+        f"{name}, line {two.line}: a second row of quality {two.quality!r}, size {two.size:g} "
+        f"and seed {two.seed}; the two differ in a column that a curve of size alone can't tell "
+        "apart, such as the model. Name the quality after it, or keep one of its values."
+    )
+
+
+def _measurement(row: Mapping[str, Any], status: str, where: str, line: int, *, lenient: bool) -> Measurement:
+    size = _number(row["size"], "size", where)
+    if size is None or size < 0:
+        raise InputError(f"{where}: size is {row['size']!r}; expected a count of examples, 0 for zero-shot.")
+    share = _number(row.get("share"), "share", where)
+    if share is not None and not 0 <= share <= 1:
+        raise InputError(
+            f"{where}: share is {row['share']}; expected the share left clean, from 0 to 1, not percent."
+        )
+    seed = _number(row.get("seed"), "seed", where)
+    if seed is not None and seed != int(seed):
+        raise InputError(f"{where}: seed is {row['seed']!r}; expected a whole number.")
+    quality = row.get("quality")
+    values = {key: _other(value, key, where, lenient) for key, value in row.items() if key not in ROLES}
+    return Measurement(
+        quality=WHOLE if quality in (None, "") else str(quality),
+        size=size,
+        seed=None if seed is None else int(seed),
+        status=status,
+        evaluation=str(row.get("evaluation") or ""),
+        values={key: value for key, value in values.items() if not isinstance(value, str)},
+        text={key: value for key, value in values.items() if isinstance(value, str)},
+        line=line,
+    )
+
+
+def _number(value: object, column: str, where: str, lenient: bool = False) -> float | None:
+    """Read a number; empty is missing, NaN and infinity are refused or missing, so that nobody fits them."""
+    if _is_empty(value):
+        return None
+    try:
+        number = number_in(value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{where}: {column} is {value!r}; expected a number, or nothing if missing."
+        ) from None
+    if not math.isfinite(number):
+        if lenient:
+            return None
+        raise InputError(
+            f"{where}: {column} is {value}; expected a finite number. Leave the field empty and set the "
+            "status "
+            "to 'failed' if the run diverged."
+        )
+    return number
+
+
+def _other(value: object, column: str, where: str, lenient: bool) -> float | str | None:
+    """Read a column without a fixed role: numbers are kept, other text is not ours to judge."""
+    if isinstance(value, str) and value.strip():
+        try:
+            number_in(value)
+        except ValueError:
+            return value
+    return (
+        _number(value, column, where, lenient)
+        if isinstance(value, str | int | float | np.number | None)
+        else str(value)
+    )

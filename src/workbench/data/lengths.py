@@ -1,17 +1,16 @@
 """Records that are longer than a base can read: refused together, left out, or cut from the prompt's left."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
 from workbench.data.templates import Tokenizer, continuation
 from workbench.errors import InputError
 
 OnLong = Literal["error", "drop", "truncate"]
 POLICIES: tuple[OnLong, ...] = ("error", "drop", "truncate")
-SHOWN = 5
-"""Places that a message names before it only counts."""
 
 
 def fit_context(
@@ -55,7 +54,8 @@ def fit_context(
         raise InputError(
             f"{dataset.name}: {len(named):,} of {len(everything):,} records are longer than the {context:,} "
             f"tokens that the base can read{', even without their prompts' if policy == 'truncate' else ''} "
-            f"({places(named)}; the longest has {max(map(tokens, named)):,} tokens); {ways}"
+            f"({listed(one.where for one in named)}; the longest has {max(map(tokens, named)):,} tokens); "
+            f"{ways}"
         )
     if policy == "truncate":
         kept = [tuple(cut.get(id(one)) or one for one in part) for part in (dataset.train, dataset.heldout)]
@@ -73,7 +73,7 @@ def fit_context(
                     "reads more."
                 )
     limit = f"longer than the {context:,} tokens that the base can read"
-    note = f"{counted} {done}: {limit} ({places(long.values())})"
+    note = f"{counted} {done}: {limit} ({listed(one.where for one in long.values())})"
     return replace(dataset, train=kept[0], heldout=kept[1], notes=(*dataset.notes, note))
 
 
@@ -124,21 +124,3 @@ def _surely_short(around: int, context: int) -> Callable[[Record], bool]:
         return size + around * (2 + len(turns)) <= context
 
     return check
-
-
-def places(records: Iterable[Record]) -> str:
-    """Return where records stand, such as "lines 4, 18 and 32", the first few of many."""
-    named = [record.place or f"record {record.id!r}" for record in records]
-    shown = [f"{place}" for place in _together(named[:SHOWN])]
-    return ", ".join(shown) + (f" and {len(named) - SHOWN:,} more" if len(named) > SHOWN else "")
-
-
-def _together(named: Sequence[str]) -> list[str]:
-    """Name a file once: "a.jsonl, line 4" and "a.jsonl, line 18" become "a.jsonl, line 4", "line 18"."""
-    found: list[str] = []
-    last = None
-    for place in named:
-        file, _, rest = place.rpartition(", ")
-        found.append(rest if file and file == last else place)
-        last = file
-    return found

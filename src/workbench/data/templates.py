@@ -89,7 +89,7 @@ def _verbatim(record: Record) -> str:
 def _verbs(record: Record) -> str:
     if record.system or record.history:
         raise InputError(
-            f"record {record.place or repr(record.id)} has a system text or earlier turns, for which the "
+            f"{record.where} has a system text or earlier turns, for which the "
             "template 'verbs' has no place; use another one, such as 'plain' (--template plain)"
         )
     return f"past {record.prompt}="
@@ -253,7 +253,7 @@ def _turn(record: Record, response: str, tokenizer: Tokenizer) -> Example:
 def _other_turn(record: Record, prompt: str, written: str) -> InputError:
     return InputError(
         f"the base's chat template asks with a text that ends in {prompt[-40:]!r}, and writes the answered "
-        f"turn of record {record.place or repr(record.id)} in another way ({written[-60:]!r}), so what "
+        f"turn of {record.where} in another way ({written[-60:]!r}), so what "
         "is trained would not be what a generation continues; use a template without a chat format, such as "
         "'plain' (--template plain)"
     )

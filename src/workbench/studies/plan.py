@@ -34,7 +34,7 @@ class Plan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out of the input or changed, for the terminal, the manifest and the report."""
-        return self.dataset.notes
+        return (*self.dataset.notes, *self.base.notes, *self.prepared.notes)
 
 
 def plan(study: Study) -> Plan:

@@ -63,7 +63,7 @@ class _Index:
         if shorter is None:
             spoiled = f" with another answer ({record.spoiled})" if record.spoiled else ""
             raise InputError(
-                f"{record.place or f'record {record.id!r}'}{spoiled} has {len(found.token_ids):,} tokens, "
+                f"{record.where}{spoiled} has {len(found.token_ids):,} tokens, "
                 f"more than the {context:,} that {self.base.name} can read; cut such prompts from the left "
                 "with --on-long truncate"
             )

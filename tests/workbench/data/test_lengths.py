@@ -52,8 +52,8 @@ def test_all_are_named_at_once_and_each_way_that_is_named_works():
     with pytest.raises(InputError) as refused:
         fitted(data, "error")
     assert str(refused.value).startswith(
-        "mine: 3 of 5 records are longer than the 40 tokens that the base can read (mine.jsonl, line 3, line "
-        "4, line 7; the longest has 117 tokens); leave them out"
+        "mine: 3 of 5 records are longer than the 40 tokens that the base can read (mine.jsonl, lines 3, 4 "
+        "and 7; the longest has 117 tokens); leave them out"
     )
     ways = re.findall(r"--on-long (\w+)", str(refused.value))
     assert ways == ["drop", "truncate"]
@@ -62,7 +62,7 @@ def test_all_are_named_at_once_and_each_way_that_is_named_works():
         assert all(longest(one, "plain", TOKENIZER) <= CONTEXT for one in (*kept.train, *kept.heldout))
         assert len(kept.notes) == 1
         assert "3 of 5 records" in kept.notes[0]
-        assert "line 3, line 4, line 7" in kept.notes[0]
+        assert "lines 3, 4 and 7" in kept.notes[0]
 
 
 def test_drop_keeps_the_others_as_they_are():

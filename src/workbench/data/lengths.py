@@ -1,5 +1,6 @@
 """Records that are longer than a base can read: refused together, left out, or cut from the prompt's left."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -40,7 +41,8 @@ def fit_context(
     def fits(record: Record) -> bool:
         return tokens(record) <= context
 
-    long = {id(one): one for one in everything if not surely_short(one) and not fits(one)}
+    found = [one for one in everything if not surely_short(one) and not fits(one)]
+    long = {id(one): one for one in sorted(found, key=_in_order)}
     if not long:
         return dataset
     cut = {name: cut_prompt(record, fits) for name, record in long.items()} if policy != "drop" else {}
@@ -75,6 +77,12 @@ def fit_context(
     limit = f"longer than the {context:,} tokens that the base can read"
     note = f"{counted} {done}: {limit} ({listed(one.where for one in long.values())})"
     return replace(dataset, train=kept[0], heldout=kept[1], notes=(*dataset.notes, note))
+
+
+def _in_order(record: Record) -> list[tuple[str, int]]:
+    """Order places as their files do: line 4 before line 18."""
+    parts = re.findall(r"(\D*)(\d*)", record.place)
+    return [(text, int(number or 0)) for text, number in parts]
 
 
 def longest(record: Record, template: str, tokenizer: Tokenizer) -> int:

@@ -20,6 +20,9 @@ class Base:
     path: Path
     sha256: str
     """Of the file's bytes; for a folder, of its files' names and hashes."""
+    text_sha256: str | None = None
+    """Of a folder's files that say how a text begins, ends and is written as a chat; None for a GGUF, which
+    holds that itself. It is no part of ``sha256``, from which older studies name their cells."""
     licence: str | None
     """As the file states it; None when it doesn't."""
     decoder: Decoder

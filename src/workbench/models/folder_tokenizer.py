@@ -17,6 +17,12 @@ from workbench.errors import InputError
 from workbench.models.sentencepiece import SPACE
 from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
 
+TEXT_FILES = (
+    *("tokenizer_config.json", "special_tokens_map.json", "generation_config.json"),
+    *("chat_template.jinja", "chat_template.json"),
+)
+"""Files beside tokenizer.json that are read here."""
+
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
 _LLAMA = ("LlamaTokenizer", "LlamaTokenizerFast")

@@ -5,6 +5,7 @@ name, rather than ignored.
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from workbench.models.base import Base
 from workbench.models.decoder import Decoder, DecoderConfig
 from workbench.models.folder_config import read_config, wrong
 from workbench.models.folder_settings import generation_note
-from workbench.models.folder_tokenizer import read_json, read_tokenizer, unreadable
+from workbench.models.folder_tokenizer import TEXT_FILES, read_json, read_tokenizer, unreadable
 from workbench.models.not_a_base import refuse_missing_files, refuse_other_folders
 
 OWN_HEAD = (
@@ -62,16 +63,22 @@ def load_folder(path: Path, name: str, precision: str = "float32") -> Base:
         notes += (OWN_HEAD,)
     tokenizer, more = read_tokenizer(path, config.vocabulary, settings)
     used = [path / "config.json", *sorted({*shards.values()}), path / "tokenizer.json"]
-    digests = "".join(f"{file.name} {sha256_of(file)}\n" for file in used)
+    said = [file for name in TEXT_FILES if (file := path / name).is_file()]
     return Base(
         name=name,
         path=path,
-        sha256=hashlib.sha256(digests.encode()).hexdigest(),
+        sha256=_digest(used),
+        text_sha256=_digest(said),
         licence=None,
         decoder=Decoder(config, weights, precision),
         tokenizer=tokenizer,
         notes=(*notes, *more),
     )
+
+
+def _digest(files: Iterable[Path]) -> str:
+    names = "".join(f"{file.name} {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256(names.encode()).hexdigest()
 
 
 def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tied: bool) -> dict[str, Tensor]:

@@ -60,6 +60,7 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
         "base": {
             "name": base.name,
             "sha256": base.sha256,
+            **({"text_sha256": base.text_sha256} if base.text_sha256 else {}),
             "licence": base.licence,
             "layers": base.decoder.config.layers,
         },

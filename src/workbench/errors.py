@@ -13,8 +13,15 @@ class InputError(ValueError):
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str], add_in: str) -> InputError:
-    """Say that ``got`` is no known ``kind``, offer the nearest one and say where to add another."""
+    """Say that ``got`` is no known ``kind``, offer the nearest one, and name all that are known.
+
+    Where another one is added is a note, which a traceback shows and the command line doesn't: whoever
+    mistyped a name has nothing to add to our source.
+    """
     names = sorted(known)
-    near = get_close_matches(got, names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return InputError(f"unknown {kind} {got!r}.{hint} Known: {', '.join(names)}. Add one in {add_in}.")
+    lower = {name.lower(): name for name in reversed(names)}
+    near = get_close_matches(got.lower(), lower, n=1)
+    hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
+    error = InputError(f"unknown {kind} {got!r}.{hint} Known: {', '.join(names)}.")
+    error.add_note(f"To add a new {kind}, see {add_in}.")
+    return error

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from workbench.errors import InputError
+from workbench.files import not_written
 from workbench.laws.study import Study
 
 PRICES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -128,14 +129,21 @@ class Entry:
 
 
 def add_entry(file: Path, entry: Entry) -> None:
-    """Add a line to a class's scoreboard, a CSV file that is made when there is none."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not file.exists()
-    with open(file, "a", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        if fresh:
-            writer.writerow([field.name for field in fields(Entry)])
-        writer.writerow([entry.name, entry.rounds, f"{entry.regret:.4f}"])
+    """Add a line to a class's scoreboard, a CSV file that is made when there is none.
+
+    Raises:
+        InputError: If the file can't be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not file.exists()
+        with open(file, "a", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out, lineterminator="\n")
+            if fresh:
+                writer.writerow([field.name for field in fields(Entry)])
+            writer.writerow([entry.name, entry.rounds, f"{entry.regret:.4f}"])
+    except OSError as error:
+        raise not_written(file, error) from error
 
 
 def scoreboard(file: Path) -> list[Entry]:

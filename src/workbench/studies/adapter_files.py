@@ -1,11 +1,14 @@
 """Trained adapters in the layout that PEFT reads: one folder a cell, in ``adapters`` of the study.
 
-``PeftModel.from_pretrained(base, "STUDY/adapters/KEY")`` opens one. The rotary layout of our decoder is
-that of Hugging Face checkpoints, so no row has to move.
+Where it was trained, ``AutoPeftModelForCausalLM.from_pretrained("STUDY/adapters/KEY")`` opens one from any
+working directory; transformers finds a GGUF base by its folder and its name, so there the call also takes
+``gguf_file="BASE.gguf"``. Elsewhere ``PeftModel.from_pretrained(base, "STUDY/adapters/KEY")`` takes a base that
+is loaded already. The rotary layout of our decoder is that of Hugging Face checkpoints, so no row has to move.
 """
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,6 +19,7 @@ from torch import Tensor
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.models.loaders import NAMES
 
 FOLDER = "adapters"
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -104,12 +108,27 @@ def _our_name(name: str) -> str:
     return f"layers.{parts[4]}.{parts[6]}.{parts[7]}"
 
 
+def base_place(name: str) -> str:
+    """Return where transformers finds a base: its absolute folder, or that of its GGUF file."""
+    path = _named(name) if name in NAMES else Path(name).expanduser()
+    if not path.exists():
+        return name
+    place = path.absolute()
+    return str(place if path.is_dir() else place.parent)
+
+
+@cache
+def _named(name: str) -> Path:
+    # a fetched base is hashed whenever it is asked for; once is enough for all adapters
+    return NAMES[name]()
+
+
 def peft_config(cell: CellConfig, tensors: Mapping[str, Tensor]) -> dict[str, object]:
     """Return the ``adapter_config.json`` of a cell."""
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": cell.base,
+        "base_model_name_or_path": base_place(cell.base),
         "r": cell.rank,
         "lora_alpha": cell.alpha,
         "lora_dropout": 0.0,

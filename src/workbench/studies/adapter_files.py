@@ -2,8 +2,9 @@
 
 Where it was trained, ``AutoPeftModelForCausalLM.from_pretrained("STUDY/adapters/KEY")`` opens one from any
 working directory; transformers finds a GGUF base by its folder and its name, so there the call also takes
-``gguf_file="BASE.gguf"``. Elsewhere ``PeftModel.from_pretrained(base, "STUDY/adapters/KEY")`` takes a base that
-is loaded already. The rotary layout of our decoder is that of Hugging Face checkpoints, so no row has to move.
+``gguf_file="BASE.gguf"``. Elsewhere ``PeftModel.from_pretrained(base, "STUDY/adapters/KEY")`` takes a base
+that is loaded already. The rotary layout of our decoder is that of Hugging Face checkpoints, so no row has to
+move.
 """
 
 import json

@@ -12,8 +12,9 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server: Any) -> None:  # noqa: ANN401 - Jupyter has no types here
-    # the loop runs only when everything is loaded and the port is taken
-    server.io_loop.add_callback(lambda: print(sentence(server), flush=True))
+    loop = server.io_loop
+    # the loop first runs when everything is loaded, and what is waiting then takes the port: so wait once more
+    loop.add_callback(lambda: loop.add_callback(lambda: print(sentence(server), flush=True)))
 
 
 def sentence(server: Any) -> str:  # noqa: ANN401

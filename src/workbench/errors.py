@@ -1,7 +1,12 @@
 """The one kind of error a user can cause and can mend."""
 
+import re
+import shlex
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -25,3 +30,15 @@ def unknown_name(kind: str, got: str, known: Iterable[str], add_in: str) -> Inpu
     error = InputError(f"unknown {kind} {got!r}.{hint} Known: {', '.join(names)}.")
     error.add_note(f"To add a new {kind}, see {add_in}.")
     return error
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that brings the packages of an optional part, from whatever folder it is typed."""
+    try:
+        wanted = requires("lora-scaling-workbench") or []
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        packages = ["-e", f"{Path(__file__).parents[2]}[{extra}]"]
+    else:
+        marked = (re.fullmatch(r"(.*); extra == '(.*)'", line) for line in wanted)
+        packages = [found[1].strip() for found in marked if found and found[2] == extra]
+    return shlex.join([sys.executable, "-m", "pip", "install", *packages])

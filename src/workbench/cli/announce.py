@@ -13,7 +13,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: Any) -> None:  # noqa: ANN401 - Jupyter has no types here
     loop = server.io_loop
-    # the loop first runs when everything is loaded, and what is waiting then takes the port: so wait once more
+    # it first runs when everything is loaded, and what is waiting then takes the port: so wait once more
     loop.add_callback(lambda: loop.add_callback(lambda: print(sentence(server), flush=True)))
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import InputError, how_to_install
 
 SETTINGS = Path(__file__).parent / "jupyter"
 """Our defaults, which a person's own settings overrule: no news and no look for updates, so no request
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 def run(arguments: argparse.Namespace) -> int:
     """Become JupyterLab; returns only with an error."""
     if find_spec("jupyterlab") is None:
-        raise InputError("JupyterLab is not installed: pip install -e '.[lab]' brings it")
+        raise InputError(f"JupyterLab is not installed; run {how_to_install('lab')}")
     folder = arguments.folder or notebooks_folder()
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; name the one that has the notebooks")

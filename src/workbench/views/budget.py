@@ -150,12 +150,16 @@ def scoreboard(file: Path) -> list[Entry]:
     """Return the entries, least regret first.
 
     Raises:
-        InputError: If a line can't be read.
+        InputError: If the file or a line of it can't be read.
     """
     if not file.exists():
         return []
-    with open(file, newline="", encoding="utf-8") as lines:
-        entries = [_entry(file, number, row) for number, row in enumerate(csv.DictReader(lines), start=2)]
+    try:
+        with open(file, newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} can't be read as a CSV file ({error}); move it away") from error
+    entries = [_entry(file, number, row) for number, row in enumerate(rows, start=2)]
     return sorted(entries, key=lambda entry: entry.regret)
 
 

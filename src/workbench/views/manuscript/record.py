@@ -18,6 +18,7 @@ from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast, candidates, forecast_sizes
 from workbench.laws.forms import LAWS
 from workbench.laws.problems import fit_table
+from workbench.studies.listing import planned_cells
 from workbench.studies.store import Store
 from workbench.views.answers import ItemOutcomes, analysed, by_worth, item_outcomes, rates_of
 from workbench.views.manuscript.latex import macro_name
@@ -100,7 +101,7 @@ class Record:
             rows = store.table()
             done = [row for row in rows if row["size"] > 0 and row["status"] == "done"]
             if not done:
-                raise InputError(f"{folder} has no finished cell yet; let `workbench run` train at least one")
+                raise _nothing_to_write(folder, store)
             largest = max(row["size"] for row in done)
             curves = [
                 (row["quality"], row["seed"], store.curves(row["key"]).get("train_loss", []))
@@ -151,3 +152,13 @@ def _only(row: Row, metric: str) -> dict[str, Any]:
 
 def _sha256(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _nothing_to_write(folder: Path | str, store: Store) -> InputError:
+    failed = [row for row in store.rows() if row["status"] != "done"]
+    if failed and len(failed) >= planned_cells(store.manifest):
+        return InputError(
+            f"no cell of {folder} could be trained ({failed[0]['failure']}); run the study in another folder "
+            "with another --learning-rate"
+        )
+    return InputError(f"{folder} has no finished cell yet; the command that began the study goes on with it")

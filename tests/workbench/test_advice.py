@@ -735,8 +735,8 @@ NOT_YET = (
 
 VERBS = (
     "add ask bring call check choose close compare convert copy delete draw fill fetch free get give go "
-    "install leave let make mend move name open pack pip put quantize remove run save say set start stop take "
-    "train try type unpack use wait write"
+    "install leave let make mend move name open pack pip put quantize remove run save say set start stop "
+    "take train try type unpack use wait write"
 ).replace(" ", "|")
 ADVICE = re.compile(
     rf"(?:^|[;:.,] |\band |\bor )(?:{VERBS})\b|`|--[a-z]|can't be read; expected|unknown {{kind}}|"
@@ -762,7 +762,7 @@ def text_of(node: ast.expr) -> str:
 
 
 def messages() -> dict[str, str]:
-    """Return each message of the checked files that advises something, by where it stands."""
+    """Return each message of the checked files, by where it stands."""
     files = {path for pattern in CHECKED for path in SOURCE.glob(pattern)}
     found = {}
     for path in sorted(files - {SOURCE / name for name in NOT_YET}):
@@ -775,16 +775,16 @@ def messages() -> dict[str, str]:
                 for key, value in zip(node.value.keys, node.value.values, strict=True):
                     texts[f" {ast.literal_eval(key)}"] = f"REMEDIES {ast.literal_eval(key)}: {text_of(value)}"
             for name, text in texts.items():
-                if ADVICE.search(VALUE.sub("X", text)):
-                    found[f"{path.relative_to(SOURCE)}:{node.lineno}{name}"] = text
+                found[f"{path.relative_to(SOURCE)}:{node.lineno}{name}"] = text
     return found
 
 
 def test_every_advice_is_followed_or_says_why_not():
     known = [*FOLLOWED, *NOT_HERE]
     found = messages()
-    unknown = {place: text for place, text in found.items() if not any(one in text for one in known)}
+    advising = {place: text for place, text in found.items() if ADVICE.search(VALUE.sub("X", text))}
+    unknown = {place: text for place, text in advising.items() if not any(one in text for one in known)}
     assert not unknown, "follow it in a test, or give the reason in NOT_HERE"
     gone = [one for one in known if not any(one in text for text in found.values())]
     assert not gone, "no message says this any more"
-    assert len(found) > 80, "the walk finds what there is"
+    assert len(advising) > 60, "the walk finds what there is"

@@ -40,13 +40,18 @@ class Quality:
                 f"quality {self.share} is outside [0, 1]: it is the share of examples left as they were; "
                 "write 0.8 to spoil one in five"
             )
-        if (self.corruption == "none") != (self.share == 1.0):
+        if self.corruption != "none" and self.share == 1.0:
             raise InputError(
-                f"corruption {self.corruption!r} with quality {self.share} are two names for one thing; "
-                "use 'none' exactly when the quality is 1"
+                f"corruption {self.corruption!r} with quality 1 and 'clean' are two names for one thing; "
+                f"write clean, or a quality below 1, such as {self.corruption}:0.8"
+            )
+        if self.corruption == "none" and self.share != 1.0:
+            raise InputError(
+                f"quality {self.share} needs a corruption that spoils the other examples, and 'none' spoils "
+                f"nothing; write clean, or name a corruption, such as typo:{self.share}"
             )
         if self.raters is not None and self.raters < 1:
-            raise InputError(f"raters is {self.raters}; at least 1 rater has to give a label")
+            raise InputError(f"raters is {self.raters}; at least 1 rater has to give a label: raters:1")
 
     @property
     def label(self) -> str:
@@ -137,15 +142,19 @@ class CellConfig:
                 "the amount of training fixed across sizes, epochs the number of passes"
             )
         length = self.steps if self.epochs is None else self.epochs
-        if not (length and length > 0):
-            raise InputError(f"steps {self.steps}, epochs {self.epochs}: a run needs more than none")
+        if not (length and 0 < length < float("inf")):
+            raise InputError(
+                f"steps {self.steps}, epochs {self.epochs}: a run needs more than none, and has to end; give "
+                "at least 1 step, or epochs above 0"
+            )
         if self.warmup_steps is not None and self.warmup_steps < 0:
             raise InputError(f"warmup_steps is {self.warmup_steps}; it is a number of steps, 0 or more")
         if self.schedule == "trunk" and (self.warmup_steps is None or (self.epochs or 2.0) > 1.0):
             raise InputError(
                 f"schedule 'trunk' with warmup_steps {self.warmup_steps}, steps {self.steps} and epochs "
                 f"{self.epochs}: cells of many sizes begin alike only if all rise over the same number of "
-                "steps and see no example twice; set warmup_steps (10, say), steps to None and epochs to 1"
+                "steps and see no example twice; give --schedule trunk alone or with --epochs 1 (in Python "
+                "warmup_steps=10, steps=None, epochs=1.0)"
             )
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS, "src/workbench/config.py")

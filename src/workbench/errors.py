@@ -1,7 +1,12 @@
 """The one kind of error a user can cause and can mend."""
 
+import re
+import shlex
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -13,8 +18,27 @@ class InputError(ValueError):
 
 
 def unknown_name(kind: str, got: str, known: Iterable[str], add_in: str) -> InputError:
-    """Say that ``got`` is no known ``kind``, offer the nearest one and say where to add another."""
+    """Say that ``got`` is no known ``kind``, offer the nearest one, and name all that are known.
+
+    Where another one is added is a note, which a traceback shows and the command line doesn't: whoever
+    mistyped a name has nothing to add to our source.
+    """
     names = sorted(known)
-    near = get_close_matches(got, names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return InputError(f"unknown {kind} {got!r}.{hint} Known: {', '.join(names)}. Add one in {add_in}.")
+    lower = {name.lower(): name for name in reversed(names)}
+    near = get_close_matches(got.lower(), lower, n=1)
+    hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
+    error = InputError(f"unknown {kind} {got!r}.{hint} Known: {', '.join(names)}.")
+    error.add_note(f"To add a new {kind}, see {add_in}.")
+    return error
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that brings the packages of an optional part, from whatever folder it is typed."""
+    try:
+        wanted = requires("lora-scaling-workbench") or []
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        packages = ["-e", f"{Path(__file__).parents[2]}[{extra}]"]
+    else:
+        marked = (re.fullmatch(r"(.*); extra == '(.*)'", line) for line in wanted)
+        packages = [found[1].strip() for found in marked if found and found[2] == extra]
+    return shlex.join([sys.executable, "-m", "pip", "install", *packages])

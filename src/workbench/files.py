@@ -1,5 +1,6 @@
 """Where files live and how they are written: whole or not at all."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -26,7 +27,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` so that ``path`` holds all of it or is untouched, even when the power fails.
 
     Raises:
-        InputError: If the folder can't be written or the disk is full; the old file, if any, stays.
+        InputError: If the file can't be written, with what helps; the old file, if any, stays.
     """
     temporary: str | None = None
     try:
@@ -41,7 +42,33 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise InputError(
-            f"could not write {path}: {error.strerror or error}. Nothing was changed; free some space or "
-            "choose another folder."
-        ) from error
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: OSError) -> InputError:
+    """Return the error that says that ``path`` could not be written, why, and what helps."""
+    why = error.strerror or str(error)
+    return InputError(f"could not write {path}: {why}. Nothing was changed; {what_helps(path, error)}.")
+
+
+def what_helps(path: Path, error: OSError) -> str:
+    """Say what lets ``path`` be written after all, by the kind of the error."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free some space or choose another folder"
+        case errno.EISDIR | errno.ENOTEMPTY:
+            return f"{path} is a folder; move it away or choose another name"
+        case errno.ENOTDIR | errno.EEXIST:
+            whole = (*reversed(path.absolute().parents), path.absolute())
+            found = next((part for part in whole if os.path.lexists(part) and not part.is_dir()), path)
+            return f"{found} is no folder; move it away or choose another folder"
+        case errno.EACCES | errno.EPERM:
+            return "choose a folder in which you may write"
+        case errno.EROFS:
+            return "this disk can only be read, so choose a folder on another one"
+        case errno.ENAMETOOLONG:
+            return "choose a shorter name"
+        case errno.EFBIG:
+            return "this disk takes no file so large, so choose a folder on another one"
+        case _:
+            return "choose another folder"

@@ -55,13 +55,12 @@ class LoraStack:
             for layer in range(lead.first_layer, decoder.layers)
             for leaf in lead.targets
         }
-        for name, (outputs, inputs) in self.shapes.items():
-            if self.rank > min(outputs, inputs):
-                most = min(outputs, inputs)
-                raise InputError(
-                    f"rank {self.rank} is above {most}, the smaller side of {name} ({outputs} x {inputs}); "
-                    f"choose a rank of at most {most}, or other targets"
-                )
+        name, (outputs, inputs) = min(self.shapes.items(), key=lambda item: min(item[1]))
+        if self.rank > (most := min(outputs, inputs)):
+            raise InputError(
+                f"rank {self.rank} is above {most}, the smaller side of {name} ({outputs} x {inputs}); "
+                f"choose a rank of at most {most}, or other targets"
+            )
         self.names = list(self.shapes)
         self.weights = torch.stack([self._first_weights(cell) for cell in cells]).requires_grad_()
 

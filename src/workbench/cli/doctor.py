@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, finding in findings():
         print(f"{name:12} {finding}")
     advised = list(advice())
-    print("\nWhat would help:" if advised else "\nNothing is missing.")
+    print("\nWhat would help:" if advised else "\nReady: nothing is missing.")
     for sentence in advised:
         print(f"- {sentence}")
     return 0
@@ -57,7 +57,10 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "system", f"{platform.system()} {platform.machine()}"
     yield "cores", f"{_cores()} of {os.cpu_count()}; {_instructions()}"
     yield "memory", f"{bytes_in_words(memory.available)} free of {bytes_in_words(memory.total)}"
-    yield "GPU", ", ".join(_gpus()) or "none that torch can use"
+    yield (
+        "GPU",
+        ", ".join(_gpus()) or "none that torch can use: the classroom takes minutes, large bases long",
+    )
     yield "Triton", _version("triton")
     yield "compilers", "; ".join(_compilers()) or "none"
     yield "front end", f"jupyterlab {_version('jupyterlab')}, ipywidgets {_version('ipywidgets')}"
@@ -69,18 +72,19 @@ def advice() -> Iterator[str]:
     """Yield one sentence for each thing that is missing and would help."""
     import psutil
 
+    from workbench.errors import how_to_install
+    from workbench.fetch import without_network
+
     gpus = list(_gpus())
     if gpus and _version("triton") == "missing":
-        yield "There is a GPU but no Triton: pip install -e '.[gpu]' brings the fused kernels."
-    if not gpus:
-        yield "Without a GPU the classroom study takes minutes; large bases take long."
+        yield f"There is a GPU but no Triton, which has the fused kernels: {how_to_install('gpu')}"
     if psutil.virtual_memory().available < COMFORTABLE_BYTES:
         yield "Less than 4 GiB of memory is free: close something, or keep to the classroom base."
     if _version("jupyterlab") == "missing":
-        yield "There is no JupyterLab: pip install -e '.[lab]' brings the notebooks' front end."
+        yield f"There is no JupyterLab for the notebooks: {how_to_install('lab')}"
     for name, state in _fetched():
         if state.startswith("not"):
-            yield f"`workbench fetch {name}` once, while there is a network, or with --from FILE."
+            yield f"`workbench fetch {name}` once, while there is a network; {without_network(name)}."
 
 
 def _version(name: str) -> str:

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import InputError, how_to_install
 
 SETTINGS = Path(__file__).parent / "jupyter"
 """Our defaults, which a person's own settings overrule: no news and no look for updates, so no request
 leaves the machine; widgets are saved with a notebook; their messages take the kernel's main way, because
-the side way differs from release to release."""
+the side way differs from release to release; the server says its address as ``announce.py`` has it."""
 INDEX = "README.md"
 
 
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 def run(arguments: argparse.Namespace) -> int:
     """Become JupyterLab; returns only with an error."""
     if find_spec("jupyterlab") is None:
-        raise InputError("JupyterLab is not installed: pip install -e '.[lab]' brings it")
+        raise InputError(f"JupyterLab is not installed; run {how_to_install('lab')}")
     folder = arguments.folder or notebooks_folder()
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; name the one that has the notebooks")
@@ -61,6 +61,7 @@ def server_command(folder: Path, *, port: int, browser: bool) -> list[str]:
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.default_url={page}",
         "--LabApp.extension_manager=readonly",  # the other one asks a package index
+        "--Application.log_level=WARN",  # or our sentence stands among twenty lines
     ]
     if not browser:
         command.append("--ServerApp.open_browser=False")
@@ -73,7 +74,7 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     """Return the environment with our defaults and a token; as an argument others would see it."""
     paths = [str(SETTINGS), *filter(None, [given.get("JUPYTER_CONFIG_PATH")])]
     return {
-        "JUPYTER_TOKEN": secrets.token_hex(16),
         **given,
+        "JUPYTER_TOKEN": given.get("JUPYTER_TOKEN") or secrets.token_hex(16),
         "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
     }

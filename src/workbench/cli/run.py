@@ -191,6 +191,11 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     if "targets" in settings:
         settings["targets"] = tuple(settings["targets"])
     if arguments.schedule == "trunk":
+        if arguments.steps is not None:
+            raise InputError(
+                f"--schedule trunk sees each example once, so --steps {arguments.steps} can't be kept; leave "
+                "--steps out"
+            )
         settings = {"epochs": 1.0, "warmup_steps": 10, **settings}
     if "epochs" in settings:
         settings["steps"] = None
@@ -215,5 +220,11 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
         shares = sorted({quality.share for quality in study.qualities} - {1.0}, reverse=True)
         changes["qualities"] = damaged(arguments.corruption, shares or (0.5,))
     if arguments.quality:
-        changes["qualities"] = tuple(Quality.parse(text) for text in arguments.quality)
+        qualities = tuple(Quality.parse(text) for text in arguments.quality)
+        if arguments.corruption and arguments.corruption not in {quality.corruption for quality in qualities}:
+            raise InputError(
+                f"--corruption {arguments.corruption} is in none of the qualities given; leave it out, or "
+                f"add {arguments.corruption}:0.5 to --quality"
+            )
+        changes["qualities"] = qualities
     return replace(study, **changes)

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import InputError, how_to_install
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 def run(arguments: argparse.Namespace) -> int:
     """Write both copies and say where they are."""
     if find_spec("nbformat") is None:
-        raise InputError("JupyterLab is not installed: pip install -e '.[lab]' brings it")
+        raise InputError(f"JupyterLab is not installed; run {how_to_install('lab')}")
     from workbench.cli.lab import notebooks_folder
     from workbench.views.workshop import write_kit
 

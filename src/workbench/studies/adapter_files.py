@@ -1,11 +1,15 @@
 """Trained adapters in the layout that PEFT reads: one folder a cell, in ``adapters`` of the study.
 
-``PeftModel.from_pretrained(base, "STUDY/adapters/KEY")`` opens one. The rotary layout of our decoder is
-that of Hugging Face checkpoints, so no row has to move.
+Where it was trained, ``AutoPeftModelForCausalLM.from_pretrained("STUDY/adapters/KEY")`` opens one from any
+working directory; transformers finds a GGUF base by its folder and its name, so there the call also takes
+``gguf_file="BASE.gguf"``. Elsewhere ``PeftModel.from_pretrained(base, "STUDY/adapters/KEY")`` takes a base
+that is loaded already. The rotary layout of our decoder is that of Hugging Face checkpoints, so no row has to
+move.
 """
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -16,6 +20,7 @@ from torch import Tensor
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.models.loaders import NAMES
 
 FOLDER = "adapters"
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -29,6 +34,8 @@ PARTS = {
     "down_proj": "mlp",
 }
 """Which part of a Hugging Face block each linear layer belongs to."""
+AGAIN = "copy it from another copy of the study, or run the study again in another folder"
+"""A run in the same folder would not do: it doesn't train a cell that has its result."""
 
 
 def adapter_folder(study: Path, key: str) -> Path:
@@ -57,11 +64,11 @@ def read_adapter(study: Path, key: str) -> dict[str, Tensor]:
     """
     path = adapter_folder(study, key) / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{path} is missing: the cell {key} has no adapter; run the study again")
+        raise InputError(f"{path} is missing: the cell {key} has no adapter; {AGAIN}")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}; copy it back from a backup") from error
+        raise InputError(f"{path} is damaged: {error}; {AGAIN}") from error
     ours = {peft_name(_our_name(name)): _our_name(name) for name in tensors}
     if unknown := set(tensors) - set(ours):
         raise InputError(f"{path} has a tensor {min(unknown)!r}, which is no LoRA weight of this decoder")
@@ -81,7 +88,7 @@ def check_adapter(study: Path, key: str) -> None:
         config = json.loads(path.read_bytes())
         rank = config["r"]
     except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is damaged: {error!r}; copy it back from a backup") from error
+        raise InputError(f"{path} is damaged: {error!r}; {AGAIN}") from error
     for name, tensor in tensors.items():
         ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
         if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():
@@ -104,12 +111,27 @@ def _our_name(name: str) -> str:
     return f"layers.{parts[4]}.{parts[6]}.{parts[7]}"
 
 
+def base_place(name: str) -> str:
+    """Return where transformers finds a base: its absolute folder, or that of its GGUF file."""
+    path = _named(name) if name in NAMES else Path(name).expanduser()
+    if not path.exists():
+        return name
+    place = path.absolute()
+    return str(place if path.is_dir() else place.parent)
+
+
+@cache
+def _named(name: str) -> Path:
+    # a fetched base is hashed whenever it is asked for; once is enough for all adapters
+    return NAMES[name]()
+
+
 def peft_config(cell: CellConfig, tensors: Mapping[str, Tensor]) -> dict[str, object]:
     """Return the ``adapter_config.json`` of a cell."""
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": cell.base,
+        "base_model_name_or_path": base_place(cell.base),
         "r": cell.rank,
         "lora_alpha": cell.alpha,
         "lora_dropout": 0.0,

@@ -38,7 +38,11 @@ def card(store: Store) -> str:
         f"{_plain(manifest.get('versions', {}).get('torch'))}, started {_plain(manifest.get('started'))}",
         "",
         "The adapters were trained on this data and this base: both licences bind whoever passes them on.",
-        "`workbench replay` makes the numbers again; PEFT opens each folder in `adapters`.",
+        "`workbench replay` makes the numbers again. PEFT opens each folder in `adapters` on a base that is "
+        'loaded already: `PeftModel.from_pretrained(base, "adapters/KEY")`. Where the base lies in the '
+        "folder that `adapter_config.json` names, PEFT can load it as well: "
+        '`AutoPeftModelForCausalLM.from_pretrained("adapters/KEY")`, and for a GGUF also '
+        '`gguf_file="FILE.gguf"`.',
         "",
     ]
     return "\n".join(lines)

@@ -65,7 +65,9 @@ class Study:
             if not values:
                 raise InputError(f"the study has no {axis}; give at least one")
             if len(set(values)) != len(values):
-                raise InputError(f"{axis} names one value twice: {', '.join(map(str, values))}")
+                raise InputError(
+                    f"{axis} names one value twice: {', '.join(map(str, values))}; give each once"
+                )
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.on_long not in ON_LONG:
@@ -77,7 +79,8 @@ class Study:
                 raise InputError(f"date is {self.date!r}; write it as 2026-11-28") from None
         if self.adapted_layers is not None and self.adapted_layers < 1:
             raise InputError(
-                f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters"
+                f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters: "
+                "--adapted-layers 1"
             )
 
     @property

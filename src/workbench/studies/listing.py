@@ -1,6 +1,7 @@
 """Which studies a folder holds and how far each one is."""
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ def find_studies(folder: Path) -> list[Summary]:
     """
     if not folder.is_dir():
         raise InputError(
-            f"there is no folder {folder}; `workbench run` makes it, or name the one that has studies"
+            f"there is no folder {folder}; name the one that has studies, or make a study there: "
+            f"workbench run verbs --out {shlex.quote(str(folder / 'verbs'))}"
         )
     found = [path for path in (folder, *sorted(folder.iterdir())) if Store.exists(path)]
     return sorted((_summary(path) for path in found), key=lambda summary: summary.started, reverse=True)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import InputError
+from workbench.files import what_helps
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def locked(folder: Path) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise InputError(
-            f"can't write in the folder {folder}: {error.strerror}; choose another one with --out"
+            f"can't write in the folder {folder}: {error.strerror}; {what_helps(path, error)} with --out"
         ) from error
     try:
         _take(handle, folder)
@@ -51,5 +52,5 @@ def _take(handle: int, folder: Path) -> None:
         os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
     except OSError as error:
         raise InputError(
-            f"can't write in the folder {folder}: {error.strerror}; free some space, or choose another one"
+            f"can't write in the folder {folder}: {error.strerror}; {what_helps(folder / 'lock', error)}"
         ) from error

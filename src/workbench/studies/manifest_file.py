@@ -11,6 +11,7 @@ from workbench.studies.schema import FORMAT
 NAME = "manifest.json"
 LARGEST = 64 * 2**20
 """Bytes; 100,000 cells need about 10 MB."""
+AGAIN = "copy it back from a backup, or move the study's folder away and run it again"
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
         return parse_manifest(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise InputError(
-            f"{folder} holds no study: it has no manifest.json; `workbench list` finds them"
+            f"{folder} holds no study: it has no manifest.json; `workbench list FOLDER` names those in it"
         ) from None
     except OSError as error:
         raise InputError(f"can't read {path}: {error.strerror}") from error
@@ -41,9 +42,7 @@ def parse_manifest(data: bytes, name: str) -> dict[str, Any]:
     try:
         manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{name} is damaged: it is not JSON ({error}); copy it back from a backup"
-        ) from error
+        raise InputError(f"{name} is damaged: it is not JSON ({error}); {AGAIN}") from error
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
         raise InputError(f"{name} is no manifest of a study: it has no format number")
@@ -53,7 +52,7 @@ def parse_manifest(data: bytes, name: str) -> dict[str, Any]:
         )
     for part in ("study", "data", "base", "arithmetic", "prediction", "actual"):
         if not isinstance(manifest.get(part, {}), dict):
-            raise InputError(f"{name} is damaged: {part} is no object; copy it back from a backup")
+            raise InputError(f"{name} is damaged: {part} is no object; {AGAIN}")
     return manifest
 
 

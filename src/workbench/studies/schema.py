@@ -56,7 +56,8 @@ MIGRATIONS = {
 
 REMEDIES = {
     "SQLITE_NOTADB": "is no study: it is not an SQLite file; name the folder that `workbench run` wrote",
-    "SQLITE_CORRUPT": "is damaged; copy it back from a backup, or delete the study's folder and run it again",
+    "SQLITE_CORRUPT": "is damaged; copy it back from a backup, or move the study's folder away and run it "
+    "again",
     "SQLITE_READONLY": "can't be written; choose a folder that you may write to",
     "SQLITE_CANTOPEN": "can't be opened; check that the folder exists and that you may write to it",
     "SQLITE_FULL": "could not be written because the disk is full; free some space and run the same "
@@ -121,7 +122,7 @@ def _check_owner(database: sqlite3.Connection, path: Path) -> None:
     if version < 1 or _layout(database) != _expected_layout(version):
         raise InputError(
             f"{path} doesn't have the tables of format {version} and nothing else, so it was not written by "
-            "the workbench alone; ask for it again"
+            "the workbench alone; ask its sender for what `workbench export` wrote"
         )
 
 
@@ -172,7 +173,8 @@ def explained(path: Path) -> Iterator[None]:
         for beginning, remedy in REMEDIES.items():
             if name.startswith(beginning):
                 raise InputError(f"{path} {remedy}") from error
-        if not name:  # raised by Python's module: text that is no text
+        # no name: raised by Python's module, of text that is no text
+        if not name or str(error) == "unsupported file format":
             raise InputError(f"{path} {REMEDIES['SQLITE_CORRUPT']}") from error
         raise
     except UnicodeDecodeError as error:

@@ -11,17 +11,17 @@ import re
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.files import sha256_of
+from workbench.files import not_written, sha256_of
 from workbench.studies.adapter_files import CONFIG, FOLDER, WEIGHTS, check_adapter
 from workbench.studies.card import card
 from workbench.studies.manifest_file import LARGEST, NAME
+from workbench.studies.packed import ASK, Member, members, reading, too_large
 from workbench.studies.store import DATABASE, Store
 
 CARD, SUMS = "CARD.md", "SHA256SUMS"
@@ -32,7 +32,6 @@ LARGEST_TOTAL = 64 * 2**30
 """Bytes that an archive may unpack to; it also has to fit on the disk."""
 RATIO, SLACK = 100, 16 * 2**20
 """An archive unpacks to at most so many times its size, and so many bytes more; ours to about 3 times."""
-MOST_FILES = 400_000
 CHUNK = 1 << 20
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time that every file in an archive bears, so that equal studies give equal archives."""
@@ -75,6 +74,10 @@ def _zip(target: Path, places: dict[str, Path]) -> None:
 def import_study(archive: Path, folder: Path) -> Path:
     """Unpack an archive into a folder that doesn't hold a study yet, after checking all of it.
 
+    Args:
+        archive: What :func:`export_study` wrote, also unpacked, or packed again by another program.
+        folder: Where the study will live.
+
     Raises:
         InputError: If the file is no study's archive or anything in it is not as it should be; then nothing
             is left behind.
@@ -94,66 +97,61 @@ def import_study(archive: Path, folder: Path) -> Path:
 
 
 def _unpack(archive: Path, study: Path) -> None:
-    try:
-        with zipfile.ZipFile(archive) as file:
-            for entry in _entries(file, archive, shutil.disk_usage(study).free):
-                target = study / entry.filename
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with open(target, "xb") as sink:
-                    _copy(file, entry, sink, archive)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {archive}") from None
-    except InputError:
-        raise
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{archive} can't be unpacked: {error}; ask for it again") from error
+    most = min(LARGEST_TOTAL, shutil.disk_usage(study).free)
+    with reading(archive):
+        if not archive.is_dir():
+            most = min(most, SLACK + RATIO * archive.stat().st_size)
+    with members(archive, most, study.parent) as found:
+        _check_names(found, archive)
+        total = sum(member.size for member in found)
+        if total > most:
+            raise too_large(archive, total, most)
+        for member in found:
+            target = study / member.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "xb") as sink:
+                _copy(member, sink, archive)
 
 
-def _entries(file: zipfile.ZipFile, archive: Path, free: int) -> list[zipfile.ZipInfo]:
-    """Return what is in the archive, if all of it may be there."""
-    entries = file.infolist()
-    names = [entry.filename for entry in entries]
-    if len(names) > MOST_FILES:
-        raise InputError(f"{archive} holds {len(names)} files; a study has at most {MOST_FILES}")
-    for entry in entries:
-        if not ALLOWED.fullmatch(entry.filename):
-            raise InputError(
-                f"{archive} holds {entry.filename[:200]!r}, which no study's archive has; refused"
-            )
-        if entry.external_attr >> 28 not in (0, 8):
-            raise InputError(f"{archive}: {entry.filename} is no ordinary file; refused")
-        if entry.flag_bits & 1:
-            raise InputError(f"{archive}: {entry.filename} is encrypted; ask for it in the clear")
-    if len(set(names)) != len(names):
-        raise InputError(f"{archive} holds two files of one name; refused")
-    if missing := {NAME, DATABASE, SUMS} - set(names):
-        raise InputError(f"{archive} is no study's archive: it has no {min(missing)}")
-    total = sum(entry.file_size for entry in entries)
-    most = min(LARGEST_TOTAL, free, SLACK + RATIO * archive.stat().st_size)
-    if total > most:
+def _check_names(found: list[Member], archive: Path) -> None:
+    """Refuse an archive in which something is missing, or which holds anything but a study."""
+    names = [member.name for member in found]
+    if archive.is_dir() and {NAME, DATABASE} <= set(names) and SUMS not in names:
         raise InputError(
-            f"{archive} says that it unpacks to {total / 2**20:.0f} MiB; at most {most / 2**20:.0f} MiB "
-            "would be taken from a file of its size on this disk"
+            f"{archive} is an open study, not an exported one: `workbench report {archive}` reads it, and "
+            f"`workbench export {archive}` writes what can be imported"
         )
-    return entries
+    if missing := {NAME, DATABASE, SUMS} - set(names):
+        raise InputError(f"{archive} is no study's archive: it has no {min(missing)}; {ASK}")
+    for name in names:
+        if not ALLOWED.fullmatch(name):
+            raise InputError(f"{archive} holds {name[:200]!r}, which no study's archive has; {ASK}")
+    if len(set(names)) != len(names):
+        raise InputError(f"{archive} holds two files of one name; {ASK}")
 
 
-def _copy(file: zipfile.ZipFile, entry: zipfile.ZipInfo, sink: BufferedIOBase, archive: Path) -> None:
-    """Unpack what an entry declares and not a byte more."""
-    left = entry.file_size
-    with file.open(entry) as source:
-        while chunk := source.read(min(CHUNK, left + 1)):
+def _copy(member: Member, sink: BufferedIOBase, archive: Path) -> None:
+    """Unpack what a file declares and not a byte more."""
+    left = member.size
+    with reading(archive):
+        source = member.open()
+    with source:
+        while True:
+            with reading(archive):
+                chunk = source.read(min(CHUNK, left + 1))
+            if not chunk:
+                break
             left -= len(chunk)
             if left < 0:
-                raise InputError(f"{archive}: {entry.filename} unpacks to more than it declares; refused")
+                raise InputError(f"{archive}: {member.name} unpacks to more than it declares; {ASK}")
             sink.write(chunk)
     if left:
-        raise InputError(f"{archive}: {entry.filename} is shorter than it declares; ask for it again")
+        raise InputError(f"{archive}: {member.name} is shorter than it declares; {ASK}")
 
 
 def _check_sums(study: Path, archive: Path) -> None:
     if (study / SUMS).stat().st_size > LARGEST:
-        raise InputError(f"{archive}: {SUMS} is too large; refused")
+        raise InputError(f"{archive}: {SUMS} is too large; {ASK}")
     listed = {}
     for line in (study / SUMS).read_text(encoding="ascii", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
@@ -161,10 +159,10 @@ def _check_sums(study: Path, archive: Path) -> None:
     found = {str(path.relative_to(study)) for path in study.rglob("*") if path.is_file()} - {SUMS}
     if found != set(listed):
         name = min(found ^ set(listed))
-        raise InputError(f"{archive}: {name[:200]!r} is listed or there, but not both; ask for it again")
+        raise InputError(f"{archive}: {name[:200]!r} is listed or there, but not both; {ASK}")
     for name, digest in listed.items():
         if sha256_of(study / name) != digest:
-            raise InputError(f"{archive}: {name} doesn't match its hash; ask for it again")
+            raise InputError(f"{archive}: {name} doesn't match its hash; {ASK}")
 
 
 def _check_contents(study: Path, archive: Path) -> None:
@@ -174,13 +172,13 @@ def _check_contents(study: Path, archive: Path) -> None:
         cells = {row["key"]: row for row in store.rows()}
         for key, cell in store.configurations().items():
             if cell.key() != key:
-                raise InputError(f"{archive}: the cell {key[:40]!r} is not what its name says; refused")
+                raise InputError(f"{archive}: the cell {key[:40]!r} is not what its name says; {ASK}")
             store.curves(key)
         store.table()
         store.made()
     for folder in sorted((study / FOLDER).glob("*")):
         if folder.name not in cells:
-            raise InputError(f"{archive}: the adapter {folder.name} belongs to no cell; refused")
+            raise InputError(f"{archive}: the adapter {folder.name} belongs to no cell; {ASK}")
         check_adapter(study, folder.name)
 
 
@@ -192,13 +190,10 @@ def _beside(target: Path) -> Iterator[Path]:
         parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}."))
     except OSError as error:
-        raise InputError(f"can't write in {parent}: {error.strerror}; choose another folder") from error
+        raise not_written(target, error) from error
     try:
         yield scratch
     except OSError as error:
-        raise InputError(
-            f"could not write {target}: {error.strerror or error}. Nothing was changed; free some space or "
-            "choose another folder."
-        ) from error
+        raise not_written(target, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

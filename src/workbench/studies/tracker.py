@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import InputError, how_to_install
 from workbench.studies.card import card
 from workbench.studies.manifest_file import NAME
 from workbench.studies.store import Store
@@ -57,7 +57,10 @@ def export_to_mlflow(folder: Path, uri: str, experiment: str | None = None) -> i
         try:
             return _export(client, store, _experiment(client, name, uri))
         except MlflowException as error:
-            raise InputError(f"MLflow at {uri} refused the export: {str(error)[:500]}") from error
+            raise InputError(
+                f"MLflow at {uri} refused the export: {str(error)[:500]}; a file such as sqlite:///mlflow.db "
+                "needs no server"
+            ) from error
 
 
 def _client(uri: str) -> Any:  # noqa: ANN401 - MLflow has no types here
@@ -68,12 +71,14 @@ def _client(uri: str) -> Any:  # noqa: ANN401 - MLflow has no types here
         from mlflow.tracking import MlflowClient
     except ImportError as error:
         raise InputError(
-            "the export to MLflow needs MLflow, which isn't installed: pip install -e '.[tracker]'"
+            f"the export to MLflow needs MLflow, which isn't installed; run {how_to_install('tracker')}"
         ) from error
     try:
         return MlflowClient(tracking_uri=uri)
     except (MlflowException, ImportError) as error:
-        raise InputError(f"MLflow can't use {uri}: {str(error)[:500]}") from error
+        raise InputError(
+            f"MLflow can't use {uri}: {str(error)[:500]}; a file such as sqlite:///mlflow.db needs no server"
+        ) from error
 
 
 def _experiment(client: Any, name: str, uri: str) -> str:  # noqa: ANN401

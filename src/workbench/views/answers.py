@@ -65,7 +65,9 @@ def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Seque
     cells = [row for row in table if row["size"] > 0]
     ended = bool(cells) and len(cells) >= planned_cells(manifest)
     if not ended and not any(row["status"] == "done" for row in cells):
-        raise InputError(f"{folder} has no finished cell yet; let `workbench run` train at least one")
+        raise InputError(
+            f"{folder} has no finished cell yet; the command that began the study goes on with it"
+        )
 
 
 def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from workbench.errors import InputError
+from workbench.files import not_written
 from workbench.laws.study import Study
 
 PRICES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -128,26 +129,37 @@ class Entry:
 
 
 def add_entry(file: Path, entry: Entry) -> None:
-    """Add a line to a class's scoreboard, a CSV file that is made when there is none."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not file.exists()
-    with open(file, "a", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        if fresh:
-            writer.writerow([field.name for field in fields(Entry)])
-        writer.writerow([entry.name, entry.rounds, f"{entry.regret:.4f}"])
+    """Add a line to a class's scoreboard, a CSV file that is made when there is none.
+
+    Raises:
+        InputError: If the file can't be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not file.exists()
+        with open(file, "a", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out, lineterminator="\n")
+            if fresh:
+                writer.writerow([field.name for field in fields(Entry)])
+            writer.writerow([entry.name, entry.rounds, f"{entry.regret:.4f}"])
+    except OSError as error:
+        raise not_written(file, error) from error
 
 
 def scoreboard(file: Path) -> list[Entry]:
     """Return the entries, least regret first.
 
     Raises:
-        InputError: If a line can't be read.
+        InputError: If the file or a line of it can't be read.
     """
     if not file.exists():
         return []
-    with open(file, newline="", encoding="utf-8") as lines:
-        entries = [_entry(file, number, row) for number, row in enumerate(csv.DictReader(lines), start=2)]
+    try:
+        with open(file, newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} can't be read as a CSV file ({error}); move it away") from error
+    entries = [_entry(file, number, row) for number, row in enumerate(rows, start=2)]
     return sorted(entries, key=lambda entry: entry.regret)
 
 

@@ -14,6 +14,7 @@ from workbench.config import CellConfig
 from workbench.data.records import Record
 from workbench.data.templates import prompt_ids, stops
 from workbench.errors import InputError
+from workbench.files import not_written
 from workbench.models.base import Base
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
@@ -166,7 +167,8 @@ class BlindTest:
         """Cast the vote on the last question and return it, now with its vote.
 
         Raises:
-            InputError: If there is no open question, or the vote isn't one of ``VOTES``.
+            InputError: If there is no open question, or the vote isn't one of ``VOTES``, or the
+                file can't be written.
         """
         if vote not in VOTES:
             raise InputError(f"{vote!r} is no vote; it is one of {', '.join(VOTES)}")
@@ -175,10 +177,13 @@ class BlindTest:
         cast = Round(**{**asdict(self.rounds[-1]), "vote": vote})
         self.rounds[-1] = cast
         if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
             kept = {**asdict(cast), "speakers": self.speakers.names, "time": time.time()}
-            with open(self.file, "a", encoding="utf-8") as file:
-                file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+            try:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with open(self.file, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+            except OSError as error:
+                raise not_written(self.file, error) from error
         return cast
 
     def tally(self) -> tuple[int, int, int]:

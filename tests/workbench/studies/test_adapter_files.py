@@ -11,7 +11,7 @@ from workbench.adapters.lora import LoraStack
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
-from workbench.models.loaders import load_base
+from workbench.models.loaders import CLASSROOM, load_base
 from workbench.studies.adapter_files import PARTS, check_adapter, peft_name, read_adapter, write_adapter
 from workbench.studies.plan import plan
 
@@ -62,6 +62,24 @@ def test_peft_computes_our_logits(cell, tensors, tmp_path):
     transformers = pytest.importorskip("transformers")
     base = load_base("classroom", "float32")
     config, decoder = base.decoder.config, base.decoder
+    theirs = as_transformers(transformers, decoder)
+    write_adapter(tmp_path, cell, tensors)
+    with_adapter = peft.PeftModel.from_pretrained(theirs, tmp_path / "adapters" / cell.key())
+    tokens = base.tokenizer.encode("past walk=walked")
+    stack = LoraStack([cell], config)
+    stack.load(0, tensors)
+    batch = Pool([Example(tuple(tokens), 1)]).batch([[0]])
+    with torch.no_grad():
+        expected = with_adapter(torch.tensor([tokens])).logits[0]
+        bare = decoder.head(decoder(batch).flatten(0, 1))
+        got = decoder.head(decoder(batch, stack.adapters()).flatten(0, 1))
+    assert (got - bare).abs().max() > 0.1, "the adapter does something"
+    torch.testing.assert_close(got[:-1], expected[: len(got) - 1], rtol=1e-4, atol=1e-4)
+
+
+def as_transformers(transformers, decoder):
+    """Return the base as a model of transformers."""
+    config = decoder.config
     theirs = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
             vocab_size=config.vocabulary,
@@ -77,18 +95,7 @@ def test_peft_computes_our_logits(cell, tensors, tmp_path):
         )
     ).eval()
     theirs.load_state_dict(hugging_face(decoder), strict=False)
-    write_adapter(tmp_path, cell, tensors)
-    with_adapter = peft.PeftModel.from_pretrained(theirs, tmp_path / "adapters" / cell.key())
-    tokens = base.tokenizer.encode("past walk=walked")
-    stack = LoraStack([cell], config)
-    stack.load(0, tensors)
-    batch = Pool([Example(tuple(tokens), 1)]).batch([[0]])
-    with torch.no_grad():
-        expected = with_adapter(torch.tensor([tokens])).logits[0]
-        bare = decoder.head(decoder(batch).flatten(0, 1))
-        got = decoder.head(decoder(batch, stack.adapters()).flatten(0, 1))
-    assert (got - bare).abs().max() > 0.1, "the adapter does something"
-    torch.testing.assert_close(got[:-1], expected[: len(got) - 1], rtol=1e-4, atol=1e-4)
+    return theirs
 
 
 def hugging_face(decoder) -> dict[str, torch.Tensor]:
@@ -114,3 +121,44 @@ def test_the_configuration_is_what_peft_needs(cell, tensors, tmp_path):
     config = json.loads((tmp_path / "adapters" / cell.key() / "adapter_config.json").read_bytes())
     assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", cell.rank, cell.alpha)
     assert config["target_modules"] == list(cell.targets)
+
+
+def config_of(folder, cell) -> dict:
+    return json.loads((folder / "adapters" / cell.key() / "adapter_config.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["base", "~/base", "base.gguf", "classroom"])
+def test_the_base_is_named_by_its_absolute_folder(cell, tensors, tmp_path, monkeypatch, name):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base.gguf").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_adapter(tmp_path, cell.with_(base=name), tensors)
+    expected = {"base.gguf": tmp_path, "classroom": CLASSROOM.parent}.get(name, tmp_path / "base")
+    assert config_of(tmp_path, cell.with_(base=name))["base_model_name_or_path"] == str(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["folder", "gguf"])
+def test_peft_finds_the_base_from_another_folder(cell, tensors, tmp_path, monkeypatch, kind):
+    peft = pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.chdir(tmp_path)
+    name, options = "classroom", {"gguf_file": CLASSROOM.name}
+    if kind == "folder":
+        name, options = "my base", {}
+        as_transformers(transformers, load_base("classroom", "float32").decoder).save_pretrained(name)
+    write_adapter(tmp_path / "study", cell.with_(base=name), tensors)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    folder = f"../study/adapters/{cell.with_(base=name).key()}"
+    model = peft.AutoPeftModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
+    base = load_base("classroom", "float32")
+    tokens = base.tokenizer.encode("past walk=walked")
+    stack = LoraStack([cell], base.decoder.config)
+    stack.load(0, tensors)
+    batch = Pool([Example(tuple(tokens), 1)]).batch([[0]])
+    with torch.no_grad():
+        expected = model(torch.tensor([tokens])).logits[0]
+        got = base.decoder.head(base.decoder(batch, stack.adapters()).flatten(0, 1))
+    torch.testing.assert_close(got[:-1], expected[: len(got) - 1], rtol=1e-3, atol=1e-3)

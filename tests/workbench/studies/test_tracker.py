@@ -106,5 +106,5 @@ def test_a_server_that_is_not_there_is_a_sentence(folder, uri, monkeypatch):
 def test_without_mlflow_it_says_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     monkeypatch.setitem(sys.modules, "mlflow.exceptions", None)
-    with pytest.raises(InputError, match=r"isn't installed: pip install -e '\.\[tracker\]'"):
+    with pytest.raises(InputError, match=r"isn't installed; run .* pip install .*mlflow"):
         export_to_mlflow(folder, "sqlite:///x.db")

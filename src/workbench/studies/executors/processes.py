@@ -59,7 +59,7 @@ class Processes:
             InputError: If ``workers`` is below 1.
         """
         if workers is not None and workers < 1:
-            raise InputError(f"workers is {workers}; at least 1 is needed")
+            raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")
         self.workers = workers or available_cores()
         self.running: dict[int, _Worker] = {}
 

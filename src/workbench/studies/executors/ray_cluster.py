@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import InputError, how_to_install
 from workbench.studies.executors.job_files import described
 from workbench.studies.executors.processes import affordable_workers, available_cores
 from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
@@ -55,7 +55,7 @@ class RayCluster:
             InputError: If Ray isn't installed or was imported without a token, or ``workers`` is below 1.
         """
         if workers is not None and workers < 1:
-            raise InputError(f"workers is {workers}; at least 1 is needed")
+            raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")
         _check_importable()
         self.own = ADDRESS not in os.environ
         self._asked = workers
@@ -181,7 +181,9 @@ def early() -> None:
 
 def _check_importable() -> None:
     if find_spec("ray") is None:
-        raise InputError("the executor ray needs Ray, which isn't installed: pip install -e '.[cluster]'")
+        raise InputError(
+            f"the executor ray needs Ray, which isn't installed; run {how_to_install('cluster')}"
+        )
     if "ray" in sys.modules and "RAY_AUTH_MODE" not in os.environ:
         raise InputError(
             "Ray was imported before the workbench could ask it for a token: set RAY_AUTH_MODE=token in the "
@@ -205,7 +207,7 @@ def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
         ray.init(address=address, logging_level=logging.ERROR, **quiet, **own)
     except Exception as error:  # Ray has no kind of its own for a start that failed
         what = "start Ray on this machine" if own else f"join the Ray cluster at {address}"
-        raise InputError(f"can't {what}: {error}; `--executor processes` needs no Ray") from error
+        raise InputError(f"can't {what}: {error}; --executor processes needs no Ray") from error
     if own:
         # workers import torch while the runner prepares the study
         importing = ray.remote(max_retries=0)(early)

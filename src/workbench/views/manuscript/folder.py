@@ -11,6 +11,7 @@ of the bootstrap. Other versions of matplotlib, NumPy or SciPy may round differe
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -122,7 +123,8 @@ def check_paper(study: Path | str, folder: Path | str) -> list[Difference]:
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         raise InputError(
-            f"{folder} holds no paper; write it first: workbench paper {study} --output {folder}"
+            f"{folder} holds no paper; write it first: "
+            + shlex.join(["workbench", "paper", str(study), "--output", str(folder)])
         )
     return differences(paper_files(Record.read(study)), folder)
 
@@ -172,13 +174,15 @@ def _earlier(folder: Path) -> set[str]:
     if not manifest.is_file():
         if folder.exists() and any(_files(folder)):
             raise InputError(
-                f"{folder} holds other files; name a new folder, which will be the paper's alone"
+                f"{folder} holds other files; name a new folder, the paper's alone, with --output"
             )
         return set()
     try:
         contents: Any = json.loads(manifest.read_bytes())
         outputs = [str(path) for path in contents["outputs"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{manifest} is no paper's manifest ({error}); name a new folder") from error
+        raise InputError(
+            f"{manifest} is no paper's manifest ({error}); name a new folder with --output"
+        ) from error
     inside = folder.resolve()
     return {path for path in outputs if (folder / path).resolve().is_relative_to(inside)}

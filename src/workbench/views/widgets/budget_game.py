@@ -80,7 +80,7 @@ class BudgetGame(View):
         try:
             add_entry(self.file, entry)
             self._show_board()
-        except (InputError, OSError) as error:
+        except InputError as error:
             self.problem = str(error)
         else:
             self.problem = ""

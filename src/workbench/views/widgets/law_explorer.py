@@ -39,7 +39,7 @@ class LawExplorer(View):
             raise unknown_name("explorable law", law.name, EXPLORABLE, "law_explorer.js")
         count = len(next(iter(draws.values.values())))
         if count < 20:
-            raise InputError(f"{count} draws give no interval; bootstrap at least 20")
+            raise InputError(f"{count} draws give no interval; make at least 20: bootstrap(fit, 20)")
         self.draws = draws
         x = draws.fit.problem.x
         sizes = sorted({float(size) for size in x["size"]})

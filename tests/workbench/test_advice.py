@@ -1,0 +1,134 @@
+"""Whatever a message advises is done in a test, to its end, and succeeds.
+
+The tests in the folder ``advice`` each provoke messages, take the advice out of them where they can (an
+option, a command, a name, a number) and follow it; ``@follows`` names the messages by a fragment. This walk
+over the source holds that every message that advises something is followed there, or stands in ``NOT_HERE``
+with the reason why it can't be.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import workbench
+
+SOURCE = Path(workbench.__file__).parent
+
+NOT_HERE = {
+    "{_why(store)}": "needs a machine that runs out of memory; test_runner.py tries again as it says",
+    "make the machines equal": "needs two machines",
+    "put the same folder on every machine": "needs two machines",
+    "put it at the same path on every machine": "needs two machines",
+    "set RAY_AUTH_MODE=token in the environment": "needs a process that imported Ray first; test_cluster.py",
+    "--executor processes needs no Ray": "needs a Ray that doesn't start; the option is followed above",
+    "Install a newer workbench": "needs a release that isn't there yet",
+    "there is no pip in": "would change the environment; its second half is followed above",
+    "could not unpack {origin}": "needs a full disk; the kinds of error are followed above",
+    "the adapter belongs to another cell": "says what is wrong; nothing to do from outside",
+    "Compare them in two studies": "needs names that no corruption has",
+    "draw it with contours()": "is for who writes Python; test_law_figures.py draws both",
+    "name one besides size as 'across'": "is for who writes Python; test_law_figures.py draws both",
+    "choose from 0 to 1": "is for who writes Python: the game's slider has no other value",
+    "add a second to the study": "is for who writes Python; test_explore.py shows studies with two",
+    "make at least 20: bootstrap(fit, 20)": "is for who writes Python; the widgets' tests draw more",
+    "start one with Job.start": "is for who writes Python; test_live.py starts one",
+    "REMEDIES SQLITE_READONLY": "needs a disk that can only be read; faults.py has one",
+    "REMEDIES SQLITE_CANTOPEN": "needs a folder that can't be entered",
+    "REMEDIES SQLITE_FULL": "needs a full disk; faults.py has one and runs the same command again",
+    "REMEDIES SQLITE_IOERR": "needs a disk that fails",
+    "REMEDIES SQLITE_BUSY": "needs a run that is at work for a minute",
+    "ask its sender for what `workbench export` wrote": "is what the damaged archive above is told as well",
+}
+"""Fragments of messages whose advice can't be followed in a test, each with the reason."""
+
+CHECKED = (
+    "adapters/*.py",
+    "cli/*.py",
+    "config.py",
+    "errors.py",
+    "fetch.py",
+    "files.py",
+    "studies/*.py",
+    "studies/executors/*.py",
+    "views/**/*.py",
+)
+"""The files whose messages are walked."""
+NOT_YET = (
+    "cli/fit.py",
+    "studies/manifest.py",
+    "studies/replay.py",
+    "studies/runner.py",
+    "studies/store.py",
+    "views/answers.py",
+    "views/report.py",
+)
+"""Those whose messages are tested elsewhere."""
+
+VERBS = (
+    "add ask bring call check choose close compare convert copy delete draw fill fetch free get give go "
+    "install leave let make mend move name open pack pip put quantize remove run save say set start stop "
+    "take train try type unpack use wait write"
+).replace(" ", "|")
+ADVICE = re.compile(
+    rf"(?:^|[;:.,] |\band |\bor )(?:{VERBS})\b|`|--[a-z]|can't be read; expected|unknown {{kind}}|"
+    r"AGAIN|ASK|REMEDIES|remedy|WORKBENCH_CACHE|TMPDIR|_why\(|what_helps|without_network|how_to_install",
+    re.IGNORECASE,
+)
+VALUE = re.compile(r"\{(?!AGAIN|ASK|remedy|REMEDIES|kind|wanted|_why|what_|without_|how_)[^}]*\}")
+"""A value in a message, and no further piece of its text."""
+
+
+def text_of(node: ast.expr) -> str:
+    """Return a message's text, with what is put into it as it stands in the source."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(map(text_of, parts))
+        case ast.FormattedValue(value=value, conversion=kind):
+            return f"{{{ast.unparse(value)}{'!r' if kind == ord('r') else ''}}}"
+        case ast.BinOp(left=left, right=right):
+            return text_of(left) + text_of(right)
+    return f"{{{ast.unparse(node)}}}"
+
+
+def messages() -> dict[str, str]:
+    """Return each message of the checked files, by where it stands."""
+    files = {path for pattern in CHECKED for path in SOURCE.glob(pattern)}
+    found = {}
+    for path in sorted(files - {SOURCE / name for name in NOT_YET}):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            texts = {}
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "InputError" and node.args:
+                texts[""] = text_of(node.args[0])
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REMEDIES":
+                assert isinstance(node.value, ast.Dict)
+                for key, value in zip(node.value.keys, node.value.values, strict=True):
+                    texts[f" {ast.literal_eval(key)}"] = f"REMEDIES {ast.literal_eval(key)}: {text_of(value)}"
+            for name, text in texts.items():
+                found[f"{path.relative_to(SOURCE)}:{node.lineno}{name}"] = text
+    return found
+
+
+def followed() -> list[str]:
+    """Return the fragments that the tests in the folder ``advice`` are marked with."""
+    decorators = [
+        decorator
+        for path in sorted((Path(__file__).parent / "advice").glob("test_*.py"))
+        for test in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(test, ast.FunctionDef)
+        for decorator in test.decorator_list
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "follows"
+    ]
+    return [ast.literal_eval(fragment) for decorator in decorators for fragment in decorator.args]
+
+
+def test_every_advice_is_followed_or_says_why_not():
+    known = [*followed(), *NOT_HERE]
+    found = messages()
+    advising = {place: text for place, text in found.items() if ADVICE.search(VALUE.sub("X", text))}
+    unknown = {place: text for place, text in advising.items() if not any(one in text for one in known)}
+    assert not unknown, "follow it in a test, or give the reason in NOT_HERE"
+    gone = [one for one in known if not any(one in text for text in found.values())]
+    assert not gone, "no message says this any more"
+    assert len(advising) > 60, "the walk finds what there is"

@@ -231,6 +231,15 @@ def test_a_silent_metric_has_no_table_of_rates():
     assert not answers(rows_of(*CASES["nothing-differs"]), "study", HELDOUT).tables
 
 
+def test_a_metric_whose_seeds_agree_gives_way_to_one_that_tells():
+    measured = metrics(loss=falling, exact_match=lambda q, n, s: counted(q, n, 0))
+    found = answers(rows_of(measured, {}), "study", None)
+    assert found.sentences[0].startswith("Judged by loss")
+    (silence,) = found.silences
+    assert silence.startswith("Exact match: All seeds agree to the last digit")
+    assert silence.endswith("Judge by loss, which does differ.")
+
+
 def test_free_text_is_pointed_to_the_texts():
     rows = rows_of(*CASES["free-text"])
     (silence,) = answers(rows, "study", HELDOUT).silences

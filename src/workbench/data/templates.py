@@ -272,7 +272,7 @@ def _joined(
     if not closed and tokenizer.eos is None:
         raise InputError(
             f"the base's tokenizer ({tokenizer.name}) has no end token, so a response couldn't end; choose a "
-            "base that has one"
+            "base that has one, such as --base smollm2-135m"
         )
     asked = tokenizer.encode(prompt)
     told = tokenizer.encode(prompt + response + end)

@@ -76,7 +76,8 @@ class CharacterTokenizer:
             if character not in self._ids:
                 raise InputError(
                     f"character {character!r} in {shorten(text)} isn't in the base's alphabet "
-                    f"{self.alphabet!r}; write the text with those characters or choose a larger base."
+                    f"{self.alphabet!r}; write the text with those characters, or choose a base that reads any "
+                    "text, such as --base smollm2-135m"
                 )
         return [self._ids[character] for character in text]
 
@@ -157,7 +158,7 @@ class SubwordTokenizer:
         except UnicodeEncodeError as error:
             raise InputError(
                 f"{shorten(text)} holds {text[error.start]!r} at position {error.start}, which is half of a "
-                "surrogate pair and no character; save the data as valid UTF-8."
+                "surrogate pair and no character; take it out of the text"
             ) from error
         return self.backend.encode(text)
 
@@ -191,8 +192,8 @@ class SubwordTokenizer:
 def no_chat_template(name: str) -> InputError:
     """Say that a tokenizer has no chat template."""
     return InputError(
-        f"the base has no chat template (tokenizer {name!r}); use another template, such as 'plain', or a "
-        "base that was trained on chats."
+        f"the base has no chat template (tokenizer {name!r}); use another template (--template plain), or a "
+        "base that was trained on chats, such as --base smollm2-135m"
     )
 
 

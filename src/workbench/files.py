@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import InputError
@@ -45,3 +48,27 @@ def write_atomically(path: Path, data: bytes) -> None:
             f"could not write {path}: {error.strerror or error}. Nothing was changed; free some space or "
             "choose another folder."
         ) from error
+
+
+@contextmanager
+def scratch_beside(target: Path) -> Iterator[Path]:
+    """Yield a new folder on the same disk as ``target``; it is gone afterwards.
+
+    Raises:
+        InputError: If the disk is full or can't be written.
+    """
+    parent = target.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}."))
+    except OSError as error:
+        raise InputError(f"can't write in {parent}: {error.strerror}; choose another folder") from error
+    try:
+        yield scratch
+    except OSError as error:
+        raise InputError(
+            f"could not write {target}: {error.strerror or error}. Nothing was changed; free some space or "
+            "choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

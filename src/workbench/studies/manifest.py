@@ -46,6 +46,7 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             "licence": dataset.licence,
             "sha256": dataset.fingerprint,
             "train_records": len(dataset.train),
+            "train_sha256": digest_of(dataset.train),
             "heldout_records": len(dataset.heldout),
             "heldout_sha256": digest_of(dataset.heldout),
         },

@@ -1,5 +1,6 @@
 """A study made concrete: loaded, tokenized and cut into stacks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from workbench.adapters.lora import LoraStack
@@ -29,8 +30,16 @@ class Plan:
     """Steps that each cell takes for itself, by its key; the rest, if any, its trunk takes."""
 
 
-def plan(study: Study) -> Plan:
+Check = Callable[[Study, Dataset, Base, list[CellConfig]], None]
+"""Refuses a study once its data and base are loaded, before the long work."""
+
+
+def plan(study: Study, check: Check | None = None) -> Plan:
     """Load what a study needs and decide its stacks; trains nothing.
+
+    Args:
+        study: The grid.
+        check: What may refuse it once data and base are loaded, before the long work.
 
     Raises:
         InputError: If the data, the base or a setting can't be used.
@@ -49,6 +58,8 @@ def plan(study: Study) -> Plan:
         first_layer=max(0, layers - (study.adapted_layers or layers)),
     )
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
+    if check:
+        check(study, dataset, base, cells)
     prepared = prepare(base, dataset, cells, template, freeze_once)
     stacks = partition(cells, prepared, base.decoder.config)
     steps = own_steps(stacks, prepared)

@@ -254,7 +254,7 @@ def test_a_folder_of_another_study_is_refused(study, tmp_path):
     runner.run(study, tmp_path / "study")
     other = tmp_path / "other.jsonl"
     other.write_text("".join(json.dumps({"prompt": c, "response": c}) + "\n" for c in "abcdefghijkl"))
-    with pytest.raises(InputError, match=r"holds a study whose data is .*letters.*choose another folder"):
+    with pytest.raises(InputError, match=r"\(heldout was 20 and is 3, data was letters and is other\)"):
         runner.run(replace(study, data=str(other), heldout=3, sizes=(4,)), tmp_path / "study")
 
 

@@ -234,13 +234,7 @@ def folder_beside(folder: Path, suffix: str, fits: Callable[[Path], bool]) -> Pa
     while True:
         name = f"{place.name[:100]}-{suffix}" + (f"-{number}" if number > 1 else "")
         found = place.with_name(name)
-        if _free(found) or (Store.exists(found) and fits(found)):
+        there = found.exists() or found.is_symlink()
+        if not there or (Store.exists(found) and fits(found)):
             return found
         number += 1
-
-
-def _free(folder: Path) -> bool:
-    if not folder.exists() and not folder.is_symlink():
-        return True
-    # a run that was refused leaves nothing but its lock
-    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {"lock"}

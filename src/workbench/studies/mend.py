@@ -89,7 +89,6 @@ def mend(folder: Path, keep: int = 1) -> Mended:
         whole = _Whole(store, groups, cells)
         kept = groups[keep - 1]
         folders = [folder if group is kept else whole.set_apart(group, kept) for group in groups]
-        os.sync()  # the new studies are on the disk before anything is taken from the old one
         shutil.rmtree(folder / "report", ignore_errors=True)  # it may be of cells that have moved
         moved = [key for key in cells if key not in kept.keys]
         store.update_manifest(**whole.manifest(kept))
@@ -143,6 +142,10 @@ class _Whole:
             if (store.folder / CHECKPOINTS).is_dir():  # whose they are shows only when they are read
                 shutil.copytree(store.folder / CHECKPOINTS, study / CHECKPOINTS)
             study.replace(folder)
+            # on the disk, as its files are, before anything is taken out of the old study
+            for path in (folder.absolute().parent, folder, *folder.rglob("*")):
+                if path.is_dir():
+                    _sync(path)
         return folder
 
     def foreign_zero_shot(self, group: Group) -> list[str]:
@@ -280,6 +283,14 @@ def _holds(folder: Path, store: Store, keys: Iterable[str]) -> bool:
 def _content(store: Store, keys: Sequence[str]) -> list[Any]:
     measured = {key: values for key, *values in store.measurements()}
     return [(key, measured.get(key), store.curves(key)) for key in keys]
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _ordered(asked: Iterable[Any], used: Iterable[Any]) -> tuple[Any, ...]:

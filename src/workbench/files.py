@@ -41,13 +41,15 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        temporary = None
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
         raise InputError(
             f"could not write {path}: {error.strerror or error}. Nothing was changed; free some space or "
             "choose another folder."
         ) from error
+    finally:
+        if temporary and os.path.exists(temporary):  # an interrupt leaves nothing behind either
+            os.unlink(temporary)
 
 
 @contextmanager

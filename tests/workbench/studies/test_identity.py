@@ -352,3 +352,14 @@ def test_cells_are_grouped_by_all_settings_and_by_nothing_else(several):
     assert all(len(one) == 1 for one in shared)
     assert [group.keys[0] for group in groups] == sorted(group.keys[0] for group in groups)
     assert len(set.union(*shared)) == len(groups)
+
+
+def test_a_study_of_the_oldest_format_goes_on(tmp_path):
+    folder = shutil.copytree(Path(__file__).parent / "old" / "format-1", tmp_path / "study")
+    with Store.open(folder, read_only=True) as store:
+        study, before = Study.from_dict(store.manifest["study"]), store.done()
+    with pytest.raises(InputError, match="learning_rate was 0[.]002 and is 0[.]001"):
+        runner.run(of_settings(learning_rate=0.001)(study), folder)
+    with runner.run(replace(study, sizes=(4, 8, 16)), folder) as store:
+        assert before < store.done()
+        assert store.counts() == {"done": 6}

@@ -358,7 +358,7 @@ def test_a_study_of_the_oldest_format_goes_on(tmp_path):
     folder = shutil.copytree(Path(__file__).parent / "old" / "format-1", tmp_path / "study")
     with Store.open(folder, read_only=True) as store:
         study, before = Study.from_dict(store.manifest["study"]), store.done()
-    with pytest.raises(InputError, match="learning_rate was 0[.]002 and is 0[.]001"):
+    with pytest.raises(InputError, match=r"learning_rate was 0\.002 and is 0\.001"):
         runner.run(of_settings(learning_rate=0.001)(study), folder)
     with runner.run(replace(study, sizes=(4, 8, 16)), folder) as store:
         assert before < store.done()

@@ -6,6 +6,7 @@ transaction. Whatever dies when, every cell is in a study, and the same command 
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -111,7 +112,7 @@ class _Whole:
         self.committed = store.committed()
         try:
             self.latest = next(iter(planned(self.was).values()))
-            self.starts = [datetime.fromisoformat(one["started"]).timestamp() for one in self.sessions]
+            self.times = _times(self.sessions)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{store.folder / NAME} is damaged: {error!r}; copy it back from a backup"
@@ -247,13 +248,15 @@ class _Whole:
 
     def _sessions_of(self, group: Group) -> list[dict[str, Any]]:
         """Return the runs that trained a group's cells: one run had one settings."""
-        mine = {self._session_at(self.committed[key]) for key in group.keys}
+        mine = {max(self._sessions_at(self.committed[key]), default=None) for key in group.keys}
         return [session for number, session in enumerate(self.sessions) if number in mine]
 
-    def _session_at(self, moment: float) -> int | None:
-        """Return the number of the run that stored something at a moment."""
-        begun = [number for number, start in enumerate(self.starts) if start <= moment]
-        return begun[-1] if begun else None
+    def _sessions_at(self, moment: float) -> set[int]:
+        """Return the numbers of the runs that may have stored something at a moment.
+
+        Runs of one folder follow each other, but their times are whole seconds: two can share one.
+        """
+        return {number for number, (start, end) in enumerate(self.times) if start <= moment < end + 1}
 
     def _zero_shot_of(self) -> Group | None:
         """Return the group whose run measured the zero-shot line; None if it can't be told."""
@@ -263,10 +266,22 @@ class _Whole:
         at = order.index(ZERO_SHOT)
         nearest = next(key for key in [*order[at + 1 :], *reversed(order[:at])] if key in self.cells)
         (group,) = (group for group in self.groups if nearest in group.keys)
-        run = self._session_at(self.committed[ZERO_SHOT])
-        theirs = {self._session_at(self.committed[key]) for key in group.keys}
         # a run that was stopped right after it may have had yet other settings
-        return group if run in theirs else None
+        runs = self._sessions_at(self.committed[ZERO_SHOT])
+        same = runs & self._sessions_at(self.committed[nearest])
+        return group if same or not self.sessions else None
+
+
+def _times(sessions: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """Return when each run began and ended; one that was killed ended before the next one began."""
+    times: list[tuple[float, float]] = []
+    following = math.inf
+    for session in reversed(sessions):
+        start = datetime.fromisoformat(session["started"]).timestamp()
+        end = datetime.fromisoformat(session["ended"]).timestamp() if "ended" in session else following
+        times.insert(0, (start, end))
+        following = start
+    return times
 
 
 def _holds(folder: Path, store: Store, keys: Iterable[str]) -> bool:

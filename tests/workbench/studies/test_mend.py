@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,18 @@ def test_whenever_it_dies_no_cell_is_lost(several, tmp_path):
         assert {key: value for one in after for key, value in one.items()} == before
         shutil.rmtree(runs)
     assert died > 15
+
+
+def test_a_zero_shot_line_of_a_run_without_cells_is_measured_again(several):
+    """That run may have had yet another template: nothing in the study says which."""
+    _, folder = several
+    with Store.open(folder) as store:
+        stopped = {**store.manifest["sessions"][0], "started": "2001-02-03T04:05:06+0000"}
+        stopped["ended"] = "2001-02-03T04:05:07+0000"
+        store.update_manifest(sessions=[stopped, *store.manifest["sessions"]])
+        moment = datetime.fromisoformat("2001-02-03T04:05:07+0000").timestamp()
+        with store._transaction() as database:
+            database.execute("UPDATE cell SET committed = ? WHERE key = ?", (moment, ZERO_SHOT))
+    for part in mend(folder).parts:
+        with Store.open(part.folder) as store:
+            assert store.zero_shot() == {}

@@ -15,7 +15,7 @@ from workbench.studies.runner import run
 
 sys.path.append(str(Path(__file__).parent))
 
-from following import small_study
+from following import FEW, small_study
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,3 +62,28 @@ def trained(tmp_path_factory) -> Path:
 def study(trained, tmp_path) -> Path:
     """A finished study that a test may damage."""
     return Path(shutil.copytree(trained, tmp_path / "study"))
+
+
+@pytest.fixture
+def write(tmp_path) -> Callable[..., str]:
+    """Write a table and return its path."""
+
+    def write(header: str, *rows: object, name: str = "runs.csv") -> str:
+        lines = [header, *(row if isinstance(row, str) else ",".join(map(str, row)) for row in rows)]
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def fits(followed) -> Callable[..., str]:
+    """Fit a table, quickly where nothing else is asked for; it has to give a law. Return what is said."""
+
+    def fits(path: str, *options: str) -> str:
+        quick = ("--hold-out", "99", "--law", "free")
+        said = followed("fit", path, *FEW, *quick, *options)
+        assert "No law:" not in said
+        return said
+
+    return fits

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from workbench.studies.plan import plan
 
 SOURCE = Path(workbench.__file__).parent
 SMALL = ("--sizes", "8", "--seeds", "0", "--steps", "2", "--heldout", "20", "--quality", "clean")
+FEW = ("--bootstraps", "4")
 
 
 def follows(*fragments: str) -> Callable:
@@ -56,3 +58,8 @@ def small_study(**changes: object) -> Study:
         "settings": {"steps": 2, "batch_size": 4, "rank": 2},
     }
     return replace(verbs("coffee"), **{**few, **changes})
+
+
+def options_in(message: str) -> list[str]:
+    """Return the options at the end of a message, as a shell would."""
+    return shlex.split(message[message.index(" --") :].rstrip("."))

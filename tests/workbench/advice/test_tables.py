@@ -1,16 +1,11 @@
 """Advice about tables of measurements that were made elsewhere, and about laws."""
 
-import json
 import re
-import shlex
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from following import between, follows, told
+from following import FEW, between, follows, options_in, told
 
 from workbench.laws import analyse, read_table, simulate
 from workbench.laws.bootstrap import bootstrap
@@ -19,7 +14,6 @@ from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.forms import LAWS
 from workbench.laws.noise import arrange, estimate_noise
-from workbench.laws.not_a_table import unreadable
 from workbench.laws.planner import (
     Offer,
     Prices,
@@ -31,42 +25,11 @@ from workbench.laws.planner import (
 from workbench.laws.problems import fit_table
 from workbench.laws.simulate import TRUTHS
 
-FEW = ("--bootstraps", "4")
 GRID = [(q, n, s) for q in "ab" for n in (4, 8, 16, 32) for s in (0, 1)]
 
 
 def loss(quality: str, size: int, seed: int) -> float:
     return round(3 / size + (quality == "b") + seed / 50, 4)
-
-
-@pytest.fixture
-def write(tmp_path) -> Callable[..., str]:
-    """Write a table and return its path."""
-
-    def write(header: str, *rows: object, name: str = "runs.csv") -> str:
-        lines = [header, *(row if isinstance(row, str) else ",".join(map(str, row)) for row in rows)]
-        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return str(tmp_path / name)
-
-    return write
-
-
-@pytest.fixture
-def fits(followed) -> Callable[..., str]:
-    """Fit a table, quickly where nothing else is asked for; it has to give a law. Return what is said."""
-
-    def fits(path: str, *options: str) -> str:
-        quick = ("--hold-out", "99", "--law", "free")
-        said = followed("fit", path, *FEW, *quick, *options)
-        assert "No law:" not in said
-        return said
-
-    return fits
-
-
-def options_in(message: str) -> list[str]:
-    """Return the options at the end of a message, as a shell would."""
-    return shlex.split(message[message.index(" --") :].rstrip("."))
 
 
 @follows("can't be read; expected OURS=THEIRS")
@@ -324,117 +287,6 @@ def test_a_mistyped_name(write, refused, fits, option):
     fits(path, option, between(message, "Did you mean '", "'"), *other)
 
 
-ROWS = ["size,seed,loss", *[f"{n},0,{1 / n}" for n in (1, 2, 4, 8)]]
-
-
-@follows("Write a field for every column", "Close the quotes")
-def test_fields_and_quotes(write, refused, fits):
-    head, *rows = ROWS
-    message = refused("fit", write(f"name,{head}", *[f"one, two,{row}" for row in rows]))
-    assert "put quotes around a text that has ',' in it" in message
-    fits(write(f"name,{head}", *[f'"one, two",{row}' for row in rows]))
-    refused("fit", write(head, *rows, "16,0"))
-    fits(write(head, *rows, "16,0,"))
-    long = "x" * 200_000
-    refused("fit", write(f"{head},text", *[f"{row},{long}" for row in rows]))
-    fits(write(head, *rows))
-    refused("fit", write(f"{head},text", *[f'{row},"abc' for row in rows[:-1]], f"{rows[-1]},{long}"))
-    fits(write(f"{head},text", *[f'{row},"abc"' for row in rows]))
-
-
-@follows("Rename one of them")
-def test_two_columns_of_a_name(write, refused, fits):
-    refused("fit", write("size,loss,loss", *[(n, 1 / n, 2 / n) for n in (1, 2, 4, 8)]))
-    fits(write("size,loss,loss2", *[(n, 1 / n, 2 / n) for n in (1, 2, 4, 8)]))
-
-
-@follows("Write decimal points, or thousands without a separator")
-def test_a_comma_that_may_mean_two_things(write, refused, fits):
-    message = refused("fit", write("size;loss", *[f"{n};{n},250" for n in (1, 2, 4, 8)]))
-    meant = between(message, "may mean ", ",").split(" or ")
-    for one in meant:
-        fits(write("size;loss", *[f"{n};{one.replace('1', str(n), 1)}" for n in (1, 2, 4, 8)]))
-
-
-@follows("Write one object per line", "Write one object ")
-@pytest.mark.parametrize("text", ['{"size": 1', '{"size": 1}\n[1]', '[{"size": 1}]', '[\n {"size": 1}\n]'])
-def test_json(write, refused, fits, text):
-    example = json.loads(between(refused("fit", write(text)), "such as ", r"\.$"))
-    fits(write(*[json.dumps(example | {"size": n, "loss": 1 / n}) for n in (1, 2, 4, 8)]))
-
-
-@follows(
-    "Make UTF-8 of it with",
-    "{program}. Unpack it with",
-    "a zip archive. Unpack it with",
-    "Parquet. Where pandas and pyarrow are installed",
-)
-@pytest.mark.parametrize(
-    "kind", ["latin-1", "utf-16", "utf-16-le", "utf-16-be", "gzip", "bzip2", "xz", "zstd", "zip", "parquet"]
-)
-def test_another_kind_of_file(write, tmp_path, refused, fits, kind):
-    path = tmp_path / "größe of runs.csv"
-    write(*ROWS[:1], *[f"{row},é" for row in ROWS[1:]], name=path.name)
-    path.write_text(path.read_text(encoding="utf-8").replace("loss", "loss,text"), encoding="utf-8")
-    if kind == "zip":
-        make = [sys.executable, "-m", "zipfile", "-c", "packed", path.name]
-        subprocess.run(make, cwd=tmp_path, check=True)
-        path = (tmp_path / "packed").rename(tmp_path / "runs.zip")
-    elif kind == "parquet":
-        pandas = pytest.importorskip("pandas")
-        pytest.importorskip("pyarrow")
-        pandas.read_csv(path).to_parquet(tmp_path / "runs.parquet")
-        path = tmp_path / "runs.parquet"
-    elif kind in ("gzip", "bzip2", "xz", "zstd"):
-        packed = subprocess.run([kind, "-c", path], capture_output=True, check=True).stdout
-        path = tmp_path / f"runs.csv.{ {'gzip': 'gz', 'bzip2': 'bz2'}.get(kind, kind) }"
-        path.write_bytes(packed)
-    else:
-        path.write_bytes(path.read_text(encoding="utf-8").encode(kind))
-    message = refused("fit", path)
-    command = between(message, "`", "`").replace("python -", f"{shlex.quote(sys.executable)} -", 1)
-    subprocess.run(command, shell=True, check=True)
-    (new,) = (between(message, "give (?:a table of )?").removesuffix("."),)
-    if kind == "zip":
-        message = refused("fit", new)
-        new = between(message, "folder: ", r"\.$")
-    fits(new)
-
-
-@follows("a spreadsheet's own file. Save its sheet", "Save the table as CSV in UTF-8")
-@pytest.mark.parametrize("data", [b"PK\x03\x04..xl/workbook.xml", b"\xd0\xcf\x11\xe0", b"size\x81,loss\n"])
-def test_what_a_program_has_to_save_again(write, tmp_path, refused, fits, data):
-    (tmp_path / "runs.xlsx").write_bytes(data)
-    assert "as CSV in UTF-8" in refused("fit", tmp_path / "runs.xlsx")
-    fits(write(*ROWS))
-
-
-@follows("Give a table of this folder", "Give a table in CSV; there is none in")
-@pytest.mark.parametrize("wrong", ["", "run.csv", "nowhere/runs.csv", "runs.csv/x"])
-def test_a_path_that_is_no_file(write, tmp_path, refused, fits, wrong):
-    (tmp_path / "tables").mkdir()
-    if "/x" not in wrong:
-        assert "there is none in" in refused("fit", tmp_path / "tables" / wrong)
-    path = write(*ROWS, name="tables/runs.csv")
-    message = refused("fit", tmp_path / "tables" / wrong)
-    assert between(message, "folder: ", r"\.$") == path
-    fits(path)
-
-
-@follows("It is a study: `workbench report")
-def test_a_study_is_given_as_a_table(study, refused, fits, followed):
-    message = refused("fit", study.rename(study.parent / "my study"))
-    followed(*shlex.split(between(message, "`workbench ", "`")))
-    fits(between(message, "give ", r"\.$"))
-
-
-def test_what_helps_where_a_table_may_not_be_read(tmp_path):
-    said = str(unreadable(tmp_path / "my runs.csv", PermissionError(13, "Permission denied")))
-    (tmp_path / "my runs.csv").touch(mode=0)
-    subprocess.run(shlex.split(between(said, "`", "`")), check=True)
-    assert (tmp_path / "my runs.csv").stat().st_mode & 0o444 == 0o444
-
-
 SINGLE = [{"quality": q, "size": n, "seed": 0, "loss": loss(q, n, 0)} for q, n, s in GRID if not s]
 THREE = simulate.study(TRUTHS["power"], 0)
 
@@ -490,7 +342,7 @@ def test_a_loss_of_0():
 )
 def test_tables_in_python(write):
     told(read_table, 5)
-    for source in (write(*ROWS), [{"size": 1, "loss": 2}], {"size": [1], "loss": [2]}):
+    for source in (write("size,loss", (1, 2)), [{"size": 1, "loss": 2}], {"size": [1], "loss": [2]}):
         read_table(source)
     told(read_table, {"size": [1, 2], "loss": [2]})
     read_table({"size": [1, 2], "loss": [2, 1]})

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -43,6 +44,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
         raise not_written(path, error) from error
+
+
+def not_read(path: Path, error: OSError) -> InputError:
+    """Return the error that says that ``path`` could not be read, why, and what helps."""
+    helps = "check the path"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        helps = f"make it readable with `chmod u+r {shlex.quote(str(path))}`, or ask its owner to"
+    return InputError(f"could not read {path}: {error.strerror or error}; {helps}")
 
 
 def not_written(path: Path, error: OSError) -> InputError:

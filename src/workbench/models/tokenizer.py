@@ -76,8 +76,8 @@ class CharacterTokenizer:
             if character not in self._ids:
                 raise InputError(
                     f"character {character!r} in {shorten(text)} isn't in the base's alphabet "
-                    f"{self.alphabet!r}; write the text with those characters, or choose a base that reads any "
-                    "text, such as --base smollm2-135m"
+                    f"{self.alphabet!r}; write the text with those characters, or choose a base that reads "
+                    "any text, such as --base smollm2-135m"
                 )
         return [self._ids[character] for character in text]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from follows import follows as follows
 
 import workbench
 from workbench.cli.run import add_parser, chosen_study
@@ -17,12 +18,6 @@ from workbench.studies.plan import plan
 
 SOURCE = Path(workbench.__file__).parent
 SMALL = ("--sizes", "8", "--seeds", "0", "--steps", "2", "--heldout", "20", "--quality", "clean")
-
-
-def follows(*fragments: str) -> Callable:
-    """Mark a test as the one that follows the messages with these fragments, for ``test_advice.py``."""
-    assert fragments
-    return lambda test: test
 
 
 def told(act: Callable, *arguments: object, **options: object) -> str:

@@ -3,9 +3,13 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
+import gguf
 import pytest
+import torch
 from follows import follows
+from safetensors.torch import load_file, save_file
 
 from qlora_kernels import quantize
 from workbench.data.records import Record
@@ -27,6 +31,14 @@ def told(act, *arguments):
 def folder(make_folder, tmp_path):
     """A whole folder, to be spoiled."""
     return shutil.copytree(make_folder(tie_word_embeddings=False)[0], tmp_path / "whole")
+
+
+@pytest.fixture
+def q8_0_gguf(tmp_path, toy_config, make_weights):
+    path = tmp_path / "q8_0.gguf"
+    tokenizer = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '")
+    write_gguf(path, toy_config, make_weights(toy_config, "q8_0"), tokenizer, name="toy", licence=None)
+    return path
 
 
 @follows("{ANOTHER_BASE}")
@@ -112,13 +124,14 @@ def test_a_base_that_is_not_there(toy_gguf, folder):
 
 @follows("which GGUF doesn't have; quantize it to q4_0, q4_1 or q8_0")
 def test_a_format_that_a_gguf_does_not_have(tmp_path, toy_config, make_weights):
-    plain = make_weights(toy_config, "plain")
+    config = replace(toy_config, feed_forward=128)
+    plain = make_weights(config, "plain")
     path = tmp_path / "written.gguf"
 
     def write(format):
         weights = {name: quantize(one, format) if one.ndim == 2 else one for name, one in plain.items()}
         tokenizer = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '")
-        write_gguf(path, toy_config, weights, tokenizer, name="toy", licence=None)
+        write_gguf(path, config, weights, tokenizer, name="toy", licence=None)
 
     for format in re.search("quantize it to (.*)\\.", told(write, "int8"))[1].replace(" or", ",").split(", "):
         write(format)
@@ -130,3 +143,28 @@ def test_a_base_that_is_given_as_data(toy_gguf, folder):
     for path in (toy_gguf, folder):
         assert "give it with --base" in told(load_dataset, path)
         assert load_base(path).decoder
+
+
+@follows("Take the model's Q8_0 file, or quantize it to Q8_0")
+def test_q8_0_is_what_a_refused_block_type_is_told_to_become(toy_gguf, tmp_path, edit_gguf):
+    """A Q4_K_M file may hold blocks that aren't read: the advice names one format that never does."""
+    values = torch.randn(96, 64).numpy()
+    kinds = gguf.GGMLQuantizationType.Q5_0, gguf.GGMLQuantizationType.Q8_0
+    bad, good = (gguf.quants.quantize(values, kind) for kind in kinds)
+    assert "Take the model's Q8_0 file" in told(
+        load_base, edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (bad, kinds[0])})
+    )
+    path = edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (good, kinds[1])})
+    assert load_base(path).decoder.config.layers == 2
+
+
+@follows("Get the base in one of these types, or as a GGUF in Q8_0")
+def test_quantized_weights_are_named_without_the_setting(folder, q8_0_gguf):
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.float8_e4m3fn)
+    save_file(tensors, folder / "model.safetensors")
+    assert "'model.norm.weight' is torch.float8_e4m3fn, expected float32" in told(load_base, folder)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        save_file({name: one.to(dtype) for name, one in tensors.items()}, folder / "model.safetensors")
+        assert load_base(folder).decoder.config.layers == 3
+    assert load_base(q8_0_gguf).decoder.config.layers == 2

@@ -15,12 +15,10 @@ import gguf
 import pytest
 import torch
 from follows import follows
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from workbench.errors import InputError
-from workbench.models.gguf_writer import write_gguf
 from workbench.models.loaders import load_base
-from workbench.models.tokenizer import CharacterTokenizer
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 EMPTY = b"\x02" + bytes(7) + b"{}"
@@ -42,14 +40,6 @@ def follow(message):
         exec(shlex.split(command)[2], {})  # in this process, which has its libraries already
     else:
         subprocess.run(command, shell=True, check=True)
-
-
-@pytest.fixture
-def q8_0_gguf(tmp_path, toy_config, make_weights):
-    path = tmp_path / "q8_0.gguf"
-    tokenizer = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '")
-    write_gguf(path, toy_config, make_weights(toy_config, "q8_0"), tokenizer, name="toy", licence=None)
-    return path
 
 
 @pytest.fixture
@@ -239,19 +229,6 @@ def test_a_vocabulary_is_no_base(toy_gguf, tmp_path):
     assert load_base(toy_gguf).decoder.config.layers == 2
 
 
-@follows("Take the model's Q8_0 file, or quantize it to Q8_0")
-def test_q8_0_is_what_a_refused_block_type_is_told_to_become(toy_gguf, tmp_path, edit_gguf):
-    """A Q4_K_M file may hold blocks that aren't read: the advice names one format that never does."""
-    values = torch.randn(96, 64).numpy()
-    kinds = gguf.GGMLQuantizationType.Q5_0, gguf.GGMLQuantizationType.Q8_0
-    bad, good = (gguf.quants.quantize(values, kind) for kind in kinds)
-    assert "Take the model's Q8_0 file" in refusal(
-        edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (bad, kinds[0])})
-    )
-    path = edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (good, kinds[1])})
-    assert load_base(path).decoder.config.layers == 2
-
-
 @follows(". Give its base")
 def test_an_adapter_folder_names_its_base_which_is_read(folder, tmp_path):
     adapter = tmp_path / "adapter"
@@ -378,18 +355,6 @@ def test_a_quantized_folder_is_named(folder, method):
     assert "(it names 'org/plain')" in message
     (folder / "config.json").write_text(before)
     assert load_base(folder).decoder.config.layers == 3
-
-
-@follows("Get the base in one of these types, or as a GGUF in Q8_0")
-def test_quantized_weights_are_named_without_the_setting(folder, q8_0_gguf):
-    tensors = load_file(folder / "model.safetensors")
-    tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.float8_e4m3fn)
-    save_file(tensors, folder / "model.safetensors")
-    assert "'model.norm.weight' is torch.float8_e4m3fn, expected float32" in refusal(folder)
-    for dtype in (torch.float32, torch.float16, torch.bfloat16):
-        save_file({name: one.to(dtype) for name, one in tensors.items()}, folder / "model.safetensors")
-        assert load_base(folder).decoder.config.layers == 3
-    assert load_base(q8_0_gguf).decoder.config.layers == 2
 
 
 def test_their_own_format_is_named(tmp_path):

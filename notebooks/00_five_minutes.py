@@ -93,7 +93,7 @@ _ = widgets.interact(lambda n: print(fill(rate.sentence(n), 90)), n=slider)
 # %%
 if job.wait(1).name == "finished":
     with Store.open(job.study_folder, read_only=True) as store:
-        own = read_table(store.table(), measured_here=True)
+        own = read_table(store.table())
     answer = exchange_rate(own, "exact_match", reference="clean", other=half.label, items=600)
     print(fill(answer.sentence(), 90))
 else:

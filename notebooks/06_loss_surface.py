@@ -30,7 +30,7 @@ from workbench.views.widgets import LawExplorer
 
 # %%
 with Store.open(VERBS, read_only=True) as store:
-    table = read_table(store.table(), measured_here=True)
+    table = read_table(store.table())
 fits = {law: fit_table(table, "loss", law) for law in ("noise_floor", "quality_exponent")}
 for name, fit in fits.items():
     print(f"{name:17} {fit.law.formula:38} misfit: p = {misfit(fit):.1g}")

@@ -28,7 +28,7 @@ from workbench.views.widgets import Exchange
 
 # %%
 with Store.open(VERBS, read_only=True) as store:
-    table = read_table(store.table(), measured_here=True)
+    table = read_table(store.table())
 exact = analyse(table, "exact_match", items=600)
 loss = analyse(table, "loss")
 

@@ -28,7 +28,7 @@ from workbench.views.widgets import BudgetGame
 
 # %%
 with Store.open(VERBS, read_only=True) as store:
-    study = analyse(read_table(store.table(), measured_here=True), "exact_match", items=600)
+    study = analyse(read_table(store.table()), "exact_match", items=600)
 game = Game(study, worse="50% other_form", seed=0)
 BudgetGame(game, Path("runs/scoreboard.csv"))
 

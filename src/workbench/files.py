@@ -4,7 +4,10 @@ import errno
 import hashlib
 import os
 import shlex
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import InputError
@@ -40,10 +43,12 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        temporary = None
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
         raise not_written(path, error) from error
+    finally:
+        if temporary and os.path.exists(temporary):  # an interrupt leaves nothing behind either
+            os.unlink(temporary)
 
 
 def not_read(path: Path, error: OSError) -> InputError:
@@ -81,3 +86,24 @@ def what_helps(path: Path, error: OSError) -> str:
             return "this disk takes no file so large, so choose a folder on another one"
         case _:
             return "choose another folder"
+
+
+@contextmanager
+def scratch_beside(target: Path) -> Iterator[Path]:
+    """Yield a new folder on the same disk as ``target``; it is gone afterwards.
+
+    Raises:
+        InputError: If the disk is full or can't be written.
+    """
+    parent = target.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}."))
+    except OSError as error:
+        raise not_written(target, error) from error
+    try:
+        yield scratch
+    except OSError as error:
+        raise not_written(target, error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "list studies: cells done, failed and planned, when, and what they cost",
     "costs": "say what a study has cost, cell by cell, and how well that was predicted",
     "replay": "make a study's numbers again and name the first step that differs, if any",
+    "mend": "take apart a study that holds cells of several settings, as earlier versions let it happen",
     "diff": "compare two studies: how they were made, and cell by cell",
     "export": "write a study as one file, for a colleague",
     "import": "open a study that somebody else exported, after checking all of it",

@@ -10,6 +10,7 @@ from workbench.config import PRECISIONS
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from workbench.studies.executors.protocol import ShouldStop
     from workbench.studies.grid import Study
     from workbench.studies.store import Store
 
@@ -123,24 +124,12 @@ def run(arguments: argparse.Namespace) -> int:
     The status is 0 when every cell has its result, 1 when some failed for a reason outside of themselves,
     and 130 when the run was stopped.
     """
-    from workbench.cli.progress import shown
     from workbench.cli.stopping import stop_on_signals
-    from workbench.studies import runner
-    from workbench.views.report import write_report
 
-    study = chosen_study(arguments)
-    folder = arguments.out or Path("runs") / f"{study.name}-{arguments.budget}"
-    with shown(study, folder) as on_progress, stop_on_signals() as should_stop:
-        store = runner.run(
-            study,
-            folder,
-            on_progress,
-            should_stop,
-            executor=arguments.executor,
-            workers=arguments.workers,
-            threads=arguments.threads,
-            checkpoint_seconds=arguments.checkpoint_every,
-        )
+    with stop_on_signals() as should_stop:
+        from workbench.views.report import write_report
+
+        folder, store = _trained(arguments, should_stop)
     outcome = store.manifest.get("outcome")
     if outcome == "stopped":
         raise KeyboardInterrupt
@@ -156,6 +145,26 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"some cells have no result: {_why(store)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[Path, "Store"]:
+    from workbench.cli.progress import shown
+    from workbench.studies import runner
+
+    study = chosen_study(arguments)
+    folder = arguments.out or Path("runs") / f"{study.name}-{arguments.budget}"
+    with shown(study, folder) as on_progress:
+        store = runner.run(
+            study,
+            folder,
+            on_progress,
+            should_stop,
+            executor=arguments.executor,
+            workers=arguments.workers,
+            threads=arguments.threads,
+            checkpoint_seconds=arguments.checkpoint_every,
+        )
+    return folder, store
 
 
 def _why(store: "Store") -> str:

@@ -67,7 +67,12 @@ def _same(a: float, b: float) -> bool:
 
 
 def outcomes(store: Store) -> dict[str, Outcome]:
-    """Return what each cell of a study measured, by key; the zero-shot line is one of them."""
+    """Return what each cell of a study measured, by key; the zero-shot line is one of them.
+
+    Raises:
+        InputError: If the study holds cells of several settings.
+    """
+    store.lead()
     return {key: Outcome(status, metrics, store.curves(key)) for key, status, metrics in store.measurements()}
 
 

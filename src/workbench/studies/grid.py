@@ -7,7 +7,7 @@ study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,18 @@ from workbench.errors import InputError, unknown_name
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
+
+
+SETTINGS = tuple(
+    one.name
+    for one in fields(CellConfig)
+    if one.name
+    not in (
+        *("data", "data_fingerprint", "base", "base_sha256", "template", "precision", "first_layer"),
+        *("quality", "size", "seed"),
+    )
+)
+"""Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +69,7 @@ class Study:
     """How the products with the frozen base are computed on a CPU, one of ``config.PRECISIONS``; "auto" takes
     bfloat16 where that is faster here, and the record says so (``models/precision.py``)."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Fields of :class:`CellConfig` that differ from its defaults, the same for every cell."""
+    """Those of :data:`SETTINGS` that differ from the defaults of :class:`CellConfig`, for every cell."""
 
     def __post_init__(self) -> None:
         """Refuse an empty or doubled axis."""
@@ -69,6 +81,9 @@ class Study:
                 raise InputError(
                     f"{axis} names one value twice: {', '.join(map(str, values))}; give each once"
                 )
+        for name in self.settings:
+            if name not in SETTINGS:
+                raise unknown_name("setting", name, SETTINGS, "src/workbench/config.py")
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.on_long not in ON_LONG:

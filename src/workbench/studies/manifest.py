@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -51,6 +51,7 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             "licence": dataset.licence,
             "sha256": dataset.fingerprint,
             "train_records": len(dataset.train),
+            "train_sha256": digest_of(dataset.train),
             "heldout_records": len(dataset.heldout),
             "heldout_sha256": digest_of(dataset.heldout),
             **({"notes": list(plan.notes)} if plan.notes else {}),
@@ -98,6 +99,14 @@ def digest_of(records: Iterable[Record]) -> str:
         before = [part for part in (record.system, record.history) if part]
         sha256.update(json.dumps([record.id, record.prompt, record.response, *before]).encode() + b"\n")
     return sha256.hexdigest()[:16]
+
+
+def day_of(manifest: Mapping[str, Any]) -> str | None:
+    """Return the day that a study's chat template gets, where it writes one, such as "2026-11-28".
+
+    Older studies did not record it; theirs is the day on which they began.
+    """
+    return manifest["study"].get("date") or str(manifest.get("started", ""))[:10] or None
 
 
 def hardware() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A study made concrete: loaded, tokenized and cut into stacks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -37,8 +38,16 @@ class Plan:
         return (*self.dataset.notes, *self.base.notes, *self.prepared.notes)
 
 
-def plan(study: Study) -> Plan:
+Check = Callable[[Study, Dataset, Base, list[CellConfig]], None]
+"""Refuses a study once its data and base are loaded, before the long work."""
+
+
+def plan(study: Study, check: Check | None = None) -> Plan:
     """Load what a study needs and decide its stacks; trains nothing.
+
+    Args:
+        study: The grid.
+        check: What may refuse it once data and base are loaded, before the long work.
 
     Raises:
         InputError: If the data, the base or a setting can't be used.
@@ -50,9 +59,10 @@ def plan(study: Study) -> Plan:
     # from here on the study names the precision that this processor was given, for its record and its workers
     study = replace(study, precision=base.decoder.precision)
     template = study.template or dataset.template
-    if template == "chat" and writes_date(tokenizer.chat_template or ""):
-        study = replace(study, date=study.date or date.today().isoformat())
-        tokenizer.day = study.day
+    # a day is recorded, and compared, only where a template writes it
+    dated = template == "chat" and writes_date(tokenizer.chat_template or "")
+    study = replace(study, date=(study.date or date.today().isoformat()) if dated else None)
+    tokenizer.day = study.day
     study, dataset = _readable(study, dataset, template, base)
     layers = base.decoder.config.layers
     cells = study.cells(
@@ -62,6 +72,8 @@ def plan(study: Study) -> Plan:
         first_layer=max(0, layers - (study.adapted_layers or layers)),
     )
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
+    if check:
+        check(study, dataset, base, cells)
     prepared = prepare(base, dataset, cells, template, freeze_once, study.on_long)
     stacks = partition(cells, prepared, base.decoder.config)
     steps = own_steps(stacks, prepared)

@@ -7,10 +7,11 @@ from typing import Any
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.models.folder_tokenizer import TEXT_FILES
 from workbench.studies.arithmetic import arithmetic_name
 from workbench.studies.compare import Difference, Outcome, first_difference, outcomes
 from workbench.studies.grid import Study
-from workbench.studies.manifest import subsets
+from workbench.studies.manifest import day_of, subsets
 from workbench.studies.plan import Plan, plan
 from workbench.studies.store import ZERO_SHOT, Store
 from workbench.studies.torch_threads import torch_threads
@@ -58,7 +59,8 @@ def replay(
     stacks = list(dict.fromkeys(tuple(made[key]["stack"]) for key in wanted))
     identical, different = [], []
     with torch_threads(chosen):
-        concrete = plan(as_of(manifest))
+        study = Study.from_dict(manifest["study"])
+        concrete = plan(replace(study, date=day_of(manifest)))
         _check_inputs(concrete, manifest, folder)
         cells = {one.key(): one for one in concrete.cells}
         for number, keys in enumerate(stacks, start=1):
@@ -75,13 +77,6 @@ def replay(
     here = arithmetic_name(concrete.base, concrete.dataset.fingerprint, chosen)
     same = {made[key]["arithmetic"] for key in wanted} == {here}
     return Replay(sorted(identical), different, chosen, same)
-
-
-def as_of(manifest: dict[str, Any]) -> Study:
-    """Return the study that a manifest records, on the day of its templates."""
-    study = Study.from_dict(manifest["study"])
-    # older studies did not record the day, which is that on which they began
-    return study if study.date else replace(study, date=str(manifest.get("started", ""))[:10] or None)
 
 
 def _made(store: Store) -> dict[str, dict[str, Any]]:
@@ -108,6 +103,12 @@ def _check_inputs(concrete: Plan, manifest: dict, folder: Path) -> None:
                 f"the {part} of {folder} has changed since: its sha256 was {then[:12]} and is {now[:12]}; "
                 "put the old file back to replay"
             )
+    text, now_text = manifest["base"].get("text_sha256"), concrete.base.text_sha256
+    if text and now_text != text:
+        raise InputError(
+            f"what the base of {folder} says about how a text begins, ends and is written as a chat has "
+            f"changed since ({', '.join(TEXT_FILES)}); put the old files back to replay"
+        )
     recorded, found = manifest.get("subsets", {}), subsets(concrete)
     for key, digest in found.items():
         if recorded.get(key, digest) != digest:

@@ -1,15 +1,18 @@
-"""What a row of the store's table is, and how a curve lies in it: little-endian 8-byte numbers."""
+"""What a row of the store's table is, how it is written, and how a curve lies in it: 8-byte numbers."""
 
 import dataclasses
 import hashlib
 import json
 import math
+import sqlite3
+import time
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from sys import byteorder
 from typing import Any
 
 from workbench.config import CellConfig
+from workbench.training.results import CellResult
 
 FIELDS = tuple(field.name for field in dataclasses.fields(CellConfig) if field.name != "quality")
 
@@ -47,7 +50,7 @@ def digest(
 
 def table_row(
     key: str,
-    config: str,
+    cell: CellConfig,
     metrics: str,
     status: str,
     failure: str | None,
@@ -55,7 +58,6 @@ def table_row(
     costs: str,
 ) -> dict[str, Any]:
     """Return a cell as a row: its configuration, its metrics, its status, its costs."""
-    cell = CellConfig.from_dict(json.loads(config))
     # to_dict() would copy deeply, which for 10,000 cells takes seconds
     fields = {name: getattr(cell, name) for name in FIELDS} | {"targets": ",".join(cell.targets)}
     return {
@@ -114,3 +116,46 @@ def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
         row["seed"],
         row["key"],
     )
+
+
+def delete(database: sqlite3.Connection, keys: Iterable[str]) -> None:
+    """Delete cells and their curves; the caller holds the transaction."""
+    for key in keys:
+        database.execute("DELETE FROM curve WHERE cell = (SELECT id FROM cell WHERE key = ?)", (key,))
+        database.execute("DELETE FROM cell WHERE key = ?", (key,))
+
+
+def insert(
+    database: sqlite3.Connection,
+    key: str,
+    result: CellResult,
+    costs: Mapping[str, Any],
+    made: Mapping[str, Any],
+) -> bool:
+    """Store a cell unless its key is there already, and say whether it was new."""
+    config = json.dumps(result.cell.to_dict() if result.cell else {}, sort_keys=True)
+    metrics = json.dumps(result.metrics, sort_keys=True, allow_nan=False)
+    curves = [(name, pack_curve(points)) for name, points in result.curves.items()]
+    cursor = database.execute(
+        "INSERT INTO cell(key, config, status, metrics, failure, seconds, costs, made, sha256, committed) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO NOTHING",
+        (
+            key,
+            config,
+            result.status,
+            metrics,
+            result.failure,
+            result.seconds,
+            json.dumps(costs, sort_keys=True, allow_nan=False),
+            json.dumps(made, sort_keys=True),
+            digest(key, config, result.status, metrics, result.failure, curves),
+            time.time(),
+        ),
+    )
+    if cursor.rowcount != 1:
+        return False
+    database.executemany(
+        "INSERT INTO curve(cell, name, points) VALUES(?, ?, ?)",
+        [(cursor.lastrowid, name, points) for name, points in curves],
+    )
+    return True

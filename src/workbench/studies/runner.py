@@ -24,6 +24,7 @@ from workbench.studies.executors import make_executor
 from workbench.studies.executors.in_process import InProcess
 from workbench.studies.executors.protocol import Event, Executor, Job, ShouldStop, Task
 from workbench.studies.grid import Study
+from workbench.studies.identity import Begun
 from workbench.studies.lock import locked
 from workbench.studies.manifest import facts, hardware, now
 from workbench.studies.plan import Plan, plan
@@ -105,8 +106,8 @@ def run(
     outside of themselves, such as memory; ``Store.attempts`` says why, and another run tries them again.
 
     Raises:
-        InputError: If the input can't be used, the folder holds a study of other data or another base, or
-            another run is writing it.
+        InputError: If the input can't be used, the folder holds a study of other settings, other data or
+            another base, or another run is writing it.
     """
     began = time.monotonic()
     tell = on_progress or (lambda progress: None)
@@ -114,7 +115,12 @@ def run(
     trainer = make_executor(executor, workers) if isinstance(executor, str) else executor
     try:
         with torch_threads(_chosen_threads(folder, threads, trainer)) as chosen:
-            concrete = plan(_as_begun(study, folder))
+            # what needs nothing loaded is compared first, the rest before the long work
+            begun = Begun.read(folder)
+            if begun:
+                study = begun.settled(study)
+                begun.check(study)
+            concrete = plan(study, begun.check if begun else None)
             for note in concrete.notes:
                 tell(Progress(phase="loading", note=note))
             with locked(folder):
@@ -138,25 +144,13 @@ def _chosen_threads(folder: Path, threads: int | None, executor: Executor) -> in
     return torch.get_num_threads() if isinstance(executor, InProcess) else 1
 
 
-def _as_begun(study: Study, folder: Path) -> Study:
-    """Go on in the precision that the folder's study was begun with, where none is asked for."""
-    if study.precision != "auto" or not Store.exists(folder):
-        return study
-    return replace(study, precision=read_manifest(folder)["study"].get("precision", "float32"))
-
-
 def _open_or_create(concrete: Plan, folder: Path, threads: int) -> Store:
     wanted = facts(concrete, threads)
     if not Store.exists(folder):
         return Store.create(folder, wanted)
     store = Store.open(folder)
-    for part in ("data", "base"):
-        held, asked = store.manifest[part], wanted[part]
-        if held["sha256"] != asked["sha256"]:
-            raise InputError(
-                f"{folder} holds a study whose {part} is {held['name']} (sha256 {held['sha256'][:12]}), but "
-                f"this run's is {asked['name']} ({asked['sha256'][:12]}); choose another folder with --out"
-            )
+    # again, because another run may have begun the folder's study while this one planned
+    Begun.of(store).check(concrete.study, concrete.dataset, concrete.base, concrete.cells)
     # the grid may have grown; a study of an older format learns what it didn't record
     grown = {part: wanted[part] for part in ("study", "subsets", "examples")}
     if concrete.notes:

@@ -9,15 +9,12 @@ more than it declares, bring code, triggers or pickles, or numbers that don't ma
 
 import re
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.files import not_written, sha256_of
+from workbench.files import scratch_beside, sha256_of
 from workbench.studies.adapter_files import CONFIG, FOLDER, WEIGHTS, check_adapter
 from workbench.studies.card import card
 from workbench.studies.manifest_file import LARGEST, NAME
@@ -45,7 +42,7 @@ def export_study(folder: Path, archive: Path) -> Path:
     """
     with Store.open(folder, read_only=True) as store:
         store.check_whole()
-        with _beside(archive) as scratch:
+        with scratch_beside(archive) as scratch:
             store.copy_to(scratch / DATABASE)
             shutil.copyfile(folder / NAME, scratch / NAME)
             (scratch / CARD).write_text(card(store), encoding="utf-8")
@@ -84,7 +81,7 @@ def import_study(archive: Path, folder: Path) -> Path:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} exists already and is not empty; name another folder with --out")
-    with _beside(folder) as scratch:
+    with scratch_beside(folder) as scratch:
         study = scratch / "study"
         study.mkdir()
         _unpack(archive, study)
@@ -169,31 +166,14 @@ def _check_contents(study: Path, archive: Path) -> None:
     """Read everything that anybody will ever read."""
     with Store.open(study, read_only=True) as store:
         store.check_whole()
-        cells = {row["key"]: row for row in store.rows()}
-        for key, cell in store.configurations().items():
+        cells = store.configurations()
+        for key, cell in cells.items():
             if cell.key() != key:
                 raise InputError(f"{archive}: the cell {key[:40]!r} is not what its name says; {ASK}")
             store.curves(key)
-        store.table()
+        store.table(of_one=False)  # `workbench mend` is for the folder that comes of it
         store.made()
     for folder in sorted((study / FOLDER).glob("*")):
         if folder.name not in cells:
             raise InputError(f"{archive}: the adapter {folder.name} belongs to no cell; {ASK}")
         check_adapter(study, folder.name)
-
-
-@contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Yield a new folder on the same disk as ``target``; it is gone afterwards."""
-    parent = target.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}."))
-    except OSError as error:
-        raise not_written(target, error) from error
-    try:
-        yield scratch
-    except OSError as error:
-        raise not_written(target, error) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

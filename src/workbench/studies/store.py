@@ -16,7 +16,7 @@ import json
 import platform
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.studies.manifest_file import NAME, manifest_bytes, read_manifest
-from workbench.studies.rows import digest, made_of, metrics_of, pack_curve, place, table_row, unpack_curve
+from workbench.studies.rows import delete, digest, insert, made_of, metrics_of, place, table_row, unpack_curve
 from workbench.studies.schema import FORMAT, connect, explained
+from workbench.studies.settings import grouped, mixed
 from workbench.training.results import CellResult
 
 __all__ = ["ZERO_SHOT", "Store", "read_manifest"]
@@ -130,7 +131,7 @@ class Store:
         """
         with self._transaction() as database:
             return sum(
-                _insert(database, key, result, (costs or {}).get(key, {}), made or {})
+                insert(database, key, result, (costs or {}).get(key, {}), made or {})
                 for key, result in results.items()
             )
 
@@ -189,29 +190,51 @@ class Store:
         """Take cells out of the table, so that they are trained again, and note it."""
         keys = list(keys)
         with self._transaction() as database:
-            for key in keys:
-                database.execute("DELETE FROM curve WHERE cell = (SELECT id FROM cell WHERE key = ?)", (key,))
-                database.execute("DELETE FROM cell WHERE key = ?", (key,))
+            delete(database, keys)
         self.note(keys, 1, "damaged", "the stored record did not match its hash; the cell is trained again")
 
-    def rows(self) -> list[dict[str, Any]]:
+    def remove(self, keys: Iterable[str]) -> None:
+        """Delete cells with all that was noted about them, in one transaction."""
+        keys = list(keys)
+        with self._transaction() as database:
+            delete(database, keys)
+            database.executemany("DELETE FROM attempt WHERE key = ?", [(key,) for key in keys])
+
+    def rows(self, *, of_one: bool = True) -> list[dict[str, Any]]:
         """Return the table: one row a cell, with its configuration, its metrics and its status.
 
         Rows are ordered by quality, size and seed, not by when they were trained, so that one study
         gives one table. ``steps`` and ``epochs`` are what the cell really trained. The zero-shot line
         is no cell; see :meth:`zero_shot`.
+
+        Args:
+            of_one: Refuse cells of several settings, which one table can't compare.
+
+        Raises:
+            InputError: If a record can't be understood, or the cells are of several settings.
         """
         query = "SELECT key, config, metrics, status, failure, seconds, costs FROM cell WHERE key != ?"
+        query += " ORDER BY id"
         with self._understood():
-            rows = [table_row(*values) for values in self._read(query, ZERO_SHOT)]
+            found = [
+                (key, CellConfig.from_dict(json.loads(config)), *values)
+                for key, config, *values in self._read(query, ZERO_SHOT)
+            ]
+            rows = [table_row(*values) for values in found]
+            groups = grouped({key: cell for key, cell, *_ in found}) if of_one else []
+        if len(groups) > 1:
+            raise mixed(self.folder, groups, self.layers)
         columns = dict.fromkeys(name for row in rows for name in row)
         complete = [{name: row.get(name) for name in columns} for row in rows]
         with self._understood():
             return sorted(complete, key=place)
 
-    def table(self) -> list[dict[str, Any]]:
-        """Return the cells and, before them, the zero-shot line as a row of size 0, if it was measured."""
-        rows, zero = self.rows(), self.zero_shot()
+    def table(self, *, of_one: bool = True) -> list[dict[str, Any]]:
+        """Return the cells and, before them, the zero-shot line as a row of size 0, if it was measured.
+
+        The argument and what is raised are those of :meth:`rows`.
+        """
+        rows, zero = self.rows(of_one=of_one), self.zero_shot()
         if not zero:
             return rows
         columns = dict.fromkeys([*(rows[0] if rows else ()), "size", "evaluation", "status", *zero])
@@ -224,11 +247,42 @@ class Store:
         with self._understood():
             return [(key, status, metrics_of(metrics)) for key, status, metrics in self._read(query)]
 
-    def configurations(self) -> dict[str, CellConfig]:
-        """Return what each cell is, by its key; the zero-shot line is no cell."""
-        found = self._read("SELECT key, config FROM cell WHERE key != ?", ZERO_SHOT)
+    def configurations(self, without: Collection[str] = ()) -> dict[str, CellConfig]:
+        """Return what each cell is, by its key, in the order of their commits, but not those ``without``.
+
+        The zero-shot line is no cell.
+        """
+        found = self._read("SELECT key, config FROM cell WHERE key != ? ORDER BY id", ZERO_SHOT)
         with self._understood():
-            return {key: CellConfig.from_dict(json.loads(config)) for key, config in found}
+            return {
+                key: CellConfig.from_dict(json.loads(config)) for key, config in found if key not in without
+            }
+
+    def lead(self, without: Collection[str] = ()) -> CellConfig | None:
+        """Return the cell that was stored first, whose settings are those of all; None without any cell.
+
+        Args:
+            without: Keys of cells that are passed over, such as damaged ones.
+
+        Raises:
+            InputError: If the cells are of several settings.
+        """
+        cells = self.configurations(without)
+        with self._understood():
+            groups = grouped(cells)
+        if len(groups) > 1:
+            raise mixed(self.folder, groups, self.layers)
+        return groups[0].lead if groups else None
+
+    @property
+    def layers(self) -> int | None:
+        """Blocks of the base; None where an earlier version didn't record them."""
+        layers = self.manifest.get("base", {}).get("layers")
+        return layers if isinstance(layers, int) else None
+
+    def committed(self) -> dict[str, float]:
+        """Return when each result was stored, in seconds since 1970, in that order; zero-shot line too."""
+        return dict(self._read("SELECT key, committed FROM cell ORDER BY id"))
 
     def made(self) -> dict[str, dict[str, Any]]:
         """Return how to make each cell again: ``stack``, ``threads``, ``arithmetic``.
@@ -330,38 +384,3 @@ class Store:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
-
-
-def _insert(
-    database: sqlite3.Connection,
-    key: str,
-    result: CellResult,
-    costs: Mapping[str, Any],
-    made: Mapping[str, Any],
-) -> bool:
-    config = json.dumps(result.cell.to_dict() if result.cell else {}, sort_keys=True)
-    metrics = json.dumps(result.metrics, sort_keys=True, allow_nan=False)
-    curves = [(name, pack_curve(points)) for name, points in result.curves.items()]
-    cursor = database.execute(
-        "INSERT INTO cell(key, config, status, metrics, failure, seconds, costs, made, sha256, committed) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(key) DO NOTHING",
-        (
-            key,
-            config,
-            result.status,
-            metrics,
-            result.failure,
-            result.seconds,
-            json.dumps(costs, sort_keys=True, allow_nan=False),
-            json.dumps(made, sort_keys=True),
-            digest(key, config, result.status, metrics, result.failure, curves),
-            time.time(),
-        ),
-    )
-    if cursor.rowcount != 1:
-        return False
-    database.executemany(
-        "INSERT INTO curve(cell, name, points) VALUES(?, ?, ?)",
-        [(cursor.lastrowid, name, points) for name, points in curves],
-    )
-    return True

@@ -2,57 +2,19 @@
 
 import json
 import sqlite3
-import string
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 import torch
 
-from workbench.config import Quality
 from workbench.data.records import Record
 from workbench.errors import InputError
-from workbench.models.base import Base
-from workbench.models.decoder import DecoderConfig
-from workbench.models.tokenizer import CharacterTokenizer
-from workbench.studies import plan as planning
 from workbench.studies import runner, stacks
 from workbench.studies.executors import stack_task
-from workbench.studies.grid import STUDIES, Study, own
+from workbench.studies.grid import STUDIES, own
 from workbench.studies.manifest import digest_of
 from workbench.studies.store import Store
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch, tiny_config, make_decoder):
-    """Copy a letter: twelve cells, of which four are damaged."""
-    path = tmp_path / "letters.jsonl"
-    letters = string.ascii_lowercase
-    lines = [{"prompt": f"{a}{b}", "response": f"{b}{a}"} for a in letters[:8] for b in letters[:12]]
-    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    tokenizer = CharacterTokenizer(letters[:12] + "\n")
-    config = DecoderConfig(
-        vocabulary=tokenizer.vocabulary, width=32, layers=3, heads=4, kv_heads=2, head_size=8, feed_forward=64
-    )
-    base = Base(
-        name="random",
-        path=tmp_path,
-        sha256="0" * 64,
-        licence=None,
-        decoder=make_decoder(config),
-        tokenizer=tokenizer,
-    )
-    monkeypatch.setattr(planning, "load_base", lambda name, precision: base)
-    return Study(
-        name="letters",
-        data=str(path),
-        base="random",
-        qualities=(Quality(), Quality(corruption="other_record", share=0.5)),
-        sizes=(4, 16),
-        seeds=(0, 1, 2),
-        heldout=20,
-        settings={"steps": 8, "batch_size": 4, "rank": 2},
-    )
 
 
 def table(store: Store) -> list[dict]:
@@ -310,7 +272,7 @@ def test_a_folder_of_another_study_is_refused(study, tmp_path):
     runner.run(study, tmp_path / "study")
     other = tmp_path / "other.jsonl"
     other.write_text("".join(json.dumps({"prompt": c, "response": c}) + "\n" for c in "abcdefghijkl"))
-    with pytest.raises(InputError, match=r"holds a study whose data is .*letters.*choose another folder"):
+    with pytest.raises(InputError, match=r"\(heldout was 20 and is 3, data was letters and is other\)"):
         runner.run(replace(study, data=str(other), heldout=3, sizes=(4,)), tmp_path / "study")
 
 

@@ -1,0 +1,247 @@
+"""What a folder's study was begun as. Going on with it means the same settings, data and base, or refusal.
+
+A study may grow along its axes: quality, size, seed. Anything else that decides a number is compared before
+anything is trained, because cells of two settings in one table would be compared with each other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from workbench.config import CellConfig
+from workbench.data.records import Dataset
+from workbench.errors import InputError
+from workbench.models.base import Base
+from workbench.studies.grid import Study
+from workbench.studies.jobs import planned
+from workbench.studies.manifest import day_of, digest_of
+from workbench.studies.settings import Difference, differing, folder_suffix, quoted, settings_of
+from workbench.studies.store import Store
+
+NOT_COMPARED = {
+    "name": "a label, on which no number depends",
+    "qualities": "an axis, along which a study may grow",
+    "sizes": "an axis, along which a study may grow",
+    "seeds": "an axis, along which a study may grow",
+    "data": "a place; the records are compared by their hash",
+    "heldout": "what it comes to, the held-out records, is compared by their hash",
+    "heldout_file": "a place; its records are compared by their hash",
+    "on_empty": "what it comes to, the records, is compared by their hash",
+    "on_bad": "what it comes to, the records, is compared by their hash",
+    "base": "a name or a place; the weights are compared by their hash",
+    "template": "compared in the cells, which all have it",
+    "adapted_layers": "compared in the cells, which all have the first adapted block",
+    "precision": "compared in the cells, which all have it",
+    "settings": "compared in the cells, which all have them",
+    "date": "compared with the day of the folder's study, where a template writes it",
+}
+"""Fields of a study that aren't compared by what they say, each with the reason. Every other one is."""
+POLICIES = ("on_empty", "on_bad")
+UNKNOWN = ("data_fingerprint", "base_sha256")
+"""Settings of a cell that aren't known before data and base are loaded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """The study that a folder holds."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    study: Study
+    cell: CellConfig
+    """One of its cells, whose settings are those of all."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Begun | None":
+        """Read what a folder's study was begun as; None where the folder holds none.
+
+        Raises:
+            InputError: If it can't be read, or holds cells of several settings.
+        """
+        if not Store.exists(folder):
+            return None
+        with Store.open(folder, read_only=True) as store:
+            return cls.of(store)
+
+    @classmethod
+    def of(cls, store: Store) -> "Begun":
+        """Read it from an open store; cells that are damaged say nothing.
+
+        Raises:
+            InputError: If the store holds cells of several settings.
+        """
+        manifest = store.manifest
+        try:
+            for part in ("data", "base"):
+                manifest[part]["sha256"], manifest[part]["name"]
+            # versions that didn't record a precision knew one only
+            study = Study.from_dict({"precision": "float32", **manifest["study"]})
+            first = store.lead(without=store.damaged()) or next(iter(planned(manifest).values()))
+        except KeyError as error:
+            raise InputError(
+                f"{store.folder}/manifest.json is damaged: it has no {error}; copy it back from a backup"
+            ) from error
+        return cls(folder=store.folder, manifest=manifest, study=study, cell=first)
+
+    def settled(self, study: Study) -> Study:
+        """Return ``study`` with what it leaves open taken as the folder's was begun.
+
+        A number that equals the folder's is written as it is there (8 or 8.0), because the keys of cells
+        tell the two apart.
+        """
+        kept = {
+            name: held if (held := getattr(self.cell, name)) == value else value
+            for name, value in study.settings.items()
+        }
+        return replace(
+            study,
+            settings=kept,
+            precision=self.cell.precision if study.precision == "auto" else study.precision,
+            date=day_of(self.manifest) if study.date is None else study.date,
+        )
+
+    def check(
+        self,
+        study: Study,
+        dataset: Dataset | None = None,
+        base: Base | None = None,
+        cells: Sequence[CellConfig] = (),
+    ) -> None:
+        """Refuse another study than the folder's, as far as is known by now.
+
+        Args:
+            study: What is asked for, as :meth:`settled` gives it.
+            dataset: Its data, once they are read.
+            base: Its base, once it is loaded.
+            cells: Its cells, once both are known.
+
+        Raises:
+            InputError: If the two differ; the message says in what and names a folder that would do.
+        """
+        found = self.differences(study, dataset, base, cells)
+        if not found:
+            return
+
+        def fits(folder: Path) -> bool:
+            try:
+                other = Begun.read(folder)
+            except InputError:
+                return False  # damaged, or in need of mending itself
+            if other is None or (base is None and other.study.base != study.base):
+                return False
+            return not other.differences(other.settled(study), dataset or study.dataset(), base, cells)
+
+        place = folder_beside(self.folder, folder_suffix(found), fits)
+        raise InputError(
+            f"{self.folder} holds a study with other settings ({', '.join(map(str, found))}), and one table "
+            f"can't compare cells of both; give this run a folder of its own: --out {quoted(place)}"
+        )
+
+    def differences(
+        self,
+        study: Study,
+        dataset: Dataset | None = None,
+        base: Base | None = None,
+        cells: Sequence[CellConfig] = (),
+    ) -> list[Difference]:
+        """Return in what a study differs from the folder's; the arguments are those of :meth:`check`."""
+        layers = base.decoder.config.layers if base else self.manifest["base"].get("layers")
+        found = differing(settings_of(self.cell, layers), self._settings(study, layers, cells))
+        found += [
+            Difference(one.name, then, now)
+            for one in fields(Study)
+            if one.name not in NOT_COMPARED
+            and (then := getattr(self.study, one.name)) != (now := getattr(study, one.name))
+        ]
+        if base is not None and study.date not in (None, day := day_of(self.manifest)):
+            found.append(Difference("date", day, study.date))
+        if dataset is not None:
+            found += self._of_records(study, dataset)
+        if base is not None:
+            found += self._of_base(base)
+        return found
+
+    def _settings(self, study: Study, layers: int | None, cells: Sequence[CellConfig]) -> dict[str, Any]:
+        if cells:
+            known = settings_of(cells[0], layers)
+            return {name: value for name, value in known.items() if name not in UNKNOWN}
+        cell = study.cells(
+            template=study.template or "",
+            first_layer=max(0, (layers or 0) - (study.adapted_layers or layers or 0)),
+        )[0]
+        unknown = [*UNKNOWN, *(["template"] if study.template is None else [])]
+        unknown += [] if layers else ["first_layer"]
+        return {name: value for name, value in settings_of(cell, layers).items() if name not in unknown}
+
+    def _of_base(self, base: Base) -> Iterator[Difference]:
+        held = self.manifest["base"]
+        then, now = held.get("text_sha256"), base.text_sha256
+        if then and now and then != now and held["sha256"] == base.sha256:
+            name = f"the sha256 of the files of {base.name} that say how a text begins, ends and is a chat"
+            yield _of_hashes(name, "base-text", then, now)
+        if held["sha256"] != base.sha256:
+            if held["name"] != base.name:
+                yield Difference("base", held["name"], base.name)
+            else:
+                yield _of_hashes(f"the sha256 of the base {base.name}", "base", held["sha256"], base.sha256)
+
+    def _of_records(self, study: Study, dataset: Dataset) -> list[Difference]:
+        """Say which records differ, and which options made them differ."""
+        held = self.manifest["data"]
+        if held["sha256"] == dataset.fingerprint:
+            return []
+        then = self.study
+        found = [
+            Difference(name, getattr(then, name), getattr(study, name))
+            for name in POLICIES
+            if getattr(then, name) != getattr(study, name)
+        ]
+        same_heldout = held.get("heldout_sha256") == digest_of(dataset.heldout)
+        if then.heldout_file != study.heldout_file and not same_heldout:
+            found.append(Difference("heldout_file", then.heldout_file, study.heldout_file))
+        elif then.heldout != study.heldout and not same_heldout:
+            found.append(Difference("heldout", held.get("heldout_records"), len(dataset.heldout)))
+        if found and self._same_records(study):
+            return found
+        if held["name"] != dataset.name:
+            return [*found, Difference("data", held["name"], dataset.name)]
+        what = "records"  # an earlier version didn't tell the parts apart
+        if same_heldout:
+            what = "training records"
+        elif "train_sha256" in held:
+            same_train = held["train_sha256"] == digest_of(dataset.train)
+            what = "held-out records" if same_train else "training and held-out records"
+        name = f"the sha256 of {dataset.name}, in its {what},"
+        return [*found, _of_hashes(name, "data", held["sha256"], dataset.fingerprint)]
+
+    def _same_records(self, study: Study) -> bool:
+        """Say whether the data, read with the folder's options, are the folder's."""
+        options = {name: getattr(self.study, name) for name in (*POLICIES, "heldout", "heldout_file")}
+        try:
+            return replace(study, **options).dataset().fingerprint == self.manifest["data"]["sha256"]
+        except InputError:
+            return False  # what can't be read so any more was another file then
+
+
+def _of_hashes(name: str, slug: str, then: str, now: str) -> Difference:
+    return Difference(name, then[:12], now[:12], slug=f"{slug}-{now[:8]}")
+
+
+def folder_beside(folder: Path, suffix: str, fits: Callable[[Path], bool]) -> Path:
+    """Return a folder beside another: one that isn't there yet, or that fits what it is wanted for.
+
+    Args:
+        folder: The other one; the name begins with its.
+        suffix: What the name says besides.
+        fits: Asked about a folder that is there and holds a study.
+    """
+    place = folder if folder.name not in ("", "..") else folder.resolve()
+    number = 1
+    while True:
+        name = f"{place.name[:100]}-{suffix}" + (f"-{number}" if number > 1 else "")
+        found = place.with_name(name)
+        there = found.exists() or found.is_symlink()
+        if not there or (Store.exists(found) and fits(found)):
+            return found
+        number += 1

@@ -1,0 +1,325 @@
+"""Taking apart a study that holds cells of several settings, as earlier versions let it happen.
+
+The cells of one settings stay; those of each other become a study of their own beside it. That study is
+written whole, under another name, and renamed; only then are its cells taken out of the old one, in one
+transaction. Whatever dies when, every cell is in a study, and the same command goes on.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from workbench.config import CellConfig
+from workbench.errors import InputError
+from workbench.files import scratch_beside, write_atomically
+from workbench.studies.adapter_files import CONFIG, WEIGHTS, adapter_folder
+from workbench.studies.checkpoints import FOLDER as CHECKPOINTS
+from workbench.studies.grid import SETTINGS, Study
+from workbench.studies.identity import folder_beside
+from workbench.studies.jobs import planned
+from workbench.studies.lock import locked
+from workbench.studies.manifest import now
+from workbench.studies.manifest_file import NAME, manifest_bytes
+from workbench.studies.settings import (
+    AXES,
+    SHARED,
+    Group,
+    described,
+    differing,
+    folder_suffix,
+    grouped,
+    settings_of,
+)
+from workbench.studies.store import DATABASE, ZERO_SHOT, Store, read_manifest
+
+JUDGED_BY = ("template", "precision", "first_layer", "data_fingerprint", "base_sha256")
+"""Settings that decide what the base scores without an adapter, to the bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The cells of one settings, and the study that holds them now."""
+
+    settings: str
+    """In what they differ from the others', in words."""
+    cells: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What came of mending a study."""
+
+    parts: list[Part]
+    """In the order in which they were begun; one for a study that needed no mending."""
+    kept: int
+    """Place of the one that stayed."""
+    damaged: list[str]
+    """Keys of cells that didn't match their hashes: taken out, to be trained again by the next run."""
+
+
+def mend(folder: Path, keep: int = 1) -> Mended:
+    """Leave the cells of one settings in a study and give those of each other a study of their own.
+
+    Args:
+        folder: The study.
+        keep: Which settings stay, counted from 1 in the order in which they were begun.
+
+    Raises:
+        InputError: If the study can't be read, a run is writing it, ``keep`` counts further than there are
+            settings, or the disk is full; no cell is lost then.
+    """
+    read_manifest(folder)  # the lock would make the folder
+    with locked(folder), Store.open(folder) as store:
+        if damaged := store.damaged():
+            store.set_aside(damaged)
+        cells = store.configurations()
+        groups = grouped(cells)
+        if not 1 <= keep <= max(1, len(groups)):
+            raise InputError(
+                f"keep is {keep}, but {folder} holds cells of {len(groups)} settings; give 1 to {len(groups)}"
+            )
+        if len(groups) < 2:
+            return Mended([Part("", len(cells), folder)], 0, damaged)
+        whole = _Whole(store, groups, cells)
+        kept = groups[keep - 1]
+        folders = [folder if group is kept else whole.set_apart(group, kept) for group in groups]
+        shutil.rmtree(folder / "report", ignore_errors=True)  # it may be of cells that have moved
+        moved = [key for key in cells if key not in kept.keys]
+        store.update_manifest(**whole.manifest(kept))
+        store.remove([*moved, *whole.foreign_zero_shot(kept)])
+        for key in moved:
+            shutil.rmtree(adapter_folder(folder, key), ignore_errors=True)
+        words = described(groups, store.layers)
+        counts = [len(group.keys) for group in groups]
+        parts = [Part(*values) for values in zip(words, counts, folders, strict=True)]
+        return Mended(parts, keep - 1, damaged)
+
+
+class _Whole:
+    """The study before it is taken apart."""
+
+    def __init__(self, store: Store, groups: Sequence[Group], cells: Mapping[str, CellConfig]) -> None:
+        self.store, self.groups, self.cells = store, groups, cells
+        self.was = dict(store.manifest)
+        self.sessions: list[dict[str, Any]] = self.was.get("sessions", [])
+        self.committed = store.committed()
+        try:
+            self.latest = next(iter(planned(self.was).values()))
+            self.times = _times(self.sessions)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{store.folder / NAME} is damaged: {error!r}; copy it back from a backup"
+            ) from error
+        self.zero_shot = self._zero_shot_of()
+
+    def set_apart(self, group: Group, kept: Group) -> Path:
+        """Write the study of a group, if it isn't there from an earlier try, and return its folder."""
+        store, layers = self.store, self.store.layers
+        differences = differing(settings_of(kept.lead, layers), settings_of(group.lead, layers))
+        suffix = folder_suffix(differences) or f"settings-{self.groups.index(group) + 1}"
+        folder = folder_beside(store.folder, suffix, lambda other: _holds(other, store, group.keys))
+        if Store.exists(folder):
+            return folder
+        with scratch_beside(folder) as scratch:
+            study = scratch / "study"  # one deeper than where `workbench list` looks
+            study.mkdir()
+            store.copy_to(study / DATABASE)
+            write_atomically(study / NAME, manifest_bytes(self.manifest(group)))
+            others = [key for key in self.cells if key not in group.keys]
+            with Store.open(study) as new:
+                new.remove([*others, *self.foreign_zero_shot(group)])
+            for key in group.keys:
+                for name in (WEIGHTS, CONFIG):
+                    source = adapter_folder(store.folder, key) / name
+                    if source.is_file():
+                        write_atomically(adapter_folder(study, key) / name, source.read_bytes())
+            if (store.folder / CHECKPOINTS).is_dir():  # whose they are shows only when they are read
+                shutil.copytree(store.folder / CHECKPOINTS, study / CHECKPOINTS)
+            study.replace(folder)
+            # on the disk, as its files are, before anything is taken out of the old study
+            for path in (folder.absolute().parent, folder, *folder.rglob("*")):
+                if path.is_dir():
+                    _sync(path)
+        return folder
+
+    def foreign_zero_shot(self, group: Group) -> list[str]:
+        """Return the key of the zero-shot line if it wasn't measured with a group's settings."""
+        if self.zero_shot is None:
+            return [ZERO_SHOT]
+        lead = self.zero_shot.lead
+        same = all(getattr(group.lead, name) == getattr(lead, name) for name in JUDGED_BY)
+        return [] if same else [ZERO_SHOT]
+
+    def manifest(self, group: Group) -> dict[str, Any]:
+        """Return the manifest of a group's study."""
+        lead, was = group.lead, self.was
+        made = self.store.made().get(group.keys[0], {})
+        arithmetic = was.get("arithmetic", {})
+        if arithmetic.get("precision", lead.precision) != lead.precision:
+            arithmetic = {
+                name: value
+                for name, value in arithmetic.items()
+                if name not in ("precision_because", "layers_in_other_precisions")
+            }
+        if made:
+            arithmetic = {**arithmetic, "name": made["arithmetic"], "threads": made["threads"]}
+        manifest = {
+            **was,
+            "study": self._study(group).to_dict(),
+            "data": _of_hash(was["data"], lead.data_fingerprint),
+            "base": _of_hash(was["base"], lead.base_sha256),
+            "subsets": self._subsets(group),
+            "arithmetic": {**arithmetic, "precision": lead.precision},
+            "mended": {"from": self.store.folder.name, "on": now()},
+        }
+        sessions = self._sessions_of(group)
+        if self.sessions:
+            last = sessions[-1] if sessions else {}
+            manifest |= {
+                "sessions": sessions,
+                "started": sessions[0]["started"] if sessions else was.get("started"),
+                "outcome": last.get("outcome", "stopped"),
+                "prediction": last.get("prediction", {}),
+                "actual": last.get("actual", {}),
+            }
+        return manifest
+
+    def _study(self, group: Group) -> Study:
+        lead = group.lead
+        own = Study.from_dict({"precision": "float32", **self.was["study"]})
+        default = CellConfig(data="", base="", size=1)
+        cells = [self.cells[key] for key in group.keys]
+        study = replace(
+            own,
+            template=lead.template,
+            precision=lead.precision,
+            adapted_layers=self._adapted_layers(group),
+            settings={
+                name: value for name in SETTINGS if (value := getattr(lead, name)) != getattr(default, name)
+            },
+        )
+        if self._is_latest(group):  # what it was to have besides is still to be trained
+            cells += own.cells()
+        return replace(
+            study,
+            qualities=_ordered(own.qualities, (cell.quality for cell in cells)),
+            sizes=_ordered(own.sizes, sorted(cell.size for cell in cells)),
+            seeds=_ordered(own.seeds, sorted(cell.seed for cell in cells)),
+        )
+
+    def _is_latest(self, group: Group) -> bool:
+        """Say whether the manifest speaks of this group: it keeps the grid of the latest run."""
+        names = [name for name in SHARED if name != "first_layer" or self.store.layers]
+        return all(getattr(group.lead, name) == getattr(self.latest, name) for name in names)
+
+    def _adapted_layers(self, group: Group) -> int | None:
+        if group.lead.first_layer == 0:
+            return None
+        layers = self.store.layers or self._layers_of_adapters()
+        if layers is None:
+            raise InputError(
+                f"{self.store.folder} says neither in its manifest nor in an adapter how many blocks its "
+                "base has, so its studies can't be written; copy its adapters back from a backup"
+            )
+        return layers - group.lead.first_layer
+
+    def _layers_of_adapters(self) -> int | None:
+        """Return how many blocks the base has; every adapter reaches up to the last."""
+        for key in self.cells:
+            path = adapter_folder(self.store.folder, key) / CONFIG
+            if path.is_file():
+                return max(json.loads(path.read_bytes())["layers_to_transform"]) + 1
+        return None
+
+    def _subsets(self, group: Group) -> dict[str, str]:
+        """Return the hashes of the draws of a group's cells: equal ones of other settings drew the same."""
+        known = self.was.get("subsets", {})
+        by_draw = {_draw(cell): known[key] for key, cell in self.cells.items() if key in known}
+        found = {key: by_draw[draw] for key in group.keys if (draw := _draw(self.cells[key])) in by_draw}
+        still = known if self._is_latest(group) else {}
+        return {**{key: digest for key, digest in still.items() if key not in self.cells}, **found}
+
+    def _sessions_of(self, group: Group) -> list[dict[str, Any]]:
+        """Return the runs that trained a group's cells: one run had one settings."""
+        mine = {max(self._sessions_at(self.committed[key]), default=None) for key in group.keys}
+        return [session for number, session in enumerate(self.sessions) if number in mine]
+
+    def _sessions_at(self, moment: float) -> set[int]:
+        """Return the numbers of the runs that may have stored something at a moment.
+
+        Runs of one folder follow each other, but their times are whole seconds: two can share one.
+        """
+        return {number for number, (start, end) in enumerate(self.times) if start <= moment < end + 1}
+
+    def _zero_shot_of(self) -> Group | None:
+        """Return the group whose run measured the zero-shot line; None if it can't be told."""
+        if ZERO_SHOT not in self.committed:
+            return None
+        order = list(self.committed)
+        at = order.index(ZERO_SHOT)
+        nearest = next(key for key in [*order[at + 1 :], *reversed(order[:at])] if key in self.cells)
+        (group,) = (group for group in self.groups if nearest in group.keys)
+        # a run that was stopped right after it may have had yet other settings
+        runs = self._sessions_at(self.committed[ZERO_SHOT])
+        same = runs & self._sessions_at(self.committed[nearest])
+        return group if same or not self.sessions else None
+
+
+def _times(sessions: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """Return when each run began and ended; one that was killed ended before the next one began."""
+    times: list[tuple[float, float]] = []
+    following = math.inf
+    for session in reversed(sessions):
+        start = datetime.fromisoformat(session["started"]).timestamp()
+        end = datetime.fromisoformat(session["ended"]).timestamp() if "ended" in session else following
+        times.insert(0, (start, end))
+        following = start
+    return times
+
+
+def _holds(folder: Path, store: Store, keys: Iterable[str]) -> bool:
+    """Say whether a folder's study has these cells as they are in ``store``, and none of other settings."""
+    keys = list(keys)
+    try:
+        with Store.open(folder, read_only=True) as other:
+            other.lead()
+            return _content(other, keys) == _content(store, keys)
+    except InputError:
+        return False  # damaged, or in need of mending itself
+
+
+def _content(store: Store, keys: Sequence[str]) -> list[Any]:
+    measured = {key: values for key, *values in store.measurements()}
+    return [(key, measured.get(key), store.curves(key)) for key in keys]
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _ordered(asked: Iterable[Any], used: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the values of an axis that are used: those that were asked for first, in that order."""
+    used = list(dict.fromkeys(used))
+    return tuple(value for value in dict.fromkeys([*asked, *used]) if value in used)
+
+
+def _draw(cell: CellConfig) -> tuple[Any, ...]:
+    return tuple(getattr(cell, name) for name in (*AXES, "data_fingerprint"))
+
+
+def _of_hash(part: Mapping[str, Any], sha256: str) -> dict[str, Any]:
+    """Return what a manifest says about data or a base, for the one that has this hash."""
+    if not sha256 or sha256 == part.get("sha256"):
+        return dict(part)
+    return {"name": part.get("name"), "licence": None, "sha256": sha256}

@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 -- argparse names this 
         "--columns",
         nargs="*",
         default=[],
+        action="extend",
         metavar="OURS=THEIRS",
         help="your column names, such as size=tokens loss=val_loss quality=mix seed=run share=clean "
         "status=State; of a tracker's export, runs that failed or are not finished are left out and counted",
@@ -45,6 +46,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 -- argparse names this 
 
 def run(args: argparse.Namespace) -> int:
     """Fit and print; return the exit status."""
+    for option, least in (("hold-out", 1), ("bootstraps", 1), ("seed", 0)):
+        if (value := getattr(args, option.replace("-", "_"))) < least:
+            raise InputError(f"--{option} is {value}; the least is {least}: --{option} {least}")
     table = read_table(args.table, columns=_columns(args.columns), evaluation=args.evaluation)
     rows = table.measured(args.metric)
     qualities = list(dict.fromkeys(row.quality for row in rows))
@@ -79,7 +83,10 @@ def _columns(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         ours, equals, theirs = pair.partition("=")
         if not (ours and equals and theirs):
-            raise InputError(f"--columns {pair!r} can't be read; expected OURS=THEIRS, such as size=tokens.")
+            raise InputError(
+                f"--columns {pair!r} can't be read; expected OURS=THEIRS, such as size=tokens "
+                "if your column of sizes is called tokens."
+            )
         columns[ours] = theirs
     return columns
 
@@ -107,7 +114,8 @@ def _chosen(table: Table, metric: str, forecast: Forecast | None) -> str:
     suited = candidates(table, metric)
     if not suited:
         raise InputError(
-            f"{table.name}: no law suits these columns: 'size' has to vary. Known laws: {', '.join(LAWS)}."
+            f"{table.name}: every row has one size, and a law tells how the metric changes with it. Add "
+            "rows of other sizes, of at least 4 in all."
         )
     return suited[0]
 

@@ -4,6 +4,7 @@ The workbench's own results need none of it: a rare class whose seeds differ a t
 exactly 0 or a metric that is the same in every cell are results there, not slips of a spreadsheet.
 """
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,24 +32,39 @@ def unit_problem(name: str, metric: str, rows: Sequence[Measurement], *, falling
             continue
         if falling and value <= 0:
             return (
-                f"{name}, line {row.line}: {metric} is {value:g}; a loss is above 0. If it is an "
-                "accuracy, "
-                "name its column 'exact_match' or 'choice_accuracy'."
+                f"{name}, line {row.line}: {metric} is {value:g}; a loss is above 0. If the column NAME is "
+                "an accuracy: --columns exact_match=NAME --metric exact_match; else leave the field empty."
             )
         if not falling and not 0 <= value <= 1:
             return (
                 f"{name}, line {row.line}: {metric} is {value:g}, outside [0, 1]. Write shares, not "
-                "percent, in every row; a measurement that grows worse as it rises has to be called a "
-                "loss."
+                "percent, in every row; or, if smaller is better in this column NAME: "
+                "--columns loss=NAME --metric loss."
             )
         other = first.setdefault(cell_of(row), row)
         before = other.values[metric] or value
         if falling and max(value / before, before / value) > FARTHEST:
             return (
                 f"{name}, lines {other.line} and {row.line}: {metric} is {before:g} and {value:g} "
-                "in one cell, which no change of seed explains. Use one unit for the whole column."
+                "in one cell, which no change of seed explains. Use one unit for the whole column; if a "
+                "run diverged, leave its field empty."
             )
     return None
+
+
+def likely(columns: Sequence[str]) -> list[str]:
+    """Return the columns, those first whose names are a measurement's."""
+    return sorted(columns, key=lambda column: not column.lower().endswith(LIKELY))
+
+
+def which_measures(columns: Sequence[str]) -> str:
+    """Say how to judge by one of the columns that could be a measurement."""
+    if columns:
+        return f"If one of them measures the result, judge by it: --metric {shlex.quote(columns[0])}."
+    return (
+        "If one of them, NAME, measures the result: --metric NAME; where smaller is better: "
+        "--columns loss=NAME --metric loss."
+    )
 
 
 def same_everywhere(name: str, metric: str, value: float, others: Sequence[str]) -> str:
@@ -60,10 +76,9 @@ def same_everywhere(name: str, metric: str, value: float, others: Sequence[str])
         value: Its value.
         others: The columns that could be judged by.
     """
-    found = sorted(others, key=lambda column: not column.lower().endswith(LIKELY))
+    found = likely(others)
     advice = (
-        f"Columns that do differ: {', '.join(found)}. If one of them measures the result, judge by it: "
-        f"--metric {found[0]}."
+        f"Columns that do differ: {', '.join(found)}. {which_measures(found)}"
         if found
         else "No other column that could be a measurement differs; larger sizes, more held-out records or a "
         "finer measurement, such as the loss, would tell."

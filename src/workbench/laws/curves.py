@@ -124,8 +124,7 @@ def fit_curve(
     if len(size) < needed:
         raise InputError(
             f"the {form.name} curve has {needed} parameters and needs at least {needed} sizes per quality; "
-            "here are "
-            f"{len(size)}. Measure more sizes, or use the model-free rate."
+            f"here are {len(size)}. Measure {needed} sizes or more."
         )
     solve = _solve_loss if form.metric == "loss" else _solve_accuracy(floor)
     # every draw tries its own grid at every size: many sizes are fitted a few draws at a time

@@ -11,6 +11,7 @@ Shape letters: rows of the problem, terms of the law.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from scipy.optimize import lsq_linear, minimize, nnls
 
 from workbench.errors import InputError
 from workbench.laws.descent import descend
-from workbench.laws.forms import Inputs, Law, Parameter
+from workbench.laws.forms import LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
 
 DELTA = 1e-3
@@ -139,19 +140,22 @@ def fit_law(
 
 
 def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
-    for name in law.inputs:
-        free = [p.name for p in law.parameters if p.name not in fixed]
-        if len(free) > 1 and len(np.unique(problem.x[name])) < 2:
-            raise InputError(
-                f"law {law.name!r} needs column {name!r} to vary; here it is {problem.x[name][0]:g} "
-                "everywhere. "
-                "Measure more of it or take a law without it."
-            )
     needed = len(law.parameters) - len(fixed)
-    if len(problem.y) < needed:
+    (quality, *others) = dict.fromkeys(problem.quality) or ("all",)
+    of = "" if others or quality == "all" else f" of quality {quality!r}"
+    other = _smaller(law, problem)
+    instead = f", or take another law: --law {other}" if other else ""
+    for name in law.inputs:
+        if needed > 1 and len(np.unique(problem.x[name])) < 2:
+            several = f", of at least {needed} sizes in all" if name == "size" else ""
+            raise InputError(
+                f"law {law.name!r} needs column {name!r} to vary; here it is {problem.x[name][0]:g} in every "
+                f"row{of}. Add rows in which it differs{several}{instead}."
+            )
+    if (lacking := needed - len(problem.y)) > 0:
         raise InputError(
             f"law {law.name!r} has {needed} free parameters and needs at least {needed} cells; here are "
-            f"{len(problem.y)}. Measure more sizes or take a smaller law."
+            f"{len(problem.y)}{of}. Add rows of {lacking} more size{'s' * (lacking > 1)}{instead}."
         )
     if law.name != "free" and np.ptp(problem.y) == 0:
         raise InputError(
@@ -160,8 +164,22 @@ def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
         )
     if problem.delta is not None and np.any(problem.y <= 0):
         raise InputError(
-            "a fit of the logarithm needs values above 0. Fit squares instead, or check the column."
+            "a fit of the logarithm needs values above 0; give the problem delta=None to fit squares."
         )
+
+
+def _smaller(law: Law, problem: Problem) -> str | None:
+    """Return a law for the columns that do vary, with no more parameters than a quality has cells."""
+    varying = {name for name in law.inputs if len(np.unique(problem.x[name])) > 1}
+    cells = min(Counter(problem.quality).values(), default=len(problem.y))
+    suited = (
+        other.name
+        for other in LAWS.values()
+        if (other.metric, set(other.inputs)) == (law.metric, varying)
+        and other.name not in (law.name, "free")
+        and len(other.parameters) <= cells
+    )
+    return next(suited, "free" if varying <= {"size"} else None)
 
 
 def _starts(law: Law, fixed: Mapping[str, float]) -> list[dict[str, float]]:

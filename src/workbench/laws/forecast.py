@@ -124,10 +124,15 @@ def forecast_sizes(
     """
     sizes = sorted({row.size for row in table.measured(metric)})
     if len(sizes) - hold_out < 3:
+        lacking = 3 + hold_out - len(sizes)
         raise InputError(
-            f"{table.name}: {len(sizes)} sizes; holding out {hold_out} leaves "
-            f"{max(len(sizes) - hold_out, 0)}, and "
-            "a forecast needs at least 3 to fit. Measure more sizes."
+            f"{table.name}: {len(sizes)} size{'s' * (len(sizes) > 1)}; holding out {hold_out} leaves "
+            f"{max(len(sizes) - hold_out, 0)}, and a forecast needs at least 3 to fit. "
+            + (
+                f"Hold out fewer: --hold-out {len(sizes) - 3}."
+                if len(sizes) > 3
+                else f"Add rows of {lacking} more size{'s' * (lacking > 1)}."
+            )
         )
     cut = sizes[-hold_out - 1]
     seen = _part(table, np.array([row.size <= cut for row in table.rows]))
@@ -150,9 +155,8 @@ def forecast_quality(
     later = _part(table, np.array([row.quality == quality for row in table.rows]))
     if not joint or len(seen.qualities) < 2:
         raise InputError(
-            f"{table.name}: to forecast a quality that was not seen needs a numeric column 'share' and at "
-            "least two "
-            "other qualities."
+            f"{table.name}: to forecast a quality that was not seen needs a numeric column 'share' "
+            "(name yours with columns={'share': NAME}) and at least two other qualities."
         )
     scorer = _Scorer(table, seen, later, metric, seed)
     scorer.add_baseline(NEAREST, _nearest)

@@ -100,9 +100,8 @@ def _chinchilla(s: Shapes, x: Inputs) -> np.ndarray:
 def _quality_exponent(s: Shapes, x: Inputs) -> np.ndarray:
     if np.any(x["share"] <= 0):
         raise InputError(
-            "law 'quality_exponent': a share of 0 means no effective data at any size. Leave that quality "
-            "out, or use "
-            "'noise_floor'."
+            "law 'quality_exponent': a share of 0 means no effective data at any size. Leave the rows of "
+            "that quality out, or take another law: --law noise_floor."
         )
     return _columns(1.0, x["size"] ** -s["beta"] * x["share"] ** -s["gamma"])
 

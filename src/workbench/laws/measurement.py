@@ -1,6 +1,7 @@
 """One row of a table: a model trained once and evaluated once, read from whatever a row says."""
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -77,11 +78,23 @@ def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name:
     ]
     if "size" not in out[0]:
         raise InputError(
-            f"{name}: no column 'size'. The columns are: {', '.join(present)}. Say which one counts the "
-            "examples, "
-            "for instance size=tokens."
+            f"{name}: no column 'size'. The columns are: {', '.join(present)}. {_which_counts(rows, out)}"
         )
     return out
+
+
+def _which_counts(rows: Sequence[Mapping[str, Any]], renamed: Sequence[Mapping[str, Any]]) -> str:
+    """Say which column may hold the sizes: the first of numbers that differ, those that have a role last."""
+    kept = [name for name in rows[0] if name in renamed[0] and name not in (*ROLES, *INPUTS)]
+    for name in dict.fromkeys((*kept, *rows[0])):
+        try:
+            values = {number_in(row[name]) for row in rows if not _is_empty(row[name])}
+        except (TypeError, ValueError):
+            continue
+        if len(values) > 1 and all(value >= 0 and value == round(value) for value in values):
+            option = f"--columns {shlex.quote(f'size={name}')}"
+            return f"Say which one counts the examples; if it is {name!r}: {option}."
+    return "None of them counts the examples; add one called 'size'."
 
 
 def lost_numbers(raw: Sequence[Mapping[str, Any]], rows: Sequence[Measurement]) -> Iterator[str]:
@@ -126,10 +139,17 @@ def second_row(name: str, one: Measurement, two: Measurement, *, measured_here: 
     """Say that two rows of one quality, size and seed differ in what a curve doesn't know."""
     if measured_here:
         return trained_twice(name, one, two)
+    differ = [column for column in INPUTS if one.values.get(column) != two.values.get(column)]
+    column = (differ or ["seed"])[0]
+    named = (
+        f"compare its values as qualities: --columns quality={column}"
+        if two.quality == WHOLE
+        else f"name each quality after it, such as '{two.quality}, {column} {two.values.get(column)}'"
+    )
     return (
         f"{name}, line {two.line}: a second row of quality {two.quality!r}, size {two.size:g} "
-        f"and seed {two.seed}; the two differ in a column that a curve of size alone can't tell "
-        "apart, such as the model. Name the quality after it, or keep one of its values."
+        f"and seed {two.seed}; the two differ in {', '.join(map(repr, differ))}, which a curve of size alone "
+        f"can't tell apart. Keep the rows of one {column}, or {named}."
     )
 
 
@@ -173,9 +193,8 @@ def _number(value: object, column: str, where: str, lenient: bool = False) -> fl
         if lenient:
             return None
         raise InputError(
-            f"{where}: {column} is {value}; expected a finite number. Leave the field empty and set the "
-            "status "
-            "to 'failed' if the run diverged."
+            f"{where}: {column} is {value}; expected a finite number. Leave the field empty if it is "
+            "missing; if the run diverged, write 'failed' in a column 'status'."
         )
     return number
 

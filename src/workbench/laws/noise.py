@@ -263,7 +263,7 @@ def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
     if freedom.sum() < 1:
         raise InputError(
             "one seed per cell: no interval can be given, so no rate is. Train the same cells with at least "
-            f"{FEWEST_SEEDS} seeds, better 3."
+            f"{FEWEST_SEEDS} seeds, better 3: --seeds 0 1 2."
         )
     residual = data.value - data.mean[:, None]
     # seeds that agree differ from their mean by its rounding alone

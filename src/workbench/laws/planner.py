@@ -46,7 +46,7 @@ def smallest_difference(
     """
     if seeds < 2:
         raise InputError(
-            f"{seeds} seed per cell can't tell a difference from noise; plan at least 2, better 3."
+            f"{seeds} seed per cell can't tell a difference from noise; plan at least 2, better 3: seeds=3."
         )
     rest = 1 - seed_share - quality_share
     error = spread * np.sqrt(2 / seeds * (quality_share + rest / sizes))
@@ -78,7 +78,10 @@ def detectable(
         InputError: With one seed per cell, for then the noise is unknown.
     """
     if study.noise is None:
-        raise InputError("one seed per cell: the noise floor is unknown. Run a few cells with 3 seeds first.")
+        raise InputError(
+            "one seed per cell: the noise floor is unknown. Run a few cells with 3 seeds first: "
+            "--seeds 0 1 2."
+        )
     seed, quality, rest = study.noise.variances
     total = seed + quality + rest
     return smallest_difference(
@@ -150,8 +153,8 @@ class Prices:
         )
         if not found:
             raise InputError(
-                "no price: name what one new example, one cleaned example or one more rater costs, and the "
-                "quality that it leads to."
+                "no price: give what one new example, one cleaned example or one more rater costs, such as "
+                "Prices(new_example=1), and the quality that it leads to."
             )
         return found
 
@@ -200,7 +203,8 @@ def plan_purchase(
     """
     if study.noise is None:
         raise InputError(
-            "one seed per cell: no interval can be given, so no purchase is advised. Run 3 seeds."
+            "one seed per cell: no interval can be given, so no purchase is advised. Run 3 seeds: "
+            "--seeds 0 1 2."
         )
     for offer in offers:
         if offer.price <= 0:
@@ -209,7 +213,8 @@ def plan_purchase(
     if not mine.size[0] <= size <= mine.size[-1]:
         raise InputError(
             f"{size:g} examples lie outside the sizes measured for {quality!r} ({mine.size[0]:g} to "
-            f"{mine.size[-1]:g}); a plan would be a guess. Measure around that size."
+            f"{mine.size[-1]:g}); a plan would be a guess. Give a size between these, or measure "
+            "that one too."
         )
     sign = 1.0 if study.falling else -1.0
     gains, notes, bought = [], [], []
@@ -315,7 +320,8 @@ def next_cells(
     """
     if study.noise is None:
         raise InputError(
-            "one seed per cell: there is no interval to narrow yet. Run every cell with 3 seeds first."
+            "one seed per cell: there is no interval to narrow yet. Run every cell with 3 seeds first: "
+            "--seeds 0 1 2."
         )
     rate = _log_rate(study, reference, other, float(size))
     spread = float(np.sqrt(np.mean(study.noise.spread**2)))

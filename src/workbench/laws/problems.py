@@ -16,7 +16,7 @@ from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.forms import LAWS, Law
 from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
-from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.table import SMALLER_IS_BETTER, Table, smaller_is_better
 
 REPEATED = 0.1
 """Replicates per cell below which they are chance, as in a large table of single runs, and tell no noise."""
@@ -55,7 +55,16 @@ def _problems(
     """Build the problem of each wanted quality, None for that of all; the noise is the whole table's."""
     kind = "loss" if smaller_is_better(metric) else "accuracy"
     if law.metric != kind and law.name != "free":
-        raise InputError(f"law {law.name!r} is for {law.metric}, and {metric!r} is not. Choose another law.")
+        other = next(name for name, own in LAWS.items() if own.metric == kind)
+        loss = (
+            ""
+            if metric in SMALLER_IS_BETTER or kind == "loss"
+            else f", or, if smaller is better, --columns loss={metric} --metric loss"
+        )
+        raise InputError(
+            f"law {law.name!r} is for {law.metric}, and {metric!r} is not. Choose another law, such as "
+            f"--law {other}{loss}."
+        )
     rows = table.measured(metric)
     data, inputs = _by_cell(table, metric, rows, law)
     repeated = float(np.sum(data.count - 1))
@@ -67,7 +76,8 @@ def _problems(
     noise = estimate_noise(data)
     if not noise.spread.all():
         raise InputError(
-            f"{table.name}: all seeds agree to the last digit in {metric!r}: the noise can't be estimated."
+            f"{table.name}: all seeds agree to the last digit in {metric!r}: the noise can't be estimated. "
+            "Keep the rows of one seed to fit a law without it."
         )
     # cell by cell of each quality: a table of thousands of cells has too large a covariance to be taken whole
     label = np.array(data.quality)

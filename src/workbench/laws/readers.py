@@ -7,11 +7,12 @@ unless the file itself shows otherwise; what could be read in two ways is refuse
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
+from workbench.laws.not_a_table import text_of_table
 
 GROUPED = re.compile(r"[+-]?\d{1,3}([,' \u00a0\u202f])\d{3}(\1\d{3})*(\.\d+)?")
 """A number with separators between thousands."""
@@ -21,6 +22,9 @@ POINT_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 """A number with points between thousands, where the comma is the decimal mark."""
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+),(\d+)([eE][+-]?\d+)?")
 DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
+JSON = re.compile(r"\s*(\[\s*)?\{")
+EXAMPLE = '{"size": 32, "seed": 0, "loss": 1.5}'
+"""A row in JSON."""
 
 
 def number_in(value: object) -> float:
@@ -61,31 +65,29 @@ def raw_rows(source: object, name: str) -> list[dict[str, Any]]:
 
 
 def _file_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}). Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}). Save it as CSV in UTF-8.") from error
+    text = text_of_table(path)
     if not text.strip():
         raise InputError(f"{path}: the file is empty; expected a header line and one row per model.")
-    return _json_rows(text, path) if text.lstrip().startswith("{") else _csv_rows(text, path)
+    return _json_rows(text, path) if JSON.match(text) else _csv_rows(text, path)
 
 
 def _json_rows(text: str, path: Path) -> list[dict[str, Any]]:
+    lines = text.splitlines()
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError as error:
             raise InputError(
-                f"{path}, line {number}: not JSON ({error}). Write one object per line, such as "
-                '{"size": 32, "seed": 0, "loss": 1.5}.'
+                f"{path}, line {number}: not JSON ({error}). Write one object per line, such as {EXAMPLE}."
             ) from error
         if not isinstance(row, dict):
-            raise InputError(f"{path}, line {number}: a {type(row).__name__}, not an object with columns.")
+            raise InputError(
+                f"{path}, line {number}: a {type(row).__name__}, not an object with columns. Write one "
+                f"object per line, such as {EXAMPLE}."
+            )
         rows.append(row)
     columns = dict.fromkeys(name for row in rows for name in row)
     return [{name: row.get(name) for name in columns} for row in rows]
@@ -98,16 +100,27 @@ def _csv_rows(text: str, path: Path) -> list[dict[str, Any]]:
     if twice := [name for name in dict.fromkeys(header) if header.count(name) > 1]:
         raise InputError(f"{path}: two columns are called {twice[0]!r}. Rename one of them.")
     rows = []
-    for cells in reader:
+    for cells in _split(reader, path):
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
             raise InputError(
-                f"{path}, line {reader.line_num}: {len(cells)} fields under a header of {len(header)}. Check "
-                "the separators and quotes of that line."
+                f"{path}, line {reader.line_num}: {len(cells)} fields under a header of {len(header)}. "
+                f"Write a field for every column, and put quotes around a text that has {mark!r} in it."
             )
         rows.append(dict(zip(header, (cell.strip() for cell in cells), strict=True)))
     return _with_points(rows, path) if mark == ";" else rows
+
+
+def _split(reader: Any, path: Path) -> Iterator[list[str]]:  # noqa: ANN401 -- csv names this type privately
+    """Yield the fields of each row."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {reader.line_num}: {error}. Close the quotes that are open there, or leave "
+            "the column of long texts out of the table."
+        ) from error
 
 
 def _with_points(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:

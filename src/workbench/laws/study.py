@@ -165,8 +165,10 @@ def _form(name: str | None, metric: str) -> CurveForm:
     if name not in CURVES:
         raise unknown_name("curve", name, CURVES, "src/workbench/laws/curves.py")
     if CURVES[name].metric != kind:
+        known = [own.name for own in CURVES.values() if own.metric == kind]
         raise InputError(
-            f"the {name} curve is for a {CURVES[name].metric}; {metric} needs one for an {kind}."
+            f"the {name} curve is for {CURVES[name].metric}, and {metric} needs one for {kind}: choose "
+            f"{' or '.join(known)}."
         )
     return CURVES[name]
 

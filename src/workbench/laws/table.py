@@ -5,6 +5,7 @@ was measured. Whoever made the table, a study or a spreadsheet, it comes in here
 """
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from workbench.errors import InputError
-from workbench.laws.checks import same_everywhere, unit_problem
+from workbench.laws.checks import likely, same_everywhere, unit_problem, which_measures
 from workbench.laws.measurement import (
     INPUTS,
     Measurement,
@@ -79,7 +80,7 @@ class Table:
             known = sorted({name for r in self.rows for name, v in r.values.items() if v is not None})
             raise InputError(
                 f"{self.name}: no finished row has a value for {metric!r}. Columns with numbers: "
-                f"{', '.join(known) or 'none'}. Name the column that holds the measurement."
+                f"{', '.join(known) or 'none'}. {which_measures(likely(self._others_that_differ(metric)))}"
                 + "".join(f" {note}" for note in self.notes)
             )
         if self.measured_here:
@@ -124,7 +125,8 @@ class Table:
             if row.values.get(name) is None:
                 raise InputError(
                     f"{self.name}, line {row.line}: no number in column {name!r}, which this law needs. "
-                    "Fill it in, name another column, or choose another law."
+                    f"Fill it in, name the column that has it (--columns {name}=NAME), or choose another "
+                    "law, such as --law power."
                 )
         return np.array([r.values[name] for r in rows], dtype=float)
 
@@ -223,7 +225,7 @@ def read_table(
     rows = tuple(measurements(raw, name, measured_here))
     notes = [*filter(None, [how_read(words)]), *lost_numbers(raw, rows)]
     if not rows:
-        raise InputError(f"{name}: no row is finished. {' '.join(notes)} Wait for one, or name other rows.")
+        raise InputError(f"{name}: no row is finished. {' '.join(notes)} Add rows of runs that are.")
     rows, chosen = _one_evaluation(rows, evaluation, name)
     _refuse_duplicates(rows, name, measured_here)
     return Table(name, rows, chosen, (*notes, *_notes(rows)), measured_here=measured_here)
@@ -235,13 +237,20 @@ def _one_evaluation(
     found = list(dict.fromkeys(row.evaluation for row in rows))
     if wanted is None and len(found) > 1:
         raise InputError(
-            f"{name}: {len(found)} evaluation sets ({', '.join(found)}). An exchange rate belongs to one of "
-            "them: "
-            f"choose with evaluation={found[0]!r}."
+            f"{name}: {len(found)} evaluation sets ({', '.join(map(repr, found))}). An exchange rate belongs "
+            f"to one of them: choose it, as with --evaluation {shlex.quote(found[0])}."
         )
     chosen = found[0] if wanted is None else wanted
     if chosen not in found:
-        raise InputError(f"{name}: no evaluation set {chosen!r}. There are: {', '.join(found)}.")
+        if not any(found):
+            raise InputError(
+                f"{name}: no evaluation set {chosen!r}, for no column names one. Leave --evaluation out, or "
+                "name the column: --columns evaluation=NAME."
+            )
+        raise InputError(
+            f"{name}: no evaluation set {chosen!r}. There are: {', '.join(map(repr, found))}; choose one of "
+            f"them, as with --evaluation {shlex.quote(found[0])}."
+        )
     return tuple(row for row in rows if row.evaluation == chosen), chosen
 
 

@@ -59,8 +59,10 @@ def test_a_paper(tmp_path, monkeypatch, refused, followed):
 def test_a_study_that_was_stopped_at_once(tmp_path):
     run(small_study(), tmp_path / "study", threads=1, should_stop=lambda: True).close()
     told(Record.read, tmp_path / "study")
+    told(write_report, tmp_path / "study")
     run(small_study(), tmp_path / "study", threads=1).close()
     assert Record.read(tmp_path / "study").rows
+    write_report(tmp_path / "study")
 
 
 def test_a_study_that_diverged(tmp_path, followed):

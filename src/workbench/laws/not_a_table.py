@@ -1,0 +1,130 @@
+"""What a file is that can't be read as a table, and what to give or do instead."""
+
+import codecs
+import errno
+import os
+import shlex
+from pathlib import Path
+
+from workbench.errors import InputError
+
+TABLES = (".csv", ".tsv", ".jsonl", ".json")
+"""How the names of tables end."""
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+"""First bytes of compressed files, each with the program that packed it."""
+SPREADSHEETS = (b"xl/workbook", b"opendocument.spreadsheet")
+"""What a spreadsheet's archive has in it: Excel's and OpenDocument's."""
+OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+FOUND = 5
+"""Files of a folder that a message names."""
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """Return the error that says why a file can't be opened and what to give instead."""
+    match error.errno:
+        case errno.EISDIR if (path / "cells.sqlite").is_file():
+            table = path / "report" / "table.csv"
+            helps = (
+                f"It is a study: `workbench report {shlex.quote(str(path))}` writes its table; give {table}"
+            )
+        case errno.EISDIR | errno.ENOENT | errno.ENOTDIR:
+            helps = _tables_of(next(folder for folder in (path, *path.absolute().parents) if folder.is_dir()))
+        case errno.EACCES | errno.EPERM:
+            helps = f"Its owner can let you read it: `chmod a+r {shlex.quote(str(path))}`"
+        case _:
+            helps = "Give another copy of it"
+    return InputError(f"{path}: can't be read ({error.strerror or error}). {helps}.")
+
+
+def text_of_table(path: Path) -> str:
+    """Return the text of a table's file.
+
+    Raises:
+        InputError: If it can't be opened, is another kind of file, or isn't UTF-8.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if kind := _other_kind(path, data):
+        raise InputError(f"{path}: {kind}.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 text (byte {error.start}). {_conversion(path, data)}."
+        ) from error
+
+
+def _tables_of(folder: Path) -> str:
+    """Say which tables a folder has."""
+    files = list(folder.iterdir()) if os.access(folder, os.R_OK | os.X_OK) else []
+    tables = sorted(str(one) for one in files if one.suffix.lower() in TABLES)
+    if not tables:
+        return f"Give a table in CSV; there is none in {folder}"
+    more = f" and {len(tables) - FOUND} more" if len(tables) > FOUND else ""
+    return f"Give a table of this folder: {', '.join(tables[:FOUND])}{more}"
+
+
+def _other_kind(path: Path, data: bytes) -> str:
+    """Say what kind of file begins with these bytes and what to do; nothing where it may be text."""
+    packed = data.startswith(b"PK\x03\x04")
+    if data.startswith(OLD_EXCEL) or (packed and any(mark in data for mark in SPREADSHEETS)):
+        return "a spreadsheet's own file. Save its sheet as CSV in UTF-8 and give that file"
+    if packed:
+        folder = _free(path, path.stem)
+        return (
+            f"a zip archive. Unpack it with `python -m zipfile -e {_quoted(path)} {_quoted(folder)}` and "
+            f"give a table of {folder}"
+        )
+    if program := next((program for start, program in COMPRESSED.items() if data.startswith(start)), None):
+        new = _free(path, path.stem if path.suffix in (".gz", ".bz2", ".xz", ".zst") else f"{path.name}.csv")
+        return f"{program}. Unpack it with `{program} -dc {_quoted(path)} > {_quoted(new)}` and give {new}"
+    if data.startswith(b"PAR1"):
+        new = _free(path, f"{path.stem}.csv")
+        code = "import pandas, sys; pandas.read_parquet(sys.argv[1]).to_csv(sys.argv[2], index=False)"
+        return (
+            f'Parquet. Where pandas and pyarrow are installed, `python -c "{code}" {_quoted(path)} '
+            f"{_quoted(new)}` makes CSV of it; give {new}"
+        )
+    if encoding := _utf_16(data):
+        return f"{encoding}. {_recoded(path, encoding)}"
+    return ""
+
+
+def _utf_16(data: bytes) -> str:
+    """Return the encoding of text whose characters are two bytes long; nothing for other text."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    if len(data) > 1 and (data[0] == 0) != (data[1] == 0):
+        return "UTF-16BE" if data[0] == 0 else "UTF-16LE"
+    return ""
+
+
+def _conversion(path: Path, data: bytes) -> str:
+    """Say how to make UTF-8 of a file whose encoding isn't stated anywhere."""
+    try:
+        data.decode("cp1252")
+    except UnicodeDecodeError:
+        return "Save the table as CSV in UTF-8"
+    return f"If it is Windows-1252, as Western European text often is: {_recoded(path, 'WINDOWS-1252')}"
+
+
+def _recoded(path: Path, encoding: str) -> str:
+    new = _free(path, f"{path.stem}-utf8{path.suffix}")
+    command = f"iconv -f {encoding} -t UTF-8 {_quoted(path)} > {_quoted(new)}"
+    return f"Make UTF-8 of it with `{command}` and give {new}"
+
+
+def _free(path: Path, name: str) -> Path:
+    """Return a place in the same folder where nothing is yet."""
+    new = path.with_name(name)
+    number = 2
+    while new.exists():
+        new = path.with_name(f"{Path(name).stem}-{number}{Path(name).suffix}")
+        number += 1
+    return new
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))

@@ -1,0 +1,530 @@
+"""Advice about tables of measurements that were made elsewhere, and about laws."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from following import between, follows, told
+
+from workbench.laws import analyse, read_table, simulate
+from workbench.laws.bootstrap import bootstrap
+from workbench.laws.curves import CURVES, fit_curve
+from workbench.laws.fitting import Problem, fit_law
+from workbench.laws.forecast import forecast_quality, forecast_sizes
+from workbench.laws.forms import LAWS
+from workbench.laws.noise import arrange, estimate_noise
+from workbench.laws.not_a_table import unreadable
+from workbench.laws.planner import (
+    Offer,
+    Prices,
+    detectable,
+    next_cells,
+    plan_purchase,
+    smallest_difference,
+)
+from workbench.laws.problems import fit_table
+from workbench.laws.simulate import TRUTHS
+
+FEW = ("--bootstraps", "4")
+GRID = [(q, n, s) for q in "ab" for n in (4, 8, 16, 32) for s in (0, 1)]
+
+
+def loss(quality: str, size: int, seed: int) -> float:
+    return round(3 / size + (quality == "b") + seed / 50, 4)
+
+
+@pytest.fixture
+def write(tmp_path) -> Callable[..., str]:
+    """Write a table and return its path."""
+
+    def write(header: str, *rows: object, name: str = "runs.csv") -> str:
+        lines = [header, *(row if isinstance(row, str) else ",".join(map(str, row)) for row in rows)]
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def fits(followed) -> Callable[..., str]:
+    """Fit a table, quickly where nothing else is asked for; it has to give a law. Return what is said."""
+
+    def fits(path: str, *options: str) -> str:
+        quick = ("--hold-out", "99", "--law", "free")
+        said = followed("fit", path, *FEW, *quick, *options)
+        assert "No law:" not in said
+        return said
+
+    return fits
+
+
+def options_in(message: str) -> list[str]:
+    """Return the options at the end of a message, as a shell would."""
+    return shlex.split(message[message.index(" --") :].rstrip("."))
+
+
+@follows("can't be read; expected OURS=THEIRS")
+def test_columns_without_a_name(write, refused, fits):
+    path = write("tokens,loss", *[(n, 1 / n) for n in (1, 2, 4, 8)])
+    message = refused("fit", path, "--columns", "size")
+    fits(path, "--columns", between(message, "such as ", " if"))
+
+
+@follows("the least is {least}")
+@pytest.mark.parametrize("option", ["--hold-out", "--bootstraps", "--seed"])
+def test_a_number_too_small(write, refused, fits, option):
+    path = write("size,loss", *[(n, 1 / n) for n in (1, 2, 4, 8)])
+    message = refused("fit", path, option, "-1")
+    fits(path, *between(message, "least is .*: ").split())
+
+
+@follows("Say which one counts the examples", "--columns {shlex.quote(f'size={name}')}")
+def test_no_sizes(write, refused, fits):
+    path = write("mix,n seen,loss", *[(q, n, loss(q, n, 0)) for q, n, s in GRID if not s])
+    message = refused("fit", path, "--columns", "quality=mix")
+    assert options_in(message) == ["--columns", "size=n seen"]
+    assert "qualities: a, b" in fits(path, "--columns", "quality=mix", *options_in(message))
+
+
+@follows("None of them counts the examples; add one called 'size'")
+def test_nothing_counts(write, refused, fits):
+    refused("fit", write("name,loss", *[(f"run {n}", 1 / n) for n in (1, 2, 4, 8)]))
+    fits(write("size,loss", *[(n, 1 / n) for n in (1, 2, 4, 8)]))
+
+
+@follows("The columns are: {', '.join(present)}. Name one of them")
+def test_a_mistyped_column(write, refused, fits):
+    path = write("tokens,loss", *[(n, 1 / n) for n in (1, 2, 4, 8)])
+    message = refused("fit", path, "--columns", "size=tokns")
+    fits(path, "--columns", f"size={between(message, 'are: ', ',')}")
+
+
+@follows("expected a finite number. Leave the field empty")
+def test_a_loss_that_is_not_finite(write, refused, fits):
+    rows = [(n, 1 / n) for n in (1, 2, 4, 8)]
+    assert "'failed' in a column 'status'" in refused("fit", write("size,loss", *rows, (16, "nan")))
+    fits(write("size,loss", *rows, (16, "")))
+    fits(write("size,loss,status", *[(*row, "") for row in rows], (16, "nan", "failed")))
+
+
+@follows("Write one of them there, or leave the row out")
+def test_an_unknown_status(write, refused, fits):
+    rows = [(n, 1 / n, "done") for n in (1, 2, 4, 8)]
+    message = refused("fit", write("size,loss,status", *rows, (16, 0.1, "ok")))
+    known = between(message, "one of ", ", or a").split(", ")
+    for word in [*known, *re.split(", | or ", between(message, "such as ", r"\."))]:
+        fits(write("size,loss,status", *rows, (16, 0.1, word)))
+    fits(write("size,loss,status", *rows))
+
+
+def test_no_run_is_finished(write, refused, fits):
+    rows = [(n, 1 / n) for n in (1, 2, 4, 8)]
+    message = refused("fit", write("size,loss,status", *[(*row, "running") for row in rows]))
+    assert "Add rows of runs that are." in message
+    more = [(n, 1 / n, "finished") for n in (16, 32, 64, 128)]
+    fits(write("size,loss,status", *[(*row, "running") for row in rows], *more))
+
+
+@follows("choose it, as with --evaluation", "choose one of them, as with --evaluation")
+def test_several_evaluations(write, refused, fits):
+    rows = [(n, e, 1 / n) for n in (1, 2, 4, 8) for e in ("my test", "")]
+    path = write("size,evaluation,loss", *rows)
+    for wrong in ([], ["--evaluation", "tset"]):
+        message = refused("fit", path, *wrong)
+        fits(path, *options_in(message))
+    for name in re.findall("'(.*?)'", between(message, "There are: ", ";")):
+        fits(path, "--evaluation", name)
+
+
+@follows("Leave --evaluation out, or")
+def test_an_evaluation_without_a_column(write, refused, fits):
+    path = write("size,judge,loss", *[(n, "x", 1 / n) for n in (1, 2, 4, 8)])
+    message = refused("fit", path, "--evaluation", "x")
+    fits(path)
+    fits(path, *options_in(message)[-2:][:1], "evaluation=judge", "--evaluation", "x")
+
+
+@follows("the same cell twice")
+def test_a_cell_twice(write, refused, fits):
+    rows = [(n, 0, 1 / n) for n in (1, 2, 4, 8)]
+    refused("fit", write("size,seed,loss", *rows, (8, 0, 0.126)))
+    fits(write("size,seed,loss", *rows))
+    fits(write("size,seed,loss", *rows, (8, 1, 0.126)))
+
+
+@follows("judge by it: --metric {shlex.quote(columns[0])}")
+@pytest.mark.parametrize("wrong", [[], ["--metric", "exact_match"]])
+def test_another_metric(write, refused, fits, wrong):
+    path = write("size,lr,val loss,exact_match", *[(n, n * 2, 1 / n, 0.5) for n in (1, 2, 4, 8)])
+    message = refused("fit", path, *wrong)
+    assert options_in(message) == ["--metric", "val loss"]
+    assert "of val loss" in fits(path, *options_in(message))
+
+
+@follows("If one of them, NAME, measures the result")
+def test_a_measurement_of_another_kind(write, refused, fits):
+    path = write("size,ppl", *[(n, 10 + 10 / n) for n in (1, 2, 4, 8)])
+    message = refused("fit", path)
+    name = between(message, "with numbers: ", r"\.")
+    options = options_in(message.replace("NAME", name))
+    fits(path, *options[options.index("--columns") :])
+    path = write("size,acc", *[(n, 1 - 1 / n) for n in (2, 4, 8, 16)])
+    fits(path, "--metric", "acc")
+
+
+@follows("a loss is above 0")
+def test_an_accuracy_called_loss(write, refused, fits):
+    rows = [(n, 1 - 1 / n) for n in (1, 2, 4, 8, 16)]
+    message = refused("fit", write("size,loss", *rows))
+    options = between(message.replace("NAME", "loss"), "accuracy: ", ";").split()
+    fits(write("size,loss", *rows), *options)
+    fits(write("size,loss", (1, ""), *rows[1:]))
+
+
+@follows("Write shares, not percent")
+def test_percent(write, refused, fits):
+    rows = [(n, 100 - 100 / n) for n in (2, 4, 8, 16)]
+    message = refused("fit", write("size,acc", *rows), "--metric", "acc")
+    fits(write("size,acc", *[(n, value / 100) for n, value in rows]), "--metric", "acc")
+    path = write("size,ppl", *[(n, 10 + 10 / n) for n in (1, 2, 4, 8)])
+    message = refused("fit", path, "--metric", "ppl")
+    fits(path, *options_in(message.replace("NAME", "ppl")))
+
+
+@follows("Use one unit for the whole column")
+def test_two_units(write, refused, fits):
+    rows = [(n, s, 1 / n + s / 50) for n in (1, 2, 4, 8) for s in (0, 1)]
+    refused("fit", write("size,seed,loss", *rows[:-1], (8, 1, 14.5)))
+    fits(write("size,seed,loss", *rows))
+    fits(write("size,seed,loss", *rows[:-1], (8, 1, "")))
+
+
+@follows("which this law needs. ")
+def test_a_column_that_the_law_needs(write, refused, fits):
+    rows = [(n, p, m, 1 / n + 1 / m) for n in (1, 2, 4, 8) for p, m in ((1, 10), (2, 20))]
+    plain = write("size,seed,params,loss", *[(n, p, m, value) for n, p, m, value in rows])
+    message = refused("fit", plain, "--law", "multiplicative")
+    column = between(message, r"it \(--columns ", r"=NAME\)")
+    fits(plain, "--law", "multiplicative", "--columns", f"{column}=params")
+    fits(plain, *options_in(message)[-2:])
+    holes = write("size,seed,model,loss", *rows[:-1], (8, 2, "", 0.2))
+    refused("fit", holes, "--law", "multiplicative")
+    fits(write("size,seed,model,loss", *rows), "--law", "multiplicative")
+
+
+@follows("can't tell apart. Keep the rows of one", "compare its values as qualities: --columns quality=")
+def test_cells_that_a_curve_cannot_tell_apart(write, refused, fits):
+    rows = [(n, 0, m, 1 / n + 1 / m) for n in (1, 2, 4, 8) for m in (10, 20)]
+    path = write("size,seed,model,loss", *rows)
+    message = refused("fit", path, "--law", "power")
+    fits(path, "--law", "power", *options_in(message))
+    fits(write("size,seed,model,loss", *rows[::2]), "--law", "power")
+    named = [("a", *row) for row in rows]
+    message = refused("fit", write("quality,size,seed,model,loss", *named), "--law", "power")
+    name = between(message, "such as '", ", model")
+    named = [(f"{name} {row[3]}", *row[1:]) for row in named]
+    fits(write("quality,size,seed,model,loss", *named), "--law", "power")
+
+
+@follows("Add rows in which it differs", "every row has one size")
+@pytest.mark.parametrize("law", ["auto", "power"])
+def test_one_size(write, refused, fits, law):
+    rows = [(8, 1 + k / 9) for k in range(5)]
+    message = refused("fit", write("size,loss", *rows), "--law", law)
+    wanted = int(between(message, "at least ", " "))
+    more = [(2**k, 9 / 2**k) for k in range(4, 3 + wanted)]
+    fits(write("size,loss", *rows, *more), "--law", law)
+    if law != "auto":
+        fits(write("size,loss", *rows), *options_in(message))
+
+
+def test_one_model(write, refused, fits):
+    rows = [(n, 10, 1 / n) for n in (1, 2, 4, 8)]
+    message = refused("fit", write("size,model,loss", *rows), "--law", "chinchilla")
+    fits(write("size,model,loss", *rows), *options_in(message))
+    fits(write("size,model,loss", *rows, (8, 20, 0.1)), "--law", "chinchilla")
+
+
+@follows("more size{'s' * (lacking > 1)}{instead}")
+@pytest.mark.parametrize(("law", "cells"), [("power", 2), ("rectified", 3), ("bounded", 3)])
+def test_too_few_cells(write, refused, fits, law, cells):
+    metric = LAWS[law].metric.replace("accuracy", "exact_match")
+    rows = [(2**k, 0.5**k if metric == "loss" else 1 - 0.5**k) for k in range(1, 9)]
+    options = ["--metric", metric]
+    path = write(f"size,{metric}", *rows[:cells])
+    message = refused("fit", path, *options, "--law", law)
+    fits(path, *options, *options_in(message))
+    more = int(between(message, "Add rows of ", " more"))
+    fits(write(f"size,{metric}", *rows[: cells + more]), *options, "--law", law)
+
+
+def test_the_quality_with_too_few_cells_is_named(write, followed, fits):
+    rows = [(q, n, loss(q, n, 0)) for q, n, s in GRID if not s]
+    said = followed("fit", write("quality,size,loss", *rows[:-2]), *FEW, "--law", "power")
+    message = between(said, "No law: ", "\n")
+    assert "here are 2 of quality 'b'" in message
+    fits(write("quality,size,loss", *rows[:-2]), *options_in(message))
+    fits(write("quality,size,loss", *rows[:-1]), "--law", "power")
+
+
+@follows("{' or '.join(known)}", "Choose another law, such as --law {other}")
+def test_a_law_or_a_curve_of_the_other_kind(write, refused, fits):
+    path = write("size,nll", *[(n, 0.9 / n) for n in (1, 2, 4, 8)])
+    message = refused("fit", path, "--metric", "nll", "--law", "power")
+    fits(path, "--metric", "nll", *between(message, "such as ", ", or").split())
+    fits(path, *options_in(between(message, "better,")), "--law", "power")
+    message = refused("fit", write("size,loss", (1, 2), (2, 1), (4, 0.7)), "--law", "bounded")
+    fits(write("size,loss", (1, 2), (2, 1), (4, 0.7)), *options_in(message))
+    table = read_table([{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)])
+    for form in between(told(analyse, table, "loss", form="bounded"), "choose ", r"\.").split(" or "):
+        analyse(table, "loss", form=form)
+
+
+@follows("a share of 0 means no effective data")
+def test_a_share_of_0(write, refused, fits):
+    rows = [(n, share, (2 - share) / n) for n in (1, 2, 4) for share in (0, 0.5, 1)]
+    path = write("size,share,loss", *rows)
+    message = refused("fit", path, "--law", "quality_exponent")
+    fits(path, *options_in(message))
+    fits(write("size,share,loss", *[row for row in rows if row[1]]), "--law", "quality_exponent")
+
+
+@follows("Keep the rows of one seed")
+def test_seeds_that_agree(write, refused, fits):
+    rows = [(n, s, 1 / n) for n in (1, 2, 4, 8) for s in (0, 1)]
+    refused("fit", write("size,seed,loss", *rows), "--law", "power")
+    fits(write("size,seed,loss", *rows[::2]), "--law", "power")
+
+
+@pytest.mark.parametrize(("sizes", "hold_out"), [(3, 1), (1, 1), (4, 2), (6, 9)])
+def test_too_few_sizes_for_a_forecast(write, followed, sizes, hold_out):
+    rows = [(q, 2**k, s, loss(q, 2**k, s)) for q in "ab" for k in range(20) for s in (0, 1)]
+    options = ["--hold-out", str(hold_out), *FEW, "--law", "free"]
+    few = [row for row in rows if row[1] < 2**sizes]
+    message = between(followed("fit", write("quality,size,seed,loss", *few), *options), "No forecast: ", "\n")
+    if "--hold-out" in message:
+        options[:2] = options_in(message)
+    else:
+        sizes += int(between(message, "Add rows of ", " more"))
+    enough = [row for row in rows if row[1] < 2**sizes]
+    assert "Forecast of" in followed("fit", write("quality,size,seed,loss", *enough), *options)
+
+
+@pytest.mark.parametrize("option", ["--law", "--reference"])
+def test_a_mistyped_name(write, refused, fits, option):
+    path = write("quality,size,seed,loss", *[(f"{q}-text", n, s, loss(q, n, s)) for q, n, s in GRID])
+    wrong, other = {"--law": ("pwer", ()), "--reference": ("a-txt", ("--law", "power"))}[option]
+    message = refused("fit", path, option, wrong, *other, *FEW)
+    fits(path, option, between(message, "Did you mean '", "'"), *other)
+
+
+ROWS = ["size,seed,loss", *[f"{n},0,{1 / n}" for n in (1, 2, 4, 8)]]
+
+
+@follows("Write a field for every column", "Close the quotes")
+def test_fields_and_quotes(write, refused, fits):
+    head, *rows = ROWS
+    message = refused("fit", write(f"name,{head}", *[f"one, two,{row}" for row in rows]))
+    assert "put quotes around a text that has ',' in it" in message
+    fits(write(f"name,{head}", *[f'"one, two",{row}' for row in rows]))
+    refused("fit", write(head, *rows, "16,0"))
+    fits(write(head, *rows, "16,0,"))
+    long = "x" * 200_000
+    refused("fit", write(f"{head},text", *[f"{row},{long}" for row in rows]))
+    fits(write(head, *rows))
+    refused("fit", write(f"{head},text", *[f'{row},"abc' for row in rows[:-1]], f"{rows[-1]},{long}"))
+    fits(write(f"{head},text", *[f'{row},"abc"' for row in rows]))
+
+
+@follows("Rename one of them")
+def test_two_columns_of_a_name(write, refused, fits):
+    refused("fit", write("size,loss,loss", *[(n, 1 / n, 2 / n) for n in (1, 2, 4, 8)]))
+    fits(write("size,loss,loss2", *[(n, 1 / n, 2 / n) for n in (1, 2, 4, 8)]))
+
+
+@follows("Write decimal points, or thousands without a separator")
+def test_a_comma_that_may_mean_two_things(write, refused, fits):
+    message = refused("fit", write("size;loss", *[f"{n};{n},250" for n in (1, 2, 4, 8)]))
+    meant = between(message, "may mean ", ",").split(" or ")
+    for one in meant:
+        fits(write("size;loss", *[f"{n};{one.replace('1', str(n), 1)}" for n in (1, 2, 4, 8)]))
+
+
+@follows("Write one object per line", "Write one object ")
+@pytest.mark.parametrize("text", ['{"size": 1', '{"size": 1}\n[1]', '[{"size": 1}]', '[\n {"size": 1}\n]'])
+def test_json(write, refused, fits, text):
+    example = json.loads(between(refused("fit", write(text)), "such as ", r"\.$"))
+    fits(write(*[json.dumps(example | {"size": n, "loss": 1 / n}) for n in (1, 2, 4, 8)]))
+
+
+@follows(
+    "Make UTF-8 of it with",
+    "{program}. Unpack it with",
+    "a zip archive. Unpack it with",
+    "Parquet. Where pandas and pyarrow are installed",
+)
+@pytest.mark.parametrize(
+    "kind", ["latin-1", "utf-16", "utf-16-le", "utf-16-be", "gzip", "bzip2", "xz", "zstd", "zip", "parquet"]
+)
+def test_another_kind_of_file(write, tmp_path, refused, fits, kind):
+    path = tmp_path / "größe of runs.csv"
+    write(*ROWS[:1], *[f"{row},é" for row in ROWS[1:]], name=path.name)
+    path.write_text(path.read_text(encoding="utf-8").replace("loss", "loss,text"), encoding="utf-8")
+    if kind == "zip":
+        make = [sys.executable, "-m", "zipfile", "-c", "packed", path.name]
+        subprocess.run(make, cwd=tmp_path, check=True)
+        path = (tmp_path / "packed").rename(tmp_path / "runs.zip")
+    elif kind == "parquet":
+        pandas = pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        pandas.read_csv(path).to_parquet(tmp_path / "runs.parquet")
+        path = tmp_path / "runs.parquet"
+    elif kind in ("gzip", "bzip2", "xz", "zstd"):
+        packed = subprocess.run([kind, "-c", path], capture_output=True, check=True).stdout
+        path = tmp_path / f"runs.csv.{ {'gzip': 'gz', 'bzip2': 'bz2'}.get(kind, kind) }"
+        path.write_bytes(packed)
+    else:
+        path.write_bytes(path.read_text(encoding="utf-8").encode(kind))
+    message = refused("fit", path)
+    command = between(message, "`", "`").replace("python -", f"{shlex.quote(sys.executable)} -", 1)
+    subprocess.run(command, shell=True, check=True)
+    (new,) = (between(message, "give (?:a table of )?").removesuffix("."),)
+    if kind == "zip":
+        message = refused("fit", new)
+        new = between(message, "folder: ", r"\.$")
+    fits(new)
+
+
+@follows("a spreadsheet's own file. Save its sheet", "Save the table as CSV in UTF-8")
+@pytest.mark.parametrize("data", [b"PK\x03\x04..xl/workbook.xml", b"\xd0\xcf\x11\xe0", b"size\x81,loss\n"])
+def test_what_a_program_has_to_save_again(write, tmp_path, refused, fits, data):
+    (tmp_path / "runs.xlsx").write_bytes(data)
+    assert "as CSV in UTF-8" in refused("fit", tmp_path / "runs.xlsx")
+    fits(write(*ROWS))
+
+
+@follows("Give a table of this folder", "Give a table in CSV; there is none in")
+@pytest.mark.parametrize("wrong", ["", "run.csv", "nowhere/runs.csv", "runs.csv/x"])
+def test_a_path_that_is_no_file(write, tmp_path, refused, fits, wrong):
+    (tmp_path / "tables").mkdir()
+    if "/x" not in wrong:
+        assert "there is none in" in refused("fit", tmp_path / "tables" / wrong)
+    path = write(*ROWS, name="tables/runs.csv")
+    message = refused("fit", tmp_path / "tables" / wrong)
+    assert between(message, "folder: ", r"\.$") == path
+    fits(path)
+
+
+@follows("It is a study: `workbench report")
+def test_a_study_is_given_as_a_table(study, refused, fits, followed):
+    message = refused("fit", study.rename(study.parent / "my study"))
+    followed(*shlex.split(between(message, "`workbench ", "`")))
+    fits(between(message, "give ", r"\.$"))
+
+
+def test_what_helps_where_a_table_may_not_be_read(tmp_path):
+    said = str(unreadable(tmp_path / "my runs.csv", PermissionError(13, "Permission denied")))
+    (tmp_path / "my runs.csv").touch(mode=0)
+    subprocess.run(shlex.split(between(said, "`", "`")), check=True)
+    assert (tmp_path / "my runs.csv").stat().st_mode & 0o444 == 0o444
+
+
+SINGLE = [{"quality": q, "size": n, "seed": 0, "loss": loss(q, n, 0)} for q, n, s in GRID if not s]
+THREE = simulate.study(TRUTHS["power"], 0)
+
+
+@follows(
+    "so no rate is. Train the same cells",
+    "can't tell a difference from noise; plan at least 2",
+    "the noise floor is unknown. Run a few cells with 3 seeds first",
+    "so no purchase is advised. Run 3 seeds",
+    "there is no interval to narrow yet. Run every cell with 3 seeds first",
+)
+def test_one_seed():
+    alone, three = analyse(read_table(SINGLE), "loss"), analyse(THREE, "loss", bootstraps=20)
+    told(estimate_noise, arrange(read_table(SINGLE), "loss"))
+    estimate_noise(arrange(THREE, "loss"))
+    message = told(smallest_difference, 0.01, seeds=1)
+    for seeds in re.findall(r"\d+", message)[1:]:
+        smallest_difference(0.01, seeds=int(seeds))
+    told(detectable, alone)
+    detectable(three)
+    told(next_cells, alone, reference="a", other="b", size=8)
+    next_cells(three, reference="clean", other="noisy", size=256)
+    told(plan_purchase, alone, [Offer("more", "a", 1)], quality="a", size=8, budget=1)
+    plan_purchase(three, [Offer("more", "clean", 1)], quality="clean", size=256, budget=1)
+
+
+@follows("a plan would be a guess. Give a size between these", "no price: give what")
+def test_a_purchase():
+    three = analyse(THREE, "loss", bootstraps=20)
+    offers = eval(between(told(Prices().offers, own="clean"), "such as ", ", and")).offers(own="clean")
+    message = told(plan_purchase, three, offers, quality="clean", size=1, budget=1)
+    for size in between(message, r"\(", r"\)").split(" to "):
+        plan_purchase(three, offers, quality="clean", size=float(size), budget=1)
+
+
+@follows("is 0 in a cell, and cells of one seed", "is judged by its relative error. Judge by another metric")
+def test_a_loss_of_0():
+    rows = [{"size": n, "loss": max(0.0, 8 / n - 1), "exact_match": 1 - 1 / n} for n in (1, 2, 4, 8, 16)]
+    table = read_table(rows, measured_here=True)
+    told(fit_table, table, "loss", "power")
+    told(forecast_sizes, table, "loss")
+    fit_table(table, "exact_match", "bounded")
+    forecast_sizes(table, "exact_match")
+    twice = [{**row, "loss": row["loss"] + seed / 50} for row in rows for seed in (0, 1)]
+    fit_table(read_table(twice, measured_here=True), "loss", "power")
+
+
+@follows(
+    "is no table. Give a file, a list of rows, or columns by name",
+    "Give every column one value per row",
+    "lists of item outcomes for",
+    "Give the items' weights, such as their tokens",
+)
+def test_tables_in_python(write):
+    told(read_table, 5)
+    for source in (write(*ROWS), [{"size": 1, "loss": 2}], {"size": [1], "loss": [2]}):
+        read_table(source)
+    told(read_table, {"size": [1, 2], "loss": [2]})
+    read_table({"size": [1, 2], "loss": [2, 1]})
+    table = read_table([{"size": 1, "loss": 2.5}, {"size": 2, "loss": None}])
+    told(table.with_items, "loss", [[1.0, 3.0]])
+    told(table.with_items, "loss", [[1.0, 3.0], None])
+    table.with_items("loss", [[1.0, 3.0], None], weight=[1.0, 3.0])
+    table.with_items("loss", [[2.0, 3.0], None])
+
+
+@follows("(name yours with columns={'share': NAME})")
+def test_a_forecast_of_a_quality():
+    rows = [
+        {"quality": q, "clean": s, "size": n, "loss": 1 + 1 / n + (1 - s) / 2}
+        for q, s in (("a", 1.0), ("b", 0.5), ("c", 0.2))
+        for n in (1, 2, 4, 8)
+    ]
+    message = told(forecast_quality, read_table(rows), "loss", "b")
+    ours = between(message, r"columns=\{'", "'")
+    table = read_table(rows, columns={ours: "clean"})
+    forecast_quality(table, "loss", "b")
+    told(forecast_quality, table.where(np.array([row.quality != "c" for row in table.rows])), "loss", "b")
+
+
+@follows("or use workers=1", "give the problem delta=None", "sizes or more")
+def test_fits_in_python():
+    law = replace(LAWS["power"], terms=lambda shapes, x: LAWS["power"].terms(shapes, x))
+    fit = fit_table(read_table(SINGLE), "loss", law)
+    message = told(bootstrap, fit, 4, workers=2)
+    bootstrap(fit, 4, workers=int(between(message, "workers=", r"\.")))
+    size = np.array([1.0, 2.0, 4.0, 8.0])
+    problem = Problem({"size": size}, 1 / size - 0.125, np.ones(4), delta=1e-3)
+    told(fit_law, LAWS["power"], problem)
+    fit_law(LAWS["power"], replace(problem, delta=None))
+    message = told(fit_curve, CURVES["rectified"], size[:2], 1 / size[None, :2], np.ones(2))
+    needed = int(between(message, "Measure ", " sizes"))
+    fit_curve(CURVES["rectified"], size[:needed], 1 / size[None, :needed], np.ones(needed))

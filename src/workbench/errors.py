@@ -8,6 +8,9 @@ from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+ANOTHER_BASE = "choose another base, such as --base smollm2-135m"
+"""What to do with a base that can't be used: the end of a sentence."""
+
 
 class InputError(ValueError):
     """Bad input: the message names file, field and value, what was expected and what to do.

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +49,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         if temporary and os.path.exists(temporary):  # an interrupt leaves nothing behind either
             os.unlink(temporary)
+
+
+def not_read(path: Path, error: OSError) -> InputError:
+    """Return the error that says that ``path`` could not be read, why, and what helps."""
+    helps = "check the path"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        helps = f"make it readable with `chmod u+r {shlex.quote(str(path))}`, or ask its owner to"
+    return InputError(f"could not read {path}: {error.strerror or error}; {helps}")
 
 
 def not_written(path: Path, error: OSError) -> InputError:

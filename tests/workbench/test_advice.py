@@ -1,8 +1,8 @@
 """Whatever a message advises is done in a test, to its end, and succeeds.
 
-The tests in the folder ``advice`` each provoke messages, take the advice out of them where they can (an
-option, a command, a name, a number) and follow it; ``@follows`` names the messages by a fragment. This walk
-over the source holds that every message that advises something is followed there, or stands in ``NOT_HERE``
+The tests that are marked with ``@follows`` provoke messages, take the advice out of them where they can (an
+option, a command, a name, a number) and follow it; the mark names the messages by a fragment. This walk
+over the source holds that every message that advises something is followed so, or stands in ``NOT_HERE``
 with the reason why it can't be.
 """
 
@@ -16,6 +16,18 @@ import workbench
 SOURCE = Path(workbench.__file__).parent
 
 NOT_HERE = {
+    "wasn't read from a GGUF and can't be written into one": "is for who writes Python; there is no option",
+    "/manifest.json is damaged: it has no {error}": "copying a manifest back is followed above",
+    "{store.folder / NAME} is damaged: {error!r}": "copying a manifest back is followed above",
+    "copy its adapters back from a backup": "copying adapters back is followed above",
+    "Below is an instruction": "is what a template asks, no message",
+    "type `{INSTALL}": "needs a network; test_text.py holds that it names the release that is installed",
+    "start the stack again": "is for who writes Python; the runner does it, see test_checkpoints.py",
+    "where pandas and pyarrow are installed": "needs pandas and pyarrow",
+    "an Excel workbook; save its sheet as CSV": "needs a spreadsheet program; tables in CSV are followed",
+    "`hf download {name}": "needs a network",
+    "`llama-gguf-split --merge": "needs llama.cpp's program",
+    "a 7z archive. Unpack it": "needs 7-Zip; the other archives are followed",
     "{_why(store)}": "needs a machine that runs out of memory; test_runner.py tries again as it says",
     "make the machines equal": "needs two machines",
     "put the same folder on every machine": "needs two machines",
@@ -49,12 +61,15 @@ CHECKED = (
     "adapters/*.py",
     "cli/*.py",
     "config.py",
+    "data/**/*.py",
     "errors.py",
     "fetch.py",
     "files.py",
     "laws/*.py",
+    "models/*.py",
     "studies/*.py",
     "studies/executors/*.py",
+    "training/*.py",
     "views/**/*.py",
 )
 """The files whose messages are walked."""
@@ -66,6 +81,11 @@ NOT_YET = (
 )
 """Those whose messages are tested elsewhere."""
 
+IN_PIECES = ("data/**/*.py", "models/*.py", "training/prepare.py")
+"""Those whose messages are put together of pieces, which are walked too: texts outside of docstrings."""
+ROOMS = ("advice", "data", "models", "studies", "training")
+"""Folders whose tests are marked."""
+
 VERBS = (
     "hold judge keep measure plan rename "
     "add ask bring call check choose close compare convert copy delete draw fill fetch free get give go "
@@ -74,15 +94,18 @@ VERBS = (
 ).replace(" ", "|")
 ADVICE = re.compile(
     rf"(?:^|[;:.,] |\band |\bor )(?:{VERBS})\b|`|--[a-z]|can't be read; expected|unknown {{kind}}|"
-    r"AGAIN|ASK|REMEDIES|remedy|WORKBENCH_CACHE|TMPDIR|_why\(|what_helps|without_network|how_to_install",
+    r"AGAIN|ASK|REMEDIES|remedy|WORKBENCH_CACHE|TMPDIR|ANOTHER_BASE|_why\(|what_helps|without_network|how_to_install",
     re.IGNORECASE,
 )
+PIECE = re.compile(rf"(?:[;:.,}}] (?:and |or )?|^ ?)(?:{VERBS}|split)\b.* |`|--[a-z]", re.IGNORECASE)
 WORDED = (
     *("_conversion", "_other_kind", "_recoded", "_tables_of", "_which_counts", "which_measures"),
     *("same_everywhere", "second_row", "trained_twice", "unit_problem", "unreadable"),
 )
 """Functions of the laws that return a message or the end of one."""
-VALUE = re.compile(r"\{(?!AGAIN|ASK|remedy|REMEDIES|kind|wanted|_why|what_|without_|how_)[^}]*\}")
+VALUE = re.compile(
+    r"\{(?!AGAIN|ANOTHER_BASE|ASK|remedy|REMEDIES|kind|wanted|_why|what_|without_|how_)[^}]*\}"
+)
 """A value in a message, and no further piece of its text."""
 
 
@@ -112,7 +135,7 @@ def strings(function: ast.FunctionDef) -> Iterator[tuple[ast.expr, str]]:
 
 def messages() -> dict[str, str]:
     """Return each message of the checked files, by where it stands."""
-    files = {path for pattern in CHECKED for path in SOURCE.glob(pattern)}
+    files, in_pieces = ({path for one in some for path in SOURCE.glob(one)} for some in (CHECKED, IN_PIECES))
     found = {}
     for path in sorted(files - {SOURCE / name for name in NOT_YET}):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -127,14 +150,37 @@ def messages() -> dict[str, str]:
                 texts |= {f", {at.lineno}": text for at, text in strings(node)}
             for name, text in texts.items():
                 found[f"{path.relative_to(SOURCE)}:{node.lineno}{name}"] = text
+        if path in in_pieces:
+            found |= {f"{path.relative_to(SOURCE)}:{line}": text for line, text in pieces(path).items()}
     return found
 
 
+def pieces(path: Path) -> dict[int, str]:
+    """Return the texts of a file that advise something where a sentence goes on, by line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) == "InputError")
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        for part in ast.walk(node)
+        if part is not node
+    }
+    texts = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr | ast.Constant) and node not in inside
+    ]
+    return {node.lineno: text for node in texts if PIECE.search(text := text_of(node))}
+
+
 def followed() -> list[str]:
-    """Return the fragments that the tests in the folder ``advice`` are marked with."""
+    """Return the fragments that the tests are marked with."""
     decorators = [
         decorator
-        for path in sorted((Path(__file__).parent / "advice").glob("test_*.py"))
+        for room in ROOMS
+        for path in sorted((Path(__file__).parent / room).glob("**/test_*.py"))
         for test in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(test, ast.FunctionDef)
         for decorator in test.decorator_list

@@ -50,7 +50,22 @@ def spoil(record: Record, corruption: str, pool: Sequence[Record], seed: int) ->
     if corruption not in CORRUPTIONS:
         raise unknown_name("corruption", corruption, CORRUPTIONS, "src/workbench/data/corruptions.py")
     chance = generator(seed, corruption, record.id)
-    return replace(CORRUPTIONS[corruption].apply(record, pool, chance), spoiled=corruption)
+    try:
+        return replace(CORRUPTIONS[corruption].apply(record, pool, chance), spoiled=corruption)
+    except InputError as error:
+        others = [one for one in CORRUPTIONS if one != corruption and _can(one, (record, *pool))]
+        other = f"choose another one: --corruption {' or --corruption '.join(others)}; or " if others else ""
+        raise InputError(f"{error}, which this corruption needs; {other}add that to the data") from error
+
+
+def _can(corruption: str, pool: Sequence[Record]) -> bool:
+    """Say whether every one of the records can be spoiled so."""
+    try:
+        for record in pool:
+            CORRUPTIONS[corruption].apply(record, pool, generator(0, corruption, record.id))
+    except InputError:
+        return False
+    return True
 
 
 def other_record(record: Record, pool: Sequence[Record], chance: Random) -> Record:
@@ -95,10 +110,7 @@ def duplicate(record: Record, pool: Sequence[Record], chance: Random) -> Record:
 def _one_of(options: Sequence[T], record: Record, chance: Random, needed: str) -> T:
     """Pick an option, or say what the record lacks."""
     if not options:
-        raise InputError(
-            f"{record.where} has no {needed}, which this corruption needs; choose another one of "
-            f"{', '.join(CORRUPTIONS)}, or add what is missing to the data"
-        )
+        raise InputError(f"{record.where} has no {needed}")
     return pick(options, chance)
 
 

@@ -55,6 +55,13 @@ def hold_out(
     return train, tuple(record for place, record in enumerate(kept) if place in held)
 
 
+def both_given(count: int, file: object) -> InputError:
+    """Say that a number and a file are given for what is held out."""
+    return InputError(
+        f"--heldout {count} and --heldout-file {file} can't both be used; give only one of them"
+    )
+
+
 def default_count(total: int) -> int:
     """Return how many of so many records are held out where nobody says: 600, or a fifth of a few."""
     return min(DEFAULT, max(1, total // 5))

@@ -1,7 +1,7 @@
 """Records that are longer than a base can read: refused together, left out, or cut from the prompt's left."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -45,38 +45,36 @@ def fit_context(
     long = {id(one): one for one in sorted(found, key=_in_order)}
     if not long:
         return dataset
-    cut = {name: cut_prompt(record, fits) for name, record in long.items()} if policy != "drop" else {}
+    parts = (dataset.train, dataset.heldout)
+    dropped = [tuple(one for one in part if id(one) not in long) for part in parts]
+    cut = {} if policy == "drop" and all(dropped) else {n: cut_prompt(one, fits) for n, one in long.items()}
     hopeless = [record for name, record in long.items() if cut and cut[name] is None]
-    counted = f"{dataset.name}: {len(long):,} of {len(everything):,} records"
-    if policy == "error" or hopeless:
-        named = hopeless if policy == "truncate" else list(long.values())
-        ways = "leave them out with --on-long drop (on_long='drop')"
-        if not hopeless:
-            ways += ", or cut their prompts from the left with --on-long truncate"
-        raise InputError(
-            f"{dataset.name}: {len(named):,} of {len(everything):,} records are longer than the {context:,} "
-            f"tokens that the base can read{', even without their prompts' if policy == 'truncate' else ''} "
-            f"({listed(one.where for one in named)}; the longest has {max(map(tokens, named)):,} tokens); "
-            f"{ways}"
-        )
-    if policy == "truncate":
-        kept = [tuple(cut.get(id(one)) or one for one in part) for part in (dataset.train, dataset.heldout)]
-        done = "cut from the prompt's left"
-    else:
-        kept = [
-            tuple(one for one in part if id(one) not in long) for part in (dataset.train, dataset.heldout)
-        ]
-        done = "left out"
-        for part, what in zip(kept, ("to train on", "to judge by"), strict=True):
-            if not part:
-                raise InputError(
-                    f"{counted} are longer than the {context:,} tokens that the base can read; without them "
-                    f"none is left {what}. Cut their prompts with --on-long truncate, or choose a base that "
-                    "reads more."
-                )
     limit = f"longer than the {context:,} tokens that the base can read"
+    settled = {"error": False, "drop": all(dropped), "truncate": not hopeless}[policy]
+    if not settled:
+        named = hopeless if policy == "truncate" else list(long.values())
+        most = max(map(tokens, named))
+        ways = ["leave them out with --on-long drop (on_long='drop')"] if all(dropped) else []
+        ways += [] if hopeless else ["cut their prompts from the left with --on-long truncate"]
+        ways = ways or [f"choose a base that reads {most:,} tokens with --base"]
+        raise InputError(
+            f"{dataset.name}: {len(named):,} of {len(everything):,} records are {limit}"
+            f"{', even without their prompts' if policy == 'truncate' else ''}"
+            f"{'' if all(dropped) else f', and without them none is left {_for_what(dropped)}'} "
+            f"({listed(one.where for one in named)}; the longest has {most:,} tokens); {', or '.join(ways)}"
+        )
+    kept = dropped
+    if policy == "truncate":
+        kept = [tuple(cut.get(id(one)) or one for one in part) for part in parts]
+    done = "cut from the prompt's left" if policy == "truncate" else "left out"
+    counted = f"{dataset.name}: {len(long):,} of {len(everything):,} records"
     note = f"{counted} {done}: {limit} ({listed(one.where for one in long.values())})"
     return replace(dataset, train=kept[0], heldout=kept[1], notes=(*dataset.notes, note))
+
+
+def _for_what(left: Sequence[Sequence[Record]]) -> str:
+    train, heldout = left
+    return " or ".join(["to train on"] * (not train) + ["to judge by"] * (not heldout))
 
 
 def _in_order(record: Record) -> list[tuple[str, int]]:

@@ -35,13 +35,16 @@ def draw(dataset: Dataset, quality: Quality, size: int, seed: int) -> list[Recor
     if size > len(dataset.train):
         raise InputError(
             f"size {size} is larger than the data: {dataset.name} has {len(dataset.train)} records to train "
-            f"on and {len(dataset.heldout)} held out; choose a smaller size or hold out fewer"
+            f"on and {len(dataset.heldout)} held out; choose sizes of at most {len(dataset.train)}, such as "
+            f"--sizes {len(dataset.train)}"
         )
     if quality.corruption != "none" and quality.corruption not in CORRUPTIONS:
         raise unknown_name("corruption", quality.corruption, CORRUPTIONS, "src/workbench/data/corruptions.py")
     pool = [dataset.train[place] for place in _order(tuple(one.id for one in dataset.train), seed)]
     chosen = pool[:size]
     if quality.raters is not None:
+        if few := next((record for record in chosen if quality.raters > _raters(record)), None):
+            raise _too_many_raters(few, quality.raters, min(map(_raters, dataset.train)))
         chosen = [rated(record, quality.raters, seed) for record in chosen]
     if quality.corruption == "none":
         return chosen
@@ -59,11 +62,8 @@ def rated(record: Record, raters: int, seed: int) -> Record:
     Raises:
         InputError: If the record has fewer raters, or isn't one of two choices.
     """
-    if len(record.choices) != 2 or raters > len(record.ratings):
-        raise InputError(
-            f"{record.where} has {len(record.ratings)} raters and {len(record.choices)} choices, where "
-            f"{raters} raters and 2 choices are needed; ask for fewer raters, or use data with ratings"
-        )
+    if raters > _raters(record):
+        raise _too_many_raters(record, raters, _raters(record))
     chance = generator(seed, "raters", record.id)
     turns = [chance.random() for _ in record.ratings]
     asked = sorted(zip(turns, record.ratings, strict=True))[:raters]
@@ -71,6 +71,25 @@ def rated(record: Record, raters: int, seed: int) -> Record:
     if score == 0:
         score = number(seed, "tie", record.id) - 0.5
     return replace(record, response=record.choices[score > 0])
+
+
+def _raters(record: Record) -> int:
+    """Return how many raters can decide between a record's two choices."""
+    return len(record.ratings) if len(record.choices) == 2 else 0
+
+
+def _too_many_raters(record: Record, raters: int, most: int) -> InputError:
+    """Say that a record has too few raters, and how many the data has for each."""
+    found = (
+        f"{record.where} has {len(record.ratings)} raters and {len(record.choices)} choices, where {raters} "
+        f"raters and 2 choices are needed"
+    )
+    if not most:
+        return InputError(
+            f"{found}; choose another quality, such as --quality typo:0.5, or the data that has raters: "
+            "`workbench run raters`"
+        )
+    return InputError(f"{found}; ask for at most {most}, such as --quality raters:{most}")
 
 
 def _spoiled(chosen: Sequence[Record], pool: Sequence[Record], quality: Quality, seed: int) -> list[Record]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from workbench.data.records import Record
-from workbench.errors import InputError, unknown_name
+from workbench.errors import ANOTHER_BASE, InputError, unknown_name
 
 PROBE = "an-answer-in-its-place"
 """Stands for a response, to see what a chat template writes around one."""
@@ -271,8 +271,8 @@ def _joined(
     """Tokenize prompt, response and end as one text; ``closed`` says that the end holds the end token."""
     if not closed and tokenizer.eos is None:
         raise InputError(
-            f"the base's tokenizer ({tokenizer.name}) has no end token, so a response couldn't end; choose a "
-            "base that has one, such as --base smollm2-135m"
+            f"the base's tokenizer ({tokenizer.name}) has no end token, so a response couldn't end; "
+            f"{ANOTHER_BASE}"
         )
     asked = tokenizer.encode(prompt)
     told = tokenizer.encode(prompt + response + end)

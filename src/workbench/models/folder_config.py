@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import LARGEST
 from workbench.models.decoder import DecoderConfig
 from workbench.models.folder_settings import ONLY, shown, unknown
@@ -102,7 +102,7 @@ def _refuse_other_arithmetic(path: Path, settings: Mapping[str, Any]) -> None:
         raise InputError(
             f"{path}: {listed}: the workbench doesn't know {one}, so it can't tell whether the numbers would "
             f"be right. If transformers' {settings['model_type']} doesn't read {one} either, take {one} out "
-            "of the file; otherwise choose another base."
+            f"of the file; otherwise {ANOTHER_BASE}."
         )
 
 
@@ -183,4 +183,4 @@ def _positive(path: Path, key: str, value: Any) -> float:  # noqa: ANN401 - what
 
 def wrong(path: Path, key: str, value: object, expected: str) -> InputError:
     """Say that a setting doesn't fit our decoder."""
-    return InputError(f"{path}: {key} is {shown(value)}, expected {expected}. Choose another base.")
+    return InputError(f"{path}: {key} is {shown(value)}, expected {expected}; {ANOTHER_BASE}.")

@@ -13,7 +13,7 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 
-from workbench.errors import InputError
+from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.sentencepiece import SPACE
 from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
 
@@ -206,7 +206,8 @@ def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, An
         raise unreadable(path, error) from error
     if not isinstance(value, dict):
         raise InputError(
-            f"{path} holds a {type(value).__name__}, expected a JSON object. Get the folder again."
+            f"{path} holds a {type(value).__name__}, expected a JSON object; get the folder again, or "
+            f"{ANOTHER_BASE}."
         )
     return value
 
@@ -214,6 +215,6 @@ def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, An
 def unreadable(path: Path, error: Exception) -> InputError:
     """Say that a file of a folder is missing or damaged."""
     return InputError(
-        f"could not read {path}: {error}. Get the folder again; it needs config.json, "
-        "model.safetensors and tokenizer.json."
+        f"could not read {path}: {error}. Get the folder again, which needs config.json, model.safetensors "
+        f"and tokenizer.json; or {ANOTHER_BASE}."
     )

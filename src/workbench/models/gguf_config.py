@@ -9,7 +9,7 @@ Source: the GGUF specification, and llama.cpp for what a missing or zero value m
 
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import LARGEST
 from workbench.models.decoder import DecoderConfig
 from workbench.models.folder_config import FAMILY, LARGEST_NUMBER, window_note
@@ -90,11 +90,13 @@ def read_config(file: GgufFile) -> tuple[DecoderConfig, tuple[str, ...]]:
     if architecture != ARCHITECTURE:
         raise InputError(
             f"{file.path}: general.architecture is {architecture!r}, expected {ARCHITECTURE!r}; such are "
-            f"{FAMILY}. Choose another base."
+            f"{FAMILY}; {ANOTHER_BASE}."
         )
     notes = _check_keys(file)
     if "token_embd.weight" not in file.tensors:
-        raise InputError(f"{file.path}: tensor 'token_embd.weight' is missing. Get the file again.")
+        raise InputError(
+            f"{file.path}: tensor 'token_embd.weight' is missing; convert the model anew, or {ANOTHER_BASE}."
+        )
     rows = file.tensors["token_embd.weight"].shape[0]
     if (stated := _size(file, "vocab_size", rows)) != rows:
         raise wrong(file, "vocab_size", stated, f"{rows}, the rows of token_embd.weight")
@@ -141,7 +143,7 @@ def _check_keys(file: GgufFile) -> tuple[str, ...]:
             if value not in allowed[key]:
                 raise InputError(
                     f"{file.path}: {key} is {_shown(value)}, expected {allowed[key][-1]!r}: another value "
-                    "changes the arithmetic. Choose another base."
+                    f"changes the arithmetic; {ANOTHER_BASE}."
                 )
         elif key.startswith(prefix):
             if key.removeprefix(prefix) not in READ | HARMLESS.keys():
@@ -154,7 +156,7 @@ def _check_keys(file: GgufFile) -> tuple[str, ...]:
         raise InputError(
             f"{file.path}: {listed}: the workbench doesn't know {one}, so it can't tell whether the numbers "
             f"would be right. If llama.cpp doesn't read {one} for a LLaMA either, make a copy without with "
-            f"`{command_without(file.path, strangers)}` and give that; otherwise choose another base."
+            f"`{command_without(file.path, strangers)}` and give that; otherwise {ANOTHER_BASE}."
         )
     if not unused:
         return ()
@@ -193,10 +195,13 @@ def field(file: GgufFile, key: str, kind: type, default: Any = _REQUIRED) -> Any
     """
     value = file.metadata.get(key, default)
     if value is _REQUIRED:
-        raise InputError(f"{file.path}: metadata field {key!r} is missing. Get the file again.")
+        raise InputError(
+            f"{file.path}: metadata field {key!r} is missing; convert the model anew, or {ANOTHER_BASE}."
+        )
     if value is not default and type(value) is not kind:
         raise InputError(
-            f"{file.path}: {key} is {_shown(value)}, expected {kind.__name__}. Get the file again."
+            f"{file.path}: {key} is {_shown(value)}, expected {kind.__name__}; convert the model anew, or "
+            f"{ANOTHER_BASE}."
         )
     return value
 
@@ -228,6 +233,4 @@ def _shown(value: object) -> str:
 
 def wrong(file: GgufFile, key: str, value: object, expected: str) -> InputError:
     """Say that a field doesn't fit our decoder."""
-    return InputError(
-        f"{file.path}: {ARCHITECTURE}.{key} is {value}, expected {expected}. Choose another base."
-    )
+    return InputError(f"{file.path}: {ARCHITECTURE}.{key} is {value}, expected {expected}; {ANOTHER_BASE}.")

@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 import numpy as np
 from gguf.constants import GGML_QUANT_SIZES, GGUF_MAGIC, GGMLQuantizationType, GGUFValueType
 
-from workbench.errors import InputError
+from workbench.errors import ANOTHER_BASE, InputError
+from workbench.files import not_read
 
 _SCALARS: dict[int, str] = {
     GGUFValueType.UINT8: "<u1",
@@ -68,10 +69,12 @@ def read_container(path: Path) -> GgufFile:
     try:
         with open(path, "rb") as file:
             if path.stat().st_size == 0:
-                raise InputError(f"{path} is empty; expected a GGUF file. Get it again.")
+                raise InputError(
+                    f"{path} is empty; expected a GGUF file. Get the file again, or {ANOTHER_BASE}."
+                )
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise InputError(f"could not open {path}: {error.strerror or error}. Check the path.") from error
+        raise not_read(path, error) from error
     cursor = _Cursor(path, mapped)
     tensor_count, field_count = _read_preamble(cursor)
     metadata = _read_metadata(cursor, field_count)
@@ -94,7 +97,14 @@ class _Cursor:
         self.place = 0
 
     def fail(self, what: str) -> NoReturn:
-        raise InputError(f"{self.path}: {what}. Get the file again, or convert the model anew.")
+        """Say what is wrong with a file that has bytes missing or bytes changed."""
+        raise InputError(f"{self.path}: {what}. Get the file again, or {ANOTHER_BASE}.")
+
+    def fail_as_another_format(self, what: str) -> NoReturn:
+        """Say in which format a file is that is whole and can't be read."""
+        raise InputError(
+            f"{self.path}: {what}. Take the model in GGUF version 3, little-endian, or {ANOTHER_BASE}."
+        )
 
     @property
     def left(self) -> int:
@@ -150,9 +160,9 @@ def _read_preamble(cursor: _Cursor) -> tuple[int, int]:
     cursor.skip(4, "the magic")
     version = cursor.number("I", "the version")
     if version & 0xFFFF == 0 and version:
-        cursor.fail(f"it is big-endian (its version reads {version:#x}), only little-endian files are read")
+        cursor.fail_as_another_format(f"it is big-endian (its version reads {version:#x})")
     if version not in (2, 3):
-        cursor.fail(f"its GGUF version is {version}, expected 2 or 3")
+        cursor.fail_as_another_format(f"its GGUF version is {version}, expected 2 or 3")
     # a tensor's entry takes at least 24 bytes, a field's at least 13
     return cursor.count(24, "tensors"), cursor.count(13, "metadata fields")
 

@@ -8,7 +8,7 @@ from gguf.constants import GGMLQuantizationType
 from torch import Tensor
 
 from qlora_kernels import FORMATS, QuantizedTensor
-from workbench.errors import InputError
+from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder, DecoderConfig
@@ -39,7 +39,7 @@ def load_gguf(path: Path, name: str, precision: str = "float32") -> Base:
     if tokenizer.vocabulary != config.vocabulary:
         raise InputError(
             f"{path}: tokenizer.ggml.tokens has {tokenizer.vocabulary} entries and token_embd.weight "
-            f"{config.vocabulary} rows; they have to be equal. Convert the model anew."
+            f"{config.vocabulary} rows; they have to be equal; convert the model anew, or {ANOTHER_BASE}."
         )
     return Base(
         name=name,
@@ -64,12 +64,12 @@ def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | Qu
         if tensor == "rope_freqs.weight":
             raise InputError(
                 f"{file.path}: tensor {tensor!r} scales rotary positions as Llama 3.1 and later do, which "
-                "isn't read. Choose another base."
+                f"isn't read; {ANOTHER_BASE}."
             )
         if tensor not in names:
             raise InputError(
                 f"{file.path}: tensor {tensor!r} has no place in a plain LLaMA decoder of {config.layers} "
-                "blocks (biases and experts aren't supported). Choose another base."
+                f"blocks (biases and experts aren't supported); {ANOTHER_BASE}."
             )
     weights = {}
     for tensor, name in names.items():
@@ -78,7 +78,7 @@ def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | Qu
             found = "is missing" if packed is None else f"has the shape {packed.shape}"
             raise InputError(
                 f"{file.path}: tensor {tensor!r} {found}, expected the shape {shapes[name]} from the "
-                "metadata. Get the file again."
+                f"metadata; convert the model anew, or {ANOTHER_BASE}."
             )
         weights[name] = _weight(file, packed, rotary_heads(name, config))
     return weights

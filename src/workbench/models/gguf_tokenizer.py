@@ -13,7 +13,7 @@ import tokenizers
 from gguf.constants import TokenType
 from tokenizers import AddedToken, Regex, models, pre_tokenizers
 
-from workbench.errors import InputError, unknown_name
+from workbench.errors import ANOTHER_BASE, InputError, unknown_name
 from workbench.models.gguf_container import GgufFile, command_without
 from workbench.models.sentencepiece import SentencePiece
 from workbench.models.tokenizer import (
@@ -74,7 +74,8 @@ def read_tokenizer(file: GgufFile) -> Tokenizer:
     fields = _Fields(file)
     kind = fields.text("model")
     if kind not in TOKENIZER_MODELS:
-        raise InputError(f"{file.path}: " + str(unknown_name("tokenizer", kind, TOKENIZER_MODELS, __name__)))
+        unknown = unknown_name("tokenizer", kind, TOKENIZER_MODELS, __name__)
+        raise InputError(f"{file.path}: tokenizer.ggml.model: {unknown} If it has another, {ANOTHER_BASE}.")
     return TOKENIZER_MODELS[kind](fields)
 
 
@@ -117,7 +118,8 @@ class _Fields:
 
     def error(self, field: str, what: str) -> InputError:
         return InputError(
-            f"{self.path}: tokenizer.ggml.{field} {what}. Convert the model anew with its tokenizer."
+            f"{self.path}: tokenizer.ggml.{field} {what}; convert the model anew with its tokenizer, or "
+            f"{ANOTHER_BASE}."
         )
 
     def check_keys(self) -> None:
@@ -135,7 +137,7 @@ class _Fields:
             raise InputError(
                 f"{self.path}: {', '.join(strangers)}: not known here, and it may change the tokens. If "
                 f"llama.cpp doesn't use it for this model either, make a copy without it with "
-                f"`{command_without(self.path, strangers)}` and give that; otherwise choose another base."
+                f"`{command_without(self.path, strangers)}` and give that; otherwise {ANOTHER_BASE}."
             )
 
     def get(self, field: str, kind: type, default: Any = None) -> Any:  # noqa: ANN401 - of the kind asked
@@ -182,7 +184,7 @@ def _subword(fields: _Fields, name: str, backend: Backend, *, adds_bos: bool) ->
     bos, eos = known["bos"], known["eos"]
     template = fields.all.get("tokenizer.chat_template")
     if template is not None and type(template) is not str:
-        raise InputError(f"{fields.path}: tokenizer.chat_template is no text. Convert the model anew.")
+        raise InputError(f"{fields.path}: tokenizer.chat_template is no text; {ANOTHER_BASE}.")
     return SubwordTokenizer(
         name=name,
         backend=backend,
@@ -203,12 +205,8 @@ def _subword(fields: _Fields, name: str, backend: Backend, *, adds_bos: bool) ->
 def _byte_level(fields: _Fields) -> SubwordTokenizer:
     name = fields.text("pre")
     if name not in PRE_TOKENIZERS:
-        raise InputError(
-            f"{fields.path}: tokenizer.ggml.pre: "
-            + str(
-                unknown_name("pre-tokenizer", name, PRE_TOKENIZERS, "src/workbench/models/gguf_tokenizer.py")
-            )
-        )
+        unknown = unknown_name("pre-tokenizer", name, PRE_TOKENIZERS, __name__)
+        raise InputError(f"{fields.path}: tokenizer.ggml.pre: {unknown} If it has another, {ANOTHER_BASE}.")
     if fields.get("add_space_prefix", bool, False):
         raise fields.error("add_space_prefix", "is true, which byte-level tokenizers here don't do")
     pre = PRE_TOKENIZERS[name]

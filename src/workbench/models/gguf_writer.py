@@ -13,6 +13,7 @@ from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
+from workbench.files import not_written
 from workbench.models.decoder import DecoderConfig
 from workbench.models.gguf_layout import ARCHITECTURE, gguf_name, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
@@ -67,10 +68,7 @@ def write_gguf(
             _write(writer)
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
-        raise InputError(
-            f"could not write {path}: {error.strerror or error}. Nothing was changed; free some space or "
-            "choose another folder."
-        ) from error
+        raise not_written(path, error) from error
 
 
 def _write(writer: GGUFWriter) -> None:

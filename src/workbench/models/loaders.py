@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench.errors import InputError, unknown_name
+from workbench.errors import ANOTHER_BASE, InputError, unknown_name
 from workbench.fetch import cached
 from workbench.models.base import Base
 from workbench.models.gguf_reader import load_gguf
@@ -41,7 +41,8 @@ def load_base(name_or_path: str | Path, precision: str = "float32") -> Base:
     if not path.exists():
         if name in NAMES:
             raise InputError(
-                f"{path} is missing, which holds the base {name!r}. Install the workbench again."
+                f"{path} is missing, which holds the base {name!r}; install the workbench again from where "
+                f"you have it, or {ANOTHER_BASE}."
             )
         hub = ""
         if re.fullmatch(r"[\w.-]+/[\w.-]+", name):

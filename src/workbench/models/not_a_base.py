@@ -11,7 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
+from workbench.errors import ANOTHER_BASE, InputError
+from workbench.files import not_read
 from workbench.models.gguf_container import GgufFile
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -48,7 +49,7 @@ def refuse_other_files(path: Path) -> None:
         with open(path, "rb") as file:
             start = file.read(512)
     except OSError as error:
-        raise InputError(f"could not open {path}: {error.strerror or error}. Check the path.") from error
+        raise not_read(path, error) from error
     if start.startswith(LFS_POINTER):
         raise _pointer(path)
     if what := _kind(path, start):
@@ -170,7 +171,7 @@ def refuse_other_folders(path: Path) -> None:
     if list(path.glob("consolidated*")):
         raise InputError(
             f"{path} holds weights in their maker's own format (consolidated), without config.json. Get the "
-            "folder in the format of Hugging Face, or a GGUF."
+            f"folder in the format of Hugging Face or a GGUF, or {ANOTHER_BASE}."
         )
     raise InputError(
         f"{path} isn't a base: there is no config.json in it and no .gguf file. Give a .gguf file, or a "
@@ -223,7 +224,8 @@ def _without_weights(path: Path) -> InputError:
     found = next((files[0] for files in names.values() if files), None)
     instead = f"; {found} isn't read" if found else ""
     return InputError(
-        f"{path} lacks model.safetensors{instead}. Download the base's weights with safetensors, or a GGUF."
+        f"{path} lacks model.safetensors{instead}. Download the base's weights with safetensors or a GGUF, "
+        f"or {ANOTHER_BASE}."
     )
 
 

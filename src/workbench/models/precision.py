@@ -74,7 +74,7 @@ def choose_precision(precision: str, width: int) -> tuple[str, str]:
     if precision == "int8" and not bytes_are_exact():
         raise InputError(
             "precision int8: this processor rounds sums of products of bytes, and results would be wrong; "
-            "choose bfloat16 or float32"
+            "choose --precision bfloat16 or --precision float32"
         )
     return precision, "asked for"
 

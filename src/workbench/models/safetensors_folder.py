@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from workbench.errors import InputError
+from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder, DecoderConfig
@@ -96,13 +96,13 @@ def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tie
         if tensor not in names and not tensor.endswith("rotary_emb.inv_freq"):
             raise InputError(
                 f"{shards[tensor]}: tensor {tensor!r} has no place in a plain LLaMA decoder of "
-                f"{config.layers} blocks (biases and experts aren't supported). Choose another base."
+                f"{config.layers} blocks (biases and experts aren't supported); {ANOTHER_BASE}."
             )
     if not tied and _TOP["head"] not in shards and _TOP["embedding"] in shards:
         raise InputError(
             f"{path}: tensor {_TOP['head']!r} is missing, and config.json doesn't tie it to the embedding. "
             "If the base ties them, set tie_word_embeddings to true in config.json; otherwise a file is "
-            "missing: download the folder again."
+            f"missing: download the folder again, or {ANOTHER_BASE}."
         )
     weights = {
         name: _tensor(path, shards.get(tensor), tensor, shapes[name]) for tensor, name in names.items()
@@ -115,7 +115,8 @@ def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tie
 def _tensor(folder: Path, file: Path | None, name: str, shape: tuple[int, ...]) -> Tensor:
     if file is None:
         raise InputError(
-            f"{folder}: tensor {name!r} is missing, expected the shape {shape}. Get the folder again."
+            f"{folder}: tensor {name!r} is missing, expected the shape {shape}; get the folder again, or "
+            f"{ANOTHER_BASE}."
         )
     try:
         with safe_open(file, framework="pt") as tensors:
@@ -130,7 +131,7 @@ def _tensor(folder: Path, file: Path | None, name: str, shape: tuple[int, ...]) 
     if tuple(value.shape) != shape:
         raise InputError(
             f"{file}: tensor {name!r} has the shape {tuple(value.shape)}, expected {shape} from config.json; "
-            "they belong to different models. Get the folder again."
+            f"take both from one model, or {ANOTHER_BASE}."
         )
     return value.to(torch.float32)
 
@@ -142,7 +143,10 @@ def _shards(path: Path) -> dict[str, Path]:
     if index.is_file():
         places = read_json(index).get("weight_map")
         if not isinstance(places, dict) or not all(_is_plain_name(name) for name in places.values()):
-            raise InputError(f"{index}: weight_map has to name a file of this folder for each tensor.")
+            raise InputError(
+                f"{index}: weight_map has to name a file of this folder for each tensor; get the folder "
+                f"again, or {ANOTHER_BASE}."
+            )
         files = {path / name for name in places.values()}
     found: dict[str, Path] = {}
     for file in sorted(files):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.config import PRECISIONS, CellConfig, Quality
+from workbench.data.heldout import both_given
 from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
@@ -253,7 +254,7 @@ def own(
             for what is held out.
     """
     if heldout is not None and heldout_file is not None:
-        raise InputError(f"heldout is {heldout} and heldout_file is {heldout_file}; give only one of them")
+        raise both_given(heldout, heldout_file)
     largest, rungs, factor = choose(budget, (512, 3, 4), (2048, 4, 4), (8192, 7, 2))
     study = Study(
         name=Path(data).stem,

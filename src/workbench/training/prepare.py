@@ -59,13 +59,15 @@ class _Index:
         def fits(shorter: Record) -> bool:
             return len(continuation(self.template, shorter, response, tokenizer).token_ids) <= context
 
-        shorter = cut_prompt(record, fits) if self.on_long != "error" else None
-        if shorter is None:
+        shorter = cut_prompt(record, fits)
+        if shorter is None or self.on_long == "error":
             spoiled = f" with another answer ({record.spoiled})" if record.spoiled else ""
+            ways = ["cut such prompts from the left with --on-long truncate"] if shorter else []
+            ways += ["choose another --corruption, such as duplicate"] if record.spoiled else []
+            ways += [f"choose a base that reads {len(found.token_ids):,} tokens with --base"]
             raise InputError(
                 f"{record.where}{spoiled} has {len(found.token_ids):,} tokens, "
-                f"more than the {context:,} that {self.base.name} can read; cut such prompts from the left "
-                "with --on-long truncate"
+                f"more than the {context:,} that {self.base.name} can read; {', or '.join(ways)}"
             )
         self.cut += 1
         return continuation(self.template, shorter, response, tokenizer)

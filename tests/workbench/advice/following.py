@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from follows import follows as follows
 
 import workbench
 from workbench.cli.run import add_parser, chosen_study
@@ -19,12 +20,6 @@ from workbench.studies.plan import plan
 SOURCE = Path(workbench.__file__).parent
 SMALL = ("--sizes", "8", "--seeds", "0", "--steps", "2", "--heldout", "20", "--quality", "clean")
 FEW = ("--bootstraps", "4")
-
-
-def follows(*fragments: str) -> Callable:
-    """Mark a test as the one that follows the messages with these fragments, for ``test_advice.py``."""
-    assert fragments
-    return lambda test: test
 
 
 def told(act: Callable, *arguments: object, **options: object) -> str:

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+from follows import follows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def families(sizes):
     return records([f"prompt {place}" for place, size in enumerate(sizes) for _ in range(size)])
 
 
+@follows("hold out {nearest} (--heldout {nearest})")
 @settings(max_examples=100, deadline=None)
 @given(sizes=FAMILIES, count=st.integers(-3, 80))
 def test_the_number_that_is_advised_is_the_nearest_that_works(sizes, count):

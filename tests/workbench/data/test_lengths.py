@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from follows import follows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,7 @@ def test_the_boundary_is_exact():
         fitted(dataset([SHORT, LONG]), "error")
 
 
+@follows("leave them out with --on-long drop", "cut their prompts from the left with --on-long truncate")
 def test_all_are_named_at_once_and_each_way_that_is_named_works():
     data = dataset([SHORT, LONG, LONGER], [record("7", "d" * 90), record("8", "short")])
     with pytest.raises(InputError) as refused:
@@ -93,10 +95,21 @@ def test_an_answer_that_alone_is_too_long_can_only_be_left_out():
     assert fitted(data, "drop").train == (SHORT,)
 
 
+@follows("choose a base that reads {most} tokens with --base")
 def test_nothing_is_left():
-    with pytest.raises(InputError, match=r"none is left to judge by\. .*--on-long truncate"):
-        fitted(dataset([SHORT], [LONG]), "drop")
+    for policy in ("error", "drop"):
+        with pytest.raises(InputError, match="none is left to judge by") as refused:
+            fitted(dataset([SHORT], [LONG]), policy)
+        assert re.findall(r"--on-long (\w+)", str(refused.value)) == ["truncate"]
     assert fitted(dataset([SHORT], [LONG]), "truncate").heldout[0].prompt
+    # where neither way is left, only another base is
+    data = dataset([SHORT], [record("6", "a", "y" * 60)])
+    for policy in ("error", "drop", "truncate"):
+        with pytest.raises(InputError) as refused:
+            fitted(data, policy)
+        assert "--on-long" not in str(refused.value)
+        context = int(re.search(r"choose a base that reads (\d+) tokens", str(refused.value))[1])
+        assert fitted(data, policy, context) is data
 
 
 def test_earlier_turns_go_before_the_prompt_and_the_system_text_stays():

@@ -1,6 +1,7 @@
 """Templates: exact texts, the boundary between prompt and response, and what counts in the loss."""
 
 import pytest
+from follows import follows
 
 from workbench.data.records import Record
 from workbench.data.templates import TEMPLATES, Example, continuation, prompt_ids, remarks, render, stops
@@ -105,9 +106,11 @@ def test_system_text_and_earlier_turns_are_part_of_what_is_asked(template, text)
     assert "".join(map(chr, example.response_ids)) == "no"
 
 
+@follows("has no place; use another one, such as 'plain' (--template plain)")
 def test_a_template_without_room_for_earlier_turns_refuses_them():
     with pytest.raises(InputError, match=r"'verbs' has no place.*--template plain"):
         render("verbs", IN_CONVERSATION, Letters())
+    assert render("plain", IN_CONVERSATION, Letters()).response_ids
 
 
 class Chat(Letters):
@@ -154,6 +157,7 @@ def test_a_turn_without_an_end_gets_the_tokenizer_s():
     assert "ends no turn" in notes[0]
 
 
+@follows("would not be what a generation continues; use a template without a chat format, such as 'plain'")
 @pytest.mark.parametrize(
     "write",
     [
@@ -166,6 +170,7 @@ def test_a_turn_without_an_end_gets_the_tokenizer_s():
 def test_a_template_that_writes_another_conversation_is_refused(write):
     with pytest.raises(InputError, match=r"in another way.*--template plain"):
         render("chat", RECORD, Chat(write))
+    assert render("plain", RECORD, Chat(write)).response_ids
 
 
 def test_every_template_has_its_text_above():

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from follows import follows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -182,6 +183,7 @@ VALUES = (
 )
 
 
+@follows("take {one} out of the file")
 @settings(max_examples=60, deadline=None)
 @given(strangers=st.dictionaries(UNKNOWN, VALUES, min_size=1, max_size=3))
 def test_an_unknown_key_is_refused_and_its_advice_works(folder, whole, strangers):
@@ -299,6 +301,7 @@ def test_a_stored_head_is_used_where_it_differs(make_folder, logits, transformer
     torch.testing.assert_close(logits(base, TOKENS), theirs, rtol=1e-4, atol=1e-4)
 
 
+@follows("set tie_word_embeddings to true in config.json")
 def test_a_head_that_is_missing_is_refused_and_the_advice_works(load, logits):
     expected = logits(load({}), TOKENS)
     with pytest.raises(InputError, match=re.escape("set tie_word_embeddings to true in config.json")):

@@ -108,7 +108,7 @@ def test_the_same_pieces_make_a_good_file(tmp_path):
 
 def test_an_absent_file_and_a_folder_are_named(tmp_path):
     for path in (tmp_path / "absent.gguf", tmp_path):
-        with pytest.raises(InputError, match=r"could not open .*(No such file|Is a directory)"):
+        with pytest.raises(InputError, match=r"could not read .*(No such file|Is a directory)"):
             read_container(path)
 
 

@@ -8,6 +8,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from follows import follows
 from gguf.constants import Keys
 from gguf.scripts import gguf_new_metadata
 from hypothesis import given, settings
@@ -133,6 +134,7 @@ def test_an_unknown_key_is_refused(file, key, value):
     assert f"llama.{key} is" in str(caught.value)
 
 
+@follows("make a copy without with `", "gguf-new-metadata --force", "--remove-metadata ")
 def test_the_advice_about_an_unknown_key_works(toy_gguf, edit_gguf, tmp_path, monkeypatch):
     path = edit_gguf(toy_gguf, tmp_path, fields={"llama.logit_twist": 0.5, "llama.other": True})
     with pytest.raises(InputError, match="make a copy without") as caught:

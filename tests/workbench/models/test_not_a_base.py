@@ -1,5 +1,6 @@
 """What is no base is named as what it is, and the advice, followed to its end, gives a base."""
 
+import bz2
 import gzip
 import io
 import json
@@ -13,7 +14,8 @@ import zipfile
 import gguf
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from follows import follows
+from safetensors.torch import load_file
 
 from workbench.errors import InputError
 from workbench.models.loaders import load_base
@@ -85,8 +87,15 @@ FILES = {
 }
 
 
+@follows(
+    "Get the base with safetensors or as a GGUF",
+    "Get the base as a GGUF",
+    "or download the file by itself",
+    "Give a .gguf file, or a folder with safetensors",
+    "Give the base that {path.with_name('adapter_config.json')} names",
+)
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_is_named_as_what_it_is(toy_gguf, tmp_path, name):
+def test_a_file_is_named_as_what_it_is(toy_gguf, folder, tmp_path, name):
     file, make, complaint = FILES[name]
     path = tmp_path / "given" / file
     path.parent.mkdir()
@@ -95,19 +104,62 @@ def test_a_file_is_named_as_what_it_is(toy_gguf, tmp_path, name):
     assert str(path) in message
     with pytest.raises(InputError, match=complaint):
         load_base(path)
+    # what it says to give or to get instead
+    assert load_base(toy_gguf).decoder.config.layers == 2
+    assert load_base(folder).decoder.config.layers == 3
+    path.write_bytes(toy_gguf.read_bytes())
+    if path.name.endswith("gguf"):
+        assert load_base(path).decoder.config.layers == 2
 
 
-def test_unpacking_is_enough(toy_gguf, tmp_path):
-    packed = tmp_path / "packed.gguf.gz"
-    packed.write_bytes(gzip.compress(toy_gguf.read_bytes()))
-    assert "gunzip" in refusal(packed)
-    subprocess.run(["gunzip", packed], check=True)
-    assert load_base(packed.with_suffix("")).decoder.config.layers == 2
+PACKED = {
+    "gunzip": ("packed.gguf.gz", gzip.compress),
+    "bunzip2": ("packed.gguf.bz2", bz2.compress),
+    "unxz": ("packed.gguf.xz", lzma.compress),
+    "unzstd": ("packed.gguf.zst", None),
+    "tar xf": ("packed.tar", tarred),
+    "unzip": ("packed.zip", zipped),
+}
+
+
+@follows(
+    "Unpack it with `gunzip` (a .tar.gz with `tar xf`) and give what was in it",
+    "a zip archive. Unpack it and give the .gguf file or the folder that was in it",
+    "Unpack it with `bunzip2` and give what was in it",
+    "Unpack it with `unxz` and give what was in it",
+    "Unpack it with `unzstd` and give what was in it",
+    "Unpack it with `tar xf` and give the file or folder that was in it",
+)
+@pytest.mark.parametrize("program", PACKED)
+def test_unpacking_is_enough(toy_gguf, tmp_path, program):
+    if shutil.which(program.split()[0]) is None:
+        pytest.skip(f"{program} isn't installed; with it this test runs")
+    name, compress = PACKED[program]
+    folder = tmp_path / "there"
+    folder.mkdir()
+    if compress:
+        (folder / name).write_bytes(compress(toy_gguf.read_bytes()))
+    else:
+        subprocess.run(["zstd", "-q", toy_gguf, "-o", folder / name], check=True)
+    assert ("Unpack it and" if program == "unzip" else f"`{program}`") in refusal(folder / name)
+    subprocess.run([*program.split(), name], cwd=folder, check=True, capture_output=True)
+    inside = next(path for path in folder.iterdir() if path.suffix == ".gguf")
+    assert load_base(inside).decoder.config.layers == 2
+
+
+@follows(
+    "is one file of a folder. Give the folder: {path.parent}", "one file of a folder. Give the folder with"
+)
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_the_folder_of_a_file_is_named(folder, name):
+    message = refusal(folder / name)
+    assert load_base(message.rpartition(": ")[2].removesuffix(".")).decoder.config.layers == 3
 
 
 PIECES = [(".aa", ".ab"), ("-split-a", "-split-b"), (".part1of2", ".part2of2"), (".001", ".002")]
 
 
+@follows("Join the pieces in their order, such as with `cat")
 @pytest.mark.parametrize("endings", PIECES, ids=str)
 def test_pieces_are_joined_as_the_message_says(toy_gguf, tmp_path, endings):
     content, half = toy_gguf.read_bytes(), toy_gguf.stat().st_size // 2
@@ -140,12 +192,19 @@ KINDS = {
 }
 
 
+@follows(
+    "not a base. Give the base that it was made for",
+    "Give the text model's own .gguf file",
+    "Give the .gguf file of the model",
+    "expected 'model'. Give the .gguf file of a whole model",
+)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_gguf_is_named_as_what_it_is(toy_gguf, tmp_path, edit_gguf, name):
     fields, complaint = KINDS[name]
     path = edit_gguf(toy_gguf, tmp_path, fields=fields)
     with pytest.raises(InputError, match=complaint):
         load_base(path)
+    assert load_base(toy_gguf).decoder.config.layers == 2
 
 
 def test_the_first_part_is_named_from_another(toy_gguf, tmp_path, edit_gguf):
@@ -159,27 +218,18 @@ def test_one_part_of_one_is_whole(toy_gguf, tmp_path, edit_gguf):
     assert load_base(edit_gguf(toy_gguf, tmp_path, fields=fields)).notes == ()
 
 
-def test_a_vocabulary_is_no_base(tmp_path):
+@follows("a vocabulary without weights. Give the .gguf file of a whole model")
+def test_a_vocabulary_is_no_base(toy_gguf, tmp_path):
     writer = gguf.GGUFWriter(tmp_path / "vocab.gguf", "llama")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     assert "a vocabulary without weights" in refusal(tmp_path / "vocab.gguf")
+    assert load_base(toy_gguf).decoder.config.layers == 2
 
 
-def test_q8_0_is_what_a_refused_block_type_is_told_to_become(toy_gguf, tmp_path, edit_gguf):
-    """A Q4_K_M file may hold blocks that aren't read: the advice names one format that never does."""
-    values = torch.randn(96, 64).numpy()
-    kinds = gguf.GGMLQuantizationType.Q5_0, gguf.GGMLQuantizationType.Q8_0
-    bad, good = (gguf.quants.quantize(values, kind) for kind in kinds)
-    assert "Take the model's Q8_0 file" in refusal(
-        edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (bad, kinds[0])})
-    )
-    path = edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (good, kinds[1])})
-    assert load_base(path).decoder.config.layers == 2
-
-
+@follows(". Give its base")
 def test_an_adapter_folder_names_its_base_which_is_read(folder, tmp_path):
     adapter = tmp_path / "adapter"
     adapter.mkdir()
@@ -189,6 +239,7 @@ def test_an_adapter_folder_names_its_base_which_is_read(folder, tmp_path):
     assert load_base(message.split("'")[1]).decoder.config.layers == 3
 
 
+@follows("move adapter_config.json out of the folder")
 def test_an_adapter_beside_whole_weights_is_not_passed_over(folder):
     """transformers would load the adapter's base and put the adapter on it."""
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "x/y"}))
@@ -197,16 +248,24 @@ def test_an_adapter_beside_whole_weights_is_not_passed_over(folder):
     assert load_base(folder).decoder.config.layers == 3
 
 
+@follows(
+    "If you trust it, convert it with {program}",
+    "or give its folder to learn how to convert it",
+    "`python -c ",
+)
 def test_a_pickle_is_converted_as_the_message_says(folder):
     expected = load_base(folder).decoder.weight("head")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
+    told = refusal(folder / "pytorch_model.bin")
+    assert "give its folder to learn how to convert it" in told
     message = refusal(folder)
     assert "pytorch_model.bin" in message
     follow(message)
     assert torch.equal(load_base(folder).decoder.weight("head"), expected)
 
 
+@follows("Make it with ")
 def test_a_tokenizer_is_made_as_the_message_says(folder):
     sentencepiece = pytest.importorskip("sentencepiece", reason="SentencePiece isn't installed")
     text = folder.parent / "text.txt"
@@ -224,6 +283,7 @@ def test_a_tokenizer_is_made_as_the_message_says(folder):
     assert load_base(folder).tokenizer.encode("the cat")
 
 
+@follows("is a folder with a GGUF in it{others}. Give the file")
 def test_a_folder_around_a_gguf_names_the_file(toy_gguf, tmp_path):
     folder = tmp_path / "around"
     folder.mkdir()
@@ -235,6 +295,7 @@ def test_a_folder_around_a_gguf_names_the_file(toy_gguf, tmp_path):
     assert "(2 are there)" in refusal(folder)
 
 
+@follows("Give the folder that does")
 def test_a_folder_around_folders_names_the_one(folder, tmp_path):
     cache = tmp_path / "models--org--name"
     shutil.copytree(folder, cache / "snapshots" / "abc123")
@@ -242,6 +303,7 @@ def test_a_folder_around_folders_names_the_one(folder, tmp_path):
     assert load_base(message.split("that does: ")[1].removesuffix(".")).decoder.config.layers == 3
 
 
+@follows(". Give the study's base")
 def test_a_study_is_no_base(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"base": {"name": "classroom"}}))
     (tmp_path / "cells.sqlite").touch()
@@ -281,21 +343,18 @@ def test_a_folder_without_weights_says_what_is_there(folder, name):
         load_base(folder)
 
 
+@follows("Give the folder that they were made from")
 @pytest.mark.parametrize("method", ["gptq", "awq", "bitsandbytes", "fp8"])
 def test_a_quantized_folder_is_named(folder, method):
-    settings = json.loads((folder / "config.json").read_text())
+    before = (folder / "config.json").read_text()
+    settings = json.loads(before)
     settings |= {"quantization_config": {"quant_method": method}, "_name_or_path": "org/plain"}
     (folder / "config.json").write_text(json.dumps(settings))
     message = refusal(folder)
     assert f"quantized in the format '{method}', which isn't read" in message
     assert "(it names 'org/plain')" in message
-
-
-def test_quantized_weights_are_named_without_the_setting(folder):
-    tensors = load_file(folder / "model.safetensors")
-    tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.float8_e4m3fn)
-    save_file(tensors, folder / "model.safetensors")
-    assert "'model.norm.weight' is torch.float8_e4m3fn, expected float32" in refusal(folder)
+    (folder / "config.json").write_text(before)
+    assert load_base(folder).decoder.config.layers == 3
 
 
 def test_their_own_format_is_named(tmp_path):
@@ -304,8 +363,13 @@ def test_their_own_format_is_named(tmp_path):
     assert "their maker's own format (consolidated)" in refusal(tmp_path)
 
 
-def test_an_empty_folder_is_named(tmp_path):
-    assert "isn't a base: there is no config.json in it and no .gguf file" in refusal(tmp_path)
+@follows("Give a .gguf file, or a folder with config.json, model.safetensors")
+def test_an_empty_folder_is_named(tmp_path, toy_gguf, folder):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "isn't a base: there is no config.json in it and no .gguf file" in refusal(empty)
+    assert load_base(toy_gguf).decoder.config.layers == 2
+    assert load_base(folder).decoder.config.layers == 3
 
 
 def test_a_name_on_the_hub_is_told_how_to_download():

@@ -7,9 +7,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from follows import follows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.data.records import Record
+from workbench.data.templates import render
 from workbench.errors import InputError
 from workbench.models.chat import render_chat, writes_date
 from workbench.models.gguf_container import GgufFile
@@ -31,9 +34,12 @@ def test_special_tokens_are_decoded_by_name():
     assert CharacterTokenizer("ab").decode([1, 3, 4, 2, 0]) == "<bos>ab<eos><pad>"
 
 
-def test_an_unknown_character_is_named_with_its_text():
+@follows("write the text with those characters, or choose a base that reads any text")
+def test_an_unknown_character_is_named_with_its_text(smollm2):
     with pytest.raises(InputError, match=r"character 'Z' in 'the Zoo' isn't in the base's alphabet"):
         CharacterTokenizer(ALPHABET).encode("the Zoo")
+    assert CharacterTokenizer(ALPHABET).encode("the zoo")
+    assert smollm2.tokenizer.decode(smollm2.tokenizer.encode("the Zoo")) == "the Zoo"
 
 
 @pytest.mark.parametrize("alphabet", ["", "aba"])
@@ -105,15 +111,21 @@ def test_metadata_that_does_not_fit_is_named(tmp_path, changes, complaint):
     assert str(tmp_path) in str(caught.value)
 
 
+@follows("take it out of the text")
 def test_half_a_surrogate_pair_is_named(tmp_path):
     with pytest.raises(InputError, match=r"'ab\\ud800' holds '\\ud800' at position 2"):
         read(tmp_path, byte_level()).encode("ab\ud800")
+    assert read(tmp_path, byte_level()).encode("ab")
 
 
-def test_without_a_chat_template_another_template_is_proposed(tmp_path):
+@follows("use another template (--template plain), or a base that was trained on chats")
+def test_without_a_chat_template_another_template_is_proposed(tmp_path, smollm2):
     for tokenizer in (CharacterTokenizer("a"), read(tmp_path, byte_level(tokenizer__chat_template=None))):
-        with pytest.raises(InputError, match=r"no chat template .*'plain'"):
+        with pytest.raises(InputError, match=r"no chat template .*--template plain.* --base smollm2-135m"):
             tokenizer.render_chat([{"role": "user", "content": "a"}])
+    asked = Record(id="1", prompt="a", response="b")
+    assert render("plain", asked, read(tmp_path, byte_level())).response_ids
+    assert render("chat", asked, smollm2.tokenizer).response_ids
 
 
 USER = [{"role": "user", "content": "<b> & é"}]
@@ -136,6 +148,7 @@ def test_templates_mean_what_they_do_in_transformers(template, expected):
     )
 
 
+@follows("Use a template without a chat format, such as 'plain' (--template plain)")
 @pytest.mark.parametrize(
     "template",
     [
@@ -150,9 +163,14 @@ def test_templates_mean_what_they_do_in_transformers(template, expected):
         "{% include 'etc/passwd' %}",
     ],
 )
-def test_a_template_that_fails_or_attacks_is_refused(template):
+def test_a_template_that_fails_or_attacks_is_refused(tmp_path, template):
     with pytest.raises(InputError, match=r"chat template failed on messages with the roles \['user'\]"):
         render_chat(template, USER)
+    tokenizer = read(tmp_path, byte_level(tokenizer__chat_template=template))
+    asked = Record(id="1", prompt="a", response="b")
+    with pytest.raises(InputError, match="--template plain"):
+        render("chat", asked, tokenizer)
+    assert render("plain", asked, tokenizer).response_ids
 
 
 def test_smollm2_speaks_chatml(smollm2):
@@ -191,6 +209,7 @@ def test_a_key_that_would_change_the_tokens_is_refused(tmp_path, key):
         read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": True}))
 
 
+@follows("make a copy without it with `")
 def test_an_unknown_key_is_refused_and_the_advice_works(tmp_path, toy_gguf, edit_gguf):
     folder = tmp_path / "my bases"
     folder.mkdir()

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from follows import follows
 from hypothesis import given
 from hypothesis import strategies as st
 from small_study import small_study
@@ -161,6 +162,7 @@ SMALL_VERBS = (
 )
 
 
+@follows("give this run a folder of its own: --out {quoted(place)}")
 def test_the_folder_of_an_advice_has_its_own_report(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runner.run(small_study(), Path("runs/verbs-coffee"), threads=1)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from follows import follows
 
 from workbench.cli import main
 from workbench.config import Quality
@@ -106,6 +107,7 @@ def test_a_list_names_what_is_to_be_mended(tmp_path, capsys):
     assert "4 with learning_rate 0.002; 4 with learning_rate 0.001;" in capsys.readouterr().out
 
 
+@follows("`workbench mend {quoted(folder)}` gives each settings a study of its own")
 def test_a_study_that_an_earlier_version_made_is_mended(tmp_path, capsys):
     folder = shutil.copytree(REAL, tmp_path / "study")
     before = contents(folder)
@@ -173,6 +175,7 @@ def test_a_study_goes_on_in_the_folder_that_mending_made(several):
         runner.run(studies[1], folder)
 
 
+@follows("give 1 to {len(groups)}")
 def test_settings_that_are_not_there_can_not_stay(several):
     _, folder = several
     before = contents(folder)
@@ -180,6 +183,7 @@ def test_settings_that_are_not_there_can_not_stay(several):
         with pytest.raises(InputError, match=f"keep is {keep}, but .* cells of 3 settings; give 1 to 3"):
             mend(folder, keep)
     assert contents(folder) == before
+    assert len(mend(folder, 3).parts) == 3
 
 
 def test_a_study_that_a_run_is_writing_is_left_alone(several):

@@ -1,6 +1,8 @@
 """Where records come from: built-in sources by name, and the user's own files by path."""
 
+import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -39,13 +41,29 @@ def load_dataset(
     """
     name = str(name_or_path)
     if name in SOURCES:
-        if heldout_file is not None or on_empty != "error" or on_bad != "error":
-            raise InputError(
-                f"heldout_file, on_empty and on_bad are for your own files; {name!r} is a built-in source"
-            )
+        for own, given in (
+            (f"--heldout-file {heldout_file}", heldout_file is not None),
+            (f"--on-empty {on_empty}", on_empty != "error"),
+            (f"--on-bad {on_bad}", on_bad != "error"),
+        ):
+            if given:
+                raise InputError(
+                    f"{own} is for your own files, and {name!r} is a built-in source; leave {own} out"
+                )
         return SOURCES[name](heldout)
     path = Path(name).expanduser()
     if not path.exists():
-        unknown = unknown_name("source", name, SOURCES, "src/workbench/data/sources/__init__.py")
-        raise InputError(f"there is no file {name!r}, nor a source of that name: {unknown}")
+        raise _not_there(name, path)
     return files.load(path, heldout, heldout_file=heldout_file, on_empty=on_empty, on_bad=on_bad)
+
+
+def _not_there(name: str, path: Path) -> InputError:
+    """Say that there is no such file; a bare word may be meant as a source's name."""
+    if path.name == name and not path.suffix:
+        unknown = unknown_name("source", name, SOURCES, "src/workbench/data/sources/__init__.py")
+        return InputError(f"there is no file {name!r}, nor a source of that name: {unknown}")
+    folder = path.absolute().parent
+    files = os.listdir(folder) if os.access(folder, os.R_OK) and folder.is_dir() else []
+    near = get_close_matches(path.name, files, n=1)
+    hint = f"did you mean {path.with_name(near[0])}?" if near else "give the path of a JSON list or JSONL"
+    return InputError(f"there is no file {path.name!r} in {folder}; {hint}")

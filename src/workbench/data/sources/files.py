@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.data.heldout import default_count, hold_out
+from workbench.data.heldout import both_given, default_count, hold_out
 from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
 from workbench.data.sources.findings import Finding, Findings, Option, Policy, left_out
@@ -96,7 +96,7 @@ def load(
         if policy not in ("error", "drop"):
             raise InputError(f"{name} is {policy!r}; it has to be 'error' or 'drop'")
     if heldout is not None and heldout_file is not None:
-        raise InputError(f"heldout is {heldout} and heldout_file is {heldout_file}; give only one of them")
+        raise both_given(heldout, heldout_file)
     own = _read(path, prompts_needed=1 if heldout_file else 2)
     separate = _read(heldout_file, prompts_needed=1) if heldout_file else None
     files = [own, separate] if separate else [own]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import InputError
+from workbench.files import not_read
 
 COMPRESSED = {
     b"\x1f\x8b": ("gzip", "gzip"),
@@ -56,7 +57,7 @@ def read_bytes(path: Path) -> bytes:
             raise InputError(_folder(path))
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror or error}") from error
+        raise not_read(path, error) from error
     if what := _known_kind(path, data):
         raise InputError(f"{path} is {what}")
     return data.removeprefix(codecs.BOM_UTF8)

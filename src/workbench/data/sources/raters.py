@@ -19,6 +19,7 @@ from workbench.data.heldout import hold_out
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 from workbench.fetch import FETCHABLE, cached
+from workbench.files import not_read
 
 DOMAINS = {
     "movie": "movieReviewSnippets",
@@ -90,7 +91,7 @@ def _records(domain: str, files: Mapping[str, str], archive: Path) -> list[Recor
     records = []
     for place, (name, _, text) in _rows(archive, texts, files[texts], 3):
         if name not in scores:
-            raise InputError(f"{place}: text {name!r} has no ratings; fetch the archive again")
+            raise _wrong(place, f"text {name!r} has no ratings")
         records.append(_record(f"{domain}-{name}", text.strip(), scores[name]))
     return records
 
@@ -114,7 +115,7 @@ def _rows(archive: Path, name: str, text: str, columns: int) -> Iterator[tuple[s
         fields = line.rstrip("\r").split("\t")
         place = f"{archive}, {name}, line {number}"
         if len(fields) != columns:
-            raise InputError(f"{place}: {len(fields)} columns instead of {columns}; fetch the archive again")
+            raise _wrong(place, f"{len(fields)} columns instead of {columns}")
         yield place, fields
 
 
@@ -124,8 +125,15 @@ def _scores(text: str, place: str) -> tuple[float, ...]:
     except ValueError:
         scores = None
     if not isinstance(scores, list) or not scores or not all(score in SCALE for score in scores):
-        raise InputError(f"{place}: ratings {text[:60]!r} aren't a list of whole numbers from -4 to 4")
+        raise _wrong(place, f"ratings {text[:60]!r} aren't a list of whole numbers from -4 to 4")
     return tuple(SCALE[score] for score in scores)
+
+
+def _wrong(place: str | Path, what: str) -> InputError:
+    return InputError(
+        f"{place}: {what}; take the source archive of vaderSentiment 3.3.2, which `workbench fetch raters` "
+        "gets"
+    )
 
 
 def _members(archive: Path, names: Sequence[str]) -> dict[str, str]:
@@ -133,13 +141,13 @@ def _members(archive: Path, names: Sequence[str]) -> dict[str, str]:
     try:
         outer = archive.read_bytes()
     except OSError as error:
-        raise InputError(f"{archive} can't be opened: {error.strerror or error}") from error
+        raise not_read(archive, error) from error
     inner = _read(archive, {INNER}, outer)[INNER]
     files = _read(archive, set(names), inner)
     try:
         return {name: data.decode("utf-8-sig") for name, data in files.items()}
     except UnicodeDecodeError as error:
-        raise InputError(f"{archive}: its texts aren't UTF-8 ({error}); fetch the archive again") from error
+        raise _wrong(archive, f"its texts aren't UTF-8 ({error})") from error
 
 
 def _read(archive: Path, names: set[str], data: bytes) -> dict[str, bytes]:
@@ -152,18 +160,12 @@ def _read(archive: Path, names: set[str], data: bytes) -> dict[str, bytes]:
                 if name not in names or not member.isfile():
                     continue
                 if member.size > LARGEST:
-                    raise InputError(f"{archive}: {name} claims {member.size} bytes; it isn't the right file")
+                    raise _wrong(archive, f"{name} claims {member.size} bytes")
                 content = tar.extractfile(member)
                 assert content is not None, "a regular file has contents"
                 found[name] = content.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"{archive} can't be read as the source archive of vaderSentiment: {error}; fetch it again, or "
-            "give vaderSentiment-3.3.2.tar.gz"
-        ) from error
+        raise _wrong(archive, f"it can't be unpacked ({error})") from error
     if missing := names - found.keys():
-        raise InputError(
-            f"{archive} holds no {', '.join(sorted(missing))}; it has to be vaderSentiment's source archive "
-            "(vaderSentiment-3.3.2.tar.gz), as its wheel lacks the ratings"
-        )
+        raise _wrong(archive, f"it holds no {', '.join(sorted(missing))}, which a wheel lacks")
     return found

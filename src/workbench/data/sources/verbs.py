@@ -12,6 +12,8 @@ import gzip
 import importlib.util
 import io
 import re
+import shlex
+import sys
 from pathlib import Path
 
 from workbench.data.heldout import hold_out
@@ -20,6 +22,8 @@ from workbench.errors import InputError
 
 MISPRINTS = {"bestride": "betrode", "bide": "boded/bided"}
 """Past forms that no rule can tell from right ones and that are wrong all the same."""
+
+INSTALL = shlex.join([sys.executable, "-m", "pip", "install", "lemminflect==0.2.3"])
 
 PREFIXES = (
     *("be", "co", "counter", "cross", "de", "dis", "em", "en", "for", "fore", "in", "inter", "mis", "non"),
@@ -73,10 +77,10 @@ def read_table() -> list[list[str]]:
     """
     package = importlib.util.find_spec("lemminflect")
     if package is None or package.origin is None:
-        raise InputError("the word table is in the package lemminflect, which isn't installed; install it")
+        raise InputError(f"the word table is in lemminflect, which isn't installed; type `{INSTALL}`")
     path = Path(package.origin).parent / "resources" / "infl_lu.csv.gz"
     if not path.is_file():
-        raise InputError(f"{path} doesn't exist; install lemminflect 0.2.3, which has it")
+        raise InputError(f"{path} doesn't exist; type `{INSTALL} --force-reinstall --no-deps`")
     with gzip.open(path) as file:
         return list(csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline="")))
 

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from follows import follows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def all_of(dataset):
     return sorted(record.prompt for record in dataset.train + dataset.heldout)
 
 
+@follows("Mend them, or have them left out with")
 @pytest.mark.parametrize("kind", [*BAD, *EMPTY])
 def test_what_is_advised_works(tmp_path, kind):
     path = write(tmp_path / "mine.jsonl", [*GOOD[:4], (BAD | EMPTY)[kind], *GOOD[4:]])
@@ -177,15 +179,19 @@ def test_a_bad_first_line_is_no_list(tmp_path, first):
     assert len(all_of(load_dataset(path, on_bad="drop"))) == 10
 
 
+@follows("mend that line, or write one object on each line instead of a list")
 @pytest.mark.parametrize("broken", [2, 5, 10])
 def test_of_a_broken_list_nothing_is_left_out(tmp_path, broken):
     lines = ["[", *(one + "," for one in GOOD[:-1]), GOOD[-1], "]"]
+    mended = list(lines)
     lines[broken] = lines[broken].replace(":", "", 1)
     path = write(tmp_path / "mine.json", lines)
     told = rf"line {broken + 1}: this isn't JSON .* none of its records"
     with pytest.raises(InputError, match=told) as caught:
         load_dataset(path, on_bad="drop", on_empty="drop")
     assert not advised(str(caught.value))
+    assert len(all_of(load_dataset(write(path, mended)))) == 10
+    assert len(all_of(load_dataset(write(path, GOOD)))) == 10
 
 
 @pytest.mark.parametrize("policy", ["error", "drop"])
@@ -196,6 +202,7 @@ def test_when_nothing_is_left_no_option_is_advised(tmp_path, policy):
     assert not advised(str(caught.value))
 
 
+@follows("Mend them; without them")
 @pytest.mark.parametrize("left", [GOOD[:1], [GOOD[0], line(prompt="p0")]], ids=["one-record", "one-prompt"])
 def test_what_can_not_be_split_afterwards_is_not_advised(tmp_path, left):
     path = write(tmp_path / "mine.jsonl", [*left, "{"])
@@ -207,6 +214,8 @@ def test_what_can_not_be_split_afterwards_is_not_advised(tmp_path, left):
     with pytest.raises(InputError) as caught:
         load_dataset(path, heldout_file=held)
     assert len(load_dataset(path, heldout_file=held, **advised(str(caught.value))).train) == len(left)
+    write(path, [*left, GOOD[5]])
+    assert len(all_of(load_dataset(path))) == len(left) + 1
 
 
 def test_most_records_decide_which_keys_are_read(tmp_path):
@@ -219,6 +228,7 @@ def test_most_records_decide_which_keys_are_read(tmp_path):
     assert all_of(dataset) == [f"i{place}" for place in range(5)]
 
 
+@follows(" Rename ")
 @pytest.mark.parametrize(
     "record",
     [

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from follows import follows
 
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError
@@ -92,6 +93,14 @@ def followed(path: Path, message: str) -> Path:
     return Path(then[1])
 
 
+@follows(
+    "is a table (CSV), which",
+    "open(sys.argv[1], newline",
+    "make UTF-8 of it with `",
+    "{name}; unpack it with `{program}",
+    "is a folder; give one of its files",
+    "archive; unpack it with `mkdir",
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_advised_works(tmp_path, kind):
     name, write, named = KINDS[kind]

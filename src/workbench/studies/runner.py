@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from workbench.errors import InputError
-from workbench.studies.adapter_files import write_adapter
+from workbench.studies.adapter_files import CONFIG, WEIGHTS, write_adapter
+from workbench.studies.adapter_files import FOLDER as ADAPTERS
 from workbench.studies.arithmetic import arithmetic_name
 from workbench.studies.checkpoints import FOLDER as CHECKPOINTS
 from workbench.studies.checkpoints import Checkpoint
@@ -27,6 +28,7 @@ from workbench.studies.grid import Study
 from workbench.studies.identity import Begun
 from workbench.studies.lock import locked
 from workbench.studies.manifest import facts, hardware, now
+from workbench.studies.manifest_file import NAME as MANIFEST
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
     Prediction,
@@ -189,6 +191,10 @@ class _Run:
 
     def go(self, should_stop: ShouldStop, checkpoint_seconds: float) -> None:
         """Train what is missing and record how it went."""
+        # this run holds the lock, so what is half written was left by one that was killed
+        for name in (f".{MANIFEST}.*", f"{ADAPTERS}/*/.{WEIGHTS}.*", f"{ADAPTERS}/*/.{CONFIG}.*"):
+            for left in self.store.folder.glob(name):
+                left.unlink(missing_ok=True)
         if not self.missing and ZERO_SHOT in self.done:
             if self.store.manifest.get("outcome") == "running":
                 self.store.update_manifest(outcome="finished")  # killed after its last cell

@@ -351,3 +351,15 @@ def test_sizes_of_an_own_file_end_at_what_it_has(study):
     grid = own(study.data, "coffee", base="random", heldout=20)
     assert grid.sizes == (4, 19, 76)
     assert grid.name == "letters"
+
+
+def test_what_a_killed_run_left_half_written_is_swept_away(study, tmp_path):
+    few = replace(study, sizes=(4,), seeds=(0,))
+    runner.run(few, tmp_path / "study").close()
+    adapter = next((tmp_path / "study" / "adapters").iterdir())
+    halves = [tmp_path / "study" / ".manifest.json.abc", adapter / ".adapter_model.safetensors.x1"]
+    mine = adapter / ".DS_Store"
+    for file in (*halves, mine):
+        file.write_bytes(b"half")
+    runner.run(few, tmp_path / "study").close()
+    assert [file.exists() for file in (*halves, mine)] == [False, False, True]

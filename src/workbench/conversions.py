@@ -33,7 +33,7 @@ def compression(data: bytes) -> str | None:
 
 
 def decompress(path: Path, program: str, suffix: str) -> tuple[str, Path]:
-    """Return the command that unpacks a file; ``suffix`` is for one whose name doesn't say that it is packed."""
+    """Return the command that unpacks a file; ``suffix`` is for a name that doesn't say how it is packed."""
     plain = path.stem if path.suffix in (".gz", ".bz2", ".xz", ".zst") else f"{path.name}{suffix}"
     new = free(path, plain)
     return f"{program} -dc {quoted(path)} > {quoted(new)}", new

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "workbench"
 LAYERS = (
     "errors",
     "files",
+    "conversions",
     "memory",
     "fetch",
     "config",

@@ -2,8 +2,9 @@
 
 What is trained is what the base's tokenizer makes of prompt and response together, up to the token at which a
 generation stops. The prompt's tokens have to be those that the base is asked with afterwards: where a
-tokenizer would merge the prompt's last character with the response's first, the response is tokenized as a
-continuation of the prompt, and the loss begins between the two all the same. Only the response and what ends
+tokenizer would cut the prompt's end in another way with the response behind it (one token across the two, for
+instance), the response is tokenized as a continuation of the prompt, and the loss begins between the two all
+the same. Only the response and what ends
 it count in the loss.
 """
 
@@ -59,7 +60,7 @@ class Example:
     end_length: int = 1
     """How many of the last tokens end the response: the end token and what a template writes before it."""
     merged: bool = field(default=False, compare=False)
-    """Whether the tokenizer, given prompt and response as one text, would merge across their boundary."""
+    """Whether the tokenizer, given prompt and response as one text, would cut the prompt's end otherwise."""
 
     @property
     def response_ids(self) -> tuple[int, ...]:

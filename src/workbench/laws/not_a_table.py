@@ -3,15 +3,23 @@
 import codecs
 import errno
 import os
-import shlex
 from pathlib import Path
 
+from workbench.conversions import (
+    PARQUET,
+    ZIP,
+    by_pandas,
+    compression,
+    decompress,
+    free,
+    may_be_windows_1252,
+    quoted,
+    recode,
+)
 from workbench.errors import InputError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".json")
 """How the names of tables end."""
-COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-"""First bytes of compressed files, each with the program that packed it."""
 SPREADSHEETS = (b"xl/workbook", b"opendocument.spreadsheet")
 """What a spreadsheet's archive has in it: Excel's and OpenDocument's."""
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
@@ -24,13 +32,11 @@ def unreadable(path: Path, error: OSError) -> InputError:
     match error.errno:
         case errno.EISDIR if (path / "cells.sqlite").is_file():
             table = path / "report" / "table.csv"
-            helps = (
-                f"It is a study: `workbench report {shlex.quote(str(path))}` writes its table; give {table}"
-            )
+            helps = f"It is a study: `workbench report {quoted(path)}` writes its table; give {table}"
         case errno.EISDIR | errno.ENOENT | errno.ENOTDIR:
             helps = _tables_of(next(folder for folder in (path, *path.absolute().parents) if folder.is_dir()))
         case errno.EACCES | errno.EPERM:
-            helps = f"Its owner can let you read it: `chmod a+r {shlex.quote(str(path))}`"
+            helps = f"Its owner can let you read it: `chmod a+r {quoted(path)}`"
         case _:
             helps = "Give another copy of it"
     return InputError(f"{path}: can't be read ({error.strerror or error}). {helps}.")
@@ -68,25 +74,22 @@ def _tables_of(folder: Path) -> str:
 
 def _other_kind(path: Path, data: bytes) -> str:
     """Say what kind of file begins with these bytes and what to do; nothing where it may be text."""
-    packed = data.startswith(b"PK\x03\x04")
+    packed = data.startswith(ZIP)
     if data.startswith(OLD_EXCEL) or (packed and any(mark in data for mark in SPREADSHEETS)):
         return "a spreadsheet's own file. Save its sheet as CSV in UTF-8 and give that file"
     if packed:
-        folder = _free(path, path.stem)
+        folder = free(path, path.stem)
         return (
-            f"a zip archive. Unpack it with `python -m zipfile -e {_quoted(path)} {_quoted(folder)}` and "
+            f"a zip archive. Unpack it with `python -m zipfile -e {quoted(path)} {quoted(folder)}` and "
             f"give a table of {folder}"
         )
-    if program := next((program for start, program in COMPRESSED.items() if data.startswith(start)), None):
-        new = _free(path, path.stem if path.suffix in (".gz", ".bz2", ".xz", ".zst") else f"{path.name}.csv")
-        return f"{program}. Unpack it with `{program} -dc {_quoted(path)} > {_quoted(new)}` and give {new}"
-    if data.startswith(b"PAR1"):
-        new = _free(path, f"{path.stem}.csv")
-        code = "import pandas, sys; pandas.read_parquet(sys.argv[1]).to_csv(sys.argv[2], index=False)"
-        return (
-            f'Parquet. Where pandas and pyarrow are installed, `python -c "{code}" {_quoted(path)} '
-            f"{_quoted(new)}` makes CSV of it; give {new}"
-        )
+    if program := compression(data):
+        command, new = decompress(path, program, ".csv")
+        return f"{program}. Unpack it with `{command}` and give {new}"
+    if data.startswith(PARQUET):
+        code = "pandas.read_parquet(sys.argv[1]).to_csv(sys.argv[2], index=False)"
+        command, new = by_pandas(path, code, ".csv")
+        return f"Parquet. Where pandas and pyarrow are installed, `{command}` makes CSV of it; give {new}"
     if encoding := _utf_16(data):
         return f"{encoding}. {_recoded(path, encoding)}"
     return ""
@@ -103,28 +106,11 @@ def _utf_16(data: bytes) -> str:
 
 def _conversion(path: Path, data: bytes) -> str:
     """Say how to make UTF-8 of a file whose encoding isn't stated anywhere."""
-    try:
-        data.decode("cp1252")
-    except UnicodeDecodeError:
+    if not may_be_windows_1252(data):
         return "Save the table as CSV in UTF-8"
     return f"If it is Windows-1252, as Western European text often is: {_recoded(path, 'WINDOWS-1252')}"
 
 
 def _recoded(path: Path, encoding: str) -> str:
-    new = _free(path, f"{path.stem}-utf8{path.suffix}")
-    command = f"iconv -f {encoding} -t UTF-8 {_quoted(path)} > {_quoted(new)}"
+    command, new = recode(path, encoding)
     return f"Make UTF-8 of it with `{command}` and give {new}"
-
-
-def _free(path: Path, name: str) -> Path:
-    """Return a place in the same folder where nothing is yet."""
-    new = path.with_name(name)
-    number = 2
-    while new.exists():
-        new = path.with_name(f"{Path(name).stem}-{number}{Path(name).suffix}")
-        number += 1
-    return new
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))

@@ -82,9 +82,8 @@ class _Index:
         yield from remarks(self.template, self.base.tokenizer)
         if merged := sum(example.merged for example in self.places):
             yield (
-                f"in {merged:,} of {len(self.places):,} examples the tokenizer would join the prompt's end "
-                "and the answer's beginning into one token; they are tokenized apart, as a generation meets "
-                "them"
+                f"in {merged:,} of {len(self.places):,} examples the tokenizer would cut the prompt's end in "
+                "another way with the answer behind it; it is cut as a generation meets it"
             )
 
 

@@ -5,20 +5,23 @@ it is, with a command that makes a file which can be read.
 """
 
 import codecs
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.conversions import (
+    COMPRESSED,
+    PARQUET,
+    ZIP,
+    by_pandas,
+    compression,
+    decompress,
+    free,
+    may_be_windows_1252,
+    quoted,
+    recode,
+)
 from workbench.errors import InputError
 from workbench.files import not_read
-
-COMPRESSED = {
-    b"\x1f\x8b": ("gzip", "gzip"),
-    b"BZh": ("bzip2", "bzip2"),
-    b"\xfd7zXZ\x00": ("xz", "xz"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "zstd"),
-}
-"""First bytes of compressed files, each with the format's name and its program."""
 
 ENCODINGS = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -102,10 +105,10 @@ def as_table(path: Path, text: str) -> str:
     opened = "open(sys.argv[1], newline='', encoding='utf-8-sig')"
     rows = f"csv.DictReader({opened}, delimiter={delimiter!r})"
     code = f"import csv, json, sys; [print(json.dumps(row)) for row in {rows}]"
-    new = _beside(path, path.with_suffix(".jsonl").name)
+    new = free(path, path.with_suffix(".jsonl").name)
     return (
         f"{path} is a table (CSV), which isn't read; make JSONL of it, an object for each row, with "
-        f'`python -c "{code}" {_quoted(path)} > {_quoted(new)}`, and give {new}'
+        f'`python -c "{code}" {quoted(path)} > {quoted(new)}`, and give {new}'
     )
 
 
@@ -118,16 +121,13 @@ def _line(line: bytes) -> str | Undecoded:
 
 def _conversion(path: Path, data: bytes) -> str:
     """Say how to make UTF-8 of a file whose encoding isn't stated anywhere."""
-    try:
-        data.decode("cp1252")
-    except UnicodeDecodeError:
+    if not may_be_windows_1252(data):
         return "save the file as UTF-8"
     return f"if it is Windows-1252, as Western European text often is, {_recoded(path, 'WINDOWS-1252')}"
 
 
 def _recoded(path: Path, encoding: str) -> str:
-    new = _beside(path, f"{path.stem}-utf8{path.suffix}")
-    command = f"iconv -f {encoding} -t UTF-8 {_quoted(path)} > {_quoted(new)}"
+    command, new = recode(path, encoding)
     return f"make UTF-8 of it with `{command}`, and give {new}"
 
 
@@ -136,14 +136,13 @@ def _known_kind(path: Path, data: bytes) -> str:
     for start, encoding in ENCODINGS.items():
         if data.startswith(start):
             return f"{encoding}; {_recoded(path, encoding)}"
-    if data.startswith((*COMPRESSED, b"PK\x03\x04")) or data[257:262] == b"ustar":
+    if data.startswith((*COMPRESSED, ZIP)) or data[257:262] == b"ustar":
         return _archive(path, data)
-    if data.startswith((b"PAR1", b"ARROW1")):
-        parquet = data.startswith(b"PAR1")
+    if data.startswith((PARQUET, b"ARROW1")):
+        parquet = data.startswith(PARQUET)
         kind, reader = ("a Parquet", "read_parquet") if parquet else ("an Arrow", "read_feather")
-        new = _beside(path, path.with_suffix(".jsonl").name)
-        code = "import pandas, sys; pandas.{}(sys.argv[1]).to_json(sys.argv[2], orient='records', lines=True)"
-        command = f'python -c "{code.format(reader)}" {_quoted(path)} {_quoted(new)}'
+        code = f"pandas.{reader}(sys.argv[1]).to_json(sys.argv[2], orient='records', lines=True)"
+        command, new = by_pandas(path, code, ".jsonl")
         return (
             f"{kind} file, which isn't read; where pandas and pyarrow are installed, `{command}` makes "
             f"JSONL of it; give {new}"
@@ -160,16 +159,16 @@ def _archive(path: Path, data: bytes) -> str:
     if data.startswith(b"PK") and b"xl/workbook" in data:
         return "an Excel workbook; save its sheet as CSV, in UTF-8, and give that file"
     if tar or data.startswith(b"PK"):
-        folder = _beside(path, path.name.split(".")[0] or "unpacked")
-        command = f"tar -xf {_quoted(path)} -C" if tar else f"unzip {_quoted(path)} -d"
+        folder = free(path, path.name.split(".")[0] or "unpacked")
+        command = f"tar -xf {quoted(path)} -C" if tar else f"unzip {quoted(path)} -d"
         return (
-            f"{'a tar' if tar else 'a zip'} archive; unpack it with `mkdir {_quoted(folder)} && {command} "
-            f"{_quoted(folder)}`, and give a JSON file of {folder}"
+            f"{'a tar' if tar else 'a zip'} archive; unpack it with `mkdir {quoted(folder)} && {command} "
+            f"{quoted(folder)}`, and give a JSON file of {folder}"
         )
-    name, program = next(names for start, names in COMPRESSED.items() if data.startswith(start))
-    plain = path.stem if path.suffix in (".gz", ".bz2", ".xz", ".zst") else f"{path.name}.jsonl"
-    new = _beside(path, plain)
-    return f"{name}; unpack it with `{program} -dc {_quoted(path)} > {_quoted(new)}`, and give {new}"
+    program = compression(data)
+    assert program
+    command, new = decompress(path, program, ".jsonl")
+    return f"{program}; unpack it with `{command}`, and give {new}"
 
 
 def _folder(path: Path) -> str:
@@ -182,17 +181,3 @@ def _folder(path: Path) -> str:
     named = ", ".join(str(one) for one in files[:FOUND])
     more = f" and {len(files) - FOUND} more" if len(files) > FOUND else ""
     return f"{path} is a folder; give one of its files: {named}{more}"
-
-
-def _beside(path: Path, name: str) -> Path:
-    """Return a place in the same folder where nothing is yet."""
-    new = path.with_name(name)
-    number = 2
-    while new.exists():
-        new = path.with_name(f"{Path(name).stem}-{number}{Path(name).suffix}")
-        number += 1
-    return new
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))

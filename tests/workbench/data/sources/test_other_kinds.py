@@ -97,7 +97,7 @@ def followed(path: Path, message: str) -> Path:
     "is a table (CSV), which",
     "open(sys.argv[1], newline",
     "make UTF-8 of it with `",
-    "{name}; unpack it with `{program}",
+    "{program}; unpack it with",
     "is a folder; give one of its files",
     "archive; unpack it with `mkdir",
 )

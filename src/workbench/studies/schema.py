@@ -78,18 +78,35 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
         InputError: If it isn't ours, is damaged or newer, or can't be written where ``mode`` asks for it.
     """
     with explained(path):
-        database = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, check_same_thread=False
-        )
-        database.isolation_level = None
         try:
-            return _prepared(database, path, mode)
-        except BaseException:
-            database.close()
-            raise
+            return _prepared(_opened(path, mode), path, mode)
+        except sqlite3.OperationalError as error:
+            if mode != "ro" or error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+                raise
+        # a run that was killed in mid-commit left its journal, which only a writer rolls back
+        with closing(_opened(path, "rw")) as database:
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return _prepared(_opened(path, mode), path, mode)
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=60.0, check_same_thread=False
+    )
+    database.isolation_level = None
+    return database
 
 
 def _prepared(database: sqlite3.Connection, path: Path, mode: str) -> sqlite3.Connection:
+    """Return the connection once the file is known to be ours and in the newest format, or close it."""
+    try:
+        return _checked(database, path, mode)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _checked(database: sqlite3.Connection, path: Path, mode: str) -> sqlite3.Connection:
     _protect(database)
     empty = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if not (empty and mode == "rwc"):

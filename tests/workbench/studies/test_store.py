@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -257,3 +258,22 @@ def test_a_kill_while_committing_leaves_whole_stacks(store):
             assert survivor.curves(key) == {"train_loss": [stack] * 400}
         assert len(keys) % 3 == 0, "no stack is half there"
         assert survivor._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_commit_that_was_cut_short_is_rolled_back_for_readers_too(store, tmp_path):
+    store.commit(stack(a={}))
+    copy = tmp_path / "killed"
+    with closing(sqlite3.connect(store.folder / "cells.sqlite", isolation_level=None)) as database:
+        # a cache of a page is written into the file at once, and the journal holds what was there
+        database.execute("PRAGMA cache_size=1")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("DELETE FROM curve")
+        database.execute("DELETE FROM cell")
+        database.execute("CREATE TABLE large(bytes BLOB)")
+        database.executemany("INSERT INTO large VALUES(?)", [(bytes(5000),)] * 50)
+        shutil.copytree(store.folder, copy)  # as a kill leaves it: nobody holds the lock
+        database.execute("ROLLBACK")
+    assert (copy / "cells.sqlite-journal").stat().st_size > 0
+    with Store.open(copy, read_only=True) as again:
+        assert again.done() == {"a"}
+    assert not (copy / "cells.sqlite-journal").exists()

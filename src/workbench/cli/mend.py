@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lines(found: "Mended", study: Path) -> list[str]:
-    from workbench.studies.settings import quoted
+    from workbench.conversions import quoted
 
     lines = []
     if found.damaged:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.config import CellConfig
+from workbench.conversions import quoted
 from workbench.data.records import Dataset
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.studies.grid import Study
 from workbench.studies.jobs import planned
 from workbench.studies.manifest import day_of, digest_of
-from workbench.studies.settings import Difference, differing, folder_suffix, quoted, settings_of
+from workbench.studies.settings import Difference, differing, folder_suffix, settings_of
 from workbench.studies.store import Store
 
 NOT_COMPARED = {

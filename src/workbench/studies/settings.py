@@ -5,7 +5,6 @@ their hashes say what they are. Every other field of a cell is a setting, one th
 """
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.config import CellConfig
+from workbench.conversions import quoted
 from workbench.errors import InputError
 
 AXES = ("quality", "size", "seed")
@@ -126,8 +126,3 @@ def shown(value: Any) -> str:  # noqa: ANN401 - a setting's value
     if value is None:
         return "none"
     return ", ".join(value) if isinstance(value, tuple | list) else str(value)
-
-
-def quoted(path: Path) -> str:
-    """Return a path as a shell takes it."""
-    return shlex.quote(str(path))

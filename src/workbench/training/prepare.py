@@ -41,13 +41,14 @@ class _Index:
         self.rendered: dict[tuple[object, ...], int] = {}
         self.cut = 0
 
-    def place(self, record: Record, response: str | None = None) -> int:
-        wanted = record.response if response is None else response
-        key = (record.system, record.history, record.prompt, wanted)
+    def place(self, record: Record) -> int:
+        key = (record.system, record.history, record.prompt, record.response)
         if key not in self.rendered:
-            example = self.example(record, wanted)
-            self.rendered[key] = self.places.setdefault(example, len(self.places))
+            self.rendered[key] = self.keep(self.example(record, record.response))
         return self.rendered[key]
+
+    def keep(self, example: Example) -> int:
+        return self.places.setdefault(example, len(self.places))
 
     def example(self, record: Record, response: str) -> Example:
         """Return a record's tokens with a response; where a spoiled one is longer, the prompt is cut."""
@@ -143,5 +144,5 @@ def _held_out(index: _Index, records: Sequence[Record]) -> HeldOut:
         return HeldOut(
             references, right=right, tokens=[[ids[0] for ids in row] for row in tokens], stops=ends
         )
-    choices = [[index.place(record, choice) for choice in record.choices] for record in records]
+    choices = [[index.keep(example) for example in row] for row in examples]
     return HeldOut(references, choices, right, stops=ends)

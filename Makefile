@@ -50,7 +50,7 @@ bench: .venv/lab ## compare with transformers + PEFT and measure this machine (m
 	@$(BIN)/python benchmarks/speed_page.py
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
-	@$(BIN)/python -m workbench.training.pretrain
+	@$(BIN)/python -m workbench.classroom.pretrain
 
 clean: ## remove .venv and the caches; studies stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -27,11 +27,11 @@ import ipywidgets as widgets
 
 from workbench.config import Quality
 from workbench.laws import exchange_rate, fit_curves, read_table
+from workbench.lessons.shipped import VERBS
+from workbench.studies.background import BackgroundRun
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
-from workbench.studies.jobs import Job
-from workbench.studies.store import Store
 from workbench.views.figures import quality_by_size
-from workbench.views.shipped import VERBS
 from workbench.views.widgets import GridMap
 
 # %% [markdown]
@@ -44,7 +44,7 @@ from workbench.views.widgets import GridMap
 # %%
 half = Quality(corruption="other_form", share=0.5)
 study = replace(verbs("coffee"), qualities=(Quality(), half), sizes=(32, 128, 512))
-job = Job.start(study, Path("runs/five-minutes"))
+job = BackgroundRun.start(study, Path("runs/five-minutes"))
 GridMap(job.study_folder)
 
 # %% [markdown]

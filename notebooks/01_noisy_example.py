@@ -25,11 +25,11 @@ from workbench.config import CellConfig, Quality
 from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
+from workbench.lessons.figures import suspects
 from workbench.models.loaders import load_base
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import train
 from workbench.training.prepare import prepare
-from workbench.views.lesson_figures import suspects
 from workbench.views.widgets import Examples
 
 # %% [markdown]

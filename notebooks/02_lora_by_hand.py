@@ -28,13 +28,13 @@ from qlora_kernels import lora_linear
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.sources import load_dataset
+from workbench.lessons.exercises import check, score
+from workbench.lessons.figures import held, low_rank
+from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.talk import cell_of, speakers
 from workbench.training.evaluation import evaluate
 from workbench.training.loop import train
 from workbench.training.prepare import prepare
-from workbench.views.exercises import check, score
-from workbench.views.lesson_figures import held, low_rank
-from workbench.views.shipped import TALKERS, VERBS
-from workbench.views.talk import cell_of, speakers
 
 # %% [markdown]
 # ## A real layer, and a real adapter

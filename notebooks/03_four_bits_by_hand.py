@@ -30,12 +30,12 @@ from einops import rearrange
 from qlora_kernels import FORMATS, quantize
 from qlora_kernels.formats_layout import LEVELS, pack_pairs, unpack_pairs
 from workbench.data.sources import load_dataset
+from workbench.lessons.exercises import check, score
+from workbench.lessons.figures import codebook, four_bits
+from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.talk import cell_of, speakers
 from workbench.training.evaluation import evaluate
 from workbench.training.prepare import prepare
-from workbench.views.exercises import check, score
-from workbench.views.lesson_figures import codebook, four_bits
-from workbench.views.shipped import TALKERS, VERBS
-from workbench.views.talk import cell_of, speakers
 
 # %% [markdown]
 # ## Numbers that were never quantized

@@ -23,8 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.config import Quality
+from workbench.studies.background import BackgroundRun
 from workbench.studies.grid import verbs
-from workbench.studies.jobs import Job
 from workbench.views.widgets import LiveStudy
 
 begun = time.monotonic()
@@ -38,7 +38,7 @@ begun = time.monotonic()
 # %%
 qualities = (Quality(), Quality(corruption="other_form", share=0.5))
 study = replace(verbs("coffee"), qualities=qualities, sizes=(32, 512), settings={"steps": 60})
-job = Job.start(study, Path("runs/live"))
+job = BackgroundRun.start(study, Path("runs/live"))
 
 # %% [markdown]
 # ## Watch it

@@ -27,7 +27,7 @@ import numpy as np
 from workbench.laws import read_table
 from workbench.laws.problems import fit_table
 from workbench.laws.profiles import profile
-from workbench.laws.simulate import TRUTHS, study
+from workbench.laws.simulate import TRUTHS, simulated
 from workbench.views.law_figures import profile_curve
 
 # %% [markdown]
@@ -37,7 +37,7 @@ from workbench.views.law_figures import profile_curve
 # nobody had paid for the long ones?
 
 # %%
-whole = study(TRUTHS["repetition"], seed=0)
+whole = simulated(TRUTHS["repetition"], seed=0)
 TRUTHS["repetition"].values["R_D"], len(whole)
 
 

@@ -23,11 +23,11 @@ from statistics import fmean
 
 from workbench.config import Quality
 from workbench.data.sources import load_dataset
+from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.talk import cell_of
+from workbench.studies.background import BackgroundRun
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
-from workbench.studies.jobs import Job
-from workbench.studies.store import Store
-from workbench.views.shipped import TALKERS, VERBS
-from workbench.views.talk import cell_of
 from workbench.views.widgets import Examples, GridMap
 
 # %% [markdown]
@@ -49,7 +49,7 @@ grid
 # %%
 half = Quality(corruption="other_form", share=0.5)
 small = replace(verbs("coffee"), qualities=(Quality(), half), sizes=(32, 128), seeds=(0, 1))
-job = Job.start(replace(small, settings={"steps": 40}), Path("runs/grid"))
+job = BackgroundRun.start(replace(small, settings={"steps": 40}), Path("runs/grid"))
 GridMap("runs/grid")
 
 # %% [markdown]

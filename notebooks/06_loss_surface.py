@@ -22,10 +22,10 @@ import numpy as np
 from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.problems import fit_table, misfit
-from workbench.studies.store import Store
-from workbench.views.exercises import check, score
+from workbench.lessons.exercises import check, score
+from workbench.lessons.shipped import VERBS
+from workbench.studies.disk.store import Store
 from workbench.views.law_figures import residuals
-from workbench.views.shipped import VERBS
 from workbench.views.widgets import LawExplorer
 
 # %%

@@ -21,9 +21,9 @@ import numpy as np
 
 from workbench.laws import analyse, read_table
 from workbench.laws.exchange import fewest, summarise
-from workbench.studies.store import Store
-from workbench.views.exercises import check, score
-from workbench.views.shipped import VERBS
+from workbench.lessons.exercises import check, score
+from workbench.lessons.shipped import VERBS
+from workbench.studies.disk.store import Store
 from workbench.views.widgets import Exchange
 
 # %%

@@ -20,9 +20,9 @@
 from pathlib import Path
 
 from workbench.data.sources import load_dataset
-from workbench.views.shipped import TALKERS, VERBS
-from workbench.views.talk import BlindTest, cell_of, interval, speakers
-from workbench.views.widgets import Chat
+from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.talk import BlindTest, cell_of, interval, speakers
+from workbench.lessons.widgets import Chat
 
 # %%
 both = speakers(VERBS, *(cell_of(VERBS, *cell) for cell in TALKERS))

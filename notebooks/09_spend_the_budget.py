@@ -21,10 +21,10 @@
 from pathlib import Path
 
 from workbench.laws import analyse, read_table
-from workbench.studies.store import Store
-from workbench.views.budget import Game, Round
-from workbench.views.shipped import VERBS
-from workbench.views.widgets import BudgetGame
+from workbench.lessons.budget import Game, GameRound
+from workbench.lessons.shipped import VERBS
+from workbench.lessons.widgets import BudgetGame
+from workbench.studies.disk.store import Store
 
 # %%
 with Store.open(VERBS, read_only=True) as store:
@@ -43,7 +43,7 @@ BudgetGame(game, Path("runs/scoreboard.csv"))
 
 # %%
 prices = (0.5, 1, 2, 4, 8, 16)
-rounds = [Round(examples=64, coins=64, clean_price=float(price)) for price in prices]
+rounds = [GameRound(examples=64, coins=64, clean_price=float(price)) for price in prices]
 best = {one.clean_price: game.play(one, 1).best_share for one in rounds}
 best
 

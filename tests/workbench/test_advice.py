@@ -74,10 +74,10 @@ CHECKED = (
 )
 """The files whose messages are walked."""
 NOT_YET = (
-    "studies/manifest.py",
+    "studies/provenance.py",
     "studies/replay.py",
     "studies/runner.py",
-    "studies/store.py",
+    "studies/disk/store.py",
 )
 """Those whose messages are tested elsewhere."""
 

@@ -22,9 +22,11 @@ LAYERS = (
     "models",
     "adapters",
     "training",
+    "classroom",
     "studies",
     "laws",
     "views",
+    "lessons",
     "cli",
     "__main__",
 )

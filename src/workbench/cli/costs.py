@@ -23,9 +23,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the costs."""
-    from workbench.studies.bill import Item, bill
+    from workbench.studies.bill import CostLine, bill
 
-    def line(item: Item) -> tuple[str, ...]:
+    def line(item: CostLine) -> tuple[str, ...]:
         amounts = (item.seconds, item.predicted_seconds, item.flops, item.joules, item.bytes, item.money)
         forms = ("{:.2f}", "{:.2f}", "{:.3g}", "{:.1f}", "{:.0f}", "{:.4f}")
         told = zip(forms, amounts, strict=True)

@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 def run(arguments: argparse.Namespace) -> int:
     """Unpack the archive and say where."""
-    from workbench.studies.sharing import import_study
+    from workbench.studies.sharing.archive import import_study
 
     name = arguments.archive.absolute().name
     for ending in ENDINGS:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.studies.listing import Summary
+    from workbench.studies.disk.listing import Summary
 
 DEFAULT = Path("runs")
 """Where `workbench run` puts studies."""
@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one line a study."""
-    from workbench.studies.listing import find_studies
+    from workbench.studies.disk.listing import find_studies
 
     folder = arguments.folder or DEFAULT
     studies = find_studies(folder) if arguments.folder or folder.is_dir() else []

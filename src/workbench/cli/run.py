@@ -10,9 +10,9 @@ from workbench.config import PRECISIONS
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from workbench.studies.disk.store import Store
     from workbench.studies.executors.protocol import ShouldStop
     from workbench.studies.grid import Study
-    from workbench.studies.store import Store
 
 READER = (
     "A JSON list, or JSONL with an object on each line, in UTF-8. Each record has 'prompt' and 'response', "
@@ -106,7 +106,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.set_defaults(run=run)
 
 
-SETTINGS = (
+CELL_OPTIONS = (
     "rank",
     "alpha",
     "targets",
@@ -196,7 +196,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
             on_long=arguments.on_long or "error",
             template=arguments.template,
         )
-    settings = {name: getattr(arguments, name) for name in SETTINGS if getattr(arguments, name) is not None}
+    settings = {name: value for name in CELL_OPTIONS if (value := getattr(arguments, name)) is not None}
     if "targets" in settings:
         settings["targets"] = tuple(settings["targets"])
     if arguments.schedule == "trunk":

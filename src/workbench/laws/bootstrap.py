@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit, Problem, fit_law
-from workbench.laws.forms import Inputs
+from workbench.laws.library import Inputs
 from workbench.laws.noise import draw_means
 
 WORTH_A_POOL = 5.0

@@ -21,14 +21,14 @@ from scipy.optimize import lsq_linear, minimize, nnls
 
 from workbench.errors import InputError
 from workbench.laws.descent import descend
-from workbench.laws.forms import LAWS, Inputs, Law, Parameter
+from workbench.laws.library import LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
 STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
-LARGEST = 60.0
+LARGEST_LOG = 60.0
 """Logarithm above which no coefficient is searched; keeps the exponential finite."""
 AGREE = 1e-3
 """Two starts agree when their objectives differ by less than this share."""
@@ -379,7 +379,7 @@ def _outward_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.nda
     def edge(p: Parameter, value: float) -> float:
         if p.scale != "log":
             return value
-        return float(np.log(value)) if np.isfinite(value) else LARGEST
+        return float(np.log(value)) if np.isfinite(value) else LARGEST_LOG
 
     return np.array([edge(p, p.low) for p in parameters]), np.array([edge(p, p.high) for p in parameters])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from workbench.models.decoder import Decoder
 from workbench.models.tokenizer import Tokenizer
 
-LARGEST = 1 << 24
+LARGEST_SIZE = 1 << 24
 """No width, vocabulary, context or number of layers is larger; a file that says so is damaged."""
 
 

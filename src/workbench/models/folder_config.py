@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ANOTHER_BASE, InputError
-from workbench.models.base import LARGEST
+from workbench.models.base import LARGEST_SIZE
 from workbench.models.decoder import DecoderConfig
 from workbench.models.folder_settings import ONLY, shown, unknown
 
@@ -39,8 +39,8 @@ def read_config(path: Path, settings: dict[str, Any]) -> tuple[DecoderConfig, bo
     def size(key: str, default: int | None = None) -> int:
         value = settings.get(key)
         value = default if value is None else value
-        if type(value) is not int or not 1 <= value <= LARGEST:
-            raise wrong(path, key, value, f"a whole number from 1 to {LARGEST}")
+        if type(value) is not int or not 1 <= value <= LARGEST_SIZE:
+            raise wrong(path, key, value, f"a whole number from 1 to {LARGEST_SIZE}")
         return value
 
     heads = size("num_attention_heads")

@@ -10,7 +10,7 @@ Source: the GGUF specification, and llama.cpp for what a missing or zero value m
 from typing import Any
 
 from workbench.errors import ANOTHER_BASE, InputError
-from workbench.models.base import LARGEST
+from workbench.models.base import LARGEST_SIZE
 from workbench.models.decoder import DecoderConfig
 from workbench.models.folder_config import FAMILY, LARGEST_NUMBER, window_note
 from workbench.models.gguf_container import GgufFile, command_without
@@ -215,8 +215,8 @@ def _size(file: GgufFile, key: str, default: Any = _REQUIRED) -> int:  # noqa: A
         value = stated[0]
     else:
         value = field(file, f"{ARCHITECTURE}.{key}", int, default)
-    if not 1 <= value <= LARGEST:
-        raise wrong(file, key, value, f"1 to {LARGEST}")
+    if not 1 <= value <= LARGEST_SIZE:
+        raise wrong(file, key, value, f"1 to {LARGEST_SIZE}")
     return value
 
 

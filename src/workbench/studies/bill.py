@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.studies.store import Store
+from workbench.studies.disk.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class CostLine:
     """One cell, or a whole study. What wasn't recorded or can't be measured is None."""
 
     name: str
@@ -42,8 +42,8 @@ class Estimate:
 class Bill:
     """A study's costs."""
 
-    cells: list[Item]
-    total: Item
+    cells: list[CostLine]
+    total: CostLine
     estimates: list[Estimate]
     """Of each finished run, the oldest first."""
 
@@ -73,7 +73,7 @@ def bill(folder: Path, price_per_hour: float | None = None) -> Bill:
     cells = [_cell(row, each, price_per_hour) for row in rows]
     shared = _sum([session["actual"].get("shared_flops") for session in ended])
     flops = _sum([item.flops for item in cells])
-    total = Item(
+    total = CostLine(
         name="all",
         seconds=wall,
         predicted_seconds=_sum([session["prediction"]["seconds"] for session in ended]),
@@ -97,9 +97,9 @@ def _estimate(session: Mapping[str, Any]) -> Estimate:
     )
 
 
-def _cell(row: Mapping[str, Any], joules_a_second: float | None, price: float | None) -> Item:
+def _cell(row: Mapping[str, Any], joules_a_second: float | None, price: float | None) -> CostLine:
     seconds = row["seconds"]
-    return Item(
+    return CostLine(
         name=f"{row['quality']}, {row['size']}, seed {row['seed']}",
         seconds=seconds,
         predicted_seconds=row.get("predicted_seconds"),

@@ -8,7 +8,7 @@ from workbench.data.records import Dataset
 from workbench.data.subsets import draw
 from workbench.studies.grid import Study
 
-LONGEST = 600
+LONGEST_TEXT = 600
 """Characters of a text that are kept; the rest is cut and the cut is marked."""
 
 
@@ -36,4 +36,4 @@ def _changed(study: Study, dataset: Dataset, quality: Quality) -> Iterator[dict[
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[:LONGEST] + " …"
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"

@@ -23,7 +23,7 @@ Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
 
 
-SETTINGS = tuple(
+CELL_SETTINGS = tuple(
     one.name
     for one in fields(CellConfig)
     if one.name
@@ -69,7 +69,7 @@ class Study:
     """How the products with the frozen base are computed on a CPU, one of ``config.PRECISIONS``; "auto" takes
     bfloat16 where that is faster here, and the record says so (``models/precision.py``)."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Those of :data:`SETTINGS` that differ from the defaults of :class:`CellConfig`, for every cell."""
+    """Those of :data:`CELL_SETTINGS` that differ from the defaults of :class:`CellConfig`, for every cell."""
 
     def __post_init__(self) -> None:
         """Refuse an empty or doubled axis."""
@@ -82,8 +82,8 @@ class Study:
                     f"{axis} names one value twice: {', '.join(map(str, values))}; give each once"
                 )
         for name in self.settings:
-            if name not in SETTINGS:
-                raise unknown_name("setting", name, SETTINGS, "src/workbench/config.py")
+            if name not in CELL_SETTINGS:
+                raise unknown_name("setting", name, CELL_SETTINGS, "src/workbench/config.py")
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.on_long not in ON_LONG:

@@ -14,11 +14,11 @@ from workbench.conversions import quoted
 from workbench.data.records import Dataset
 from workbench.errors import InputError
 from workbench.models.base import Base
+from workbench.studies.background import planned
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study
-from workbench.studies.jobs import planned
-from workbench.studies.manifest import day_of, digest_of
-from workbench.studies.settings import Difference, differing, folder_suffix, settings_of
-from workbench.studies.store import Store
+from workbench.studies.provenance import day_of, digest_of
+from workbench.studies.settings import SettingDifference, differing, folder_suffix, settings_of
 
 NOT_COMPARED = {
     "name": "a label, on which no number depends",
@@ -145,18 +145,18 @@ class Begun:
         dataset: Dataset | None = None,
         base: Base | None = None,
         cells: Sequence[CellConfig] = (),
-    ) -> list[Difference]:
+    ) -> list[SettingDifference]:
         """Return in what a study differs from the folder's; the arguments are those of :meth:`check`."""
         layers = base.decoder.config.layers if base else self.manifest["base"].get("layers")
         found = differing(settings_of(self.cell, layers), self._settings(study, layers, cells))
         found += [
-            Difference(one.name, then, now)
+            SettingDifference(one.name, then, now)
             for one in fields(Study)
             if one.name not in NOT_COMPARED
             and (then := getattr(self.study, one.name)) != (now := getattr(study, one.name))
         ]
         if base is not None and study.date not in (None, day := day_of(self.manifest)):
-            found.append(Difference("date", day, study.date))
+            found.append(SettingDifference("date", day, study.date))
         if dataset is not None:
             found += self._of_records(study, dataset)
         if base is not None:
@@ -175,7 +175,7 @@ class Begun:
         unknown += [] if layers else ["first_layer"]
         return {name: value for name, value in settings_of(cell, layers).items() if name not in unknown}
 
-    def _of_base(self, base: Base) -> Iterator[Difference]:
+    def _of_base(self, base: Base) -> Iterator[SettingDifference]:
         held = self.manifest["base"]
         then, now = held.get("text_sha256"), base.text_sha256
         if then and now and then != now and held["sha256"] == base.sha256:
@@ -183,30 +183,30 @@ class Begun:
             yield _of_hashes(name, "base-text", then, now)
         if held["sha256"] != base.sha256:
             if held["name"] != base.name:
-                yield Difference("base", held["name"], base.name)
+                yield SettingDifference("base", held["name"], base.name)
             else:
                 yield _of_hashes(f"the sha256 of the base {base.name}", "base", held["sha256"], base.sha256)
 
-    def _of_records(self, study: Study, dataset: Dataset) -> list[Difference]:
+    def _of_records(self, study: Study, dataset: Dataset) -> list[SettingDifference]:
         """Say which records differ, and which options made them differ."""
         held = self.manifest["data"]
         if held["sha256"] == dataset.fingerprint:
             return []
         then = self.study
         found = [
-            Difference(name, getattr(then, name), getattr(study, name))
+            SettingDifference(name, getattr(then, name), getattr(study, name))
             for name in POLICIES
             if getattr(then, name) != getattr(study, name)
         ]
         same_heldout = held.get("heldout_sha256") == digest_of(dataset.heldout)
         if then.heldout_file != study.heldout_file and not same_heldout:
-            found.append(Difference("heldout_file", then.heldout_file, study.heldout_file))
+            found.append(SettingDifference("heldout_file", then.heldout_file, study.heldout_file))
         elif then.heldout != study.heldout and not same_heldout:
-            found.append(Difference("heldout", held.get("heldout_records"), len(dataset.heldout)))
+            found.append(SettingDifference("heldout", held.get("heldout_records"), len(dataset.heldout)))
         if found and self._same_records(study):
             return found
         if held["name"] != dataset.name:
-            return [*found, Difference("data", held["name"], dataset.name)]
+            return [*found, SettingDifference("data", held["name"], dataset.name)]
         what = "records"  # an earlier version didn't tell the parts apart
         if same_heldout:
             what = "training records"
@@ -225,8 +225,8 @@ class Begun:
             return False  # what can't be read so any more was another file then
 
 
-def _of_hashes(name: str, slug: str, then: str, now: str) -> Difference:
-    return Difference(name, then[:12], now[:12], slug=f"{slug}-{now[:8]}")
+def _of_hashes(name: str, slug: str, then: str, now: str) -> SettingDifference:
+    return SettingDifference(name, then[:12], now[:12], slug=f"{slug}-{now[:8]}")
 
 
 def folder_beside(folder: Path, suffix: str, fits: Callable[[Path], bool]) -> Path:

@@ -18,14 +18,15 @@ from typing import Any
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import scratch_beside, write_atomically
-from workbench.studies.adapter_files import CONFIG, WEIGHTS, adapter_folder
-from workbench.studies.checkpoints import FOLDER as CHECKPOINTS
-from workbench.studies.grid import SETTINGS, Study
+from workbench.studies.background import planned
+from workbench.studies.disk.adapters import CONFIG, WEIGHTS, adapter_folder
+from workbench.studies.disk.checkpoints import CHECKPOINTS
+from workbench.studies.disk.lock import locked
+from workbench.studies.disk.manifest import MANIFEST, manifest_bytes
+from workbench.studies.disk.store import DATABASE, ZERO_SHOT, Store, read_manifest
+from workbench.studies.grid import CELL_SETTINGS, Study
 from workbench.studies.identity import folder_beside
-from workbench.studies.jobs import planned
-from workbench.studies.lock import locked
-from workbench.studies.manifest import now
-from workbench.studies.manifest_file import NAME, manifest_bytes
+from workbench.studies.provenance import now
 from workbench.studies.settings import (
     AXES,
     SHARED,
@@ -36,7 +37,6 @@ from workbench.studies.settings import (
     grouped,
     settings_of,
 )
-from workbench.studies.store import DATABASE, ZERO_SHOT, Store, read_manifest
 
 JUDGED_BY = ("template", "precision", "first_layer", "data_fingerprint", "base_sha256")
 """Settings that decide what the base scores without an adapter, to the bit."""
@@ -115,7 +115,7 @@ class _Whole:
             self.times = _times(self.sessions)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"{store.folder / NAME} is damaged: {error!r}; copy it back from a backup"
+                f"{store.folder / MANIFEST} is damaged: {error!r}; copy it back from a backup"
             ) from error
         self.zero_shot = self._zero_shot_of()
 
@@ -131,7 +131,7 @@ class _Whole:
             study = scratch / "study"  # one deeper than where `workbench list` looks
             study.mkdir()
             store.copy_to(study / DATABASE)
-            write_atomically(study / NAME, manifest_bytes(self.manifest(group)))
+            write_atomically(study / MANIFEST, manifest_bytes(self.manifest(group)))
             others = [key for key in self.cells if key not in group.keys]
             with Store.open(study) as new:
                 new.remove([*others, *self.foreign_zero_shot(group)])
@@ -202,7 +202,9 @@ class _Whole:
             precision=lead.precision,
             adapted_layers=self._adapted_layers(group),
             settings={
-                name: value for name in SETTINGS if (value := getattr(lead, name)) != getattr(default, name)
+                name: value
+                for name in CELL_SETTINGS
+                if (value := getattr(lead, name)) != getattr(default, name)
             },
         )
         if self._is_latest(group):  # what it was to have besides is still to be trained

@@ -12,8 +12,8 @@ from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.chat import writes_date
 from workbench.models.loaders import load_base
+from workbench.studies.disk.state_cache import freeze_once
 from workbench.studies.grid import Study
-from workbench.studies.kept_states import freeze_once
 from workbench.studies.stacks import own_steps, partition
 from workbench.training.prepare import Prepared, prepare
 

@@ -18,7 +18,7 @@ from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.studies.costs import makespan
-from workbench.studies.manifest_file import NAME, read_manifest
+from workbench.studies.disk.manifest import MANIFEST, read_manifest
 from workbench.studies.plan import Plan
 from workbench.studies.stacks import step_tokens
 from workbench.training.evaluation import evaluate
@@ -138,7 +138,7 @@ def earlier_sessions(folder: Path, like: Mapping[str, Any]) -> list[dict[str, An
 
 
 def _manifests(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(folder.absolute().parent.glob(f"*/{NAME}")):
+    for path in sorted(folder.absolute().parent.glob(f"*/{MANIFEST}")):
         try:
             yield read_manifest(path.parent)
         except InputError:

@@ -9,11 +9,11 @@ from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.models.folder_tokenizer import TEXT_FILES
 from workbench.studies.arithmetic import arithmetic_name
-from workbench.studies.compare import Difference, Outcome, first_difference, outcomes
+from workbench.studies.compare import CellNumbers, FirstDifference, first_difference, outcomes
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.grid import Study
-from workbench.studies.manifest import day_of, subsets
 from workbench.studies.plan import Plan, plan
-from workbench.studies.store import ZERO_SHOT, Store
+from workbench.studies.provenance import day_of, subsets
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.run_stack import run_stack, zero_shot
 
@@ -24,7 +24,7 @@ class Replay:
 
     identical: list[str]
     """Cells of which every bit came out the same."""
-    different: list[Difference]
+    different: list[FirstDifference]
     """The first difference of each other one."""
     threads: int
     same_arithmetic: bool
@@ -71,7 +71,7 @@ def replay(
             else:
                 results = run_stack(concrete.prepared, _members(keys, cells, folder))
             for key in wanted & set(keys):
-                again = Outcome(results[key].status, results[key].metrics, results[key].curves)
+                again = CellNumbers(results[key].status, results[key].metrics, results[key].curves)
                 difference = first_difference(key, stored[key], again)
                 different.append(difference) if difference else identical.append(key)
     here = arithmetic_name(concrete.base, concrete.dataset.fingerprint, chosen)

@@ -15,20 +15,18 @@ from typing import Any
 import torch
 
 from workbench.errors import InputError
-from workbench.studies.adapter_files import CONFIG, WEIGHTS, write_adapter
-from workbench.studies.adapter_files import FOLDER as ADAPTERS
 from workbench.studies.arithmetic import arithmetic_name
-from workbench.studies.checkpoints import FOLDER as CHECKPOINTS
-from workbench.studies.checkpoints import Checkpoint
 from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
+from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, write_adapter
+from workbench.studies.disk.checkpoints import CHECKPOINTS, Checkpoint
+from workbench.studies.disk.lock import locked
+from workbench.studies.disk.manifest import MANIFEST
+from workbench.studies.disk.store import ZERO_SHOT, Store, read_manifest
 from workbench.studies.executors import make_executor
 from workbench.studies.executors.in_process import InProcess
-from workbench.studies.executors.protocol import Event, Executor, Job, ShouldStop, Task
+from workbench.studies.executors.protocol import Event, Executor, ShouldStop, Task, TrainingJob
 from workbench.studies.grid import Study
 from workbench.studies.identity import Begun
-from workbench.studies.lock import locked
-from workbench.studies.manifest import facts, hardware, now
-from workbench.studies.manifest_file import NAME as MANIFEST
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
     Prediction,
@@ -39,7 +37,7 @@ from workbench.studies.predict import (
     peak_bytes,
     predict,
 )
-from workbench.studies.store import ZERO_SHOT, Store, read_manifest
+from workbench.studies.provenance import facts, hardware, now
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
 from workbench.training.run_stack import zero_shot
@@ -214,7 +212,7 @@ class _Run:
     def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> str:
         if ZERO_SHOT not in self.done:
             self.store.commit({ZERO_SHOT: zero_shot(self.plan.prepared)})
-        job = Job(
+        job = TrainingJob(
             stacks=self.plan.stacks,
             prepared=self.plan.prepared,
             base=self.plan.base,

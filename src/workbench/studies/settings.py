@@ -22,7 +22,7 @@ PLACES = ("data", "base")
 SHARED = tuple(one.name for one in fields(CellConfig) if one.name not in (*AXES, *PLACES))
 SHOWN = 4
 """Settings that a message describes before it only counts."""
-LONGEST = 60
+LONGEST_SUFFIX = 60
 """Characters of a folder's name that settings may add."""
 
 _shared = attrgetter(*SHARED)
@@ -30,7 +30,7 @@ _place = attrgetter(*AXES)
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class SettingDifference:
     """One thing in which two studies differ."""
 
     name: str
@@ -67,10 +67,10 @@ def settings_of(cell: CellConfig, layers: int | None = None) -> dict[str, Any]:
     return values
 
 
-def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[SettingDifference]:
     """Return in what two settings differ; only names that both have are compared, and numbers as numbers."""
     return [
-        Difference(name, then[name], value)
+        SettingDifference(name, then[name], value)
         for name, value in now.items()
         if name in then and then[name] != value
     ]
@@ -113,12 +113,12 @@ def mixed(folder: Path, groups: Sequence[Group], layers: int | None = None) -> I
     )
 
 
-def folder_suffix(differences: Sequence[Difference]) -> str:
+def folder_suffix(differences: Sequence[SettingDifference]) -> str:
     """Return what the name of a folder says about the settings in it, such as "learning-rate-0.001"."""
     given = [one for one in differences if one.now is not None] or differences
     parts = [one.slug or f"{one.name.replace('_', '-')}-{shown(one.now)}" for one in given]
     text = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-.")
-    return text if len(text) <= LONGEST else text[:LONGEST].rstrip("-.")
+    return text if len(text) <= LONGEST_SUFFIX else text[:LONGEST_SUFFIX].rstrip("-.")
 
 
 def shown(value: Any) -> str:  # noqa: ANN401 - a setting's value

@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.laws import Band, ExchangeRate, RateCurve, Study, analyse, bands, rate_of, read_table, silence
-from workbench.studies.listing import planned_cells
-from workbench.studies.store import ZERO_SHOT, Store
+from workbench.laws import (
+    Analysis,
+    Band,
+    ExchangeRate,
+    RateCurve,
+    analyse,
+    bands,
+    rate_of,
+    read_table,
+    silence,
+)
+from workbench.studies.disk.listing import planned_cells
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, Row, is_number, measured, readable
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
@@ -43,7 +53,7 @@ class Answers:
     """Why a metric says nothing and what to judge by instead; of which quality nothing is said."""
     tables: tuple[RateTable, ...]
     fits: Mapping[str, Mapping[str, Band]]
-    studies: Mapping[str, Study]
+    studies: Mapping[str, Analysis]
     """Each metric's analysis, the one that tells most first."""
     notes: tuple[str, ...]
 
@@ -144,7 +154,7 @@ def answers(
 
 def _sentences(
     rates: Mapping[str, Sequence[ExchangeRate]],
-    studies: Mapping[str, Study],
+    studies: Mapping[str, Analysis],
     refused: Mapping[str, str],
     rows: Sequence[Row],
     planned_qualities: int,
@@ -174,7 +184,7 @@ def _failure(row: Row) -> str:
 
 def _silences(
     rates: Mapping[str, Sequence[ExchangeRate]],
-    studies: Mapping[str, Study],
+    studies: Mapping[str, Analysis],
     rows: Sequence[Row],
     counts: Mapping[str, int],
 ) -> Iterator[str]:
@@ -196,7 +206,7 @@ def _silences(
         yield " ".join([*parts, silence.judge_by(judge)] if judge else parts)
 
 
-def _notes(metric: str, studies: Mapping[str, Study], rows: Sequence[Row]) -> Iterator[str]:
+def _notes(metric: str, studies: Mapping[str, Analysis], rows: Sequence[Row]) -> Iterator[str]:
     """Yield what to know about a metric besides its silence."""
     study = studies[metric]
     first = next(iter(studies))
@@ -207,7 +217,7 @@ def _notes(metric: str, studies: Mapping[str, Study], rows: Sequence[Row]) -> It
 
 def analysed(
     rows: Sequence[Row], metric: str, name: str, heldout: int | None, items: ItemOutcomes | None
-) -> Study:
+) -> Analysis:
     """Analyse one metric of a study's table; the arguments are those of :func:`answers`."""
     judged = f"{heldout:,} held-out records" if heldout else "held-out records"
     table = read_table([{**row, "evaluation": judged} for row in rows], name=name, measured_here=True)
@@ -216,10 +226,10 @@ def analysed(
     return analyse(table, metric, items=None if items or _is_loss(metric) else heldout)
 
 
-def rates_of(study: Study) -> list[ExchangeRate]:
+def rates_of(analysis: Analysis) -> list[ExchangeRate]:
     """Return what every other quality's examples are worth against the first one's, in the study's order."""
-    reference, *others = study.curves
-    return [rate_of(study, reference=reference, other=other) for other in others]
+    reference, *others = analysis.curves
+    return [rate_of(analysis, reference=reference, other=other) for other in others]
 
 
 def by_worth(rows: Sequence[Row]) -> list[str]:

@@ -16,8 +16,9 @@ from matplotlib.ticker import (
 
 from workbench.errors import InputError
 from workbench.laws import Band
-from workbench.laws.study import LEVEL
-from workbench.views.paper import (
+from workbench.laws.analysis import LEVEL
+from workbench.views.points import METRICS, Point, Row, measured, points, readable
+from workbench.views.style import (
     BAND_OPACITY,
     COLOURS,
     COLUMN_INCHES,
@@ -30,7 +31,6 @@ from workbench.views.paper import (
     STYLE,
     PaperFigure,
 )
-from workbench.views.points import METRICS, Point, Row, measured, points, readable
 
 FAR = 10.0
 """A zero-shot loss so many times the others is told by an arrow: its line would squeeze them together."""

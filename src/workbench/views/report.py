@@ -14,15 +14,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from workbench.files import write_atomically
-from workbench.laws.study import LEVEL
-from workbench.studies.listing import planned_cells
-from workbench.studies.store import Store
+from workbench.laws.analysis import LEVEL
+from workbench.studies.disk.listing import planned_cells
+from workbench.studies.disk.store import Store
 from workbench.views.answers import Answers, answers, by_worth, check_finished, item_outcomes
 from workbench.views.board_figures import empty
 from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
-from workbench.views.paper import INK, save
 from workbench.views.points import METRICS, Point, Row, digits, measured, points, readable
+from workbench.views.style import INK, save
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
 APART = ("examples", "prediction", "actual")

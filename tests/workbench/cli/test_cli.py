@@ -8,9 +8,9 @@ import pytest
 
 from workbench.cli import COMMANDS, doctor, main, progress
 from workbench.config import CellConfig
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 from workbench.studies.runner import Progress
-from workbench.studies.store import Store
 from workbench.training.results import CellResult
 
 
@@ -91,7 +91,7 @@ def test_an_interrupt_is_one_sentence_and_status_130(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workbench.studies.listing.find_studies", interrupted)
+    monkeypatch.setattr("workbench.studies.disk.listing.find_studies", interrupted)
     assert main(["list", "."]) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
 
@@ -100,7 +100,7 @@ def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("workbench.studies.listing.find_studies", broken)
+    monkeypatch.setattr("workbench.studies.disk.listing.find_studies", broken)
     with pytest.raises(ZeroDivisionError):
         main(["list", "."])
 

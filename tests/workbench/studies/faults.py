@@ -26,11 +26,11 @@ from small_study import measured, small_study
 from workbench.errors import InputError
 from workbench.models.loaders import CLASSROOM
 from workbench.studies import runner
+from workbench.studies.disk.store import Store
 from workbench.studies.executors import stack_task
 from workbench.studies.grid import Study
 from workbench.studies.runner import Progress, run
-from workbench.studies.sharing import export_study
-from workbench.studies.store import Store
+from workbench.studies.sharing.archive import export_study
 
 SETTINGS = {"steps": 4, "batch_size": 4, "rank": 4}
 STEPS = SETTINGS["steps"]

@@ -15,10 +15,10 @@ from workbench.models.decoder import Decoder
 from workbench.studies import costs
 from workbench.studies.bill import bill
 from workbench.studies.costs import EnergyMeter, evaluation_flops, makespan, shared_flops, training_flops
+from workbench.studies.disk.store import Store
 from workbench.studies.plan import plan
 from workbench.studies.predict import Prediction, corrected, earlier_sessions
 from workbench.studies.runner import run
-from workbench.studies.store import Store
 
 OLD = Path(__file__).parent / "old" / "format-1"
 

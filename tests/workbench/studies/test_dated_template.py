@@ -11,10 +11,10 @@ from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.studies import plan as planning
 from workbench.studies import runner
+from workbench.studies.disk.manifest import read_manifest
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study
-from workbench.studies.manifest_file import read_manifest
 from workbench.studies.replay import replay
-from workbench.studies.store import Store
 
 DATED = "{{ '<|date|>' + strftime_now('%d %B %Y') + '\n' }}" + tiny_chat.ZEPHYR
 

@@ -11,11 +11,11 @@ import pytest
 from small_study import measured, three_stacks
 
 from workbench.errors import InputError
+from workbench.studies.disk.store import Store
 from workbench.studies.executors import EXECUTORS, make_executor
 from workbench.studies.executors.processes import Processes, affordable_workers
 from workbench.studies.executors.protocol import Executor
 from workbench.studies.runner import run
-from workbench.studies.store import Store
 
 RAY = [pytest.mark.slow, pytest.mark.skipif(find_spec("ray") is None, reason="ray isn't installed")]
 OTHERS = [

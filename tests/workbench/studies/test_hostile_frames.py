@@ -14,9 +14,10 @@ from test_hostile_files import JSON, changes
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.studies.background import BackgroundRun
 from workbench.studies.executors.protocol import Event, Kind, Task
 from workbench.studies.executors.wire import (
-    LARGEST,
+    LARGEST_FRAME,
     LENGTH,
     BadFrame,
     frame_length,
@@ -25,7 +26,6 @@ from workbench.studies.executors.wire import (
     unpack,
     unpack_event,
 )
-from workbench.studies.jobs import Job
 from workbench.studies.runner import run
 from workbench.training.results import CellResult
 
@@ -79,7 +79,7 @@ def test_an_event_of_anything(field, value):
     assert all(isinstance(result, CellResult) for result in event.results.values())
 
 
-@pytest.mark.parametrize("declared", [LARGEST + 1, 2**40, 2**64 - 1])
+@pytest.mark.parametrize("declared", [LARGEST_FRAME + 1, 2**40, 2**64 - 1])
 def test_a_frame_that_says_it_is_huge(declared):
     with pytest.raises(BadFrame, match=f"says it is {declared} bytes long"):
         frame_length(LENGTH.pack(declared))
@@ -118,7 +118,7 @@ def test_a_worker_that_sends_something_else_is_lost_and_the_study_is_told(tmp_pa
     ).map(lambda value: json.dumps(value).encode()),
 )
 def test_a_jobs_file_of_anything(name, content, tmp_path_factory):
-    job = Job(tmp_path_factory.mktemp("job"))
+    job = BackgroundRun(tmp_path_factory.mktemp("job"))
     job.folder.mkdir()
     (job.folder / name).write_bytes(content)
     try:
@@ -132,7 +132,7 @@ def test_a_jobs_file_of_anything(name, content, tmp_path_factory):
 
 @pytest.mark.parametrize("process", [-1, 0, 2**31, 2**80])
 def test_a_job_of_no_possible_process_is_damaged(tmp_path, process):
-    job = Job(tmp_path)
+    job = BackgroundRun(tmp_path)
     job.folder.mkdir()
     (job.folder / "state.json").write_text(json.dumps({"name": "running", "process": process, "born": 1.0}))
     with pytest.raises(InputError, match="it doesn't say how far the job is"):

@@ -19,10 +19,10 @@ from workbench.config import LINEARS, SCHEDULES, CellConfig, Quality
 from workbench.errors import InputError
 from workbench.studies import plan as planning
 from workbench.studies import runner
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study
 from workbench.studies.identity import NOT_COMPARED
 from workbench.studies.settings import SHARED, differing, folder_suffix, grouped, settings_of
-from workbench.studies.store import Store
 
 GROWS, STAYS = "grows", "stays"
 """What becomes of a study whose field is changed, where it isn't refused."""
@@ -272,7 +272,7 @@ from pathlib import Path
 from workbench.errors import InputError
 from workbench.studies.identity import Begun
 from workbench.studies.mend import mend
-from workbench.studies.store import Store
+from workbench.studies.disk.store import Store
 from workbench.training.results import CellResult
 from small_study import small_study
 

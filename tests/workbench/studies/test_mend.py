@@ -14,12 +14,12 @@ from workbench.cli import main
 from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.studies import runner
+from workbench.studies.disk.lock import locked
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.grid import Study
-from workbench.studies.lock import locked
 from workbench.studies.mend import mend
 from workbench.studies.replay import replay
-from workbench.studies.sharing import import_study
-from workbench.studies.store import ZERO_SHOT, Store
+from workbench.studies.sharing.archive import import_study
 
 REAL = Path(__file__).parent / "old" / "two-settings"
 """Trained by a version that refused nothing: the verbs study, 4 cells at a learning rate and 4 at another."""
@@ -222,7 +222,7 @@ def test_an_archive_of_such_a_study_opens_and_is_mended(several, tmp_path, monke
     _, folder = several
     with monkeypatch.context() as patch:  # as an earlier version exported it
         patch.setattr(Store, "rows", lambda self, of_one=True, rows=Store.rows: rows(self, of_one=False))
-        from workbench.studies.sharing import export_study
+        from workbench.studies.sharing.archive import export_study
 
         archive = export_study(folder, tmp_path / "letters.zip")
     opened = import_study(archive, tmp_path / "opened" / "letters")

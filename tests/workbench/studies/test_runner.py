@@ -11,10 +11,10 @@ import torch
 from workbench.data.records import Record
 from workbench.errors import InputError
 from workbench.studies import runner, stacks
+from workbench.studies.disk.store import Store
 from workbench.studies.executors import stack_task
 from workbench.studies.grid import STUDIES, own
-from workbench.studies.manifest import digest_of
-from workbench.studies.store import Store
+from workbench.studies.provenance import digest_of
 
 
 def table(store: Store) -> list[dict]:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from workbench.cli import main
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.grid import Study
-from workbench.studies.store import ZERO_SHOT, Store
 from workbench.training.results import CellResult
 from workbench.views.answers import answers
 from workbench.views.explore import page_data
-from workbench.views.manuscript import Record, figures, paper_files
+from workbench.views.manuscript import PaperSource, figures, paper_files
 from workbench.views.points import digits
 from workbench.views.report import write_report
 from workbench.views.widgets import Exchange, GridMap
@@ -211,7 +211,7 @@ PAPERS = (
 @pytest.mark.parametrize("name", PAPERS)
 @pytest.mark.usefixtures("_lean")
 def test_a_paper_is_written(name, tmp_path):
-    files = paper_files(Record.read(write_case(name, tmp_path)))
+    files = paper_files(PaperSource.read(write_case(name, tmp_path)))
     numbers = files["numbers.tex"].decode()
     assert "CellsPlanned" in numbers
     assert not NO_WORD.search(numbers), numbers

@@ -11,7 +11,7 @@ import pytest
 
 from workbench.errors import InputError
 from workbench.laws import exchange_rate, read_table
-from workbench.studies.store import Store
+from workbench.studies.disk.store import Store
 from workbench.views.answers import answers
 from workbench.views.explore import inline_json
 from workbench.views.points import points

@@ -31,7 +31,7 @@ from workbench.data.heldout import both_given, default_count, hold_out
 from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
 from workbench.data.sources.findings import Finding, Findings, Option, Policy, left_out
-from workbench.data.sources.json_items import Item, in_words, read_items, shortened
+from workbench.data.sources.json_items import JsonItem, in_words, read_items, shortened
 from workbench.errors import InputError
 
 SYSTEM = ("system", "system_prompt")
@@ -166,7 +166,7 @@ def _read(path: Path, *, prompts_needed: int) -> _File:
     )
 
 
-def _layout(path: Path, items: Sequence[Item]) -> tuple[Layout, str]:
+def _layout(path: Path, items: Sequence[JsonItem]) -> tuple[Layout, str]:
     """Return the layout that most records have, and what to do where none has all of it."""
     whole = [sum({one.prompt, one.response} <= item.values.keys() for item in items) for one in LAYOUTS]
     if any(whole):
@@ -211,7 +211,7 @@ def _mending(values: Mapping[str, Any]) -> str:
 class _Reading:
     """One object read as a record; what is wrong with it is collected."""
 
-    def __init__(self, item: Item, layout: Layout) -> None:
+    def __init__(self, item: JsonItem, layout: Layout) -> None:
         self.item, self.layout = item, layout
         self.findings: list[Finding] = []
 

@@ -40,7 +40,7 @@ CLEAR = 0.5
 """Texts whose mean score is nearer to 0 than this have no side that a label could be right about."""
 SCALE = {score: float(score) for score in range(-4, 5)}
 INNER = "hutto_ICWSM_2014.tar.gz"
-LARGEST = 16_000_000
+MOST_BYTES = 16_000_000
 """Bytes that one file of the archive may have; the real ones have 3 million at most."""
 
 
@@ -159,7 +159,7 @@ def _read(archive: Path, names: set[str], data: bytes) -> dict[str, bytes]:
                 name = member.name.rsplit("/", 1)[-1]
                 if name not in names or not member.isfile():
                     continue
-                if member.size > LARGEST:
+                if member.size > MOST_BYTES:
                     raise _wrong(archive, f"{name} claims {member.size} bytes")
                 content = tar.extractfile(member)
                 assert content is not None, "a regular file has contents"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from workbench.studies.executors.protocol import Job, ShouldStop, Task, Tell
+from workbench.studies.executors.protocol import ShouldStop, Task, Tell, TrainingJob
 from workbench.studies.executors.stack_task import Stopped, train_task
 
 
@@ -12,7 +12,7 @@ class InProcess:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = 1
 
-    def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
+    def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks in their order."""
         try:
             for task in tasks:

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 
 from workbench.errors import InputError
-from workbench.studies.executors.job_files import described
-from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
+from workbench.studies.executors.shipping import described
 from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack, unpack_event
 from workbench.studies.executors.worker import PATIENCE_SECONDS, send
 
@@ -63,7 +63,7 @@ class Processes:
         self.workers = workers or available_cores()
         self.running: dict[int, _Worker] = {}
 
-    def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
+    def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks, the next one wherever a worker is free."""
         waiting = deque(tasks)
         limit = min(self.workers, affordable_workers(), len(waiting))

@@ -16,7 +16,7 @@ from workbench.training.results import CellResult
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TrainingJob:
     """What the tasks of one run share."""
 
     stacks: list[list[CellConfig]]
@@ -77,7 +77,7 @@ class Executor(Protocol):
         """How many tasks it runs at once."""
         ...
 
-    def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
+    def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks; return when each has had its last event, or soon after ``should_stop`` says yes.
 
         ``tell`` is only called from this thread. What it raises ends the run: the executor stops its

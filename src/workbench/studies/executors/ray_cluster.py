@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError, how_to_install
-from workbench.studies.executors.job_files import described
 from workbench.studies.executors.processes import affordable_workers, available_cores
-from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
+from workbench.studies.executors.shipping import described
 from workbench.studies.executors.sink import Sink
 from workbench.studies.executors.stack_task import Stopped
 from workbench.studies.executors.wire import BadFrame, pack_event, unpack_event
 from workbench.studies.executors.worker import run_task
 
-SETTINGS = {
+RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
     "RAY_AUTH_MODE": "token",  # a port without a token lets anybody run code
     "RAY_worker_niceness": "0",  # Ray's own 15 lets every other process of the machine go first
@@ -87,7 +87,7 @@ class RayCluster:
         """How many tasks it runs at once."""
         return self._asked or int(self.ray.cluster_resources().get("CPU", 1))
 
-    def execute(self, job: Job, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
+    def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks; Ray never holds more of them than there are workers."""
         ray = self.ray
         body = ray.remote(max_retries=0, num_cpus=1 if self.own else job.threads)(_body)
@@ -192,7 +192,7 @@ def _check_importable() -> None:
 
 
 def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
-    for name, value in SETTINGS.items():
+    for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     address = os.environ.get(ADDRESS, "local")
     own: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from workbench.studies.executors.protocol import Event, Kind, Task
 from workbench.training.results import CellResult, Status
 
 LENGTH = struct.Struct("<Q")
-LARGEST = 4 * 2**30
+LARGEST_FRAME = 4 * 2**30
 """Bytes of a frame; a stack's adapters on a base of billions of weights take less."""
 
 
@@ -55,7 +55,7 @@ def frame_length(head: bytes | bytearray) -> int:
         BadFrame: If it says that it is longer than any frame.
     """
     (length,) = LENGTH.unpack_from(head)
-    if length > LARGEST:
+    if length > LARGEST_FRAME:
         raise BadFrame(f"a frame that says it is {length} bytes long")
     return length
 

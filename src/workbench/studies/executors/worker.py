@@ -16,8 +16,8 @@ from types import FrameType
 from typing import IO, Any
 
 from workbench.errors import InputError
-from workbench.studies.executors.job_files import Fetch, make_job, nothing
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell
+from workbench.studies.executors.shipping import Fetch, make_job, nothing
 from workbench.studies.executors.stack_task import Stopped, train_task
 from workbench.studies.executors.wire import LENGTH, frame_length, pack_event, unpack
 

@@ -1,11 +1,10 @@
 """Widgets for notebooks: what moves, in small ES modules that need no network."""
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 WIDGETS = {
-    "BudgetGame": "budget_game",
-    "Chat": "chat",
     "Examples": "examples",
     "Exchange": "exchange",
     "GridMap": "grid_map",
@@ -17,8 +16,15 @@ WIDGETS = {
 __all__ = [*WIDGETS]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class
-    """Load a widget's module on first use: a notebook that only looks loads no torch."""
-    if name not in WIDGETS:
-        raise AttributeError(f"no widget {name!r}; there are {', '.join(WIDGETS)}")
-    return getattr(import_module(f"workbench.views.widgets.{WIDGETS[name]}"), name)
+def on_first_use(package: str, widgets: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a package's ``__getattr__``: a notebook that only looks loads no torch."""
+
+    def load(name: str) -> Any:  # noqa: ANN401 - a class
+        if name not in widgets:
+            raise AttributeError(f"no widget {name!r}; there are {', '.join(widgets)}")
+        return getattr(import_module(f"{package}.{widgets[name]}"), name)
+
+    return load
+
+
+__getattr__ = on_first_use(__name__, WIDGETS)

@@ -9,15 +9,15 @@ import traitlets
 from workbench.config import Quality
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
-from workbench.studies.store import Store
+from workbench.studies.disk.store import Store
 from workbench.views.board_figures import histogram
-from workbench.views.paper import PaperFigure
 from workbench.views.points import readable
+from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import View, module
 
 MOST = 2000
 """Records that travel to the page."""
-LONGEST = 600
+LONGEST_SHOWN = 600
 """Characters of a text that are shown."""
 
 
@@ -96,4 +96,4 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[:LONGEST] + " …"
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + " …"

@@ -7,8 +7,8 @@ import traitlets
 from matplotlib.figure import Figure
 
 from workbench.errors import InputError
+from workbench.laws.analysis import Analysis, bands
 from workbench.laws.exchange import ExchangeRate, rate_of
-from workbench.laws.study import Study, bands
 from workbench.views.explore import PLACES, exchange_pair, places
 from workbench.views.law_figures import exchange_rate_curve
 from workbench.views.widgets.view import View, module
@@ -32,7 +32,7 @@ class Exchange(View):
     pair = traitlets.Int(0).tag(sync=True)
     place = traitlets.Int(PLACES // 2).tag(sync=True)
 
-    def __init__(self, studies: Iterable[Study], reference: str | None = None) -> None:
+    def __init__(self, studies: Iterable[Analysis], reference: str | None = None) -> None:
         self.rates: list[ExchangeRate] = []
         self.left_out: dict[str, str] = {}
         """Why a metric is not shown."""

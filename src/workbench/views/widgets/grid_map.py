@@ -9,11 +9,11 @@ from typing import Any
 import traitlets
 
 from workbench.config import Quality
-from workbench.studies.jobs import Job, planned
-from workbench.studies.store import Store
+from workbench.studies.background import BackgroundRun, planned
+from workbench.studies.disk.store import Store
 from workbench.views.board_figures import empty, heat_map
-from workbench.views.paper import PaperFigure
 from workbench.views.points import METRICS, Row, measured, readable
+from workbench.views.style import PaperFigure
 from workbench.views.widgets.live import thinned
 from workbench.views.widgets.ticker import Ticker
 from workbench.views.widgets.view import View, module
@@ -41,7 +41,7 @@ class GridMap(View):
 
     def __init__(self, folder: Path | str, metric: str | None = None) -> None:
         self.folder = Path(folder)
-        self.job = Job(self.folder)
+        self.job = BackgroundRun(self.folder)
         self.rows: Sequence[Row] = []
         self._wanted = metric
         self._seen: tuple[float, int] | None = None

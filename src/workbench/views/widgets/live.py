@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.studies.background import BackgroundRun, RunState, planned
+from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.grid import Study
-from workbench.studies.jobs import Job, State, planned
-from workbench.studies.manifest_file import read_manifest
 from workbench.views.board_figures import Line, empty, training_curves
 from workbench.views.points import readable
 from workbench.views.widgets.ticker import Ticker
@@ -51,8 +51,8 @@ class LiveStudy(View):
     asked = traitlets.Int(0).tag(sync=True)
     """How often the button was pressed."""
 
-    def __init__(self, job: Job | Path | str) -> None:
-        self.job = job if isinstance(job, Job) else Job(job)
+    def __init__(self, job: BackgroundRun | Path | str) -> None:
+        self.job = job if isinstance(job, BackgroundRun) else BackgroundRun(job)
         self.points: dict[str, dict[int, float | None]] = {}
         """Every step's loss that was recorded, by cell."""
         self._cells: dict[str, CellConfig] = {}
@@ -88,7 +88,7 @@ class LiveStudy(View):
                 self.status = status
             return state.active
 
-    def wait(self, seconds: float | int = float("inf")) -> State:
+    def wait(self, seconds: float | int = float("inf")) -> RunState:
         """Block until the job has ended, then show its last points."""
         state = self.job.wait(seconds)
         self.tick()
@@ -134,7 +134,7 @@ class LiveStudy(View):
             "y": [None if loss is None else float(f"{loss:.4g}") for _, loss in points],
         }
 
-    def _status(self, state: State) -> dict[str, Any]:
+    def _status(self, state: RunState) -> dict[str, Any]:
         at, words = self._at, WORDS.get(state.name, state.name)
         if state.name == "running":
             words = WORDS["starting"]
@@ -172,8 +172,10 @@ class LiveStudy(View):
     def _go_on(self) -> None:
         configuration = self.job.configuration()
         if configuration is None:
-            raise InputError(f"{self.job.study_folder} has no job to go on with; start one with Job.start")
-        self.job = Job.start(Study.from_dict(configuration), self.job.study_folder)
+            raise InputError(
+                f"{self.job.study_folder} has no job to go on with; start one with BackgroundRun.start"
+            )
+        self.job = BackgroundRun.start(Study.from_dict(configuration), self.job.study_folder)
         Ticker.watch(self)
 
 

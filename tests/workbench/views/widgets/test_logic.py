@@ -15,11 +15,12 @@ from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.problems import fit_table
-from workbench.studies.store import Store
-from workbench.views.budget import Game, Round, scoreboard
-from workbench.views.shipped import TALKERS, VERBS
-from workbench.views.talk import BlindTest, cell_of, interval, speakers
-from workbench.views.widgets import BudgetGame, Chat, Examples, Exchange, GridMap, LawExplorer, LiveStudy
+from workbench.lessons.budget import Game, GameRound, scoreboard
+from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.talk import BlindTest, cell_of, interval, speakers
+from workbench.lessons.widgets import BudgetGame, Chat
+from workbench.studies.disk.store import Store
+from workbench.views.widgets import Examples, Exchange, GridMap, LawExplorer, LiveStudy
 from workbench.views.widgets.live import thinned
 
 
@@ -185,7 +186,7 @@ def test_examples_drawn_show_what_changed():
 
 def test_the_game_pays_what_the_curves_say(analysed):
     game = Game(analysed, worse="50% other_form", rounds=3)
-    given = Round(examples=64, coins=64, clean_price=1.0)
+    given = GameRound(examples=64, coins=64, clean_price=1.0)
     assert game.buys(given, 1) == (64, 64)
     assert game.buys(given, 0) == (128, 0)
     clean = analysed.curve("clean").predict([64.0], model_free=not analysed.trusted)[0, 0]

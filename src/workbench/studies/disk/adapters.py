@@ -1,0 +1,145 @@
+"""Trained adapters in the layout that PEFT reads: one folder a cell, in ``adapters`` of the study.
+
+Where it was trained, ``AutoPeftModelForCausalLM.from_pretrained("STUDY/adapters/KEY")`` opens one from any
+working directory; transformers finds a GGUF base by its folder and its name, so there the call also takes
+``gguf_file="BASE.gguf"``. Elsewhere ``PeftModel.from_pretrained(base, "STUDY/adapters/KEY")`` takes a base
+that is loaded already. The rotary layout of our decoder is that of Hugging Face checkpoints, so no row has to
+move.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from workbench.config import CellConfig
+from workbench.errors import InputError
+from workbench.files import write_atomically
+from workbench.models.loaders import NAMES
+
+ADAPTERS = "adapters"
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+PARTS = {
+    "q_proj": "self_attn",
+    "k_proj": "self_attn",
+    "v_proj": "self_attn",
+    "o_proj": "self_attn",
+    "gate_proj": "mlp",
+    "up_proj": "mlp",
+    "down_proj": "mlp",
+}
+"""Which part of a Hugging Face block each linear layer belongs to."""
+AGAIN = "copy it from another copy of the study, or run the study again in another folder"
+"""A run in the same folder would not do: it doesn't train a cell that has its result."""
+
+
+def adapter_folder(study: Path, key: str) -> Path:
+    """Return where a cell's adapter lies."""
+    return study / ADAPTERS / key
+
+
+def write_adapter(study: Path, cell: CellConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write a cell's adapter, named as :meth:`LoraStack.tensors` names it.
+
+    Raises:
+        InputError: If the disk is full or can't be written.
+    """
+    folder = adapter_folder(study, cell.key())
+    named = {peft_name(name): tensor.contiguous() for name, tensor in tensors.items()}
+    write_atomically(folder / WEIGHTS, save(named, {"format": "pt"}))
+    # the configuration comes last: a folder that has one is a whole adapter
+    write_atomically(folder / CONFIG, (json.dumps(peft_config(cell, tensors), indent=2) + "\n").encode())
+
+
+def read_adapter(study: Path, key: str) -> dict[str, Tensor]:
+    """Read a cell's adapter as :meth:`LoraStack.load` takes it.
+
+    Raises:
+        InputError: If there is none or it is damaged.
+    """
+    path = adapter_folder(study, key) / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"{path} is missing: the cell {key} has no adapter; {AGAIN}")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged: {error}; {AGAIN}") from error
+    ours = {peft_name(_our_name(name)): _our_name(name) for name in tensors}
+    if unknown := set(tensors) - set(ours):
+        raise InputError(f"{path} has a tensor {min(unknown)!r}, which is no LoRA weight of this decoder")
+    return {ours[name]: tensor for name, tensor in tensors.items()}
+
+
+def check_adapter(study: Path, key: str) -> None:
+    """Refuse an adapter that isn't what a study's adapters are.
+
+    Raises:
+        InputError: If it can't be read, isn't in 32-bit numbers, holds one that isn't finite, or its two
+            files don't fit each other.
+    """
+    tensors = read_adapter(study, key)
+    path = adapter_folder(study, key) / CONFIG
+    try:
+        config = json.loads(path.read_bytes())
+        rank = config["r"]
+    except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged: {error!r}; {AGAIN}") from error
+    for name, tensor in tensors.items():
+        ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
+        if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():
+            raise InputError(
+                f"{path.parent}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
+                f"finite 32-bit numbers of rank {str(rank)[:20]}"
+            )
+
+
+def peft_name(name: str) -> str:
+    """Return PEFT's name of a tensor: "layers.3.q_proj.lora_A" becomes "base_model...lora_A.weight"."""
+    _, layer, leaf, half = name.split(".")
+    return f"base_model.model.model.layers.{layer}.{PARTS[leaf]}.{leaf}.{half}.weight"
+
+
+def _our_name(name: str) -> str:
+    parts = name.split(".")
+    if len(parts) != 9 or parts[6] not in PARTS:
+        raise InputError(f"{name[:200]!r} is no LoRA weight of this decoder")
+    return f"layers.{parts[4]}.{parts[6]}.{parts[7]}"
+
+
+def base_place(name: str) -> str:
+    """Return where transformers finds a base: its absolute folder, or that of its GGUF file."""
+    path = _named(name) if name in NAMES else Path(name).expanduser()
+    if not path.exists():
+        return name
+    place = path.absolute()
+    return str(place if path.is_dir() else place.parent)
+
+
+@cache
+def _named(name: str) -> Path:
+    # a fetched base is hashed whenever it is asked for; once is enough for all adapters
+    return NAMES[name]()
+
+
+def peft_config(cell: CellConfig, tensors: Mapping[str, Tensor]) -> dict[str, object]:
+    """Return the ``adapter_config.json`` of a cell."""
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_place(cell.base),
+        "r": cell.rank,
+        "lora_alpha": cell.alpha,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "target_modules": list(cell.targets),
+        "layers_to_transform": sorted({int(name.split(".")[1]) for name in tensors}),
+        "use_rslora": False,
+        "use_dora": False,
+    }

@@ -16,6 +16,8 @@ LAYERS = (
     "files",
     "conversions",
     "memory",
+    "showing",
+    "columns",
     "fetch",
     "config",
     "data",
@@ -27,6 +29,7 @@ LAYERS = (
     "laws",
     "views",
     "lessons",
+    "results",
     "cli",
     "__main__",
 )

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
+from workbench.showing import facts_html, one_line
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -82,6 +84,22 @@ class Dataset:
             if doubled:
                 raise ValueError(f"{self.name}: id {doubled[0]!r} occurs more than once")
         object.__setattr__(self, "fingerprint", _fingerprint(self.train, self.heldout))
+
+    def __repr__(self) -> str:
+        facts = self._facts()
+        lines = [f"\n  {name}: {one_line(fact)}" for name, fact in facts.items()]
+        return f"Dataset {one_line(self.name)}{''.join(lines)}"
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"Data set {self.name}", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        """Return what the data set is, with its first example, for people to read."""
+        facts = {"to train on": f"{len(self.train):,} records", "held out": f"{len(self.heldout):,} records"}
+        if self.train:
+            facts |= {"such as": self.train[0].asked, "answered": self.train[0].response}
+        facts |= {"origin": self.origin, "licence": self.licence}
+        return facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
 
 def _fingerprint(*parts: Iterable[Record]) -> str:

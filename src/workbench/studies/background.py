@@ -29,6 +29,7 @@ import psutil
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.showing import facts_html, one_line
 from workbench.studies.grid import Study
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ SLOWEST_START = 120.0
 """Seconds after which a process that never reported is taken for dead."""
 ACTIVE = ("starting", "running")
 """The states in which a process is at work."""
+LAST_BYTES = 1 << 18
+"""Of the events, where only the last one is asked for; a line is far shorter."""
 POLITENESS = 5
 """How much the process gives way to others: whoever moves a slider comes first."""
 
@@ -148,6 +151,39 @@ class BackgroundRun:
             self.stop()
             raise
         return state
+
+    def __repr__(self) -> str:
+        lines = [f"\n  {name}: {one_line(fact)}" for name, fact in self._facts().items()]
+        return f"BackgroundRun of {one_line(self.study_folder)}{''.join(lines)}"
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"Background run of {self.study_folder}", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        """Return how far the job is, for people to read."""
+        try:
+            state, at = self.state(), self._latest()
+        except InputError as error:
+            return {"state": str(error)}
+        facts = {"state": state.name}
+        if at:
+            facts["trained"] = (
+                f"{at['share']:.0%} of this run's steps, {at['cells_done']} of {at['cells']} cells"
+            )
+        return facts | ({"because": state.error} if state.error else {})
+
+    def _latest(self) -> dict[str, Any] | None:
+        """Return the last whole event of the record; None before the first."""
+        try:
+            size = (self.folder / "events.jsonl").stat().st_size
+        except FileNotFoundError:
+            return None
+        start = max(0, size - LAST_BYTES)
+        with open(self.folder / "events.jsonl", "rb") as file:
+            file.seek(start)
+            lines = file.read()[: size - start].split(b"\n")[:-1]
+        whole = lines[1:] if start else lines  # the first of a part may be cut
+        return _object(whole[-1], self.folder / "events.jsonl") if whole else None
 
     def _held_state(self) -> dict[str, Any] | None:
         path = self.folder / "state.json"

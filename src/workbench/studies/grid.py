@@ -6,6 +6,7 @@ study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 
 import datetime
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
+from workbench.showing import facts_html, one_line
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
@@ -98,6 +100,30 @@ class Study:
                 f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters: "
                 "--adapted-layers 1"
             )
+
+    def __repr__(self) -> str:
+        facts = self._facts()
+        more = "".join(f"\n  {name}: {one_line(fact)}" for name, fact in facts.items() if name != "cells")
+        return f"Study {one_line(self.name)}: {facts['cells']}{more}"
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"Study {self.name}", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        """Return what the study is, for people to read."""
+        counts = [len(axis) for axis in (self.qualities, self.sizes, self.seeds)]
+        grid = "{} qualities x {} sizes x {} seeds".format(*counts)
+        facts = {
+            "cells": f"{grid} = {math.prod(counts)} cells",
+            "base": self.base,
+            "data": self.data,
+            "qualities": ", ".join(quality.label for quality in self.qualities),
+            "sizes": ", ".join(map(str, self.sizes)),
+            "seeds": ", ".join(map(str, self.seeds)),
+        }
+        if self.settings:
+            facts["settings"] = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        return facts
 
     @property
     def day(self) -> datetime.date | None:

@@ -98,6 +98,28 @@ def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
     return found
 
 
+def answers_of(store: Store, table: Sequence[Row]) -> Answers:
+    """Return what a study says so far.
+
+    Args:
+        store: The study.
+        table: What its ``table()`` returned.
+
+    Raises:
+        InputError: If a record can't be understood.
+    """
+    manifest = store.manifest
+    data = manifest.get("data", {})
+    return answers(
+        table,
+        name=str(store.folder),
+        heldout=data.get("heldout_records"),
+        items=item_outcomes(store, table),
+        heldout_answers=data.get("heldout_answers"),
+        planned_qualities=len(manifest.get("study", {}).get("qualities", ())),
+    )
+
+
 def answers(
     rows: Sequence[Row],
     name: str,

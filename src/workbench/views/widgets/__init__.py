@@ -2,7 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InputError, how_to_install
+
+if TYPE_CHECKING:
+    from workbench.views.widgets.examples import Examples
+    from workbench.views.widgets.exchange import Exchange
+    from workbench.views.widgets.grid_map import GridMap
+    from workbench.views.widgets.law_explorer import LawExplorer
+    from workbench.views.widgets.live import LiveStudy
 
 WIDGETS = {
     "Examples": "examples",
@@ -13,7 +22,7 @@ WIDGETS = {
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
-__all__ = [*WIDGETS]
+__all__ = ["Examples", "Exchange", "GridMap", "LawExplorer", "LiveStudy"]
 
 
 def on_first_use(package: str, widgets: Mapping[str, str]) -> Callable[[str], Any]:
@@ -22,7 +31,15 @@ def on_first_use(package: str, widgets: Mapping[str, str]) -> Callable[[str], An
     def load(name: str) -> Any:  # noqa: ANN401 - a class
         if name not in widgets:
             raise AttributeError(f"no widget {name!r}; there are {', '.join(widgets)}")
-        return getattr(import_module(f"{package}.{widgets[name]}"), name)
+        try:
+            found = import_module(f"{package}.{widgets[name]}")
+        except ModuleNotFoundError as error:
+            if error.name not in ("anywidget", "traitlets"):
+                raise
+            raise InputError(
+                f"the widget {name} needs {error.name}, which isn't installed; run {how_to_install('lab')}"
+            ) from error
+        return getattr(found, name)
 
     return load
 

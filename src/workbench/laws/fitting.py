@@ -23,6 +23,7 @@ from workbench.errors import InputError
 from workbench.laws.descent import descend
 from workbench.laws.library import LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
+from workbench.showing import facts_html, one_line
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
@@ -86,6 +87,28 @@ class Fit:
     at_bounds: tuple[str, ...]
     problem: Problem
     fixed: Mapping[str, float]
+
+    def __repr__(self) -> str:
+        return f"Fit of {one_line(self.law.name)}" + "".join(
+            f"\n  {name}: {one_line(fact)}" for name, fact in self._facts().items()
+        )
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"Fit of {self.law.name}", self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        """Return what was fitted and how surely, for people to read."""
+        values = [f"{name} = {value:.4g}" for name, value in self.values.items()]
+        facts = {
+            "formula": self.law.formula,
+            "constants": ", ".join(values),
+            "search": f"{self.agreeing:.0%} of {self.starts} starts agree, over {len(self.problem.y)} cells",
+        }
+        if self.at_bounds:
+            facts["at a bound"] = (
+                f"{', '.join(self.at_bounds)}: there the value is the bound's, not the data's"
+            )
+        return facts
 
     @property
     def free(self) -> int:

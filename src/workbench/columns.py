@@ -42,12 +42,13 @@ class Columns(dict[str, list[Any]]):
         return f"{self.height} rows of {len(self)} columns: {names}\npandas.DataFrame(table) shows them"
 
     def _repr_html_(self) -> str:
-        differ = [name for name, values in self.items() if any(value != values[0] for value in values)]
-        shown = differ or list(self)
+        given = {name: [value for value in values if value is not None] for name, values in self.items()}
+        same = {name: own[0] for name, own in given.items() if own and all(value == own[0] for value in own)}
+        shown = [name for name, own in given.items() if own and name not in same] or list(self)
         rows = [[row[name] for name in shown] for row in self.rows[:MOST_ROWS]]
         first = f"the first {len(rows)} of " if self.height > len(rows) else ""
-        same = ", ".join(f"{name} {values[0]}" for name, values in self.items() if name not in shown)
-        note = f"{first}{self.height} rows" + (f"; in every row alike: {same}" if same else "")
+        alike = ", ".join(f"{name} {value}" for name, value in same.items() if name not in shown)
+        note = f"{first}{self.height} rows" + (f"; the same wherever given: {alike}" if alike else "")
         return rows_html(shown, rows, note)
 
 

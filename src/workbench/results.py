@@ -14,7 +14,7 @@ from workbench.laws import Analysis, ExchangeRate, rate_of, read_table
 from workbench.laws.problems import fit_table
 from workbench.lessons.shipped import VERBS
 from workbench.lessons.talk import cell_of
-from workbench.showing import facts_html, one_line
+from workbench.showing import Shown
 from workbench.studies import runner
 from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.adapters import adapter_folder, load_adapter
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from workbench.views.widgets import LiveStudy
 
 
-class Results:
+class Results(Shown):
     """What a study has measured so far, and what that says; see :func:`open_study`.
 
     It reads the study's folder whenever it is asked, so it may be kept while the study trains, and writes
@@ -203,15 +203,8 @@ class Results:
             raise InputError(f"{self.folder} keeps no adapter of {name}: {folder} is missing")
         return replace(load_adapter(folder), name=name, base=cell.base)
 
-    def __repr__(self) -> str:
-        lines = [f"\n  {name}: {one_line(fact, 1000)}" for name, fact in self._facts().items()]
-        return f"Results of {one_line(self.folder)}{''.join(lines)}"
-
-    def _repr_html_(self) -> str:
-        return facts_html(f"Results of {self.folder}", self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        """Return how far the study is and what it says, for people to read."""
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        title = f"Results of {self.folder}"
         try:
             with Store.open(self.folder, read_only=True) as store:
                 counts, manifest = store.counts(), store.manifest
@@ -219,13 +212,13 @@ class Results:
             grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
             done = f"{counts.pop('done', 0)} of {planned_cells(manifest)} done"
             failed = "".join(f", {count} {status}" for status, count in counts.items())
-            return {
+            return title, {
                 "study": f"{study.name}: {grid} on base {study.base}",
                 "cells": f"{done}{failed}",
                 "answer": self.answers().sentences[0],
             }
         except InputError as error:
-            return {"can't be read": str(error)}
+            return title, {"can't be read": str(error)}
 
 
 def run(

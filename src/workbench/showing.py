@@ -10,6 +10,8 @@ from html import escape
 
 LONGEST_TEXT = 300
 """Characters of a text that are shown; the rest is cut and the cut is marked."""
+LONGEST_FACT = 1000
+"""The same for a fact, which may be a sentence."""
 LEFT = ' style="text-align:left; vertical-align:top"'
 
 
@@ -37,10 +39,28 @@ def rows_html(columns: Sequence[object], rows: Iterable[Sequence[object]], note:
     return f'<div style="overflow-x:auto"><table><tr>{head}</tr>{body}</table></div>{below}'
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, most: int = LONGEST_TEXT) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
     text = str(value)
-    return escape(text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …")
+    return escape(text if len(text) <= most else text[:most] + " …")
+
+
+class Shown:
+    """A class that shows itself by a title and a few facts; a dataclass takes it with ``repr=False``."""
+
+    __slots__ = ()
+
+    def _shown(self) -> tuple[str, Mapping[str, str]]:
+        """Return the title and the facts, for people to read."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        title, facts = self._shown()
+        lines = (f"\n  {one_line(name)}: {one_line(fact, LONGEST_FACT)}" for name, fact in facts.items())
+        return one_line(title) + "".join(lines)
+
+    def _repr_html_(self) -> str:
+        return facts_html(*self._shown())

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.config import LINEARS
 from workbench.errors import unknown_name
-from workbench.showing import facts_html, one_line
+from workbench.showing import Shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Adapter:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Adapter(Shown):
     """A trained adapter: for each adapted layer A, shape (R, K), and B, shape (N, R)."""
 
     name: str
@@ -29,9 +30,9 @@ class Adapter:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The adapted linear layers, from the lowest block up."""
+        """The adapted linear layers, from the lowest block up, and in a block in the order of ``LINEARS``."""
         names = {name.rpartition(".")[0]: None for name in self.tensors}
-        return tuple(sorted(names, key=lambda name: int(name.split(".")[1])))
+        return tuple(sorted(names, key=_place))
 
     @property
     def scale(self) -> float:
@@ -68,21 +69,17 @@ class Adapter:
         a, b = self.matrices(layer)
         return self.scale * b @ a
 
-    def __repr__(self) -> str:
-        facts = self._facts()
-        lines = [f"\n  {name}: {one_line(fact)}" for name, fact in facts.items()]
-        return f"Adapter {one_line(self.name)}{''.join(lines)}"
-
-    def _repr_html_(self) -> str:
-        return facts_html(f"Adapter {self.name}", self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        """Return what the adapter is, for people to read."""
+    def _shown(self) -> tuple[str, dict[str, str]]:
         leaves = ", ".join(dict.fromkeys(name.split(".")[2] for name in self.layers))
         blocks = sorted({int(name.split(".")[1]) for name in self.layers})
-        return {
+        return f"Adapter {self.name}", {
             "rank": f"{self.rank}, alpha {self.alpha:g}",
             "parameters": f"{self.parameters:,}",
             "layers": f"{leaves} in blocks {blocks[0]} to {blocks[-1]}" if blocks else "none",
             "base": self.base,
         }
+
+
+def _place(layer: str) -> tuple[int, int]:
+    _, block, leaf = layer.split(".")
+    return int(block), LINEARS.index(leaf)

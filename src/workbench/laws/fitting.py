@@ -23,7 +23,7 @@ from workbench.errors import InputError
 from workbench.laws.descent import descend
 from workbench.laws.library import LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
-from workbench.showing import facts_html, one_line
+from workbench.showing import Shown
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
@@ -68,8 +68,8 @@ class Problem:
         return values * (self.root if values.ndim == 1 else self.root[:, None])
 
 
-@dataclass(frozen=True)
-class Fit:
+@dataclass(frozen=True, repr=False)
+class Fit(Shown):
     """A fitted law and what is known about the search.
 
     Attributes:
@@ -88,27 +88,14 @@ class Fit:
     problem: Problem
     fixed: Mapping[str, float]
 
-    def __repr__(self) -> str:
-        return f"Fit of {one_line(self.law.name)}" + "".join(
-            f"\n  {name}: {one_line(fact)}" for name, fact in self._facts().items()
-        )
-
-    def _repr_html_(self) -> str:
-        return facts_html(f"Fit of {self.law.name}", self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        """Return what was fitted and how surely, for people to read."""
-        values = [f"{name} = {value:.4g}" for name, value in self.values.items()]
+    def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {
             "formula": self.law.formula,
-            "constants": ", ".join(values),
-            "search": f"{self.agreeing:.0%} of {self.starts} starts agree, over {len(self.problem.y)} cells",
+            "constants": ", ".join(f"{name} = {value:.4g}" for name, value in self.values.items()),
+            "search": f"{self.agreeing:.0%} of {self.starts} starts agree, {len(self.problem.y)} cells",
         }
-        if self.at_bounds:
-            facts["at a bound"] = (
-                f"{', '.join(self.at_bounds)}: there the value is the bound's, not the data's"
-            )
-        return facts
+        ends = {"at a bound, which chose the value": ", ".join(self.at_bounds)} if self.at_bounds else {}
+        return f"Fit of {self.law.name}", facts | ends
 
     @property
     def free(self) -> int:

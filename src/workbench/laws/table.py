@@ -28,7 +28,7 @@ from workbench.laws.measurement import (
 )
 from workbench.laws.readers import raw_rows
 from workbench.laws.statuses import how_read
-from workbench.showing import facts_html, one_line
+from workbench.showing import Shown
 
 SMALLER_IS_BETTER = {"loss": True, "exact_match": False, "choice_accuracy": False}
 """The metrics whose direction is known; another metric's name ending in "loss" is taken as a loss."""
@@ -42,8 +42,8 @@ class Items:
     weight: Float[np.ndarray, " items"]
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, repr=False)
+class Table(Shown):
     """Checked measurements of one evaluation set."""
 
     name: str
@@ -72,15 +72,7 @@ class Table:
         ]
         return Columns(rows, measured_here=self.measured_here)
 
-    def __repr__(self) -> str:
-        lines = [f"\n  {name}: {one_line(fact)}" for name, fact in self._facts().items()]
-        return f"Table {one_line(self.name)}{''.join(lines)}"
-
-    def _repr_html_(self) -> str:
-        return facts_html(f"Table {self.name}", self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        """Return what the table holds, for people to read."""
+    def _shown(self) -> tuple[str, dict[str, str]]:
         sizes = sorted({row.size for row in self.rows if row.size > 0})
         seeds = {row.seed for row in self.rows if row.seed is not None}
         numbers = dict.fromkeys(n for row in self.rows for n, v in row.values.items() if v is not None)
@@ -93,7 +85,7 @@ class Table:
         }
         if self.evaluation:
             facts["evaluation"] = self.evaluation
-        return facts | ({"notes": " ".join(self.notes)} if self.notes else {})
+        return f"Table {self.name}", facts | ({"notes": " ".join(self.notes)} if self.notes else {})
 
     @property
     def qualities(self) -> tuple[str, ...]:

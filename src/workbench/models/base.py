@@ -8,14 +8,14 @@ from pathlib import Path
 from qlora_kernels import QuantizedTensor
 from workbench.models.decoder import Decoder
 from workbench.models.tokenizer import Tokenizer
-from workbench.showing import facts_html, one_line
+from workbench.showing import Shown
 
 LARGEST_SIZE = 1 << 24
 """No width, vocabulary, context or number of layers is larger; a file that says so is damaged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Base(Shown):
     """A base model, ready to use."""
 
     name: str
@@ -48,10 +48,7 @@ class Base:
         """Bits stored for each weight, on average, scales included."""
         return 8 * self.packed_bytes / self.parameters
 
-    def __repr__(self) -> str:
-        return one_line(self)
-
-    def _repr_html_(self) -> str:
+    def _shown(self) -> tuple[str, dict[str, str]]:
         config = self.decoder.config
         facts = {
             "parameters": f"{self.parameters:,}",
@@ -59,11 +56,9 @@ class Base:
             "shape": f"{config.layers} blocks of width {config.width}, {config.vocabulary:,} tokens",
             "context": f"{config.context:,} tokens",
             "licence": self.licence or "not stated",
-            "file": self.path.name,
-            "SHA-256": self.sha256[:16],
-            **({"notes": "; ".join(self.notes)} if self.notes else {}),
+            "file": f"{self.path.name}, SHA-256 {self.sha256[:16]} …",
         }
-        return facts_html(f"Base {self.name}", facts)
+        return f"Base {self.name}", facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ import psutil
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
-from workbench.showing import facts_html, one_line
+from workbench.showing import Shown
 from workbench.studies.grid import Study
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class RunState:
         return self.name in ACTIVE
 
 
-class BackgroundRun:
+class BackgroundRun(Shown):
     """The job of a study's folder. Making one only points at the folder; :meth:`start` runs it."""
 
     def __init__(self, folder: Path | str) -> None:
@@ -152,25 +152,18 @@ class BackgroundRun:
             raise
         return state
 
-    def __repr__(self) -> str:
-        lines = [f"\n  {name}: {one_line(fact)}" for name, fact in self._facts().items()]
-        return f"BackgroundRun of {one_line(self.study_folder)}{''.join(lines)}"
-
-    def _repr_html_(self) -> str:
-        return facts_html(f"Background run of {self.study_folder}", self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        """Return how far the job is, for people to read."""
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        title = f"BackgroundRun of {self.study_folder}"
         try:
             state, at = self.state(), self._latest()
         except InputError as error:
-            return {"state": str(error)}
+            return title, {"state": str(error)}
         facts = {"state": state.name}
         if at:
             facts["trained"] = (
                 f"{at['share']:.0%} of this run's steps, {at['cells_done']} of {at['cells']} cells"
             )
-        return facts | ({"because": state.error} if state.error else {})
+        return title, facts | ({"because": state.error} if state.error else {})
 
     def _latest(self) -> dict[str, Any] | None:
         """Return the last whole event of the record; None before the first."""

@@ -19,7 +19,7 @@ from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
-from workbench.showing import facts_html, one_line
+from workbench.showing import Shown
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
@@ -37,8 +37,8 @@ CELL_SETTINGS = tuple(
 """Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Study:
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Study(Shown):
     """A grid of cells over one data set and one base, before either is loaded."""
 
     name: str
@@ -101,16 +101,7 @@ class Study:
                 "--adapted-layers 1"
             )
 
-    def __repr__(self) -> str:
-        facts = self._facts()
-        more = "".join(f"\n  {name}: {one_line(fact)}" for name, fact in facts.items() if name != "cells")
-        return f"Study {one_line(self.name)}: {facts['cells']}{more}"
-
-    def _repr_html_(self) -> str:
-        return facts_html(f"Study {self.name}", self._facts())
-
-    def _facts(self) -> dict[str, str]:
-        """Return what the study is, for people to read."""
+    def _shown(self) -> tuple[str, dict[str, str]]:
         counts = [len(axis) for axis in (self.qualities, self.sizes, self.seeds)]
         grid = "{} qualities x {} sizes x {} seeds".format(*counts)
         facts = {
@@ -123,7 +114,7 @@ class Study:
         }
         if self.settings:
             facts["settings"] = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        return facts
+        return f"Study {self.name}", facts
 
     @property
     def day(self) -> datetime.date | None:

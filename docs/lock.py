@@ -13,9 +13,7 @@ LEFT_OUT = {"lora-scaling-workbench", "pip", "setuptools"}
 def main() -> None:
     """Print one line a package."""
     found = {item.metadata["Name"].lower().replace("_", "-"): item.version for item in distributions()}
-    print(
-        f"# Exact versions that the tests ran with, Python {platform.python_version()} on {platform.system()}."
-    )
+    print(f"# Exact versions that the tests ran with, Python {platform.python_version()}.")
     print("# Use:   pip install -c constraints.txt -e '.[lab,test]'")
     print("# Write: make lock")
     for name, version in sorted(found.items()):

@@ -30,7 +30,7 @@ from workbench.studies import executors, grid
 from workbench.studies.disk.schema import FORMAT as STUDY_FORMAT
 from workbench.studies.grid import BUDGETS, STUDIES
 from workbench.views import widgets
-from workbench.views.manuscript.folder import FORMAT as PAPER_FORMAT
+from workbench.views.manuscript.folder import PAPER_FORMAT
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,7 +91,7 @@ def formats() -> Iterable[tuple[str, ...]]:
     yield (
         "the files of `workbench paper`",
         str(PAPER_FORMAT),
-        "`FORMAT` in `src/workbench/views/manuscript/folder.py`",
+        "`PAPER_FORMAT` in `src/workbench/views/manuscript/folder.py`",
     )
 
 

@@ -21,7 +21,7 @@ def _lean():
     """Draw one kind of file in one width and forecast nothing; test_example.py has everything."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "FEWEST_SIZES", 9)
-        patch.setattr(figures, "KINDS", ("svg",))
+        patch.setattr(figures, "FILE_KINDS", ("svg",))
         patch.setattr(figures, "WIDTHS", {"column": figures.WIDTHS["column"]})
         yield
 

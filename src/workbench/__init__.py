@@ -25,9 +25,9 @@ Bad input raises ``InputError``, whose message says what was expected and what t
 loads nothing heavy: each name loads what it needs when it is first asked for.
 """
 
-from difflib import get_close_matches
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from workbench.lazy import on_first_use
 
 if TYPE_CHECKING:
     from qlora_kernels import quantize
@@ -45,30 +45,6 @@ if TYPE_CHECKING:
     from workbench.views import widgets
 
 __version__ = "0.1.0"
-
-PLACES = {
-    "InputError": "workbench.errors",
-    "Quality": "workbench.config",
-    "Results": "workbench.results",
-    "Study": "workbench.studies.grid",
-    "analyse": "workbench.laws",
-    "exchange_rate": "workbench.laws",
-    "fit_table": "workbench.laws.problems",
-    "lessons": "workbench",
-    "load_adapter": "workbench.studies.disk.adapters",
-    "load_base": "workbench.models.loaders",
-    "load_dataset": "workbench.data.sources",
-    "open_study": "workbench.results",
-    "quantize": "qlora_kernels",
-    "read_table": "workbench.laws",
-    "run": "workbench.results",
-    "shipped_study": "workbench.results",
-    "start": "workbench.results",
-    "study": "workbench.studies.choices",
-    "watch": "workbench.results",
-    "widgets": "workbench.views",
-}
-"""Each name with its module, which is loaded when the name is asked for."""
 
 __all__ = [
     "InputError",
@@ -93,16 +69,31 @@ __all__ = [
     "widgets",
 ]
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever it names
-    if name not in PLACES:
-        near = get_close_matches(name, PLACES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(PLACES)}"
-        raise AttributeError(f"module 'workbench' has no attribute {name!r}; {hint}", name=name)
-    place = import_module(PLACES[name])
-    if name in ("lessons", "widgets"):
-        return import_module(f"{place.__name__}.{name}")
-    return getattr(place, name)
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "InputError": "workbench.errors",
+        "Quality": "workbench.config",
+        "Results": "workbench.results",
+        "Study": "workbench.studies.grid",
+        "analyse": "workbench.laws",
+        "exchange_rate": "workbench.laws",
+        "fit_table": "workbench.laws.problems",
+        "lessons": "workbench.lessons",
+        "load_adapter": "workbench.studies.disk.adapters",
+        "load_base": "workbench.models.loaders",
+        "load_dataset": "workbench.data.sources",
+        "open_study": "workbench.results",
+        "quantize": "qlora_kernels",
+        "read_table": "workbench.laws",
+        "run": "workbench.results",
+        "shipped_study": "workbench.results",
+        "start": "workbench.results",
+        "study": "workbench.studies.choices",
+        "watch": "workbench.results",
+        "widgets": "workbench.views.widgets",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.adapter import Adapter
+from workbench.adapters.adapter import LoraAdapter
 from workbench.columns import Columns
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError, unknown_name
 from workbench.laws import Analysis, ExchangeRate, rate_of, read_table
 from workbench.laws.problems import fit_table
 from workbench.lessons.shipped import VERBS
-from workbench.lessons.talk import cell_of
+from workbench.lessons.talk import find_cell
 from workbench.showing import Shown
 from workbench.studies import runner
 from workbench.studies.background import BackgroundRun
@@ -179,7 +179,7 @@ class Results(Shown):
         Raises:
             InputError: If the study has no such cell.
         """
-        return cell_of(self.folder, quality, size, seed)
+        return find_cell(self.folder, quality, size, seed)
 
     def curves(self, quality: str, size: int, seed: int = 0) -> dict[str, list[float]]:
         """Return the curves of one cell by name: "train_loss" has one value a step, "item_loss" one a record.
@@ -190,7 +190,7 @@ class Results(Shown):
         with Store.open(self.folder, read_only=True) as store:
             return store.curves(self.cell(quality, size, seed).key())
 
-    def adapter(self, quality: str, size: int, seed: int = 0) -> Adapter:
+    def adapter(self, quality: str, size: int, seed: int = 0) -> LoraAdapter:
         """Return the trained adapter of one cell.
 
         Raises:

@@ -8,14 +8,14 @@ take the page's, light or dark.
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-LONGEST_TEXT = 300
+LONGEST_CELL = 300
 """Characters of a text that are shown; the rest is cut and the cut is marked."""
 LONGEST_FACT = 1000
 """The same for a fact, which may be a sentence."""
 LEFT = ' style="text-align:left; vertical-align:top"'
 
 
-def one_line(text: object, most: int = LONGEST_TEXT) -> str:
+def one_line(text: object, most: int = LONGEST_CELL) -> str:
     """Return a text for a terminal: one line, at most so long, with control characters written out."""
     shown = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)[: most + 1]
@@ -39,7 +39,7 @@ def rows_html(columns: Sequence[object], rows: Iterable[Sequence[object]], note:
     return f'<div style="overflow-x:auto"><table><tr>{head}</tr>{body}</table></div>{below}'
 
 
-def _cell(value: object, most: int = LONGEST_TEXT) -> str:
+def _cell(value: object, most: int = LONGEST_CELL) -> str:
     if value is None:
         return ""
     if isinstance(value, float):

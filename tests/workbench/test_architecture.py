@@ -16,6 +16,7 @@ LAYERS = (
     "files",
     "conversions",
     "memory",
+    "lazy",
     "showing",
     "columns",
     "fetch",

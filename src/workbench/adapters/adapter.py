@@ -15,7 +15,7 @@ from workbench.showing import Shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Adapter(Shown):
+class LoraAdapter(Shown):
     """A trained adapter: for each adapted layer A, shape (R, K), and B, shape (N, R)."""
 
     name: str

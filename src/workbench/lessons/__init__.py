@@ -1,44 +1,33 @@
-"""What lessons need beside the workbench itself: exercises that check themselves, a blind test, a game."""
+"""What a class needs beside the figures: exercises, a budget game, a blind test, a study to start with."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from workbench.lazy import on_first_use
 
 if TYPE_CHECKING:
     from workbench.lessons.budget import Game, GameRound
     from workbench.lessons.exercises import check, score
-    from workbench.lessons.shipped import TALKERS
     from workbench.lessons.talk import BlindTest, interval, speakers
-    from workbench.lessons.widgets import BudgetGame, Chat
+    from workbench.lessons.widgets.budget_game import BudgetGame
+    from workbench.lessons.widgets.chat import Chat
 
-PLACES = {
-    "BlindTest": "talk",
-    "BudgetGame": "widgets",
-    "Chat": "widgets",
-    "Game": "budget",
-    "GameRound": "budget",
-    "TALKERS": "shipped",
-    "check": "exercises",
-    "interval": "talk",
-    "score": "exercises",
-    "speakers": "talk",
-}
-"""Each name with its module, which is loaded when the name is asked for."""
+__all__ = ["BlindTest", "BudgetGame", "Chat", "Game", "GameRound", "check", "interval", "score", "speakers"]
 
-__all__ = [
-    "TALKERS",
-    "BlindTest",
-    "BudgetGame",
-    "Chat",
-    "Game",
-    "GameRound",
-    "check",
-    "interval",
-    "score",
-    "speakers",
-]
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "BlindTest": "workbench.lessons.talk",
+        "BudgetGame": "workbench.lessons.widgets.budget_game",
+        "Chat": "workbench.lessons.widgets.chat",
+        "Game": "workbench.lessons.budget",
+        "GameRound": "workbench.lessons.budget",
+        "check": "workbench.lessons.exercises",
+        "interval": "workbench.lessons.talk",
+        "score": "workbench.lessons.exercises",
+        "speakers": "workbench.lessons.talk",
+    },
+)
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever it names
-    if name not in PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there are {', '.join(PLACES)}")
-    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)
+def __dir__() -> list[str]:
+    return list(__all__)

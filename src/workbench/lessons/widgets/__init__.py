@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from workbench.views.widgets import on_first_use
+from workbench.lazy import on_first_use
 
 if TYPE_CHECKING:
     from workbench.lessons.widgets.budget_game import BudgetGame
@@ -13,4 +13,4 @@ WIDGETS = {"BudgetGame": "budget_game", "Chat": "chat"}
 
 __all__ = ["BudgetGame", "Chat"]
 
-__getattr__ = on_first_use(__name__, WIDGETS)
+__getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from workbench.adapters.adapter import Adapter
+from workbench.adapters.adapter import LoraAdapter
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
@@ -134,7 +134,7 @@ def _check_tensors(
             )
 
 
-def load_adapter(folder: Path | str) -> Adapter:
+def load_adapter(folder: Path | str) -> LoraAdapter:
     """Load a trained LoRA adapter from a folder in PEFT's layout, such as ``STUDY/adapters/KEY``.
 
     Args:
@@ -165,7 +165,7 @@ def load_adapter(folder: Path | str) -> Adapter:
     alpha = config.get("lora_alpha")
     if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < float("inf"):
         raise InputError(f"{folder / CONFIG}: lora_alpha is {alpha!r}; expected a number above 0")
-    return Adapter(
+    return LoraAdapter(
         name=str(folder),
         base=str(config.get("base_model_name_or_path") or "not stated"),
         rank=config["r"],

@@ -1,10 +1,8 @@
 """Widgets for notebooks: what moves, in small ES modules that need no network."""
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workbench.errors import InputError, how_to_install
+from workbench.lazy import on_first_use
 
 if TYPE_CHECKING:
     from workbench.views.widgets.examples import Examples
@@ -24,24 +22,8 @@ WIDGETS = {
 
 __all__ = ["Examples", "Exchange", "GridMap", "LawExplorer", "LiveStudy"]
 
-
-def on_first_use(package: str, widgets: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a package's ``__getattr__``: a notebook that only looks loads no torch."""
-
-    def load(name: str) -> Any:  # noqa: ANN401 - a class
-        if name not in widgets:
-            raise AttributeError(f"no widget {name!r}; there are {', '.join(widgets)}")
-        try:
-            found = import_module(f"{package}.{widgets[name]}")
-        except ModuleNotFoundError as error:
-            if error.name not in ("anywidget", "traitlets"):
-                raise
-            raise InputError(
-                f"the widget {name} needs {error.name}, which isn't installed; run {how_to_install('lab')}"
-            ) from error
-        return getattr(found, name)
-
-    return load
+__getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})
 
 
-__getattr__ = on_first_use(__name__, WIDGETS)
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -232,8 +232,8 @@ def read_table(
     """Read and check a table of measurements.
 
     Args:
-        source: Path of a CSV, TSV or JSONL file; a sequence of rows (dicts); a mapping of columns; anything
-            with ``to_dict("list")``, such as a data frame; or a ``Table``, returned as it is.
+        source: Path of a CSV, TSV or JSONL file; a sequence of rows (dicts); a mapping of columns; a data
+            frame of pandas, whose NaN is missing, or of polars; or a ``Table``, returned as it is.
         columns: Our name to the table's name, for example ``{"size": "tokens", "loss": "val_loss"}``.
         evaluation: Which evaluation set, where the table has several; a law never mixes two.
         name: What messages call the table; by default the file's name or "table".

@@ -1,16 +1,20 @@
 """A study from a name or a file and what is chosen for it: what the command line and Python both call."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from operator import index
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
 
-from workbench.config import Quality
+from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
 from workbench.errors import InputError, unknown_name
 from workbench.studies.grid import CELL_SETTINGS, STUDIES, Budget, Study, damaged, own
 
+NUMBERS = {
+    one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
+}
+"""Settings of a cell that are numbers, with their kind."""
 TRUNK = {"epochs": 1.0, "warmup_steps": 10}
 """What the schedule "trunk" needs, where nothing else is chosen."""
 
@@ -39,8 +43,8 @@ def study(
     base: str | Path | None = None,
     qualities: Iterable[Quality | str] | None = None,
     corruption: str | None = None,
-    sizes: Iterable[int] | None = None,
-    seeds: Iterable[int] | None = None,
+    sizes: Iterable[SupportsIndex] | None = None,
+    seeds: Iterable[SupportsIndex] | None = None,
     heldout: int | None = None,
     heldout_file: str | Path | None = None,
     on_empty: Literal["error", "drop"] | None = None,
@@ -130,6 +134,9 @@ def _settings(chosen: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of every cell, with what one of them asks of the others."""
     if "targets" in chosen:
         chosen["targets"] = _several("targets", chosen["targets"])
+    for name, value in chosen.items():
+        if name in NUMBERS and value is not None:
+            chosen[name] = _number(name, value)
     if chosen.get("schedule") == "trunk":
         if chosen.get("steps") is not None:
             raise InputError(
@@ -140,6 +147,15 @@ def _settings(chosen: dict[str, Any]) -> dict[str, Any]:
     if chosen.get("epochs") is not None and chosen.get("steps") is None:
         chosen["steps"] = None
     return chosen
+
+
+def _number(name: str, value: Any) -> int | float:  # noqa: ANN401 - refuses what is no number
+    """Return a setting as Python's own number of its kind: cells are named by it, and 2 is not 2.0 there."""
+    try:
+        return float(value) if NUMBERS[name] is float else index(value)
+    except (TypeError, ValueError):
+        kind = "number" if NUMBERS[name] is float else "whole number"
+        raise InputError(f"{name} is {value!r}; expected a {kind}") from None
 
 
 def _qualities(wanted: Iterable[Quality | str], corruption: str | None) -> tuple[Quality, ...]:

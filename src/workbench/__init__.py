@@ -69,31 +69,32 @@ __all__ = [
     "widgets",
 ]
 
-__getattr__ = on_first_use(
-    __name__,
-    {
-        "InputError": "workbench.errors",
-        "Quality": "workbench.config",
-        "Results": "workbench.results",
-        "Study": "workbench.studies.grid",
-        "analyse": "workbench.laws",
-        "exchange_rate": "workbench.laws",
-        "fit_table": "workbench.laws.problems",
-        "lessons": "workbench.lessons",
-        "load_adapter": "workbench.studies.disk.adapters",
-        "load_base": "workbench.models.loaders",
-        "load_dataset": "workbench.data.sources",
-        "open_study": "workbench.results",
-        "quantize": "qlora_kernels",
-        "read_table": "workbench.laws",
-        "run": "workbench.results",
-        "shipped_study": "workbench.results",
-        "start": "workbench.results",
-        "study": "workbench.studies.choices",
-        "watch": "workbench.results",
-        "widgets": "workbench.views.widgets",
-    },
-)
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "InputError": "workbench.errors",
+            "Quality": "workbench.config",
+            "Results": "workbench.results",
+            "Study": "workbench.studies.grid",
+            "analyse": "workbench.laws",
+            "exchange_rate": "workbench.laws",
+            "fit_table": "workbench.laws.problems",
+            "lessons": "workbench.lessons",
+            "load_adapter": "workbench.studies.disk.adapters",
+            "load_base": "workbench.models.loaders",
+            "load_dataset": "workbench.data.sources",
+            "open_study": "workbench.results",
+            "quantize": "qlora_kernels",
+            "read_table": "workbench.laws",
+            "run": "workbench.results",
+            "shipped_study": "workbench.results",
+            "start": "workbench.results",
+            "study": "workbench.studies.choices",
+            "watch": "workbench.results",
+            "widgets": "workbench.views.widgets",
+        },
+    )
 
 
 def __dir__() -> list[str]:

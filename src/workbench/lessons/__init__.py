@@ -13,20 +13,21 @@ if TYPE_CHECKING:
 
 __all__ = ["BlindTest", "BudgetGame", "Chat", "Game", "GameRound", "check", "interval", "score", "speakers"]
 
-__getattr__ = on_first_use(
-    __name__,
-    {
-        "BlindTest": "workbench.lessons.talk",
-        "BudgetGame": "workbench.lessons.widgets.budget_game",
-        "Chat": "workbench.lessons.widgets.chat",
-        "Game": "workbench.lessons.budget",
-        "GameRound": "workbench.lessons.budget",
-        "check": "workbench.lessons.exercises",
-        "interval": "workbench.lessons.talk",
-        "score": "workbench.lessons.exercises",
-        "speakers": "workbench.lessons.talk",
-    },
-)
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "BlindTest": "workbench.lessons.talk",
+            "BudgetGame": "workbench.lessons.widgets.budget_game",
+            "Chat": "workbench.lessons.widgets.chat",
+            "Game": "workbench.lessons.budget",
+            "GameRound": "workbench.lessons.budget",
+            "check": "workbench.lessons.exercises",
+            "interval": "workbench.lessons.talk",
+            "score": "workbench.lessons.exercises",
+            "speakers": "workbench.lessons.talk",
+        },
+    )
 
 
 def __dir__() -> list[str]:

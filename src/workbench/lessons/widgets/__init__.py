@@ -13,4 +13,5 @@ WIDGETS = {"BudgetGame": "budget_game", "Chat": "chat"}
 
 __all__ = ["BudgetGame", "Chat"]
 
-__getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})

@@ -22,7 +22,8 @@ WIDGETS = {
 
 __all__ = ["Examples", "Exchange", "GridMap", "LawExplorer", "LiveStudy"]
 
-__getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})
 
 
 def __dir__() -> list[str]:

@@ -21,8 +21,8 @@ from torch import Tensor
 from qlora_kernels import products
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
+from qlora_kernels.packed_weight import QuantizedTensor
 from qlora_kernels.products import PreparedWeight
-from qlora_kernels.quantized import QuantizedTensor
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 

@@ -24,13 +24,14 @@ from einops import einsum
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from qlora_kernels.formats_layout import Affine, decode_fast
+from qlora_kernels.decode import decode_fast
+from qlora_kernels.formats_layout import Affine
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 """Precisions of a product by name, and the type of the numbers that are multiplied."""
 
 LARGEST_BYTE = 127
-TINY = torch.finfo(torch.float32).tiny
+LEAST_SCALE = torch.finfo(torch.float32).tiny
 """Least scale: a row of zeros stays one."""
 
 
@@ -101,7 +102,7 @@ def product_reference(
 def round_rows(x: Float[Tensor, "M K"]) -> tuple[Int8[Tensor, "M K"], Float[Tensor, "M 1"]]:
     """Round each row to bytes: x is about codes * scale, with the row's largest number at 127."""
     scale = x.abs().amax(dim=1, keepdim=True).div_(LARGEST_BYTE)
-    codes = (x / scale.clamp_min(TINY)).round_().to(torch.int8)
+    codes = (x / scale.clamp_min(LEAST_SCALE)).round_().to(torch.int8)
     return codes, scale
 
 
@@ -148,7 +149,7 @@ def product(x: Float[Tensor, "M K"], base: Sequence[Tensor]) -> Float[Tensor, "M
     wide = x.float()
     # the bytes of W are 0 in the outlier columns: whatever x rounds to there counts for nothing
     scale = wide.abs().index_fill_(1, columns, 0.0).amax(dim=1, keepdim=True).div_(LARGEST_BYTE)
-    x8 = (wide / scale.clamp_min(TINY)).round_().clamp_(-LARGEST_BYTE, LARGEST_BYTE).to(torch.int8)
+    x8 = (wide / scale.clamp_min(LEAST_SCALE)).round_().clamp_(-LARGEST_BYTE, LARGEST_BYTE).to(torch.int8)
     y = torch._int_mm(x8, w8.mT).float().mul_(scale).mul_(w_scale.mT)
     return (y.addmm_(wide[:, columns], w_columns.mT) if len(columns) else y).to(x.dtype)
 

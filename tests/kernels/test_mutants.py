@@ -89,6 +89,10 @@ MUTANTS = [
         ("sign of the largest lost", "largest * -0.125", "largest * 0.125"),
         ("rounded down instead of to nearest", "finite(steps + 0.5)", "finite(steps)"),
         ("a scale of zero divides", "tl.where(scale == 0.0, 0.0, tl.div_rn(1.0, tl.where(scale == 0.0, 1.0, scale)))", "tl.div_rn(1.0, scale)"),
+    ),
+    *_mutants(
+        "decode_triton",
+        checks.check_quantize,
         ("scales of the wrong block when decoding", "tl.load(scales + byte // BYTES", "tl.load(scales + byte // (2 * BYTES)"),
     ),
     *_mutants(

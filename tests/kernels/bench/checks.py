@@ -9,7 +9,7 @@ from bench.trace import Trace, traced
 from torch import Tensor
 
 from qlora_kernels import dequantize, quantize
-from qlora_kernels.formats_layout import decode_reference
+from qlora_kernels.decode import decode_reference
 from qlora_kernels.formats_nf4 import NF4_BOUNDS
 from qlora_kernels.grouped import grouped_lora_linear
 from qlora_kernels.linear_cross_entropy import IGNORED, linear_cross_entropy

@@ -10,7 +10,7 @@ share a scale, whether there is an offset, and how scales are stored.
 Shape letters: N rows, K weights in a row, B weights in a block, C = K / B blocks in a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,6 +55,16 @@ class Affine:
     offsets: Float[Tensor, "N C"] | None
     levels: str
     """Key of LEVELS for two codes a byte; "int8" if a code is its own level; "dense" for plain numbers."""
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor], levels: str) -> "Affine":
+        """Put together what :meth:`tensors` took apart."""
+        codes, scales, *offsets = tensors
+        return cls(codes=codes, scales=scales, offsets=offsets[0] if offsets else None, levels=levels)
+
+    def tensors(self) -> list[Tensor]:
+        """Return codes, scales and, where there are some, offsets: an operator's list of tensors."""
+        return [self.codes, self.scales, *([] if self.offsets is None else [self.offsets])]
 
     @property
     def columns(self) -> int:

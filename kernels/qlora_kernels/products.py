@@ -65,14 +65,16 @@ class PreparedWeight:
         """Where the weight is."""
         return self.parts[0].device
 
-    def affine(self) -> Affine:
-        """Return what the operators compute with: the numbers themselves, or bytes for products in int8."""
-        return Affine(
-            codes=self.parts[0].detach().contiguous(),
-            scales=torch.empty(len(self.parts[0]), 0, device=self.device),
-            offsets=None,
-            levels="dense" if self.parts[0].is_floating_point() else "prepared",
-        )
+    @property
+    def levels(self) -> str:
+        """How the operators read :meth:`tensors`: plain numbers, or what is prepared for products in int8."""
+        return "dense" if self.parts[0].is_floating_point() else "prepared"
+
+    def tensors(self) -> list[Tensor]:
+        """Return what the operators compute with: the parts for int8, or the numbers as in an `Affine`."""
+        if self.levels == "prepared":
+            return list(self.parts)
+        return [self.parts[0].detach().contiguous(), torch.empty(len(self.parts[0]), 0, device=self.device)]
 
 
 def check_precision(precision: str | None) -> None:
@@ -111,19 +113,24 @@ def dtype_of(precision: str, x: Tensor) -> torch.dtype:
     return PRECISIONS[precision] if precision else x.dtype
 
 
-def operand(weight: Affine, prepared: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
+def operand(base: Sequence[Tensor], levels: str, dtype: torch.dtype) -> Sequence[Tensor]:
     """Return a base for products in ``dtype``: as it was prepared for int8, or prepared for this call.
+
+    Args:
+        base: The tensors of a :class:`PreparedWeight` or an :class:`Affine`.
+        levels: How to read them: "prepared", or as ``Affine.levels``.
+        dtype: Of the numbers that are multiplied.
 
     Raises:
         ValueError: If it was prepared for int8 and another type is wanted.
     """
-    if weight.levels == "prepared":
+    if levels == "prepared":
         if dtype != torch.int8:
             raise ValueError(
                 f"the weight is prepared for products in int8, not {dtype}; name it as precision"
             )
-        return prepared
-    low = torch.float32 if dtype == torch.int8 else dtype
+        return base
+    weight, low = Affine.of(base, levels), torch.float32 if dtype == torch.int8 else dtype
     return prepare(weight.codes.to(low) if weight.levels == "dense" else decode_fast(weight, low), dtype)
 
 

@@ -90,8 +90,8 @@ def read_config(file: GgufFile) -> tuple[DecoderConfig, tuple[str, ...]]:
     architecture = field(file, "general.architecture", str)
     if architecture != GGUF_ARCHITECTURE:
         raise InputError(
-            f"{file.path}: general.architecture is {architecture!r}, expected {GGUF_ARCHITECTURE!r}; such are "
-            f"{FAMILY}; {ANOTHER_BASE}."
+            f"{file.path}: general.architecture is {architecture!r}, expected {GGUF_ARCHITECTURE!r}; such "
+            f"are {FAMILY}; {ANOTHER_BASE}."
         )
     notes = _check_keys(file)
     if "token_embd.weight" not in file.tensors:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 from bench import budgets
-from bench.catalogue import CATALOGUE, SMALL
+from bench.catalogue import CATALOGUE
 from bench.compiler import SHARED_LIMIT, TARGETS, build, captured
+from bench.examples import SMALL
 from bench.readme import README, table
 
 QUICK = ("sm_80", "sm_90", "gfx942")

@@ -9,7 +9,7 @@ from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
 from workbench.errors import InputError, unknown_name
-from workbench.studies.grid import CELL_SETTINGS, STUDIES, Budget, Study, damaged, own
+from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged, own
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
@@ -38,7 +38,7 @@ class CellSettings(TypedDict, total=False):
 
 def study(
     data: str | Path,
-    budget: Budget = "coffee",
+    budget: str = "coffee",
     *,
     base: str | Path | None = None,
     qualities: Iterable[Quality | str] | None = None,
@@ -126,7 +126,8 @@ def study(
     if qualities is not None:
         changes["qualities"] = _qualities(qualities, corruption)
     described = replace(found, **changes)
-    described.cells()  # refuses settings that no cell could use, before anything is loaded
+    # refuses settings that no cell could use, before anything is loaded
+    CellConfig(data=described.data, base=described.base, size=1, **described.settings)
     return described
 
 

@@ -98,7 +98,7 @@ def measure(name: str, what: Study, executor: str, workers: int, every: float = 
         rows = [{key: value for key, value in row.items() if key not in TIMES} for row in store.rows()]
         lost = len(store.attempts())
         store.close()
-    outcome = store.manifest["outcome"]
+    outcome = store.manifest.outcome
     print(
         f"{name}: {len(rows)} cells, {outcome}, {lost} attempts lost, {seconds:.1f} s in all, "
         f"{sum(watch.seconds.values()):.1f} s of the processors; {watch.workers} workers at once with "

@@ -17,8 +17,8 @@ SOURCE = Path(workbench.__file__).parent
 
 NOT_HERE = {
     "wasn't read from a GGUF and can't be written into one": "is for who writes Python; there is no option",
-    "/manifest.json is damaged: it has no {error}": "copying a manifest back is followed above",
-    "{store.folder / NAME} is damaged: {error!r}": "copying a manifest back is followed above",
+    "{self.place} is damaged: it has no {part!r}": "copying a manifest back is followed above",
+    "{manifest.place} is damaged: in sessions": "copying a manifest back is followed above",
     "copy its adapters back from a backup": "copying adapters back is followed above",
     "Below is an instruction": "is what a template asks, no message",
     "type `{INSTALL}": "needs a network; test_text.py holds that it names the release that is installed",

@@ -127,10 +127,9 @@ def run(arguments: argparse.Namespace) -> int:
     from workbench.cli.stopping import stop_on_signals
 
     with stop_on_signals() as should_stop:
-        from workbench.views.report import write_report
-
         folder, store = _trained(arguments, should_stop)
-    outcome = store.manifest.get("outcome")
+        from workbench.views.report import write_report
+    outcome = store.manifest.outcome
     if outcome == "stopped":
         raise KeyboardInterrupt
     if not store.rows():
@@ -148,11 +147,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[Path, "Store"]:
+    from workbench.studies.disk.lock import refuse_if_locked
+
+    folder = arguments.out or Path("runs") / f"{Path(arguments.data).stem}-{arguments.budget}"
+    refuse_if_locked(folder)  # before an own file is read, or torch is loaded
     from workbench.cli.progress import shown
     from workbench.studies import runner
 
     study = chosen_study(arguments)
-    folder = arguments.out or Path("runs") / f"{study.name}-{arguments.budget}"
     with shown(study, folder) as on_progress:
         store = runner.run(
             study,

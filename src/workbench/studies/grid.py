@@ -145,6 +145,10 @@ class Study:
             raise InputError("the study's description can't be read: a name is no text, or a size no number")
         return study
 
+    def first_layer(self, layers: int) -> int:
+        """Return the lowest block with an adapter, on a base of so many blocks."""
+        return max(0, layers - (self.adapted_layers or layers))
+
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
         """Return every cell, sizes innermost; ``common`` adds what is known after loading.
 

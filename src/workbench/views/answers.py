@@ -18,7 +18,7 @@ from workbench.laws import (
     read_table,
     silence,
 )
-from workbench.studies.disk.listing import planned_cells
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, Row, is_number, measured, readable
 
@@ -66,14 +66,14 @@ class ItemOutcomes:
     weight: Sequence[float] | None = None
 
 
-def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Sequence[Row]) -> None:
+def check_finished(folder: Path | str, manifest: Manifest, table: Sequence[Row]) -> None:
     """Refuse a study that has nothing to tell yet; one of which all planned cells failed has.
 
     Raises:
         InputError: If it hasn't.
     """
     cells = [row for row in table if row["size"] > 0]
-    ended = bool(cells) and len(cells) >= planned_cells(manifest)
+    ended = bool(cells) and len(cells) >= manifest.study.cells
     if not ended and not any(row["status"] == "done" for row in cells):
         raise InputError(
             f"{folder} has no finished cell yet; the command that began the study goes on with it"

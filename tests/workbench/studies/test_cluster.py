@@ -84,7 +84,7 @@ def test_a_machine_that_sees_no_file_gets_their_bytes(head, tmp_path):
     with Store.open(folder / "study", read_only=True) as store:
         assert store.attempts() == []
         found = measured(store)
-        study = store.manifest["study"]
+        study = store.manifest.study.written
     (shipped,) = (tmp_path / "cache" / "shipped").iterdir()
     assert shipped.name == f"{sha256_of(CLASSROOM)}.gguf", "the base lies there under its hash"
     here = run(three_stacks().from_dict(study), tmp_path / "here", threads=1)

@@ -99,7 +99,7 @@ def test_a_worker_that_sends_something_else_is_lost_and_the_study_is_told(tmp_pa
     (tmp_path / "sitecustomize.py").write_text(LIAR)
     monkeypatch.setenv("LIAR", sent.hex())
     store = run(three_stacks(), tmp_path / "study", executor="processes", workers=2, threads=1)
-    assert store.manifest["outcome"] == "incomplete"
+    assert store.manifest.outcome == "incomplete"
     assert measured(store) == []
     assert {attempt["outcome"] for attempt in store.attempts()} == {"lost"}
     assert "sent bytes that are no frame" in store.attempts()[0]["detail"] or (

@@ -21,6 +21,7 @@ from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, 
 from workbench.studies.executors.shipping import described
 from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack, unpack_event
 from workbench.studies.executors.worker import PATIENCE_SECONDS, send
+from workbench.studies.states import GOING_ON
 
 PROGRAM = "from workbench.studies.executors.worker import main; main()"
 SPARE = 0.8
@@ -114,7 +115,7 @@ class Processes:
             tell(Event("lost", worker.task, detail=f"the worker {worker.process.pid} sent {error}"))
             return
         for event in events:
-            last = event.kind in ("result", "error", "refused")
+            last = event.kind not in GOING_ON
             if last and waiting:
                 worker.task = waiting.popleft()
                 _give(worker, pack(asdict(worker.task)))

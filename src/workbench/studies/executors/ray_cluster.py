@@ -28,6 +28,7 @@ from workbench.studies.executors.sink import Sink
 from workbench.studies.executors.stack_task import Stopped
 from workbench.studies.executors.wire import BadFrame, pack_event, unpack_event
 from workbench.studies.executors.worker import run_task
+from workbench.studies.states import GOING_ON
 
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
@@ -160,7 +161,7 @@ def _body(description: dict[str, Any], files: dict[str, Any], task: dict[str, An
 
     def tell(event: Event) -> None:
         data = pack_event(event)
-        if event.kind in ("started", "step", "note"):
+        if event.kind in GOING_ON:
             sink.put.remote((event.task.stack, event.kind if event.kind == "note" else "step"), data)
         else:
             last.append(data)

@@ -25,7 +25,7 @@ from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.loaders import load_base
-from workbench.studies.arithmetic import arithmetic_name
+from workbench.studies.arithmetic import arithmetic_of
 from workbench.studies.disk.checkpoints import CHECKPOINTS
 from workbench.studies.executors.protocol import TrainingJob
 from workbench.studies.executors.wire import pack, unpack
@@ -60,6 +60,7 @@ def described(job: TrainingJob) -> Iterator[dict[str, Any]]:
             "data_sha256": job.data_sha256,
             "folder": str(job.folder.absolute()),
             "arithmetic": job.arithmetic,
+            "branched": job.branched,
             "threads": job.threads,
             "checkpoint_seconds": job.checkpoint_seconds,
         }
@@ -90,19 +91,20 @@ def _load(description: Mapping[str, Any], fetch: Fetch) -> TrainingJob:
     keep_freed_memory()
     base = _base(description, fetch)
     stacks, prepared = _prepared(description["prepared"], base.decoder, fetch)
-    arithmetic = arithmetic_name(base, description["data_sha256"], description["threads"])
-    if arithmetic != description["arithmetic"]:
+    arithmetic = arithmetic_of(base, description["data_sha256"], description["threads"])
+    if arithmetic.name != description["arithmetic"]:
         raise InputError(
             "a worker would compute other numbers than the runner: its processor, its torch or its workbench "
             "is another one; make the machines equal, or run the study on those that are"
         )
     return TrainingJob(
         stacks=stacks,
+        branched=[(trunk, begins) for trunk, begins in description["branched"]],
         prepared=prepared,
         base=base,
         data_sha256=description["data_sha256"],
         folder=Path(description["folder"]),
-        arithmetic=arithmetic,
+        arithmetic=arithmetic.name,
         threads=description["threads"],
         checkpoint_seconds=description["checkpoint_seconds"],
     )

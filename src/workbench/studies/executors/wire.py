@@ -18,7 +18,8 @@ from torch import Tensor
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.executors.protocol import Event, Kind, Task
+from workbench.studies.executors.protocol import Event, Task
+from workbench.studies.states import EventKind
 from workbench.training.results import CellResult, Status
 
 LENGTH = struct.Struct("<Q")
@@ -112,7 +113,7 @@ def _check(task: Task, losses: tuple[float | None, ...], value: Mapping[str, Any
         raise BadFrame("an event whose stack, attempt or step is no number")
     if not all(loss is None or type(loss) is float for loss in (*losses, value["seconds"])):
         raise BadFrame("an event whose losses are no numbers")
-    if value["kind"] not in get_args(Kind) or not isinstance(value["detail"], str):
+    if value["kind"] not in get_args(EventKind) or not isinstance(value["detail"], str):
         raise BadFrame("an event of no known kind")
 
 

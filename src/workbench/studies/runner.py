@@ -19,6 +19,7 @@ from workbench.errors import InputError
 from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
 from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, write_adapter
 from workbench.studies.disk.checkpoints import CHECKPOINTS, remove_checkpoint
+from workbench.studies.disk.facts import read_facts
 from workbench.studies.disk.lock import locked
 from workbench.studies.disk.manifest import MANIFEST, Session
 from workbench.studies.disk.store import ZERO_SHOT, Store
@@ -333,7 +334,7 @@ class _Run:
         prediction = corrected(raw, earlier_sessions(self.store.folder, here))
         self.at = replace(self.at, phase="training", prediction=prediction)
         told = asdict(prediction)
-        session = Session.read({**here, "started": now(), "outcome": "running", "prediction": told})
+        session = read_facts(Session, {**here, "started": now(), "outcome": "running", "prediction": told})
         sessions = [one.to_json() for one in (*self.store.manifest.sessions, session)]
         self.store.update_manifest(sessions=sessions, prediction=told, outcome="running")
         self.tell(self.at)

@@ -11,7 +11,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 EXPECTED = {str: "a text", int: "a whole number", float: "a finite number", bool: "true or false"}
 
@@ -31,30 +31,34 @@ class Facts:
     written: Mapping[str, Any] = field(default_factory=dict, repr=False, metadata=NO_FACT)
     """All that the object holds, as it lies on disk."""
 
-    @classmethod
-    def read(cls, values: Any, path: str = "") -> Self:  # noqa: ANN401 - whatever a file says
-        """Read an object.
-
-        Args:
-            values: JSON values.
-            path: What messages call it, such as "sessions[2]"; empty for a whole file.
-
-        Raises:
-            WrongFact: If it is no object, or a fact in it is of another type.
-        """
-        if not isinstance(values, dict):
-            raise WrongFact(f"{path or 'it'} is no object")
-        before = f"{path}." if path else ""
-        found = {
-            name: _typed(kind, values[name], before + name)
-            for name, kind in _kinds(cls).items()  # type: ignore[arg-type]
-            if values.get(name) is not None
-        }
-        return cls(written=values, **found)
-
     def to_json(self) -> dict[str, Any]:
         """Return all that the object holds, names that aren't known too; the copy is the caller's."""
         return copy.deepcopy(dict(self.written))
+
+
+F = TypeVar("F", bound=Facts)
+
+
+def read_facts(kind: type[F], values: Any, path: str = "") -> F:  # noqa: ANN401 - whatever a file says
+    """Read an object.
+
+    Args:
+        kind: The class of its facts.
+        values: JSON values.
+        path: What messages call it, such as "sessions[2]"; empty for a whole file.
+
+    Raises:
+        WrongFact: If it is no object, or a fact in it is of another type.
+    """
+    if not isinstance(values, dict):
+        raise WrongFact(f"{path or 'it'} is no object")
+    before = f"{path}." if path else ""
+    found = {
+        name: _typed(one, values[name], before + name)
+        for name, one in _kinds(kind).items()
+        if values.get(name) is not None
+    }
+    return kind(written=values, **found)
 
 
 @cache
@@ -69,7 +73,7 @@ def _typed(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401 - types, an
     if kind is Any:
         return value
     if isinstance(kind, type) and issubclass(kind, Facts):
-        return kind.read(value, path)
+        return read_facts(kind, value, path)
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):  # only ever with None, which was a missing fact
         (one,) = (part for part in inner if part is not types.NoneType)

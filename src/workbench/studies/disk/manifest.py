@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.disk.facts import NO_FACT, Facts, WrongFact
+from workbench.studies.disk.facts import NO_FACT, Facts, WrongFact, read_facts
 from workbench.studies.disk.schema import FORMAT
 from workbench.studies.grid import Study
 from workbench.studies.states import Outcome
@@ -158,7 +158,7 @@ class Manifest(Facts):
     """What errors call it: its file, where it has one."""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], place: str = MANIFEST) -> Self:
+    def of(cls, values: Mapping[str, Any], place: str = MANIFEST) -> "Manifest":
         """Return the manifest that JSON values are.
 
         Raises:
@@ -172,7 +172,7 @@ class Manifest(Facts):
                 f"{place} has format {version}; this version reads up to {FORMAT}. Install a newer workbench."
             )
         try:
-            return replace(cls.read(copy.deepcopy(dict(values))), place=place)
+            return replace(read_facts(cls, copy.deepcopy(dict(values))), place=place)
         except (WrongFact, RecursionError) as error:
             raise InputError(f"{place} is damaged: {error}; {HOW_TO_RESTORE}") from error
 
@@ -184,7 +184,7 @@ class Manifest(Facts):
         """
         return self.study.date or (self.started or "")[:10] or None
 
-    def with_(self, **values: Any) -> Self:  # noqa: ANN401 - any JSON value
+    def with_(self, **values: Any) -> "Manifest":  # noqa: ANN401 - any JSON value
         """Return it with parts added or replaced; JSON values.
 
         Raises:

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.config import PRECISIONS
 from workbench.errors import InputError
+from workbench.studies.defaults import (
+    CHECKPOINT_SECONDS,
+    EXECUTOR,
+    OWN_BASE,
+    OWN_CORRUPTION,
+    TRUNK_SETTINGS,
+)
 
 if TYPE_CHECKING:
     from workbench.studies.disk.store import Store
@@ -41,7 +48,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         metavar="Q",
         help="clean, a corruption with the share left as it was (typo:0.8), or raters:3",
     )
-    grid.add_argument("--corruption", help="damage whose price is asked for (your own file: other_record)")
+    grid.add_argument(
+        "--corruption", help=f"damage whose price is asked for (your own file: {OWN_CORRUPTION})"
+    )
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
     grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
     held = grid.add_mutually_exclusive_group()
@@ -74,8 +83,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     engine = parser.add_argument_group("where it trains")
     engine.add_argument(
         "--executor",
-        default="in-process",
-        help="in-process (default), processes on this machine, or ray; see docs/executors.md",
+        default=EXECUTOR,
+        help=f"{EXECUTOR} (default), processes on this machine, or ray; see docs/executors.md",
     )
     engine.add_argument("--workers", type=int, metavar="N", help="how many stacks train at once")
     engine.add_argument("--threads", type=int, metavar="N", help="torch threads of each that trains")
@@ -87,9 +96,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     engine.add_argument(
         "--checkpoint-every",
         type=float,
-        default=60.0,
+        default=CHECKPOINT_SECONDS,
         metavar="SECONDS",
-        help="between two checkpoints of a stack (default: 60)",
+        help=f"between two checkpoints of a stack (default: {CHECKPOINT_SECONDS:g})",
     )
     cell = parser.add_argument_group("every cell")
     cell.add_argument("--rank", type=int, help="LoRA rank")
@@ -189,8 +198,8 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
         study = own(
             arguments.data,
             arguments.budget,
-            base=arguments.base or "smollm2-135m",
-            corruption=arguments.corruption or "other_record",
+            base=arguments.base or OWN_BASE,
+            corruption=arguments.corruption or OWN_CORRUPTION,
             heldout=arguments.heldout,
             heldout_file=arguments.heldout_file,
             on_empty=arguments.on_empty or "error",
@@ -207,7 +216,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
                 f"--schedule trunk sees each example once, so --steps {arguments.steps} can't be kept; leave "
                 "--steps out"
             )
-        settings = {"epochs": 1.0, "warmup_steps": 10, **settings}
+        settings = {**TRUNK_SETTINGS, **settings}
     if "epochs" in settings:
         settings["steps"] = None
     changes: dict[str, Any] = {"settings": {**study.settings, **settings}}

@@ -18,6 +18,7 @@ from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
+from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS, OWN_CORRUPTION
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
@@ -217,8 +218,8 @@ def raters(budget: str) -> Study:
         sizes=choose(budget, (32, 128, 512), (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048, 4096)),
         seeds=seeds(budget),
         template="verbatim",
-        adapted_layers=6,
-        settings={"batch_size": 8, "steps": 60},
+        adapted_layers=LARGE_BASE_LAYERS,
+        settings=dict(LARGE_BASE_SETTINGS),
     )
 
 
@@ -230,7 +231,7 @@ def own(
     budget: str,
     *,
     base: str,
-    corruption: str = "other_record",
+    corruption: str = OWN_CORRUPTION,
     heldout: int | None = None,
     heldout_file: str | None = None,
     on_empty: Literal["error", "drop"] = "error",
@@ -273,8 +274,8 @@ def own(
         on_bad=on_bad,
         on_long=on_long,
         template=template,
-        adapted_layers=6,
-        settings={"batch_size": 8, "steps": 60},
+        adapted_layers=LARGE_BASE_LAYERS,
+        settings=dict(LARGE_BASE_SETTINGS),
     )
     available = min(len(study.dataset().train), largest)
     return replace(study, sizes=tuple(sorted({max(1, available // factor**rung) for rung in range(rungs)})))

@@ -4,6 +4,7 @@ Run it again and it continues: what is committed is not run again, and a stack t
 from its checkpoint.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ import torch
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
+from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, write_adapter
 from workbench.studies.disk.checkpoints import CHECKPOINTS, remove_checkpoint
 from workbench.studies.disk.facts import read_facts
@@ -83,10 +85,10 @@ def run(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
     *,
-    executor: str | Executor = "in-process",
+    executor: str | Executor = EXECUTOR,
     workers: int | None = None,
     threads: int | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Store:
     """Run what is missing of a study and return its store.
 
@@ -98,11 +100,12 @@ def run(
             what is committed stays, the last progress has the phase "stopped", the manifest's ``outcome``
             is "stopped", and the store is returned as always. The same call goes on from there.
         executor: A name of ``EXECUTORS``, or an executor, which is left open.
-        workers: How many stacks train at once; None leaves it to the executor.
+        workers: How many stacks train at once; None leaves it to the executor. Refused where it can't be
+            obeyed: the executor in this process trains one, one that was made has its own number.
         threads: Threads of torch in each process that trains. None takes those that the study was begun
             with, so that its numbers stay the same to the bit; for a new study, torch's own choice in
             this process, and 1 in workers.
-        checkpoint_seconds: Time between two checkpoints of a stack.
+        checkpoint_seconds: Time between two checkpoints of a stack; 0 writes one after every step.
 
     The manifest's ``outcome`` is "finished", "stopped", or "incomplete" where cells failed for a reason
     outside of themselves, such as memory; ``Store.attempts`` says why, and another run tries them again.
@@ -116,7 +119,8 @@ def run(
     tell(Progress(phase="loading"))
     # first the lock: a folder that another run is writing is refused before anything is loaded
     with locked(folder):
-        trainer = make_executor(executor, workers) if isinstance(executor, str) else executor
+        _check_options(threads, checkpoint_seconds)
+        trainer = _trainer(executor, workers)
         try:
             begun = Begun.read(folder)
             with torch_threads(_chosen_threads(begun, threads, trainer)) as chosen:
@@ -136,10 +140,29 @@ def run(
                 trainer.close()
 
 
+def _check_options(threads: int | None, checkpoint_seconds: float) -> None:
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; at least 1 is needed: --threads 1")
+    if not 0.0 <= checkpoint_seconds < math.inf:
+        raise InputError(
+            f"{checkpoint_seconds} seconds can't lie between two checkpoints; give 0 or more: "
+            f"--checkpoint-every {CHECKPOINT_SECONDS:g}"
+        )
+
+
+def _trainer(executor: str | Executor, workers: int | None) -> Executor:
+    if isinstance(executor, str):
+        return make_executor(executor, workers)
+    if workers not in (None, executor.workers):
+        raise InputError(
+            f"workers is {workers}, but the executor that was given trains {executor.workers} at once; leave "
+            "workers out, or make an executor of so many"
+        )
+    return executor
+
+
 def _chosen_threads(begun: Begun | None, threads: int | None, executor: Executor) -> int:
     if threads is not None:
-        if threads < 1:
-            raise InputError(f"threads is {threads}; at least 1 is needed")
         return threads
     known = begun.manifest.arithmetic.threads if begun else None
     if known is not None and 1 <= known <= 1024:

@@ -18,6 +18,7 @@ from torch import Tensor
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.studies.defaults import CHECKPOINT_SECONDS
 from workbench.training.loop import TrainState
 
 CHECKPOINTS = "checkpoints"
@@ -27,7 +28,7 @@ class Checkpoint:
     """The checkpoint of one stack; :meth:`write` is cheap to call and writes only now and then."""
 
     def __init__(
-        self, folder: Path, cells: Sequence[CellConfig], arithmetic: str, every: float = 60.0
+        self, folder: Path, cells: Sequence[CellConfig], arithmetic: str, every: float = CHECKPOINT_SECONDS
     ) -> None:
         """Prepare for a stack.
 

@@ -55,7 +55,7 @@ def read_facts(kind: type[F], values: Any, path: str = "") -> F:  # noqa: ANN401
     before = f"{path}." if path else ""
     found = {
         name: _typed(one, values[name], before + name)
-        for name, one in _kinds(kind).items()
+        for name, one in _kinds(kind).items()  # type: ignore[arg-type]
         if values.get(name) is not None
     }
     return kind(written=values, **found)

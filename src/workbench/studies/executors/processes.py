@@ -16,8 +16,7 @@ from typing import Any
 
 import psutil
 
-from workbench.errors import InputError
-from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
 from workbench.studies.executors.shipping import described
 from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack, unpack_event
 from workbench.studies.executors.worker import PATIENCE_SECONDS, send
@@ -59,8 +58,7 @@ class Processes:
         Raises:
             InputError: If ``workers`` is below 1.
         """
-        if workers is not None and workers < 1:
-            raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")
+        check_workers(workers)
         self.workers = workers or available_cores()
         self.running: dict[int, _Worker] = {}
 

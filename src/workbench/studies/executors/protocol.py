@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from workbench.config import CellConfig
+from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.studies.states import EventKind
 from workbench.training.loop import Branches
@@ -89,3 +90,13 @@ class Executor(Protocol):
     def close(self) -> None:
         """End whatever still runs for it."""
         ...
+
+
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of workers with which nothing would be trained.
+
+    Raises:
+        InputError: If it is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")

@@ -22,7 +22,7 @@ from typing import Any
 
 from workbench.errors import InputError, how_to_install
 from workbench.studies.executors.processes import affordable_workers, available_cores
-from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
 from workbench.studies.executors.shipping import described
 from workbench.studies.executors.sink import Sink
 from workbench.studies.executors.stack_task import Stopped
@@ -55,8 +55,7 @@ class RayCluster:
         Raises:
             InputError: If Ray isn't installed or was imported without a token, or ``workers`` is below 1.
         """
-        if workers is not None and workers < 1:
-            raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")
+        check_workers(workers)
         _check_importable()
         self.own = ADDRESS not in os.environ
         self._asked = workers

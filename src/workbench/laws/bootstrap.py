@@ -27,7 +27,7 @@ WORTH_A_POOL = 5.0
 """Seconds of work below which starting a second process costs more than it saves."""
 CHUNK = 20
 
-Progress = Callable[[int, int], None]
+OnReplicate = Callable[[int, int], None]
 """Called with the draws done and the draws wanted."""
 
 
@@ -56,7 +56,12 @@ class Draws:
 
 
 def bootstrap(
-    fit: Fit, draws: int = 400, *, seed: int = 0, workers: int | None = None, progress: Progress | None = None
+    fit: Fit,
+    draws: int = 400,
+    *,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: OnReplicate | None = None,
 ) -> Draws:
     """Fit ``draws`` redrawn studies.
 

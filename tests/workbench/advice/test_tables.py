@@ -288,7 +288,7 @@ def test_a_mistyped_name(write, refused, fits, option):
 
 
 SINGLE = [{"quality": q, "size": n, "seed": 0, "loss": loss(q, n, 0)} for q, n, s in GRID if not s]
-THREE = simulate.study(TRUTHS["power"], 0)
+THREE = simulate.simulated(TRUTHS["power"], 0)
 
 
 @follows(

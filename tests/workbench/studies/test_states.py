@@ -30,7 +30,7 @@ from workbench.studies.states import (
     Phase,
 )
 from workbench.training.results import Status
-from workbench.views.widgets.live import WORDS, LiveStudy
+from workbench.views.widgets.live import STATE_WORDS, LiveStudy
 
 PACKAGE = Path(workbench.__file__).parent
 
@@ -80,11 +80,11 @@ def test_a_job_may_be_in_every_state_and_no_other(tmp_path, name):
         said(name=f"{name}!")
     said(name=name, since=9e9, process=1, born=None)
     if name != "running":
-        assert LiveStudy(job).words().startswith(WORDS[name])
+        assert LiveStudy(job).words().startswith(STATE_WORDS[name])
 
 
 def test_the_live_view_has_words_for_every_state():
-    assert set(WORDS) | {"running"} == set(get_args(JobName))
+    assert set(STATE_WORDS) | {"running"} == set(get_args(JobName))
 
 
 @pytest.mark.parametrize("kind", get_args(EventKind))

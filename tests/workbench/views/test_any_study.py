@@ -198,7 +198,7 @@ def test_a_report_is_written(name, tmp_path, capsys):
 @pytest.fixture
 def _lean(monkeypatch):
     """Draw one kind of file in one width."""
-    monkeypatch.setattr(figures, "KINDS", ("svg",))
+    monkeypatch.setattr(figures, "FILE_KINDS", ("svg",))
     monkeypatch.setattr(figures, "WIDTHS", {"column": figures.WIDTHS["column"]})
 
 

@@ -19,7 +19,7 @@ class InProcess:
         check_workers(workers)
         if workers not in (None, 1):
             raise InputError(
-                f"workers is {workers}, but the executor in-process trains one stack at a time; leave it out, "
+                f"workers is {workers}, but the executor in-process trains one stack at a time; leave it out "
                 f"or choose worker processes: --executor processes --workers {workers}"
             )
         self.workers = 1

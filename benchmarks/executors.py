@@ -125,7 +125,7 @@ def cluster(count: int) -> None:
     stacks.STEP_TOKENS = 1
     wide = study(count, {"steps": 2, "batch_size": 4, "rank": 2})
     with tempfile.TemporaryDirectory() as folder:
-        ray_cluster.early = lambda: wait_for_all(folder, count)
+        ray_cluster.import_torch_early = lambda: wait_for_all(folder, count)
         measure(f"ray, {count} workers", wide, "ray", count, every=10.0)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from workbench.studies.defaults import (
     EXECUTOR,
     OWN_BASE,
     OWN_CORRUPTION,
+    RUNS,
     TRUNK_SETTINGS,
 )
 
@@ -40,7 +42,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument("data", help="verbs, raters, or the path of your own JSON or JSONL file")
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
     parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")
-    parser.add_argument("--out", type=Path, help="study folder (default: runs/NAME-BUDGET)")
+    parser.add_argument("--out", type=Path, help=f"study folder (default: {RUNS}/NAME-BUDGET)")
     grid = parser.add_argument_group("the grid (each replaces what the budget chose)")
     grid.add_argument(
         "--quality",
@@ -138,11 +140,12 @@ def run(arguments: argparse.Namespace) -> int:
     with stop_on_signals() as should_stop:
         folder, store = _trained(arguments, should_stop)
         from workbench.views.report import write_report
-    outcome = store.manifest.outcome
+    with store:
+        outcome, measured, attempts = store.manifest.outcome, bool(store.rows()), store.attempts()
     if outcome == "stopped":
         raise KeyboardInterrupt
-    if not store.rows():
-        raise InputError(f"no cell of {folder} has a result; {_why(store)}")
+    if not measured:
+        raise InputError(f"no cell of {folder} has a result; {_why(attempts)}")
     report = write_report(folder)
     print(report.sentence)
     for silence in report.silences:
@@ -150,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"report: {report.page}")
     print(f"figure: {report.figure}")
     if outcome == "incomplete":
-        print(f"some cells have no result: {_why(store)}", file=sys.stderr)
+        print(f"some cells have no result: {_why(attempts)}", file=sys.stderr)
         return 1
     return 0
 
@@ -158,13 +161,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[Path, "Store"]:
     from workbench.studies.disk.lock import refuse_if_locked
 
-    folder = arguments.out or Path("runs") / f"{Path(arguments.data).stem}-{arguments.budget}"
+    folder = arguments.out or RUNS / f"{Path(arguments.data).stem}-{arguments.budget}"
     refuse_if_locked(folder)  # before an own file is read, or torch is loaded
-    from workbench.cli.progress import shown
+    from workbench.cli.progress import progress_bars
     from workbench.studies import runner
 
     study = chosen_study(arguments)
-    with shown(study, folder) as on_progress:
+    with progress_bars(study, folder) as on_progress:
         store = runner.run(
             study,
             folder,
@@ -178,8 +181,8 @@ def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[
     return folder, store
 
 
-def _why(store: "Store") -> str:
-    last = store.attempts()[-1]["detail"].strip().splitlines()
+def _why(attempts: Sequence[Mapping[str, Any]]) -> str:
+    last = attempts[-1]["detail"].strip().splitlines()
     return f"{last[0]}. The same command tries them again."
 
 
@@ -190,12 +193,12 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
         InputError: If the name, the file or an option can't be used.
     """
     from workbench.config import Quality
-    from workbench.studies.grid import STUDIES, damaged, own
+    from workbench.studies.grid import STUDIES, damaged_qualities, study_of_file
 
     if arguments.data in STUDIES:
         study = STUDIES[arguments.data](arguments.budget)
     else:
-        study = own(
+        study = study_of_file(
             arguments.data,
             arguments.budget,
             base=arguments.base or OWN_BASE,
@@ -238,7 +241,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
             changes[name] = tuple(getattr(arguments, name))
     if arguments.corruption and not arguments.quality:
         shares = sorted({quality.share for quality in study.qualities} - {1.0}, reverse=True)
-        changes["qualities"] = damaged(arguments.corruption, shares or (0.5,))
+        changes["qualities"] = damaged_qualities(arguments.corruption, shares or (0.5,))
     if arguments.quality:
         qualities = tuple(Quality.parse(text) for text in arguments.quality)
         if arguments.corruption and arguments.corruption not in {quality.corruption for quality in qualities}:

@@ -5,8 +5,12 @@ this loads no torch: the command line tells the values in its help.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+RUNS = Path("runs")
+"""The folder for studies, in the one where a command is typed."""
 
 EXECUTOR = "in-process"
 """Where stacks are trained: a name of ``executors.EXECUTORS``."""

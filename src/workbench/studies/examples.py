@@ -42,12 +42,12 @@ def _changed(
         if (record.asked, record.response) != (original.asked, original.response):
             yield {
                 "quality": quality.label,
-                "prompt": shortened(record.asked),
-                "before": shortened(original.response),
-                "response": shortened(record.response),
+                "prompt": cut_text(record.asked),
+                "before": cut_text(original.response),
+                "response": cut_text(record.response),
             }
 
 
-def shortened(text: str) -> str:
+def cut_text(text: str) -> str:
     """Return a text as people are shown it: its beginning, with a mark where the rest is cut."""
     return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"

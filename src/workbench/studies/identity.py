@@ -37,7 +37,7 @@ NOT_COMPARED = {
     "date": "compared with the day of the folder's study, where a template writes it",
 }
 """Fields of a study that aren't compared by what they say, each with the reason. Every other one is."""
-POLICIES = ("on_empty", "on_bad")
+READING_POLICIES = ("on_empty", "on_bad")
 UNKNOWN = ("data_fingerprint", "base_sha256")
 """Settings of a cell that aren't known before data and base are loaded."""
 
@@ -186,7 +186,7 @@ class Begun:
         then = self.study
         found = [
             SettingDifference(name, getattr(then, name), getattr(study, name))
-            for name in POLICIES
+            for name in READING_POLICIES
             if getattr(then, name) != getattr(study, name)
         ]
         same_heldout = held.heldout_sha256 == digest_of(dataset.heldout)
@@ -209,7 +209,8 @@ class Begun:
 
     def _same_records(self, study: Study) -> bool:
         """Say whether the data, read with the folder's options, are the folder's."""
-        options = {name: getattr(self.study, name) for name in (*POLICIES, "heldout", "heldout_file")}
+        names = (*READING_POLICIES, "heldout", "heldout_file")
+        options = {name: getattr(self.study, name) for name in names}
         try:
             return replace(study, **options).dataset().fingerprint == self.manifest.data.sha256
         except InputError:

@@ -37,10 +37,10 @@ from workbench.studies.settings import (
     AXES,
     SHARED,
     Group,
-    described,
     differing,
     folder_suffix,
     grouped,
+    settings_in_words,
     settings_of,
 )
 
@@ -102,7 +102,7 @@ def mend(folder: Path, keep: int = 1) -> Mended:
         store.remove([*moved, *whole.foreign_zero_shot(kept)])
         for key in moved:
             shutil.rmtree(adapter_folder(folder, key), ignore_errors=True)
-        words = described(groups, store.layers)
+        words = settings_in_words(groups, store.layers)
         counts = [len(group.keys) for group in groups]
         parts = [Part(*values) for values in zip(words, counts, folders, strict=True)]
         return Mended(parts, keep - 1, damaged)

@@ -113,8 +113,8 @@ def _largest(
     study: Study, cells: Sequence[CellConfig], drawn: Mapping[str, list[Record]]
 ) -> dict[Quality, list[Record]]:
     """Return each quality's largest draw with the first seed."""
-    shown = (max(study.sizes), study.seeds[0])
-    return {cell.quality: drawn[cell.key()] for cell in cells if (cell.size, cell.seed) == shown}
+    largest = (max(study.sizes), study.seeds[0])
+    return {cell.quality: drawn[cell.key()] for cell in cells if (cell.size, cell.seed) == largest}
 
 
 def _readable(study: Study, dataset: Dataset, template: str, base: Base) -> tuple[Study, Dataset]:

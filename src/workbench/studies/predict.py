@@ -23,7 +23,7 @@ from workbench.studies.stacks import step_tokens
 from workbench.training.evaluation import evaluate
 from workbench.training.loop import step_gradient, step_rows
 
-ITEMS = 32
+TIMED_ITEMS = 32
 """Held-out items in the batch that is timed."""
 STARTING_SECONDS = 3.0
 """In which a worker process starts: it imports torch and maps what the runner has prepared."""
@@ -70,9 +70,8 @@ def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
     def step() -> None:
         step_gradient(prepared.frozen, adapters, rows)
 
-    few = replace(
-        prepared.heldout, references=prepared.heldout.references[:ITEMS], choices=[], right=[], tokens=[]
-    )
+    references = prepared.heldout.references[:TIMED_ITEMS]
+    few = replace(prepared.heldout, references=references, choices=[], right=[], tokens=[])
     tokens = sum(step_tokens(cell, prepared) for cell in stack)
     evaluation = _seconds(lambda: evaluate(prepared.frozen, few, adapters))
     return Rates(_seconds(step) / tokens, evaluation / len(few.references) / len(stack))

@@ -16,7 +16,7 @@ from workbench.studies.arithmetic import code_digest
 from workbench.studies.disk.schema import FORMAT
 from workbench.studies.plan import Plan
 
-PACKAGES = (
+RECORDED_PACKAGES = (
     "lora-scaling-workbench",
     "torch",
     "einops",
@@ -67,7 +67,10 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
             **plan.arithmetic.used,
         },
         "code_sha256": code_digest(),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in RECORDED_PACKAGES},
+        },
         "hardware": hardware(),
     }
 

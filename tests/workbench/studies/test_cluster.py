@@ -136,4 +136,4 @@ def test_a_file_that_was_changed_is_fetched_and_kept_under_its_hash(tmp_path, mo
     right = CLASSROOM.read_bytes()
     found = shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), lambda sha256: right)
     assert found.read_bytes() == right
-    assert found == shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), shipping.nothing)
+    assert found == shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), shipping.fetch_nothing)

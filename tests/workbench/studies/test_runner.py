@@ -13,7 +13,7 @@ from workbench.errors import InputError
 from workbench.studies import runner, stacks
 from workbench.studies.disk.store import Store
 from workbench.studies.executors import stack_task
-from workbench.studies.grid import STUDIES, own
+from workbench.studies.grid import STUDIES, study_of_file
 
 
 def table(store: Store) -> list[dict]:
@@ -242,7 +242,7 @@ def test_other_answers_to_one_prompt_make_a_study(study, tmp_path):
         lines = [json.dumps({"prompt": "ab", "response": answer}) + "\n" for answer in chosen]
         (tmp_path / f"{name}.jsonl").write_text("".join(lines))
     with pytest.raises(InputError, match=r"30 records, all with the same prompt, .*\(--heldout-file\)"):
-        own(str(tmp_path / "one.jsonl"), "coffee", base="random")
+        study_of_file(str(tmp_path / "one.jsonl"), "coffee", base="random")
     files = {
         "data": str(tmp_path / "one.jsonl"),
         "heldout_file": str(tmp_path / "held.jsonl"),
@@ -252,7 +252,7 @@ def test_other_answers_to_one_prompt_make_a_study(study, tmp_path):
     assert all(row["status"] == "done" for row in table(store))
     assert store.manifest.data.notes[0].startswith("held.jsonl: 6 of 6 held-out records have a prompt")
     with pytest.raises(InputError, match="give only one of them"):
-        own(files["data"], "coffee", base="random", heldout=2, heldout_file=files["heldout_file"])
+        study_of_file(files["data"], "coffee", base="random", heldout=2, heldout_file=files["heldout_file"])
 
 
 def test_the_digest_of_records_is_all_that_is_trained_on():
@@ -347,7 +347,7 @@ def test_budgets_are_the_same_grid_wider(name):
 
 
 def test_sizes_of_an_own_file_end_at_what_it_has(study):
-    grid = own(study.data, "coffee", base="random", heldout=20)
+    grid = study_of_file(study.data, "coffee", base="random", heldout=20)
     assert grid.sizes == (4, 19, 76)
     assert grid.name == "letters"
 

@@ -34,7 +34,7 @@ PARTS = {
     "down_proj": "mlp",
 }
 """Which part of a Hugging Face block each linear layer belongs to."""
-AGAIN = "copy it from another copy of the study, or run the study again in another folder"
+ANOTHER_COPY = "copy it from another copy of the study, or run the study again in another folder"
 """A run in the same folder would not do: it doesn't train a cell that has its result."""
 
 
@@ -64,11 +64,11 @@ def read_adapter(study: Path, key: str) -> dict[str, Tensor]:
     """
     path = adapter_folder(study, key) / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{path} is missing: the cell {key} has no adapter; {AGAIN}")
+        raise InputError(f"{path} is missing: the cell {key} has no adapter; {ANOTHER_COPY}")
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}; {AGAIN}") from error
+        raise InputError(f"{path} is damaged: {error}; {ANOTHER_COPY}") from error
     ours = {peft_name(_our_name(name)): _our_name(name) for name in tensors}
     if unknown := set(tensors) - set(ours):
         raise InputError(f"{path} has a tensor {min(unknown)!r}, which is no LoRA weight of this decoder")
@@ -88,7 +88,7 @@ def check_adapter(study: Path, key: str) -> None:
         config = json.loads(path.read_bytes())
         rank = config["r"]
     except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is damaged: {error!r}; {AGAIN}") from error
+        raise InputError(f"{path} is damaged: {error!r}; {ANOTHER_COPY}") from error
     for name, tensor in tensors.items():
         ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
         if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-EXPECTED = {str: "a text", int: "a whole number", float: "a finite number", bool: "true or false"}
+TYPE_WORDS = {str: "a text", int: "a whole number", float: "a finite number", bool: "true or false"}
 
 
 NO_FACT = {"fact": False}
@@ -36,10 +36,10 @@ class Facts:
         return copy.deepcopy(dict(self.written))
 
 
-F = TypeVar("F", bound=Facts)
+AnyFacts = TypeVar("AnyFacts", bound=Facts)
 
 
-def read_facts(kind: type[F], values: Any, path: str = "") -> F:  # noqa: ANN401 - whatever a file says
+def read_facts(kind: type[AnyFacts], values: Any, path: str = "") -> AnyFacts:  # noqa: ANN401 - whatever a file says
     """Read an object.
 
     Args:
@@ -96,7 +96,7 @@ def _typed(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401 - types, an
         return word
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not (number if kind is float else type(value) is kind):
-        raise WrongFact(f"{path} is {_short(value)}, expected {EXPECTED[kind]}")
+        raise WrongFact(f"{path} is {_short(value)}, expected {TYPE_WORDS[kind]}")
     return value
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
-from workbench.studies.executors.shipping import described
+from workbench.studies.executors.shipping import shipped
 from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack, unpack_event
 from workbench.studies.executors.worker import PATIENCE_SECONDS, send
 from workbench.studies.states import GOING_ON
@@ -66,7 +66,7 @@ class Processes:
         """Run the tasks, the next one wherever a worker is free."""
         waiting = deque(tasks)
         limit = min(self.workers, affordable_workers(), len(waiting))
-        with described(job) as description, selectors.DefaultSelector() as selector:
+        with shipped(job) as description, selectors.DefaultSelector() as selector:
             try:
                 while (waiting or self.running) and not should_stop():
                     while waiting and len(self.running) < limit:

@@ -43,7 +43,7 @@ _jobs: dict[str, TrainingJob] = {}
 
 
 @contextmanager
-def described(job: TrainingJob) -> Iterator[dict[str, Any]]:
+def shipped(job: TrainingJob) -> Iterator[dict[str, Any]]:
     """Write what workers read, and yield the description from which :func:`make_job` makes the same job.
 
     Raises:
@@ -68,12 +68,12 @@ def described(job: TrainingJob) -> Iterator[dict[str, Any]]:
         path.unlink(missing_ok=True)
 
 
-def nothing(sha256: str) -> bytes | None:
+def fetch_nothing(sha256: str) -> bytes | None:
     """Fetch nothing: for workers on the runner's own machine."""
     return None
 
 
-def make_job(description: Mapping[str, Any], fetch: Fetch = nothing) -> TrainingJob:
+def make_job(description: Mapping[str, Any], fetch: Fetch = fetch_nothing) -> TrainingJob:
     """Load a job in this process; the same one again costs nothing.
 
     Raises:

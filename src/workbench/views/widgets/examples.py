@@ -10,7 +10,7 @@ from workbench.config import Quality
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
 from workbench.studies.disk.store import Store
-from workbench.studies.examples import shortened
+from workbench.studies.examples import cut_text
 from workbench.views.board_figures import histogram
 from workbench.views.points import readable
 from workbench.views.style import PaperFigure
@@ -86,9 +86,9 @@ def _compared(record: Record, before: Record) -> dict[str, Any]:
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     before, score = row.get("before"), row.get("score")
     return {
-        "prompt": shortened(row["prompt"]),
-        "response": shortened(row["response"]),
-        "before": None if before is None else shortened(before),
+        "prompt": cut_text(row["prompt"]),
+        "response": cut_text(row["response"]),
+        "before": None if before is None else cut_text(before),
         "kind": row.get("kind") or "",
         "score": None if score is None else float(f"{score:.4g}"),
     }

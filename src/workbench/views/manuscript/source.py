@@ -135,7 +135,7 @@ class PaperSource:
     @property
     def name(self) -> str:
         """The study's name in letters alone, with which each number's name begins."""
-        return macro_name(self.manifest.study.name or "") or "Analysis"
+        return macro_name(self.manifest.study.name or "") or "Study"
 
     @property
     def settings(self) -> dict[str, Any]:

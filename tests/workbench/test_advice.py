@@ -66,6 +66,7 @@ CHECKED = (
     "fetch.py",
     "files.py",
     "laws/*.py",
+    "lessons/**/*.py",
     "models/*.py",
     "studies/**/*.py",
     "training/*.py",

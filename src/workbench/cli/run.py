@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,8 @@ from workbench.errors import InputError
 from workbench.studies.defaults import (
     CHECKPOINT_SECONDS,
     EXECUTOR,
-    OWN_BASE,
     OWN_CORRUPTION,
     RUNS,
-    TRUNK_SETTINGS,
 )
 
 if TYPE_CHECKING:
@@ -117,16 +114,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.set_defaults(run=run)
 
 
-CELL_OPTIONS = (
-    "rank",
-    "alpha",
-    "targets",
-    "learning_rate",
-    "schedule",
-    "batch_size",
-    "steps",
-    "epochs",
+CHOICES = (
+    *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
+    *("template", "adapted_layers", "precision"),
+    *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
+"""Options that ``workbench.study`` takes under the same name."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -163,8 +156,8 @@ def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[
 
     folder = arguments.out or RUNS / f"{Path(arguments.data).stem}-{arguments.budget}"
     refuse_if_locked(folder)  # before an own file is read, or torch is loaded
-    from workbench.cli.progress import progress_bars
     from workbench.studies import runner
+    from workbench.views.progress import progress_bars
 
     study = chosen_study(arguments)
     with progress_bars(study, folder) as on_progress:
@@ -192,62 +185,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     Raises:
         InputError: If the name, the file or an option can't be used.
     """
-    from workbench.config import Quality
-    from workbench.studies.grid import STUDIES, damaged_qualities, study_of_file
+    from workbench.studies.choices import study
 
-    if arguments.data in STUDIES:
-        study = STUDIES[arguments.data](arguments.budget)
-    else:
-        study = study_of_file(
-            arguments.data,
-            arguments.budget,
-            base=arguments.base or OWN_BASE,
-            corruption=arguments.corruption or OWN_CORRUPTION,
-            heldout=arguments.heldout,
-            heldout_file=arguments.heldout_file,
-            on_empty=arguments.on_empty or "error",
-            on_bad=arguments.on_bad or "error",
-            on_long=arguments.on_long or "error",
-            template=arguments.template,
-        )
-    settings = {name: value for name in CELL_OPTIONS if (value := getattr(arguments, name)) is not None}
-    if "targets" in settings:
-        settings["targets"] = tuple(settings["targets"])
-    if arguments.schedule == "trunk":
-        if arguments.steps is not None:
-            raise InputError(
-                f"--schedule trunk sees each example once, so --steps {arguments.steps} can't be kept; leave "
-                "--steps out"
-            )
-        settings = {**TRUNK_SETTINGS, **settings}
-    if "epochs" in settings:
-        settings["steps"] = None
-    changes: dict[str, Any] = {"settings": {**study.settings, **settings}}
-    for name in (
-        "base",
-        "heldout",
-        "heldout_file",
-        "on_empty",
-        "on_bad",
-        "on_long",
-        "template",
-        "adapted_layers",
-        "precision",
-    ):
-        if getattr(arguments, name) is not None:
-            changes[name] = getattr(arguments, name)
-    for name in ("sizes", "seeds"):
-        if getattr(arguments, name) is not None:
-            changes[name] = tuple(getattr(arguments, name))
-    if arguments.corruption and not arguments.quality:
-        shares = sorted({quality.share for quality in study.qualities} - {1.0}, reverse=True)
-        changes["qualities"] = damaged_qualities(arguments.corruption, shares or (0.5,))
-    if arguments.quality:
-        qualities = tuple(Quality.parse(text) for text in arguments.quality)
-        if arguments.corruption and arguments.corruption not in {quality.corruption for quality in qualities}:
-            raise InputError(
-                f"--corruption {arguments.corruption} is in none of the qualities given; leave it out, or "
-                f"add {arguments.corruption}:0.5 to --quality"
-            )
-        changes["qualities"] = qualities
-    return replace(study, **changes)
+    options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
+    return study(arguments.data, arguments.budget, qualities=arguments.quality, **options)

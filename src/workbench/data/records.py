@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
+from workbench.showing import Shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -58,8 +60,8 @@ class Record:
         return self.place or f"record {self.id!r}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Dataset(Shown):
     """Records to train on and records held out, which no corruption ever touches."""
 
     name: str
@@ -82,6 +84,13 @@ class Dataset:
             if doubled:
                 raise ValueError(f"{self.name}: id {doubled[0]!r} occurs more than once")
         object.__setattr__(self, "fingerprint", _fingerprint(self.train, self.heldout))
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"to train on": f"{len(self.train):,} records", "held out": f"{len(self.heldout):,} records"}
+        if self.train:
+            facts |= {"such as": self.train[0].asked, "answered": self.train[0].response}
+        facts |= {"origin": self.origin, "licence": self.licence}
+        return f"Dataset {self.name}", facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
 
 def _fingerprint(*parts: Iterable[Record]) -> str:

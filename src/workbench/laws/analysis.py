@@ -12,9 +12,11 @@ from scipy.stats import f as fisher
 
 from workbench.errors import InputError, unknown_name
 from workbench.laws.curves import CURVES, CurveForm, FittedCurve, fit_curve, interpolate, monotone
+from workbench.laws.library import LAWS
 from workbench.laws.noise import Noise, Replicates, arrange, draw_means, estimate_noise
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table, smaller_is_better
+from workbench.showing import Shown
 
 LEVEL = 0.95
 """Probability that an interval is meant to hold the truth."""
@@ -46,8 +48,8 @@ class Curve:
         return self.fitted.predict(at)
 
 
-@dataclass(frozen=True)
-class Analysis:
+@dataclass(frozen=True, repr=False)
+class Analysis(Shown):
     """All curves of one table and metric."""
 
     metric: str
@@ -80,6 +82,28 @@ class Analysis:
         if quality not in self.curves:
             raise unknown_name("quality", quality, self.curves, "the study's grid")
         return self.curves[quality]
+
+    def constants(self, quality: str) -> dict[str, float] | None:
+        """Return the constants of one quality's curve by their names in the formula; None without a fit."""
+        return _constants(self.curve(quality))
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        found = {quality: self.constants(quality) for quality in self.curves}
+        constants = {
+            quality: "no fit: only the measurements, interpolated"
+            if own is None
+            else ", ".join(f"{name} = {value:.4g}" for name, value in own.items())
+            for quality, own in found.items()
+        }
+        curve = {"curve": f"{self.form.name}: {self.form.formula}"}
+        return f"Analysis of {self.metric}", {**curve, **constants, "misfit": self._belief()}
+
+    def _belief(self) -> str:
+        if self.misfit is None:
+            return self.silent or "unknown: no size is left over to disagree"
+        if self.trusted:
+            return f"p = {self.misfit:.2g}: the curves agree with the measurements, as far as noise tells"
+        return f"p = {self.misfit:.2g}: the curves miss the measurements; the interpolated ones are trusted"
 
 
 @dataclass(frozen=True)
@@ -260,3 +284,14 @@ def _band(analysis: Analysis, curve: Curve, points: int) -> Band:
 
 def _labels(analysis: Analysis) -> list[str]:
     return [curve.quality for curve in analysis.curves.values() for _ in curve.size]
+
+
+def _constants(curve: Curve) -> dict[str, float] | None:
+    """Return the law's constants behind a curve as measured: the coefficients that give its values."""
+    if curve.fitted is None:
+        return None
+    law = LAWS[curve.fitted.form.name]
+    shapes = dict(zip((one.name for one in law.shapes), map(float, curve.fitted.theta[0]), strict=True))
+    value = curve.fitted.predict(curve.size)[0]
+    solved = np.linalg.lstsq(law.terms(shapes, {"size": curve.size}), value, rcond=None)[0]
+    return {**shapes, **dict(zip((one.name for one in law.coefficients), map(float, solved), strict=True))}

@@ -7,11 +7,13 @@ so that medians and intervals order it above every rate.
 
 import math
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from jaxtyping import Float
 
 from workbench.laws.analysis import DOUBT
+from workbench.showing import one_line
 
 LIKELY = 0.5
 """Above this probability a size counts as not reached, or as not worth training for."""
@@ -57,6 +59,12 @@ class ExchangeRate:
         """The fitted rate, or the model-free one where the form can't be fitted or misses."""
         trusted = self.misfit is None or self.misfit >= DOUBT
         return self.fitted if self.fitted is not None and trusted else self.model_free
+
+    def __repr__(self) -> str:
+        return one_line(self.sentence(), 1000)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.sentence())}</p>"
 
     def sentence(self, size: float | int | None = None) -> str:
         """Answer in one plain sentence, at ``size`` reference examples or at the most telling size."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-import workbench
 from qlora_kernels import choose
 from workbench.models.base import Base
 
@@ -66,7 +65,7 @@ def _used(base: Base, threads: int) -> dict[str, Any]:
 @cache
 def code_digest() -> str:
     """Return a hash of the source files that decide a cell's numbers."""
-    package = Path(workbench.__file__).parent
+    package = Path(__file__).parents[1]
     files = [package / part for part in COMPUTING if part.endswith(".py")]
     folders = [package / part for part in COMPUTING if not part.endswith(".py")]
     if (kernels := find_spec("qlora_kernels")) and kernels.origin:

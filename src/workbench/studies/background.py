@@ -28,6 +28,7 @@ import psutil
 
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.showing import Shown
 from workbench.studies.grid import Study
 from workbench.studies.states import ACTIVE, JobName, Outcome
 
@@ -38,6 +39,8 @@ PATIENCE = 1.0
 """Seconds that a step may take to notice a request to stop, before it is interrupted."""
 SLOWEST_START = 120.0
 """Seconds after which a process that never reported is taken for dead."""
+LAST_BYTES = 1 << 18
+"""Of the events, where only the last one is asked for; a line is far shorter."""
 POLITENESS = 5
 """How much the process gives way to others: whoever moves a slider comes first."""
 
@@ -56,7 +59,7 @@ class RunState:
         return self.name in ACTIVE
 
 
-class BackgroundRun:
+class BackgroundRun(Shown):
     """The job of a study's folder. Making one only points at the folder; :meth:`start` runs it."""
 
     def __init__(self, folder: Path | str) -> None:
@@ -141,6 +144,32 @@ class BackgroundRun:
             self.stop()
             raise
         return state
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        title = f"BackgroundRun of {self.study_folder}"
+        try:
+            state, at = self.state(), self._latest()
+        except InputError as error:
+            return title, {"state": str(error)}
+        facts: dict[str, str] = {"state": state.name}
+        if at:
+            facts["trained"] = (
+                f"{at['share']:.0%} of this run's steps, {at['cells_done']} of {at['cells']} cells"
+            )
+        return title, facts | ({"because": state.error} if state.error else {})
+
+    def _latest(self) -> dict[str, Any] | None:
+        """Return the last whole event of the record; None before the first."""
+        try:
+            size = (self.folder / "events.jsonl").stat().st_size
+        except FileNotFoundError:
+            return None
+        start = max(0, size - LAST_BYTES)
+        with open(self.folder / "events.jsonl", "rb") as file:
+            file.seek(start)
+            lines = file.read()[: size - start].split(b"\n")[:-1]
+        whole = lines[1:] if start else lines  # the first of a part may be cut
+        return _object(whole[-1], self.folder / "events.jsonl") if whole else None
 
     def _held_state(self) -> dict[str, Any] | None:
         path = self.folder / "state.json"

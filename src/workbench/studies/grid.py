@@ -6,6 +6,7 @@ study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 
 import datetime
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
+from workbench.showing import Shown
 from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS, OWN_CORRUPTION
 
 Budget = Literal["coffee", "lunch", "night"]
@@ -36,8 +38,8 @@ CELL_SETTINGS = tuple(
 """Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Study:
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Study(Shown):
     """A grid of cells over one data set and one base, before either is loaded."""
 
     name: str
@@ -99,6 +101,21 @@ class Study:
                 f"adapted_layers is {self.adapted_layers}; at least 1 block has to carry adapters: "
                 "--adapted-layers 1"
             )
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        counts = [len(axis) for axis in (self.qualities, self.sizes, self.seeds)]
+        grid = "{} qualities x {} sizes x {} seeds".format(*counts)
+        facts = {
+            "cells": f"{grid} = {math.prod(counts)} cells",
+            "base": self.base,
+            "data": self.data,
+            "qualities": ", ".join(quality.label for quality in self.qualities),
+            "sizes": ", ".join(map(str, self.sizes)),
+            "seeds": ", ".join(map(str, self.seeds)),
+        }
+        if self.settings:
+            facts["settings"] = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        return f"Study {self.name}", facts
 
     @property
     def day(self) -> datetime.date | None:

@@ -98,6 +98,27 @@ def item_outcomes(store: Store, rows: Sequence[TableRow]) -> dict[str, ItemOutco
     return found
 
 
+def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
+    """Return what a study says so far.
+
+    Args:
+        store: The study.
+        table: What its ``table()`` returned.
+
+    Raises:
+        InputError: If a record can't be understood.
+    """
+    manifest = store.manifest
+    return answers(
+        table,
+        name=str(store.folder),
+        heldout=manifest.data.heldout_records,
+        items=item_outcomes(store, table),
+        heldout_answers=manifest.data.heldout_answers,
+        planned_qualities=len(manifest.study.qualities),
+    )
+
+
 def answers(
     rows: Sequence[TableRow],
     name: str,

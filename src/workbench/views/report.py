@@ -17,7 +17,7 @@ from workbench.files import write_atomically
 from workbench.laws.analysis import LEVEL
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
-from workbench.views.answers import Answers, answers, by_worth, check_finished, item_outcomes
+from workbench.views.answers import Answers, answers_of, by_worth, check_finished
 from workbench.views.board_figures import empty
 from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
@@ -51,17 +51,9 @@ def write_report(folder: Path | str) -> Report:
     folder = Path(folder)
     with Store.open(folder, read_only=True) as store:
         manifest, table = store.manifest, store.table()
-        items = item_outcomes(store, table)
-    check_finished(folder, manifest, table)
+        check_finished(folder, manifest, table)
+        found = answers_of(store, table)
     target = folder / "report"
-    found = answers(
-        table,
-        name=str(folder),
-        heldout=manifest.data.heldout_records,
-        items=items,
-        heldout_answers=manifest.data.heldout_answers,
-        planned_qualities=len(manifest.study.qualities),
-    )
     figure = quality_by_size(table, fits=found.fits) if by_worth(table) else empty("no finished cell")
     pdf, svg, _ = save_figure(figure, target)
     write_atomically(target / "table.csv", table_csv(table))

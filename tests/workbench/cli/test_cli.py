@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from workbench import cli
-from workbench.cli import COMMANDS, doctor, main, progress
+from workbench.cli import COMMANDS, doctor, main
 from workbench.config import CellConfig
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 from workbench.studies.runner import Progress
 from workbench.training.results import CellResult
+from workbench.views import progress
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from test_hostile_files import JSON, changes
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.studies.background import BackgroundRun
-from workbench.studies.executors.protocol import Event, Kind, Task
+from workbench.studies.executors.protocol import Event, Task
 from workbench.studies.executors.wire import (
     LARGEST_FRAME,
     LENGTH,
@@ -27,6 +27,7 @@ from workbench.studies.executors.wire import (
     unpack_event,
 )
 from workbench.studies.runner import run
+from workbench.studies.states import EventKind
 from workbench.training.results import CellResult
 
 CELL = CellConfig(data="d", base="b", size=4, rank=2)
@@ -56,7 +57,7 @@ def test_a_changed_frame(data):
         event = unpack_event(content)
     except BadFrame:
         return
-    assert event.kind in get_args(Kind)
+    assert event.kind in get_args(EventKind)
 
 
 @settings(max_examples=100, deadline=None)
@@ -75,7 +76,7 @@ def test_an_event_of_anything(field, value):
     except BadFrame:
         return
     assert isinstance(event.task, Task)
-    assert event.kind in get_args(Kind)
+    assert event.kind in get_args(EventKind)
     assert all(isinstance(result, CellResult) for result in event.results.values())
 
 

@@ -19,7 +19,7 @@ from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.views.answers import Answers, answers_of, by_worth, check_finished
 from workbench.views.board_figures import empty
-from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
+from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.points import METRICS, Point, TableRow, digits, measured, points, readable
 from workbench.views.style import INK, save_figure
@@ -91,7 +91,7 @@ def render_report(manifest: Manifest, table: Sequence[TableRow], found: Answers,
         data=Markup(inline_json(page_data(table, found.studies, found.fits))),
         script=Markup(code),
         script_source=Markup(sha256_source(code)),
-        widget_style=Markup((WIDGETS / "style.css").read_text(encoding="utf-8")),
+        widget_style=Markup((PAGE_FOLDER / "style.css").read_text(encoding="utf-8")),
         metrics=[METRICS[metric] for metric in metrics],
         zero_shot=[_share(zero[0].get(metric)) for metric in metrics] if zero else [],
         lines=list(_lines(cells, metrics)),

@@ -21,8 +21,8 @@ from workbench.studies.executors.wire import (
     LENGTH,
     BadFrame,
     frame_length,
-    pack,
     pack_event,
+    pack_frame,
     unpack,
     unpack_event,
 )
@@ -72,7 +72,7 @@ def test_a_frame_of_anything(content):
 def test_an_event_of_anything(field, value):
     whole, tensors = unpack(pack_event(EVENT))
     try:
-        event = unpack_event(pack({**whole, field: value}, tensors))
+        event = unpack_event(pack_frame({**whole, field: value}, tensors))
     except BadFrame:
         return
     assert isinstance(event.task, Task)

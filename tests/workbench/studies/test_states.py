@@ -16,7 +16,7 @@ from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.schema import MIGRATIONS
 from workbench.studies.executors.protocol import Event, Task
-from workbench.studies.executors.wire import BadFrame, pack, pack_event, unpack, unpack_event
+from workbench.studies.executors.wire import BadFrame, pack_event, pack_frame, unpack, unpack_event
 from workbench.studies.states import (
     ACTIVE,
     GOING_ON,
@@ -93,7 +93,7 @@ def test_an_event_of_every_kind_travels_and_no_other(kind):
     assert unpack_event(pack_event(event)) == event
     value, tensors = unpack(pack_event(event))
     with pytest.raises(BadFrame, match="no known kind"):
-        unpack_event(pack({**value, "kind": f"{kind}!"}, tensors))
+        unpack_event(pack_frame({**value, "kind": f"{kind}!"}, tensors))
 
 
 class Says:

@@ -18,7 +18,7 @@ import psutil
 
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
 from workbench.studies.executors.shipping import shipped
-from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack, unpack_event
+from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack_frame, unpack_event
 from workbench.studies.executors.worker import PATIENCE_SECONDS, send
 from workbench.studies.states import GOING_ON
 
@@ -90,8 +90,8 @@ class Processes:
         worker = _Worker(process, task)
         self.running[process.pid] = worker
         selector.register(process.stdout, selectors.EVENT_READ, worker)
-        _give(worker, pack(description))
-        _give(worker, pack(asdict(task)))
+        _give(worker, pack_frame(description))
+        _give(worker, pack_frame(asdict(task)))
 
     def _hear(
         self, worker: _Worker, waiting: "deque[Task]", tell: Tell, selector: selectors.BaseSelector
@@ -116,7 +116,7 @@ class Processes:
             last = event.kind not in GOING_ON
             if last and waiting:
                 worker.task = waiting.popleft()
-                _give(worker, pack(asdict(worker.task)))
+                _give(worker, pack_frame(asdict(worker.task)))
             elif last:
                 self._forget(worker, selector)
                 _finish([worker])

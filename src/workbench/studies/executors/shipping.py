@@ -28,7 +28,7 @@ from workbench.models.loaders import load_base
 from workbench.studies.arithmetic import arithmetic_of
 from workbench.studies.disk.checkpoints import CHECKPOINTS
 from workbench.studies.executors.protocol import TrainingJob
-from workbench.studies.executors.wire import pack, unpack
+from workbench.studies.executors.wire import pack_frame, unpack
 from workbench.training.evaluation import HeldOut
 from workbench.training.loop import Frozen
 from workbench.training.prepare import Prepared
@@ -165,7 +165,7 @@ def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
     if frozen.states is not None:
         tensors["states"] = frozen.states
     draws = {f"draw {cell.key()}": torch.tensor(prepared.draws[cell.key()]) for cell in cells}
-    return pack(value, tensors | draws)
+    return pack_frame(value, tensors | draws)
 
 
 def unpack_prepared(

@@ -31,13 +31,13 @@ class BadFrame(ValueError):
     """Says why bytes are no frame of a worker."""
 
 
-def pack(value: Any, tensors: Mapping[str, Tensor] | None = None) -> bytes:  # noqa: ANN401 - any JSON value
+def pack_frame(value: Any, tensors: Mapping[str, Tensor] | None = None) -> bytes:  # noqa: ANN401 - any JSON value
     """Return the bytes of a JSON value and of named tensors."""
     return save(dict(tensors or {}), {"value": json.dumps(value)})
 
 
 def unpack(data: bytes) -> tuple[Any, dict[str, Tensor]]:
-    """Undo :func:`pack`.
+    """Undo :func:`pack_frame`.
 
     Raises:
         BadFrame: If the bytes are anything else.
@@ -90,7 +90,7 @@ def pack_event(event: Event) -> bytes:
         for name, tensor in (result.adapter or {}).items():
             tensors[f"{key} adapter {name}"] = tensor.contiguous()
     plain = asdict(replace(event, results={}))
-    return pack({**plain, "results": cells}, tensors)
+    return pack_frame({**plain, "results": cells}, tensors)
 
 
 def unpack_event(data: bytes) -> Event:

@@ -19,7 +19,7 @@ from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, check_ada
 from workbench.studies.disk.manifest import LARGEST_MANIFEST, MANIFEST
 from workbench.studies.disk.store import DATABASE, Store
 from workbench.studies.sharing.card import card
-from workbench.studies.sharing.packed import ASK, CHUNK_BYTES, Member, members, reading, too_large
+from workbench.studies.sharing.packed import ASK, COPY_BYTES, Member, members, reading, too_large
 
 CARD, SUMS = "CARD.md", "SHA256SUMS"
 ALLOWED = re.compile(
@@ -64,7 +64,7 @@ def _zip(target: Path, places: dict[str, Path]) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             with open(path, "rb") as source, file.open(entry, "w", force_zip64=True) as sink:
-                shutil.copyfileobj(source, sink, CHUNK_BYTES)
+                shutil.copyfileobj(source, sink, COPY_BYTES)
 
 
 def import_study(archive: Path, folder: Path) -> Path:
@@ -134,7 +134,7 @@ def _copy(member: Member, sink: BufferedIOBase, archive: Path) -> None:
     with source:
         while True:
             with reading(archive):
-                chunk = source.read(min(CHUNK_BYTES, left + 1))
+                chunk = source.read(min(COPY_BYTES, left + 1))
             if not chunk:
                 break
             left -= len(chunk)

@@ -93,9 +93,7 @@ def test_a_trunk_sees_each_example_once():
     assert settings == {"schedule": "trunk", "steps": None, **defaults.TRUNK_SETTINGS}
 
 
-@pytest.mark.parametrize(
-    "value", ["60.0", '"in-process"', '"other_record"', '"warmup_steps": 10', 'Path("runs")']
-)
+@pytest.mark.parametrize("value", ['"in-process"', '"other_record"', '"warmup_steps": 10', 'Path("runs")'])
 def test_a_default_is_written_once(value):
     package = Path(workbench.__file__).parent
     files = [path for part in ("studies", "cli", "training") for path in (package / part).rglob("*.py")]

@@ -16,7 +16,7 @@ from workbench.cli import COMMANDS
 from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
-from workbench.laws.curves import CURVES
+from workbench.laws.curves import ACCURACY_FLOOR, curve_laws
 from workbench.studies.grid import BUDGETS, STUDIES
 
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
@@ -59,10 +59,11 @@ def fetchable() -> Iterable[tuple[str, ...]]:
 
 
 def curves() -> Iterable[tuple[str, ...]]:
-    """Return each curve of one quality."""
+    """Return each law that can be the curve of one quality."""
     yield "curve", "formula", "for", "source"
-    for name, form in CURVES.items():
-        yield f"`{name}`", f"`{form.formula}`", form.metric, form.source
+    for name, law in curve_laws().items():
+        floor = f"; floor: {ACCURACY_FLOOR}" if law.metric == "accuracy" else ""
+        yield f"`{name}`", f"`{law.formula}`", law.metric, law.source + floor
 
 
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {

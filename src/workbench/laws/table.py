@@ -270,8 +270,7 @@ def _refuse_duplicates(rows: Sequence[Measurement], name: str, measured_here: bo
         if before is not row:
             raise InputError(
                 f"{name}, lines {before.line} and {row.line}: the same cell twice (quality {row.quality!r}, "
-                "size "
-                f"{row.size:g}, seed {row.seed}). Remove one, or give the second its own seed."
+                f"size {row.size:g}, seed {row.seed}). Remove one, or give the second its own seed."
             )
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from workbench.files import write_atomically
-from workbench.laws.analysis import LEVEL
+from workbench.laws.thresholds import LEVEL
 from workbench.studies.disk.listing import planned_cells
 from workbench.studies.disk.store import Store
 from workbench.views.answers import Answers, answers, by_worth, check_finished, item_outcomes

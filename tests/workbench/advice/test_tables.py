@@ -9,7 +9,7 @@ from following import FEW, between, follows, options_in, told
 
 from workbench.laws import analyse, read_table, simulate
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.curves import CURVES, fit_curve
+from workbench.laws.curves import fit_curve
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.library import LAWS
@@ -236,7 +236,7 @@ def test_the_quality_with_too_few_cells_is_named(write, followed, fits):
     fits(write("quality,size,loss", *rows[:-1]), "--law", "power")
 
 
-@follows("{' or '.join(known)}", "Choose another law, such as --law {other}")
+@follows("{' or '.join(suited)}", "Choose another law, such as --law {other}")
 def test_a_law_or_a_curve_of_the_other_kind(write, refused, fits):
     path = write("size,nll", *[(n, 0.9 / n) for n in (1, 2, 4, 8)])
     message = refused("fit", path, "--metric", "nll", "--law", "power")
@@ -245,8 +245,8 @@ def test_a_law_or_a_curve_of_the_other_kind(write, refused, fits):
     message = refused("fit", write("size,loss", (1, 2), (2, 1), (4, 0.7)), "--law", "bounded")
     fits(write("size,loss", (1, 2), (2, 1), (4, 0.7)), *options_in(message))
     table = read_table([{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)])
-    for form in between(told(analyse, table, "loss", form="bounded"), "choose ", r"\.").split(" or "):
-        analyse(table, "loss", form=form)
+    for law in between(told(analyse, table, "loss", law="bounded"), "choose ", r"\.").split(" or "):
+        analyse(table, "loss", law=law)
 
 
 @follows("a share of 0 means no effective data")
@@ -377,6 +377,6 @@ def test_fits_in_python():
     problem = Problem({"size": size}, 1 / size - 0.125, np.ones(4), delta=1e-3)
     told(fit_law, LAWS["power"], problem)
     fit_law(LAWS["power"], replace(problem, delta=None))
-    message = told(fit_curve, CURVES["rectified"], size[:2], 1 / size[None, :2], np.ones(2))
+    message = told(fit_curve, LAWS["rectified"], size[:2], 1 / size[None, :2], np.ones(2))
     needed = int(between(message, "Measure ", " sizes"))
-    fit_curve(CURVES["rectified"], size[:needed], 1 / size[None, :needed], np.ones(needed))
+    fit_curve(LAWS["rectified"], size[:needed], 1 / size[None, :needed], np.ones(needed))

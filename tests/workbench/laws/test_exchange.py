@@ -5,7 +5,7 @@ import pytest
 
 from workbench.errors import InputError
 from workbench.laws import exchange_rate, fit_curves, read_table
-from workbench.laws.curves import CURVES, fit_curve, interpolate, monotone
+from workbench.laws.curves import curve_laws, falling_term, fit_curve, interpolate, monotone
 
 SIZES = (32, 128, 512, 2048)
 
@@ -128,16 +128,28 @@ def test_unknown_quality_offers_the_nearest():
         exchange_rate(table, "loss", reference="clea", other="noisy")
 
 
-@pytest.mark.parametrize("name", sorted(CURVES))
-def test_a_curve_recovers_itself(name):
-    form = CURVES[name]
+@pytest.mark.parametrize("name", sorted(curve_laws()))
+def test_a_curve_recovers_its_law(name):
+    law = curve_laws()[name]
     size = np.geomspace(10, 100_000, 9)
-    theta = np.array([[np.sqrt(low * high) for low, high in form.limits]])
-    slope = 2.0 if form.metric == "loss" else -0.7
-    offset = 1.0 if form.metric == "loss" else 0.8
-    value = offset + slope * form.shape(theta, size)
-    fit = fit_curve(form, size, value, np.ones(9), floor=0.1)
-    np.testing.assert_allclose(fit.predict(size), value, atol=2e-4)
+    shapes = {p.name: np.sqrt(p.grid[0] * p.grid[1]) for p in law.shapes}
+    ends = {"E": 1.0, "B": 2.0 if name == "power" else 2000.0, "floor": 0.1, "ceiling": 0.8}
+    constants = shapes | {p.name: ends[p.name] for p in law.coefficients}
+    value = law.predict(constants, {"size": size})
+    fit = fit_curve(law, size, value[None], np.ones(9), floor=0.1)
+    np.testing.assert_allclose(fit.predict(size)[0], value, atol=2e-4)
+    rise = {"loss": constants.get("B"), "accuracy": 0.1 - 0.8}[law.metric]
+    offset = {"loss": 1.0, "accuracy": 0.8}[law.metric]
+    # the law's own constants: offset and slope are not merely some numbers that draw the same line
+    np.testing.assert_allclose([fit.offset[0], fit.slope[0]], [offset, rise], rtol=5e-3)
+
+
+def test_trial_values_of_a_curve_are_each_the_law():
+    law, size = curve_laws()["rectified"], np.array([32.0, 512.0, 8192.0])
+    theta = np.array([[10.0, 0.4], [500.0, 0.9]])
+    for (learned, beta), term in zip(theta, falling_term(law, theta, size), strict=True):
+        whole = law.predict({"learned": learned, "beta": beta, "E": 0.0, "B": 1.0}, {"size": size})
+        np.testing.assert_array_equal(term, whole)
 
 
 def test_monotone_matches_pooling_by_hand():

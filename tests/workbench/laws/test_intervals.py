@@ -196,10 +196,10 @@ QUICK = ("power", "free", "noise_floor")
 
 
 @pytest.mark.parametrize(
-    "form", [*QUICK, *(pytest.param(f, marks=pytest.mark.slow) for f in sorted(set(TRUTHS) - set(QUICK)))]
+    "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in sorted(set(TRUTHS) - set(QUICK)))]
 )
-def test_calibration_runs_for_every_form(form):
-    held = check(form, seed=11, draws=20)
+def test_calibration_runs_for_every_law(law):
+    held = check(law, seed=11, resamples=20)
     assert any(quantity.startswith("rate") for quantity in held)
     assert any(quantity.startswith("'not reached'") for quantity in held)
     assert any(quantity.startswith("prediction") for quantity in held)
@@ -207,7 +207,7 @@ def test_calibration_runs_for_every_form(form):
 
 def test_calibration_page_marks_what_fails(tmp_path):
     output = tmp_path / "calibration.md"
-    assert main(["--studies", "2", "--draws", "20", "--forms", "free", "--output", str(output)]) == 0
+    assert main(["--studies", "2", "--resamples", "20", "--laws", "free", "--output", str(output)]) == 0
     assert "| free | rate at 256 | 2 |" in output.read_text()
     from calibration import Tally
 

@@ -107,7 +107,7 @@ def test_a_formula_is_read_as_it_is_printed():
     assert tree_of("F (1 - s) / x^2") == ["/", ["*", "F", ["-", 1.0, "s"]], ["^", "x", 2.0]]
 
 
-@pytest.mark.parametrize("formula", ["E + B log(n)", "E +", "one value per size", "E % 2", "'E' + B", ""])
+@pytest.mark.parametrize("formula", ["E + B log(n)", "E +", "E per size, B", "E % 2", "'E' + B", ""])
 def test_a_formula_that_no_page_can_compute_is_refused(formula):
     with pytest.raises(InputError, match="a space where two factors are multiplied"):
         tree_of(formula)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from following import FEW, between, follows, options_in, told
 
-from workbench.laws import analyse, read_table, simulate
+from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.curves import fit_curve
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.forecast import forecast_quality, forecast_sizes
+from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS
 from workbench.laws.noise import arrange, estimate_noise
 from workbench.laws.planner import (
@@ -23,7 +24,7 @@ from workbench.laws.planner import (
     smallest_difference,
 )
 from workbench.laws.problems import fit_table
-from workbench.laws.simulate import TRUTHS
+from workbench.laws.simulate import TRUTHS, simulated
 
 GRID = [(q, n, s) for q in "ab" for n in (4, 8, 16, 32) for s in (0, 1)]
 
@@ -288,7 +289,7 @@ def test_a_mistyped_name(write, refused, fits, option):
 
 
 SINGLE = [{"quality": q, "size": n, "seed": 0, "loss": loss(q, n, 0)} for q, n, s in GRID if not s]
-THREE = simulate.study(TRUTHS["power"], 0)
+THREE = simulated(TRUTHS["power"], 0)
 
 
 @follows(
@@ -380,3 +381,10 @@ def test_fits_in_python():
     message = told(fit_curve, LAWS["rectified"], size[:2], 1 / size[None, :2], np.ones(2))
     needed = int(between(message, "Measure ", " sizes"))
     fit_curve(LAWS["rectified"], size[:needed], 1 / size[None, :needed], np.ones(needed))
+
+
+@follows("a space where two factors are multiplied")
+def test_a_formula_for_a_page():
+    told(tree_of, "E + B exp(-n)")
+    told(tree_of, "E + B n**-beta!")
+    assert tree_of("E + B / 3^(n / s)") == ["+", "E", ["/", "B", ["^", 3.0, ["/", "n", "s"]]]]

@@ -14,6 +14,8 @@ from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
+from workbench.laws.formula import tree_of
+from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_each, fit_table
 from workbench.lessons.budget import Game, GameRound, scoreboard
 from workbench.lessons.shipped import TALKERS, VERBS
@@ -137,6 +139,8 @@ def test_law_explorer_sends_each_resample_once(shipped, check_shown):
     assert {len(values) for values in view.fit["resamples"].values()} == {21}
     assert view.fit["resamples"]["beta"][0] == pytest.approx(resamples.fit.values["beta"])
     assert view.fit["shares"][1] == 1.0
+    assert view.fit["formula"] == tree_of(LAWS["quality_exponent"].formula)
+    assert (view.fit["level"], view.fit["tails"]) == ("95%", pytest.approx([0.025, 0.975]))
     check_shown(view)
 
 

@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow docs docs-check notebooks bench classroom-base clean
+.PHONY: help demo lab test test-slow docs docs-check api lock notebooks bench classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -26,11 +26,21 @@ test: .venv/test docs-check ## style, types and the quick tests
 test-slow: .venv/test ## the tests that take minutes
 	@$(BIN)/pytest -m slow
 
-docs: .venv/lab ## write the README's tables from the code
-	@$(BIN)/python docs/tables.py README.md
+docs: .venv/lab ## write the documents' tables from the code
+	@$(BIN)/python docs/tables.py
 
-docs-check: .venv/lab ## fail if the README's tables are not what the code says
-	@$(BIN)/python docs/tables.py --check README.md
+docs-check: .venv/lab ## fail if the documents' tables are not what the code says
+	@$(BIN)/python docs/tables.py --check
+
+api: .venv/lab ## build pages of every public name from the docstrings, into build/api
+	@$(PIP_INSTALL) -e '.[docs]'
+	@$(BIN)/pdoc --docformat google --no-show-source -o build/api workbench qlora_kernels '!qlora_kernels.*_triton'
+	@echo "Open build/api/index.html"
+
+lock: ## write constraints.txt: the exact versions in an environment made anew
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[lab,test,cluster,docs]'
+	@build/lock/bin/python docs/lock.py > constraints.txt
 
 notebooks: .venv/test ## write each notebook from its text form, with its pictures
 	@$(BIN)/python docs/notebooks.py

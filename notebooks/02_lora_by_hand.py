@@ -31,7 +31,7 @@ from workbench.data.sources import load_dataset
 from workbench.lessons.exercises import check, score
 from workbench.lessons.figures import held, low_rank
 from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import cell_of, speakers
+from workbench.lessons.talk import find_cell, speakers
 from workbench.training.evaluation import evaluate
 from workbench.training.loop import train
 from workbench.training.prepare import prepare
@@ -44,7 +44,7 @@ from workbench.training.prepare import prepare
 # package.
 
 # %%
-both = speakers(VERBS, *(cell_of(VERBS, *cell) for cell in TALKERS))
+both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
 base, adapter = both.base, both.stack.tensors(0)
 name = "layers.1.down_proj"
 packed = base.decoder.weights[name]

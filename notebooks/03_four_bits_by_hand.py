@@ -33,7 +33,7 @@ from workbench.data.sources import load_dataset
 from workbench.lessons.exercises import check, score
 from workbench.lessons.figures import codebook, four_bits
 from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import cell_of, speakers
+from workbench.lessons.talk import find_cell, speakers
 from workbench.training.evaluation import evaluate
 from workbench.training.prepare import prepare
 
@@ -45,7 +45,7 @@ from workbench.training.prepare import prepare
 # real numbers.
 
 # %%
-both = speakers(VERBS, *(cell_of(VERBS, *cell) for cell in TALKERS))
+both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
 base, adapter, scale = both.base, both.stack.tensors(0), float(both.stack.scale[0])
 learnt = {n: scale * adapter[f"{n}.lora_B"] @ adapter[f"{n}.lora_A"] for n in both.stack.names}
 w = torch.cat([matrix.flatten() for matrix in learnt.values()])[None]

@@ -24,7 +24,7 @@ from statistics import fmean
 from workbench.config import Quality
 from workbench.data.sources import load_dataset
 from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import cell_of
+from workbench.lessons.talk import find_cell
 from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
@@ -59,7 +59,7 @@ GridMap("runs/grid")
 
 # %%
 data = load_dataset("verbs")
-Examples.heldout(data, VERBS, cell_of(VERBS, *TALKERS[1]).key())
+Examples.heldout(data, VERBS, find_cell(VERBS, *TALKERS[1]).key())
 
 # %% [markdown]
 # And what that model was taught. Choose *other form* to see the damage.

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from workbench.data.sources import load_dataset
 from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import BlindTest, cell_of, interval, speakers
+from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import Chat
 
 # %%
-both = speakers(VERBS, *(cell_of(VERBS, *cell) for cell in TALKERS))
+both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
 test = BlindTest(both, Path("runs/votes.jsonl"))
 Chat(test, suggestions=["stop", "carry", "blog", "sing", "untwist"])
 

@@ -28,7 +28,7 @@ from qlora_kernels import QuantizedTensor, quantize
 from workbench.classroom.word_tasks import (
     INFLECTIONS,
     REVERSE,
-    Row,
+    WordForms,
     WordTask,
     hold_out_stems,
     reversals,
@@ -36,7 +36,7 @@ from workbench.classroom.word_tasks import (
 )
 from workbench.data.batches import Batch, Pool
 from workbench.data.records import Record
-from workbench.data.sources.verbs import read_table
+from workbench.data.sources.verbs import read_word_table
 from workbench.data.templates import Example, render
 from workbench.errors import InputError
 from workbench.files import sha256_of, write_atomically
@@ -52,7 +52,7 @@ ALPHABET = "".join(map(chr, range(32, 127))) + "\n"
 
 TOKENIZER = CharacterTokenizer(ALPHABET)
 
-ARCHITECTURE = DecoderConfig(
+DECODER = DecoderConfig(
     vocabulary=TOKENIZER.vocabulary,
     width=128,
     layers=4,
@@ -122,7 +122,7 @@ class PretrainData:
     heldout: list[WordTask]
 
 
-def pretrain_data(rows: Iterable[Row], config: PretrainConfig) -> PretrainData:
+def pretrain_data(rows: Iterable[WordForms], config: PretrainConfig) -> PretrainData:
     """Make the tasks from the rows of the word table and hold some words out."""
     kept, heldout = hold_out_stems(word_tasks(rows), config.heldout_share)
     train: dict[str, list[WordTask]] = {}
@@ -208,7 +208,7 @@ def pretrain(
     data: PretrainData,
     config: PretrainConfig,
     *,
-    architecture: DecoderConfig = ARCHITECTURE,
+    architecture: DecoderConfig = DECODER,
     on_step: Callable[[int, float], None] | None = None,
 ) -> dict[str, Tensor]:
     """Train the base from nothing and return its weights, not yet packed.
@@ -276,20 +276,20 @@ def measure(weights: Mapping[str, Tensor], heldout: Sequence[WordTask]) -> dict[
     inflected = [task for task in heldout if task.task in INFLECTION_TASKS]
     results = {}
     for kind, stored in (("float32", weights), ("4 bits", packed(weights))):
-        decoder = Decoder(ARCHITECTURE, stored)
+        decoder = Decoder(DECODER, stored)
         results[f"all tasks, {kind}"] = exact_match(decoder, heldout)
         results[f"inflections, {kind}"] = exact_match(decoder, inflected)
     return results
 
 
-def save(
+def save_base(
     folder: Path, weights: Mapping[str, Tensor], config: PretrainConfig, facts: dict[str, object]
 ) -> Path:
     """Write the 4-bit file and, beside it, a record of how it was made; return the file's path."""
     path = folder / FILE_NAME
     write_gguf(
         path,
-        ARCHITECTURE,
+        DECODER,
         packed(weights),
         TOKENIZER,
         name="classroom",
@@ -321,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = PretrainConfig(**values)
 
     torch.set_num_threads(config.threads)
-    data, start = pretrain_data(read_table(), config), time.perf_counter()
+    data, start = pretrain_data(read_word_table(), config), time.perf_counter()
 
     def tell(step: int, loss: float) -> None:
         if step % 25 == 0 or step == config.steps:
@@ -338,7 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "held-out examples": len(data.heldout),
         "exact match": measure(weights, data.heldout),
     }
-    path = save(folder, weights, config, facts)
+    path = save_base(folder, weights, config, facts)
     print(json.dumps(facts, indent=2))
     print(f"{path}: {path.stat().st_size:,} bytes")
 

@@ -23,7 +23,9 @@ INFLECTIONS: dict[str, dict[int, tuple[str, str]]] = {
 }
 """Part of speech -> column of its rows -> (task that makes that form, task that undoes it)."""
 
-PREFIXES = (*("un", "re", "over", "non", "in", "dis", "pre", "out", "under", "sub", "inter", "anti", "mis"),)
+NOUN_PREFIXES = (
+    *("un", "re", "over", "non", "in", "dis", "pre", "out", "under", "sub", "inter", "anti", "mis"),
+)
 SUFFIXES = (
     *("er", "ness", "ly", "able", "less", "ful", "ment", "ation", "ion", "ish", "ist", "ism", "y", "ic"),
     *("al", "ous", "ity", "ive", "ize", "ship", "age", "or", "en", "ate", "ant", "ance"),
@@ -31,7 +33,7 @@ SUFFIXES = (
 REVERSE = "reverse"
 """A task on strings of any printable characters, so that none of them is strange to the base."""
 
-Row = Sequence[str]
+WordForms = Sequence[str]
 """A row of the word table: lemma, part of speech, forms; see :mod:`workbench.data.sources.verbs`."""
 
 
@@ -54,7 +56,7 @@ class WordTask:
         return self.word[:5]
 
 
-def word_tasks(rows: Iterable[Row]) -> list[WordTask]:
+def word_tasks(rows: Iterable[WordForms]) -> list[WordTask]:
     """Return every example that the word table gives, sorted, each once."""
     kept = [row for row in rows if re.fullmatch("[a-z]{2,}", row[0])]
     past = past_forms(kept)
@@ -66,13 +68,13 @@ def word_tasks(rows: Iterable[Row]) -> list[WordTask]:
     return sorted(task for task in found if allowed(task.word) and allowed(task.answer))
 
 
-def past_forms(rows: Iterable[Row]) -> set[str]:
+def past_forms(rows: Iterable[WordForms]) -> set[str]:
     """Return every past tense and participle that isn't the verb itself: ``went``, but not ``put``."""
     verbs = (row for row in rows if row[1] == "verb")
     return {form for row in verbs for column in row[2:4] for form in column.split("/") if form != row[0]}
 
 
-def inflections(rows: Iterable[Row]) -> Iterator[WordTask]:
+def inflections(rows: Iterable[WordForms]) -> Iterator[WordTask]:
     """Yield each form, first variant only, from its lemma, and the lemma from the form."""
     for lemma, part, *forms in rows:
         for column, (there, back) in INFLECTIONS[part].items():
@@ -87,7 +89,7 @@ def derivations(lemmas: set[str]) -> Iterator[WordTask]:
     for word in lemmas:
         if len(word) < 3:
             continue
-        for prefix in PREFIXES:
+        for prefix in NOUN_PREFIXES:
             if prefix + word in lemmas:
                 yield WordTask(prefix, word, prefix + word)
         for suffix in SUFFIXES:

@@ -28,7 +28,7 @@ WORTH_A_POOL = 5.0
 """Seconds of work below which starting a second process costs more than it saves."""
 CHUNK = 20
 
-Progress = Callable[[int, int], None]
+OnResample = Callable[[int, int], None]
 """Called with the resamples done and the resamples wanted."""
 
 
@@ -62,7 +62,7 @@ def bootstrap(
     *,
     seed: int = 0,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: OnResample | None = None,
 ) -> Resamples:
     """Fit resampled studies.
 

@@ -16,7 +16,7 @@ from workbench.laws.analysis import Analysis
 
 PRICES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Of cleaning one example, where a new one costs 1."""
-CHOICES = 101
+SHARES_TRIED = 101
 """Shares of the budget that are tried to find the best."""
 
 
@@ -105,14 +105,14 @@ class Game:
         """
         if not 0 <= share <= 1:
             raise InputError(f"a share of {share} can't be spent; choose from 0 to 1")
-        curve = tuple(self.score(given, at / (CHOICES - 1)) for at in range(CHOICES))
-        best = (min if self.analysis.falling else max)(range(CHOICES), key=curve.__getitem__)
+        curve = tuple(self.score(given, at / (SHARES_TRIED - 1)) for at in range(SHARES_TRIED))
+        best = (min if self.analysis.falling else max)(range(SHARES_TRIED), key=curve.__getitem__)
         score = self.score(given, share)
         better = score < curve[best] if self.analysis.falling else score > curve[best]
         return Decision(
             share=float(share),
             score=score,
-            best_share=float(share) if better else best / (CHOICES - 1),
+            best_share=float(share) if better else best / (SHARES_TRIED - 1),
             best_score=score if better else curve[best],
             curve=curve,
         )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-PATIENCE = 10.0
+SECONDS_PER_CALL = 10.0
 """Seconds that a learner's function gets for one set of arguments."""
 EMPTY = "nothing is filled in"
 LONGEST_ERROR = 200
@@ -68,7 +68,7 @@ def check(
     *,
     hint: str = "",
     tolerance: float = 1e-4,
-    seconds: float | int = PATIENCE,
+    seconds: float | int = SECONDS_PER_CALL,
 ) -> Verdict:
     """Compare a learner's function with the right one and remember how it went; never raises.
 

@@ -98,7 +98,7 @@ def _name(cell: CellConfig) -> str:
     return f"{readable(cell.quality.label)}, {cell.size:,} examples, seed {cell.seed}"
 
 
-def cell_of(folder: Path | str, quality: str, size: int, seed: int = 0) -> CellConfig:
+def find_cell(folder: Path | str, quality: str, size: int, seed: int = 0) -> CellConfig:
     """Return one cell of a study by its quality's label, its size and its seed.
 
     Raises:

@@ -17,9 +17,9 @@ from workbench.errors import ANOTHER_BASE, InputError, unknown_name
 from workbench.models.gguf_container import GgufFile, command_without
 from workbench.models.sentencepiece import SentencePiece
 from workbench.models.tokenizer import (
-    Backend,
     CharacterTokenizer,
     LibraryBackend,
+    SubwordBackend,
     SubwordTokenizer,
     Tokenizer,
 )
@@ -178,7 +178,7 @@ class _Fields:
         return [token for token, kind in enumerate(self.per_token(int, "token_type")) if kind in kinds]
 
 
-def _subword(fields: _Fields, name: str, backend: Backend, *, adds_bos: bool) -> SubwordTokenizer:
+def _subword(fields: _Fields, name: str, backend: SubwordBackend, *, adds_bos: bool) -> SubwordTokenizer:
     names = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding", "sep": "seperator"}
     known = {ours: fields.token(theirs) for ours, theirs in names.items()}
     bos, eos = known["bos"], known["eos"]

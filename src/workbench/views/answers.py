@@ -21,7 +21,7 @@ from workbench.laws import (
 from workbench.laws.thresholds import LIKELY
 from workbench.studies.disk.listing import planned_cells
 from workbench.studies.disk.store import ZERO_SHOT, Store
-from workbench.views.points import METRICS, Row, is_number, measured, readable
+from workbench.views.points import METRICS, TableRow, is_number, measured, readable
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
 """The curve that holds each held-out record's outcome, by metric."""
@@ -67,7 +67,7 @@ class ItemOutcomes:
     weight: Sequence[float] | None = None
 
 
-def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Sequence[Row]) -> None:
+def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Sequence[TableRow]) -> None:
     """Refuse a study that has nothing to tell yet; one of which all planned cells failed has.
 
     Raises:
@@ -81,7 +81,7 @@ def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Seque
         )
 
 
-def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
+def item_outcomes(store: Store, rows: Sequence[TableRow]) -> dict[str, ItemOutcomes]:
     """Read from a study's store what a bootstrap over its held-out records needs, by metric.
 
     A metric is left out where a row that has it lacks the outcomes, as in the shipped study. A loss weighs
@@ -100,7 +100,7 @@ def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
 
 
 def answers(
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     name: str,
     heldout: int | None,
     items: Mapping[str, ItemOutcomes] | None = None,
@@ -157,7 +157,7 @@ def _sentences(
     rates: Mapping[str, Sequence[ExchangeRate]],
     studies: Mapping[str, Analysis],
     refused: Mapping[str, str],
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     planned_qualities: int,
 ) -> tuple[str, ...]:
     """Return the answer by the first metric that has one, or why none has."""
@@ -178,7 +178,7 @@ def _sentences(
     return (silence.ONE_QUALITY,)
 
 
-def _failure(row: Row) -> str:
+def _failure(row: TableRow) -> str:
     cell = f"{row['quality']!r}, {row['size']} examples, seed {row['seed']}"
     return f"{cell}, {row['failure']}" if row.get("failure") else cell
 
@@ -186,7 +186,7 @@ def _failure(row: Row) -> str:
 def _silences(
     rates: Mapping[str, Sequence[ExchangeRate]],
     studies: Mapping[str, Analysis],
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     counts: Mapping[str, int],
 ) -> Iterator[str]:
     """Yield why a metric is silent, and what to judge by instead, where the answer hasn't said so itself."""
@@ -207,7 +207,7 @@ def _silences(
         yield " ".join([*parts, silence.judge_by(judge)] if judge else parts)
 
 
-def _notes(metric: str, studies: Mapping[str, Analysis], rows: Sequence[Row]) -> Iterator[str]:
+def _notes(metric: str, studies: Mapping[str, Analysis], rows: Sequence[TableRow]) -> Iterator[str]:
     """Yield what to know about a metric besides its silence."""
     study = studies[metric]
     first = next(iter(studies))
@@ -217,7 +217,7 @@ def _notes(metric: str, studies: Mapping[str, Analysis], rows: Sequence[Row]) ->
 
 
 def analysed(
-    rows: Sequence[Row], metric: str, name: str, heldout: int | None, items: ItemOutcomes | None
+    rows: Sequence[TableRow], metric: str, name: str, heldout: int | None, items: ItemOutcomes | None
 ) -> Analysis:
     """Analyse one metric of a study's table; the arguments are those of :func:`answers`."""
     judged = f"{heldout:,} held-out records" if heldout else "held-out records"
@@ -233,7 +233,7 @@ def rates_of(analysis: Analysis) -> list[ExchangeRate]:
     return [rate_of(analysis, reference=reference, other=other) for other in others]
 
 
-def by_worth(rows: Sequence[Row]) -> list[str]:
+def by_worth(rows: Sequence[TableRow]) -> list[str]:
     """Return the metrics that were measured, the one that tells most first.
 
     That is the last share of right answers; then the loss, and behind it what doesn't tell.
@@ -242,12 +242,12 @@ def by_worth(rows: Sequence[Row]) -> list[str]:
     return sorted(metrics, key=lambda metric: not _tells(metric, rows))
 
 
-def _tells(metric: str, rows: Sequence[Row]) -> bool:
+def _tells(metric: str, rows: Sequence[TableRow]) -> bool:
     """Say whether a metric can carry the headline: long free answers are never matched to the letter."""
     return _is_loss(metric) or max(_values(metric, rows)) >= FEW_RIGHT
 
 
-def _values(metric: str, rows: Sequence[Row]) -> list[float]:
+def _values(metric: str, rows: Sequence[TableRow]) -> list[float]:
     """Return what the finished cells measured."""
     found = (row.get(metric) for row in rows if row["size"] > 0 and row["status"] == "done")
     return [value for value in found if is_number(value)]

@@ -13,9 +13,9 @@ import numpy as np
 from workbench.errors import InputError
 from workbench.laws import Analysis, Band, ExchangeRate, rate_of
 from workbench.laws.thresholds import TAILS
-from workbench.views.points import METRICS, Row, points, readable
+from workbench.views.points import METRICS, TableRow, points, readable
 
-PLACES = 41
+MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
 WIDGETS = Path(__file__).parent / "widgets"
 SCRIPTS = ("common", "exchange", "quality", "report")
@@ -23,7 +23,7 @@ SCRIPTS = ("common", "exchange", "quality", "report")
 
 
 def page_data(
-    rows: Sequence[Row], studies: Mapping[str, Analysis], fits: Mapping[str, Mapping[str, Band]]
+    rows: Sequence[TableRow], studies: Mapping[str, Analysis], fits: Mapping[str, Mapping[str, Band]]
 ) -> dict[str, Any]:
     """Return what the report's page shows when it is explored.
 
@@ -41,7 +41,7 @@ def page_data(
 def places(analysis: Analysis, reference: str) -> list[float]:
     """Return the reference sizes at which a rate can be read, equally spaced in the logarithm."""
     size = analysis.curve(reference).size
-    return np.geomspace(size[0], size[-1], PLACES).tolist()
+    return np.geomspace(size[0], size[-1], MOST_REFERENCE_SIZES).tolist()
 
 
 def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other: Band) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def inline_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _metric(rows: Sequence[Row], analysis: Analysis, fits: Mapping[str, Band]) -> dict[str, Any]:
+def _metric(rows: Sequence[TableRow], analysis: Analysis, fits: Mapping[str, Band]) -> dict[str, Any]:
     lines = points(rows, analysis.metric)
     return {
         "name": analysis.metric,

@@ -21,11 +21,11 @@ from workbench.views.answers import Answers, answers, by_worth, check_finished, 
 from workbench.views.board_figures import empty
 from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
-from workbench.views.points import METRICS, Point, Row, digits, measured, points, readable
-from workbench.views.style import INK, save
+from workbench.views.points import METRICS, Point, TableRow, digits, measured, points, readable
+from workbench.views.style import INK, save_figure
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
-APART = ("examples", "prediction", "actual")
+SHOWN_APART = ("examples", "prediction", "actual")
 """Parts of the manifest that the page shows in their own place, not among the facts."""
 
 
@@ -64,9 +64,9 @@ def write_report(folder: Path | str) -> Report:
         planned_qualities=len(manifest.get("study", {}).get("qualities", ())),
     )
     figure = quality_by_size(table, fits=found.fits) if by_worth(table) else empty("no finished cell")
-    pdf, svg, _ = save(figure, target)
+    pdf, svg, _ = save_figure(figure, target)
     write_atomically(target / "table.csv", table_csv(table))
-    page = render(manifest, table, found, svg.read_text(encoding="utf-8"))
+    page = render_report(manifest, table, found, svg.read_text(encoding="utf-8"))
     write_atomically(target / "index.html", page.encode())
     return Report(
         page=target / "index.html",
@@ -77,7 +77,7 @@ def write_report(folder: Path | str) -> Report:
     )
 
 
-def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, svg: str) -> str:
+def render_report(manifest: Mapping[str, Any], table: Sequence[TableRow], found: Answers, svg: str) -> str:
     """Return the page; every text that comes from data is escaped."""
     cells = [row for row in table if row["size"] > 0]
     zero = [row for row in table if row["size"] == 0]
@@ -116,7 +116,7 @@ def render(manifest: Mapping[str, Any], table: Sequence[Row], found: Answers, sv
     )
 
 
-def table_csv(table: Sequence[Row]) -> bytes:
+def table_csv(table: Sequence[TableRow]) -> bytes:
     """Return the table as CSV, without what differs between two runs of one study: the seconds."""
     buffer = io.StringIO()
     names = [name for name in table[0] if name != "seconds"]
@@ -132,7 +132,7 @@ def _inline(svg: str, description: str) -> Markup:
     return Markup('<svg role="img" aria-label="{}"').format(description) + Markup(body.removeprefix("<svg"))
 
 
-def _grid(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
+def _grid(manifest: Mapping[str, Any], cells: Sequence[TableRow]) -> str:
     counts = {name: len({row[name] for row in cells}) for name in ("quality", "size", "seed")}
     qualities = "quality" if counts["quality"] == 1 else "qualities"
     done = sum(row["status"] == "done" for row in cells)
@@ -143,14 +143,14 @@ def _grid(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
     )
 
 
-def _warnings(cells: Sequence[Row]) -> Iterator[str]:
+def _warnings(cells: Sequence[TableRow]) -> Iterator[str]:
     for row in cells:
         if row["status"] != "done":
             cell = f"{readable(row['quality'])}, {row['size']} examples, seed {row['seed']}"
             yield f"{cell} {row['status']}: {row['failure'] or 'no reason was recorded'}."
 
 
-def _caption(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
+def _caption(manifest: Mapping[str, Any], cells: Sequence[TableRow]) -> str:
     heldout = manifest.get("data", {}).get("heldout_records")
     judged = f"{heldout} held-out records" if heldout else "held-out records"
     steps = sorted({row["steps"] for row in cells})
@@ -161,7 +161,7 @@ def _caption(manifest: Mapping[str, Any], cells: Sequence[Row]) -> str:
     )
 
 
-def _lines(cells: Sequence[Row], metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _lines(cells: Sequence[TableRow], metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
     by_metric = {metric: points(cells, metric) for metric in metrics}
     epochs = {(row["quality"], row["size"]): row["epochs"] for row in cells}
     seeds: dict[tuple[str, int], int] = {}
@@ -188,7 +188,7 @@ def _range(line: Sequence[Point], size: int) -> str:
     return "missing"
 
 
-def _cell(row: Row, metrics: Sequence[str]) -> dict[str, Any]:
+def _cell(row: TableRow, metrics: Sequence[str]) -> dict[str, Any]:
     seconds = row["seconds"]
     return {
         "quality": readable(row["quality"]),
@@ -218,7 +218,7 @@ def _costs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page shows among the facts: all that has no place of its own."""
-    facts = {name: value for name, value in manifest.items() if name not in APART}
+    facts = {name: value for name, value in manifest.items() if name not in SHOWN_APART}
     if "notes" in facts.get("data", {}):
         facts["data"] = {name: value for name, value in facts["data"].items() if name != "notes"}
     return facts

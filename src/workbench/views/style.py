@@ -91,7 +91,7 @@ def to_bytes(figure: Figure, kind: str, *, dots: int = 300) -> bytes:
     return buffer.getvalue()
 
 
-def save(figure: Figure, folder: Path, name: str = "figure") -> list[Path]:
+def save_figure(figure: Figure, folder: Path, name: str = "figure") -> list[Path]:
     """Write ``name``.pdf, .svg and .png into ``folder`` and return their paths."""
     paths = [folder / f"{name}.{kind}" for kind in ("pdf", "svg", "png")]
     for path in paths:

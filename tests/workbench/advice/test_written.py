@@ -8,7 +8,7 @@ from following import SMALL, SOURCE, between, follows, small_study, told
 
 from workbench.cli import lab, main
 from workbench.lessons.budget import Entry, add_entry, scoreboard
-from workbench.lessons.talk import BlindTest, cell_of
+from workbench.lessons.talk import BlindTest, find_cell
 from workbench.studies.runner import run
 from workbench.views.manuscript import folder as folder_of_papers
 from workbench.views.manuscript.source import PaperSource
@@ -104,6 +104,6 @@ def test_a_blind_test():
 
 
 def test_a_cell_that_a_study_lacks(study):
-    message = told(cell_of, study, "dirty", 7)
+    message = told(find_cell, study, "dirty", 7)
     known, sizes = between(message, "qualities are ", ", its sizes"), between(message, "its sizes ")
-    cell_of(study, known.split(", ")[0], int(sizes.split(", ")[0]))
+    find_cell(study, known.split(", ")[0], int(sizes.split(", ")[0]))

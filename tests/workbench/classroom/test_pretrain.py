@@ -9,7 +9,7 @@ import torch
 from qlora_kernels import QuantizedTensor
 from workbench.classroom import pretrain as module
 from workbench.classroom.pretrain import (
-    ARCHITECTURE,
+    DECODER,
     TOKENIZER,
     PretrainConfig,
     deal,
@@ -20,11 +20,11 @@ from workbench.classroom.pretrain import (
     pretrain,
     pretrain_data,
     rate,
-    save,
+    save_base,
     straight_through,
 )
 from workbench.classroom.word_tasks import REVERSE, WordTask
-from workbench.data.sources.verbs import read_table
+from workbench.data.sources.verbs import read_word_table
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder
 from workbench.models.loaders import load_base
@@ -34,7 +34,7 @@ SHORT = PretrainConfig(steps=4, batch_size=8, quantized_share=0.5)
 
 @pytest.fixture(scope="module")
 def data():
-    rows = [row for row in read_table() if row[0].startswith("wa")]
+    rows = [row for row in read_word_table() if row[0].startswith("wa")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "REVERSALS", 100)
         return pretrain_data(rows, SHORT)
@@ -47,14 +47,14 @@ def weights(data):
 
 def test_the_same_settings_give_the_same_file(tmp_path, data, weights):
     again = pretrain(data, SHORT)
-    paths = [save(tmp_path / name, w, SHORT, {}) for name, w in (("one", weights), ("two", again))]
+    paths = [save_base(tmp_path / name, w, SHORT, {}) for name, w in (("one", weights), ("two", again))]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     other = pretrain(data, replace(SHORT, seed=1))
-    assert save(tmp_path / "three", other, SHORT, {}).read_bytes() != paths[0].read_bytes()
+    assert save_base(tmp_path / "three", other, SHORT, {}).read_bytes() != paths[0].read_bytes()
 
 
 def test_the_file_gives_back_the_packed_weights(tmp_path, data, weights):
-    path = save(tmp_path, weights, SHORT, {"note": "short"})
+    path = save_base(tmp_path, weights, SHORT, {"note": "short"})
     base = load_base(path)
     for name, stored in packed(weights).items():
         numbers = stored.dequantize() if isinstance(stored, QuantizedTensor) else stored
@@ -74,7 +74,7 @@ def test_the_last_steps_see_rounded_weights(data, monkeypatch):
 
 
 def test_straight_through_rounds_forward_and_not_backward():
-    weights = {name: w.requires_grad_() for name, w in first_weights(ARCHITECTURE, 0).items()}
+    weights = {name: w.requires_grad_() for name, w in first_weights(DECODER, 0).items()}
     rounded = straight_through(weights)
     for name, stored in packed(weights).items():
         numbers = stored.dequantize() if isinstance(stored, QuantizedTensor) else stored
@@ -121,12 +121,12 @@ def test_the_rate_rises_then_falls_to_nothing():
 
 def test_exact_match_asks_for_the_end_too(data):
     """A base that always writes the end token is right about an empty answer only."""
-    weights = first_weights(ARCHITECTURE, 0)
+    weights = first_weights(DECODER, 0)
     embedding = torch.zeros_like(weights["embedding"])
     embedding[:, 0] = 1.0
     embedding[TOKENIZER.eos, 0] = 5.0
     silent = {n: torch.zeros_like(w) if n.endswith("_proj") else w for n, w in weights.items()}
-    decoder = Decoder(ARCHITECTURE, {**silent, "embedding": embedding})
+    decoder = Decoder(DECODER, {**silent, "embedding": embedding})
     assert exact_match(decoder, [WordTask("ing", "go", ""), WordTask("ing", "go", "going")]) == 0.5
 
 

@@ -11,7 +11,7 @@ from workbench.classroom.word_tasks import (
     word_tasks,
 )
 from workbench.data.sources import load_dataset
-from workbench.data.sources.verbs import read_table
+from workbench.data.sources.verbs import read_word_table
 
 ROWS = [
     ["bake", "verb", "baked", "", "baking", "bakes"],
@@ -31,7 +31,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def real_tasks():
     """The tasks of every word that begins with one of three letters."""
-    return word_tasks(row for row in read_table() if row[0][0] in "gtw")
+    return word_tasks(row for row in read_word_table() if row[0][0] in "gtw")
 
 
 def test_tasks_of_a_small_table():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from workbench import cli
 from workbench.cli import COMMANDS, doctor, main, progress
 from workbench.config import CellConfig
 from workbench.studies.disk.store import Store
@@ -28,6 +29,12 @@ def study(tmp_path):
             }
         )
     return folder
+
+
+def test_a_system_without_posix_is_refused_in_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "SYSTEMS", ("another",))
+    assert main(["doctor"]) == 2
+    assert "needs Linux or macOS; on Windows, install and run it in WSL" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,8 +8,8 @@ import torch
 
 from qlora_kernels import QuantizedTensor, quantize
 from workbench.classroom.pretrain import (
-    ARCHITECTURE,
     CLASSROOM_FOLDER,
+    DECODER,
     FILE_NAME,
     RECORD_NAME,
     TOKENIZER,
@@ -20,7 +20,7 @@ from workbench.classroom.pretrain import (
 )
 from workbench.config import CellConfig, Quality
 from workbench.data.sources import load_dataset
-from workbench.data.sources.verbs import read_table
+from workbench.data.sources.verbs import read_word_table
 from workbench.models.loaders import load_base
 from workbench.training.prepare import prepare
 from workbench.training.run_stack import run_stack, zero_shot
@@ -55,8 +55,8 @@ def test_the_recorded_settings_are_the_defaults_of_the_script(record):
 
 def test_the_architecture_and_the_alphabet_are_those_of_the_script(base):
     # a GGUF holds the epsilon as a 32-bit number
-    assert replace(base.decoder.config, norm_epsilon=1e-5) == ARCHITECTURE
-    assert base.decoder.config.norm_epsilon == pytest.approx(ARCHITECTURE.norm_epsilon)
+    assert replace(base.decoder.config, norm_epsilon=1e-5) == DECODER
+    assert base.decoder.config.norm_epsilon == pytest.approx(DECODER.norm_epsilon)
     assert base.tokenizer.alphabet == TOKENIZER.alphabet
     assert base.parameters == 751_104
 
@@ -72,7 +72,7 @@ def test_matrices_are_packed_and_packing_again_gives_their_bytes(base):
 
 def test_held_out_words_of_its_own_tasks(base, record):
     # every word that begins with one of two letters: enough for the share, and quick
-    rows = [row for row in read_table() if row[0][0] in "cp"]
+    rows = [row for row in read_word_table() if row[0][0] in "cp"]
     heldout = pretrain_data(rows, PretrainConfig()).heldout
     assert len(heldout) > 300
     assert exact_match(base.decoder, heldout) >= 0.93

@@ -31,7 +31,7 @@ from workbench.data.heldout import both_given, default_count, hold_out
 from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
 from workbench.data.sources.findings import Finding, Findings, Option, Policy, left_out
-from workbench.data.sources.json_items import JsonItem, in_words, read_items, shortened
+from workbench.data.sources.json_items import JsonItem, kind_in_words, read_items, shortened
 from workbench.errors import InputError
 
 SYSTEM = ("system", "system_prompt")
@@ -46,7 +46,7 @@ SAME = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class RecordKeys:
     """The keys of one kind of file."""
 
     prompt: str
@@ -63,8 +63,8 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout(prompt="prompt", response="response", context=None, template="plain"),
-    Layout(prompt="instruction", response="output", context="input", template="alpaca"),
+    RecordKeys(prompt="prompt", response="response", context=None, template="plain"),
+    RecordKeys(prompt="instruction", response="output", context="input", template="alpaca"),
 )
 
 
@@ -122,7 +122,7 @@ def load(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     path: Path
-    layout: Layout
+    layout: RecordKeys
     records: tuple[Record, ...]
     """Those with nothing wrong."""
     findings: Findings
@@ -166,7 +166,7 @@ def _read(path: Path, *, prompts_needed: int) -> _File:
     )
 
 
-def _layout(path: Path, items: Sequence[JsonItem]) -> tuple[Layout, str]:
+def _layout(path: Path, items: Sequence[JsonItem]) -> tuple[RecordKeys, str]:
     """Return the layout that most records have, and what to do where none has all of it."""
     whole = [sum({one.prompt, one.response} <= item.values.keys() for item in items) for one in LAYOUTS]
     if any(whole):
@@ -211,7 +211,7 @@ def _mending(values: Mapping[str, Any]) -> str:
 class _Reading:
     """One object read as a record; what is wrong with it is collected."""
 
-    def __init__(self, item: JsonItem, layout: Layout) -> None:
+    def __init__(self, item: JsonItem, layout: RecordKeys) -> None:
         self.item, self.layout = item, layout
         self.findings: list[Finding] = []
 
@@ -230,10 +230,12 @@ class _Reading:
         if choices and (len(choices) < 2 or (response is not None and response not in choices)):
             self.wrong(
                 "with 'choices' that aren't two or more, the response among them",
-                f"{shortened(json.dumps(choices, ensure_ascii=False))} and {in_words(response)}",
+                f"{shortened(json.dumps(choices, ensure_ascii=False))} and {kind_in_words(response)}",
             )
         if response in alternatives:
-            self.wrong("whose response is one of 'alternatives' too, which are wrong", in_words(response))
+            self.wrong(
+                "whose response is one of 'alternatives' too, which are wrong", kind_in_words(response)
+            )
         self.own_id()
         return {
             "prompt": f"{prompt}\n\n{context}" if context else prompt,
@@ -266,9 +268,9 @@ class _Reading:
         if isinstance(value, str) and not _half_character(value):
             return value
         if isinstance(value, str):
-            self.wrong(f"with half a surrogate pair, which is no character, in {key!r}", in_words(value))
+            self.wrong(f"with half a surrogate pair, which is no character, in {key!r}", kind_in_words(value))
         else:
-            self.wrong(f"with {key!r} that isn't {expected}", in_words(value))
+            self.wrong(f"with {key!r} that isn't {expected}", kind_in_words(value))
         return None
 
     def _system(self) -> str:
@@ -282,7 +284,7 @@ class _Reading:
         pairs = turns if isinstance(turns, list) else [turns]
         for pair in pairs:
             if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_text, pair))):
-                wrong = in_words(turns if pairs is not turns else pair)
+                wrong = kind_in_words(turns if pairs is not turns else pair)
                 self.wrong("with a 'history' that isn't a list of turns, each [asked, answered]", wrong)
                 return ()
         return tuple((asked, answered) for asked, answered in pairs)
@@ -291,7 +293,7 @@ class _Reading:
         """Return an optional key's list of texts that differ, none where it is missing or empty."""
         values = self.item.values.get(key) or []
         if not isinstance(values, list):
-            self.wrong(f"with {key!r} that aren't a list of texts", in_words(values))
+            self.wrong(f"with {key!r} that aren't a list of texts", kind_in_words(values))
             return ()
         if not all(_is_text(value) and value.strip() for value in values) or len(set(values)) < len(values):
             found = shortened(json.dumps(values))

@@ -79,7 +79,9 @@ def _lines(path: Path, data: bytes) -> list[JsonItem | Finding]:
 
 
 def _item(place: str, value: object) -> JsonItem | Finding:
-    return JsonItem(place, value) if isinstance(value, dict) else Finding(place, "no object", in_words(value))
+    if isinstance(value, dict):
+        return JsonItem(place, value)
+    return Finding(place, "no object", kind_in_words(value))
 
 
 def _no_object(path: Path, data: bytes, first: Finding) -> str:
@@ -108,7 +110,7 @@ def _reason(error: ValueError | RecursionError, text: str) -> str:
     return f"{error.msg} at column {error.colno} of {shortened(near)}"
 
 
-def in_words(value: object) -> str:
+def kind_in_words(value: object) -> str:
     """Name a JSON value that isn't what was expected."""
     if value is None:
         return "null"

@@ -16,14 +16,14 @@ from workbench.views.points import METRICS
 
 KEPT = ("train_loss",)
 """Curves that are kept of every cell."""
-APART = ("format", "sessions", "subsets")
+MADE_ANEW = ("format", "sessions", "subsets")
 """Parts of the manifest that are written anew, or say nothing without the large parts."""
 
 
 def make(source: Path, target: Path) -> int:
     """Write the shipped form of a finished study over ``target`` and return its bytes."""
     with Store.open(source, read_only=True) as whole:
-        manifest = {name: value for name, value in whole.manifest.items() if name not in APART}
+        manifest = {name: value for name, value in whole.manifest.items() if name not in MADE_ANEW}
         cells = planned(whole.manifest)
         talkers = {key for key, cell in cells.items() if _names(cell) in TALKERS}
         results = {ZERO_SHOT: CellResult(cell=None, metrics=whole.zero_shot())}

@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.studies.disk.store import Store
 
-METRICS = ("loss", "exact_match", "choice_accuracy")
+CARD_METRICS = ("loss", "exact_match", "choice_accuracy")
 
 
 def card(store: Store) -> str:
@@ -50,7 +50,7 @@ def card(store: Store) -> str:
 
 def _result(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a table of means over the seeds."""
-    measured = [name for name in METRICS if any(row.get(name) is not None for row in rows)]
+    measured = [name for name in CARD_METRICS if any(row.get(name) is not None for row in rows)]
     lines = [
         f"| quality | size | seeds | {' | '.join(measured)} |",
         "| --- " * (3 + len(measured)) + "|",

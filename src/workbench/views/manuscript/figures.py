@@ -30,7 +30,7 @@ from workbench.views.style import (
 
 WIDTHS = {"column": COLUMN_INCHES, "text": PAGE_INCHES}
 """Inches of each width that figures are made in, by the folder that holds them."""
-KINDS = ("pdf", "svg", "png")
+FILE_KINDS = ("pdf", "svg", "png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Drawing:
         """Yield each file of the figure, in both widths, with its path in the paper's folder."""
         for width, inches in WIDTHS.items():
             resize(self.figure, inches)
-            for kind in KINDS:
+            for kind in FILE_KINDS:
                 yield f"figures/{width}/{self.name}.{kind}", to_bytes(self.figure, kind)
 
 

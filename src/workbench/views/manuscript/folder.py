@@ -26,12 +26,12 @@ from workbench.views.manuscript.numbers import numbers_tex
 from workbench.views.manuscript.source import PaperSource
 from workbench.views.manuscript.tables import PaperTable, tables
 
-FORMAT = 1
+PAPER_FORMAT = 1
 PAPER_MANIFEST = "manifest.json"
 MADE_WITH = ("lora-scaling-workbench", "matplotlib", "numpy", "scipy")
 """Packages that decide the bytes."""
 TEXT = (".tex", ".csv", ".json")
-SHOWN = 90
+LONGEST_QUOTE = 90
 """Characters of a line that a difference quotes."""
 
 
@@ -76,7 +76,7 @@ def paper_files(record: PaperSource) -> dict[str, bytes]:
     outputs["numbers.tex"] = (*record.parts, "settings"), numbers_tex(record)
     ordered = dict(sorted(outputs.items()))
     manifest = {
-        "format": FORMAT,
+        "format": PAPER_FORMAT,
         "study": record.name,
         "made_with": {name: version(name) for name in MADE_WITH},
         "inputs": record.hashes(),
@@ -158,7 +158,7 @@ def _quoted(line: str | None) -> str:
     if line is None:
         return "missing"
     line = line.strip()
-    return repr(line if len(line) <= SHOWN else line[:SHOWN] + "...")
+    return repr(line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + "...")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -28,7 +28,7 @@ from workbench.views.answers import (
     rates_of,
 )
 from workbench.views.manuscript.latex import macro_name
-from workbench.views.points import Row, points
+from workbench.views.points import TableRow, points
 
 COORDINATES = (
     *("quality", "share", "raters", "size", "seed", "rank", "steps", "epochs"),
@@ -47,7 +47,7 @@ class MetricSource:
 
     metric: str
     study_name: str
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     """The table with this metric alone."""
     heldout: int | None
     items: ItemOutcomes | None
@@ -97,7 +97,7 @@ class MetricSource:
         return read_table(self.rows, name=self.study_name, measured_here=True)
 
     @property
-    def _finished(self) -> list[Row]:
+    def _finished(self) -> list[TableRow]:
         return [row for row in self.rows if row["size"] > 0 and row["status"] == "done"]
 
 
@@ -106,7 +106,7 @@ class PaperSource:
     """A study as it was recorded."""
 
     manifest: Mapping[str, Any]
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     """The table, the zero-shot line first."""
     items: Mapping[str, ItemOutcomes]
     curves: Sequence[tuple[str, int, Sequence[float]]]
@@ -182,7 +182,7 @@ class PaperSource:
         return {name: _sha256(part) for name, part in everything.items()}
 
 
-def _only(row: Row, metric: str) -> dict[str, Any]:
+def _only(row: TableRow, metric: str) -> dict[str, Any]:
     return {name: row.get(name) for name in (*COORDINATES, metric)}
 
 

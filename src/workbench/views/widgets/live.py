@@ -21,7 +21,7 @@ from workbench.views.words import seconds_in_words
 
 MOST_POINTS = 120
 """Points of a curve that travel to the page: as many as its pixels can show."""
-WORDS = {
+STATE_WORDS = {
     "new": "not started",
     "starting": "starting: loading the base and the data",
     "finished": "finished",
@@ -32,7 +32,7 @@ WORDS = {
 }
 
 
-Point = tuple[int, float | None]
+StepLoss = tuple[int, float | None]
 """A step and its loss; None where that was not a number."""
 
 
@@ -135,9 +135,9 @@ class LiveStudy(View):
         }
 
     def _status(self, state: RunState) -> dict[str, Any]:
-        at, words = self._at, WORDS.get(state.name, state.name)
+        at, words = self._at, STATE_WORDS.get(state.name, state.name)
         if state.name == "running":
-            words = WORDS["starting"]
+            words = STATE_WORDS["starting"]
             if at.get("phase") == "training":
                 words = f"training stack {at['stack']} of {at['stacks']}, step {at['step']} of {at['steps']}"
                 words += self._left()
@@ -179,7 +179,7 @@ class LiveStudy(View):
         Ticker.watch(self)
 
 
-def thinned(points: Sequence[Point], most: int) -> list[Point]:
+def thinned(points: Sequence[StepLoss], most: int) -> list[StepLoss]:
     """Return at most ``most`` + 1 of the points, evenly spaced, the last one always among them."""
     if len(points) <= most:
         return list(points)

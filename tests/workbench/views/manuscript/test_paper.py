@@ -9,7 +9,7 @@ import pytest
 from workbench.cli import main
 from workbench.errors import InputError
 from workbench.studies.disk.store import Store
-from workbench.views.manuscript import PaperSource, figures, paper_files, record, write_paper
+from workbench.views.manuscript import PaperSource, figures, paper_files, source, write_paper
 from workbench.views.manuscript.folder import differences, write_files
 
 CELL = "0.75 128 1"
@@ -20,7 +20,7 @@ CELL = "0.75 128 1"
 def _lean():
     """Draw one kind of file in one width and forecast nothing; test_example.py has everything."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "FEWEST_SIZES", 9)
+        patch.setattr(source, "FEWEST_SIZES", 9)
         patch.setattr(figures, "KINDS", ("svg",))
         patch.setattr(figures, "WIDTHS", {"column": figures.WIDTHS["column"]})
         yield

@@ -19,7 +19,7 @@ from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_each, fit_table
 from workbench.lessons.budget import Game, GameRound, scoreboard
 from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import BlindTest, cell_of, interval, speakers
+from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import BudgetGame, Chat
 from workbench.studies.disk.store import Store
 from workbench.views.widgets import Examples, Exchange, GridMap, LawExplorer, LiveStudy
@@ -54,7 +54,7 @@ def step(number, keys, losses, **more):
 
 
 def test_live_shows_what_was_recorded_and_nothing_twice(tmp_path, check_shown):
-    key = cell_of(VERBS, "clean", 32).key()
+    key = find_cell(VERBS, "clean", 32).key()
     lines = [step(1, [key], [2.0]), step(2, [key], [None]), step(2, [key], [1.5]), step(3, [key], [1.0])]
     lines[3].pop("keys")
     view = LiveStudy(write_job(tmp_path / "s", lines, name="stopped"))
@@ -123,7 +123,7 @@ def test_grid_map_of_a_study_that_has_only_begun(tmp_path):
 
 
 def test_grid_map_marks_what_is_training(tmp_path):
-    key = cell_of(VERBS, "clean", 32).key()
+    key = find_cell(VERBS, "clean", 32).key()
     born = psutil.Process().create_time()
     write_job(tmp_path / "s", [step(1, [key], [2.0])], name="running", process=os.getpid(), born=born)
     with Store.open(tmp_path / "s") as store:
@@ -266,7 +266,7 @@ def test_wilsons_interval():
 
 
 def test_the_shipped_adapters_answer():
-    both = speakers(VERBS, *(cell_of(VERBS, *cell) for cell in TALKERS))
+    both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
     assert both.answer("walk")[0] == "walked"
     with pytest.raises(InputError, match="has no cell"):
-        cell_of(VERBS, "clean", 33)
+        find_cell(VERBS, "clean", 33)

@@ -13,7 +13,7 @@ from workbench.laws.surface import law_rate
 from workbench.lessons.shipped import VERBS
 from workbench.studies.disk.store import Store
 from workbench.views.widgets import LawExplorer
-from workbench.views.widgets.law_explorer import INPUTS
+from workbench.views.widgets.law_explorer import EXPLORED
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ CALL = """async ([code, fit, size, share]) => {
 }"""
 
 
-@pytest.mark.parametrize("law", [name for name, law in LAWS.items() if set(law.inputs) == INPUTS])
+@pytest.mark.parametrize("law", [name for name, law in LAWS.items() if set(law.inputs) == EXPLORED])
 @pytest.mark.parametrize(("size", "share"), [(32, 0.9), (200, 0.75), (64, 0.5), (2048, 0.9)])
 def test_the_page_and_python_agree(browser, law, size, share):
     with Store.open(VERBS, read_only=True) as store:

@@ -166,8 +166,8 @@ def _data_constrained(s: Shapes, x: Inputs) -> np.ndarray:
 
 
 def _bounded(s: Shapes, x: Inputs) -> np.ndarray:
-    rest = 1 / (1 + (x["size"] / s["half"]) ** s["steepness"])
-    return _columns(rest, 1 - rest)
+    gain = 1 / (1 + (np.maximum(x["size"], 1e-9) / s["half"]) ** -s["steepness"])
+    return _columns(1 - gain, gain)
 
 
 def _lines_between(x: Inputs) -> Law:
@@ -300,7 +300,7 @@ LAWS: dict[str, Law] = {
     ),
     "bounded": Law(
         name="bounded",
-        formula="ceiling - (ceiling - floor) / (1 + (n / half)^steepness)",
+        formula="floor + (ceiling - floor) / (1 + (n / half)^-steepness)",
         source="Hill 1910, J. Physiol. 40, iv-vii",
         inputs=("size",),
         metric="accuracy",

@@ -15,7 +15,7 @@ from workbench.laws.thresholds import LEVEL, TAILS, trusted
 from workbench.views.law_figures import contours
 from workbench.views.widgets.view import View, module
 
-INPUTS = {"size", "share"}
+EXPLORED = {"size", "share"}
 """What a law predicts from for the page to show it; in its formula they are called n and share."""
 MOST_RESAMPLES = 200
 
@@ -37,8 +37,8 @@ class LawExplorer(View):
 
     def __init__(self, resamples: Resamples) -> None:
         law = resamples.fit.law
-        if set(law.inputs) != INPUTS:
-            suited = [name for name, one in LAWS.items() if set(one.inputs) == INPUTS]
+        if set(law.inputs) != EXPLORED:
+            suited = [name for name, one in LAWS.items() if set(one.inputs) == EXPLORED]
             raise unknown_name("law of size and share", law.name, suited, "src/workbench/laws/library.py")
         count = len(next(iter(resamples.values.values())))
         if count < 20:

@@ -14,7 +14,7 @@ from workbench.laws.curves import FittedCurve, constants_of, curve_laws, fit_cur
 from workbench.laws.library import Law
 from workbench.laws.noise import Noise, Replicates, arrange, estimate_noise, resample_means
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
-from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.table import Table, kind_of, smaller_is_better
 from workbench.laws.thresholds import TAILS, misfit_probability, trusted
 
 
@@ -156,7 +156,7 @@ def analyse(
 
 
 def _law(name: str | None, metric: str) -> Law:
-    kind = "loss" if smaller_is_better(metric) else "accuracy"
+    kind = kind_of(metric)
     name = name or {"loss": "power", "accuracy": "bounded"}[kind]
     known = curve_laws()
     if name not in known:

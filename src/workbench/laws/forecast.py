@@ -16,7 +16,7 @@ from workbench.laws.fitting import Fit
 from workbench.laws.library import LAWS, Law
 from workbench.laws.noise import arrange
 from workbench.laws.problems import fit_each, law_named
-from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.table import Table, kind_of, smaller_is_better
 from workbench.laws.thresholds import TAILS
 
 LAST_VALUE, LINE, NEAREST = "last value", "line through last three", "nearest quality"
@@ -93,7 +93,7 @@ class Forecast:
 
 def candidates(table: Table, metric: str) -> tuple[str, ...]:
     """Return the laws whose kind of metric and columns the table has."""
-    kind = "loss" if smaller_is_better(metric) else "accuracy"
+    kind = kind_of(metric)
     rows = table.measured(metric)
 
     def varies(name: str) -> bool:

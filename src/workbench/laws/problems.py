@@ -15,7 +15,7 @@ from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.library import LAWS, Law
 from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
-from workbench.laws.table import SMALLER_IS_BETTER, Table, smaller_is_better
+from workbench.laws.table import SMALLER_IS_BETTER, Table, kind_of, smaller_is_better
 from workbench.laws.thresholds import misfit_probability
 
 REPEATED = 0.1
@@ -53,7 +53,7 @@ def _problems(
     table: Table, metric: str, law: Law, delta: float | None, wanted: Sequence[str | None]
 ) -> dict[str | None, Problem]:
     """Build the problem of each wanted quality, None for that of all; the noise is the whole table's."""
-    kind = "loss" if smaller_is_better(metric) else "accuracy"
+    kind = kind_of(metric)
     if not law.suits(kind):
         other = next(name for name, own in LAWS.items() if own.metric == kind)
         loss = (

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -185,6 +185,11 @@ class Table:
                 f"{where}: the item outcomes average {mean:g}, but {metric} is {stated:g}. Give the items' "
                 "weights, such as their tokens, or the outcomes of that metric."
             )
+
+
+def kind_of(metric: str) -> Literal["loss", "accuracy"]:
+    """Return which kind of law predicts a metric."""
+    return "loss" if smaller_is_better(metric) else "accuracy"
 
 
 def smaller_is_better(metric: str) -> bool:

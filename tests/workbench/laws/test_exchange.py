@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from workbench.errors import InputError
-from workbench.laws import exchange_rate, fit_curves, read_table
-from workbench.laws.curves import curve_laws, falling_term, fit_curve, interpolate, monotone
+from workbench.laws import analyse, exchange_rate, fit_curves, read_table
+from workbench.laws.curves import constants_of, curve_laws, falling_term, fit_curve, interpolate, monotone
 
 SIZES = (32, 128, 512, 2048)
 
@@ -160,3 +160,39 @@ def test_monotone_matches_pooling_by_hand():
 def test_interpolation_stops_where_the_measurements_stop():
     got = interpolate(np.array([10.0, 1000.0]), np.array([[1.0, 3.0]]), [10, 100, 1000, 1001])
     np.testing.assert_allclose(got, [[1, 2, 3, np.nan]])
+
+
+def test_a_law_that_misses_is_said_and_its_intervals_cover_the_miss():
+    # a plateau, a drop and a plateau: no power law comes near
+    curves = {
+        q: dict(zip(SIZES, (2.0 + k, 1.9 + k, 1.2 + k, 1.1 + k), strict=True)).get
+        for k, q in enumerate(("clean", "noisy"))
+    }
+    analysis = analyse(read_table(study(curves, spread=0.02)), "loss", bootstraps=50)
+    assert analysis.misfit < 1e-4
+    assert not analysis.trusted
+    assert any("its intervals are widened to match" in note for note in analysis.notes)
+    weights = [3 / spread**2 for spread in np.split(analysis.noise.spread, 2)]
+    pairs = list(zip(analysis.curves.values(), weights, strict=True))
+    squares = sum(fit_curve(analysis.law, c.size, c.mean[:1], weight).misfit[0] for c, weight in pairs)
+    # 8 means less 2 laws of 3 constants
+    factor = np.sqrt(squares / 2)
+    assert factor > 5
+    for curve, weight in pairs:
+        moved = factor * (curve.mean - curve.mean[:1])
+        wide = fit_curve(analysis.law, curve.size, curve.mean[:1] + moved, weight)
+        np.testing.assert_allclose(curve.predict(SIZES), wide.predict(np.array(SIZES, dtype=float)))
+
+
+def test_the_floor_of_an_accuracy_is_given_and_no_constant_to_be_found():
+    assert {name: constants_of(law) for name, law in curve_laws().items()} == {
+        "power": 3,
+        "rectified": 4,
+        "bounded": 3,
+    }
+    scores = {"clean": lambda n: n / (n + 100), "noisy": lambda n: n / (n + 400)}
+    rows = [row for row in study(scores, metric="exact_match", zero_shot=0.0) if row["size"] < 2048]
+    analysis = analyse(read_table(rows), "exact_match", bootstraps=50)
+    assert all(curve.fitted for curve in analysis.curves.values())
+    # three sizes for three constants leave nothing to disagree
+    assert analysis.misfit is None

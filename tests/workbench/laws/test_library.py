@@ -11,6 +11,7 @@ from workbench.errors import InputError
 from workbench.laws import read_table
 from workbench.laws.descent import descend
 from workbench.laws.fitting import Problem, fit_law
+from workbench.laws.forecast import candidates
 from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS, Law, Parameter, effective
 from workbench.laws.problems import fit_each, fit_table, misfit, problem_of
@@ -119,6 +120,14 @@ def test_the_free_curve_passes_through_the_means():
     for fit in fit_each(table, "loss", "free").values():
         np.testing.assert_allclose(fit.residual, 0, atol=1e-8)
     assert len(problem.y) == 14
+
+
+def test_the_free_curve_takes_either_kind_of_metric_and_is_no_candidate():
+    for truth, metric in (("power", "loss"), ("bounded", "exact_match")):
+        table = simulated(TRUTHS[truth], 0)
+        for fit in fit_each(table, metric, "free").values():
+            np.testing.assert_allclose(fit.residual, 0, atol=1e-8)
+        assert "free" not in candidates(table, metric)
 
 
 def test_a_users_own_law_needs_one_function():

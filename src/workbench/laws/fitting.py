@@ -21,7 +21,7 @@ from scipy.optimize import lsq_linear, minimize, nnls
 
 from workbench.errors import InputError
 from workbench.laws.descent import descend
-from workbench.laws.library import LAWS, Inputs, Law, Parameter
+from workbench.laws.library import FREE, LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
 from workbench.showing import Shown
 
@@ -131,7 +131,7 @@ def fit_law(
         InputError: With fewer rows than parameters, or values that do not vary.
     """
     fixed = dict(fixed or {})
-    law = law.bind(problem.x) if law.bind else law
+    law = law.measured_at(problem.x)
     _check(law, problem, fixed)
     tried = [_one(law, problem, fixed, start) for start in starts or _starts(law, fixed)]
     objective, values = min(tried, key=lambda pair: pair[0])
@@ -167,7 +167,7 @@ def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
             f"law {law.name!r} has {needed} free parameters and needs at least {needed} cells; here are "
             f"{len(problem.y)}{of}. Add rows of {lacking} more size{'s' * (lacking > 1)}{instead}."
         )
-    if law.name != "free" and np.ptp(problem.y) == 0:
+    if not law.model_free and np.ptp(problem.y) == 0:
         raise InputError(
             f"the metric is {problem.y[0]:g} in every cell of the fit: no effect of size is visible, so "
             "there is nothing to fit. Larger sizes or a finer measurement, such as the loss, would tell."
@@ -186,10 +186,11 @@ def _smaller(law: Law, problem: Problem) -> str | None:
         other.name
         for other in LAWS.values()
         if (other.metric, set(other.inputs)) == (law.metric, varying)
-        and other.name not in (law.name, "free")
+        and other.name != law.name
+        and not other.model_free
         and len(other.parameters) <= cells
     )
-    return next(suited, "free" if varying <= {"size"} else None)
+    return next(suited, FREE if varying <= {"size"} else None)
 
 
 def _starts(law: Law, fixed: Mapping[str, float]) -> list[dict[str, float]]:

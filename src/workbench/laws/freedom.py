@@ -16,7 +16,7 @@ STEP = 1e-4
 """Relative step of the differences by which a fit is made linear."""
 
 
-def freedom_of(fit: Fit, name: str) -> float:
+def degrees_of_freedom(fit: Fit, name: str) -> float:
     """Return the degrees of freedom behind one constant of a fit to cell means.
 
     A constant that its bound holds, or that nothing measured moves, has those of the whole noise.

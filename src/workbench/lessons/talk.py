@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from statistics import NormalDist
 from typing import Literal, Protocol, runtime_checkable
 
 from workbench.adapters.lora import LoraStack
@@ -15,6 +16,7 @@ from workbench.data.records import Record
 from workbench.data.templates import prompt_ids, stops
 from workbench.errors import InputError
 from workbench.files import not_written
+from workbench.laws.thresholds import TAILS
 from workbench.models.base import Base
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
@@ -191,13 +193,13 @@ class BlindTest:
 
 
 def interval(wins: int, votes: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval of the share of votes that one speaker wins, ties left out.
+    """Return Wilson's interval of the share of votes that one speaker wins, ties left out.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
     if votes == 0:
         return 0.0, 1.0
-    z = 1.959964
+    z = NormalDist().inv_cdf(TAILS[1])
     share = wins / votes
     middle = (share + z * z / (2 * votes)) / (1 + z * z / votes)
     half = z / (1 + z * z / votes) * (share * (1 - share) / votes + z * z / (4 * votes**2)) ** 0.5

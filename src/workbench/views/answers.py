@@ -18,6 +18,7 @@ from workbench.laws import (
     read_table,
     silence,
 )
+from workbench.laws.thresholds import LIKELY
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, TableRow, is_number, measured, readable
@@ -302,7 +303,7 @@ def rate_in_words(curve: RateCurve | None, at: int) -> str:
     )
     if math.isinf(curve.median[at]):
         return f"not reached {interval}"
-    bound = "at most " if curve.at_most[at] > 0.5 else ""
+    bound = "at most " if curve.at_most[at] > LIKELY else ""
     return f"{bound}{number_in_words(curve.median[at])} {interval}"
 
 
@@ -312,6 +313,6 @@ def number_in_words(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's n
 
 
 def percent_in_words(probability: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
-    """Return a probability that draws have shown, in percent."""
-    # draws never show that something is certain
+    """Return a probability that resamples have shown, in percent."""
+    # resamples never show that something is certain
     return "over 99%" if probability > 0.99 else f"{float(probability):.0%}"

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from workbench.files import write_atomically
-from workbench.laws.analysis import LEVEL
+from workbench.laws.thresholds import LEVEL
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.views.answers import Answers, answers_of, by_worth, check_finished

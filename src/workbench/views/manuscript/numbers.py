@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from workbench.errors import InputError
 from workbench.laws import ExchangeRate
-from workbench.laws.analysis import LEVEL
 from workbench.laws.forecast import ForecastScore
 from workbench.laws.problems import misfit
+from workbench.laws.thresholds import LEVEL
 from workbench.views.answers import number_in_words, percent_in_words
 from workbench.views.manuscript.latex import count, escaped, macro_name, spelled
 from workbench.views.manuscript.source import MetricSource, PaperSource

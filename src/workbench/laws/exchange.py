@@ -19,7 +19,7 @@ from workbench.laws.thresholds import TAILS
 
 MOST_SIZES = 12
 """Reference sizes at which the rate is given when none are asked for."""
-GRID = 400
+SIZES_READ = 400
 """Sizes at which the other quality's curve is read; between them it is interpolated in log size."""
 
 
@@ -93,7 +93,7 @@ def _rates(
     analysis: Analysis, one: Curve, two: Curve, at: Float[np.ndarray, " sizes"], *, model_free: bool
 ) -> RateCurve:
     target = one.predict(at, model_free=model_free)
-    grid = np.unique(np.concatenate([np.geomspace(two.size[0], two.size[-1], GRID), two.size]))
+    grid = np.unique(np.concatenate([np.geomspace(two.size[0], two.size[-1], SIZES_READ), two.size]))
     curve = two.predict(grid, model_free=model_free)
     enough = np.stack(
         [fewest(grid, curve, target[:, j], falling=analysis.falling) for j in range(len(at))], axis=1

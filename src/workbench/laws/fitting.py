@@ -10,10 +10,10 @@ Two objectives, and a fit says which it used:
 Shape letters: rows of the problem, terms of the law.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float
@@ -27,7 +27,7 @@ from workbench.showing import Shown
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
-STEP = 1e-5
+SLOPE_STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
 LARGEST_LOG = 60.0
 """Logarithm above which no coefficient is searched; keeps the exponential finite."""
@@ -194,11 +194,8 @@ def _smaller(law: Law, problem: Problem) -> str | None:
 
 
 def _starts(law: Law, fixed: Mapping[str, float]) -> list[dict[str, float]]:
-    free = [p for p in law.shapes if p.name not in fixed]
-    return [
-        dict(zip([p.name for p in free], combination, strict=True))
-        for combination in itertools.product(*[p.starts for p in free])
-    ]
+    starts = {p.name: p.starts for p in law.shapes if p.name not in fixed}
+    return [dict(zip(starts, values, strict=True)) for values in product(*starts.values())]
 
 
 def _one(
@@ -326,9 +323,9 @@ def _huber(
                 columns.append(here[name] * terms[:, place[name]] / predicted)
                 continue
             shift = np.zeros(len(position))
-            shift[j] = STEP
+            shift[j] = SLOPE_STEP
             above, below = (law.predict(values_at(position + d), problem.x) for d in (shift, -shift))
-            columns.append((above - below) / (2 * STEP * predicted))
+            columns.append((above - below) / (2 * SLOPE_STEP * predicted))
         return np.where(_counts(problem, predicted)[:, None], np.stack(columns, axis=1), 0.0)
 
     position = np.clip(_outward(free, values), low, high)

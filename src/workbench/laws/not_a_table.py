@@ -18,7 +18,7 @@ from workbench.conversions import (
 )
 from workbench.errors import InputError
 
-TABLES = (".csv", ".tsv", ".jsonl", ".json")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 """How the names of tables end."""
 SPREADSHEETS = (b"xl/workbook", b"opendocument.spreadsheet")
 """What a spreadsheet's archive has in it: Excel's and OpenDocument's."""
@@ -65,7 +65,7 @@ def text_of_table(path: Path) -> str:
 def _tables_of(folder: Path) -> str:
     """Say which tables a folder has."""
     files = list(folder.iterdir()) if os.access(folder, os.R_OK | os.X_OK) else []
-    tables = sorted(str(one) for one in files if one.suffix.lower() in TABLES)
+    tables = sorted(str(one) for one in files if one.suffix.lower() in TABLE_SUFFIXES)
     if not tables:
         return f"Give a table in CSV; there is none in {folder}"
     more = f" and {len(tables) - FOUND} more" if len(tables) > FOUND else ""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.laws.bootstrap import Resamples
-from workbench.laws.exchange import GRID, RateCurve, fewest, summarise
+from workbench.laws.exchange import SIZES_READ, RateCurve, fewest, summarise
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def law_rate(
     at = np.asarray(sizes, dtype=float)
     measured = resamples.fit.problem.x["size"]
     low, high = tried or (float(measured.min()), float(measured.max()))
-    grid = np.geomspace(low, high, GRID)
+    grid = np.geomspace(low, high, SIZES_READ)
     target = resamples.predict(_inputs(reference, at))
     curve = resamples.predict(_inputs(other, grid))
     falling = resamples.fit.law.metric == "loss"

@@ -6,7 +6,8 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # how many tests run at once, each on one thread: make test WORKERS=8 on a larger machine
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=50
+# a thread that waits must not keep a core from the other worker
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=50
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test test-slow mistakes docs docs-check notebooks bench classroom-base clean

@@ -7,10 +7,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # how many tests run at once, each on one thread: make test WORKERS=8 on a larger machine
 WORKERS ?= 2
 # a thread that waits must not keep a core from the other worker
-PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=50
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow mistakes docs docs-check notebooks bench classroom-base clean
+.PHONY: help demo lab test test-slow mistakes docs docs-check api lock notebooks bench classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -33,11 +33,21 @@ test-slow: .venv/test ## the tests that take minutes
 mistakes: .venv/test ## plant each listed mistake in the code; the tests have to find it (minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mistakes/run.py
 
-docs: .venv/lab ## write the README's tables from the code
-	@$(BIN)/python docs/tables.py README.md
+docs: .venv/lab ## write the documents' tables from the code
+	@$(BIN)/python docs/tables.py
 
-docs-check: .venv/lab ## fail if the README's tables are not what the code says
-	@$(BIN)/python docs/tables.py --check README.md
+docs-check: .venv/lab ## fail if the documents' tables are not what the code says
+	@$(BIN)/python docs/tables.py --check
+
+api: .venv/lab ## build pages of every public name from the docstrings, into build/api
+	@$(PIP_INSTALL) -e '.[docs]'
+	@$(BIN)/pdoc --docformat google --no-show-source -o build/api workbench qlora_kernels '!qlora_kernels.*_triton'
+	@echo "Open build/api/index.html"
+
+lock: ## write constraints.txt: the exact versions in an environment made anew
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[lab,test,cluster,docs]'
+	@build/lock/bin/python docs/lock.py > constraints.txt
 
 notebooks: .venv/test ## write each notebook from its text form, with its pictures
 	@$(BIN)/python docs/notebooks.py
@@ -57,7 +67,7 @@ bench: .venv/lab ## compare with transformers + PEFT and measure this machine (m
 	@$(BIN)/python benchmarks/speed_page.py
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
-	@$(BIN)/python -m workbench.training.pretrain
+	@$(BIN)/python -m workbench.classroom.pretrain
 
 clean: ## remove .venv and the caches; studies stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.config import CellConfig, Quality
-from workbench.studies.store import Store
+from workbench.studies.disk.store import Store
 from workbench.training.results import CellResult
 
 CELLS, STEPS, TOGETHER = 10_000, 200, 100

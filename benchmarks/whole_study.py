@@ -171,7 +171,7 @@ def main():
     if arguments.measure:
         peft_cells(arguments.measure, arguments.cells)
         return
-    from workbench.studies.store import Store
+    from workbench.studies.disk.store import Store
 
     loops = {}
     with tempfile.TemporaryDirectory() as folder:

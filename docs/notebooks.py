@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
-from workbench.studies.jobs import Job
+from workbench.studies.background import BackgroundRun
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 IN_CHECKOUT = {"03k_kernel_lab"}
@@ -75,7 +75,7 @@ def run(name: str, notebook: NotebookNode, folder: Path) -> None:
         client.execute()
     finally:
         for path in folder.glob("**/job"):
-            job = Job(path.parent)
+            job = BackgroundRun(path.parent)
             job.stop()
             job.wait(60)
 

@@ -1,7 +1,7 @@
 """Write the README's tables from the code, or check that they are what the code says.
 
-    python docs/tables.py README.md            writes them
-    python docs/tables.py --check README.md    fails on a difference
+    python docs/tables.py            writes them
+    python docs/tables.py --check    fails on a difference
 
 A table stands between two comments: ``<!-- table: NAME -->`` and ``<!-- end -->``.
 """
@@ -9,15 +9,30 @@ A table stands between two comments: ``<!-- table: NAME -->`` and ``<!-- end -->
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+from qlora_kernels import formats as number_formats
+from workbench import cli, fetch
 from workbench.cli import COMMANDS
+from workbench.data import corruptions as of_data
+from workbench.data import sources
+from workbench.data import templates as of_text
 from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
+from workbench.laws import library
 from workbench.laws.curves import CURVES
+from workbench.models import loaders
+from workbench.studies import executors, grid
+from workbench.studies.disk.schema import FORMAT as STUDY_FORMAT
 from workbench.studies.grid import BUDGETS, STUDIES
+from workbench.views import widgets
+from workbench.views.manuscript.folder import PAPER_FORMAT
+
+ROOT = Path(__file__).resolve().parents[1]
 
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
@@ -65,6 +80,108 @@ def curves() -> Iterable[tuple[str, ...]]:
         yield f"`{name}`", f"`{form.formula}`", form.metric, form.source
 
 
+def formats() -> Iterable[tuple[str, ...]]:
+    """Return each numbered format of files with its number."""
+    yield "format", "number", "where it is said"
+    yield (
+        "a study: `manifest.json` and `cells.sqlite`",
+        str(STUDY_FORMAT),
+        "`FORMAT` in `src/workbench/studies/disk/schema.py`",
+    )
+    yield (
+        "the files of `workbench paper`",
+        str(PAPER_FORMAT),
+        "`PAPER_FORMAT` in `src/workbench/views/manuscript/folder.py`",
+    )
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What somebody may add: one function or class, one line in a dict, and the tests that run over it."""
+
+    what: str
+    write: str
+    registry: str
+    """Name of the dict, in its module."""
+    module: ModuleType
+    test: str
+    """Where the tests over the dict are."""
+
+    def row(self) -> tuple[str, ...]:
+        """Return the line of the table, after a look that what it names is there."""
+        assert isinstance(getattr(self.module, self.registry), Mapping), self.registry
+        assert self.registry in (ROOT / self.test).read_text(encoding="utf-8"), self.test
+        place = Path(self.module.__file__ or "").resolve().relative_to(ROOT)
+        return self.what, self.write, f"`{self.registry}` in `{place}`", f"`{self.test}`"
+
+
+ADDITIONS = (
+    Addition(
+        "corruption",
+        "`(record, pool, chance) -> record`",
+        "CORRUPTIONS",
+        of_data,
+        "tests/workbench/data/test_corruptions.py",
+    ),
+    Addition(
+        "source of data",
+        "`(heldout) -> Dataset`",
+        "SOURCES",
+        sources,
+        "tests/workbench/data/sources/test_every_source.py",
+    ),
+    Addition(
+        "template",
+        "`(record) -> text`",
+        "TEMPLATES",
+        of_text,
+        "tests/workbench/data/test_templates.py",
+    ),
+    Addition(
+        "form of a base",
+        "`(path, name, precision) -> Base`",
+        "LOADERS",
+        loaders,
+        "tests/workbench/models/test_every_loader.py",
+    ),
+    Addition(
+        "format of numbers",
+        "`pack` and `unpack`, a `Format`",
+        "FORMATS",
+        number_formats,
+        "tests/kernels/test_formats.py",
+    ),
+    Addition("study", "`(budget) -> Study`", "STUDIES", grid, "tests/workbench/studies/test_runner.py"),
+    Addition(
+        "executor",
+        "the protocol `Executor`",
+        "EXECUTORS",
+        executors,
+        "tests/workbench/studies/test_executors.py",
+    ),
+    Addition(
+        "law", "its formula, limits and starts", "LAWS", library, "tests/workbench/laws/test_library.py"
+    ),
+    Addition(
+        "widget",
+        "a `View` and its `.js`",
+        "WIDGETS",
+        widgets,
+        "tests/workbench/views/widgets/test_widgets.py",
+    ),
+    Addition(
+        "command", "a module with `add_parser` and `run`", "COMMANDS", cli, "tests/workbench/cli/test_cli.py"
+    ),
+    Addition("thing to fetch", "a `Fetchable`", "FETCHABLE", fetch, "tests/workbench/fetch/test_fetch.py"),
+)
+
+
+def additions() -> Iterable[tuple[str, ...]]:
+    """Return each kind of thing that can be added with the places that it touches."""
+    yield "to add a", "write", "and a line in", "the tests that run over it"
+    yield from (addition.row() for addition in ADDITIONS)
+
+
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "commands": commands,
     "studies": studies,
@@ -72,7 +189,11 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "templates": templates,
     "fetchable": fetchable,
     "curves": curves,
+    "formats": formats,
+    "additions": additions,
 }
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/release.md")
+"""Documents with such tables."""
 
 
 def markdown(rows: Iterable[tuple[str, ...]]) -> str:
@@ -89,7 +210,7 @@ def filled(text: str) -> str:
 def main() -> int:
     """Write or check the documents named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("documents", nargs="+", type=Path)
+    parser.add_argument("documents", nargs="*", type=Path, default=[ROOT / name for name in DOCUMENTS])
     parser.add_argument("--check", action="store_true", help="change nothing, fail on a difference")
     arguments = parser.parse_args()
     stale = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from notebooks import FOLDER, code_cells, run, text_of
 
-from workbench.views.workshop import WORKSHOP, exercises, title
+from workbench.lessons.workshop import WORKSHOP, exercises, title
 
 PAGE = Path(__file__).resolve().parent / "workshop.md"
 PLACE = re.compile(r"(<!-- table: times -->\n).*?(<!-- end -->)", flags=re.DOTALL)

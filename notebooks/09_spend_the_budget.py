@@ -18,18 +18,15 @@
 # itself only after you have spent.
 
 # %%
+import workbench as wb
+
 from pathlib import Path
 
-from workbench.laws import analyse, read_table
-from workbench.studies.store import Store
-from workbench.views.budget import Game, Round
-from workbench.views.shipped import VERBS
-from workbench.views.widgets import BudgetGame
+from workbench.lessons import BudgetGame, Game, GameRound
 
 # %%
-with Store.open(VERBS, read_only=True) as store:
-    study = analyse(read_table(store.table()), "exact_match", items=600)
-game = Game(study, worse="50% other_form", seed=0)
+measured = wb.shipped_study().analysis("exact_match")
+game = Game(measured, worse="50% other_form", seed=0)
 BudgetGame(game, Path("runs/scoreboard.csv"))
 
 # %% [markdown]
@@ -43,7 +40,7 @@ BudgetGame(game, Path("runs/scoreboard.csv"))
 
 # %%
 prices = (0.5, 1, 2, 4, 8, 16)
-rounds = [Round(examples=64, coins=64, clean_price=float(price)) for price in prices]
+rounds = [GameRound(examples=64, coins=64, clean_price=float(price)) for price in prices]
 best = {one.clean_price: game.play(one, 1).best_share for one in rounds}
 best
 

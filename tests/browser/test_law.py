@@ -9,8 +9,8 @@ from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.problems import fit_table
 from workbench.laws.surface import law_rate
-from workbench.studies.store import Store
-from workbench.views.shipped import VERBS
+from workbench.lessons.shipped import VERBS
+from workbench.studies.disk.store import Store
 from workbench.views.widgets import LawExplorer
 from workbench.views.widgets.law_explorer import EXPLORABLE
 

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
+from workbench.lessons.shipped import VERBS
 from workbench.views.report import write_report
-from workbench.views.shipped import VERBS
 
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from workbench.studies.jobs import Job
+from workbench.studies.background import BackgroundRun
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -120,7 +120,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(offline))
     yield empty
     for path in empty.glob("**/job"):
-        job = Job(path.parent)
+        job = BackgroundRun(path.parent)
         job.stop()
         job.wait(60)
 

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from workbench.views.workshop import COPIES, WORKSHOP, exercises, student_copy
+from workbench.lessons.workshop import COPIES, WORKSHOP, exercises, student_copy
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "workshop.md").read_text(encoding="utf-8")

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.models.decoder import Decoder, DecoderConfig
 
 sys.path.append(str(Path(__file__).parent))  # for tiny_chat, which tests of several rooms use
+settings.register_profile("workbench", deadline=None)  # no test asserts on time
+settings.load_profile("workbench")
 torch.set_num_threads(1)  # at these sizes a second thread only waits for the first
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+import workbench
+
 ROOT = Path(__file__).resolve().parents[2]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 REQUIRED = {"cff-version", "message", "title", "authors"}
@@ -24,7 +26,7 @@ def test_it_has_what_the_format_asks_for():
 
 def test_it_says_what_the_project_says():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert CITATION["version"] == project["version"]
+    assert CITATION["version"] == workbench.__version__
     assert CITATION["license"] == project["license"]
     assert CITATION["authors"][0]["name"].removeprefix("The ") in (ROOT / "LICENSE").read_text(
         encoding="utf-8"

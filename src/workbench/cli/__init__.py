@@ -35,6 +35,10 @@ COMMANDS = {
 MODULES = {"list": "listing", "import": "import_"}
 """Modules that can't have their command's name."""
 
+SYSTEMS = ("posix",)
+"""Values of ``os.name``: the lock of a study, files that are replaced in one step and signals are POSIX's."""
+NO_POSIX = "the workbench needs Linux or macOS; on Windows, install and run it in WSL (`wsl --install`)"
+
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of the command line, with the options of ``command`` only."""
@@ -56,6 +60,9 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 2 for bad input, 130 when interrupted."""
+    if os.name not in SYSTEMS:
+        print(f"workbench: error: {NO_POSIX}", file=sys.stderr)
+        return 2
     arguments = sys.argv[1:] if arguments is None else arguments
     command = next((text for text in arguments if not text.startswith("-")), None)
     chosen = build_parser(command).parse_args(arguments)

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the archive, or the runs, and say what was written."""
     if arguments.mlflow:
         return _to_mlflow(arguments)
-    from workbench.studies.sharing import export_study
+    from workbench.studies.sharing.archive import export_study
     from workbench.views.words import bytes_in_words
 
     study = arguments.study
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _to_mlflow(arguments: argparse.Namespace) -> int:
-    from workbench.studies.tracker import export_to_mlflow
+    from workbench.studies.sharing.mlflow import export_to_mlflow
 
     new = export_to_mlflow(arguments.study, arguments.mlflow, arguments.experiment)
     print(f"{new} new cells in MLflow at {arguments.mlflow}")

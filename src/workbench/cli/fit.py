@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from workbench.errors import InputError
+from workbench.laws.analysis import analyse
 from workbench.laws.bootstrap import Draws, bootstrap
 from workbench.laws.exchange import ExchangeRate, rate_of
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast, candidates, forecast_quality, forecast_sizes
-from workbench.laws.forms import LAWS
+from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_each, law_named, misfit
 from workbench.laws.profiles import profiles
-from workbench.laws.study import analyse
 from workbench.laws.table import Table, read_table
 
 
@@ -140,13 +140,13 @@ def _print_fit(label: str, fit: Fit, draws: Draws) -> None:
 
 
 def _print_rates(table: Table, args: argparse.Namespace) -> None:
-    study = analyse(table, args.metric, bootstraps=args.bootstraps, seed=args.seed)
-    reference = args.reference or next(iter(study.curves))
-    _print_all(note for note in study.notes if note not in table.notes)
-    for other in study.curves:
+    analysis = analyse(table, args.metric, bootstraps=args.bootstraps, seed=args.seed)
+    reference = args.reference or next(iter(analysis.curves))
+    _print_all(note for note in analysis.notes if note not in table.notes)
+    for other in analysis.curves:
         if other == reference:
             continue
-        answer = rate_of(study, reference=reference, other=other)
+        answer = rate_of(analysis, reference=reference, other=other)
         print(f"\n{answer.sentence()}")
         _print_rate(answer)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.errors import InputError, how_to_install
 
-SETTINGS = Path(__file__).parent / "jupyter"
+JUPYTER_CONFIG = Path(__file__).parent / "jupyter"
 """Our defaults, which a person's own settings overrule: no news and no look for updates, so no request
 leaves the machine; widgets are saved with a notebook; their messages take the kernel's main way, because
 the side way differs from release to release; the server says its address as ``announce.py`` has it."""
@@ -72,7 +72,7 @@ def server_command(folder: Path, *, port: int, browser: bool) -> list[str]:
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
     """Return the environment with our defaults and a token; as an argument others would see it."""
-    paths = [str(SETTINGS), *filter(None, [given.get("JUPYTER_CONFIG_PATH")])]
+    paths = [str(JUPYTER_CONFIG), *filter(None, [given.get("JUPYTER_CONFIG_PATH")])]
     return {
         **given,
         "JUPYTER_TOKEN": given.get("JUPYTER_TOKEN") or secrets.token_hex(16),

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     if find_spec("nbformat") is None:
         raise InputError(f"JupyterLab is not installed; run {how_to_install('lab')}")
     from workbench.cli.lab import notebooks_folder
-    from workbench.views.workshop import write_kit
+    from workbench.lessons.workshop import write_kit
 
     written = write_kit(arguments.notebooks or notebooks_folder(), arguments.folder)
     for folder in dict.fromkeys(path.parent for path in written):

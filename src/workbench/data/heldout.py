@@ -6,7 +6,7 @@ from workbench.data.chance import number
 from workbench.data.records import Record
 from workbench.errors import InputError
 
-DEFAULT = 600
+MOST_HELDOUT = 600
 """Enough for a standard error of 0.016 on an accuracy of 0.8."""
 
 
@@ -64,7 +64,7 @@ def both_given(count: int, file: object) -> InputError:
 
 def default_count(total: int) -> int:
     """Return how many of so many records are held out where nobody says: 600, or a fifth of a few."""
-    return min(DEFAULT, max(1, total // 5))
+    return min(MOST_HELDOUT, max(1, total // 5))
 
 
 def _taken(families: Sequence[Sequence[int]], wanted: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
-from workbench.data.templates import Tokenizer, continuation
+from workbench.data.templates import TokenizerProtocol, continuation
 from workbench.errors import InputError
 
 OnLong = Literal["error", "drop", "truncate"]
@@ -15,7 +15,7 @@ POLICIES: tuple[OnLong, ...] = ("error", "drop", "truncate")
 
 
 def fit_context(
-    dataset: Dataset, template: str, tokenizer: Tokenizer, context: int, policy: OnLong
+    dataset: Dataset, template: str, tokenizer: TokenizerProtocol, context: int, policy: OnLong
 ) -> Dataset:
     """Return the data set as a base can read it whole, with a note on what was left out or cut.
 
@@ -83,7 +83,7 @@ def _in_order(record: Record) -> list[tuple[str, int]]:
     return [(text, int(number or 0)) for text, number in parts]
 
 
-def longest(record: Record, template: str, tokenizer: Tokenizer) -> int:
+def longest(record: Record, template: str, tokenizer: TokenizerProtocol) -> int:
     """Return the tokens of a record with its response, or with the longest of its choices."""
     answers = dict.fromkeys((record.response, *record.choices))
     return max(len(continuation(template, record, answer, tokenizer).token_ids) for answer in answers)

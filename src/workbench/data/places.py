@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-SHOWN = 5
+MOST_PLACES = 5
 """Places that a message names before it only counts."""
 
 
@@ -13,9 +13,9 @@ def listed(places: Iterable[str]) -> str:
     Places of one file are told together; what isn't a line or an item stands as it is.
     """
     every = list(places)
-    more = len(every) - SHOWN
+    more = len(every) - MOST_PLACES
     numbers: dict[str, list[str]] = {}
-    for place in every[:SHOWN]:
+    for place in every[:MOST_PLACES]:
         found = re.fullmatch(r"(.*\b(?:line|item)) (\d+)", place, re.DOTALL)
         numbers.setdefault(found[1] if found else place, []).extend([found[2]] if found else [])
     told = [_counted(kind, of_kind, last=more <= 0) for kind, of_kind in numbers.items()]

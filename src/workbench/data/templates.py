@@ -20,7 +20,7 @@ PROBE = "an-answer-in-its-place"
 
 
 @runtime_checkable
-class Tokenizer(Protocol):
+class TokenizerProtocol(Protocol):
     """What a template asks of a tokenizer; ``workbench.models.tokenizer`` has the real ones."""
 
     @property
@@ -127,7 +127,7 @@ TEMPLATES: dict[str, Template] = {
 }
 
 
-def render(template: str, record: Record, tokenizer: Tokenizer) -> Example:
+def render(template: str, record: Record, tokenizer: TokenizerProtocol) -> Example:
     """Return the tokens of a record as it is trained on: prompt, response and what ends it.
 
     Args:
@@ -143,7 +143,7 @@ def render(template: str, record: Record, tokenizer: Tokenizer) -> Example:
     return continuation(template, record, record.response, tokenizer)
 
 
-def continuation(template: str, record: Record, response: str, tokenizer: Tokenizer) -> Example:
+def continuation(template: str, record: Record, response: str, tokenizer: TokenizerProtocol) -> Example:
     """Return the tokens of the record's prompt and another response, such as one of its choices.
 
     Raises:
@@ -155,7 +155,7 @@ def continuation(template: str, record: Record, response: str, tokenizer: Tokeni
     return _joined(prompt, response, "", tokenizer, opening)
 
 
-def prompt_ids(template: str, record: Record, tokenizer: Tokenizer) -> list[int]:
+def prompt_ids(template: str, record: Record, tokenizer: TokenizerProtocol) -> list[int]:
     """Return the tokens that ask for a record's response: what a generation starts from.
 
     Raises:
@@ -164,7 +164,7 @@ def prompt_ids(template: str, record: Record, tokenizer: Tokenizer) -> list[int]
     return [*_opening(template, tokenizer), *tokenizer.encode(prompt_text(template, record, tokenizer))]
 
 
-def prompt_text(template: str, record: Record, tokenizer: Tokenizer) -> str:
+def prompt_text(template: str, record: Record, tokenizer: TokenizerProtocol) -> str:
     """Return the text that asks for a record's response.
 
     Raises:
@@ -176,7 +176,7 @@ def prompt_text(template: str, record: Record, tokenizer: Tokenizer) -> str:
     return ask(record)
 
 
-def stops(template: str, tokenizer: Tokenizer) -> frozenset[int]:
+def stops(template: str, tokenizer: TokenizerProtocol) -> frozenset[int]:
     """Return the tokens at which a generation stops: the tokenizer's, and the one that ends a chat's turn.
 
     Raises:
@@ -188,7 +188,7 @@ def stops(template: str, tokenizer: Tokenizer) -> frozenset[int]:
     return tokenizer.stops | {render(template, asked, tokenizer).token_ids[-1]}
 
 
-def remarks(template: str, tokenizer: Tokenizer) -> list[str]:
+def remarks(template: str, tokenizer: TokenizerProtocol) -> list[str]:
     """Return what is worth knowing about how a base's chat template ends a turn.
 
     Raises:
@@ -214,7 +214,7 @@ def _chosen(template: str) -> Template:
     return TEMPLATES[template]
 
 
-def _opening(template: str, tokenizer: Tokenizer) -> list[int]:
+def _opening(template: str, tokenizer: TokenizerProtocol) -> list[int]:
     """Return what goes before the text's tokens; a rendered chat brings its own."""
     chat = _chosen(template).ask is None
     return [] if chat or tokenizer.bos is None else [tokenizer.bos]
@@ -229,7 +229,7 @@ def _messages(record: Record, response: str | None = None) -> list[dict[str, str
     return [{"role": "system", "content": record.system}] * bool(record.system) + messages
 
 
-def _turn(record: Record, response: str, tokenizer: Tokenizer) -> Example:
+def _turn(record: Record, response: str, tokenizer: TokenizerProtocol) -> Example:
     """Return a chat's tokens up to the end of the assistant's turn, as the base's template writes it.
 
     The prompt is what a generation starts from. What the template writes around a response shows in a probe:
@@ -264,7 +264,7 @@ def _joined(
     prompt: str,
     response: str,
     end: str,
-    tokenizer: Tokenizer,
+    tokenizer: TokenizerProtocol,
     opening: list[int],
     *,
     closed: bool = False,
@@ -297,7 +297,7 @@ def _alike(one: Sequence[int], other: Sequence[int]) -> int:
     return next(differ, min(len(one), len(other)))
 
 
-def _continued(text: str, tokenizer: Tokenizer) -> list[int]:
+def _continued(text: str, tokenizer: TokenizerProtocol) -> list[int]:
     """Return the tokens of a text that goes on from another, so that no space is put before it."""
     for anchor in ("\n", "a", ".", " "):
         before, both = tokenizer.encode(anchor), tokenizer.encode(anchor + text)

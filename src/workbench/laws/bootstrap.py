@@ -20,14 +20,14 @@ from jaxtyping import Float
 
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit, Problem, fit_law
-from workbench.laws.forms import Inputs
+from workbench.laws.library import Inputs
 from workbench.laws.noise import draw_means
 
 WORTH_A_POOL = 5.0
 """Seconds of work below which starting a second process costs more than it saves."""
 CHUNK = 20
 
-Progress = Callable[[int, int], None]
+OnReplicate = Callable[[int, int], None]
 """Called with the draws done and the draws wanted."""
 
 
@@ -56,7 +56,12 @@ class Draws:
 
 
 def bootstrap(
-    fit: Fit, draws: int = 400, *, seed: int = 0, workers: int | None = None, progress: Progress | None = None
+    fit: Fit,
+    draws: int = 400,
+    *,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: OnReplicate | None = None,
 ) -> Draws:
     """Fit ``draws`` redrawn studies.
 

@@ -19,7 +19,7 @@ from scipy.optimize import isotonic_regression
 from workbench.errors import InputError
 
 REFINEMENTS = 4
-LARGEST = 20_000_000
+MOST_VALUES = 20_000_000
 """Numbers held at once."""
 
 Solve = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -128,7 +128,7 @@ def fit_curve(
         )
     solve = _solve_loss if form.metric == "loss" else _solve_accuracy(floor)
     # every draw tries its own grid at every size: many sizes are fitted a few draws at a time
-    blocks = max(1, value.size * 9 ** len(form.limits) // LARGEST)
+    blocks = max(1, value.size * 9 ** len(form.limits) // MOST_VALUES)
     parts = [_fit_block(form, solve, size, v, weight) for v in np.array_split(value, min(blocks, len(value)))]
     theta, offset, slope, misfit = (np.concatenate(column) for column in zip(*parts, strict=True))
     return FittedCurve(form, theta, offset, slope, misfit)

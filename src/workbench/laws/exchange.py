@@ -8,66 +8,18 @@ In arrays 'not reached' is infinity, so that medians and intervals order it abov
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from workbench.laws.study import DOUBT, LEVEL, Curve, Study, analyse
+from workbench.laws.analysis import LEVEL, Analysis, Curve, analyse
+from workbench.laws.answer import ExchangeRate, RateCurve
 from workbench.laws.table import Table, smaller_is_better
 
 MOST_SIZES = 12
 """Reference sizes at which the rate is given when none are asked for."""
 GRID = 400
 """Sizes at which the other quality's curve is read; between them it is interpolated in log size."""
-
-
-@dataclass(frozen=True)
-class RateCurve:
-    """The rate at each reference size, with its interval; infinity means not reached."""
-
-    size: Float[np.ndarray, " sizes"]
-    median: Float[np.ndarray, " sizes"]
-    low: Float[np.ndarray, " sizes"]
-    high: Float[np.ndarray, " sizes"]
-    not_reached: Float[np.ndarray, " sizes"]
-    """Probability that no amount tried of the other quality is enough."""
-    at_most: Float[np.ndarray, " sizes"]
-    """Probability that the smallest amount tried is already enough: the rate is then an upper bound."""
-
-
-@dataclass(frozen=True)
-class ExchangeRate:
-    """The answer to 'clean or collect?' for one pair of qualities, one metric, one evaluation set."""
-
-    reference: str
-    other: str
-    metric: str
-    evaluation: str
-    tried: float
-    """The largest size of the other quality that was measured."""
-    fitted: RateCurve | None
-    """From the fitted curves; None without an interval or with too few sizes for the form."""
-    model_free: RateCurve | None
-    """From the measurements, made monotone and interpolated; None without an interval."""
-    useless: Float[np.ndarray, " sizes"] | None
-    """Probability that the reference quality at this size is no better than no training at all."""
-    misfit: float | None
-    notes: tuple[str, ...]
-    silent: str | None = None
-    """Why there is no rate at all; see ``Study.silent``."""
-
-    @property
-    def best(self) -> RateCurve | None:
-        """The fitted rate, or the model-free one where the form can't be fitted or misses."""
-        trusted = self.misfit is None or self.misfit >= DOUBT
-        return self.fitted if self.fitted is not None and trusted else self.model_free
-
-    def sentence(self, size: float | int | None = None) -> str:
-        """Answer in one plain sentence, at ``size`` reference examples or at the most telling size."""
-        from workbench.laws.wording import sentence
-
-        return sentence(self, size)
 
 
 def exchange_rate(
@@ -98,34 +50,34 @@ def exchange_rate(
     Raises:
         InputError: If a quality is not in the table, or nothing was measured.
     """
-    study = analyse(table, metric, form=form, bootstraps=bootstraps, seed=seed, items=items)
-    return rate_of(study, reference=reference, other=other, sizes=sizes)
+    analysis = analyse(table, metric, form=form, bootstraps=bootstraps, seed=seed, items=items)
+    return rate_of(analysis, reference=reference, other=other, sizes=sizes)
 
 
 def rate_of(
-    study: Study, *, reference: str, other: str, sizes: Sequence[float | int] | None = None
+    analysis: Analysis, *, reference: str, other: str, sizes: Sequence[float | int] | None = None
 ) -> ExchangeRate:
     """Compute the exchange rate from a study that is already analysed."""
-    one, two = study.curve(reference), study.curve(other)
+    one, two = analysis.curve(reference), analysis.curve(other)
     at = _asked(one.size) if sizes is None else np.asarray(sizes, dtype=float)
     fitted = model_free = useless = None
-    if study.noise is not None:
-        model_free = _rates(study, one, two, at, model_free=True)
+    if analysis.noise is not None:
+        model_free = _rates(analysis, one, two, at, model_free=True)
         if one.fitted is not None and two.fitted is not None:
-            fitted = _rates(study, one, two, at, model_free=False)
-        useless = _useless(study, one, at)
+            fitted = _rates(analysis, one, two, at, model_free=False)
+        useless = _useless(analysis, one, at)
     return ExchangeRate(
         reference=reference,
         other=other,
-        metric=study.metric,
-        evaluation=study.evaluation,
+        metric=analysis.metric,
+        evaluation=analysis.evaluation,
         tried=float(two.size[-1]),
         fitted=fitted,
         model_free=model_free,
         useless=useless,
-        misfit=study.misfit,
-        notes=study.notes,
-        silent=study.silent,
+        misfit=analysis.misfit,
+        notes=analysis.notes,
+        silent=analysis.silent,
     )
 
 
@@ -137,13 +89,13 @@ def _asked(size: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " some"]:
 
 
 def _rates(
-    study: Study, one: Curve, two: Curve, at: Float[np.ndarray, " sizes"], *, model_free: bool
+    analysis: Analysis, one: Curve, two: Curve, at: Float[np.ndarray, " sizes"], *, model_free: bool
 ) -> RateCurve:
     target = one.predict(at, model_free=model_free)
     grid = np.unique(np.concatenate([np.geomspace(two.size[0], two.size[-1], GRID), two.size]))
     curve = two.predict(grid, model_free=model_free)
     enough = np.stack(
-        [fewest(grid, curve, target[:, j], falling=study.falling) for j in range(len(at))], axis=1
+        [fewest(grid, curve, target[:, j], falling=analysis.falling) for j in range(len(at))], axis=1
     )
     # a target outside the reference's own measurements is unknown, which is not the same as not reached
     return summarise(at, np.where(np.isnan(target), np.nan, enough)[1:], float(grid[0]))
@@ -196,9 +148,11 @@ def _quantile(drawn: Float[np.ndarray, "draws sizes"], p: float) -> Float[np.nda
     return np.where(np.isnan(drawn).any(axis=0), np.nan, picked)
 
 
-def _useless(study: Study, one: Curve, at: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " sizes"]:
-    if study.zero_shot is None:
+def _useless(analysis: Analysis, one: Curve, at: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " sizes"]:
+    if analysis.zero_shot is None:
         return np.zeros(len(at))
     reached = one.predict(at, model_free=True)[1:]
-    worse = reached >= study.zero_shot if smaller_is_better(study.metric) else reached <= study.zero_shot
+    worse = (
+        reached >= analysis.zero_shot if smaller_is_better(analysis.metric) else reached <= analysis.zero_shot
+    )
     return worse.mean(axis=0)

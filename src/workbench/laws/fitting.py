@@ -21,14 +21,15 @@ from scipy.optimize import lsq_linear, minimize, nnls
 
 from workbench.errors import InputError
 from workbench.laws.descent import descend
-from workbench.laws.forms import LAWS, Inputs, Law, Parameter
+from workbench.laws.library import LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
+from workbench.showing import Shown
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
 STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
-LARGEST = 60.0
+LARGEST_LOG = 60.0
 """Logarithm above which no coefficient is searched; keeps the exponential finite."""
 AGREE = 1e-3
 """Two starts agree when their objectives differ by less than this share."""
@@ -67,8 +68,8 @@ class Problem:
         return values * (self.root if values.ndim == 1 else self.root[:, None])
 
 
-@dataclass(frozen=True)
-class Fit:
+@dataclass(frozen=True, repr=False)
+class Fit(Shown):
     """A fitted law and what is known about the search.
 
     Attributes:
@@ -86,6 +87,15 @@ class Fit:
     at_bounds: tuple[str, ...]
     problem: Problem
     fixed: Mapping[str, float]
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {
+            "formula": self.law.formula,
+            "constants": ", ".join(f"{name} = {value:.4g}" for name, value in self.values.items()),
+            "search": f"{self.agreeing:.0%} of {self.starts} starts agree, {len(self.problem.y)} cells",
+        }
+        ends = {"at a bound, which chose the value": ", ".join(self.at_bounds)} if self.at_bounds else {}
+        return f"Fit of {self.law.name}", facts | ends
 
     @property
     def free(self) -> int:
@@ -379,7 +389,7 @@ def _outward_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.nda
     def edge(p: Parameter, value: float) -> float:
         if p.scale != "log":
             return value
-        return float(np.log(value)) if np.isfinite(value) else LARGEST
+        return float(np.log(value)) if np.isfinite(value) else LARGEST_LOG
 
     return np.array([edge(p, p.low) for p in parameters]), np.array([edge(p, p.high) for p in parameters])
 

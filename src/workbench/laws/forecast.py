@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit
-from workbench.laws.forms import LAWS, Law
+from workbench.laws.library import LAWS, Law
 from workbench.laws.noise import arrange
 from workbench.laws.problems import fit_each, law_named
 from workbench.laws.table import Table, smaller_is_better
@@ -24,7 +24,7 @@ TIES = 2000
 
 
 @dataclass(frozen=True)
-class Score:
+class ForecastScore:
     """How one form or baseline predicted the cells that were held out.
 
     Errors are relative for a loss and absolute for an accuracy; ``low`` and ``high`` are the 95% interval of
@@ -55,17 +55,17 @@ class Score:
 class Forecast:
     """Scores, best first, and what was held out."""
 
-    scores: tuple[Score, ...]
+    scores: tuple[ForecastScore, ...]
     held_out: str
     skipped: tuple[str, ...]
 
     @property
-    def chosen(self) -> Score:
+    def chosen(self) -> ForecastScore:
         """The smallest error."""
         return self.scores[0]
 
     @property
-    def chosen_law(self) -> Score | None:
+    def chosen_law(self) -> ForecastScore | None:
         """The best law, whether or not a baseline beats it."""
         return next((score for score in self.scores if not score.is_baseline), None)
 
@@ -186,7 +186,7 @@ class _Scorer:
                 f"{table.name}: {metric} is 0 in a cell, and a forecast of a loss is judged by its relative "
                 "error. Judge by another metric."
             )
-        self.scores: list[Score] = []
+        self.scores: list[ForecastScore] = []
         self.skipped: list[str] = []
 
     def add_baseline(self, name: str, rule: Callable[["_Scorer"], np.ndarray]) -> None:
@@ -215,7 +215,7 @@ class _Scorer:
         if agree < 0.5:
             note += f"{'; ' if note else ''}only {agree:.0%} of the starts agree"
         self.scores.append(
-            Score(
+            ForecastScore(
                 name=name,
                 is_baseline=is_baseline,
                 error=float(error.mean()),

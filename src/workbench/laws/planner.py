@@ -13,8 +13,8 @@ from scipy.stats import t as student
 
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError, unknown_name
+from workbench.laws.analysis import DOUBT, LEVEL, Analysis
 from workbench.laws.exchange import fewest
-from workbench.laws.study import DOUBT, LEVEL, Study
 
 
 def smallest_difference(
@@ -56,7 +56,7 @@ def smallest_difference(
 
 
 def detectable(
-    study: Study,
+    analysis: Analysis,
     *,
     seeds: int | None = None,
     sizes: int = 1,
@@ -68,7 +68,7 @@ def detectable(
     Its noise is taken to be this study's. Without any study, give ``smallest_difference`` a spread.
 
     Args:
-        study: An analysed study, such as a coffee-sized one.
+        analysis: An analysed study, such as a coffee-sized one.
         seeds: Seeds planned; by default as many as this study has.
         sizes: Sizes over which the two qualities are compared.
         qualities: Qualities planned; by default as many as here.
@@ -77,18 +77,18 @@ def detectable(
     Raises:
         InputError: With one seed per cell, for then the noise is unknown.
     """
-    if study.noise is None:
+    if analysis.noise is None:
         raise InputError(
             "one seed per cell: the noise floor is unknown. Run a few cells with 3 seeds first: "
             "--seeds 0 1 2."
         )
-    seed, quality, rest = study.noise.variances
+    seed, quality, rest = analysis.noise.variances
     total = seed + quality + rest
     return smallest_difference(
-        float(np.sqrt(np.mean(study.noise.spread**2) * total)),
-        seeds=seeds or int(max(curve.count.max() for curve in study.curves.values())),
+        float(np.sqrt(np.mean(analysis.noise.spread**2) * total)),
+        seeds=seeds or int(max(curve.count.max() for curve in analysis.curves.values())),
         sizes=sizes,
-        qualities=qualities or len(study.curves),
+        qualities=qualities or len(analysis.curves),
         seed_share=seed / total,
         quality_share=quality / total,
         power=power,
@@ -177,7 +177,7 @@ class Purchase:
 
 
 def plan_purchase(
-    study: Study,
+    analysis: Analysis,
     offers: Sequence[Offer],
     *,
     quality: str,
@@ -191,7 +191,7 @@ def plan_purchase(
     two qualities' curves at the same size; where early upgrades do more, this understates it.
 
     Args:
-        study: An analysed study, with at least two seeds.
+        analysis: An analysed study, with at least two seeds.
         offers: What can be bought.
         quality: The quality of the examples at hand.
         size: How many there are.
@@ -201,7 +201,7 @@ def plan_purchase(
     Raises:
         InputError: Without an interval, with a price of 0 or less, or a size that was not measured around.
     """
-    if study.noise is None:
+    if analysis.noise is None:
         raise InputError(
             "one seed per cell: no interval can be given, so no purchase is advised. Run 3 seeds: "
             "--seeds 0 1 2."
@@ -209,19 +209,19 @@ def plan_purchase(
     for offer in offers:
         if offer.price <= 0:
             raise InputError(f"offer {offer.name!r}: the price is {offer.price:g}; it has to be above 0.")
-    mine = study.curve(quality)
+    mine = analysis.curve(quality)
     if not mine.size[0] <= size <= mine.size[-1]:
         raise InputError(
             f"{size:g} examples lie outside the sizes measured for {quality!r} ({mine.size[0]:g} to "
             f"{mine.size[-1]:g}); a plan would be a guess. Give a size between these, or measure "
             "that one too."
         )
-    sign = 1.0 if study.falling else -1.0
+    sign = 1.0 if analysis.falling else -1.0
     gains, notes, bought = [], [], []
-    now = _at(study, quality, float(size))
+    now = _at(analysis, quality, float(size))
     for offer in offers:
         count = max(budget - offer.hours * price_per_hour, 0.0) / offer.price
-        after, note = _after(study, offer, quality, float(size), count)
+        after, note = _after(analysis, offer, quality, float(size), count)
         gains.append(sign * (now - after))
         notes.append(note)
         bought.append(count)
@@ -243,20 +243,20 @@ def plan_purchase(
     return tuple(sorted(purchases, key=lambda purchase: -purchase.gain))
 
 
-def _at(study: Study, quality: str, size: float) -> Float[np.ndarray, " draws"]:
-    return study.curve(quality).predict([size], model_free=not study.trusted)[:, 0]
+def _at(analysis: Analysis, quality: str, size: float) -> Float[np.ndarray, " draws"]:
+    return analysis.curve(quality).predict([size], model_free=not analysis.trusted)[:, 0]
 
 
 def _after(
-    study: Study, offer: Offer, quality: str, size: float, count: float
+    analysis: Analysis, offer: Offer, quality: str, size: float, count: float
 ) -> tuple[Float[np.ndarray, " draws"], str]:
     if offer.quality == quality:
-        largest = float(study.curve(quality).size[-1])
+        largest = float(analysis.curve(quality).size[-1])
         note = f"only up to {largest:,.0f}, the largest size measured" if size + count > largest else ""
-        return _at(study, quality, min(size + count, largest)), note
+        return _at(analysis, quality, min(size + count, largest)), note
     share = min(count / size, 1.0)
     note = "the budget exceeds what there is to upgrade" if count > size else f"{share:.0%} of the examples"
-    return (1 - share) * _at(study, quality, size) + share * _at(study, offer.quality, size), note
+    return (1 - share) * _at(analysis, quality, size) + share * _at(analysis, offer.quality, size), note
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ class NextCell:
 
 
 def next_cells(
-    study: Study,
+    analysis: Analysis,
     *,
     reference: str,
     other: str,
@@ -308,7 +308,7 @@ def next_cells(
     noise of one measurement (a linear Bayesian update). No cell is trained to find out.
 
     Args:
-        study: An analysed study.
+        analysis: An analysed study.
         reference: The quality replaced.
         other: The quality that replaces it.
         size: The reference size at which the rate matters.
@@ -318,32 +318,32 @@ def next_cells(
     Raises:
         InputError: Without an interval there is nothing to narrow.
     """
-    if study.noise is None:
+    if analysis.noise is None:
         raise InputError(
             "one seed per cell: there is no interval to narrow yet. Run every cell with 3 seeds first: "
             "--seeds 0 1 2."
         )
-    rate = _log_rate(study, reference, other, float(size))
-    spread = float(np.sqrt(np.mean(study.noise.spread**2)))
+    rate = _log_rate(analysis, reference, other, float(size))
+    spread = float(np.sqrt(np.mean(analysis.noise.spread**2)))
     cells = []
     for quality in (reference, other):
-        curve = study.curve(quality)
+        curve = analysis.curve(quality)
         cost = np.broadcast_to(np.asarray(minutes, dtype=float), curve.size.shape)
-        value = curve.predict(curve.size, model_free=not study.trusted)[1:]
+        value = curve.predict(curve.size, model_free=not analysis.trusted)[1:]
         for j, at in enumerate(curve.size):
             move = value[:, j] - value[:, j].mean()
             covariance = float(np.mean(move * (rate - rate.mean())))
             gain = covariance**2 / (float(np.var(move)) + spread**2) / max(float(np.var(rate)), 1e-300)
             narrowing = 1 - np.sqrt(max(1 - gain, 0.0))
-            cells.append(NextCell(quality, float(at), study.next_seed, float(narrowing), float(cost[j])))
+            cells.append(NextCell(quality, float(at), analysis.next_seed, float(narrowing), float(cost[j])))
     return tuple(sorted(cells, key=lambda cell: -cell.per_minute)[:count])
 
 
-def _log_rate(study: Study, reference: str, other: str, size: float) -> Float[np.ndarray, " draws"]:
+def _log_rate(analysis: Analysis, reference: str, other: str, size: float) -> Float[np.ndarray, " draws"]:
     """Return every draw's log rate; 'not reached' counts as twice the largest rate in sight."""
-    two = study.curve(other)
+    two = analysis.curve(other)
     grid = np.geomspace(two.size[0], two.size[-1], 200)
-    free = not study.trusted
-    target = study.curve(reference).predict([size], model_free=free)[1:, 0]
-    enough = fewest(grid, two.predict(grid, model_free=free)[1:], target, falling=study.falling)
+    free = not analysis.trusted
+    target = analysis.curve(reference).predict([size], model_free=free)[1:, 0]
+    enough = fewest(grid, two.predict(grid, model_free=free)[1:], target, falling=analysis.falling)
     return np.log(np.minimum(enough, 2 * two.size[-1]) / size)

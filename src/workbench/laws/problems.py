@@ -13,7 +13,7 @@ from scipy.stats import f as fisher
 
 from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
-from workbench.laws.forms import LAWS, Law
+from workbench.laws.library import LAWS, Law
 from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
 from workbench.laws.table import SMALLER_IS_BETTER, Table, smaller_is_better
@@ -29,7 +29,7 @@ def law_named(law: str | Law) -> Law:
     if isinstance(law, Law):
         return law
     if law not in LAWS:
-        raise unknown_name("law", law, LAWS, "src/workbench/laws/forms.py")
+        raise unknown_name("law", law, LAWS, "src/workbench/laws/library.py")
     return LAWS[law]
 
 
@@ -219,6 +219,10 @@ def fit_table(
         law: Key of ``LAWS``, or a law.
         fixed: Parameters held at a value.
         delta: Force the robust fit with this threshold on the log residual.
+
+    Raises:
+        InputError: If the law is for the other kind of metric, a column that it needs is missing, or there
+            are fewer cells than constants.
     """
     law = law_named(law)
     return fit_law(law, problem_of(table, metric, law, delta=delta), fixed=fixed)

@@ -17,8 +17,8 @@ from scipy.stats import f as fisher
 
 from workbench.errors import unknown_name
 from workbench.laws.fitting import Fit, fit_law
-from workbench.laws.forms import Parameter
 from workbench.laws.freedom import freedom_of
+from workbench.laws.library import Parameter
 
 SPAN = 10.0
 """An interval on a logarithmic scale that is wider than this factor identifies nothing."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.laws.forms import LAWS
+from workbench.laws.library import LAWS
 from workbench.laws.table import Table, read_table
 
 LOSS_SPREAD, ACCURACY_SPREAD = 0.014, 0.025
@@ -58,7 +58,7 @@ class Truth:
         return LAWS[self.law].predict({**self.values, **self.own.get(quality, {})}, x)
 
 
-def study(truth: Truth, seed: int, *, seeds: int = 3) -> Table:
+def simulated(truth: Truth, seed: int, *, seeds: int = 3) -> Table:
     """Return one simulated study as a table, with its zero-shot row where the law has a value at size 0."""
     rng = np.random.default_rng(seed)
     shared = np.sqrt(SEED_SHARE) * rng.standard_normal(seeds)

@@ -95,7 +95,7 @@ class CharacterTokenizer:
 
 
 @runtime_checkable
-class Backend(Protocol):
+class SubwordBackend(Protocol):
     """The part of a subword tokenizer that cuts text into pieces."""
 
     def encode(self, text: str) -> list[int]:
@@ -131,7 +131,7 @@ class SubwordTokenizer:
     """A vocabulary of word pieces, as most language models have."""
 
     name: str
-    backend: Backend
+    backend: SubwordBackend
     vocabulary: int
     bos: int | None
     eos: int | None

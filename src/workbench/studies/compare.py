@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.studies.store import Store
+from workbench.studies.disk.manifest import Manifest
+from workbench.studies.disk.store import Store
 
 MADE_OF = ("study", "data", "base", "arithmetic", "code_sha256", "versions", "hardware")
 """Parts of the manifest that say how the numbers were made."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FirstDifference:
     """The first place where two results of one cell differ."""
 
     key: str
@@ -31,7 +32,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellNumbers:
     """What a cell measured, as both a store and a training give it."""
 
     status: str
@@ -39,7 +40,7 @@ class Outcome:
     curves: Mapping[str, Sequence[float]]
 
 
-def first_difference(key: str, first: Outcome, second: Outcome) -> Difference | None:
+def first_difference(key: str, first: CellNumbers, second: CellNumbers) -> FirstDifference | None:
     """Return the first difference of two outcomes, or None where every bit is the same.
 
     Curves come first, in the order in which they are made: a metric only repeats what a step has begun.
@@ -49,16 +50,16 @@ def first_difference(key: str, first: Outcome, second: Outcome) -> Difference | 
         one, two = first.curves.get(name, ()), second.curves.get(name, ())
         for step, (a, b) in enumerate(zip(one, two, strict=False), start=1):
             if not _same(a, b):
-                return Difference(key, name, step, a, b)
+                return FirstDifference(key, name, step, a, b)
         if len(one) != len(two):
-            return Difference(key, f"length of {name}", None, float(len(one)), float(len(two)))
+            return FirstDifference(key, f"length of {name}", None, float(len(one)), float(len(two)))
     for name in sorted({*first.metrics, *second.metrics}):
         old, new = first.metrics.get(name), second.metrics.get(name)
         same = old is new if old is None or new is None else _same(old, new)
         if not same:
-            return Difference(key, name, None, old, new)
+            return FirstDifference(key, name, None, old, new)
     if first.status != second.status:
-        return Difference(key, "status", None, first.status, second.status)
+        return FirstDifference(key, "status", None, first.status, second.status)
     return None
 
 
@@ -66,14 +67,16 @@ def _same(a: float, b: float) -> bool:
     return struct.pack("<d", a) == struct.pack("<d", b)
 
 
-def outcomes(store: Store) -> dict[str, Outcome]:
+def outcomes(store: Store) -> dict[str, CellNumbers]:
     """Return what each cell of a study measured, by key; the zero-shot line is one of them.
 
     Raises:
         InputError: If the study holds cells of several settings.
     """
     store.lead()
-    return {key: Outcome(status, metrics, store.curves(key)) for key, status, metrics in store.measurements()}
+    return {
+        key: CellNumbers(status, metrics, store.curves(key)) for key, status, metrics in store.measurements()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Comparison:
     only_second: list[str]
     """Cells that only one of them has."""
     identical: list[str]
-    different: list[Difference]
+    different: list[FirstDifference]
 
 
 def compare(first: Path, second: Path) -> Comparison:
@@ -97,6 +100,7 @@ def compare(first: Path, second: Path) -> Comparison:
     """
     with Store.open(first, read_only=True) as a, Store.open(second, read_only=True) as b:
         one, two = outcomes(a), outcomes(b)
+        # every fact of these parts, those of newer versions too
         made = {name: (x, y) for name, x, y in _pairs("", _made(a.manifest), _made(b.manifest)) if x != y}
     found = {key: first_difference(key, one[key], two[key]) for key in one if key in two}
     return Comparison(
@@ -108,8 +112,8 @@ def compare(first: Path, second: Path) -> Comparison:
     )
 
 
-def _made(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {part: manifest.get(part) for part in MADE_OF}
+def _made(manifest: Manifest) -> dict[str, Any]:
+    return {part: manifest.written.get(part) for part in MADE_OF}
 
 
 def _pairs(name: str, first: Any, second: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - JSON values

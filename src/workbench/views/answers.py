@@ -7,10 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.laws import Band, ExchangeRate, RateCurve, Study, analyse, bands, rate_of, read_table, silence
-from workbench.studies.listing import planned_cells
-from workbench.studies.store import ZERO_SHOT, Store
-from workbench.views.points import METRICS, Row, is_number, measured, readable
+from workbench.laws import (
+    Analysis,
+    Band,
+    ExchangeRate,
+    RateCurve,
+    analyse,
+    bands,
+    rate_of,
+    read_table,
+    silence,
+)
+from workbench.studies.disk.manifest import Manifest
+from workbench.studies.disk.store import ZERO_SHOT, Store
+from workbench.views.points import METRICS, TableRow, is_number, measured, readable
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
 """The curve that holds each held-out record's outcome, by metric."""
@@ -43,7 +53,7 @@ class Answers:
     """Why a metric says nothing and what to judge by instead; of which quality nothing is said."""
     tables: tuple[RateTable, ...]
     fits: Mapping[str, Mapping[str, Band]]
-    studies: Mapping[str, Study]
+    studies: Mapping[str, Analysis]
     """Each metric's analysis, the one that tells most first."""
     notes: tuple[str, ...]
 
@@ -56,21 +66,21 @@ class ItemOutcomes:
     weight: Sequence[float] | None = None
 
 
-def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Sequence[Row]) -> None:
+def check_finished(folder: Path | str, manifest: Manifest, table: Sequence[TableRow]) -> None:
     """Refuse a study that has nothing to tell yet; one of which all planned cells failed has.
 
     Raises:
         InputError: If it hasn't.
     """
     cells = [row for row in table if row["size"] > 0]
-    ended = bool(cells) and len(cells) >= planned_cells(manifest)
+    ended = bool(cells) and len(cells) >= manifest.study.cells
     if not ended and not any(row["status"] == "done" for row in cells):
         raise InputError(
             f"{folder} has no finished cell yet; the command that began the study goes on with it"
         )
 
 
-def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
+def item_outcomes(store: Store, rows: Sequence[TableRow]) -> dict[str, ItemOutcomes]:
     """Read from a study's store what a bootstrap over its held-out records needs, by metric.
 
     A metric is left out where a row that has it lacks the outcomes, as in the shipped study. A loss weighs
@@ -88,8 +98,29 @@ def item_outcomes(store: Store, rows: Sequence[Row]) -> dict[str, ItemOutcomes]:
     return found
 
 
+def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
+    """Return what a study says so far.
+
+    Args:
+        store: The study.
+        table: What its ``table()`` returned.
+
+    Raises:
+        InputError: If a record can't be understood.
+    """
+    manifest = store.manifest
+    return answers(
+        table,
+        name=str(store.folder),
+        heldout=manifest.data.heldout_records,
+        items=item_outcomes(store, table),
+        heldout_answers=manifest.data.heldout_answers,
+        planned_qualities=len(manifest.study.qualities),
+    )
+
+
 def answers(
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     name: str,
     heldout: int | None,
     items: Mapping[str, ItemOutcomes] | None = None,
@@ -144,9 +175,9 @@ def answers(
 
 def _sentences(
     rates: Mapping[str, Sequence[ExchangeRate]],
-    studies: Mapping[str, Study],
+    studies: Mapping[str, Analysis],
     refused: Mapping[str, str],
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     planned_qualities: int,
 ) -> tuple[str, ...]:
     """Return the answer by the first metric that has one, or why none has."""
@@ -167,15 +198,15 @@ def _sentences(
     return (silence.ONE_QUALITY,)
 
 
-def _failure(row: Row) -> str:
+def _failure(row: TableRow) -> str:
     cell = f"{row['quality']!r}, {row['size']} examples, seed {row['seed']}"
     return f"{cell}, {row['failure']}" if row.get("failure") else cell
 
 
 def _silences(
     rates: Mapping[str, Sequence[ExchangeRate]],
-    studies: Mapping[str, Study],
-    rows: Sequence[Row],
+    studies: Mapping[str, Analysis],
+    rows: Sequence[TableRow],
     counts: Mapping[str, int],
 ) -> Iterator[str]:
     """Yield why a metric is silent, and what to judge by instead, where the answer hasn't said so itself."""
@@ -196,7 +227,7 @@ def _silences(
         yield " ".join([*parts, silence.judge_by(judge)] if judge else parts)
 
 
-def _notes(metric: str, studies: Mapping[str, Study], rows: Sequence[Row]) -> Iterator[str]:
+def _notes(metric: str, studies: Mapping[str, Analysis], rows: Sequence[TableRow]) -> Iterator[str]:
     """Yield what to know about a metric besides its silence."""
     study = studies[metric]
     first = next(iter(studies))
@@ -206,8 +237,8 @@ def _notes(metric: str, studies: Mapping[str, Study], rows: Sequence[Row]) -> It
 
 
 def analysed(
-    rows: Sequence[Row], metric: str, name: str, heldout: int | None, items: ItemOutcomes | None
-) -> Study:
+    rows: Sequence[TableRow], metric: str, name: str, heldout: int | None, items: ItemOutcomes | None
+) -> Analysis:
     """Analyse one metric of a study's table; the arguments are those of :func:`answers`."""
     judged = f"{heldout:,} held-out records" if heldout else "held-out records"
     table = read_table([{**row, "evaluation": judged} for row in rows], name=name, measured_here=True)
@@ -216,13 +247,13 @@ def analysed(
     return analyse(table, metric, items=None if items or _is_loss(metric) else heldout)
 
 
-def rates_of(study: Study) -> list[ExchangeRate]:
+def rates_of(analysis: Analysis) -> list[ExchangeRate]:
     """Return what every other quality's examples are worth against the first one's, in the study's order."""
-    reference, *others = study.curves
-    return [rate_of(study, reference=reference, other=other) for other in others]
+    reference, *others = analysis.curves
+    return [rate_of(analysis, reference=reference, other=other) for other in others]
 
 
-def by_worth(rows: Sequence[Row]) -> list[str]:
+def by_worth(rows: Sequence[TableRow]) -> list[str]:
     """Return the metrics that were measured, the one that tells most first.
 
     That is the last share of right answers; then the loss, and behind it what doesn't tell.
@@ -231,12 +262,12 @@ def by_worth(rows: Sequence[Row]) -> list[str]:
     return sorted(metrics, key=lambda metric: not _tells(metric, rows))
 
 
-def _tells(metric: str, rows: Sequence[Row]) -> bool:
+def _tells(metric: str, rows: Sequence[TableRow]) -> bool:
     """Say whether a metric can carry the headline: long free answers are never matched to the letter."""
     return _is_loss(metric) or max(_values(metric, rows)) >= FEW_RIGHT
 
 
-def _values(metric: str, rows: Sequence[Row]) -> list[float]:
+def _values(metric: str, rows: Sequence[TableRow]) -> list[float]:
     """Return what the finished cells measured."""
     found = (row.get(metric) for row in rows if row["size"] > 0 and row["status"] == "done")
     return [value for value in found if is_number(value)]

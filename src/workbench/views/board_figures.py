@@ -9,7 +9,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from workbench.views.paper import (
+from workbench.views.style import (
     COLOURS,
     COLUMN_INCHES,
     FAINT,

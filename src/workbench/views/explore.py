@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import InputError
-from workbench.laws import Band, ExchangeRate, Study, rate_of
-from workbench.laws.study import LEVEL
-from workbench.views.points import METRICS, Row, points, readable
+from workbench.laws import Analysis, Band, ExchangeRate, rate_of
+from workbench.laws.analysis import LEVEL
+from workbench.views.points import METRICS, TableRow, points, readable
 
-PLACES = 41
+MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
-WIDGETS = Path(__file__).parent / "widgets"
+PAGE_FOLDER = Path(__file__).parent / "widgets"
 SCRIPTS = ("common", "exchange", "quality", "report")
 """The page's script is these modules of the widgets' folder, one after the other."""
 
 
 def page_data(
-    rows: Sequence[Row], studies: Mapping[str, Study], fits: Mapping[str, Mapping[str, Band]]
+    rows: Sequence[TableRow], studies: Mapping[str, Analysis], fits: Mapping[str, Mapping[str, Band]]
 ) -> dict[str, Any]:
     """Return what the report's page shows when it is explored.
 
@@ -38,13 +38,13 @@ def page_data(
     }
 
 
-def places(study: Study, reference: str) -> list[float]:
+def places(analysis: Analysis, reference: str) -> list[float]:
     """Return the reference sizes at which a rate can be read, equally spaced in the logarithm."""
-    size = study.curve(reference).size
-    return np.geomspace(size[0], size[-1], PLACES).tolist()
+    size = analysis.curve(reference).size
+    return np.geomspace(size[0], size[-1], MOST_REFERENCE_SIZES).tolist()
 
 
-def exchange_pair(study: Study, rate: ExchangeRate, reference: Band, other: Band) -> dict[str, Any]:
+def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other: Band) -> dict[str, Any]:
     """Return what ``exchange.js`` shows of two qualities.
 
     Raises:
@@ -53,12 +53,12 @@ def exchange_pair(study: Study, rate: ExchangeRate, reference: Band, other: Band
     best = rate.best
     if best is None:
         raise InputError(f"no rate can be given: {rate.sentence()}")
-    drawn = study.curve(rate.reference).predict(best.size, model_free=best is rate.model_free)
+    drawn = analysis.curve(rate.reference).predict(best.size, model_free=best is rate.model_free)
     low, high = np.quantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return {
         "names": [readable(rate.reference), readable(rate.other)],
         "metric": METRICS.get(rate.metric, readable(rate.metric)),
-        "falling": study.falling,
+        "falling": analysis.falling,
         "reference": _line(reference),
         "other": _line(other),
         "size": _plain(best.size),
@@ -75,7 +75,7 @@ def exchange_pair(study: Study, rate: ExchangeRate, reference: Band, other: Band
 
 def script() -> str:
     """Return the page's script, one module that imports nothing."""
-    texts = [(WIDGETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    texts = [(PAGE_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return "\n".join(texts)
 
 
@@ -90,13 +90,13 @@ def inline_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _metric(rows: Sequence[Row], study: Study, fits: Mapping[str, Band]) -> dict[str, Any]:
-    lines = points(rows, study.metric)
+def _metric(rows: Sequence[TableRow], analysis: Analysis, fits: Mapping[str, Band]) -> dict[str, Any]:
+    lines = points(rows, analysis.metric)
     return {
-        "name": study.metric,
-        "title": METRICS.get(study.metric, readable(study.metric)),
-        "falling": study.falling,
-        "zeroShot": None if study.zero_shot is None else float(study.zero_shot),
+        "name": analysis.metric,
+        "title": METRICS.get(analysis.metric, readable(analysis.metric)),
+        "falling": analysis.falling,
+        "zeroShot": None if analysis.zero_shot is None else float(analysis.zero_shot),
         "qualities": [
             {
                 "name": readable(quality),
@@ -112,16 +112,16 @@ def _metric(rows: Sequence[Row], study: Study, fits: Mapping[str, Band]) -> dict
     }
 
 
-def _pairs(study: Study, fits: Mapping[str, Band]) -> list[dict[str, Any]]:
+def _pairs(analysis: Analysis, fits: Mapping[str, Band]) -> list[dict[str, Any]]:
     """Return the pairs of a metric, the most damaged quality first; none without an interval."""
-    reference, *others = study.curves
-    if study.noise is None or len(study.curve(reference).size) < 2:
+    reference, *others = analysis.curves
+    if analysis.noise is None or len(analysis.curve(reference).size) < 2:
         return []
-    at = places(study, reference)
+    at = places(analysis, reference)
     return [
         exchange_pair(
-            study,
-            rate_of(study, reference=reference, other=other, sizes=at),
+            analysis,
+            rate_of(analysis, reference=reference, other=other, sizes=at),
             fits[reference],
             fits[other],
         )

@@ -16,8 +16,9 @@ from matplotlib.ticker import (
 
 from workbench.errors import InputError
 from workbench.laws import Band
-from workbench.laws.study import LEVEL
-from workbench.views.paper import (
+from workbench.laws.analysis import LEVEL
+from workbench.views.points import METRICS, Point, TableRow, measured, points, readable
+from workbench.views.style import (
     BAND_OPACITY,
     COLOURS,
     COLUMN_INCHES,
@@ -30,13 +31,12 @@ from workbench.views.paper import (
     STYLE,
     PaperFigure,
 )
-from workbench.views.points import METRICS, Point, Row, measured, points, readable
 
 FAR = 10.0
 """A zero-shot loss so many times the others is told by an arrow: its line would squeeze them together."""
 WIDE = 1000.0
 """Factor between the ends of a logarithmic axis from which only the powers of ten are written."""
-KINDS = {"fitted": "fitted law", "model-free": "monotone interpolation"}
+BAND_WORDS = {"fitted": "fitted law", "model-free": "monotone interpolation"}
 """What a band of each kind is, in words."""
 
 
@@ -56,7 +56,7 @@ class _Panel:
 
 
 def quality_by_size(
-    rows: Iterable[Row],
+    rows: Iterable[TableRow],
     metric: str | None = None,
     *,
     fits: Fits | None = None,
@@ -99,7 +99,7 @@ def quality_by_size(
     return figure
 
 
-def _loss_and_accuracy(rows: list[Row]) -> list[str]:
+def _loss_and_accuracy(rows: list[TableRow]) -> list[str]:
     found = [metric for metric in measured(rows) if points(rows, metric)]
     if not found:
         raise InputError("the table has no finished cell with a metric; nothing can be drawn")
@@ -266,7 +266,7 @@ def _key(panels: Sequence[_Panel]) -> tuple[str, ...]:
     seeds = sorted({point.seeds for panel in panels for line in panel.lines.values() for point in line})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     over = f"{count} seed" + ("s" if seeds[-1] > 1 else "")
-    kinds = sorted({KINDS[band.kind] for panel in panels for band in panel.fits.values()})
+    kinds = sorted({BAND_WORDS[band.kind] for panel in panels for band in panel.fits.values()})
     if kinds:
         curves = " or ".join(kinds)
         return f"points: mean and range of {over}", f"curves: {curves}, with its {LEVEL:.0%} interval"

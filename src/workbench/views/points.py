@@ -13,7 +13,7 @@ METRICS = {
 }
 """The metrics that a study measures, with the words for an axis; the first is a loss, the rest shares."""
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class Point:
     seeds: int
 
 
-def points(rows: Iterable[Row], metric: str) -> dict[str, list[Point]]:
+def points(rows: Iterable[TableRow], metric: str) -> dict[str, list[Point]]:
     """Return each quality's points, in the table's order of qualities and by rising size.
 
     Rows that failed or lack the metric are left out, and so is the zero-shot row, whose size is 0.
@@ -46,7 +46,7 @@ def points(rows: Iterable[Row], metric: str) -> dict[str, list[Point]]:
     }
 
 
-def measured(rows: Iterable[Row]) -> list[str]:
+def measured(rows: Iterable[TableRow]) -> list[str]:
     """Return the metrics of which the table has at least one number, losses first."""
     rows = list(rows)
     return [metric for metric in METRICS if any(is_number(row.get(metric)) for row in rows)]

@@ -10,12 +10,12 @@ import pytest
 from following import SMALL, between, follows, small_study, told
 
 from workbench.files import write_atomically
-from workbench.studies import jobs
-from workbench.studies.adapter_files import check_adapter, read_adapter
-from workbench.studies.jobs import Job
-from workbench.studies.lock import locked
+from workbench.studies import background
+from workbench.studies.background import BackgroundRun
+from workbench.studies.disk.adapters import check_adapter, read_adapter
+from workbench.studies.disk.lock import locked
+from workbench.studies.disk.store import Store
 from workbench.studies.runner import run
-from workbench.studies.store import Store
 
 
 def test_a_name_that_is_a_folders(tmp_path):
@@ -42,7 +42,7 @@ def test_a_name_too_long(tmp_path):
     write_atomically(tmp_path / ("x" * 30), b"x")
 
 
-@follows("another run is writing {folder}", "can't write in the folder {folder}")
+@follows("another run is writing {path.parent}", "can't write in the folder {folder}")
 def test_a_folder_that_is_in_use(tmp_path):
     with locked(tmp_path):
         assert "wait until it has ended" in told(locked(tmp_path).__enter__)
@@ -72,7 +72,7 @@ def test_a_folder_above_the_study(study, refused, followed):
     followed("report", study)
 
 
-@follows("is damaged: it is not JSON ({error}); {AGAIN}", "is damaged: {part} is no object; {AGAIN}")
+@follows("is damaged: it is not JSON ({error}); {HOW_TO_RESTORE}", "is damaged: {error}; {HOW_TO_RESTORE}")
 @pytest.mark.parametrize("content", ["{", '{"format": 2, "study": []}'])
 def test_a_damaged_manifest(study, trained, refused, followed, content):
     (study / "manifest.json").write_text(content)
@@ -102,7 +102,11 @@ def test_results_of_something_else(study, trained, refused, followed):
     followed("report", trained)
 
 
-@follows("has no adapter; {AGAIN}", "is damaged: {error}; {AGAIN}", "is damaged: {error!r}; {AGAIN}")
+@follows(
+    "has no adapter; {ANOTHER_COPY}",
+    "is damaged: {error}; {ANOTHER_COPY}",
+    "is damaged: {error!r}; {ANOTHER_COPY}",
+)
 @pytest.mark.parametrize("harm", ["missing", "weights", "configuration"])
 def test_an_adapter_that_is_gone(study, trained, harm):
     key = next(path.name for path in (study / "adapters").iterdir())
@@ -127,16 +131,16 @@ def test_an_adapter_that_is_gone(study, trained, harm):
 def test_a_jobs_folder(study, monkeypatch):
     (study / "job").mkdir()
     (study / "job" / "state.json").write_text("{")
-    message = told(Job(study).state)
+    message = told(BackgroundRun(study).state)
     shutil.rmtree(between(message, "delete the folder ", ","))
-    assert Job(study).state().name == "new"
+    assert BackgroundRun(study).state().name == "new"
     Store.open(study, read_only=True).close()
 
-    monkeypatch.setattr(jobs.subprocess, "Popen", lambda *arguments, **options: None)
+    monkeypatch.setattr(background.subprocess, "Popen", lambda *arguments, **options: None)
     write_atomically(study / "job" / "config.json", json.dumps(small_study(sizes=(16,)).to_dict()).encode())
     me = psutil.Process()
-    Job(study)._write_state(name="running", process=me.pid, born=me.create_time())
-    assert "stop that one first, or choose another folder" in told(Job.start, small_study(), study)
-    assert Job.start(small_study(), study.parent / "another").state().name == "starting"
-    Job(study)._write_state(name="stopped")
-    assert Job.start(small_study(), study).state().name == "starting"
+    BackgroundRun(study)._write_state(name="running", process=me.pid, born=me.create_time())
+    assert "stop that one first, or choose another folder" in told(BackgroundRun.start, small_study(), study)
+    assert BackgroundRun.start(small_study(), study.parent / "another").state().name == "starting"
+    BackgroundRun(study)._write_state(name="stopped")
+    assert BackgroundRun.start(small_study(), study).state().name == "starting"

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 from following import between, follows
 
-from workbench.studies.sharing import export_study, import_study
+from workbench.studies.sharing.archive import export_study, import_study
 
 
 @follows("{ASK}", "can't be unpacked: {why}")

@@ -12,7 +12,7 @@ from workbench.laws.bootstrap import bootstrap
 from workbench.laws.curves import CURVES, fit_curve
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.forecast import forecast_quality, forecast_sizes
-from workbench.laws.forms import LAWS
+from workbench.laws.library import LAWS
 from workbench.laws.noise import arrange, estimate_noise
 from workbench.laws.planner import (
     Offer,
@@ -288,7 +288,7 @@ def test_a_mistyped_name(write, refused, fits, option):
 
 
 SINGLE = [{"quality": q, "size": n, "seed": 0, "loss": loss(q, n, 0)} for q, n, s in GRID if not s]
-THREE = simulate.study(TRUTHS["power"], 0)
+THREE = simulate.simulated(TRUTHS["power"], 0)
 
 
 @follows(

@@ -7,12 +7,12 @@ import pytest
 from following import SMALL, SOURCE, between, follows, small_study, told
 
 from workbench.cli import lab, main
+from workbench.lessons.budget import Entry, add_entry, scoreboard
+from workbench.lessons.talk import BlindTest, find_cell
 from workbench.studies.runner import run
-from workbench.views.budget import Entry, add_entry, scoreboard
 from workbench.views.manuscript import folder as folder_of_papers
-from workbench.views.manuscript.record import Record
+from workbench.views.manuscript.source import PaperSource
 from workbench.views.report import write_report
-from workbench.views.talk import BlindTest, cell_of
 
 
 @follows("there is no folder {folder}; name the one that has the notebooks")
@@ -44,7 +44,7 @@ def test_a_paper(tmp_path, monkeypatch, refused, followed):
     # the figures of a real one take a minute; where they are written is what is asked about
     files = {"numbers.tex": b"", "manifest.json": b'{"outputs": {"numbers.tex": {}}}'}
     monkeypatch.setattr(folder_of_papers, "paper_files", lambda record: files)
-    monkeypatch.setattr(Record, "read", lambda study: None)
+    monkeypatch.setattr(PaperSource, "read", lambda study: None)
     message = refused("paper", "a study", "--check", "--output", tmp_path / "my paper")
     followed(*shlex.split(between(message, "workbench ")))
     followed("paper", "a study", "--check", "--output", tmp_path / "my paper")
@@ -58,10 +58,10 @@ def test_a_paper(tmp_path, monkeypatch, refused, followed):
 @follows("has no finished cell yet; the command that began the study goes on with it")
 def test_a_study_that_was_stopped_at_once(tmp_path):
     run(small_study(), tmp_path / "study", threads=1, should_stop=lambda: True).close()
-    told(Record.read, tmp_path / "study")
+    told(PaperSource.read, tmp_path / "study")
     told(write_report, tmp_path / "study")
     run(small_study(), tmp_path / "study", threads=1).close()
-    assert Record.read(tmp_path / "study").rows
+    assert PaperSource.read(tmp_path / "study").rows
     write_report(tmp_path / "study")
 
 
@@ -104,6 +104,6 @@ def test_a_blind_test():
 
 
 def test_a_cell_that_a_study_lacks(study):
-    message = told(cell_of, study, "dirty", 7)
+    message = told(find_cell, study, "dirty", 7)
     known, sizes = between(message, "qualities are ", ", its sizes"), between(message, "its sizes ")
-    cell_of(study, known.split(", ")[0], int(sizes.split(", ")[0]))
+    find_cell(study, known.split(", ")[0], int(sizes.split(", ")[0]))

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from workbench.cli import COMMANDS, doctor, main, progress
+from workbench import cli
+from workbench.cli import COMMANDS, doctor, main
 from workbench.config import CellConfig
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 from workbench.studies.runner import Progress
-from workbench.studies.store import Store
 from workbench.training.results import CellResult
+from workbench.views import progress
 
 
 @pytest.fixture
@@ -28,6 +30,12 @@ def study(tmp_path):
             }
         )
     return folder
+
+
+def test_a_system_without_posix_is_refused_in_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "SYSTEMS", ("another",))
+    assert main(["doctor"]) == 2
+    assert "needs Linux or macOS; on Windows, install and run it in WSL" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -53,7 +61,7 @@ def test_a_note_is_told_on_one_line(tmp_path, capsys):
     note = (
         "mine.jsonl: 12 of 60 records left out: [not JSON] (lines 4, 18, 20, 22, 24 and 7 more); " + "x" * 80
     )
-    with progress.shown(verbs("coffee"), tmp_path) as on_progress:
+    with progress.progress_bars(verbs("coffee"), tmp_path) as on_progress:
         on_progress(Progress(phase="loading", note=note))
     assert note in capsys.readouterr().out.splitlines()
 
@@ -91,7 +99,7 @@ def test_an_interrupt_is_one_sentence_and_status_130(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("workbench.studies.listing.find_studies", interrupted)
+    monkeypatch.setattr("workbench.studies.disk.listing.find_studies", interrupted)
     assert main(["list", "."]) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
 
@@ -100,7 +108,7 @@ def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("workbench.studies.listing.find_studies", broken)
+    monkeypatch.setattr("workbench.studies.disk.listing.find_studies", broken)
     with pytest.raises(ZeroDivisionError):
         main(["list", "."])
 

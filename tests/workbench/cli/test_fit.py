@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from workbench.cli import main
-from workbench.laws.simulate import TRUTHS, study
+from workbench.laws.simulate import TRUTHS, simulated
 
 NAMES = ["--columns", "quality=mix", "size=n", "seed=run", "share=clean", "loss=val_loss"]
 
@@ -16,7 +16,7 @@ def measured(tmp_path):
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["mix", "n", "run", "clean", "val_loss"])
-        for row in study(TRUTHS["noise_floor"], 1).rows:
+        for row in simulated(TRUTHS["noise_floor"], 1).rows:
             writer.writerow([row.quality, row.size, row.seed, row.values["share"], row.values["loss"]])
     return path
 

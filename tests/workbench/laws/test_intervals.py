@@ -2,23 +2,23 @@
 
 import numpy as np
 import pytest
+from calibration import ALLOWED, NOT_IDENTIFIED, check, main, page, true_rate
 
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.calibration import ALLOWED, NOT_IDENTIFIED, check, main, page, true_rate
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.noise import Replicates, draw_means, estimate_noise
 from workbench.laws.planner import Offer, Prices, next_cells, plan_purchase, smallest_difference
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile, profiles
-from workbench.laws.simulate import TRUTHS, study
+from workbench.laws.simulate import TRUTHS, simulated
 from workbench.laws.surface import law_rate
 
 
 def test_profile_brackets_the_fit_and_crosses_at_the_threshold():
-    fit = fit_each(study(TRUTHS["power"], 0), "loss", "power")["clean"]
+    fit = fit_each(simulated(TRUTHS["power"], 0), "loss", "power")["clean"]
     for found in profiles(fit).values():
         assert found.low < found.value < found.high
         assert found.identified
@@ -29,7 +29,7 @@ def test_profile_brackets_the_fit_and_crosses_at_the_threshold():
 def test_a_constant_without_data_is_not_identified():
     # three repeats at most: how repeats wear out beyond that can't be known
     truth = TRUTHS["repetition"]
-    table = study(truth, 0)
+    table = simulated(truth, 0)
     short = table.where(np.array([r.size <= 1.5 * (r.values["unique"] or 0) for r in table.rows]))
     found = profile(fit_table(short, "loss", "repetition"), "R_D")
     assert not found.identified
@@ -37,13 +37,13 @@ def test_a_constant_without_data_is_not_identified():
 
 
 def test_unknown_parameter_is_refused():
-    fit = fit_each(study(TRUTHS["power"], 0), "loss", "power")["clean"]
+    fit = fit_each(simulated(TRUTHS["power"], 0), "loss", "power")["clean"]
     with pytest.raises(InputError, match="unknown parameter 'betta'"):
         profile(fit, "betta")
 
 
 def test_bootstrap_and_profile_agree_and_workers_do_not_matter():
-    fit = fit_table(study(TRUTHS["noise_floor"], 0), "loss", "noise_floor")
+    fit = fit_table(simulated(TRUTHS["noise_floor"], 0), "loss", "noise_floor")
     seen = []
     draws = bootstrap(fit, 60, workers=1, progress=lambda done, wanted: seen.append((done, wanted)))
     assert seen[-1] == (60, 60)
@@ -72,7 +72,7 @@ def test_noise_parts_are_found():
 
 
 def test_the_true_law_forecasts_best_and_a_wrong_one_does_not():
-    forecast = forecast_sizes(study(TRUTHS["noise_floor"], 0), "loss", hold_out=2)
+    forecast = forecast_sizes(simulated(TRUTHS["noise_floor"], 0), "loss", hold_out=2)
     assert forecast.chosen.name == "noise_floor"
     assert forecast.scores[-1].name in {"last value", "quality_exponent"}
     assert all(score.low <= score.error <= score.high for score in forecast.scores)
@@ -94,7 +94,7 @@ def test_a_winning_baseline_is_called_the_winner():
 
 
 def test_a_whole_quality_is_forecast():
-    forecast = forecast_quality(study(TRUTHS["noise_floor"], 1), "loss", "30% spoiled")
+    forecast = forecast_quality(simulated(TRUTHS["noise_floor"], 1), "loss", "30% spoiled")
     assert forecast.chosen.name == "noise_floor"
     assert forecast.chosen.error < 0.01
 
@@ -107,14 +107,14 @@ def test_too_few_sizes_for_a_forecast():
 
 def test_a_joint_law_gives_the_rate_of_the_truth():
     truth = TRUTHS["noise_floor"]
-    draws = bootstrap(fit_table(study(truth, 0), "loss", "noise_floor"), 100, workers=1)
+    draws = bootstrap(fit_table(simulated(truth, 0), "loss", "noise_floor"), 100, workers=1)
     rates = law_rate(draws, truth.settings["clean"], truth.settings["30% spoiled"], [128, 2048])
     assert rates.low[0] <= true_rate(truth, 128.0) <= rates.high[0]
     assert rates.not_reached[1] == 1.0
 
 
 def test_the_planner_prefers_what_the_truth_prefers():
-    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
     offers = [Offer("more of the same", "noisy", 1.0), Offer("clean them", "clean", 1.5)]
     cheap = plan_purchase(analysed, offers, quality="noisy", size=256, budget=384)
     assert cheap[0].offer.name == "clean them"
@@ -136,7 +136,7 @@ def test_the_planner_prefers_what_the_truth_prefers():
 
 
 def test_prices_of_every_kind_come_out_of_one_budget():
-    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
     prices = Prices(new_example=1, cleaned_example=1.5, hour=2.0, rater=0.5, hours={"new": 10.0})
     offers = {o.name: o for o in prices.offers(own="noisy", cleaned="clean", more_raters="clean")}
     assert {name: o.price for name, o in offers.items()} == {"new": 1.0, "cleaned": 1.5, "rater": 0.5}
@@ -156,13 +156,13 @@ def test_plans_without_a_base_are_refused():
         plan_purchase(alone, [Offer("more", "a", 1)], quality="a", size=4, budget=1)
     with pytest.raises(InputError, match="no interval to narrow"):
         next_cells(alone, reference="a", other="b", size=4)
-    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
     with pytest.raises(InputError, match="lie outside the sizes measured"):
         plan_purchase(analysed, [Offer("more", "clean", 1.0)], quality="clean", size=9999, budget=1)
 
 
 def test_the_next_cell_is_near_the_question():
-    analysed = analyse(study(TRUTHS["power"], 0), "loss")
+    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
     cells = next_cells(analysed, reference="clean", other="noisy", size=256)
     assert all(0 < cell.narrowing < 1 and cell.seed == 3 for cell in cells)
     known = CellConfig(data="verbs", base="classroom", size=1)
@@ -209,7 +209,7 @@ def test_calibration_page_marks_what_fails(tmp_path):
     output = tmp_path / "calibration.md"
     assert main(["--studies", "2", "--draws", "20", "--forms", "free", "--output", str(output)]) == 0
     assert "| free | rate at 256 | 2 |" in output.read_text()
-    from workbench.laws.calibration import Tally
+    from calibration import Tally
 
     text = page([Tally("power", "rate at 1", 80, 100), Tally("power", "rate at 2", 95, 100)], 10)
     assert "80.0% *" in text

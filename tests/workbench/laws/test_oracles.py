@@ -13,7 +13,7 @@ import pytest
 from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.fitting import Problem, fit_law
-from workbench.laws.forms import LAWS
+from workbench.laws.library import LAWS
 from workbench.laws.profiles import profile
 
 ORACLES = Path(__file__).parents[2] / "oracles"

@@ -57,11 +57,11 @@ def test_a_study_of_few_records_has_an_answer_or_a_reason(measured_here, drawn):
         return
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        study = analyse(table, "exact_match", bootstraps=40)
-        reference, *others = study.curves
-        said = [rate_of(study, reference=reference, other=other).sentence() for other in others]
-    assert (study.noise is None) == (study.silent is not None)
-    assert not [words for words in [*said, *study.notes] if NO_WORD.search(words)]
+        analysis = analyse(table, "exact_match", bootstraps=40)
+        reference, *others = analysis.curves
+        said = [rate_of(analysis, reference=reference, other=other).sentence() for other in others]
+    assert (analysis.noise is None) == (analysis.silent is not None)
+    assert not [words for words in [*said, *analysis.notes] if NO_WORD.search(words)]
 
 
 @settings(SMALL, max_examples=10)
@@ -85,9 +85,9 @@ def test_seeds_that_agree_but_for_rounding_tell_no_noise():
     shares = {8: 0.1, 16: 0.7, 32: 0.9}
     assert np.mean([0.1] * 3) != 0.1, "the mean of three equal shares is not always the share"
     rows = [{"size": n, "seed": seed, "exact_match": shares[n]} for n in shares for seed in range(3)]
-    study = analyse(read_table(rows, measured_here=True), "exact_match")
-    assert study.silent is not None
-    assert "agree to the last digit" in study.silent
+    analysis = analyse(read_table(rows, measured_here=True), "exact_match")
+    assert analysis.silent is not None
+    assert "agree to the last digit" in analysis.silent
 
 
 def test_cells_that_failed_may_leave_one_replicate():
@@ -96,9 +96,9 @@ def test_cells_that_failed_may_leave_one_replicate():
         for quality in "ab"
         for size in (8, 16, 32)
     ]
-    study = analyse(read_table([*rows, rows[0] | {"seed": 1, "loss": 0.3}]), "loss")
-    assert study.noise is not None
-    assert study.noise.freedom == 1
+    analysis = analyse(read_table([*rows, rows[0] | {"seed": 1, "loss": 0.3}]), "loss")
+    assert analysis.noise is not None
+    assert analysis.noise.freedom == 1
 
 
 OWN = [

@@ -7,15 +7,10 @@ import pytest
 import torch
 
 from qlora_kernels import QuantizedTensor, quantize
-from workbench.config import CellConfig, Quality
-from workbench.data.sources import load_dataset
-from workbench.data.sources.verbs import read_table
-from workbench.models.loaders import load_base
-from workbench.training.prepare import prepare
-from workbench.training.pretrain import (
-    ARCHITECTURE,
+from workbench.classroom.pretrain import (
+    CLASSROOM_FOLDER,
+    DECODER,
     FILE_NAME,
-    FOLDER,
     RECORD_NAME,
     TOKENIZER,
     PretrainConfig,
@@ -23,6 +18,11 @@ from workbench.training.pretrain import (
     main,
     pretrain_data,
 )
+from workbench.config import CellConfig, Quality
+from workbench.data.sources import load_dataset
+from workbench.data.sources.verbs import read_word_table
+from workbench.models.loaders import load_base
+from workbench.training.prepare import prepare
 from workbench.training.run_stack import run_stack, zero_shot
 
 PROTOTYPE = {"clean": (0.70, 0.86, 0.90, 0.90), "50% other_form": (0.24, 0.33, 0.68, 0.82)}
@@ -31,12 +31,12 @@ PROTOTYPE = {"clean": (0.70, 0.86, 0.90, 0.90), "50% other_form": (0.24, 0.33, 0
 
 @pytest.fixture(scope="module")
 def base():
-    return load_base(FOLDER / FILE_NAME)
+    return load_base(CLASSROOM_FOLDER / FILE_NAME)
 
 
 @pytest.fixture(scope="module")
 def record():
-    return json.loads((FOLDER / RECORD_NAME).read_text(encoding="utf-8"))
+    return json.loads((CLASSROOM_FOLDER / RECORD_NAME).read_text(encoding="utf-8"))
 
 
 def test_the_name_classroom_is_this_file(base):
@@ -45,7 +45,7 @@ def test_the_name_classroom_is_this_file(base):
 
 def test_the_file_is_the_one_that_was_recorded(base, record):
     assert base.sha256 == record["sha256"]
-    assert (FOLDER / FILE_NAME).stat().st_size == record["bytes"] < 450_000
+    assert (CLASSROOM_FOLDER / FILE_NAME).stat().st_size == record["bytes"] < 450_000
     assert base.licence == "MIT"
 
 
@@ -55,8 +55,8 @@ def test_the_recorded_settings_are_the_defaults_of_the_script(record):
 
 def test_the_architecture_and_the_alphabet_are_those_of_the_script(base):
     # a GGUF holds the epsilon as a 32-bit number
-    assert replace(base.decoder.config, norm_epsilon=1e-5) == ARCHITECTURE
-    assert base.decoder.config.norm_epsilon == pytest.approx(ARCHITECTURE.norm_epsilon)
+    assert replace(base.decoder.config, norm_epsilon=1e-5) == DECODER
+    assert base.decoder.config.norm_epsilon == pytest.approx(DECODER.norm_epsilon)
     assert base.tokenizer.alphabet == TOKENIZER.alphabet
     assert base.parameters == 751_104
 
@@ -72,7 +72,7 @@ def test_matrices_are_packed_and_packing_again_gives_their_bytes(base):
 
 def test_held_out_words_of_its_own_tasks(base, record):
     # every word that begins with one of two letters: enough for the share, and quick
-    rows = [row for row in read_table() if row[0][0] in "cp"]
+    rows = [row for row in read_word_table() if row[0][0] in "cp"]
     heldout = pretrain_data(rows, PretrainConfig()).heldout
     assert len(heldout) > 300
     assert exact_match(base.decoder, heldout) >= 0.93
@@ -82,7 +82,7 @@ def test_held_out_words_of_its_own_tasks(base, record):
 
 
 def test_the_card_says_what_was_recorded(record):
-    card = (FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (CLASSROOM_FOLDER / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert record["sha256"] in card
     assert f"{record['bytes']:,} bytes" in card
     for score in record["exact match"].values():
@@ -90,7 +90,7 @@ def test_the_card_says_what_was_recorded(record):
 
 
 def test_the_notices_are_there():
-    notices = (FOLDER / "NOTICES.md").read_text(encoding="utf-8")
+    notices = (CLASSROOM_FOLDER / "NOTICES.md").read_text(encoding="utf-8")
     for text in ("Copyright (C) 2019 Brad Jascob", "The above copyright notice", "SPECIALIST"):
         assert text in notices
     assert "courtesy of the U.S. National Library of Medicine" in notices

@@ -19,10 +19,10 @@ import torch
 
 from workbench.config import Quality
 from workbench.studies import stacks
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study, verbs
 from workbench.studies.plan import plan
 from workbench.studies.runner import run
-from workbench.studies.store import Store
 
 TIMES = ("seconds", "predicted_seconds")
 """Columns that never repeat."""

@@ -18,12 +18,12 @@ from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.files import sha256_of
 from workbench.models.loaders import CLASSROOM
-from workbench.studies.executors import job_files
-from workbench.studies.executors.job_files import pack_prepared, unpack_prepared
+from workbench.studies.disk.store import Store
+from workbench.studies.executors import shipping
+from workbench.studies.executors.shipping import pack_prepared, unpack_prepared
 from workbench.studies.executors.wire import unpack
 from workbench.studies.plan import plan
 from workbench.studies.runner import run
-from workbench.studies.store import Store
 from workbench.training.evaluation import HeldOut
 from workbench.training.loop import Frozen
 from workbench.training.prepare import Prepared
@@ -84,7 +84,7 @@ def test_a_machine_that_sees_no_file_gets_their_bytes(head, tmp_path):
     with Store.open(folder / "study", read_only=True) as store:
         assert store.attempts() == []
         found = measured(store)
-        study = store.manifest["study"]
+        study = store.manifest.study.written
     (shipped,) = (tmp_path / "cache" / "shipped").iterdir()
     assert shipped.name == f"{sha256_of(CLASSROOM)}.gguf", "the base lies there under its hash"
     here = run(three_stacks().from_dict(study), tmp_path / "here", threads=1)
@@ -126,7 +126,7 @@ def test_a_study_that_adapts_every_block_has_no_states(tiny_decoder):
 def test_bytes_that_are_not_the_file_are_refused(tmp_path, monkeypatch, sent):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     with pytest.raises(InputError, match=r"a worker can't read .* as the runner did"):
-        job_files._found(tmp_path / "base.gguf", "0" * 64, lambda sha256: sent)
+        shipping._found(tmp_path / "base.gguf", "0" * 64, lambda sha256: sent)
     assert not (tmp_path / "cache").exists()
 
 
@@ -134,6 +134,6 @@ def test_a_file_that_was_changed_is_fetched_and_kept_under_its_hash(tmp_path, mo
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "base.gguf").write_bytes(b"changed since")
     right = CLASSROOM.read_bytes()
-    found = job_files._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), lambda sha256: right)
+    found = shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), lambda sha256: right)
     assert found.read_bytes() == right
-    assert found == job_files._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), job_files.nothing)
+    assert found == shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), shipping.fetch_nothing)

@@ -6,7 +6,7 @@ from workbench.config import Quality
 from workbench.data.records import Record
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
-from workbench.studies.examples import LONGEST, changed_examples
+from workbench.studies.examples import LONGEST_TEXT, changed_examples
 from workbench.studies.grid import Study
 
 
@@ -51,5 +51,5 @@ def test_a_long_text_is_cut_and_marked():
     few = replace(dataset, train=records, heldout=())
     study = Study(name="x", data="x", base="classroom", qualities=(long,), sizes=(20,), seeds=(0,))
     example = changed_examples(study, few, each=1)[0]
-    assert len(example["response"]) == LONGEST + 2
+    assert len(example["response"]) == LONGEST_TEXT + 2
     assert example["response"].endswith(" …")

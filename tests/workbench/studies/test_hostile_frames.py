@@ -14,19 +14,20 @@ from test_hostile_files import JSON, changes
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.executors.protocol import Event, Kind, Task
+from workbench.studies.background import BackgroundRun
+from workbench.studies.executors.protocol import Event, Task
 from workbench.studies.executors.wire import (
-    LARGEST,
+    LARGEST_FRAME,
     LENGTH,
     BadFrame,
     frame_length,
-    pack,
     pack_event,
+    pack_frame,
     unpack,
     unpack_event,
 )
-from workbench.studies.jobs import Job
 from workbench.studies.runner import run
+from workbench.studies.states import EventKind
 from workbench.training.results import CellResult
 
 CELL = CellConfig(data="d", base="b", size=4, rank=2)
@@ -56,7 +57,7 @@ def test_a_changed_frame(data):
         event = unpack_event(content)
     except BadFrame:
         return
-    assert event.kind in get_args(Kind)
+    assert event.kind in get_args(EventKind)
 
 
 @settings(max_examples=100, deadline=None)
@@ -71,15 +72,15 @@ def test_a_frame_of_anything(content):
 def test_an_event_of_anything(field, value):
     whole, tensors = unpack(pack_event(EVENT))
     try:
-        event = unpack_event(pack({**whole, field: value}, tensors))
+        event = unpack_event(pack_frame({**whole, field: value}, tensors))
     except BadFrame:
         return
     assert isinstance(event.task, Task)
-    assert event.kind in get_args(Kind)
+    assert event.kind in get_args(EventKind)
     assert all(isinstance(result, CellResult) for result in event.results.values())
 
 
-@pytest.mark.parametrize("declared", [LARGEST + 1, 2**40, 2**64 - 1])
+@pytest.mark.parametrize("declared", [LARGEST_FRAME + 1, 2**40, 2**64 - 1])
 def test_a_frame_that_says_it_is_huge(declared):
     with pytest.raises(BadFrame, match=f"says it is {declared} bytes long"):
         frame_length(LENGTH.pack(declared))
@@ -99,7 +100,7 @@ def test_a_worker_that_sends_something_else_is_lost_and_the_study_is_told(tmp_pa
     (tmp_path / "sitecustomize.py").write_text(LIAR)
     monkeypatch.setenv("LIAR", sent.hex())
     store = run(three_stacks(), tmp_path / "study", executor="processes", workers=2, threads=1)
-    assert store.manifest["outcome"] == "incomplete"
+    assert store.manifest.outcome == "incomplete"
     assert measured(store) == []
     assert {attempt["outcome"] for attempt in store.attempts()} == {"lost"}
     assert "sent bytes that are no frame" in store.attempts()[0]["detail"] or (
@@ -118,7 +119,7 @@ def test_a_worker_that_sends_something_else_is_lost_and_the_study_is_told(tmp_pa
     ).map(lambda value: json.dumps(value).encode()),
 )
 def test_a_jobs_file_of_anything(name, content, tmp_path_factory):
-    job = Job(tmp_path_factory.mktemp("job"))
+    job = BackgroundRun(tmp_path_factory.mktemp("job"))
     job.folder.mkdir()
     (job.folder / name).write_bytes(content)
     try:
@@ -132,7 +133,7 @@ def test_a_jobs_file_of_anything(name, content, tmp_path_factory):
 
 @pytest.mark.parametrize("process", [-1, 0, 2**31, 2**80])
 def test_a_job_of_no_possible_process_is_damaged(tmp_path, process):
-    job = Job(tmp_path)
+    job = BackgroundRun(tmp_path)
     job.folder.mkdir()
     (job.folder / "state.json").write_text(json.dumps({"name": "running", "process": process, "born": 1.0}))
     with pytest.raises(InputError, match="it doesn't say how far the job is"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_study import measured
 
-from workbench.studies.store import Store
+from workbench.studies.disk.store import Store
 
 SCRIPT = Path(__file__).with_name("small_study.py")
 

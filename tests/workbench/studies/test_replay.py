@@ -12,10 +12,10 @@ from small_study import small_study
 from workbench.cli import main
 from workbench.errors import InputError
 from workbench.studies.compare import compare
+from workbench.studies.disk.rows import pack_curve
+from workbench.studies.disk.store import Store
 from workbench.studies.replay import replay
-from workbench.studies.rows import pack_curve
 from workbench.studies.runner import run
-from workbench.studies.store import Store
 
 OLD = Path(__file__).parent / "old" / "format-1"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from workbench.config import CellConfig, Quality
-from workbench.studies.store import ZERO_SHOT, Store
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.training.results import CellResult
 
 ACCURACY = {1.0: (0.70, 0.86, 0.90, 0.92), 0.75: (0.45, 0.62, 0.80, 0.88), 0.5: (0.24, 0.33, 0.68, 0.82)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.studies.store import ZERO_SHOT, Store
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.answers import answers, item_outcomes
 
 

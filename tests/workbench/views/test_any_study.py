@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from workbench.cli import main
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.grid import Study
-from workbench.studies.store import ZERO_SHOT, Store
 from workbench.training.results import CellResult
 from workbench.views.answers import answers
 from workbench.views.explore import page_data
-from workbench.views.manuscript import Record, figures, paper_files
+from workbench.views.manuscript import PaperSource, figures, paper_files
 from workbench.views.points import digits
 from workbench.views.report import write_report
 from workbench.views.widgets import Exchange, GridMap
@@ -198,7 +198,7 @@ def test_a_report_is_written(name, tmp_path, capsys):
 @pytest.fixture
 def _lean(monkeypatch):
     """Draw one kind of file in one width."""
-    monkeypatch.setattr(figures, "KINDS", ("svg",))
+    monkeypatch.setattr(figures, "FILE_KINDS", ("svg",))
     monkeypatch.setattr(figures, "WIDTHS", {"column": figures.WIDTHS["column"]})
 
 
@@ -211,7 +211,7 @@ PAPERS = (
 @pytest.mark.parametrize("name", PAPERS)
 @pytest.mark.usefixtures("_lean")
 def test_a_paper_is_written(name, tmp_path):
-    files = paper_files(Record.read(write_case(name, tmp_path)))
+    files = paper_files(PaperSource.read(write_case(name, tmp_path)))
     numbers = files["numbers.tex"].decode()
     assert "CellsPlanned" in numbers
     assert not NO_WORD.search(numbers), numbers
@@ -259,7 +259,7 @@ def test_a_study_without_its_best_quality_says_what_it_compares_with():
 def test_a_study_that_is_not_finished_has_no_report_yet(tmp_path):
     folder = write_study(tmp_path / "s", lambda *cell: None, sizes=(8,))
     with Store.open(folder) as store:
-        store.update_manifest(study={**store.manifest["study"], "sizes": [8, 16]})
+        store.update_manifest(study={**store.manifest.to_json()["study"], "sizes": [8, 16]})
     with pytest.raises(InputError, match="no finished cell yet"):
         write_report(folder)
 

@@ -18,8 +18,8 @@ from IPython.utils.capture import capture_output
 from workbench.errors import InputError
 from workbench.laws import fit_curves, read_table
 from workbench.views.figures import quality_by_size, spread
-from workbench.views.paper import COLUMN_INCHES, HEIGHT_INCHES, PAGE_INCHES, save, to_bytes
 from workbench.views.points import points
+from workbench.views.style import COLUMN_INCHES, HEIGHT_INCHES, PAGE_INCHES, save_figure, to_bytes
 
 
 def texts(axes):
@@ -101,7 +101,7 @@ def test_the_pdf_is_made_for_print(table):
 DRAW = """
 import hashlib, json, sys
 from workbench.views.figures import quality_by_size
-from workbench.views.paper import to_bytes
+from workbench.views.style import to_bytes
 figure = quality_by_size(json.load(sys.stdin))
 print(*(hashlib.sha256(to_bytes(figure, kind)).hexdigest() for kind in ("pdf", "svg", "png")))
 """
@@ -111,7 +111,7 @@ def test_another_process_draws_the_same_bytes(table, tmp_path):
     other = subprocess.run(
         [sys.executable, "-c", DRAW], input=json.dumps(table), capture_output=True, text=True, check=True
     )
-    paths = save(quality_by_size(table), tmp_path)
+    paths = save_figure(quality_by_size(table), tmp_path)
     assert [path.name for path in paths] == ["figure.pdf", "figure.svg", "figure.png"]
     assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths] == other.stdout.split()
 

@@ -21,7 +21,7 @@ from workbench.laws import Band, ExchangeRate, RateCurve
 from workbench.views.board_figures import Line, heat_map, training_curves
 from workbench.views.figures import quality_by_size
 from workbench.views.law_figures import exchange_rate_curve
-from workbench.views.paper import COLUMN_INCHES, PAGE_INCHES, resize, to_bytes
+from workbench.views.style import COLUMN_INCHES, PAGE_INCHES, resize, to_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
 DOTS = 100

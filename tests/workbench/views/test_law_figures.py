@@ -9,20 +9,20 @@ from workbench.laws.bootstrap import bootstrap
 from workbench.laws.forecast import forecast_sizes
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile
-from workbench.laws.simulate import TRUTHS, study
+from workbench.laws.simulate import TRUTHS, simulated
 from workbench.laws.surface import rate_surface
 from workbench.views import law_figures
-from workbench.views.paper import to_bytes
+from workbench.views.style import to_bytes
 
 
 @pytest.fixture(scope="module")
 def joint():
     """A bootstrapped joint law of three qualities."""
-    return bootstrap(fit_table(study(TRUTHS["noise_floor"], 0), "loss", "noise_floor"), 20, workers=1)
+    return bootstrap(fit_table(simulated(TRUTHS["noise_floor"], 0), "loss", "noise_floor"), 20, workers=1)
 
 
 def figures(joint):
-    table = study(TRUTHS["power"], 0)
+    table = simulated(TRUTHS["power"], 0)
     fit = fit_each(table, "loss", "power")["clean"]
     answer = exchange_rate(table, "loss", reference="clean", other="noisy", bootstraps=100)
     return {
@@ -42,7 +42,7 @@ def test_every_figure_draws_without_a_display(joint):
 
 
 def test_the_never_region_is_marked():
-    table = study(TRUTHS["power"], 0)
+    table = simulated(TRUTHS["power"], 0)
     answer = exchange_rate(table, "loss", reference="clean", other="noisy", bootstraps=100)
     figure = law_figures.exchange_rate_curve(answer)
     assert "not reached" in [text.get_text() for text in figure.axes[0].texts]

@@ -21,9 +21,11 @@ record by record. Copies of one question are numbered in the file's order.
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,9 @@ from workbench.data.heldout import both_given, default_count, hold_out
 from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
 from workbench.data.sources.findings import Finding, Findings, Option, Policy, left_out
-from workbench.data.sources.json_items import Item, in_words, read_items, shortened
+from workbench.data.sources.json_items import JsonItem, kind_in_words, read_items, shortened
 from workbench.errors import InputError
+from workbench.files import sha256_of
 
 SYSTEM = ("system", "system_prompt")
 """Names of the system text; the first that isn't empty is taken."""
@@ -46,7 +49,7 @@ SAME = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class RecordKeys:
     """The keys of one kind of file."""
 
     prompt: str
@@ -63,8 +66,8 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout(prompt="prompt", response="response", context=None, template="plain"),
-    Layout(prompt="instruction", response="output", context="input", template="alpaca"),
+    RecordKeys(prompt="prompt", response="response", context=None, template="plain"),
+    RecordKeys(prompt="instruction", response="output", context="input", template="alpaca"),
 )
 
 
@@ -76,7 +79,7 @@ def load(
     on_empty: Policy = "error",
     on_bad: Policy = "error",
 ) -> Dataset:
-    """Return the records of a file.
+    """Return the records of a file; asked for again while its bytes are the same, it isn't parsed again.
 
     Args:
         path: A JSON list or JSONL, in UTF-8.
@@ -91,12 +94,36 @@ def load(
     Raises:
         InputError: If a file can't be read, a record isn't as described above, or too few are left.
     """
-    policies: dict[Option, Policy] = {"on_empty": on_empty, "on_bad": on_bad}
-    for name, policy in policies.items():
+    for name, policy in (("on_empty", on_empty), ("on_bad", on_bad)):
         if policy not in ("error", "drop"):
             raise InputError(f"{name} is {policy!r}; it has to be 'error' or 'drop'")
     if heldout is not None and heldout_file is not None:
         raise both_given(heldout, heldout_file)
+    given = [path, *([heldout_file] if heldout_file else [])]
+    # a pipe can be read only once; what is wrong with another one, reading it says
+    if not all(one.is_file() and os.access(one, os.R_OK) for one in given):
+        return _parsed(path, heldout, heldout_file, on_empty, on_bad)
+    hashes = tuple(sha256_of(one) for one in given)
+    return _parsed_once(path, heldout, heldout_file, on_empty, on_bad, hashes)
+
+
+@lru_cache(maxsize=1)
+def _parsed_once(
+    path: Path,
+    heldout: int | None,
+    heldout_file: Path | None,
+    on_empty: Policy,
+    on_bad: Policy,
+    hashes: tuple[str, ...],
+) -> Dataset:
+    """Keep the last data set: a study's sizes and its cells both come from it. The hashes tell a change."""
+    return _parsed(path, heldout, heldout_file, on_empty, on_bad)
+
+
+def _parsed(
+    path: Path, heldout: int | None, heldout_file: Path | None, on_empty: Policy, on_bad: Policy
+) -> Dataset:
+    policies: dict[Option, Policy] = {"on_empty": on_empty, "on_bad": on_bad}
     own = _read(path, prompts_needed=1 if heldout_file else 2)
     separate = _read(heldout_file, prompts_needed=1) if heldout_file else None
     files = [own, separate] if separate else [own]
@@ -122,7 +149,7 @@ def load(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     path: Path
-    layout: Layout
+    layout: RecordKeys
     records: tuple[Record, ...]
     """Those with nothing wrong."""
     findings: Findings
@@ -166,7 +193,7 @@ def _read(path: Path, *, prompts_needed: int) -> _File:
     )
 
 
-def _layout(path: Path, items: Sequence[Item]) -> tuple[Layout, str]:
+def _layout(path: Path, items: Sequence[JsonItem]) -> tuple[RecordKeys, str]:
     """Return the layout that most records have, and what to do where none has all of it."""
     whole = [sum({one.prompt, one.response} <= item.values.keys() for item in items) for one in LAYOUTS]
     if any(whole):
@@ -211,7 +238,7 @@ def _mending(values: Mapping[str, Any]) -> str:
 class _Reading:
     """One object read as a record; what is wrong with it is collected."""
 
-    def __init__(self, item: Item, layout: Layout) -> None:
+    def __init__(self, item: JsonItem, layout: RecordKeys) -> None:
         self.item, self.layout = item, layout
         self.findings: list[Finding] = []
 
@@ -230,10 +257,12 @@ class _Reading:
         if choices and (len(choices) < 2 or (response is not None and response not in choices)):
             self.wrong(
                 "with 'choices' that aren't two or more, the response among them",
-                f"{shortened(json.dumps(choices, ensure_ascii=False))} and {in_words(response)}",
+                f"{shortened(json.dumps(choices, ensure_ascii=False))} and {kind_in_words(response)}",
             )
         if response in alternatives:
-            self.wrong("whose response is one of 'alternatives' too, which are wrong", in_words(response))
+            self.wrong(
+                "whose response is one of 'alternatives' too, which are wrong", kind_in_words(response)
+            )
         self.own_id()
         return {
             "prompt": f"{prompt}\n\n{context}" if context else prompt,
@@ -266,9 +295,9 @@ class _Reading:
         if isinstance(value, str) and not _half_character(value):
             return value
         if isinstance(value, str):
-            self.wrong(f"with half a surrogate pair, which is no character, in {key!r}", in_words(value))
+            self.wrong(f"with half a surrogate pair, which is no character, in {key!r}", kind_in_words(value))
         else:
-            self.wrong(f"with {key!r} that isn't {expected}", in_words(value))
+            self.wrong(f"with {key!r} that isn't {expected}", kind_in_words(value))
         return None
 
     def _system(self) -> str:
@@ -282,7 +311,7 @@ class _Reading:
         pairs = turns if isinstance(turns, list) else [turns]
         for pair in pairs:
             if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_text, pair))):
-                wrong = in_words(turns if pairs is not turns else pair)
+                wrong = kind_in_words(turns if pairs is not turns else pair)
                 self.wrong("with a 'history' that isn't a list of turns, each [asked, answered]", wrong)
                 return ()
         return tuple((asked, answered) for asked, answered in pairs)
@@ -291,7 +320,7 @@ class _Reading:
         """Return an optional key's list of texts that differ, none where it is missing or empty."""
         values = self.item.values.get(key) or []
         if not isinstance(values, list):
-            self.wrong(f"with {key!r} that aren't a list of texts", in_words(values))
+            self.wrong(f"with {key!r} that aren't a list of texts", kind_in_words(values))
             return ()
         if not all(_is_text(value) and value.strip() for value in values) or len(set(values)) < len(values):
             found = shortened(json.dumps(values))

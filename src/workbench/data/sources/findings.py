@@ -15,7 +15,7 @@ from workbench.errors import InputError
 
 Policy = Literal["error", "drop"]
 Option = Literal["on_bad", "on_empty"]
-KINDS = 6
+MOST_KINDS = 6
 """Kinds of findings that a message tells of before it only counts."""
 
 
@@ -102,12 +102,12 @@ def _refusal(file: Findings, policies: Mapping[Option, Policy]) -> str:
 def _kinds(records: Sequence[Sequence[Finding]]) -> str:
     kinds = _by_kind([finding for record in records for finding in record])
     told = []
-    for kind in kinds[:KINDS]:
+    for kind in kinds[:MOST_KINDS]:
         first = kind[0]
         place = f"; {first.place}" if len(kind) > 1 and first.detail else ""
         detail = f"{place}: {first.detail}" if first.detail else ""
         told.append(f"{len(kind)} {first.what} ({listed(one.place for one in kind)}{detail})")
-    more = sum(map(len, kinds[KINDS:]))
+    more = sum(map(len, kinds[MOST_KINDS:]))
     return "; ".join(told) + (f"; and {more} findings of other kinds" if more else "")
 
 

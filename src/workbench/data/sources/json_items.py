@@ -19,7 +19,7 @@ EXPECTED = "Expected one list of objects, or one object on each line"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class JsonItem:
     """One object of a file."""
 
     place: str
@@ -27,7 +27,7 @@ class Item:
     values: dict[str, Any]
 
 
-def read_items(path: Path) -> tuple[list[Item], list[Finding]]:
+def read_items(path: Path) -> tuple[list[JsonItem], list[Finding]]:
     """Return the objects of a file, of which there is at least one, and what stands where one should.
 
     Raises:
@@ -39,21 +39,21 @@ def read_items(path: Path) -> tuple[list[Item], list[Finding]]:
     if not found:
         what = "holds an empty list" if is_list else "is empty"
         raise InputError(f"{path} {what}; it has to hold at least one record")
-    items = [one for one in found if isinstance(one, Item)]
+    items = [one for one in found if isinstance(one, JsonItem)]
     findings = [one for one in found if isinstance(one, Finding)]
     if not items:
         raise InputError(_no_object(path, data, findings[0]))
     return items, findings
 
 
-def _list(path: Path, data: bytes) -> list[Item | Finding]:
+def _list(path: Path, data: bytes) -> list[JsonItem | Finding]:
     text = decoded(path, data)
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         lines = _lines(path, data)
         in_a_list = sum(line.rstrip().endswith(("},", "[", "]")) for line in text.split("\n"))
-        if sum(isinstance(one, Item) for one in lines) > in_a_list:
+        if sum(isinstance(one, JsonItem) for one in lines) > in_a_list:
             return lines
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise InputError(
@@ -64,8 +64,8 @@ def _list(path: Path, data: bytes) -> list[Item | Finding]:
     return [_item(f"item {number}", value) for number, value in enumerate(values, 1)]
 
 
-def _lines(path: Path, data: bytes) -> list[Item | Finding]:
-    found: list[Item | Finding] = []
+def _lines(path: Path, data: bytes) -> list[JsonItem | Finding]:
+    found: list[JsonItem | Finding] = []
     for number, line in enumerate(decoded_lines(path, data), 1):
         place = f"line {number}"
         if not isinstance(line, str):
@@ -78,8 +78,10 @@ def _lines(path: Path, data: bytes) -> list[Item | Finding]:
     return found
 
 
-def _item(place: str, value: object) -> Item | Finding:
-    return Item(place, value) if isinstance(value, dict) else Finding(place, "no object", in_words(value))
+def _item(place: str, value: object) -> JsonItem | Finding:
+    if isinstance(value, dict):
+        return JsonItem(place, value)
+    return Finding(place, "no object", kind_in_words(value))
 
 
 def _no_object(path: Path, data: bytes, first: Finding) -> str:
@@ -108,7 +110,7 @@ def _reason(error: ValueError | RecursionError, text: str) -> str:
     return f"{error.msg} at column {error.colno} of {shortened(near)}"
 
 
-def in_words(value: object) -> str:
+def kind_in_words(value: object) -> str:
     """Name a JSON value that isn't what was expected."""
     if value is None:
         return "null"

@@ -35,10 +35,10 @@ ENCODINGS = {
 }
 """First bytes of JSON in other encodings; of two that fit, the first, which is the longer one."""
 
-COLUMNS = {"prompt", "response", "instruction", "input", "output", "question", "answer", "completion"}
+TABLE_COLUMNS = {"prompt", "response", "instruction", "input", "output", "question", "answer", "completion"}
 """Names by which the first line of a table shows; without one, a table has to be called .csv or .tsv."""
 
-FOUND = 5
+MOST_FILES_NAMED = 5
 """Files of a folder that a message names."""
 
 
@@ -100,7 +100,7 @@ def as_table(path: Path, text: str) -> str:
     header = text.lstrip().split("\n")[0]
     delimiter = max(",\t;", key=header.count)
     names = {cell.strip(' "\r').lower() for cell in header.split(delimiter)}
-    if path.suffix.lower() not in (".csv", ".tsv") and not (len(names) > 1 and names & COLUMNS):
+    if path.suffix.lower() not in (".csv", ".tsv") and not (len(names) > 1 and names & TABLE_COLUMNS):
         return ""
     opened = "open(sys.argv[1], newline='', encoding='utf-8-sig')"
     rows = f"csv.DictReader({opened}, delimiter={delimiter!r})"
@@ -178,6 +178,6 @@ def _folder(path: Path) -> str:
     files = sorted(one for one in path.iterdir() if one.suffix.lower() in (".jsonl", ".json"))
     if not files:
         return f"{path} is a folder without a .json or .jsonl file; give a file, a JSON list or JSONL"
-    named = ", ".join(str(one) for one in files[:FOUND])
-    more = f" and {len(files) - FOUND} more" if len(files) > FOUND else ""
+    named = ", ".join(str(one) for one in files[:MOST_FILES_NAMED])
+    more = f" and {len(files) - MOST_FILES_NAMED} more" if len(files) > MOST_FILES_NAMED else ""
     return f"{path} is a folder; give one of its files: {named}{more}"

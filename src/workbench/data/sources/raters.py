@@ -29,18 +29,18 @@ DOMAINS = {
 }
 """Where the texts come from, by the beginning of their files' names."""
 
-CHOICES = (" negative", " positive")
+SENTIMENTS = (" negative", " positive")
 QUESTION = "Text: {text}\nSentiment:"
 """The answer follows the colon, with its space. On 240 held-out texts SmolLM2-135M-Instruct chose right for
 85% asked so, and for 76% asked through its chat template, in three times as many tokens."""
 
-KINDS = ("_GroundTruth.txt", "_anonDataRatings.txt")
+DOMAIN_FILES = ("_GroundTruth.txt", "_anonDataRatings.txt")
 """The two files of a domain: id, mean, text; and id, mean, deviation, list of ratings."""
 CLEAR = 0.5
 """Texts whose mean score is nearer to 0 than this have no side that a label could be right about."""
 SCALE = {score: float(score) for score in range(-4, 5)}
 INNER = "hutto_ICWSM_2014.tar.gz"
-LARGEST = 16_000_000
+MOST_BYTES = 16_000_000
 """Bytes that one file of the archive may have; the real ones have 3 million at most."""
 
 
@@ -58,7 +58,7 @@ def load(
         InputError: If the archive was never fetched, isn't the right one, or is damaged.
     """
     archive = path or cached("raters")
-    files = _members(archive, [DOMAINS[domain] + kind for domain in domains for kind in KINDS])
+    files = _members(archive, [DOMAINS[domain] + kind for domain in domains for kind in DOMAIN_FILES])
     rated = [record for domain in domains for record in _records(domain, files, archive)]
     clear = [record for record in rated if abs(_mean(record.ratings)) >= CLEAR]
     name = "raters" if len(domains) == len(DOMAINS) else f"raters-{'-'.join(domains)}"
@@ -84,7 +84,7 @@ def _records(domain: str, files: Mapping[str, str], archive: Path) -> list[Recor
     The mean is taken from the ratings: for 199 tweets the two files state different means, and only the
     ratings file's agrees with the ratings.
     """
-    texts, ratings = (DOMAINS[domain] + kind for kind in KINDS)
+    texts, ratings = (DOMAINS[domain] + kind for kind in DOMAIN_FILES)
     scores = {}
     for place, fields in _rows(archive, ratings, files[ratings], 4):
         scores[fields[0]] = _scores(fields[3], place)
@@ -100,8 +100,8 @@ def _record(name: str, text: str, ratings: tuple[float, ...]) -> Record:
     return Record(
         id=name,
         prompt=QUESTION.format(text=text),
-        response=CHOICES[_mean(ratings) > 0],
-        choices=CHOICES,
+        response=SENTIMENTS[_mean(ratings) > 0],
+        choices=SENTIMENTS,
         ratings=ratings,
     )
 
@@ -159,7 +159,7 @@ def _read(archive: Path, names: set[str], data: bytes) -> dict[str, bytes]:
                 name = member.name.rsplit("/", 1)[-1]
                 if name not in names or not member.isfile():
                     continue
-                if member.size > LARGEST:
+                if member.size > MOST_BYTES:
                     raise _wrong(archive, f"{name} claims {member.size} bytes")
                 content = tar.extractfile(member)
                 assert content is not None, "a regular file has contents"

@@ -25,7 +25,7 @@ MISPRINTS = {"bestride": "betrode", "bide": "boded/bided"}
 
 INSTALL = shlex.join([sys.executable, "-m", "pip", "install", "lemminflect==0.2.3"])
 
-PREFIXES = (
+VERB_PREFIXES = (
     *("be", "co", "counter", "cross", "de", "dis", "em", "en", "for", "fore", "in", "inter", "mis", "non"),
     *("out", "over", "post", "pre", "re", "sub", "super", "trans", "un", "under", "up", "with"),
 )
@@ -46,7 +46,7 @@ def load(heldout: int | None = None) -> Dataset:
     Raises:
         InputError: If ``lemminflect`` isn't installed or the number can't be held out.
     """
-    rows = [row for row in read_table() if row[1] == "verb"]
+    rows = [row for row in read_word_table() if row[1] == "verb"]
     single = [row for row in rows if re.fullmatch("[a-z]+", row[0])]
     broken = [row[0] for row in single if not _is_sound(row)]
     sound = [row for row in single if _is_sound(row)]
@@ -69,7 +69,7 @@ def load(heldout: int | None = None) -> Dataset:
     )
 
 
-def read_table() -> list[list[str]]:
+def read_word_table() -> list[list[str]]:
     """Return the rows of the word table, each a lemma, its part of speech and its forms.
 
     Raises:
@@ -121,7 +121,7 @@ def _record(row: list[str]) -> Record:
 
 def _root(lemma: str, lemmas: set[str]) -> str:
     """Return the verb from which ``lemma`` takes its forms: ``misunderstand`` from ``stand``."""
-    for prefix in PREFIXES:
+    for prefix in VERB_PREFIXES:
         rest = lemma.removeprefix(prefix)
         if rest != lemma and rest in lemmas:
             return _root(rest, lemmas)

@@ -5,8 +5,8 @@ import time
 import traceback
 
 from workbench.errors import InputError
-from workbench.studies.checkpoints import Checkpoint
-from workbench.studies.executors.protocol import Event, Job, ShouldStop, Task, Tell
+from workbench.studies.disk.checkpoints import Checkpoint
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
 from workbench.training.loop import TrainState
 from workbench.training.run_stack import run_stack
 
@@ -23,7 +23,7 @@ class _ListenerFailed(Exception):
         self.cause = cause
 
 
-def train_task(job: Job, task: Task, tell: Tell, should_stop: ShouldStop) -> None:
+def train_task(job: TrainingJob, task: Task, tell: Tell, should_stop: ShouldStop) -> None:
     """Train one stack and tell what happens, up to the last event.
 
     Raises:
@@ -50,7 +50,8 @@ def train_task(job: Job, task: Task, tell: Tell, should_stop: ShouldStop) -> Non
 
     tell(Event("started", task))
     try:
-        results = run_stack(job.prepared, cells, on_step, start=_start(checkpoint, task, tell))
+        start = _start(checkpoint, task, tell)
+        results = run_stack(job.prepared, cells, on_step, start, job.branched[task.stack])
     except Stopped:
         raise
     except _ListenerFailed as failure:

@@ -11,12 +11,13 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from workbench.laws.study import bands
+from workbench.laws.analysis import bands
 from workbench.views.board_figures import Line, heat_map, training_curves
 from workbench.views.figures import quality_by_size
 from workbench.views.law_figures import contours, exchange_rate_curve, forecast_scores, residuals
-from workbench.views.manuscript.record import Part, Record
-from workbench.views.paper import (
+from workbench.views.manuscript.source import MetricSource, PaperSource
+from workbench.views.points import METRICS, points, readable
+from workbench.views.style import (
     COLOURS,
     COLUMN_INCHES,
     PAGE_INCHES,
@@ -26,11 +27,10 @@ from workbench.views.paper import (
     resize,
     to_bytes,
 )
-from workbench.views.points import METRICS, points, readable
 
 WIDTHS = {"column": COLUMN_INCHES, "text": PAGE_INCHES}
 """Inches of each width that figures are made in, by the folder that holds them."""
-KINDS = ("pdf", "svg", "png")
+FILE_KINDS = ("pdf", "svg", "png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,15 @@ class Drawing:
         """Yield each file of the figure, in both widths, with its path in the paper's folder."""
         for width, inches in WIDTHS.items():
             resize(self.figure, inches)
-            for kind in KINDS:
+            for kind in FILE_KINDS:
                 yield f"figures/{width}/{self.name}.{kind}", to_bytes(self.figure, kind)
 
 
-def _quality_by_size(part: Part) -> Iterator[tuple[str, Figure]]:
-    yield "", quality_by_size(part.rows, part.metric, fits={part.metric: bands(part.study)})
+def _quality_by_size(part: MetricSource) -> Iterator[tuple[str, Figure]]:
+    yield "", quality_by_size(part.rows, part.metric, fits={part.metric: bands(part.analysis)})
 
 
-def _heat_map(part: Part) -> Iterator[tuple[str, Figure]]:
+def _heat_map(part: MetricSource) -> Iterator[tuple[str, Figure]]:
     lines = points(part.rows, part.metric)
     sizes = sorted({point.size for line in lines.values() for point in line})
     means = [{point.size: point.mean for point in line} for line in lines.values()]
@@ -65,29 +65,29 @@ def _heat_map(part: Part) -> Iterator[tuple[str, Figure]]:
                 "sizes": sizes,
                 "cells": [{"mean": line.get(size)} for line in means for size in sizes],
                 "title": METRICS[part.metric],
-                "better": "low" if part.study.falling else "high",
+                "better": "low" if part.analysis.falling else "high",
             }
         ),
     )
 
 
-def _exchange_rate(part: Part) -> Iterator[tuple[str, Figure]]:
+def _exchange_rate(part: MetricSource) -> Iterator[tuple[str, Figure]]:
     for rate in part.rates:
         yield slug(rate.other), exchange_rate_curve(rate)
 
 
-def _forecast(part: Part) -> Iterator[tuple[str, Figure]]:
+def _forecast(part: MetricSource) -> Iterator[tuple[str, Figure]]:
     if part.forecast is not None:
         yield "", forecast_scores(part.forecast)
 
 
-def _joint_law(part: Part) -> Iterator[tuple[str, Figure]]:
+def _joint_law(part: MetricSource) -> Iterator[tuple[str, Figure]]:
     if part.joint_fit is not None:
         yield "contours", contours(part.joint_fit, "share")
         yield "residuals", residuals(part.joint_fit)
 
 
-FIGURES: dict[str, Callable[[Part], Iterator[tuple[str, Figure]]]] = {
+FIGURES: dict[str, Callable[[MetricSource], Iterator[tuple[str, Figure]]]] = {
     "quality-by-size": _quality_by_size,
     "heat-map": _heat_map,
     "exchange-rate": _exchange_rate,
@@ -97,7 +97,7 @@ FIGURES: dict[str, Callable[[Part], Iterator[tuple[str, Figure]]]] = {
 """What is drawn of each metric, by the beginning of its name; add one: a function here and a line."""
 
 
-def figures(record: Record) -> Iterator[Drawing]:
+def figures(record: PaperSource) -> Iterator[Drawing]:
     """Yield every figure of a study."""
     for part in record.parts.values():
         for kind, draw in FIGURES.items():
@@ -129,7 +129,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower().replace("%", " percent")).strip("-")
 
 
-def _training_lines(record: Record) -> list[Line]:
+def _training_lines(record: PaperSource) -> list[Line]:
     """Return each quality's training loss at the largest size, the mean of its seeds."""
     seeds: dict[str, list[Sequence[float]]] = {}
     for quality, _, losses in record.curves:

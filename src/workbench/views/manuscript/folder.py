@@ -23,15 +23,15 @@ from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.views.manuscript.figures import Drawing, figures
 from workbench.views.manuscript.numbers import numbers_tex
-from workbench.views.manuscript.record import Record
+from workbench.views.manuscript.source import PaperSource
 from workbench.views.manuscript.tables import PaperTable, tables
 
-FORMAT = 1
-MANIFEST = "manifest.json"
+PAPER_FORMAT = 1
+PAPER_MANIFEST = "manifest.json"
 MADE_WITH = ("lora-scaling-workbench", "matplotlib", "numpy", "scipy")
 """Packages that decide the bytes."""
 TEXT = (".tex", ".csv", ".json")
-SHOWN = 90
+LONGEST_QUOTE = 90
 """Characters of a line that a difference quotes."""
 
 
@@ -46,7 +46,7 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class FileDifference:
     """One file of a paper's folder that is not what the record gives."""
 
     path: str
@@ -57,7 +57,7 @@ class Difference:
         return f"{self.path}: {self.what}"
 
 
-def paper_files(record: Record) -> dict[str, bytes]:
+def paper_files(record: PaperSource) -> dict[str, bytes]:
     """Return every file of a paper by its path in the folder, the manifest last.
 
     Raises:
@@ -76,7 +76,7 @@ def paper_files(record: Record) -> dict[str, bytes]:
     outputs["numbers.tex"] = (*record.parts, "settings"), numbers_tex(record)
     ordered = dict(sorted(outputs.items()))
     manifest = {
-        "format": FORMAT,
+        "format": PAPER_FORMAT,
         "study": record.name,
         "made_with": {name: version(name) for name in MADE_WITH},
         "inputs": record.hashes(),
@@ -86,7 +86,7 @@ def paper_files(record: Record) -> dict[str, bytes]:
         },
     }
     files = {path: data for path, (_, data) in ordered.items()}
-    return {**files, MANIFEST: json.dumps(manifest, indent=1).encode() + b"\n"}
+    return {**files, PAPER_MANIFEST: json.dumps(manifest, indent=1).encode() + b"\n"}
 
 
 def write_paper(study: Path | str, folder: Path | str) -> Paper:
@@ -96,7 +96,7 @@ def write_paper(study: Path | str, folder: Path | str) -> Paper:
         InputError: If there is no study or no finished cell, or the folder holds something else.
     """
     _earlier(Path(folder))  # refuse it before the work, not after
-    return write_files(paper_files(Record.read(study)), Path(folder))
+    return write_files(paper_files(PaperSource.read(study)), Path(folder))
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> Paper:
@@ -114,32 +114,32 @@ def write_files(files: Mapping[str, bytes], folder: Path) -> Paper:
     )
 
 
-def check_paper(study: Path | str, folder: Path | str) -> list[Difference]:
+def check_paper(study: Path | str, folder: Path | str) -> list[FileDifference]:
     """Make a paper again in memory and return every file of the folder that isn't the same.
 
     Raises:
         InputError: If there is no study, or the folder holds no paper.
     """
     folder = Path(folder)
-    if not (folder / MANIFEST).is_file():
+    if not (folder / PAPER_MANIFEST).is_file():
         raise InputError(
             f"{folder} holds no paper; write it first: "
             + shlex.join(["workbench", "paper", str(study), "--output", str(folder)])
         )
-    return differences(paper_files(Record.read(study)), folder)
+    return differences(paper_files(PaperSource.read(study)), folder)
 
 
-def differences(files: Mapping[str, bytes], folder: Path) -> list[Difference]:
+def differences(files: Mapping[str, bytes], folder: Path) -> list[FileDifference]:
     """Return every file of a paper's folder that isn't what it should be."""
     there = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     different = []
     for path in sorted({*files, *there}):
         if path not in files:
-            different.append(Difference(path, "extra: the study gives no such file"))
+            different.append(FileDifference(path, "extra: the study gives no such file"))
         elif path not in there:
-            different.append(Difference(path, "missing"))
+            different.append(FileDifference(path, "missing"))
         elif (found := there[path].read_bytes()) != files[path]:
-            different.append(Difference(path, _what_differs(path, found, files[path])))
+            different.append(FileDifference(path, _what_differs(path, found, files[path])))
     return different
 
 
@@ -158,7 +158,7 @@ def _quoted(line: str | None) -> str:
     if line is None:
         return "missing"
     line = line.strip()
-    return repr(line if len(line) <= SHOWN else line[:SHOWN] + "...")
+    return repr(line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + "...")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -170,7 +170,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _earlier(folder: Path) -> set[str]:
     """Return the files that an earlier paper in the folder wrote; a folder with anything else is refused."""
-    manifest = folder / MANIFEST
+    manifest = folder / PAPER_MANIFEST
     if not manifest.is_file():
         if folder.exists() and any(_files(folder)):
             raise InputError(

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 from workbench.errors import InputError
 from workbench.laws import ExchangeRate
-from workbench.laws.forecast import Score
+from workbench.laws.analysis import LEVEL
+from workbench.laws.forecast import ForecastScore
 from workbench.laws.problems import misfit
-from workbench.laws.study import LEVEL
-from workbench.studies.listing import planned_cells
 from workbench.views.answers import number_in_words, percent_in_words
 from workbench.views.manuscript.latex import count, escaped, macro_name, spelled
-from workbench.views.manuscript.record import Part, Record
+from workbench.views.manuscript.source import MetricSource, PaperSource
 from workbench.views.points import METRICS, digits, points, readable
 
 Macro = tuple[str, str]
@@ -23,7 +22,7 @@ HEAD = f"""\
 """
 
 
-def numbers_tex(record: Record) -> bytes:
+def numbers_tex(record: PaperSource) -> bytes:
     """Return ``numbers.tex``.
 
     Raises:
@@ -33,7 +32,7 @@ def numbers_tex(record: Record) -> bytes:
     notes = {METRICS[metric]: [why] for metric, why in record.left_out.items()}
     for metric, part in record.parts.items():
         sections[METRICS[metric]] = [*_measured(part), *_rates(part), *_laws(part)]
-        notes[METRICS[metric]] = [*filter(None, [part.study.silent]), *part.notes]
+        notes[METRICS[metric]] = [*filter(None, [part.analysis.silent]), *part.notes]
     lines, seen = [HEAD], set[str]()
     for title in {**sections, **notes}:
         lines.append(f"\n% {title}\n")
@@ -50,32 +49,29 @@ def numbers_tex(record: Record) -> bytes:
     return "".join(lines).encode()
 
 
-def _facts(record: Record) -> Iterator[Macro]:
+def _facts(record: PaperSource) -> Iterator[Macro]:
     cells = [row for row in record.rows if row["size"] > 0]
     for name, column in (("Qualities", "quality"), ("Sizes", "size"), ("Seeds", "seed")):
         yield name, count(len({row[column] for row in cells}))
     yield "SmallestSize", count(min(row["size"] for row in cells))
     yield "LargestSize", count(max(row["size"] for row in cells))
-    yield "CellsPlanned", count(planned_cells(record.manifest) or len(cells))
+    yield "CellsPlanned", count(record.manifest.study.cells or len(cells))
     yield "CellsDone", count(sum(row["status"] == "done" for row in cells))
     for name, column in (("Rank", "rank"), ("Steps", "steps")):
         values = {row[column] for row in cells}
         if len(values) == 1:
             yield name, count(values.pop())
-    for part, fact in (("data", "train_records"), ("data", "heldout_records")):
-        value = record.settings.get(part, {}).get(fact)
-        if isinstance(value, int):
-            yield macro_name(fact.replace("_", " ")), count(value)
-    for part in ("data", "base"):
-        yield (
-            f"{macro_name(part)}Name",
-            escaped(str(record.settings.get(part, {}).get("name", "not recorded"))),
-        )
+    data, base = record.manifest.data, record.manifest.base
+    for name, number in (("TrainRecords", data.train_records), ("HeldoutRecords", data.heldout_records)):
+        if number is not None:
+            yield name, count(number)
+    for name, words in (("DataName", data.name), ("BaseName", base.name)):
+        yield name, escaped(words or "not recorded")
 
 
-def _measured(part: Part) -> Iterator[Macro]:
+def _measured(part: MetricSource) -> Iterator[Macro]:
     metric = macro_name(part.metric)
-    zero_shot = part.study.zero_shot
+    zero_shot = part.analysis.zero_shot
     if zero_shot is not None:
         yield f"{metric}ZeroShot", digits(zero_shot)
     for quality, line in points(part.rows, part.metric).items():
@@ -86,7 +82,7 @@ def _measured(part: Part) -> Iterator[Macro]:
             yield f"{name}Highest", digits(point.high)
 
 
-def _rates(part: Part) -> Iterator[Macro]:
+def _rates(part: MetricSource) -> Iterator[Macro]:
     metric = macro_name(part.metric)
     for rate in part.rates:
         yield f"Answer{metric}{macro_name(rate.other)}", escaped(_readable_sentence(rate))
@@ -110,10 +106,10 @@ def _readable_sentence(rate: ExchangeRate) -> str:
     return words
 
 
-def _laws(part: Part) -> Iterator[Macro]:
+def _laws(part: MetricSource) -> Iterator[Macro]:
     metric = macro_name(part.metric)
-    if part.study.misfit is not None:
-        yield f"CurveMisfit{metric}", _probability(part.study.misfit)
+    if part.analysis.misfit is not None:
+        yield f"CurveMisfit{metric}", _probability(part.analysis.misfit)
     if part.joint_fit is not None:
         yield f"JointLaw{metric}", escaped(readable(part.joint_fit.law.name))
         doubt = misfit(part.joint_fit)
@@ -128,7 +124,7 @@ def _laws(part: Part) -> Iterator[Macro]:
             yield from _score(f"Forecast{metric}Law", part.forecast.chosen_law)
 
 
-def _score(name: str, score: Score) -> Iterator[Macro]:
+def _score(name: str, score: ForecastScore) -> Iterator[Macro]:
     yield name, escaped(readable(score.name))
     yield f"{name}Error", escaped(f"{score.error:.1%}")
     if score.low is not None and score.high is not None:

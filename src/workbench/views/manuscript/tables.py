@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.views.answers import rate_in_words
 from workbench.views.manuscript.latex import count, escaped, over, tabular
-from workbench.views.manuscript.record import COORDINATES, Part, Record
+from workbench.views.manuscript.source import COORDINATES, MetricSource, PaperSource
 from workbench.views.points import METRICS, Point, digits, points, readable
 from workbench.views.words import flat
 
@@ -34,7 +34,7 @@ class PaperTable:
         yield f"tables/{self.name}.tex", self.latex.encode()
 
 
-def _measured(part: Part) -> PaperTable:
+def _measured(part: MetricSource) -> PaperTable:
     lines = points(part.rows, part.metric)
     sizes = sorted({point.size for line in lines.values() for point in line})
     found = {(quality, point.size): point for quality, line in lines.items() for point in line}
@@ -51,7 +51,7 @@ def _measured(part: Part) -> PaperTable:
     )
 
 
-def _exchange_rates(part: Part) -> PaperTable | None:
+def _exchange_rates(part: MetricSource) -> PaperTable | None:
     best = {rate.other: rate.best for rate in part.rates if rate.best is not None}
     if not best:
         return None
@@ -79,7 +79,7 @@ def _exchange_rates(part: Part) -> PaperTable | None:
     )
 
 
-def _forecast(part: Part) -> PaperTable | None:
+def _forecast(part: MetricSource) -> PaperTable | None:
     if part.forecast is None:
         return None
     scores = part.forecast.scores
@@ -100,7 +100,7 @@ def _forecast(part: Part) -> PaperTable | None:
     )
 
 
-TABLES: dict[str, Callable[[Part], PaperTable | None]] = {
+TABLES: dict[str, Callable[[MetricSource], PaperTable | None]] = {
     "measured": _measured,
     "exchange-rates": _exchange_rates,
     "forecast": _forecast,
@@ -108,7 +108,7 @@ TABLES: dict[str, Callable[[Part], PaperTable | None]] = {
 """What is tabled of each metric; add one: a function here and a line."""
 
 
-def tables(record: Record) -> Iterator[PaperTable]:
+def tables(record: PaperSource) -> Iterator[PaperTable]:
     """Yield every table of a study."""
     for part in record.parts.values():
         yield from filter(None, (make(part) for make in TABLES.values()))
@@ -116,7 +116,7 @@ def tables(record: Record) -> Iterator[PaperTable]:
     yield _settings(record)
 
 
-def _cells(record: Record) -> PaperTable:
+def _cells(record: PaperSource) -> PaperTable:
     metrics = list(record.parts)
     names = [*COORDINATES, *metrics]
     cells = [row for row in record.rows if row["size"] > 0]
@@ -138,7 +138,7 @@ def _cells(record: Record) -> PaperTable:
     )
 
 
-def _settings(record: Record) -> PaperTable:
+def _settings(record: PaperSource) -> PaperTable:
     rows = list(flat(record.settings))
     return PaperTable(
         name="settings",

@@ -1,11 +1,17 @@
 """Widgets for notebooks: what moves, in small ES modules that need no network."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from workbench.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from workbench.views.widgets.examples import Examples
+    from workbench.views.widgets.exchange import Exchange
+    from workbench.views.widgets.grid_map import GridMap
+    from workbench.views.widgets.law_explorer import LawExplorer
+    from workbench.views.widgets.live import LiveStudy
 
 WIDGETS = {
-    "BudgetGame": "budget_game",
-    "Chat": "chat",
     "Examples": "examples",
     "Exchange": "exchange",
     "GridMap": "grid_map",
@@ -14,11 +20,11 @@ WIDGETS = {
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
-__all__ = [*WIDGETS]
+__all__ = ["Examples", "Exchange", "GridMap", "LawExplorer", "LiveStudy"]
+
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a class
-    """Load a widget's module on first use: a notebook that only looks loads no torch."""
-    if name not in WIDGETS:
-        raise AttributeError(f"no widget {name!r}; there are {', '.join(WIDGETS)}")
-    return getattr(import_module(f"workbench.views.widgets.{WIDGETS[name]}"), name)
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -7,9 +7,9 @@ import traitlets
 from matplotlib.figure import Figure
 
 from workbench.errors import InputError
+from workbench.laws.analysis import Analysis, bands
 from workbench.laws.exchange import ExchangeRate, rate_of
-from workbench.laws.study import Study, bands
-from workbench.views.explore import PLACES, exchange_pair, places
+from workbench.views.explore import MOST_REFERENCE_SIZES, exchange_pair, places
 from workbench.views.law_figures import exchange_rate_curve
 from workbench.views.widgets.view import View, module
 
@@ -30,9 +30,9 @@ class Exchange(View):
     _esm = module("exchange")
     pairs: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     pair = traitlets.Int(0).tag(sync=True)
-    place = traitlets.Int(PLACES // 2).tag(sync=True)
+    place = traitlets.Int(MOST_REFERENCE_SIZES // 2).tag(sync=True)
 
-    def __init__(self, studies: Iterable[Study], reference: str | None = None) -> None:
+    def __init__(self, studies: Iterable[Analysis], reference: str | None = None) -> None:
         self.rates: list[ExchangeRate] = []
         self.left_out: dict[str, str] = {}
         """Why a metric is not shown."""

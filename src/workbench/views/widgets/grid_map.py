@@ -8,12 +8,11 @@ from typing import Any
 
 import traitlets
 
-from workbench.config import Quality
-from workbench.studies.jobs import Job, planned
-from workbench.studies.store import Store
+from workbench.studies.background import BackgroundRun
+from workbench.studies.disk.store import Store
 from workbench.views.board_figures import empty, heat_map
-from workbench.views.paper import PaperFigure
-from workbench.views.points import METRICS, Row, measured, readable
+from workbench.views.points import METRICS, TableRow, measured, readable
+from workbench.views.style import PaperFigure
 from workbench.views.widgets.live import thinned
 from workbench.views.widgets.ticker import Ticker
 from workbench.views.widgets.view import View, module
@@ -36,13 +35,13 @@ class GridMap(View):
     metrics: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     metric = traitlets.Unicode("loss").tag(sync=True)
     chosen: "traitlets.List[Any]" = traitlets.List([-1, -1]).tag(sync=True)
-    """Row and column of the open cell."""
+    """TableRow and column of the open cell."""
     detail: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
 
     def __init__(self, folder: Path | str, metric: str | None = None) -> None:
         self.folder = Path(folder)
-        self.job = Job(self.folder)
-        self.rows: Sequence[Row] = []
+        self.job = BackgroundRun(self.folder)
+        self.rows: Sequence[TableRow] = []
         self._wanted = metric
         self._seen: tuple[float, int] | None = None
         self._offset = 0
@@ -85,10 +84,10 @@ class GridMap(View):
         with Store.open(self.folder, read_only=True) as store:
             self.rows, manifest = store.rows(), store.manifest
         self._seen = (stat.st_mtime, stat.st_size)
-        self._cells = {key: (cell.quality.label, cell.size) for key, cell in planned(manifest).items()}
-        study = manifest["study"]
-        self._qualities = [Quality(**quality).label for quality in study["qualities"]]
-        self._sizes, self._seeds = study["sizes"], study["seeds"]
+        self._cells = {key: (cell.quality.label, cell.size) for key, cell in manifest.planned().items()}
+        study = manifest.study.parsed()
+        self._qualities = [quality.label for quality in study.qualities]
+        self._sizes, self._seeds = list(study.sizes), study.seeds
         found = measured(self.rows)
         self.metrics = [[name, METRICS[name]] for name in found]
         if not self._begun and found:
@@ -131,7 +130,7 @@ class GridMap(View):
             "training": (quality, size) in training and len(values) < len(self._seeds),
         }
 
-    def _at(self, quality: str, size: int) -> list[Row]:
+    def _at(self, quality: str, size: int) -> list[TableRow]:
         return [row for row in self.rows if (row["quality"], row["size"]) == (quality, size)]
 
     def _detail(self) -> dict[str, Any]:
@@ -151,7 +150,7 @@ class GridMap(View):
         }
 
 
-def _curve(run: Row, curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def _curve(run: TableRow, curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     points = thinned(list(enumerate(curves.get("train_loss", ()), start=1)), CURVE_POINTS)
     return {
         "seed": run["seed"],
@@ -160,7 +159,7 @@ def _curve(run: Row, curves: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     }
 
 
-def _line(run: Row, metrics: Sequence[str]) -> list[str]:
+def _line(run: TableRow, metrics: Sequence[str]) -> list[str]:
     numbers = [_number(run.get(name), 3) for name in metrics]
     return [str(run["seed"]), *numbers, run["status"], _number(run["seconds"], 1)]
 

@@ -1,7 +1,7 @@
 // A law over size and share, moved by hand. The coefficients of the fit and of its bootstrap draws came once;
 // every number here is computed from them in the page, so it answers with a busy kernel and with none.
 
-// Each law as src/workbench/laws/forms.py has it; p holds the parameters, n the size, q the share.
+// Each law as src/workbench/laws/library.py has it; p holds the parameters, n the size, q the share.
 const LAWS = {
   noise_floor: (p, n, q) => p.E + p.F * (1 - q) + p.B * n ** -p.beta,
   quality_exponent: (p, n, q) => p.E + p.B * n ** -p.beta * q ** -p.gamma,

@@ -7,9 +7,9 @@ import traitlets
 from matplotlib.figure import Figure
 
 from workbench.errors import InputError, unknown_name
+from workbench.laws.analysis import DOUBT
 from workbench.laws.bootstrap import Draws
 from workbench.laws.problems import misfit
-from workbench.laws.study import DOUBT
 from workbench.views.law_figures import contours
 from workbench.views.widgets.view import View, module
 

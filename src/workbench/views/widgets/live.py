@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.studies.background import BackgroundRun, RunState
+from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.grid import Study
-from workbench.studies.jobs import Job, State, planned
-from workbench.studies.manifest_file import read_manifest
+from workbench.studies.states import JobName
 from workbench.views.board_figures import Line, empty, training_curves
 from workbench.views.points import readable
 from workbench.views.widgets.ticker import Ticker
@@ -21,7 +22,7 @@ from workbench.views.words import seconds_in_words
 
 MOST_POINTS = 120
 """Points of a curve that travel to the page: as many as its pixels can show."""
-WORDS = {
+STATE_WORDS: dict[JobName, str] = {
     "new": "not started",
     "starting": "starting: loading the base and the data",
     "finished": "finished",
@@ -32,7 +33,7 @@ WORDS = {
 }
 
 
-Point = tuple[int, float | None]
+StepLoss = tuple[int, float | None]
 """A step and its loss; None where that was not a number."""
 
 
@@ -51,8 +52,8 @@ class LiveStudy(View):
     asked = traitlets.Int(0).tag(sync=True)
     """How often the button was pressed."""
 
-    def __init__(self, job: Job | Path | str) -> None:
-        self.job = job if isinstance(job, Job) else Job(job)
+    def __init__(self, job: BackgroundRun | Path | str) -> None:
+        self.job = job if isinstance(job, BackgroundRun) else BackgroundRun(job)
         self.points: dict[str, dict[int, float | None]] = {}
         """Every step's loss that was recorded, by cell."""
         self._cells: dict[str, CellConfig] = {}
@@ -88,7 +89,7 @@ class LiveStudy(View):
                 self.status = status
             return state.active
 
-    def wait(self, seconds: float | int = float("inf")) -> State:
+    def wait(self, seconds: float | int = float("inf")) -> RunState:
         """Block until the job has ended, then show its last points."""
         state = self.job.wait(seconds)
         self.tick()
@@ -117,7 +118,7 @@ class LiveStudy(View):
         if not self._stack or all(key in self._cells for key in self._stack):
             return
         if (self.job.study_folder / "manifest.json").is_file():
-            self._cells = planned(read_manifest(self.job.study_folder))
+            self._cells = read_manifest(self.job.study_folder).planned()
 
     def _curve(self, key: str) -> dict[str, Any]:
         cell = self._cells[key]
@@ -134,10 +135,10 @@ class LiveStudy(View):
             "y": [None if loss is None else float(f"{loss:.4g}") for _, loss in points],
         }
 
-    def _status(self, state: State) -> dict[str, Any]:
-        at, words = self._at, WORDS.get(state.name, state.name)
+    def _status(self, state: RunState) -> dict[str, Any]:
+        at, words = self._at, STATE_WORDS.get(state.name, state.name)
         if state.name == "running":
-            words = WORDS["starting"]
+            words = STATE_WORDS["starting"]
             if at.get("phase") == "training":
                 words = f"training stack {at['stack']} of {at['stacks']}, step {at['step']} of {at['steps']}"
                 words += self._left()
@@ -172,12 +173,14 @@ class LiveStudy(View):
     def _go_on(self) -> None:
         configuration = self.job.configuration()
         if configuration is None:
-            raise InputError(f"{self.job.study_folder} has no job to go on with; start one with Job.start")
-        self.job = Job.start(Study.from_dict(configuration), self.job.study_folder)
+            raise InputError(
+                f"{self.job.study_folder} has no job to go on with; start one with BackgroundRun.start"
+            )
+        self.job = BackgroundRun.start(Study.from_dict(configuration), self.job.study_folder)
         Ticker.watch(self)
 
 
-def thinned(points: Sequence[Point], most: int) -> list[Point]:
+def thinned(points: Sequence[StepLoss], most: int) -> list[StepLoss]:
     """Return at most ``most`` + 1 of the points, evenly spaced, the last one always among them."""
     if len(points) <= most:
         return list(points)

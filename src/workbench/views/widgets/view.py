@@ -1,4 +1,4 @@
-"""What every widget of ours is: a plain ES module of this folder, our style, and a picture for paper."""
+"""What every widget of ours is: a plain ES module beside its Python, our style, and a picture for paper."""
 
 import base64
 from pathlib import Path
@@ -7,22 +7,23 @@ from typing import Any
 import anywidget
 from matplotlib.figure import Figure
 
-from workbench.views.paper import to_bytes
+from workbench.views.style import to_bytes
 
-FOLDER = Path(__file__).parent
+WIDGET_FOLDER = Path(__file__).parent
 DOTS = 120
 """An inch of the static picture: small enough to keep a few in a notebook's file."""
 
 
-def module(name: str) -> str:
-    """Return a widget's ES module: the shared helpers, then its own text."""
-    return "\n".join((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("common", name))
+def module(name: str, folder: Path = WIDGET_FOLDER) -> str:
+    """Return the ES module of a widget that lies in ``folder``: the shared helpers, then its own text."""
+    parts = (WIDGET_FOLDER / "common.js", folder / f"{name}.js")
+    return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
 class View(anywidget.AnyWidget):
     """A widget with a static picture for where widgets can't live: GitHub, PDF, a closed kernel."""
 
-    _css = (FOLDER / "style.css").read_text(encoding="utf-8")
+    _css = (WIDGET_FOLDER / "style.css").read_text(encoding="utf-8")
 
     def picture(self) -> Figure:
         """Return what the widget shows now as a figure."""

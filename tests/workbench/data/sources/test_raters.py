@@ -10,7 +10,7 @@ from follows import follows
 from workbench.cli import main
 from workbench.config import Quality
 from workbench.data.sources import raters
-from workbench.data.sources.raters import CHOICES, DOMAINS, QUESTION, load
+from workbench.data.sources.raters import DOMAINS, QUESTION, SENTIMENTS, load
 from workbench.data.subsets import draw, rated
 from workbench.errors import InputError
 from workbench.fetch import cache_path
@@ -60,7 +60,7 @@ def test_every_rater_is_kept(tmp_path):
     assert len(records) == 16
     assert records["movie-0"].prompt == QUESTION.format(text="movie 0")
     assert records["movie-0"].ratings == (2.0, 1.0, 0.0, -1.0, 3.0)
-    assert {record.choices for record in records.values()} == {CHOICES}
+    assert {record.choices for record in records.values()} == {SENTIMENTS}
     assert (records["nyt-0"].response, records["nyt-1"].response) == (" positive", " negative")
     assert (dataset.name, dataset.template, len(dataset.heldout)) == ("raters", "verbatim", 2)
     assert dataset.notes == ("4 of 20 texts left out: mean score within 0.5 of 0",)
@@ -141,7 +141,7 @@ def test_bad_archives(tmp_path, name):
 
 def test_nothing_larger_than_the_real_files_is_read(tmp_path, monkeypatch):
     path = archive(tmp_path / "a.tar.gz", inner())
-    monkeypatch.setattr(raters, "LARGEST", 100)
+    monkeypatch.setattr(raters, "MOST_BYTES", 100)
     with pytest.raises(InputError, match=r"hutto_ICWSM_2014.tar.gz claims \d+ bytes; take the"):
         load(2, path=path)
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from workbench.data.sources import load_dataset
-from workbench.data.sources.verbs import MISPRINTS, _root, read_table
+from workbench.data.sources.verbs import MISPRINTS, _root, read_word_table
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_held_out_by_hash_and_not_by_the_alphabet(verbs):
 
 
 def test_table_is_read_whole():
-    assert len(read_table()) == 40450
+    assert len(read_word_table()) == 40450
 
 
 def test_lemminflect_is_never_imported():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.views.shipped import VERBS
+from workbench.lessons.shipped import VERBS
 
 FOLDER = Path(__file__).resolve().parents[4] / "docs" / "paper"
 SOURCE = (FOLDER / "paper.tex").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ import pytest
 
 from workbench.cli import main
 from workbench.errors import InputError
-from workbench.studies.store import Store
-from workbench.views.manuscript import Record, figures, paper_files, record, write_paper
+from workbench.studies.disk.store import Store
+from workbench.views.manuscript import PaperSource, figures, paper_files, source, write_paper
 from workbench.views.manuscript.folder import differences, write_files
 
 CELL = "0.75 128 1"
@@ -20,15 +20,15 @@ CELL = "0.75 128 1"
 def _lean():
     """Draw one kind of file in one width and forecast nothing; test_example.py has everything."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "FEWEST_SIZES", 9)
-        patch.setattr(figures, "KINDS", ("svg",))
+        patch.setattr(source, "FEWEST_SIZES", 9)
+        patch.setattr(figures, "FILE_KINDS", ("svg",))
         patch.setattr(figures, "WIDTHS", {"column": figures.WIDTHS["column"]})
         yield
 
 
 @pytest.fixture(scope="module")
 def files(study, _lean):
-    return paper_files(Record.read(study))
+    return paper_files(PaperSource.read(study))
 
 
 def reading(files, part):
@@ -57,7 +57,7 @@ def measured(table):
 def test_one_result_changes_exactly_what_depends_on_it(files, table, make_study):
     metrics = measured(table)
     metrics["exact_match"] += 0.05
-    others = paper_files(Record.read(make_study(changed={CELL: {"metrics": metrics}})))
+    others = paper_files(PaperSource.read(make_study(changed={CELL: {"metrics": metrics}})))
     rate = "exchange-rate-exact-match"
     figures_of_it = (
         *("quality-by-size-exact-match", "heat-map-exact-match"),
@@ -76,7 +76,7 @@ def test_one_result_changes_exactly_what_depends_on_it(files, table, make_study)
 def test_of_the_numbers_only_those_of_that_metric_change(files, table, make_study):
     metrics = measured(table)
     metrics["loss"] *= 1.2
-    others = paper_files(Record.read(make_study(changed={CELL: {"metrics": metrics}})))
+    others = paper_files(PaperSource.read(make_study(changed={CELL: {"metrics": metrics}})))
     assert changed(files, others) == reading(files, "loss")
     lines = [paper["numbers.tex"].decode().splitlines() for paper in (files, others)]
     different = [one for one, two in zip(*lines, strict=True) if one != two]
@@ -86,15 +86,15 @@ def test_of_the_numbers_only_those_of_that_metric_change(files, table, make_stud
 
 def test_a_training_curve_changes_its_figure_alone(files, make_study):
     curves = {"train_loss": [1.0] * 5}
-    others = paper_files(Record.read(make_study(changed={"0.75 2048 1": {"curves": curves}})))
+    others = paper_files(PaperSource.read(make_study(changed={"0.75 2048 1": {"curves": curves}})))
     assert changed(files, others) == {"figures/column/training-curves.svg", "manifest.json"}
 
 
 def test_only_what_a_paper_tells_of_the_settings_counts(study):
-    original = Record.read(study)
+    original = PaperSource.read(study)
 
     def inputs(**changes):
-        hashes = replace(original, manifest={**original.manifest, **changes}).hashes()
+        hashes = replace(original, manifest=original.manifest.with_(**changes)).hashes()
         return {part for part, value in original.hashes().items() if hashes[part] != value}
 
     assert inputs(base={"name": "another"}) == {"settings"}
@@ -179,7 +179,7 @@ def test_a_manifest_removes_nothing_outside_its_folder(files, tmp_path):
 
 
 def test_a_bare_record_with_a_failed_cell_is_enough(make_study):
-    files = paper_files(Record.read(make_study(manifest={}, broken=("0.5 128 2",))))
+    files = paper_files(PaperSource.read(make_study(manifest={}, broken=("0.5 128 2",))))
     assert "figures/column/quality-by-size-loss.svg" in files
     assert b"nan" not in files["numbers.tex"]
     assert b"\\newcommand{\\StudyCellsDone}{35}" in files["numbers.tex"]

@@ -15,11 +15,12 @@ from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.problems import fit_table
-from workbench.studies.store import Store
-from workbench.views.budget import Game, Round, scoreboard
-from workbench.views.shipped import TALKERS, VERBS
-from workbench.views.talk import BlindTest, cell_of, interval, speakers
-from workbench.views.widgets import BudgetGame, Chat, Examples, Exchange, GridMap, LawExplorer, LiveStudy
+from workbench.lessons.budget import Game, GameRound, scoreboard
+from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
+from workbench.lessons.widgets import BudgetGame, Chat
+from workbench.studies.disk.store import Store
+from workbench.views.widgets import Examples, Exchange, GridMap, LawExplorer, LiveStudy
 from workbench.views.widgets.live import thinned
 
 
@@ -51,7 +52,7 @@ def step(number, keys, losses, **more):
 
 
 def test_live_shows_what_was_recorded_and_nothing_twice(tmp_path, check_shown):
-    key = cell_of(VERBS, "clean", 32).key()
+    key = find_cell(VERBS, "clean", 32).key()
     lines = [step(1, [key], [2.0]), step(2, [key], [None]), step(2, [key], [1.5]), step(3, [key], [1.0])]
     lines[3].pop("keys")
     view = LiveStudy(write_job(tmp_path / "s", lines, name="stopped"))
@@ -120,7 +121,7 @@ def test_grid_map_of_a_study_that_has_only_begun(tmp_path):
 
 
 def test_grid_map_marks_what_is_training(tmp_path):
-    key = cell_of(VERBS, "clean", 32).key()
+    key = find_cell(VERBS, "clean", 32).key()
     born = psutil.Process().create_time()
     write_job(tmp_path / "s", [step(1, [key], [2.0])], name="running", process=os.getpid(), born=born)
     with Store.open(tmp_path / "s") as store:
@@ -185,7 +186,7 @@ def test_examples_drawn_show_what_changed():
 
 def test_the_game_pays_what_the_curves_say(analysed):
     game = Game(analysed, worse="50% other_form", rounds=3)
-    given = Round(examples=64, coins=64, clean_price=1.0)
+    given = GameRound(examples=64, coins=64, clean_price=1.0)
     assert game.buys(given, 1) == (64, 64)
     assert game.buys(given, 0) == (128, 0)
     clean = analysed.curve("clean").predict([64.0], model_free=not analysed.trusted)[0, 0]
@@ -258,7 +259,7 @@ def test_wilsons_interval():
 
 
 def test_the_shipped_adapters_answer():
-    both = speakers(VERBS, *(cell_of(VERBS, *cell) for cell in TALKERS))
+    both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
     assert both.answer("walk")[0] == "walked"
     with pytest.raises(InputError, match="has no cell"):
-        cell_of(VERBS, "clean", 33)
+        find_cell(VERBS, "clean", 33)

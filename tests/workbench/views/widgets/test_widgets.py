@@ -1,22 +1,29 @@
 """What every widget holds: text stays text, nothing comes from a network, there is a picture."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from workbench.views import widgets
+from workbench.lessons import widgets as of_lessons
+from workbench.views import widgets as of_views
 from workbench.views.explore import SCRIPTS
-from workbench.views.widgets.view import FOLDER, View
+from workbench.views.widgets.view import View
 
-MODULES = sorted(FOLDER.glob("*.js"))
-WIDGETS = [getattr(widgets, name) for name in widgets.__all__]
+ROOMS = (of_views, of_lessons)
+MODULES = sorted(path for room in ROOMS for path in Path(room.__file__).parent.glob("*.js"))
+WIDGETS = [getattr(room, name) for room in ROOMS for name in room.__all__]
 
 each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 each_widget = pytest.mark.parametrize("widget", WIDGETS, ids=lambda widget: widget.__name__)
 
 
 def test_every_module_belongs_to_a_widget_or_to_the_report():
-    assert {path.stem for path in MODULES} == {*widgets.WIDGETS.values(), *SCRIPTS}
+    assert {path.stem for path in MODULES} == {
+        *of_views.WIDGETS.values(),
+        *of_lessons.WIDGETS.values(),
+        *SCRIPTS,
+    }
 
 
 @each_module

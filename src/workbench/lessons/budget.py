@@ -1,0 +1,177 @@
+"""The rules of the budget game: collect more examples, or clean those at hand, out of one purse.
+
+The truth is a study's measured curves, which the player doesn't see. As in the planner, cleaning a share of
+the examples moves the score by that share of the way between the two qualities' curves at the same size.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from random import Random
+
+from workbench.errors import InputError
+from workbench.files import not_written
+from workbench.laws.analysis import Analysis
+
+PRICES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Of cleaning one example, where a new one costs 1."""
+SHARES_TRIED = 101
+"""Shares of the budget that are tried to find the best."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GameRound:
+    """What a player has and what things cost."""
+
+    examples: int
+    """Examples at hand, all of the worse quality."""
+    coins: int
+    clean_price: float
+    """Coins to clean one example; a new one of the worse quality costs 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What a decision led to, beside the best one."""
+
+    share: float
+    """Share of the coins spent on cleaning."""
+    score: float
+    best_share: float
+    best_score: float
+    curve: tuple[float, ...]
+    """The score of every share from 0 to 1."""
+
+    @property
+    def regret(self) -> float:
+        """How much better the best decision is, never below 0."""
+        return abs(self.best_score - self.score)
+
+
+class Game:
+    """Rounds over one study.
+
+    Args:
+        analysis: An analysed study, whose curves are the truth.
+        clean: Its best quality.
+        worse: The quality of the examples at hand.
+        rounds: How many.
+        seed: Decides the rounds; a class that plays one seed can compare.
+
+    Raises:
+        InputError: If the study has no such quality or too few sizes.
+    """
+
+    def __init__(
+        self, analysis: Analysis, *, clean: str = "clean", worse: str, rounds: int = 5, seed: int = 0
+    ) -> None:
+        self.analysis, self.clean, self.worse = analysis, clean, worse
+        sizes = [int(size) for size in analysis.curve(worse).size]
+        analysis.curve(clean)
+        if len(sizes) < 3:
+            raise InputError(f"the game needs 3 sizes of {worse!r}; the study has {len(sizes)}")
+        self.largest = sizes[-1]
+        chance = Random(seed)
+        self.rounds = tuple(
+            GameRound(
+                examples=examples,
+                coins=round(examples * chance.choice((0.5, 1.0, 2.0))),
+                clean_price=chance.choice(PRICES),
+            )
+            for examples in (chance.choice(sizes[:-1]) for _ in range(rounds))
+        )
+
+    def buys(self, given: GameRound, share: float | int) -> tuple[float, float]:
+        """Return the examples and how many of them are clean after spending ``share`` on cleaning."""
+        size = min(given.examples + (1 - share) * given.coins, float(self.largest))
+        return float(size), min(float(share * given.coins / given.clean_price), float(size))
+
+    def score(self, given: GameRound, share: float | int) -> float:
+        """Return the metric that such a set of examples gives."""
+        size, cleaned = self.buys(given, share)
+        free = not self.analysis.trusted
+        worse, clean = (
+            float(self.analysis.curve(quality).predict([size], model_free=free)[0, 0])
+            for quality in (self.worse, self.clean)
+        )
+        return worse + cleaned / size * (clean - worse)
+
+    def play(self, given: GameRound, share: float | int) -> Decision:
+        """Spend ``share`` of the coins on cleaning, the rest on new examples.
+
+        Raises:
+            InputError: If the share isn't from 0 to 1.
+        """
+        if not 0 <= share <= 1:
+            raise InputError(f"a share of {share} can't be spent; choose from 0 to 1")
+        curve = tuple(self.score(given, at / (SHARES_TRIED - 1)) for at in range(SHARES_TRIED))
+        best = (min if self.analysis.falling else max)(range(SHARES_TRIED), key=curve.__getitem__)
+        score = self.score(given, share)
+        better = score < curve[best] if self.analysis.falling else score > curve[best]
+        return Decision(
+            share=float(share),
+            score=score,
+            best_share=float(share) if better else best / (SHARES_TRIED - 1),
+            best_score=score if better else curve[best],
+            curve=curve,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A line of the scoreboard."""
+
+    name: str
+    rounds: int
+    regret: float
+    """Sum over the rounds."""
+
+
+def add_entry(file: Path, entry: Entry) -> None:
+    """Add a line to a class's scoreboard, a CSV file that is made when there is none.
+
+    Raises:
+        InputError: If the file can't be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not file.exists()
+        with open(file, "a", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out, lineterminator="\n")
+            if fresh:
+                writer.writerow([field.name for field in fields(Entry)])
+            writer.writerow([entry.name, entry.rounds, f"{entry.regret:.4f}"])
+    except OSError as error:
+        raise not_written(file, error) from error
+
+
+def scoreboard(file: Path) -> list[Entry]:
+    """Return the entries, least regret first.
+
+    Raises:
+        InputError: If the file or a line of it can't be read.
+    """
+    if not file.exists():
+        return []
+    try:
+        with open(file, newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} can't be read as a CSV file ({error}); move it away") from error
+    entries = [_entry(file, number, row) for number, row in enumerate(rows, start=2)]
+    return sorted(entries, key=lambda entry: entry.regret)
+
+
+def _entry(file: Path, number: int, row: Mapping[str, str]) -> Entry:
+    try:
+        return Entry(name=row["name"], rounds=int(row["rounds"]), regret=float(row["regret"]))
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{file}, line {number} can't be read as name, rounds, regret; mend it or move the file away"
+        ) from None
+
+
+def total_regret(outcomes: Sequence[Decision]) -> float:
+    """Return the sum of the regrets."""
+    return sum(outcome.regret for outcome in outcomes)

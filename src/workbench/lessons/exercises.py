@@ -1,0 +1,190 @@
+"""Exercises that check themselves: a learner's function against the package's, and a score.
+
+Nothing here raises. Whatever a learner's function does (raise, run on and on, return nothing, a wrong shape,
+or an object that can't be looked at), the answer is a sentence, and the notebook goes on.
+"""
+
+import copy
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+SECONDS_PER_CALL = 10.0
+"""Seconds that a learner's function gets for one set of arguments."""
+EMPTY = "nothing is filled in"
+LONGEST_ERROR = 200
+"""Characters of somebody else's error message that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an exercise went."""
+
+    name: str
+    correct: bool
+    words: str
+
+    def __repr__(self) -> str:
+        """Say it in a sentence, for the end of a notebook's cell."""
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
+class ExerciseScore:
+    """How all exercises went that were checked since the kernel started."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def correct(self) -> int:
+        """Exercises that are solved."""
+        return sum(verdict.correct for verdict in self.verdicts)
+
+    @property
+    def total(self) -> int:
+        """Exercises that were checked."""
+        return len(self.verdicts)
+
+    def __repr__(self) -> str:
+        """Say the score, and a line for each exercise."""
+        lines = (f"  {verdict.name}: {verdict.words}" for verdict in self.verdicts)
+        return "\n".join([f"score: {self.correct} of {self.total}", *lines])
+
+
+VERDICTS: dict[str, Verdict] = {}
+"""The latest verdict on each exercise, by its name."""
+
+
+def check(
+    name: str,
+    attempt: object,
+    truth: Callable[..., object],
+    on: Sequence[tuple[Any, ...]],
+    *,
+    hint: str = "",
+    tolerance: float = 1e-4,
+    seconds: float | int = SECONDS_PER_CALL,
+) -> Verdict:
+    """Compare a learner's function with the right one and remember how it went; never raises.
+
+    Args:
+        name: Of the exercise, for the score.
+        attempt: The learner's function. It gets copies of the arguments and runs in a thread of its own.
+        truth: The right function.
+        on: Sets of arguments. Several of them, so that a number written down doesn't pass for a formula.
+        hint: What to say where the result is wrong.
+        tolerance: Largest difference that is right, as a share of the largest value.
+        seconds: What the function gets for each set.
+    """
+    try:
+        problem = _problem(attempt, truth, on, tolerance, seconds)
+        if problem and hint and not problem.startswith(EMPTY):
+            problem = f"{problem}. {hint}"
+    except Exception as error:  # a check that ends a lesson has failed, whatever the reason
+        problem = f"this check could not be run ({_said(error)}); restart the kernel and run all cells"
+    VERDICTS[name] = Verdict(name, not problem, f"not yet: {problem}" if problem else "correct")
+    return VERDICTS[name]
+
+
+def score() -> ExerciseScore:
+    """Return how the exercises went that were checked; never raises."""
+    return ExerciseScore(tuple(VERDICTS.values()))
+
+
+def _problem(
+    attempt: object,
+    truth: Callable[..., object],
+    on: Sequence[tuple[Any, ...]],
+    tolerance: float,
+    seconds: float | int,
+) -> str | None:
+    """Return what is wrong with an attempt, or nothing."""
+    if not callable(attempt):
+        return "it is not a function any more; run the cell that defines it again"
+    for number, arguments in enumerate(on):
+        work = _Attempt(attempt, copy.deepcopy(arguments))
+        problem = work.problem(seconds)
+        if problem is None:
+            problem = _difference(work.result, numbers(truth(*arguments)), tolerance)
+        if problem:
+            return f"right for {number} of {len(on)} cases, then {problem}" if number else problem
+    return None
+
+
+class _Attempt(threading.Thread):
+    """A learner's function at work, and its result as numbers."""
+
+    def __init__(self, attempt: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        super().__init__(daemon=True)
+        self.attempt, self.arguments = attempt, arguments
+        self.said: str | None = None
+        self.result = np.empty(0)
+
+    def run(self) -> None:
+        """Call the function and look at what it returns, which may raise or not end, too."""
+        try:
+            result = self.attempt(*self.arguments)
+        except BaseException as error:  # SystemExit, too, is an answer
+            self.said = f"it raises {_said(error)}; call it in a cell of your own to see where"
+            return
+        if result is None or result is Ellipsis:
+            self.said = EMPTY
+            return
+        try:
+            self.result = numbers(result)
+        except BaseException:
+            self.said = f"it returns a {type(result).__name__}, where numbers are expected"
+
+    def problem(self, seconds: float | int) -> str | None:
+        """Run for at most so long and return what went wrong, or nothing."""
+        self.start()
+        self.join(seconds)
+        if not self.is_alive():
+            return self.said
+        # an endless loop would take a processor until the kernel ends; what is blocked outside Python stays
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(self.ident or 0), ctypes.py_object(SystemExit)
+        )
+        return f"it is still running after {seconds:g} seconds; is there a loop that doesn't end?"
+
+
+def numbers(value: object) -> np.ndarray:
+    """Return a tensor, an array, a number or a list of them as an array of float64."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().double().numpy()
+    return np.array(value, dtype=np.float64)
+
+
+def _difference(got: np.ndarray, right: np.ndarray, tolerance: float) -> str | None:
+    """Return in what way two arrays differ, or nothing."""
+    if got.shape != right.shape:
+        return f"its shape is {_shape(got)}, expected {_shape(right)}"
+    if unknown := int((np.isnan(got) & ~np.isnan(right)).sum()):
+        return f"{unknown:,} of {got.size:,} values are not a number"
+    endless = np.isinf(got) | np.isinf(right)
+    if wrong := int((got != right)[endless].sum()):
+        return f"{wrong:,} of {got.size:,} values are infinite and shouldn't be, or the other way round"
+    got, right = got[~endless], right[~endless]
+    largest = float(np.abs(right).max(initial=0.0))
+    off = float(np.abs(got - right).max(initial=0.0))
+    if not off <= tolerance * largest:
+        return f"it is off by {off:.3g}, where the largest value is {largest:.3g}"
+    return None
+
+
+def _shape(array: np.ndarray) -> str:
+    return " x ".join(map(str, array.shape)) or "a single number"
+
+
+def _said(error: BaseException) -> str:
+    """Return an error's kind and the first line of its text, which may raise an error of its own."""
+    try:
+        text = str(error).strip().split("\n")[0][:LONGEST_ERROR]
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,59 @@
+"""Make the study that is shipped from a whole one: ``python -m workbench.lessons.shipped.make STUDY``."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.config import CellConfig
+from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.studies.disk.adapters import adapter_folder
+from workbench.studies.disk.store import ZERO_SHOT, Store
+from workbench.training.results import CellResult
+from workbench.views.points import METRICS
+
+KEPT = ("train_loss",)
+"""Curves that are kept of every cell."""
+MADE_ANEW = ("format", "sessions", "subsets")
+"""Parts of the manifest that are written anew, or say nothing without the large parts."""
+
+
+def make(source: Path, target: Path) -> int:
+    """Write the shipped form of a finished study over ``target`` and return its bytes."""
+    with Store.open(source, read_only=True) as whole:
+        manifest = {name: value for name, value in whole.manifest.to_json().items() if name not in MADE_ANEW}
+        cells = whole.manifest.planned()
+        talkers = {key for key, cell in cells.items() if _names(cell) in TALKERS}
+        results = {ZERO_SHOT: CellResult(cell=None, metrics=whole.zero_shot())}
+        for row in whole.rows():
+            curves = whole.curves(row["key"])
+            kept = curves if row["key"] in talkers else {name: curves[name] for name in KEPT}
+            results[row["key"]] = _result(row, cells[row["key"]], kept)
+    shutil.rmtree(target, ignore_errors=True)
+    with Store.create(target, manifest) as small:
+        small.commit(results)
+    for key in talkers:
+        shutil.copytree(adapter_folder(source, key), adapter_folder(target, key))
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+def _names(cell: CellConfig) -> tuple[str, int, int]:
+    return cell.quality.label, cell.size, cell.seed
+
+
+def _result(row: Mapping[str, Any], cell: CellConfig, curves: dict[str, list[float]]) -> CellResult:
+    metrics = {name: row[name] for name in METRICS if name in row}
+    return CellResult(
+        cell=cell,
+        metrics=metrics,
+        curves=curves,
+        status=row["status"],
+        failure=row["failure"],
+        seconds=row["seconds"],
+    )
+
+
+if __name__ == "__main__":
+    size = make(Path(sys.argv[1]), VERBS)
+    print(f"{VERBS}: {size / 1e6:.2f} MB")

@@ -1,0 +1,101 @@
+"""Spend the budget: a purse, two things to buy, a truth that shows itself afterwards."""
+
+from pathlib import Path
+from typing import Any
+
+import traitlets
+
+from workbench.errors import InputError
+from workbench.lessons.budget import Decision, Entry, Game, add_entry, scoreboard, total_regret
+from workbench.views.board_figures import empty, regrets
+from workbench.views.points import METRICS, readable
+from workbench.views.style import PaperFigure
+from workbench.views.widgets.view import View, module
+
+
+class BudgetGame(View):
+    """A game in the page.
+
+    Args:
+        game: The rules and the truth.
+        file: The class's scoreboard, a CSV file; None keeps none.
+    """
+
+    _esm = module("budget_game", Path(__file__).parent)
+    rules: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
+    place = traitlets.Int(0).tag(sync=True)
+    """The round that is played, from 0."""
+    decision: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
+    """What the page decides: the round, and the share of the coins for cleaning."""
+    entered: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
+    """The name that the page enters into the scoreboard, with a number that rises."""
+    outcomes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
+    board: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
+    problem = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, game: Game, file: Path | None = None) -> None:
+        self.game, self.file = game, file
+        self.played: list[Decision] = []
+        metric = game.analysis.metric
+        super().__init__(
+            rules={
+                "metric": METRICS.get(metric, readable(metric)),
+                "worse": readable(game.worse),
+                "largest": game.largest,
+                "falling": game.analysis.falling,
+                "saves": file is not None,
+                "rounds": [
+                    {"examples": one.examples, "coins": one.coins, "clean_price": one.clean_price}
+                    for one in game.rounds
+                ],
+            }
+        )
+        self._show_board()
+        self.observe(self._play, "decision")
+        self.observe(self._enter, "entered")
+
+    def picture(self) -> PaperFigure:
+        """Draw the score against the decision, with the player's and the best, for each round played."""
+        return regrets(self.outcomes, self.rules["metric"]) if self.played else empty("no round played yet")
+
+    def words(self) -> str:
+        """Return the rounds played and the regret so far."""
+        return f"{len(self.played)} of {len(self.game.rounds)} rounds, regret {total_regret(self.played):.3f}"
+
+    def _play(self, change: dict[str, Any]) -> None:
+        number, share = change["new"].get("round"), change["new"].get("share")
+        if number != len(self.played) or number >= len(self.game.rounds):
+            return  # a round is played once
+        self.played.append(self.game.play(self.game.rounds[number], share))
+        self.outcomes = [_plain(outcome) for outcome in self.played]
+
+    def _enter(self, change: dict[str, Any]) -> None:
+        name = str(change["new"].get("name", "")).strip()
+        if self.file is None or len(self.played) < len(self.game.rounds):
+            return
+        if not name:
+            self.problem = "Type a name to enter the scoreboard."
+            return
+        entry = Entry(name=name[:40], rounds=len(self.played), regret=total_regret(self.played))
+        try:
+            add_entry(self.file, entry)
+            self._show_board()
+        except InputError as error:
+            self.problem = str(error)
+        else:
+            self.problem = ""
+
+    def _show_board(self) -> None:
+        if self.file is not None:
+            self.board = [[entry.name, f"{entry.regret:.3f}"] for entry in scoreboard(self.file)]
+
+
+def _plain(outcome: Decision) -> dict[str, Any]:
+    return {
+        "share": outcome.share,
+        "score": outcome.score,
+        "best_share": outcome.best_share,
+        "best_score": outcome.best_score,
+        "regret": outcome.regret,
+        "curve": [float(f"{value:.5g}") for value in outcome.curve],
+    }

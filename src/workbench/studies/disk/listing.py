@@ -1,0 +1,59 @@
+"""Which studies a folder holds and how far each one is."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import InputError
+from workbench.studies.disk.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """One study at a glance."""
+
+    folder: Path
+    started: str = ""
+    """When it was started, ISO 8601."""
+    done: int = 0
+    failed: int = 0
+    """Cells with a result that is no measurement: failed or censored."""
+    planned: int = 0
+    seconds: float = 0.0
+    """Training and evaluation of its cells so far."""
+    problem: str | None = None
+    """Why it can't be read; None when it can."""
+
+
+def find_studies(folder: Path) -> list[Summary]:
+    """Return the studies in ``folder`` and in the folders directly below it, the newest first.
+
+    A study that can't be read is listed with its problem.
+
+    Raises:
+        InputError: If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no folder {folder}; name the one that has studies, or make a study there: "
+            f"workbench run verbs --out {shlex.quote(str(folder / 'verbs'))}"
+        )
+    found = [path for path in (folder, *sorted(folder.iterdir())) if Store.exists(path)]
+    return sorted((_summary(path) for path in found), key=lambda summary: summary.started, reverse=True)
+
+
+def _summary(folder: Path) -> Summary:
+    try:
+        with Store.open(folder, read_only=True) as store:
+            counts, rows = store.counts(), store.rows()
+    except InputError as error:
+        return Summary(folder=folder, problem=str(error))
+    done = counts.get("done", 0)
+    return Summary(
+        folder=folder,
+        started=store.manifest.started or "",
+        done=done,
+        failed=sum(counts.values()) - done,
+        planned=store.manifest.study.cells,
+        seconds=sum(row["seconds"] or 0.0 for row in rows),
+    )

@@ -1,0 +1,185 @@
+"""How a job reaches another process: a few JSON values and two files, which are mapped and not copied.
+
+The runner prepares a study once: it draws and tokenizes the examples and runs them through the frozen
+lower blocks. Workers read that from one file in the study's folder, and map the base's own file. Whoever
+can't see a file gets its bytes through the engine. A hash decides whether they are the right ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from workbench.config import CellConfig
+from workbench.data.batches import Pool
+from workbench.data.templates import Example
+from workbench.errors import InputError
+from workbench.files import cache_folder, sha256_of, write_atomically
+from workbench.memory import keep_freed_memory
+from workbench.models.base import Base
+from workbench.models.decoder import Decoder
+from workbench.models.loaders import load_base
+from workbench.studies.arithmetic import arithmetic_of
+from workbench.studies.disk.checkpoints import CHECKPOINTS
+from workbench.studies.executors.protocol import TrainingJob
+from workbench.studies.executors.wire import pack_frame, unpack
+from workbench.training.evaluation import HeldOut
+from workbench.training.loop import Frozen
+from workbench.training.prepare import Prepared
+
+PREPARED = "prepared.safetensors"
+"""The stacks and the prepared study, in the study's folder of checkpoints while workers need it."""
+
+Fetch = Callable[[str], bytes | None]
+"""(SHA-256) -> bytes of a file that this process can't see; None where nothing brings them."""
+
+_jobs: dict[str, TrainingJob] = {}
+
+
+@contextmanager
+def shipped(job: TrainingJob) -> Iterator[dict[str, Any]]:
+    """Write what workers read, and yield the description from which :func:`make_job` makes the same job.
+
+    Raises:
+        InputError: If the disk is full or can't be written.
+    """
+    path = job.folder.absolute() / CHECKPOINTS / PREPARED
+    data = pack_prepared(job.stacks, job.prepared)
+    write_atomically(path, data)
+    try:
+        yield {
+            "prepared": {"path": str(path), "sha256": hashlib.sha256(data).hexdigest()},
+            "base": {"path": str(job.base.path.absolute()), "sha256": job.base.sha256},
+            "precision": job.base.decoder.precision,
+            "data_sha256": job.data_sha256,
+            "folder": str(job.folder.absolute()),
+            "arithmetic": job.arithmetic,
+            "branched": job.branched,
+            "threads": job.threads,
+            "checkpoint_seconds": job.checkpoint_seconds,
+        }
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def fetch_nothing(sha256: str) -> bytes | None:
+    """Fetch nothing: for workers on the runner's own machine."""
+    return None
+
+
+def make_job(description: Mapping[str, Any], fetch: Fetch = fetch_nothing) -> TrainingJob:
+    """Load a job in this process; the same one again costs nothing.
+
+    Raises:
+        InputError: If this process would not compute what the runner planned.
+    """
+    name = json.dumps(description, sort_keys=True)
+    if name not in _jobs:
+        _jobs.clear()
+        _jobs[name] = _load(description, fetch)
+    return _jobs[name]
+
+
+def _load(description: Mapping[str, Any], fetch: Fetch) -> TrainingJob:
+    torch.set_num_threads(description["threads"])
+    keep_freed_memory()
+    base = _base(description, fetch)
+    stacks, prepared = _prepared(description["prepared"], base.decoder, fetch)
+    arithmetic = arithmetic_of(base, description["data_sha256"], description["threads"])
+    if arithmetic.name != description["arithmetic"]:
+        raise InputError(
+            "a worker would compute other numbers than the runner: its processor, its torch or its workbench "
+            "is another one; make the machines equal, or run the study on those that are"
+        )
+    return TrainingJob(
+        stacks=stacks,
+        branched=[(trunk, begins) for trunk, begins in description["branched"]],
+        prepared=prepared,
+        base=base,
+        data_sha256=description["data_sha256"],
+        folder=Path(description["folder"]),
+        arithmetic=arithmetic.name,
+        threads=description["threads"],
+        checkpoint_seconds=description["checkpoint_seconds"],
+    )
+
+
+def _base(description: Mapping[str, Any], fetch: Fetch) -> Base:
+    path, sha256 = Path(description["base"]["path"]), description["base"]["sha256"]
+    if not path.is_dir():
+        path = _found(path, sha256, fetch)
+    base = load_base(path, description["precision"])
+    if base.sha256 != sha256:
+        raise InputError(
+            f"a worker found another base in {path} than the runner; put the same folder on every machine"
+        )
+    return base
+
+
+def _found(path: Path, sha256: str, fetch: Fetch) -> Path:
+    """Return a file with the right bytes: the one that is named, the cache's, or one that is fetched."""
+    kept = cache_folder() / "shipped" / f"{sha256}{path.suffix}"
+    for candidate in (path, kept):
+        if candidate.is_file() and sha256_of(candidate) == sha256:
+            return candidate
+    write_atomically(kept, _fetched(path, sha256, fetch))
+    return kept
+
+
+def _fetched(path: Path, sha256: str, fetch: Fetch) -> bytes:
+    data = fetch(sha256)
+    if data is None or hashlib.sha256(data).hexdigest() != sha256:
+        raise InputError(
+            f"a worker can't read {path} as the runner did; put it at the same path on every machine"
+        )
+    return data
+
+
+def _prepared(
+    file: Mapping[str, str], decoder: Decoder, fetch: Fetch
+) -> tuple[list[list[CellConfig]], Prepared]:
+    path, sha256 = Path(file["path"]), file["sha256"]
+    if not path.is_file() or sha256_of(path) != sha256:
+        return unpack_prepared(*unpack(_fetched(path, sha256, fetch)), decoder)
+    with safe_open(path, "pt") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        return unpack_prepared(json.loads(opened.metadata()["value"]), tensors, decoder)
+
+
+def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
+    """Return a file with the stacks and everything they train on, except the base."""
+    frozen, heldout = prepared.frozen, prepared.heldout
+    cells = [cell for stack in stacks for cell in stack]
+    value = {
+        "stacks": [[cell.to_dict() for cell in stack] for stack in stacks],
+        "first": frozen.first,
+        "heldout": [heldout.references, heldout.choices, heldout.right, heldout.tokens, heldout.stops],
+    }
+    tensors = {name: getattr(frozen.pool, name) for name in ("tokens", "lengths", "prompts", "ends")}
+    if frozen.states is not None:
+        tensors["states"] = frozen.states
+    draws = {f"draw {cell.key()}": torch.tensor(prepared.draws[cell.key()]) for cell in cells}
+    return pack_frame(value, tensors | draws)
+
+
+def unpack_prepared(
+    value: Mapping[str, Any], tensors: Mapping[str, Tensor], decoder: Decoder
+) -> tuple[list[list[CellConfig]], Prepared]:
+    """Undo :func:`pack_prepared`."""
+    stacks = [[CellConfig.from_dict(cell) for cell in stack] for stack in value["stacks"]]
+    examples = tensors["tokens"].split(tensors["lengths"].tolist())
+    pool = Pool(
+        Example(tuple(tokens.tolist()), prompt, end)
+        for tokens, prompt, end in zip(
+            examples, tensors["prompts"].tolist(), tensors["ends"].tolist(), strict=True
+        )
+    )
+    draws = {name.removeprefix("draw "): tensor.tolist() for name, tensor in tensors.items() if " " in name}
+    frozen = Frozen(decoder, pool, value["first"], tensors.get("states"))
+    return stacks, Prepared(frozen, draws, HeldOut(*value["heldout"]))

@@ -1,0 +1,66 @@
+"""A study's progress in a terminal: one live line, or plain lines where the output is a file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from workbench.studies.grid import Study
+from workbench.studies.predict import Prediction
+from workbench.studies.runner import OnProgress
+from workbench.studies.runner import Progress as At
+
+
+@contextmanager
+def progress_bars(study: Study, folder: Path) -> Iterator[OnProgress]:
+    """Yield the function that a run tells its progress to."""
+    console = Console()
+    grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
+    console.print(f"[bold]{study.name}[/bold]: {grid} on {study.base}, in {folder}", highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("loading", total=None)
+        told = {"prediction": False, "cells": -1}
+
+        def on_progress(at: At) -> None:
+            if at.prediction and not told["prediction"]:
+                told["prediction"] = True
+                cost = describe(at.prediction.seconds, at.prediction.peak_bytes)
+                console.print(f"predicted: {cost}{_trust(at.prediction)}")
+            if at.note:
+                note = at.note.strip().splitlines()[0]
+                console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
+            if (
+                at.phase in ("training", "done")
+                and at.cells_done != told["cells"]
+                and not console.is_terminal
+            ):
+                told["cells"] = at.cells_done
+                console.print(f"{at.cells_done} of {at.cells} cells done")
+            if at.phase == "training" and at.steps:
+                loss = "" if at.mean_loss is None else f", loss {at.mean_loss:.3f}"
+                bars.update(
+                    task,
+                    description=f"stack {at.stack} of {at.stacks}{loss}",
+                    total=1.0,
+                    completed=at.share,
+                )
+            else:
+                bars.update(task, description=at.phase)
+
+        yield on_progress
+
+
+def _trust(prediction: Prediction) -> str:
+    if prediction.error is None:
+        return ""
+    runs = "run" if prediction.learned_from == 1 else f"{prediction.learned_from} runs"
+    return f"; for the last {runs} like it, off by {prediction.error:.0%}"
+
+
+def describe(seconds: float, peak_bytes: int) -> str:
+    """Return a duration and a memory as people say them."""
+    time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+    return f"{time}, {peak_bytes / 2**30:.1f} GiB of memory"

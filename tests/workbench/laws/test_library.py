@@ -1,0 +1,178 @@
+"""Every law in the registry recovers itself, and refuses what it can't be fitted to."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from workbench.errors import InputError
+from workbench.laws import read_table
+from workbench.laws.descent import descend
+from workbench.laws.fitting import Problem, fit_law
+from workbench.laws.library import LAWS, Law, Parameter, effective
+from workbench.laws.problems import fit_each, fit_table, misfit, problem_of
+from workbench.laws.simulate import TRUTHS, simulated
+
+FITTED = sorted(set(LAWS) - {"free"})
+
+
+def noiseless(name):
+    """The cells of the law's own simulated study, without noise."""
+    truth = TRUTHS[name]
+    # a law of one quality is fitted to one quality
+    settings = truth.settings if any(truth.settings.values()) else {truth.reference: {}}
+    size = np.tile(truth.sizes, len(settings))
+    x = {"size": size}
+    for column in next(iter(settings.values())):
+        x[column] = np.repeat([s[column] for s in settings.values()], len(truth.sizes))
+    y = np.concatenate([truth.predict(quality, truth.sizes) for quality in settings])
+    return truth, Problem(x, y, np.full(len(y), 100.0), freedom=50.0)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_law_recovers_itself_from_its_own_curve(name):
+    truth, problem = noiseless(name)
+    fixed = {parameter: truth.values[parameter] for parameter in truth.fixed}
+    fit = fit_law(LAWS[name], problem, fixed=fixed)
+    for parameter, value in truth.values.items():
+        assert fit.values[parameter] == pytest.approx(value, rel=2e-3), parameter
+    assert fit.agreeing > 0.2
+    assert fit.at_bounds == ()
+
+
+@pytest.mark.parametrize("name", ["power", "chinchilla", "data_constrained"])
+def test_a_law_recovers_itself_with_the_robust_loss(name):
+    truth, problem = noiseless(name)
+    robust = Problem(problem.x, problem.y, np.ones(len(problem.y)), delta=1e-3)
+    fixed = {parameter: truth.values[parameter] for parameter in truth.fixed}
+    shapes = {p.name: truth.values[p.name] * 1.2 for p in LAWS[name].shapes if p.name not in fixed}
+    fit = fit_law(LAWS[name], robust, fixed=fixed, starts=[shapes])
+    np.testing.assert_allclose(fit.predict(problem.x), problem.y, rtol=3e-4)
+
+
+@pytest.mark.parametrize("name", sorted(LAWS))
+def test_a_law_is_documented_and_its_search_is_bounded(name):
+    law = LAWS[name]
+    assert law.name == name
+    assert law.formula
+    assert law.source
+    for parameter in law.shapes:
+        assert 0 < parameter.low < min(parameter.starts) <= max(parameter.starts) < parameter.high < np.inf
+        assert parameter.unit
+
+
+def test_the_free_curve_passes_through_the_means():
+    table = simulated(TRUTHS["power"], 0)
+    problem = problem_of(table, "loss", "free")
+    for fit in fit_each(table, "loss", "free").values():
+        np.testing.assert_allclose(fit.residual, 0, atol=1e-8)
+    assert len(problem.y) == 14
+
+
+def test_a_users_own_law_needs_one_function():
+    # 1 / log n: a law that nobody shipped
+    own = Law(
+        name="slow",
+        formula="E + B / log(n)",
+        source="a user",
+        inputs=("size",),
+        metric="loss",
+        shapes=(),
+        coefficients=(
+            Parameter("E", "nats", 0.0, np.inf, scale="linear"),
+            Parameter("B", "nats", 0.0, np.inf, scale="linear"),
+        ),
+        terms=lambda shapes, x: np.stack([np.ones(len(x["size"])), 1 / np.log(x["size"])], axis=-1),
+    )
+    rows = [{"size": n, "loss": 0.5 + 2 / np.log(n)} for n in (10, 100, 1000, 10_000)]
+    fit = fit_table(read_table(rows), "loss", own)
+    assert fit.values == pytest.approx({"E": 0.5, "B": 2.0})
+
+
+def test_repeats_are_worth_less_and_less():
+    # R* = 15: four epochs of one unit are worth 1 + 15 (1 - exp(-3/15))
+    assert effective(np.array([1.0]), np.array([4.0]), 15.0)[0] == pytest.approx(1 + 15 * (1 - np.exp(-0.2)))
+    assert effective(np.array([9.0]), np.array([4.0]), 15.0)[0] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "law", "message"),
+    [
+        ([{"size": n, "loss": 1 / n} for n in (1, 2)], "power", "needs at least 3 cells; here are 2"),
+        ([{"size": n, "loss": 2.0} for n in (1, 2, 4, 8)], "power", "the metric is 2 in every cell"),
+        ([{"size": 8, "loss": 2.0 + k} for k in range(5)], "power", "needs column 'size' to vary"),
+        (
+            [{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)],
+            "chinchilla",
+            "line 2: no number in column 'model'",
+        ),
+        ([{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)], "bounded", "is for accuracy, and 'loss' is not"),
+        ([{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)], "pwer", "Did you mean 'power'"),
+        (
+            [{"size": n, "share": s, "loss": 1 / n} for n in (1, 2, 4) for s in (0, 1)],
+            "quality_exponent",
+            "a share of 0 means no effective data",
+        ),
+    ],
+)
+def test_what_cannot_be_fitted_is_said(rows, law, message):
+    with pytest.raises(InputError, match=message):
+        fit_table(read_table(rows), "loss", law)
+
+
+def test_a_parameter_on_its_bound_is_named():
+    # a straight power law with no floor: the floor is fitted at 0, and that has to be said
+    rows = [
+        {"size": n, "loss": 5 * n**-0.3 * w}
+        for n, w in zip((10, 30, 100, 300, 1000), (1, 1.01, 0.99, 1, 0.97), strict=True)
+    ]
+    assert fit_table(read_table(rows), "loss", "power").at_bounds == ("E",)
+
+
+def test_a_wrong_law_is_not_believed():
+    table = simulated(TRUTHS["noise_floor"], 0)
+    assert misfit(fit_table(table, "loss", "noise_floor")) > 0.01
+    assert misfit(fit_table(table, "loss", "quality_exponent")) < 1e-6
+
+
+def test_what_tells_qualities_apart_is_fitted_at_once():
+    # each model is a quality here, and a law of model and size has to see them together
+    table = simulated(TRUTHS["chinchilla"], 0)
+    assert set(fit_each(table, "loss", "chinchilla")) == {"all"}
+    assert set(fit_each(table, "loss", "power")) == set(table.qualities)
+
+
+def test_a_censored_run_bounds_the_fit_from_above_only():
+    rows = [{"size": n, "loss": 1 + 4 * n**-0.5} for n in (10, 30, 100, 300, 1000)]
+    high = [*rows, {"size": 3000, "loss": 2.0, "status": "censored"}]
+    low = [*rows, {"size": 3000, "loss": 1.02, "status": "censored"}]
+    free, bounded, pulled = (fit_table(read_table(r), "loss", "power").values for r in (rows, high, low))
+    assert bounded == pytest.approx(free, rel=1e-3)
+    assert pulled["E"] < free["E"] - 0.005
+
+
+def test_descent_stops_on_the_edge_of_the_box():
+    x, cost = descend(lambda p: p - np.array([3.0, -1.0]), np.zeros(2), np.full(2, -2.0), np.full(2, 2.0))
+    np.testing.assert_allclose(x, [2.0, -1.0], atol=1e-6)
+    assert cost == pytest.approx(0.5)
+
+
+def test_laws_know_no_trainer():
+    import workbench.laws as laws
+
+    source = inspect.getsource(laws)
+    assert "training" not in source
+    assert "torch" not in source
+
+
+def test_ten_thousand_measurements_fit_in_seconds():
+    import time
+
+    rng = np.random.default_rng(0)
+    size = np.exp(rng.uniform(3, 12, 10_000))
+    rows = {"size": size, "loss": (1 + 5 * size**-0.4) * np.exp(0.01 * rng.standard_normal(10_000))}
+    table = read_table(rows)
+    started = time.process_time()
+    fit = fit_table(table, "loss", "power")
+    assert time.process_time() - started < 10
+    assert fit.values["beta"] == pytest.approx(0.4, abs=0.01)

@@ -1,0 +1,184 @@
+"""Checking and scoring never raise, whatever a learner's function does."""
+
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from workbench.lessons import exercises
+from workbench.lessons.exercises import check, score
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    exercises.VERDICTS.clear()
+
+
+def double(x):
+    return 2 * x
+
+
+ON_A_MATRIX = [(torch.arange(6.0).view(2, 3),)]
+
+
+def says(attempt, *, on=ON_A_MATRIX, truth=double, **options):
+    verdict = check("one", attempt, truth, on, **options)
+    assert exercises.VERDICTS["one"] is verdict
+    assert repr(verdict) == verdict.words
+    assert repr(score()).startswith(f"score: {int(verdict.correct)} of 1")
+    return verdict.words
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [double, lambda x: x + x, lambda x: (2 * x).tolist(), lambda x: 2 * x.numpy(), lambda x: (2 * x).half()],
+)
+def test_right_in_any_clothes(attempt):
+    assert says(attempt) == "correct"
+
+
+def test_a_gradient_doesnt_matter():
+    assert says(lambda x: (2 * x).requires_grad_()) == "correct"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (lambda x: None, "nothing is filled in"),
+        (lambda x: ..., "nothing is filled in"),
+        (lambda x: (2 * x).T, "its shape is 3 x 2, expected 2 x 3"),
+        (lambda x: 1.0, "its shape is a single number, expected 2 x 3"),
+        (lambda x: 2 * x + 1, "it is off by 1, where the largest value is 10"),
+        (lambda x: torch.where(x > 4, torch.nan, 2 * x), "1 of 6 values are not a number"),
+        (lambda x: torch.where(x > 4, -torch.inf, 2 * x), "1 of 6 values are infinite and shouldn't be"),
+        (lambda x: "walked", "it returns a str, where numbers are expected"),
+        (lambda x: [[1, 2], [3]], "it returns a list, where numbers are expected"),
+        (lambda x: (_ for _ in x), "it returns a generator, where numbers are expected"),
+        (lambda x: x.no_such, "it raises AttributeError: 'Tensor' object has no attribute 'no_such'"),
+        (lambda: 1, "it raises TypeError"),
+        (lambda x: sys.exit("bye"), "it raises SystemExit: bye"),
+        (lambda x: 1 / 0, "it raises ZeroDivisionError: division by zero; call it in a cell of your own"),
+        (5, "it is not a function any more"),
+    ],
+)
+def test_wrong_in_a_sentence(attempt, words):
+    assert says(attempt).startswith(f"not yet: {words}")
+
+
+def test_a_hint_comes_with_what_is_wrong_but_not_with_nothing():
+    assert says(lambda x: x, hint="Twice.").endswith("largest value is 10. Twice.")
+    assert "Twice" not in says(lambda x: None, hint="Twice.")
+
+
+def test_a_number_written_down_is_no_formula():
+    on = [(torch.ones(2),), (torch.zeros(2),)]
+    assert says(lambda x: torch.full((2,), 2.0), on=on).startswith(
+        "not yet: right for 1 of 2 cases, then it is"
+    )
+
+
+def test_infinity_is_a_number_where_it_is_right():
+    on = [(np.array([1.0, np.inf]),)]
+    assert says(double, on=on) == "correct"
+    assert "infinite" in says(lambda x: -2 * x, on=on)
+
+
+def test_a_loop_that_doesnt_end_is_ended():
+    def forever(x):
+        while True:
+            pass
+
+    assert "still running after 0.3 seconds" in says(forever, seconds=0.3)
+    deadline = time.monotonic() + 60
+    while any(isinstance(one, exercises._Attempt) for one in threading.enumerate()):
+        assert time.monotonic() < deadline, "the loop goes on"
+        time.sleep(0.05)
+
+
+def test_arguments_stay_as_they_were():
+    x = torch.ones(3)
+    assert says(lambda x: x.mul_(2), on=[(x,)]) == "correct"
+    assert x.tolist() == [1, 1, 1]
+
+
+class Rude(Exception):
+    """An error that can't even say what it is."""
+
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+class Unreadable:
+    """An object that raises when it is looked at."""
+
+    def __getattr__(self, name):
+        raise Rude
+
+    __array__ = __len__ = __float__ = __iter__ = __eq__ = __repr__ = lambda self, *_: 1 / 0
+
+
+def rude(x):
+    raise Rude
+
+
+@pytest.mark.parametrize("attempt", [rude, lambda x: Unreadable(), lambda x: [Unreadable()]])
+def test_rude_things(attempt):
+    assert says(attempt).startswith("not yet: it ")
+
+
+def test_a_notebook_whose_variables_were_lost():
+    words = says(double, on=[(None,)])
+    assert words.startswith("not yet: it raises TypeError")
+    assert "could not be run" in says(double, truth=rude)
+
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.complex_numbers(),
+    st.text(max_size=5),
+    st.binary(max_size=5),
+    st.lists(st.floats() | st.none() | st.text(max_size=2), max_size=4),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+    arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, max_dims=3, max_side=3)),
+    st.sampled_from([Unreadable, object(), print, int, ..., torch.empty(0), torch.tensor(1j), np.ma.masked]),
+)
+errors = st.sampled_from(
+    [Rude, ValueError, KeyboardInterrupt, SystemExit, MemoryError, RecursionError, GeneratorExit]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(returned=anything, right=arrays.arrays(np.float64, arrays.array_shapes(max_side=3)))
+def test_no_result_makes_it_raise(returned, right):
+    # made here, as Hypothesis itself looks at what it draws
+    verdict = check("any", lambda: Unreadable() if returned is Unreadable else returned, lambda: right, [()])
+    assert verdict.words
+    assert score().total == 1
+
+
+@given(error=errors, text=st.text(max_size=300))
+@settings(max_examples=40, deadline=None)
+def test_no_error_makes_it_raise(error, text):
+    def attempt():
+        raise error(text)
+
+    verdict = check("any", attempt, lambda: 1, [()])
+    assert not verdict.correct
+    assert "\n" not in verdict.words
+
+
+def test_the_score_counts_each_exercise_once():
+    check("one", double, double, [(1,)])
+    check("two", rude, double, [(1,)])
+    assert (score().correct, score().total) == (1, 2)
+    check("two", double, double, [(1,)])
+    assert repr(score()) == "score: 2 of 2\n  one: correct\n  two: correct"

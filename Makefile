@@ -4,9 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# how many tests run at once, each on one thread: make test WORKERS=8 on a larger machine
+WORKERS ?= 2
+# a thread that waits must not keep a core from the other worker
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow docs docs-check api lock notebooks bench classroom-base clean
+.PHONY: help demo lab test test-slow mistakes docs docs-check api lock notebooks bench classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -21,10 +25,13 @@ test: .venv/test docs-check ## style, types and the quick tests
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted: run $(BIN)/ruff format"; exit 1; }
 	@$(BIN)/mypy
-	@$(BIN)/pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 test-slow: .venv/test ## the tests that take minutes
-	@$(BIN)/pytest -m slow
+	@$(PYTEST) -m slow
+
+mistakes: .venv/test ## plant each listed mistake in the code; the tests have to find it (minutes)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/mistakes/run.py
 
 docs: .venv/lab ## write the documents' tables from the code
 	@$(BIN)/python docs/tables.py
@@ -73,7 +80,7 @@ clean: ## remove .venv and the caches; studies stay
 
 .venv/test: pyproject.toml .venv/lab
 	@echo "Installing what the tests need into .venv ..."
-	@$(PIP_INSTALL) -e '.[lab,test]'
+	@$(PIP_INSTALL) -e '.[lab,test,cluster]'
 	@touch $@
 
 .venv/bin/python:

@@ -1,6 +1,6 @@
 """Do the intervals hold what they promise? Simulated studies of known truth, analysed like any other.
 
-For every form: how often the 95% interval of each parameter (profile), of predictions and of the exchange
+For every law: how often the 95% interval of each parameter (profile), of predictions and of the exchange
 rate (bootstrap) contains the truth, and how often 'not reached' is said where it is true.
 
     python benchmarks/laws/calibration.py --studies 300 --output docs/calibration.md
@@ -18,18 +18,21 @@ import numpy as np
 from workbench.files import write_atomically
 from workbench.laws.analysis import analyse
 from workbench.laws.bootstrap import bootstrap
+from workbench.laws.curves import curve_laws
 from workbench.laws.exchange import RateCurve, fewest, rate_of
 from workbench.laws.fitting import Fit
+from workbench.laws.library import FREE
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile
 from workbench.laws.simulate import ACCURACY_SPREAD, LOSS_SPREAD, TRUTHS, Truth, simulated
 from workbench.laws.surface import law_rate
+from workbench.laws.thresholds import LEVEL, TAILS
 
-FREE = "free"
-"""The model-free curve, judged on the studies of the power law."""
+MODEL_FREE_ON = "power"
+"""The law on whose studies the model-free curve is judged."""
 ALLOWED = (0.90, 0.98)
 ENOUGH = 300
-"""Studies per form that the rates need."""
+"""Studies per law that the rates need."""
 NOT_IDENTIFIED = "not identified: "
 
 
@@ -37,7 +40,7 @@ NOT_IDENTIFIED = "not identified: "
 class Tally:
     """How often something held, over simulated studies."""
 
-    form: str
+    law: str
     quantity: str
     held: int
     studies: int
@@ -56,30 +59,28 @@ def true_rate(truth: Truth, size: float) -> float:
     return float(fewest(grid, curve, target, falling=truth.metric == "loss")[0] / size)
 
 
-def check(form: str, seed: int, draws: int) -> dict[str, bool]:
+def check(law: str, seed: int, resamples: int) -> dict[str, bool]:
     """Analyse one simulated study; say for each quantity whether its interval held the truth."""
-    truth = TRUTHS["power" if form == FREE else form]
+    truth = TRUTHS[MODEL_FREE_ON if law == FREE else law]
     table = simulated(truth, seed)
     ends = np.array([truth.sizes[len(truth.sizes) // 2], truth.sizes[-1]])
     judged = truth.judged or truth.reference
     expected = truth.predict(judged, ends)
     asked = [truth.reachable, truth.unreachable]
     held: dict[str, bool] = {}
-    if form in ("power", "rectified", "bounded", FREE):
-        analysed = analyse(
-            table, truth.metric, form="power" if form == FREE else form, bootstraps=max(draws, 400), seed=seed
-        )
-        drawn = analysed.curve(judged).predict(ends, model_free=form == FREE)[1:]
-        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    if law == FREE or law in curve_laws():
+        analysed = analyse(table, truth.metric, law=truth.law, bootstraps=max(resamples, 400), seed=seed)
+        drawn = analysed.curve(judged).predict(ends, model_free=law == FREE)[1:]
+        low, high = np.quantile(drawn, TAILS, axis=0)
         answer = rate_of(analysed, reference=truth.reference, other=truth.other, sizes=asked)
-        rates = answer.model_free if form == FREE else answer.fitted
-        if form != FREE:
-            held |= _parameters(truth, fit_each(table, truth.metric, form)[truth.reference])
+        rates = answer.model_free if law == FREE else answer.fitted
+        if law != FREE:
+            held |= _parameters(truth, fit_each(table, truth.metric, law)[truth.reference])
     else:
         fixed = {name: truth.values[name] for name in truth.fixed}
-        fit = fit_table(table, truth.metric, form, fixed=fixed)
+        fit = fit_table(table, truth.metric, law, fixed=fixed)
         held |= _parameters(truth, fit)
-        boot = bootstrap(fit, draws, seed=seed, workers=1)
+        boot = bootstrap(fit, resamples, seed=seed, workers=1)
         low, high = boot.band({"size": ends, **{k: np.full(2, v) for k, v in truth.settings[judged].items()}})
         rates = law_rate(boot, truth.settings[truth.reference], truth.settings[truth.other], asked)
     held |= {
@@ -114,37 +115,37 @@ def _rates(truth: Truth, rates: RateCurve) -> dict[str, bool]:
 
 
 State = dict[str, dict[str, int]]
-"""By form: studies done, under the key STUDIES, and how many of them held each quantity."""
+"""By law: studies done, under the key STUDIES, and how many of them held each quantity."""
 STUDIES = "studies"
 FIRST_SEED = 100_000
 """Studies with lower seeds were looked at while the intervals were made; these judge them."""
 BLOCK = 20
-"""Studies of one form before the next form has its turn, so that an interrupted run covers all forms."""
+"""Studies of one law before the next one has its turn, so that an interrupted run covers all laws."""
 
 
-def calibrate(forms: Sequence[str], studies: int, draws: int, state: State) -> Iterator[str]:
-    """Add studies to ``state`` until every form has as many as wanted; yield after each block."""
-    while waiting := [f for f in forms if state.setdefault(f, {STUDIES: 0})[STUDIES] < studies]:
-        for form in waiting:
-            counts = state[form]
+def calibrate(laws: Sequence[str], studies: int, resamples: int, state: State) -> Iterator[str]:
+    """Add studies to ``state`` until every law has as many as wanted; yield after each block."""
+    while waiting := [law for law in laws if state.setdefault(law, {STUDIES: 0})[STUDIES] < studies]:
+        for law in waiting:
+            counts = state[law]
             for seed in range(counts[STUDIES], min(counts[STUDIES] + BLOCK, studies)):
-                for quantity, is_held in check(form, FIRST_SEED + seed, draws).items():
+                for quantity, is_held in check(law, FIRST_SEED + seed, resamples).items():
                     counts[quantity] = counts.get(quantity, 0) + is_held
                 counts[STUDIES] = seed + 1
-            yield form
+            yield law
 
 
 def tallies_of(state: State) -> list[Tally]:
-    """Return the state as tallies, form by form."""
+    """Return the state as tallies, law by law."""
     return [
-        Tally(form, quantity, held, counts[STUDIES])
-        for form, counts in state.items()
+        Tally(law, quantity, held, counts[STUDIES])
+        for law, counts in state.items()
         for quantity, held in counts.items()
         if quantity != STUDIES
     ]
 
 
-def page(tallies: list[Tally], draws: int) -> str:
+def page(tallies: list[Tally], resamples: int) -> str:
     """Return the table as a Markdown page."""
     low, high = ALLOWED
     lines = [
@@ -155,36 +156,36 @@ def page(tallies: list[Tally], draws: int) -> str:
         "size and twice as much at the smallest, as measured in the shipped `verbs` study. A quarter of its",
         "variance is shared by all cells of a seed and a seventh by the cells of a seed and quality.",
         "",
-        "The share of studies whose nominal 95% interval holds the truth; for 'not reached', the share in",
-        "which the answer is 'not reached' where that is true. The last column is the standard error of the",
-        "share itself. Parameters by profile likelihood, predictions and rates by bootstrap (400 draws for",
-        f"curves of one quality, {draws} for joint laws). An interval without an end is counted as reaching",
-        "to infinity on that side; the end of the page says how often a parameter was 'not identified'.",
+        f"The share of studies whose nominal {LEVEL:.0%} interval holds the truth; for 'not reached', the",
+        "share in which the answer is 'not reached' where that is true. The last column is the standard",
+        "error of the share itself. Parameters by profile likelihood, predictions and rates by bootstrap",
+        f"(400 resamples for curves of one quality, {resamples} for joint laws). An interval without an end",
+        "is counted as reaching to infinity on that side; the end of the page says how often a parameter was",
+        "'not identified'.",
         "",
-        "Made by `python benchmarks/laws/calibration.py --output docs/calibration.md`. A star marks a share "
-        "outside",
-        f"{low:.0%} to {high:.0%} (below 95% for 'not reached').",
+        "Made by `python benchmarks/laws/calibration.py --output docs/calibration.md`. A star marks a share",
+        f"outside {low:.0%} to {high:.0%} (below {LEVEL:.0%} for 'not reached').",
         "",
-        "| form | quantity | studies | share | ± |",
+        "| law | quantity | studies | share | ± |",
         "|---|---|---:|---:|---:|",
     ]
     open_ended = [t for t in tallies if t.quantity.startswith(NOT_IDENTIFIED)]
     for t in [t for t in tallies if t not in open_ended]:
         reached = t.quantity.startswith("'not")
-        fine = t.share >= 0.95 if reached else low <= t.share <= high
+        fine = t.share >= LEVEL if reached else low <= t.share <= high
         error = np.sqrt(max(t.share * (1 - t.share), 1e-9) / t.studies)
         lines.append(
-            f"| {t.form} | {t.quantity} | {t.studies} | {t.share:.1%}{'' if fine else ' *'} | {error:.1%} |"
+            f"| {t.law} | {t.quantity} | {t.studies} | {t.share:.1%}{'' if fine else ' *'} | {error:.1%} |"
         )
     if often := [t for t in open_ended if t.held]:
-        lines += ["", "| form | not identified | of studies |", "|---|---|---:|"]
-        lines += [f"| {t.form} | {t.quantity.removeprefix(NOT_IDENTIFIED)} | {t.share:.1%} |" for t in often]
+        lines += ["", "| law | not identified | of studies |", "|---|---|---:|"]
+        lines += [f"| {t.law} | {t.quantity.removeprefix(NOT_IDENTIFIED)} | {t.share:.1%} |" for t in often]
     elif open_ended:
         lines += ["", "Every parameter was identified in every study."]
     if any(t.studies < ENOUGH for t in tallies):
-        lines += ["", f"Forms with fewer than {ENOUGH} studies are a first look."]
-    done = {t.form for t in tallies}
-    if waiting := [form for form in (*TRUTHS, FREE) if form not in done]:
+        lines += ["", f"Laws with fewer than {ENOUGH} studies are a first look."]
+    done = {t.law for t in tallies}
+    if waiting := [law for law in (*TRUTHS, FREE) if law not in done]:
         lines += ["", f"Not simulated yet: {', '.join(waiting)}."]
     return "\n".join(lines) + "\n"
 
@@ -193,17 +194,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the simulations and write the page; studies in the state file are not run again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--studies", type=int, default=ENOUGH)
-    parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--forms", nargs="*", default=[*TRUTHS, FREE])
+    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--laws", nargs="*", default=[*TRUTHS, FREE])
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--state", type=Path, help="JSON file that keeps what is done")
     options = parser.parse_args(arguments)
     state = json.loads(options.state.read_text()) if options.state and options.state.exists() else {}
-    for form in calibrate(options.forms, options.studies, options.draws, state):
-        print(f"{form}: {state[form][STUDIES]} of {options.studies}", file=sys.stderr, flush=True)
+    for law in calibrate(options.laws, options.studies, options.resamples, state):
+        print(f"{law}: {state[law][STUDIES]} of {options.studies}", file=sys.stderr, flush=True)
         if options.state:
             write_atomically(options.state, json.dumps(state).encode())
-        write_atomically(options.output, page(tallies_of(state), options.draws).encode())
+        write_atomically(options.output, page(tallies_of(state), options.resamples).encode())
     return 0
 
 

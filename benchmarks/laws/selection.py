@@ -1,7 +1,7 @@
 """Is a wrong law believed? Studies simulated from each law, analysed with all laws that suit their columns.
 
 For every true law: how often each law is chosen by its forecast of the two largest sizes, how often by AICc,
-and how often its misfit gives it away at the 5% level. The page is made by
+and how often its misfit gives it away. The page is made by
 
     python benchmarks/laws/selection.py --studies 40 --output docs/selection.md
 """
@@ -18,8 +18,7 @@ from workbench.laws.forecast import candidates, forecast_sizes
 from workbench.laws.problems import fit_each, misfit
 from workbench.laws.simulate import TRUTHS, simulated
 from workbench.laws.table import Table
-
-DOUBT = 0.05
+from workbench.laws.thresholds import DOUBT
 
 
 @dataclass
@@ -68,17 +67,12 @@ def page(found: list[Choices]) -> str:
     lines = [
         "# Is a wrong law believed?",
         "",
-        "Studies are simulated from each law (as for `calibration.md`) and fitted with every law that "
-        "suits their",
-        "columns. Chosen by forecast: smallest mean error on the two largest sizes, baselines included. "
-        "Chosen by",
-        "AICc: among laws, on the sizes before those. Refused: misfit at the 5% level on the whole study. "
-        "A law of",
-        "one quality (power, rectified) is fitted to each quality apart and is true there as well, so its "
-        "being",
-        "chosen is no mistake but a less economical truth. The data-constrained law is left out: a study "
-        "this",
-        "small doesn't tell its seven constants.",
+        "Studies are simulated from each law (as for `calibration.md`) and fitted with every law that",
+        "suits their columns. Chosen by forecast: smallest mean error on the two largest sizes, baselines",
+        "included. Chosen by AICc: among laws, on the sizes before those. Refused: misfit at the",
+        f"{DOUBT:.0%} level on the whole study. A law of one quality (power, rectified) is fitted to each",
+        "quality apart and is true there as well, so its being chosen is no mistake but a less economical",
+        "truth. The data-constrained law is left out: a study this small doesn't tell its seven constants.",
         "",
         "Made by `python benchmarks/laws/selection.py --output docs/selection.md`.",
         "",

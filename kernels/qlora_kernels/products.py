@@ -37,7 +37,7 @@ LEAST_SCALE = torch.finfo(torch.float32).tiny
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PreparedWeight:
-    """A weight as a CPU multiplies with it: plain numbers, or what :func:`prepare` makes of them.
+    """A weight as a CPU multiplies with it: plain numbers, or what :func:`prepare_weight` makes of them.
 
     Attributes:
         parts: The numbers alone, or for int8 the bytes, their scales, and the outlier columns with theirs.
@@ -53,7 +53,9 @@ class PreparedWeight:
         outliers: Int64[Tensor, " C"] | None = None,
     ) -> "PreparedWeight":
         """Prepare weights that multiply the same inputs, one above the other, for products in ``dtype``."""
-        return cls(prepare(torch.cat(list(weights)) if len(weights) > 1 else weights[0], dtype, outliers))
+        return cls(
+            prepare_weight(torch.cat(list(weights)) if len(weights) > 1 else weights[0], dtype, outliers)
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -131,10 +133,12 @@ def operand(base: Sequence[Tensor], levels: str, dtype: torch.dtype) -> Sequence
             )
         return base
     weight, low = Affine.of(base, levels), torch.float32 if dtype == torch.int8 else dtype
-    return prepare(weight.codes.to(low) if weight.levels == "dense" else decode_fast(weight, low), dtype)
+    return prepare_weight(
+        weight.codes.to(low) if weight.levels == "dense" else decode_fast(weight, low), dtype
+    )
 
 
-def prepare(
+def prepare_weight(
     w: Float[Tensor, "N K"], dtype: torch.dtype, outliers: Int64[Tensor, " C"] | None = None
 ) -> tuple[Tensor, ...]:
     """Round a weight for :func:`product` and :func:`input_product` in numbers of type ``dtype``.
@@ -149,7 +153,7 @@ def prepare(
 
 
 def product(x: Float[Tensor, "M K"], base: Sequence[Tensor]) -> Float[Tensor, "M N"]:
-    """Return y = x W^T in the type of x; ``base`` is W as :func:`prepare` rounded it."""
+    """Return y = x W^T in the type of x; ``base`` is W as :func:`prepare_weight` rounded it."""
     if len(base) == 1:
         return (x.to(base[0].dtype) @ base[0].mT).to(x.dtype)
     w8, w_scale, columns, w_columns = base

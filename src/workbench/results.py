@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.adapters.adapter import LoraAdapter
 from workbench.columns import Columns
@@ -17,9 +17,9 @@ from workbench.lessons.talk import find_cell
 from workbench.showing import Shown
 from workbench.studies import runner
 from workbench.studies.background import BackgroundRun
+from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 from workbench.studies.disk.adapters import adapter_folder, load_adapter
-from workbench.studies.disk.listing import planned_cells
-from workbench.studies.disk.manifest import read_manifest
+from workbench.studies.disk.manifest import Manifest, read_manifest
 from workbench.studies.disk.store import DATABASE, Store
 from workbench.studies.executors.protocol import Executor, ShouldStop
 from workbench.studies.grid import Study
@@ -52,10 +52,10 @@ class Results(Shown):
     @property
     def study(self) -> Study:
         """The study's description, as :func:`workbench.study` makes it."""
-        return Study.from_dict(self.manifest.get("study", {}))
+        return self.manifest.study.parsed()
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """How the results were made: settings, hashes, versions, machine, predicted and actual time."""
         return read_manifest(self.folder)
 
@@ -97,7 +97,7 @@ class Results(Shown):
         chosen = metric or next(iter(found), "loss")
         if chosen in found:
             return found[chosen]
-        heldout = self.manifest.get("data", {}).get("heldout_records")
+        heldout = self.manifest.data.heldout_records
         return analysed(self.table().rows, chosen, str(self.folder), heldout, None)
 
     def exchange_rate(
@@ -208,9 +208,9 @@ class Results(Shown):
         try:
             with Store.open(self.folder, read_only=True) as store:
                 counts, manifest = store.counts(), store.manifest
-            study = Study.from_dict(manifest.get("study", {}))
+            study = manifest.study.parsed()
             grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
-            done = f"{counts.pop('done', 0)} of {planned_cells(manifest)} done"
+            done = f"{counts.pop('done', 0)} of {manifest.study.cells} done"
             failed = "".join(f", {count} {status}" for status, count in counts.items())
             return title, {
                 "study": f"{study.name}: {grid} on base {study.base}",
@@ -227,10 +227,10 @@ def run(
     *,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
-    executor: str | Executor = "in-process",
+    executor: str | Executor = EXECUTOR,
     workers: int | None = None,
     threads: int | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Results:
     """Train what is missing of a study, here, and return its results; :func:`start` does it beside you.
 
@@ -249,10 +249,10 @@ def run(
         InputError: If the input can't be used, the folder holds a study of other settings, other data or
             another base, or another run is writing it.
     """
-    from workbench.views.progress import shown
+    from workbench.views.progress import progress_bars
 
     folder = Path(folder)
-    with shown(study, folder) if on_progress is None else nullcontext(on_progress) as tell:
+    with progress_bars(study, folder) if on_progress is None else nullcontext(on_progress) as tell:
         store = runner.run(
             study,
             folder,

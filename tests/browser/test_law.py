@@ -7,37 +7,37 @@ import pytest
 
 from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
+from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_table
 from workbench.laws.surface import law_rate
 from workbench.lessons.shipped import VERBS
 from workbench.studies.disk.store import Store
 from workbench.views.widgets import LawExplorer
-from workbench.views.widgets.law_explorer import EXPLORABLE
+from workbench.views.widgets.law_explorer import EXPLORED
 
 pytestmark = pytest.mark.slow
 
 CALL = """async ([code, fit, size, share]) => {
-  const { LAWS, parameters, answer } = await import(`data:text/javascript;base64,${code}`);
-  const state = { law: LAWS[fit.law], draws: parameters(fit.draws), sizes: fit.sizes };
-  const found = answer(state, size, share);
+  const { stateOf, answer } = await import(`data:text/javascript;base64,${code}`);
+  const found = answer(stateOf(fit), size, share);
   const rate = found.rate.map(one => (one === Infinity ? null : one));
   return { loss: found.loss, rate, never: found.never };
 }"""
 
 
-@pytest.mark.parametrize("law", EXPLORABLE)
+@pytest.mark.parametrize("law", [name for name, law in LAWS.items() if set(law.inputs) == EXPLORED])
 @pytest.mark.parametrize(("size", "share"), [(32, 0.9), (200, 0.75), (64, 0.5), (2048, 0.9)])
 def test_the_page_and_python_agree(browser, law, size, share):
     with Store.open(VERBS, read_only=True) as store:
-        draws = bootstrap(fit_table(read_table(store.table()), "loss", law), 40, workers=1)
-    fit = LawExplorer(draws).fit
-    code = base64.b64encode((LawExplorer._esm + "\nexport { LAWS, parameters, answer };").encode()).decode()
+        resamples = bootstrap(fit_table(read_table(store.table()), "loss", law), 40, workers=1)
+    fit = LawExplorer(resamples).fit
+    code = base64.b64encode((LawExplorer._esm + "\nexport { stateOf, answer };").encode()).decode()
     page = browser.new_page()
     found = page.evaluate(CALL, [code, fit, size, share])
     page.close()
     x = {"size": np.array([float(size)]), "share": np.array([share])}
-    assert found["loss"] == pytest.approx(draws.fit.predict(x)[0], rel=1e-5)
-    rate = law_rate(draws, {"share": 1.0}, {"share": share}, [size])
+    assert found["loss"] == pytest.approx(resamples.fit.predict(x)[0], rel=1e-5)
+    rate = law_rate(resamples, {"share": 1.0}, {"share": share}, [size])
     expected = [float(end[0]) for end in (rate.low, rate.median, rate.high)]
     got = [float("inf") if one is None else one for one in found["rate"]]
     assert got == pytest.approx(expected, rel=0.01)

@@ -37,11 +37,9 @@ LAYERS = (
     "__main__",
 )
 """Top-level modules of the package; each imports only those before it, and itself."""
-LEAF = {"laws": {"errors", "files", "conversions", "showing", "columns", "config"}}
+LEAF = {"laws": {"errors", "files", "conversions", "config", "columns", "showing"}}
 """Rooms that import nothing of the package but these, and themselves."""
-CIRCLES: list[set[str]] = [
-    {"workbench.studies.identity", "workbench.studies.background", "workbench.studies.runner"},
-]
+CIRCLES: list[set[str]] = []
 """Circles of imports that are known. The list only gets shorter: a new circle is mended, not added."""
 LONGEST = 400
 EXEMPT: dict[str, str] = {}
@@ -264,6 +262,11 @@ def test_the_wheel_holds_both_packages():
     assert all((ROOT / package / "__init__.py").is_file() for package in packages)
 
 
+def test_no_package_holds_the_published_tables():
+    assert (ROOT / "tests" / "oracles" / "LICENSE").is_file(), "they are under another licence than the rest"
+    assert "/tests/oracles" in PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["exclude"]
+
+
 def test_the_conda_environment_delegates_to_pyproject():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     entries = re.findall(r"^ +- (.+)$", text, flags=re.MULTILINE)
@@ -281,5 +284,5 @@ def test_the_gate_runs_what_the_readme_says():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     for command in ("make demo", "make test"):
         assert re.search(rf"^{command} ", readme, flags=re.MULTILINE)
-        assert command in gate
+        assert any(line.endswith(command) for line in gate), f".ci/run doesn't {command}"
     assert {command.split()[1] for command in re.findall(r"`(make [a-z-]+)`", readme)} <= set(targets)

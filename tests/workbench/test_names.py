@@ -11,6 +11,14 @@ ALIKE = {
     "add_parser": "each command has one",
     "run": "each command has one; a study's is `workbench.studies.runner.run`",
     "load": "each source of data has one",
+    "WIDGETS": "each room of widgets has its registry",
+    "PRECISIONS": "the same three; the configuration names them without loading torch",
+    **dict.fromkeys(
+        ("read_config", "read_tokenizer", "read_weights", "wrong"), "each reader of bases has it"
+    ),
+    **dict.fromkeys(("ALLOWED_VALUES", "HARMLESS_KEYS", "READ_KEYS"), "each reader's knowledge of keys"),
+    **dict.fromkeys(("launch", "launch_forward", "launch_backward"), "each Triton twin has one"),
+    **dict.fromkeys(("output_gradients", "shrink", "shrink_gradient", "decode", "LEAST_MAXIMUM"), "twins"),
 }
 """Names that several modules define on purpose, with the reason: one idea, once for each kind."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.errors import InputError
 from workbench.laws.analysis import analyse
-from workbench.laws.bootstrap import Draws, bootstrap
+from workbench.laws.bootstrap import Resamples, bootstrap
 from workbench.laws.exchange import ExchangeRate, rate_of
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast, candidates, forecast_quality, forecast_sizes
@@ -15,6 +15,9 @@ from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_each, law_named, misfit
 from workbench.laws.profiles import profiles
 from workbench.laws.table import Table, read_table
+from workbench.laws.thresholds import LEVEL, trusted
+
+INTERVAL = f"{LEVEL:.0%} interval"
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 -- argparse names this type privately
@@ -74,8 +77,8 @@ def _print_laws(table: Table, args: argparse.Namespace, qualities: Sequence[str]
             print(f"  {forecast_quality(table, args.metric, quality, seed=args.seed).verdict()}")
     name = args.law if args.law != "auto" else _chosen(table, args.metric, forecast)
     for label, fit in fit_each(table, args.metric, name).items():
-        draws = bootstrap(fit, args.bootstraps, seed=args.seed, progress=_progress)
-        _print_fit(label, fit, draws)
+        resamples = bootstrap(fit, args.bootstraps, seed=args.seed, progress=_progress)
+        _print_fit(label, fit, resamples)
 
 
 def _columns(pairs: Iterable[str]) -> dict[str, str]:
@@ -84,8 +87,8 @@ def _columns(pairs: Iterable[str]) -> dict[str, str]:
         ours, equals, theirs = pair.partition("=")
         if not (ours and equals and theirs):
             raise InputError(
-                f"--columns {pair!r} can't be read; expected OURS=THEIRS, such as size=tokens "
-                "if your column of sizes is called tokens."
+                f"--columns {pair!r} can't be read; expected OURS=THEIRS, such as size=tokens if "
+                "your column of sizes is called tokens."
             )
         columns[ours] = theirs
     return columns
@@ -97,7 +100,7 @@ def _forecast(table: Table, args: argparse.Namespace) -> Forecast | None:
     except InputError as error:
         print(f"\nNo forecast: {error}")
         return None
-    heads = f"{'form':24}{'mean error':>12}{'95% interval':>20}{'worst':>9}{'AICc':>9}"
+    heads = f"{'law':24}{'mean error':>12}{INTERVAL:>20}{'worst':>9}{'AICc':>9}"
     print(f"\nForecast of {forecast.held_out}\n  {heads}")
     for s in forecast.scores:
         aicc = "" if s.aicc is None else f"{s.aicc:.1f}"
@@ -120,7 +123,7 @@ def _chosen(table: Table, metric: str, forecast: Forecast | None) -> str:
     return suited[0]
 
 
-def _print_fit(label: str, fit: Fit, draws: Draws) -> None:
+def _print_fit(label: str, fit: Fit, resamples: Resamples) -> None:
     print(f"\n{label}: {fit.law.formula}   [{fit.law.source}]")
     print(f"  objective {fit.objective:.9g}, {fit.agreeing:.0%} of {fit.starts} starts agree")
     if fit.at_bounds:
@@ -128,13 +131,13 @@ def _print_fit(label: str, fit: Fit, draws: Draws) -> None:
     if len(fit.problem.y) <= fit.free:
         print("  as many parameters as cells: such a fit can't miss, so it is no evidence for the law")
     if (doubt := misfit(fit)) is not None:
-        print(
-            f"  misfit by the seeds' noise: p = {doubt:.2g}"
-            + (": this law is not believed" if doubt < 0.05 else "")
-        )
-    print(f"  {'parameter':14}{'value':>12}{'profile 95%':>26}{'bootstrap 95%':>26}  verdict")
+        verdict = "" if trusted(doubt) else ": this law is not believed"
+        print(f"  misfit by the seeds' noise: p = {doubt:.2g}{verdict}")
+    print(
+        f"  {'parameter':14}{'value':>12}{f'profile {LEVEL:.0%}':>26}{f'bootstrap {LEVEL:.0%}':>26}  verdict"
+    )
     for name, found in profiles(fit).items():
-        low, high = draws.interval(name)
+        low, high = resamples.interval(name)
         ends = f"{_end(found.low)} to {_end(found.high)}"
         print(f"  {name:14}{found.value:12.5g}{ends:>26}{f'{low:.4g} to {high:.4g}':>26}  {found.verdict}")
 
@@ -155,7 +158,7 @@ def _print_rate(answer: ExchangeRate) -> None:
     for kind, rates in (("fitted", answer.fitted), ("model-free", answer.model_free)):
         if rates is None:
             continue
-        print(f"  {kind:12}{'n':>10}{'rate':>14}{'95% interval':>30}{'P(not reached)':>16}")
+        print(f"  {kind:12}{'n':>10}{'rate':>14}{INTERVAL:>30}{'P(not reached)':>16}")
         for n, middle, low, high, lost in zip(
             rates.size, rates.median, rates.low, rates.high, rates.not_reached, strict=True
         ):

@@ -106,3 +106,13 @@ def _content(record: Record) -> dict[str, object]:
     """Return the fields that say something; one that is added later then changes no older fingerprint."""
     values = {one.name: getattr(record, one.name) for one in fields(record) if one.compare}
     return {name: value for name, value in values.items() if value}
+
+
+def digest_of(records: Iterable[Record]) -> str:
+    """Return a hash of records in their order: ids, all that is asked, and responses."""
+    sha256 = hashlib.sha256()
+    for record in records:
+        # only what there is, so that records without them keep the hash that older studies recorded
+        before = [part for part in (record.system, record.history) if part]
+        sha256.update(json.dumps([record.id, record.prompt, record.response, *before]).encode() + b"\n")
+    return sha256.hexdigest()[:16]

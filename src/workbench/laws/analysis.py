@@ -1,4 +1,4 @@
-"""A study as draws of curves: what was measured, what could as well have been, and a curve through each.
+"""A study as curves: what was measured, what could as well have been, and a law fitted to each quality.
 
 Everything that compares qualities starts here: the bands of a figure, the exchange rate, the planner.
 """
@@ -8,40 +8,35 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import f as fisher
 
 from workbench.errors import InputError, unknown_name
-from workbench.laws.curves import CURVES, CurveForm, FittedCurve, fit_curve, interpolate, monotone
-from workbench.laws.library import LAWS
-from workbench.laws.noise import Noise, Replicates, arrange, draw_means, estimate_noise
+from workbench.laws.curves import FittedCurve, constants_of, curve_laws, fit_curve, interpolate, monotone
+from workbench.laws.library import Law
+from workbench.laws.noise import Noise, Replicates, arrange, estimate_noise, resample_means
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
-from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.table import Table, kind_of, smaller_is_better
+from workbench.laws.thresholds import TAILS, misfit_probability, trusted
 from workbench.showing import Shown
-
-LEVEL = 0.95
-"""Probability that an interval is meant to hold the truth."""
-DOUBT = 0.05
-"""A form whose misfit is rarer than this under the seeds' noise is not believed."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One quality: its measurements and the curves through every draw of them.
+    """One quality: its measurements and the law fitted to them and to every resample of them.
 
-    Row 0 of every array of draws is the study as measured; the rest are draws, none with one seed.
+    Row 0 of every array of resamples is the study as measured; the rest are resamples, none with one seed.
     """
 
     quality: str
     size: Float[np.ndarray, " sizes"]
-    mean: Float[np.ndarray, "draws sizes"]
+    mean: Float[np.ndarray, "resamples sizes"]
     count: Float[np.ndarray, " sizes"]
-    smooth: Float[np.ndarray, "draws sizes"]
+    smooth: Float[np.ndarray, "resamples sizes"]
     """The means made monotone: the model-free curve, interpolated between sizes."""
     fitted: FittedCurve | None
-    """None when the quality has fewer sizes than the form has parameters."""
+    """None when the quality has fewer sizes than the law has constants to be found."""
 
     def predict(self, at: Sequence[float | int] | np.ndarray, *, model_free: bool = False) -> np.ndarray:
-        """Return the metric of every draw at the given sizes; NaN where the model-free curve ends."""
+        """Return the metric of every resample at the given sizes; NaN where the model-free curve ends."""
         at = np.asarray(at, dtype=float)
         if model_free or self.fitted is None:
             return interpolate(self.size, self.smooth, at)
@@ -54,13 +49,14 @@ class Analysis(Shown):
 
     metric: str
     evaluation: str
-    form: CurveForm
+    law: Law
+    """The law of every quality."""
     curves: dict[str, Curve]
     zero_shot: float | None
     noise: Noise | None
-    """None with one seed per cell: then there are no draws and no interval."""
+    """None with one seed per cell: then there are no resamples and no interval."""
     misfit: float | None
-    """Probability of a misfit as large as this one if the form were right; None if nothing can tell."""
+    """Probability of a misfit as large as this one if the law were right; None if nothing can tell."""
     notes: tuple[str, ...]
     next_seed: int
     """The first seed that no cell has used."""
@@ -74,8 +70,8 @@ class Analysis(Shown):
 
     @property
     def trusted(self) -> bool:
-        """Whether the fitted form agrees with the measurements as well as their noise allows."""
-        return self.misfit is None or self.misfit >= DOUBT
+        """Whether the fitted law agrees with the measurements as well as their noise allows."""
+        return trusted(self.misfit)
 
     def curve(self, quality: str) -> Curve:
         """Return one quality's curve, or refuse an unknown label by offering the nearest."""
@@ -95,7 +91,7 @@ class Analysis(Shown):
             else ", ".join(f"{name} = {value:.4g}" for name, value in own.items())
             for quality, own in found.items()
         }
-        curve = {"curve": f"{self.form.name}: {self.form.formula}"}
+        curve = {"curve": f"{self.law.name}: {self.law.formula}"}
         return f"Analysis of {self.metric}", {**curve, **constants, "misfit": self._belief()}
 
     def _belief(self) -> str:
@@ -115,7 +111,7 @@ class Band:
 
     quality: str
     kind: str
-    """"fitted", or "model-free" where the form misses the measurements or has too few sizes."""
+    """"fitted", or "model-free" where the law misses the measurements or has too few sizes."""
     size: Float[np.ndarray, " grid"]
     middle: Float[np.ndarray, " grid"]
     low: Float[np.ndarray, " grid"] | None
@@ -130,71 +126,71 @@ def analyse(
     table: Table,
     metric: str,
     *,
-    form: str | None = None,
+    law: str | None = None,
     bootstraps: int = 400,
     seed: int = 0,
     items: int | None = None,
 ) -> Analysis:
-    """Fit one curve per quality to the measurements and to draws of them.
+    """Fit one curve per quality to the measurements and to resamples of them.
 
     Args:
         table: A checked table.
         metric: The measured column.
-        form: Key of ``CURVES``; by default "power" for a loss and "bounded" for an accuracy.
-        bootstraps: Number of draws.
-        seed: Seed of the draws: same seed, same numbers.
+        law: A law of size alone, one of ``curves.curve_laws``; by default "power" for a loss, "bounded"
+            for an accuracy.
+        bootstraps: Number of resamples.
+        seed: Seed of the resamples: same seed, same numbers.
         items: Held-out items behind an accuracy. When given, no cell's spread is taken to be smaller than
             counting that many items allows, so that seeds that agree by chance aren't read as certainty.
 
     Raises:
-        InputError: If nothing was measured or the form doesn't suit the metric.
+        InputError: If nothing was measured or the law doesn't suit the metric.
     """
     data = arrange(table, metric)
-    chosen = _form(form, metric)
-    notes = list(table.notes)
+    chosen = _law(law, metric)
     noise, silent = _noise(data, metric, items)
-    if silent:
-        notes.append(silent)
-    generator = np.random.default_rng(seed)
-    means = data.mean[None]
     zero_shot = table.zero_shot(metric)
-    unused = 1 + max(
-        (row.seed for row in table.rows if row.seed is not None), default=data.value.shape[1] - 1
+    fitter = _Fitter(data, noise, chosen, zero_shot or 0.0)
+    curves = fitter.curves(data.mean[None])
+    misfit, inflation = (None, 1.0) if noise is None else _misfit(curves, noise)
+    notes = [
+        *table.notes,
+        *([silent] if silent else _notes_on_seeds(data)),
+        *_notes_on_sizes(curves, chosen),
+        *_notes_on_misfit(chosen, misfit),
+    ]
+    if noise is not None:
+        resamples = resample_means(data, noise, bootstraps, np.random.default_rng(seed))
+        if not smaller_is_better(metric):
+            resamples = np.clip(resamples, 0, 1)
+        curves = fitter.curves(np.concatenate([data.mean[None], resamples]), inflation)
+    return Analysis(
+        metric=metric,
+        evaluation=table.evaluation,
+        law=chosen,
+        curves=curves,
+        zero_shot=zero_shot,
+        noise=noise,
+        misfit=misfit,
+        notes=tuple(notes),
+        next_seed=_next_seed(table, data),
+        silent=silent,
     )
-    if noise is None:
-        curves = _curves(data, means, None, chosen, zero_shot, notes)
-        return Analysis(
-            metric, table.evaluation, chosen, curves, zero_shot, None, None, tuple(notes), unused, silent
-        )
-    if data.count.min() < 2:
-        notes.append("Some cells have one finished seed; their noise is taken from the other cells.")
-    first = _curves(data, means, noise, chosen, zero_shot, notes)
-    misfit, inflation = _misfit(first, noise)
-    if inflation > 1:
-        notes.append(
-            f"The {chosen.name} curve misses the means by more than the seeds explain (p = {misfit:.2g}); "
-            "its "
-            "intervals are widened to match, and the model-free rate is the one to trust."
-        )
-    draws = draw_means(data, noise, bootstraps, generator)
-    if not smaller_is_better(metric):
-        draws = np.clip(draws, 0, 1)
-    curves = _curves(data, np.concatenate([means, draws]), noise, chosen, zero_shot, [], inflation)
-    return Analysis(metric, table.evaluation, chosen, curves, zero_shot, noise, misfit, tuple(notes), unused)
 
 
-def _form(name: str | None, metric: str) -> CurveForm:
-    kind = "loss" if smaller_is_better(metric) else "accuracy"
+def _law(name: str | None, metric: str) -> Law:
+    kind = kind_of(metric)
     name = name or {"loss": "power", "accuracy": "bounded"}[kind]
-    if name not in CURVES:
-        raise unknown_name("curve", name, CURVES, "src/workbench/laws/curves.py")
-    if CURVES[name].metric != kind:
-        known = [own.name for own in CURVES.values() if own.metric == kind]
+    known = curve_laws()
+    if name not in known:
+        raise unknown_name("law of size alone", name, known, "src/workbench/laws/library.py")
+    if known[name].metric != kind:
+        suited = [law.name for law in known.values() if law.metric == kind]
         raise InputError(
-            f"the {name} curve is for {CURVES[name].metric}, and {metric} needs one for {kind}: choose "
-            f"{' or '.join(known)}."
+            f"the {name} curve is for {known[name].metric}, and {metric} needs one for {kind}: choose "
+            f"{' or '.join(suited)}."
         )
-    return CURVES[name]
+    return known[name]
 
 
 def _noise(data: Replicates, metric: str, items: int | None) -> tuple[Noise | None, str | None]:
@@ -212,44 +208,70 @@ def _noise(data: Replicates, metric: str, items: int | None) -> tuple[Noise | No
     return noise, None
 
 
-def _curves(
-    data: Replicates,
-    means: Float[np.ndarray, "draws cells"],
-    noise: Noise | None,
-    form: CurveForm,
-    zero_shot: float | None,
-    notes: list[str],
-    inflation: float = 1.0,
-) -> dict[str, Curve]:
-    curves = {}
-    for quality in dict.fromkeys(data.quality):
-        at = data.of(quality)
-        weight = data.count[at] / (np.maximum(noise.spread[at], 1e-12) ** 2 if noise else 1.0)
-        value = means[:, at]
+def _next_seed(table: Table, data: Replicates) -> int:
+    return 1 + max((row.seed for row in table.rows if row.seed is not None), default=data.value.shape[1] - 1)
+
+
+@dataclass(frozen=True)
+class _Fitter:
+    """What the fits of all qualities share; an accuracy rises from ``floor``."""
+
+    data: Replicates
+    noise: Noise | None
+    law: Law
+    floor: float
+
+    def curves(self, means: Float[np.ndarray, "resamples cells"], inflation: float = 1.0) -> dict[str, Curve]:
+        """Fit each quality to every row of means; ``inflation`` moves the resamples away from row 0."""
+        return {
+            quality: self._curve(quality, means, inflation) for quality in dict.fromkeys(self.data.quality)
+        }
+
+    def _curve(self, quality: str, means: Float[np.ndarray, "resamples cells"], inflation: float) -> Curve:
+        at = self.data.of(quality)
+        size, count, value = self.data.size[at], self.data.count[at], means[:, at]
+        weight = count / (np.maximum(self.noise.spread[at], 1e-12) ** 2 if self.noise else 1.0)
+        smooth = monotone(value, weight, falling=self.law.metric == "loss")
         fitted = None
-        if len(at) >= form.parameters:
+        if len(at) >= constants_of(self.law):
             widened = value[:1] + inflation * (value - value[:1])
-            fitted = fit_curve(form, data.size[at], widened, weight, floor=zero_shot or 0.0)
-        else:
-            notes.append(
-                f"{quality}: {len(at)} sizes, the {form.name} curve needs {form.parameters}; only the "
-                "model-free "
-                "curve is given."
-            )
-        smooth = monotone(value, weight, falling=form.metric == "loss")
-        curves[quality] = Curve(quality, data.size[at], value, data.count[at], smooth, fitted)
-    return curves
+            fitted = fit_curve(self.law, size, widened, weight, floor=self.floor)
+        return Curve(quality, size, value, count, smooth, fitted)
+
+
+def _notes_on_seeds(data: Replicates) -> list[str]:
+    if data.count.min() >= 2:
+        return []
+    return ["Some cells have one finished seed; their noise is taken from the other cells."]
+
+
+def _notes_on_sizes(curves: dict[str, Curve], law: Law) -> list[str]:
+    return [
+        f"{curve.quality}: {len(curve.size)} sizes, the {law.name} curve needs {constants_of(law)}; only the "
+        "model-free curve is given."
+        for curve in curves.values()
+        if curve.fitted is None
+    ]
+
+
+def _notes_on_misfit(law: Law, misfit: float | None) -> list[str]:
+    if trusted(misfit):
+        return []
+    return [
+        f"The {law.name} curve misses the means by more than the seeds explain (p = {misfit:.2g}); its "
+        "intervals are widened to match, and the model-free rate is the one to trust."
+    ]
 
 
 def _misfit(curves: dict[str, Curve], noise: Noise) -> tuple[float | None, float]:
     """Return the probability of such a misfit under the seeds' noise, and the factor that covers it."""
-    fitted = [curve.fitted for curve in curves.values() if curve.fitted]
-    freedom = sum(len(c.size) - c.fitted.form.parameters for c in curves.values() if c.fitted)
-    if not freedom:
+    fits = [curve.fitted for curve in curves.values() if curve.fitted]
+    left = sum(len(curve.size) - constants_of(curve.fitted.law) for curve in curves.values() if curve.fitted)
+    if not left:
         return None, 1.0
-    ratio = sum(float(fit.misfit[0]) for fit in fitted) / freedom
-    probability = float(fisher.sf(ratio, freedom, noise.freedom))
-    return probability, float(np.sqrt(ratio)) if probability < DOUBT else 1.0
+    squares = sum(float(fit.misfit[0]) for fit in fits)
+    probability = misfit_probability(squares, left, noise.freedom)
+    return probability, 1.0 if trusted(probability) else float(np.sqrt(squares / left))
 
 
 def fit_curves(table: Table, metric: str, *, points: int = 80, **options: object) -> dict[str, Band]:
@@ -259,7 +281,7 @@ def fit_curves(table: Table, metric: str, *, points: int = 80, **options: object
         table: A checked table.
         metric: The measured column.
         points: Sizes in each band, equally spaced in the logarithm.
-        options: Passed to ``analyse``: form, bootstraps, seed, items.
+        options: Passed to ``analyse``: law, bootstraps, seed, items.
     """
     return bands(analyse(table, metric, **options), points=points)  # type: ignore[arg-type]
 
@@ -275,7 +297,7 @@ def _band(analysis: Analysis, curve: Curve, points: int) -> Band:
     drawn = curve.predict(grid, model_free=model_free)
     low = high = spread = None
     if analysis.noise is not None:
-        low, high = np.quantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        low, high = np.quantile(drawn[1:], TAILS, axis=0)
         cells = [i for i, label in enumerate(_labels(analysis)) if label == curve.quality]
         spread = analysis.noise.spread[cells]
     kind = "model-free" if model_free else "fitted"
@@ -290,7 +312,7 @@ def _constants(curve: Curve) -> dict[str, float] | None:
     """Return the law's constants behind a curve as measured: the coefficients that give its values."""
     if curve.fitted is None:
         return None
-    law = LAWS[curve.fitted.form.name]
+    law = curve.fitted.law
     shapes = dict(zip((one.name for one in law.shapes), map(float, curve.fitted.theta[0]), strict=True))
     value = curve.fitted.predict(curve.size)[0]
     solved = np.linalg.lstsq(law.terms(shapes, {"size": curve.size}), value, rcond=None)[0]

@@ -12,11 +12,8 @@ from html import escape
 import numpy as np
 from jaxtyping import Float
 
-from workbench.laws.analysis import DOUBT
+from workbench.laws.thresholds import LEVEL, LIKELY, trusted
 from workbench.showing import one_line
-
-LIKELY = 0.5
-"""Above this probability a size counts as not reached, or as not worth training for."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class ExchangeRate:
     tried: float
     """The largest size of the other quality that was measured."""
     fitted: RateCurve | None
-    """From the fitted curves; None without an interval or with too few sizes for the form."""
+    """From the fitted curves; None without an interval or with too few sizes for the law."""
     model_free: RateCurve | None
     """From the measurements, made monotone and interpolated; None without an interval."""
     useless: Float[np.ndarray, " sizes"] | None
@@ -56,9 +53,8 @@ class ExchangeRate:
 
     @property
     def best(self) -> RateCurve | None:
-        """The fitted rate, or the model-free one where the form can't be fitted or misses."""
-        trusted = self.misfit is None or self.misfit >= DOUBT
-        return self.fitted if self.fitted is not None and trusted else self.model_free
+        """The fitted rate, or the model-free one where the law can't be fitted or misses."""
+        return self.fitted if self.fitted is not None and trusted(self.misfit) else self.model_free
 
     def __repr__(self) -> str:
         return one_line(self.sentence(), 1000)
@@ -90,9 +86,8 @@ def _sentence(answer: ExchangeRate, size: float | int | None = None) -> str:
     )
     if answer.useless is not None and answer.useless[at] > LIKELY:
         return (
-            f"{judged}, there is nothing to exchange: {_count(rates.size[at])} {answer.reference!r} "
-            "examples are no "
-            f"better than no training at all (probability {_percent(answer.useless[at])})."
+            f"{judged}, there is nothing to exchange: {_count(rates.size[at])} {answer.reference!r} examples "
+            f"are no better than no training at all (probability {_percent(answer.useless[at])})."
         )
     return (
         f"{judged}, {_clause(answer, rates, at)}{_beyond(answer, rates, known, at) if size is None else ''}."
@@ -118,8 +113,7 @@ def _clause(answer: ExchangeRate, rates: RateCurve, at: int) -> str:
         )
         return (
             f"no amount of {other} examples tried (up to {_count(answer.tried)}) matches {n} {reference} "
-            "ones "
-            f"(probability {chance}{least}): {_verdict(answer, at, rates)}"
+            f"ones (probability {chance}{least}): {_verdict(answer, at, rates)}"
         )
     bound = "at most " if rates.at_most[at] > LIKELY else ""
     return (
@@ -131,8 +125,9 @@ def _clause(answer: ExchangeRate, rates: RateCurve, at: int) -> str:
 def _interval(rates: RateCurve, at: int) -> str:
     low = "not reached" if math.isinf(rates.low[at]) else f"{rates.low[at]:.2g}"
     if math.isinf(rates.high[at]):
-        return f"95% interval {low} to not reached, which has probability {_percent(rates.not_reached[at])}"
-    return f"95% interval {low} to {rates.high[at]:.2g}"
+        lost = _percent(rates.not_reached[at])
+        return f"{LEVEL:.0%} interval {low} to not reached, which has probability {lost}"
+    return f"{LEVEL:.0%} interval {low} to {rates.high[at]:.2g}"
 
 
 def _verdict(answer: ExchangeRate, at: int, rates: RateCurve) -> str:
@@ -143,8 +138,7 @@ def _verdict(answer: ExchangeRate, at: int, rates: RateCurve) -> str:
         upper = "no limit" if math.isinf(high) else f"{high - 1:.2g}"
         return (
             f"it pays to turn an example into a {answer.reference!r} one as long as that costs less than "
-            "collecting "
-            f"{middle - 1:.2g} more (interval {low - 1:.2g} to {upper})"
+            f"collecting {middle - 1:.2g} more (interval {low - 1:.2g} to {upper})"
         )
     if high < 1:
         return f"{answer.other!r} examples are worth more each, so {answer.reference!r} ones gain nothing"

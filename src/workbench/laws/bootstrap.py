@@ -1,8 +1,8 @@
 """Bootstrap of a fitted law: the same fit on studies that could as well have been measured.
 
-With seeds the draws are made from the noise that seeds, qualities and cells show, around the fitted law;
+With seeds the resamples are made from the noise that seeds, qualities and cells show, around the fitted law;
 the noise's own uncertainty is drawn too. Without seeds the residuals tell the noise, and for the robust loss
-the rows are drawn with replacement, as in the published fits. Each draw starts from the fit's own values.
+the rows are drawn with replacement, as in the published fits. Each resample starts from the fit's own values.
 """
 
 import multiprocessing
@@ -21,35 +21,36 @@ from jaxtyping import Float
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit, Problem, fit_law
 from workbench.laws.library import Inputs
-from workbench.laws.noise import draw_means
+from workbench.laws.noise import resample_means
+from workbench.laws.thresholds import LEVEL
 
 WORTH_A_POOL = 5.0
 """Seconds of work below which starting a second process costs more than it saves."""
 CHUNK = 20
 
-OnReplicate = Callable[[int, int], None]
-"""Called with the draws done and the draws wanted."""
+OnResample = Callable[[int, int], None]
+"""Called with the resamples done and the resamples wanted."""
 
 
 @dataclass(frozen=True)
-class Draws:
-    """Fitted values of every draw, by parameter."""
+class Resamples:
+    """Fitted values of every resample, by parameter."""
 
     fit: Fit
-    values: dict[str, Float[np.ndarray, " draws"]]
+    values: dict[str, Float[np.ndarray, " resamples"]]
 
-    def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, name: str, level: float = LEVEL) -> tuple[float, float]:
         """Return a parameter's percentile interval."""
         low, high = np.quantile(self.values[name], [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
     def predict(self, x: Inputs) -> np.ndarray:
-        """Return every draw's prediction, (draws, rows)."""
+        """Return every resample's prediction, (resamples, rows)."""
         count = len(next(iter(self.values.values())))
         by_draw = ({name: float(v[i]) for name, v in self.values.items()} for i in range(count))
         return np.stack([self.fit.law.predict(values, x) for values in by_draw])
 
-    def band(self, x: Inputs, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    def band(self, x: Inputs, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
         """Return the percentile band of the prediction at each row of ``x``."""
         low, high = np.quantile(self.predict(x), [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
@@ -57,30 +58,30 @@ class Draws:
 
 def bootstrap(
     fit: Fit,
-    draws: int = 400,
+    resamples: int = 400,
     *,
     seed: int = 0,
     workers: int | None = None,
-    progress: OnReplicate | None = None,
-) -> Draws:
-    """Fit ``draws`` redrawn studies.
+    progress: OnResample | None = None,
+) -> Resamples:
+    """Fit resampled studies.
 
     Args:
-        fit: The fit to redraw.
-        draws: How many.
-        seed: Seed of the draws; the result does not depend on ``workers``.
+        fit: The fit to resample.
+        resamples: How many.
+        seed: Seed of the resamples; the result does not depend on ``workers``.
         workers: Processes; None takes all cores when the work is worth it, 1 stays in this process.
         progress: Called after every chunk.
 
     Raises:
         InputError: If several processes are asked for and the law can't be sent to them.
     """
-    chunks = [range(i, min(i + CHUNK, draws)) for i in range(0, draws, CHUNK)]
+    chunks = [range(i, min(i + CHUNK, resamples)) for i in range(0, resamples, CHUNK)]
     work = partial(_chunk, fit, seed)
     started = time.perf_counter()
     parts = [work(chunks[0])]
     if progress:
-        progress(len(chunks[0]), draws)
+        progress(len(chunks[0]), resamples)
     expected = (time.perf_counter() - started) * (len(chunks) - 1)
     if workers is None:
         workers = (os.cpu_count() or 1) if expected > WORTH_A_POOL and _travels(fit) else 1
@@ -92,10 +93,10 @@ def bootstrap(
     for part in _spread(work, chunks[1:], workers):
         parts.append(part)
         if progress:
-            progress(min(len(parts) * CHUNK, draws), draws)
+            progress(min(len(parts) * CHUNK, resamples), resamples)
     names = list(fit.values)
     table = np.concatenate(parts)
-    return Draws(fit, {name: table[:, j] for j, name in enumerate(names)})
+    return Resamples(fit, {name: table[:, j] for j, name in enumerate(names)})
 
 
 def _spread(
@@ -138,25 +139,25 @@ def _travels(fit: Fit) -> bool:
     return module != "__main__" and found is terms
 
 
-def _chunk(fit: Fit, seed: int, which: range) -> Float[np.ndarray, "draws parameters"]:
+def _chunk(fit: Fit, seed: int, which: range) -> Float[np.ndarray, "resamples parameters"]:
     start = {name: value for name, value in fit.values.items() if name not in fit.fixed}
     rows = []
     for i in which:
-        problem = redraw(fit, np.random.default_rng([seed, i]))
+        problem = resampled(fit, np.random.default_rng([seed, i]))
         again = fit_law(fit.law, problem, fixed=fit.fixed, starts=[start])
         rows.append([again.values[name] for name in fit.values])
     return np.array(rows, dtype=float)
 
 
-def redraw(fit: Fit, generator: np.random.Generator) -> Problem:
+def resampled(fit: Fit, generator: np.random.Generator) -> Problem:
     """Return the problem of one study that could as well have been measured."""
     problem = fit.problem
     if problem.delta is not None:
-        return _resampled(problem, generator)
+        return _rows_again(problem, generator)
     if problem.replicates is not None and problem.noise is not None:
         data = problem.replicates
         joint = len(set(data.quality)) > 1
-        moved = draw_means(data, problem.noise, 1, generator, joint=joint)[0] - data.mean
+        moved = resample_means(data, problem.noise, 1, generator, joint=joint)[0] - data.mean
         drawn = problem.y.copy()
         drawn[: len(moved)] = fit.predict(problem.x)[: len(moved)] + moved
         return replace(problem, y=drawn)
@@ -170,7 +171,7 @@ def redraw(fit: Fit, generator: np.random.Generator) -> Problem:
     return replace(problem, y=fit.predict(problem.x) + coloured)
 
 
-def _resampled(problem: Problem, generator: np.random.Generator) -> Problem:
+def _rows_again(problem: Problem, generator: np.random.Generator) -> Problem:
     rows = generator.integers(len(problem.y), size=len(problem.y))
     return replace(
         problem,

@@ -12,7 +12,7 @@ from workbench.laws.measurement import Measurement, cell_of
 
 FARTHEST = 50.0
 """Factor between two seeds of one cell from which a loss is taken to be in mixed units, such as percent."""
-LIKELY = ("loss", "perplexity", "error", "accuracy", "acc", "match", "f1", "score")
+MEASUREMENT_ENDINGS = ("loss", "perplexity", "error", "accuracy", "acc", "match", "f1", "score")
 """How the names of measurements end; such columns are offered first."""
 
 
@@ -54,7 +54,7 @@ def unit_problem(name: str, metric: str, rows: Sequence[Measurement], *, falling
 
 def likely(columns: Sequence[str]) -> list[str]:
     """Return the columns, those first whose names are a measurement's."""
-    return sorted(columns, key=lambda column: not column.lower().endswith(LIKELY))
+    return sorted(columns, key=lambda column: not column.lower().endswith(MEASUREMENT_ENDINGS))
 
 
 def which_measures(columns: Sequence[str]) -> str:

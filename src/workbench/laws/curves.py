@@ -1,11 +1,11 @@
-"""One curve per quality: a metric against the size of the data, for thousands of draws at once.
+"""One curve per quality: a law of size alone fitted to it, for thousands of resampled studies at once.
 
-A draw of a study changes the measured means and nothing else, so every draw is fitted with the same
-arithmetic: for each value on a grid of the curve's shape parameters the best linear coefficients follow in
-closed form (variable projection, Golub and Pereyra 1973), and the grid is refined twice around the best.
+A resample of a study changes the measured means and nothing else, so every one is fitted with the same
+arithmetic: for each value on a grid of the law's shape parameters the best linear coefficients follow in
+closed form (variable projection, Golub and Pereyra 1973), and the grid is refined around the best.
 
-Shape letters in signatures: draws, sizes, grid (trial values of the shape parameters), shapes (how many
-such parameters), terms (linear coefficients).
+Shape letters in signatures: resamples, sizes, grid (trial values of the shape parameters), shapes (how many
+such parameters).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,163 +17,135 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from workbench.errors import InputError
+from workbench.laws.library import LAWS, Law
 
 REFINEMENTS = 4
 MOST_VALUES = 20_000_000
 """Numbers held at once."""
+ACCURACY_FLOOR = "the zero-shot score, or 0"
+"""Where the curve of an accuracy starts; it is given and not fitted."""
 
 Solve = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""Shape, values and weights to the best offset, slope and misfit of every draw and trial."""
+"""Shape, values and weights to the best offset, slope and misfit of every resample and trial."""
 
 
-@dataclass(frozen=True)
-class CurveForm:
-    """A curve ``offset + slope * shape(n)`` whose shape falls from 1 towards 0 as n grows.
+def curve_laws() -> dict[str, Law]:
+    """Return the laws that can be fitted to one quality here, by name."""
+    return {name: law for name, law in LAWS.items() if law.fits_curves}
 
-    ``shape`` takes the shape parameters, last axis, and the sizes; ``limits`` their lower and upper ends,
-    searched on a logarithmic grid. ``parameters`` counts everything that is fitted.
+
+def constants_of(law: Law) -> int:
+    """Return how many constants a fit finds: all, but for the floor of an accuracy, which is given."""
+    return len(law.parameters) - (law.metric == "accuracy")
+
+
+def falling_term(
+    law: Law, theta: Float[np.ndarray, "*some shapes"], size: Float[np.ndarray, " sizes"]
+) -> Float[np.ndarray, "*some sizes"]:
+    """Return the law's term that falls with size, for each value of its shape parameters.
+
+    A loss is a floor plus what falls; an accuracy is what is left of its floor plus what is gained of its
+    ceiling.
     """
-
-    name: str
-    formula: str
-    source: str
-    metric: str
-    """"loss" or "accuracy"."""
-    shape: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    limits: tuple[tuple[float, float], ...]
-    parameters: int
-
-
-def _power(theta: np.ndarray, size: np.ndarray) -> np.ndarray:
-    return size ** -theta[..., 0:1]
-
-
-def _rectified(theta: np.ndarray, size: np.ndarray) -> np.ndarray:
-    learned, beta = theta[..., 0:1], theta[..., 1:2]
-    return learned / (learned + size**beta)
-
-
-def _bounded(theta: np.ndarray, size: np.ndarray) -> np.ndarray:
-    half, steepness = theta[..., 0:1], theta[..., 1:2]
-    return 1 / (1 + (size / half) ** steepness)
-
-
-CURVES: dict[str, CurveForm] = {
-    "power": CurveForm(
-        "power", "E + B n^-beta", "Hestness et al. 2017, arXiv:1712.00409", "loss", _power, ((0.02, 3.0),), 3
-    ),
-    "rectified": CurveForm(
-        "rectified",
-        "E + B / (D_l + n^beta)",
-        "Lin et al. 2024, arXiv:2402.02314",
-        "loss",
-        _rectified,
-        ((1.0, 1e6), (0.05, 3.0)),
-        4,
-    ),
-    "bounded": CurveForm(
-        "bounded",
-        "ceiling - (ceiling - floor) / (1 + (n / half)^steepness)",
-        "Hill 1910, J. Physiol. 40, iv-vii; floor: the zero-shot score, or 0",
-        "accuracy",
-        _bounded,
-        ((1.0, 1e6), (0.2, 6.0)),
-        3,
-    ),
-}
-"""Curves of one quality. Add one: write its shape, falling from 1 to 0, and add a line here."""
+    shapes = {p.name: theta[..., j : j + 1] for j, p in enumerate(law.shapes)}
+    return np.ascontiguousarray(law.terms(shapes, {"size": size})[..., 1 if law.metric == "loss" else 0])
 
 
 @dataclass(frozen=True)
 class FittedCurve:
-    """A curve fitted to each draw: ``offset + slope * shape(n)``, coefficients by draw."""
+    """A law fitted to each resampled study: ``offset + slope * falling_term``, each with its constants."""
 
-    form: CurveForm
-    theta: Float[np.ndarray, "draws shapes"]
-    offset: Float[np.ndarray, " draws"]
-    slope: Float[np.ndarray, " draws"]
-    misfit: Float[np.ndarray, " draws"]
+    law: Law
+    theta: Float[np.ndarray, "resamples shapes"]
+    offset: Float[np.ndarray, " resamples"]
+    slope: Float[np.ndarray, " resamples"]
+    misfit: Float[np.ndarray, " resamples"]
     """Weighted sum of squared residuals."""
 
-    def predict(self, size: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, "draws sizes"]:
-        """Return each draw's metric at the given sizes, all above 0."""
-        return self.offset[:, None] + self.slope[:, None] * self.form.shape(self.theta, size)
+    def predict(self, size: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, "resamples sizes"]:
+        """Return the metric of every resample at the given sizes, all above 0."""
+        return self.offset[:, None] + self.slope[:, None] * falling_term(self.law, self.theta, size)
 
 
 def fit_curve(
-    form: CurveForm,
+    law: Law,
     size: Float[np.ndarray, " sizes"],
-    value: Float[np.ndarray, "draws sizes"],
+    value: Float[np.ndarray, "resamples sizes"],
     weight: Float[np.ndarray, " sizes"],
     *,
     floor: float = 0.0,
 ) -> FittedCurve:
-    """Fit one form to every draw by weighted least squares.
+    """Fit one law to every resample by weighted least squares.
 
     Args:
-        form: An entry of ``CURVES``.
+        law: One of ``curve_laws``.
         size: Sizes, above 0.
         value: The metric's means.
         weight: One over the variance of each mean.
         floor: For an accuracy, the score without training: the curve starts there.
 
     Raises:
-        InputError: With fewer sizes than the form has parameters.
+        InputError: With fewer sizes than the law has constants to be found.
     """
-    needed = form.parameters
+    needed = constants_of(law)
     if len(size) < needed:
         raise InputError(
-            f"the {form.name} curve has {needed} parameters and needs at least {needed} sizes per quality; "
+            f"the {law.name} curve has {needed} parameters and needs at least {needed} sizes per quality; "
             f"here are {len(size)}. Measure {needed} sizes or more."
         )
-    solve = _solve_loss if form.metric == "loss" else _solve_accuracy(floor)
-    # every draw tries its own grid at every size: many sizes are fitted a few draws at a time
-    blocks = max(1, value.size * 9 ** len(form.limits) // MOST_VALUES)
-    parts = [_fit_block(form, solve, size, v, weight) for v in np.array_split(value, min(blocks, len(value)))]
+    solve = _solve_loss if law.metric == "loss" else _solve_accuracy(floor)
+    # every resample tries its own grid at every size: many sizes are fitted a few resamples at a time
+    blocks = max(1, value.size * 9 ** len(law.shapes) // MOST_VALUES)
+    parts = [_fit_block(law, solve, size, v, weight) for v in np.array_split(value, min(blocks, len(value)))]
     theta, offset, slope, misfit = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return FittedCurve(form, theta, offset, slope, misfit)
+    return FittedCurve(law, theta, offset, slope, misfit)
 
 
 def _fit_block(
-    form: CurveForm, solve: Solve, size: np.ndarray, value: np.ndarray, weight: np.ndarray
+    law: Law, solve: Solve, size: np.ndarray, value: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    theta, width = _coarse_grid(form)
-    best = _best_of(form, solve, size, value, weight, np.broadcast_to(theta, (1, *theta.shape)))
+    theta, width = _coarse_grid(law)
+    best = _best_of(law, solve, size, value, weight, np.broadcast_to(theta, (1, *theta.shape)))
     for _ in range(REFINEMENTS):
-        trial, width = _around(form, best, width)
-        best = _best_of(form, solve, size, value, weight, trial)
-    offset, slope, misfit = solve(form.shape(best[:, None, :], size), value, weight)
+        trial, width = _around(law, best, width)
+        best = _best_of(law, solve, size, value, weight, trial)
+    offset, slope, misfit = solve(falling_term(law, best[:, None, :], size), value, weight)
     return best, offset[:, 0], slope[:, 0], misfit[:, 0]
 
 
-def _coarse_grid(form: CurveForm) -> tuple[Float[np.ndarray, "grid shapes"], Float[np.ndarray, " shapes"]]:
+def _limits(law: Law) -> list[tuple[float, float]]:
+    return [p.grid for p in law.shapes if p.grid is not None]
+
+
+def _coarse_grid(law: Law) -> tuple[Float[np.ndarray, "grid shapes"], Float[np.ndarray, " shapes"]]:
     """Return all combinations of logarithmic grids, and each grid's step in the logarithm."""
-    points = 48 if len(form.limits) == 1 else 24
-    axes = [np.linspace(np.log(low), np.log(high), points) for low, high in form.limits]
+    limits = _limits(law)
+    points = 48 if len(limits) == 1 else 24
+    axes = [np.linspace(np.log(low), np.log(high), points) for low, high in limits]
     mesh = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=-1)
     return np.exp(mesh), np.array([axis[1] - axis[0] for axis in axes])
 
 
 def _around(
-    form: CurveForm, best: Float[np.ndarray, "draws shapes"], width: Float[np.ndarray, " shapes"]
-) -> tuple[Float[np.ndarray, "draws grid shapes"], Float[np.ndarray, " shapes"]]:
-    """Return a finer grid of one old step to each side of every draw's best, inside the limits."""
+    law: Law, best: Float[np.ndarray, "resamples shapes"], width: Float[np.ndarray, " shapes"]
+) -> tuple[Float[np.ndarray, "resamples grid shapes"], Float[np.ndarray, " shapes"]]:
+    """Return a finer grid of one old step to each side of every resample's best, inside the limits."""
     steps = np.linspace(-1, 1, 9)
     mesh = np.stack([s.ravel() for s in np.meshgrid(*[steps] * len(width), indexing="ij")], axis=-1)
-    low, high = np.log(np.array(form.limits)).T
+    low, high = np.log(np.array(_limits(law))).T
     trial = np.clip(np.log(best)[:, None, :] + mesh * width, low, high)
     return np.exp(trial), width / 4
 
 
 def _best_of(
-    form: CurveForm,
+    law: Law,
     solve: Solve,
     size: np.ndarray,
     value: np.ndarray,
     weight: np.ndarray,
     theta: Float[np.ndarray, "some grid shapes"],
-) -> Float[np.ndarray, "draws shapes"]:
-    _, _, misfit = solve(form.shape(theta, size), value, weight)
+) -> Float[np.ndarray, "resamples shapes"]:
+    _, _, misfit = solve(falling_term(law, theta, size), value, weight)
     chosen = misfit.argmin(axis=1)
     return theta[chosen * 0 if len(theta) == 1 else np.arange(len(chosen)), chosen]
 
@@ -215,16 +187,16 @@ def _solve_accuracy(floor: float) -> Solve:
     return solve
 
 
-def _cross(shape: np.ndarray, value: np.ndarray, w: np.ndarray) -> Float[np.ndarray, "draws grid"]:
-    """Return the weighted products of every draw's values with its trial shapes."""
+def _cross(shape: np.ndarray, value: np.ndarray, w: np.ndarray) -> Float[np.ndarray, "resamples grid"]:
+    """Return the weighted products of every resample's values with its trial shapes."""
     if len(shape) == 1:
         return (value * w) @ shape[0].T
     return np.einsum("dgn,dn->dg", shape, value * w)
 
 
 def monotone(
-    value: Float[np.ndarray, "draws sizes"], weight: Float[np.ndarray, " sizes"], *, falling: bool
-) -> Float[np.ndarray, "draws sizes"]:
+    value: Float[np.ndarray, "resamples sizes"], weight: Float[np.ndarray, " sizes"], *, falling: bool
+) -> Float[np.ndarray, "resamples sizes"]:
     """Return the closest curve that never gets worse with size (isotonic regression, Barlow et al. 1972)."""
     rows = [isotonic_regression(row, weights=weight, increasing=not falling).x for row in value]
     return np.array(rows)
@@ -232,10 +204,10 @@ def monotone(
 
 def interpolate(
     size: Float[np.ndarray, " sizes"],
-    value: Float[np.ndarray, "draws sizes"],
+    value: Float[np.ndarray, "resamples sizes"],
     at: Sequence[float | int] | np.ndarray,
-) -> Float[np.ndarray, "draws points"]:
-    """Interpolate every draw in log size; NaN outside the sizes that were measured.
+) -> Float[np.ndarray, "resamples points"]:
+    """Interpolate every resample in log size; NaN outside the sizes that were measured.
 
     The interpolant is cubic and keeps the data's monotony (Fritsch and Carlson 1980): straight lines cut the
     corners of a convex learning curve and shift its rates by several percent.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 Residual = Callable[[np.ndarray], np.ndarray]
-STEP = 1e-6
+DESCENT_STEP = 1e-6
 LARGEST_STEP = 2.0
 """Most that a parameter, on its search scale, moves at once."""
 ITERATIONS = 200
@@ -57,7 +57,7 @@ def _slope(residual: Residual, x: np.ndarray, r: np.ndarray, high: np.ndarray) -
     """Return the derivative of the residual by differences that stay inside the box."""
     columns = []
     for j in range(len(x)):
-        step = STEP if x[j] + STEP <= high[j] else -STEP
+        step = DESCENT_STEP if x[j] + DESCENT_STEP <= high[j] else -DESCENT_STEP
         shifted = x.copy()
         shifted[j] += step
         columns.append((residual(shifted) - r) / step)

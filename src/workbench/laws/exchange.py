@@ -12,13 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from workbench.laws.analysis import LEVEL, Analysis, Curve, analyse
+from workbench.laws.analysis import Analysis, Curve, analyse
 from workbench.laws.answer import ExchangeRate, RateCurve
 from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.thresholds import TAILS
 
 MOST_SIZES = 12
 """Reference sizes at which the rate is given when none are asked for."""
-GRID = 400
+SIZES_READ = 400
 """Sizes at which the other quality's curve is read; between them it is interpolated in log size."""
 
 
@@ -31,7 +32,7 @@ def exchange_rate(
     sizes: Sequence[float | int] | None = None,
     bootstraps: int = 400,
     seed: int = 0,
-    form: str | None = None,
+    law: str | None = None,
     items: int | None = None,
 ) -> ExchangeRate:
     """Compute the exchange rate of two qualities over the reference sizes, with intervals.
@@ -42,15 +43,15 @@ def exchange_rate(
         reference: The quality whose examples are replaced, such as "clean".
         other: The quality whose examples replace them.
         sizes: Reference sizes; by default those that were measured.
-        bootstraps: Draws behind each interval.
-        seed: Seed of the draws.
-        form: Key of ``CURVES``; by default the one for the metric.
+        bootstraps: Resamples behind each interval.
+        seed: Seed of the resamples.
+        law: A law of size alone; by default the one for the metric, see ``analyse``.
         items: Held-out items behind an accuracy, see ``analyse``.
 
     Raises:
         InputError: If a quality is not in the table, or nothing was measured.
     """
-    analysis = analyse(table, metric, form=form, bootstraps=bootstraps, seed=seed, items=items)
+    analysis = analyse(table, metric, law=law, bootstraps=bootstraps, seed=seed, items=items)
     return rate_of(analysis, reference=reference, other=other, sizes=sizes)
 
 
@@ -92,7 +93,7 @@ def _rates(
     analysis: Analysis, one: Curve, two: Curve, at: Float[np.ndarray, " sizes"], *, model_free: bool
 ) -> RateCurve:
     target = one.predict(at, model_free=model_free)
-    grid = np.unique(np.concatenate([np.geomspace(two.size[0], two.size[-1], GRID), two.size]))
+    grid = np.unique(np.concatenate([np.geomspace(two.size[0], two.size[-1], SIZES_READ), two.size]))
     curve = two.predict(grid, model_free=model_free)
     enough = np.stack(
         [fewest(grid, curve, target[:, j], falling=analysis.falling) for j in range(len(at))], axis=1
@@ -102,12 +103,12 @@ def _rates(
 
 
 def summarise(
-    at: Float[np.ndarray, " sizes"], enough: Float[np.ndarray, "draws sizes"], smallest: float
+    at: Float[np.ndarray, " sizes"], enough: Float[np.ndarray, "resamples sizes"], smallest: float
 ) -> RateCurve:
-    """Return median, interval and probabilities of the rates that draws of ``enough`` examples give."""
+    """Return median, interval and probabilities of the rates that resamples of ``enough`` examples give."""
     drawn = enough / at
     known = ~np.isnan(drawn).any(axis=0)
-    low, median, high = (_quantile(drawn, p) for p in ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))
+    low, median, high = (_quantile(drawn, p) for p in (TAILS[0], 0.5, TAILS[1]))
     return RateCurve(
         size=at,
         median=median,
@@ -120,12 +121,12 @@ def summarise(
 
 def fewest(
     grid: Float[np.ndarray, " grid"],
-    curve: Float[np.ndarray, "draws grid"],
-    target: Float[np.ndarray, " draws"],
+    curve: Float[np.ndarray, "resamples grid"],
+    target: Float[np.ndarray, " resamples"],
     *,
     falling: bool,
-) -> Float[np.ndarray, " draws"]:
-    """Return each draw's smallest size whose score is as good as its target, else infinity."""
+) -> Float[np.ndarray, " resamples"]:
+    """Return each resample's smallest size whose score is as good as its target, else infinity."""
     sign = -1.0 if falling else 1.0
     lead = sign * (curve - target[:, None])
     good = lead >= 0
@@ -139,7 +140,7 @@ def fewest(
     return np.where(good.any(axis=1), reached, np.inf)
 
 
-def _quantile(drawn: Float[np.ndarray, "draws sizes"], p: float) -> Float[np.ndarray, " sizes"]:
+def _quantile(drawn: Float[np.ndarray, "resamples sizes"], p: float) -> Float[np.ndarray, " sizes"]:
     """Return quantiles that may be infinite: order statistics, never an average with infinity."""
     ordered = np.sort(drawn, axis=0)
     last = len(ordered) - 1

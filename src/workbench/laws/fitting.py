@@ -10,10 +10,10 @@ Two objectives, and a fit says which it used:
 Shape letters: rows of the problem, terms of the law.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float
@@ -21,13 +21,13 @@ from scipy.optimize import lsq_linear, minimize, nnls
 
 from workbench.errors import InputError
 from workbench.laws.descent import descend
-from workbench.laws.library import LAWS, Inputs, Law, Parameter
+from workbench.laws.library import FREE, LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
 from workbench.showing import Shown
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
-STEP = 1e-5
+SLOPE_STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
 LARGEST_LOG = 60.0
 """Logarithm above which no coefficient is searched; keeps the exponential finite."""
@@ -131,7 +131,7 @@ def fit_law(
         InputError: With fewer rows than parameters, or values that do not vary.
     """
     fixed = dict(fixed or {})
-    law = law.bind(problem.x) if law.bind else law
+    law = law.measured_at(problem.x)
     _check(law, problem, fixed)
     tried = [_one(law, problem, fixed, start) for start in starts or _starts(law, fixed)]
     objective, values = min(tried, key=lambda pair: pair[0])
@@ -167,7 +167,7 @@ def _check(law: Law, problem: Problem, fixed: Mapping[str, float]) -> None:
             f"law {law.name!r} has {needed} free parameters and needs at least {needed} cells; here are "
             f"{len(problem.y)}{of}. Add rows of {lacking} more size{'s' * (lacking > 1)}{instead}."
         )
-    if law.name != "free" and np.ptp(problem.y) == 0:
+    if not law.model_free and np.ptp(problem.y) == 0:
         raise InputError(
             f"the metric is {problem.y[0]:g} in every cell of the fit: no effect of size is visible, so "
             "there is nothing to fit. Larger sizes or a finer measurement, such as the loss, would tell."
@@ -186,18 +186,16 @@ def _smaller(law: Law, problem: Problem) -> str | None:
         other.name
         for other in LAWS.values()
         if (other.metric, set(other.inputs)) == (law.metric, varying)
-        and other.name not in (law.name, "free")
+        and other.name != law.name
+        and not other.model_free
         and len(other.parameters) <= cells
     )
-    return next(suited, "free" if varying <= {"size"} else None)
+    return next(suited, FREE if varying <= {"size"} else None)
 
 
 def _starts(law: Law, fixed: Mapping[str, float]) -> list[dict[str, float]]:
-    free = [p for p in law.shapes if p.name not in fixed]
-    return [
-        dict(zip([p.name for p in free], combination, strict=True))
-        for combination in itertools.product(*[p.starts for p in free])
-    ]
+    starts = {p.name: p.starts for p in law.shapes if p.name not in fixed}
+    return [dict(zip(starts, values, strict=True)) for values in product(*starts.values())]
 
 
 def _one(
@@ -325,9 +323,9 @@ def _huber(
                 columns.append(here[name] * terms[:, place[name]] / predicted)
                 continue
             shift = np.zeros(len(position))
-            shift[j] = STEP
+            shift[j] = SLOPE_STEP
             above, below = (law.predict(values_at(position + d), problem.x) for d in (shift, -shift))
-            columns.append((above - below) / (2 * STEP * predicted))
+            columns.append((above - below) / (2 * SLOPE_STEP * predicted))
         return np.where(_counts(problem, predicted)[:, None], np.stack(columns, axis=1), 0.0)
 
     position = np.clip(_outward(free, values), low, high)

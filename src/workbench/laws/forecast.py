@@ -16,7 +16,8 @@ from workbench.laws.fitting import Fit
 from workbench.laws.library import LAWS, Law
 from workbench.laws.noise import arrange
 from workbench.laws.problems import fit_each, law_named
-from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.table import Table, kind_of, smaller_is_better
+from workbench.laws.thresholds import TAILS
 
 LAST_VALUE, LINE, NEAREST = "last value", "line through last three", "nearest quality"
 TIES = 2000
@@ -25,7 +26,7 @@ TIES = 2000
 
 @dataclass(frozen=True)
 class ForecastScore:
-    """How one form or baseline predicted the cells that were held out.
+    """How one law or baseline predicted the cells that were held out.
 
     Errors are relative for a loss and absolute for an accuracy; ``low`` and ``high`` are the 95% interval of
     the mean error, from resampling whole qualities (cells, with fewer than three qualities), and None where a
@@ -78,8 +79,7 @@ class Forecast:
         if law.low is None or law.high is None or rival.low is None:
             return (
                 f"On {self.held_out}, a single cell, {best.name!r} is nearest; one cell gives no interval, "
-                "so it "
-                "may be chance. Hold out more."
+                "so it may be chance. Hold out more."
             )
         mine = f"{law.name!r} is {law.error:.1%} off on average ({law.interval})"
         theirs = f"{rival.name!r} {rival.error:.1%} ({rival.interval})"
@@ -93,7 +93,7 @@ class Forecast:
 
 def candidates(table: Table, metric: str) -> tuple[str, ...]:
     """Return the laws whose kind of metric and columns the table has."""
-    kind = "loss" if smaller_is_better(metric) else "accuracy"
+    kind = kind_of(metric)
     rows = table.measured(metric)
 
     def varies(name: str) -> bool:
@@ -103,7 +103,7 @@ def candidates(table: Table, metric: str) -> tuple[str, ...]:
     return tuple(
         law.name
         for law in LAWS.values()
-        if law.metric == kind and law.name != "free" and all(varies(name) for name in law.inputs)
+        if law.metric == kind and not law.model_free and all(varies(name) for name in law.inputs)
     )
 
 
@@ -242,7 +242,7 @@ class _Scorer:
         count = np.array([len(group) for group in groups])
         pick = np.random.default_rng(self.seed).integers(len(groups), size=(TIES, len(groups)))
         means = total[pick].sum(axis=1) / count[pick].sum(axis=1)
-        low, high = np.quantile(means, [0.025, 0.975])
+        low, high = np.quantile(means, TAILS)
         return float(low), float(high)
 
     def _ranking(self, predicted: np.ndarray) -> float | None:

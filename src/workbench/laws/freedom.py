@@ -12,11 +12,11 @@ from jaxtyping import Float
 from workbench.laws.fitting import Fit
 from workbench.laws.noise import Noise, part_patterns
 
-STEP = 1e-4
+FREEDOM_STEP = 1e-4
 """Relative step of the differences by which a fit is made linear."""
 
 
-def freedom_of(fit: Fit, name: str) -> float:
+def degrees_of_freedom(fit: Fit, name: str) -> float:
     """Return the degrees of freedom behind one constant of a fit to cell means.
 
     A constant that its bound holds, or that nothing measured moves, has those of the whole noise.
@@ -35,9 +35,9 @@ def freedom_of(fit: Fit, name: str) -> float:
     share = []
     for j, square in enumerate(squares):
         up = squares.copy()
-        up[j] = square * (1 + STEP)
+        up[j] = square * (1 + FREEDOM_STEP)
         moved = np.array([float(v[0]) for v in noise.parts(*up[:, None])]) @ pattern
-        share.append((moved - base) / STEP)
+        share.append((moved - base) / FREEDOM_STEP)
     spread = sum(
         s**2 / stratum.freedom for s, stratum in zip(share, noise.strata, strict=True) if stratum.freedom
     )
@@ -53,7 +53,7 @@ def _weights(fit: Fit, noise: Noise, name: str) -> Float[np.ndarray, " cells"] |
     x = fit.problem.x
     columns = []
     for n in names:
-        step = STEP * max(abs(fit.values[n]), STEP)
+        step = FREEDOM_STEP * max(abs(fit.values[n]), FREEDOM_STEP)
         up, down = (fit.law.predict({**fit.values, n: fit.values[n] + d}, x) for d in (step, -step))
         columns.append((up - down) / (2 * step))
     slope = fit.problem.whiten(np.stack(columns, axis=1))

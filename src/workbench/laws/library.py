@@ -5,26 +5,38 @@ shape parameters. Given the shapes the coefficients follow by linear least squar
 shapes only (variable projection). A law that can't be written so lists no coefficients: its prediction is
 then the plain sum of its terms.
 
+A *law* is such a formula with its constants; a *curve* is a law fitted to one quality of a study. Both
+fitters and the page of the law explorer take formula, limits and source from here: ``fitting`` fits any law,
+``curves`` a law of size alone to thousands of resampled studies at once.
+
 To add a law write its ``terms`` and one entry of ``LAWS``; the tests run over the dict.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from workbench.errors import InputError
 
 Inputs = Mapping[str, np.ndarray]
-Shapes = Mapping[str, float]
+Shapes = Mapping[str, Any]
+"""Each shape parameter's value: a number, or trial values with a last axis of length 1 for the rows."""
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One fitted constant.
 
-    ``scale`` says on which scale it is searched and profiled; ``starts`` are tried in all combinations.
+    Attributes:
+        low: Least value; the search of ``fitting`` and every profile end there.
+        high: Largest value.
+        starts: Where a search starts; those of several parameters are tried in all combinations.
+        scale: On which scale it is searched and profiled.
+        grid: The ends between which ``curves`` lays its grid; None where it lays none. They are narrower than
+            ``low`` and ``high``: a grid has a fixed number of points, which wide ends would set far apart,
+            while a descent loses nothing by wide ends and a profile that meets one has no end to give.
     """
 
     name: str
@@ -33,20 +45,25 @@ class Parameter:
     high: float
     starts: tuple[float, ...] = ()
     scale: Literal["log", "linear"] = "log"
+    grid: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Law:
     """A prediction of a metric from columns of a table.
 
     Attributes:
+        formula: The law in the names of its parameters, n or D for the size, X or N for the model; a space
+            multiplies. For a law of size and share the page of the law explorer computes what stands here.
         inputs: Columns it needs. "size" counts examples or tokens, "model" parameters, "share" the share of
             examples left as they were, "unique" the distinct examples among "size" seen.
         metric: What it predicts: a loss that falls, or an accuracy that rises.
         shapes: Parameters inside the terms.
         coefficients: One per term, or none.
         terms: Shapes and inputs to an array (rows, terms).
-        bind: For a law whose terms depend on the measured inputs: returns the law for those.
+        made_for: For a law whose terms depend on the inputs that were measured: makes the law for those.
+        model_free: Whether it is no law but the values measured: it suits either kind of metric, fits any
+            values, and is no candidate of a forecast.
     """
 
     name: str
@@ -57,7 +74,8 @@ class Law:
     shapes: tuple[Parameter, ...]
     coefficients: tuple[Parameter, ...]
     terms: Callable[[Shapes, Inputs], np.ndarray]
-    bind: Callable[[Inputs], "Law"] | None = None
+    made_for: Callable[[Inputs], "Law"] | None = None
+    model_free: bool = False
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -68,6 +86,19 @@ class Law:
     def joint(self) -> bool:
         """Whether the law itself tells qualities apart, so that one fit covers them all."""
         return "share" in self.inputs
+
+    @property
+    def fits_curves(self) -> bool:
+        """Whether ``curves`` can fit it to one quality: a law of size alone whose shapes all have a grid."""
+        return self.inputs == ("size",) and bool(self.shapes) and all(p.grid for p in self.shapes)
+
+    def suits(self, kind: str) -> bool:
+        """Say whether it predicts this kind of metric, "loss" or "accuracy"."""
+        return self.model_free or self.metric == kind
+
+    def measured_at(self, x: Inputs) -> "Law":
+        """Return the law with its terms for the inputs that were measured."""
+        return self.made_for(x) if self.made_for else self
 
     def predict(self, values: Mapping[str, float], x: Inputs) -> np.ndarray:
         """Return the metric (rows,) for parameter values by name."""
@@ -139,8 +170,8 @@ def _bounded(s: Shapes, x: Inputs) -> np.ndarray:
     return _columns(1 - gain, gain)
 
 
-def _free(x: Inputs) -> Law:
-    """Return straight lines in log size between the sizes measured, each end held beyond it."""
+def _lines_between(x: Inputs) -> Law:
+    """Return the law of straight lines in log size between the sizes measured, each end held beyond it."""
     knots = np.unique(x["size"])
 
     def terms(_: Shapes, at: Inputs) -> np.ndarray:
@@ -149,19 +180,21 @@ def _free(x: Inputs) -> Law:
         )
 
     levels = tuple(Parameter(f"at {n:g}", "metric", 0.0, np.inf, scale="linear") for n in knots)
-    return replace(LAWS["free"], coefficients=levels, terms=terms, bind=None)
+    return replace(LAWS[FREE], coefficients=levels, terms=terms, made_for=None)
 
 
-def _unbound(_: Shapes, __: Inputs) -> np.ndarray:
+def _no_sizes_yet(_: Shapes, __: Inputs) -> np.ndarray:
     raise InputError("law 'free' has no terms before it is bound to a table's sizes.")
 
 
+FREE = "free"
+"""The law that is none: the values measured."""
 EXPONENTS = (0.1, 0.25, 0.45, 0.8, 1.4)
 FLOOR = Parameter("E", "metric", 0.0, np.inf, scale="linear")
 
 
-def _exponent(name: str, of: str) -> Parameter:
-    return Parameter(name, f"exponent of {of}", 0.01, 4.0, EXPONENTS)
+def _exponent(name: str, of: str, grid: tuple[float, float] | None = None) -> Parameter:
+    return Parameter(name, f"exponent of {of}", 0.01, 4.0, EXPONENTS, grid=grid)
 
 
 def _gain(name: str) -> Parameter:
@@ -172,88 +205,88 @@ REPEATS = (0.5, 2.0, 8.0, 30.0, 120.0)
 
 LAWS: dict[str, Law] = {
     "power": Law(
-        "power",
-        "E + B n^-beta",
-        "Hestness et al. 2017, arXiv:1712.00409",
-        ("size",),
-        "loss",
-        (_exponent("beta", "size"),),
-        (FLOOR, _gain("B")),
-        _power,
+        name="power",
+        formula="E + B n^-beta",
+        source="Hestness et al. 2017, arXiv:1712.00409",
+        inputs=("size",),
+        metric="loss",
+        shapes=(_exponent("beta", "size", grid=(0.02, 3.0)),),
+        coefficients=(FLOOR, _gain("B")),
+        terms=_power,
     ),
     "rectified": Law(
-        "rectified",
-        "E + B / (D_l + n^beta)",
-        "Lin et al. 2024, arXiv:2402.02314",
-        ("size",),
-        "loss",
-        (
-            Parameter("learned", "size to the beta", 1e-2, 1e7, (1.0, 30.0, 1e3, 3e4)),
-            _exponent("beta", "size"),
+        name="rectified",
+        formula="E + B / (D_l + n^beta)",
+        source="Lin et al. 2024, arXiv:2402.02314",
+        inputs=("size",),
+        metric="loss",
+        shapes=(
+            Parameter("learned", "size to the beta", 1e-2, 1e7, (1.0, 30.0, 1e3, 3e4), grid=(1.0, 1e6)),
+            _exponent("beta", "size", grid=(0.05, 3.0)),
         ),
-        (FLOOR, _gain("B")),
-        _rectified,
+        coefficients=(FLOOR, _gain("B")),
+        terms=_rectified,
     ),
     "multiplicative": Law(
-        "multiplicative",
-        "E + A X^-alpha n^-beta",
-        "Zhang et al. 2024, arXiv:2402.17193",
-        ("model", "size"),
-        "loss",
-        (_exponent("alpha", "model size"), _exponent("beta", "size")),
-        (FLOOR, _gain("A")),
-        _multiplicative,
+        name="multiplicative",
+        formula="E + A X^-alpha n^-beta",
+        source="Zhang et al. 2024, arXiv:2402.17193",
+        inputs=("model", "size"),
+        metric="loss",
+        shapes=(_exponent("alpha", "model size"), _exponent("beta", "size")),
+        coefficients=(FLOOR, _gain("A")),
+        terms=_multiplicative,
     ),
     "chinchilla": Law(
-        "chinchilla",
-        "E + A N^-alpha + B D^-beta",
-        "Hoffmann et al. 2022, arXiv:2203.15556; Besiroglu et al. 2024, arXiv:2404.10102",
-        ("model", "size"),
-        "loss",
-        (_exponent("alpha", "model size"), _exponent("beta", "size")),
-        (FLOOR, _gain("A"), _gain("B")),
-        _chinchilla,
+        name="chinchilla",
+        formula="E + A N^-alpha + B D^-beta",
+        source="Hoffmann et al. 2022, arXiv:2203.15556; Besiroglu et al. 2024, arXiv:2404.10102",
+        inputs=("model", "size"),
+        metric="loss",
+        shapes=(_exponent("alpha", "model size"), _exponent("beta", "size")),
+        coefficients=(FLOOR, _gain("A"), _gain("B")),
+        terms=_chinchilla,
     ),
     "quality_exponent": Law(
-        "quality_exponent",
-        "E + B n^-beta share^-gamma",
-        "Subramanyam et al. 2026, arXiv:2510.03313, without the model term",
-        ("size", "share"),
-        "loss",
-        (
+        name="quality_exponent",
+        formula="E + B n^-beta share^-gamma",
+        source="Subramanyam et al. 2026, arXiv:2510.03313, without the model term",
+        inputs=("size", "share"),
+        metric="loss",
+        shapes=(
             _exponent("beta", "size"),
             Parameter("gamma", "exponent of share", 0.001, 6.0, (0.1, 0.4, 1.2, 3.0)),
         ),
-        (FLOOR, _gain("B")),
-        _quality_exponent,
+        coefficients=(FLOOR, _gain("B")),
+        terms=_quality_exponent,
     ),
     "noise_floor": Law(
-        "noise_floor",
-        "E + F (1 - share) + B n^-beta",
-        "this project: the part of the loss that data of a quality does not buy back",
-        ("size", "share"),
-        "loss",
-        (_exponent("beta", "size"),),
-        (FLOOR, _gain("F"), _gain("B")),
-        _noise_floor,
+        name="noise_floor",
+        formula="E + F (1 - share) + B n^-beta",
+        source="this project: the part of the loss that data of a quality does not buy back",
+        inputs=("size", "share"),
+        metric="loss",
+        shapes=(_exponent("beta", "size"),),
+        coefficients=(FLOOR, _gain("F"), _gain("B")),
+        terms=_noise_floor,
     ),
     "repetition": Law(
-        "repetition",
-        "E + B (unique (1 + R_D (1 - exp(-repeats / R_D))))^-beta",
-        "Muennighoff et al. 2023, arXiv:2305.16264, at one model size",
-        ("size", "unique"),
-        "loss",
-        (Parameter("R_D", "repeats", 0.05, 5e3, REPEATS), _exponent("beta", "effective size")),
-        (FLOOR, _gain("B")),
-        _repetition,
+        name="repetition",
+        formula="E + B (unique (1 + R_D (1 - exp(-repeats / R_D))))^-beta",
+        source="Muennighoff et al. 2023, arXiv:2305.16264, at one model size",
+        inputs=("size", "unique"),
+        metric="loss",
+        shapes=(Parameter("R_D", "repeats", 0.05, 5e3, REPEATS), _exponent("beta", "effective size")),
+        coefficients=(FLOOR, _gain("B")),
+        terms=_repetition,
     ),
     "data_constrained": Law(
-        "data_constrained",
-        "E + A N_eff^-alpha + B D_eff^-beta",
-        "Muennighoff et al. 2023, arXiv:2305.16264, equation 6",
-        ("size", "unique", "model"),
-        "loss",
-        (
+        name="data_constrained",
+        formula="E + A N_eff^-alpha + B D_eff^-beta",
+        source="Muennighoff et al. 2023, arXiv:2305.16264, equation 6",
+        inputs=("size", "unique", "model"),
+        metric="loss",
+        shapes=(
             Parameter("R_D", "repeats", 0.05, 5e3, REPEATS),
             Parameter("R_N", "repeats", 0.05, 5e3, (0.5, 5.0, 50.0)),
             Parameter("alpha", "exponent of effective model size", 0.01, 4.0, (0.25, 0.5)),
@@ -262,35 +295,36 @@ LAWS: dict[str, Law] = {
             Parameter("A", "metric", 1e-2, 1e9, (500.0,)),
             Parameter("B", "metric", 1e-2, 1e9, (2000.0,)),
         ),
-        (),
-        _data_constrained,
+        coefficients=(),
+        terms=_data_constrained,
     ),
     "bounded": Law(
-        "bounded",
-        "floor + (ceiling - floor) / (1 + (n / half)^-steepness)",
-        "Hill 1910, J. Physiol. 40, iv-vii",
-        ("size",),
-        "accuracy",
-        (
-            Parameter("half", "size", 1e-1, 1e8, (10.0, 100.0, 1e3, 1e4, 1e5)),
-            Parameter("steepness", "per factor e of size", 0.1, 8.0, (0.5, 1.0, 2.0)),
+        name="bounded",
+        formula="floor + (ceiling - floor) / (1 + (n / half)^-steepness)",
+        source="Hill 1910, J. Physiol. 40, iv-vii",
+        inputs=("size",),
+        metric="accuracy",
+        shapes=(
+            Parameter("half", "size", 1e-1, 1e8, (10.0, 100.0, 1e3, 1e4, 1e5), grid=(1.0, 1e6)),
+            Parameter("steepness", "per factor e of size", 0.1, 8.0, (0.5, 1.0, 2.0), grid=(0.2, 6.0)),
         ),
-        (
+        coefficients=(
             Parameter("floor", "metric", 0.0, 1.0, scale="linear"),
             Parameter("ceiling", "metric", 0.0, 1.0, scale="linear"),
         ),
-        _bounded,
+        terms=_bounded,
     ),
-    "free": Law(
-        "free",
-        "one value per size, straight lines in log size between them",
-        "the null model: no law, and no forecast but the last value",
-        ("size",),
-        "loss",
-        (),
-        (),
-        _unbound,
-        bind=_free,
+    FREE: Law(
+        name=FREE,
+        formula="one value per size, straight lines in log size between them",
+        source="the null model: no law, and no forecast but the last value",
+        inputs=("size",),
+        metric="loss",
+        shapes=(),
+        coefficients=(),
+        terms=_no_sizes_yet,
+        made_for=_lines_between,
+        model_free=True,
     ),
 }
 """Every law by name."""

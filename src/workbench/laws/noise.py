@@ -1,4 +1,4 @@
-"""How much a measurement moves when only the seed changes, and draws of a study that respect it.
+"""How much a measurement moves when only the seed changes, and resamples of a study that respect it.
 
 A study is coupled on purpose: one seed orders the data of every size and quality. Its noise therefore has
 three parts, estimated apart because they act differently on a comparison of two qualities:
@@ -14,9 +14,9 @@ Each cell's own spread is shrunk towards a trend in size, for three seeds say li
 moderated variance of Smyth 2004, doi:10.2202/1544-6115.1027, with a trend as in the limma package).
 
 All cells are judged on the same evaluation items, whose choice is a noise of its own. Where the items'
-outcomes are known they are resampled once per draw, for all cells together.
+outcomes are known they are resampled once per study, for all cells together.
 
-Shape letters: draws, cells (quality x size), seeds, items.
+Shape letters: resamples, cells (quality x size), seeds, items.
 """
 
 from collections.abc import Hashable, Sequence
@@ -48,10 +48,10 @@ class ItemMeans:
     value: Float[np.ndarray, "cells items"]
     weight: Float[np.ndarray, " items"]
 
-    def draw(self, draws: int, generator: np.random.Generator) -> Float[np.ndarray, "draws cells"]:
+    def resample(self, times: int, generator: np.random.Generator) -> Float[np.ndarray, "resamples cells"]:
         """Return how the cell means move when the items are drawn again, the same ones for all cells."""
         count = len(self.weight)
-        taken = generator.multinomial(count, np.full(count, 1 / count), size=draws) * self.weight
+        taken = generator.multinomial(count, np.full(count, 1 / count), size=times) * self.weight
         again = taken @ self.value.T / taken.sum(axis=1, keepdims=True)
         return again - self.value @ self.weight / self.weight.sum()
 
@@ -107,9 +107,9 @@ class Stratum:
         """The median of the mean squares that could as well be the true one."""
         return self.square * self.freedom / float(chi2.median(self.freedom)) if self.freedom else 0.0
 
-    def redraw(self, draws: int, generator: np.random.Generator) -> Float[np.ndarray, " draws"]:
+    def resample(self, times: int, generator: np.random.Generator) -> Float[np.ndarray, " resamples"]:
         """Draw the mean square that could as well be the true one."""
-        drawn = generator.chisquare(self.freedom, draws) if self.freedom else np.ones(draws)
+        drawn = generator.chisquare(self.freedom, times) if self.freedom else np.ones(times)
         return self.square * self.freedom / drawn
 
 
@@ -149,8 +149,8 @@ class Noise:
         of_seed = np.maximum(seed - rest - qualities.cells * of_quality, 0) / seeds.cells
         return of_seed, of_quality, rest
 
-    def redraw(
-        self, draws: int, generator: np.random.Generator, *, joint: bool
+    def resample(
+        self, times: int, generator: np.random.Generator, *, joint: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw the three variances that could as well be the true ones.
 
@@ -159,13 +159,13 @@ class Noise:
         (Satterthwaite 1946); drawn apart, the two are known to give too wide intervals (Behrens and Fisher).
         """
         seeds, within, _ = self.strata
-        one, two, three = (stratum.redraw(draws, generator) for stratum in self.strata)
+        one, two, three = (stratum.resample(times, generator) for stratum in self.strata)
         others = seeds.cells / within.cells - 1
         part = np.array([seeds.square, others * within.square])
         # seeds whose effects cancel to the last digit leave nothing to scale
         if seeds.freedom and within.freedom and part.sum() > 0 and not joint:
             freedom = part.sum() ** 2 / (part[0] ** 2 / seeds.freedom + part[1] ** 2 / within.freedom)
-            level = part.sum() * freedom / generator.chisquare(freedom, draws)
+            level = part.sum() * freedom / generator.chisquare(freedom, times)
             scale = level / (one + others * two)
             one, two = one * scale, two * scale
         return self.parts(one, two, three)
@@ -378,23 +378,23 @@ def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells
     return sum((variance * pattern for variance, pattern in parts), np.zeros((len(data.size),) * 2))
 
 
-def draw_means(
-    data: Replicates, noise: Noise, draws: int, generator: np.random.Generator, *, joint: bool = False
-) -> Float[np.ndarray, "draws cells"]:
+def resample_means(
+    data: Replicates, noise: Noise, times: int, generator: np.random.Generator, *, joint: bool = False
+) -> Float[np.ndarray, "resamples cells"]:
     """Draw the cell means of studies that could as well have been measured.
 
-    The draws are Gaussian in the estimated parts, and each draw redraws the parts' variances themselves from
+    They are Gaussian in the estimated parts, and for each the parts' variances themselves are drawn anew from
     what their degrees of freedom allow, so that few seeds widen the intervals as Student's t does. ``joint``
     says that one law will be fitted to all qualities at once.
     """
     qualities = list(dict.fromkeys(data.quality))
     column = np.array([qualities.index(label) for label in data.quality])
-    variances = noise.redraw(draws, generator, joint=joint)
+    variances = noise.resample(times, generator, joint=joint)
     seeds = data.value.shape[1]
     seed, quality, rest = (
-        np.sqrt(variance)[:, None, None] * generator.standard_normal((draws, groups, seeds))
+        np.sqrt(variance)[:, None, None] * generator.standard_normal((times, groups, seeds))
         for variance, groups in zip(variances, (1, len(qualities), len(data.size)), strict=True)
     )
     moved = (seed + quality[:, column] + rest) * noise.spread[None, :, None]
     means = data.mean + np.where(np.isfinite(data.value), moved, 0).sum(axis=2) / data.count
-    return means if data.items is None else means + data.items.draw(draws, generator)
+    return means if data.items is None else means + data.items.resample(times, generator)

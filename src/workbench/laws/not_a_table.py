@@ -18,7 +18,7 @@ from workbench.conversions import (
 )
 from workbench.errors import InputError
 
-TABLES = (".csv", ".tsv", ".jsonl", ".json")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 """How the names of tables end."""
 SPREADSHEETS = (b"xl/workbook", b"opendocument.spreadsheet")
 """What a spreadsheet's archive has in it: Excel's and OpenDocument's."""
@@ -27,7 +27,7 @@ FOUND = 5
 """Files of a folder that a message names."""
 
 
-def unreadable(path: Path, error: OSError) -> InputError:
+def unreadable_table(path: Path, error: OSError) -> InputError:
     """Return the error that says why a file can't be opened and what to give instead."""
     match error.errno:
         case errno.EISDIR if (path / "cells.sqlite").is_file():
@@ -51,7 +51,7 @@ def text_of_table(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable_table(path, error) from error
     if kind := _other_kind(path, data):
         raise InputError(f"{path}: {kind}.")
     try:
@@ -65,7 +65,7 @@ def text_of_table(path: Path) -> str:
 def _tables_of(folder: Path) -> str:
     """Say which tables a folder has."""
     files = list(folder.iterdir()) if os.access(folder, os.R_OK | os.X_OK) else []
-    tables = sorted(str(one) for one in files if one.suffix.lower() in TABLES)
+    tables = sorted(str(one) for one in files if one.suffix.lower() in TABLE_SUFFIXES)
     if not tables:
         return f"Give a table in CSV; there is none in {folder}"
     more = f" and {len(tables) - FOUND} more" if len(tables) > FOUND else ""

@@ -1,6 +1,6 @@
 """What to do next: what a study could see, which purchase pays, which cell to run.
 
-Everything is read from draws of the study's curves, so every answer carries the noise of the measurements.
+Everything is read from resamples of the study's curves, so every answer carries the measurements' noise.
 Nothing is read beyond the sizes measured; an offer that would need more is priced up to there and says so.
 """
 
@@ -13,8 +13,12 @@ from scipy.stats import t as student
 
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError, unknown_name
-from workbench.laws.analysis import DOUBT, LEVEL, Analysis
+from workbench.laws.analysis import Analysis
 from workbench.laws.exchange import fewest
+from workbench.laws.thresholds import TAILS
+
+ALPHA = 0.05
+"""Chance of a false alarm in the two-sided test by which a planned study would tell two qualities apart."""
 
 
 def smallest_difference(
@@ -51,7 +55,7 @@ def smallest_difference(
     rest = 1 - seed_share - quality_share
     error = spread * np.sqrt(2 / seeds * (quality_share + rest / sizes))
     freedom = (seeds - 1) * (sizes * qualities if quality_share == 0 else qualities)
-    needed = student.ppf(1 - DOUBT / 2, freedom) + student.ppf(power, freedom)
+    needed = student.ppf(1 - ALPHA / 2, freedom) + student.ppf(power, freedom)
     return float(needed * error)
 
 
@@ -227,7 +231,7 @@ def plan_purchase(
         bought.append(count)
     table = np.stack(gains, axis=1)
     first = table[1:].argmax(axis=1)
-    low, high = np.quantile(table[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    low, high = np.quantile(table[1:], TAILS, axis=0)
     purchases = [
         Purchase(
             offer=offer,
@@ -243,13 +247,13 @@ def plan_purchase(
     return tuple(sorted(purchases, key=lambda purchase: -purchase.gain))
 
 
-def _at(analysis: Analysis, quality: str, size: float) -> Float[np.ndarray, " draws"]:
+def _at(analysis: Analysis, quality: str, size: float) -> Float[np.ndarray, " resamples"]:
     return analysis.curve(quality).predict([size], model_free=not analysis.trusted)[:, 0]
 
 
 def _after(
     analysis: Analysis, offer: Offer, quality: str, size: float, count: float
-) -> tuple[Float[np.ndarray, " draws"], str]:
+) -> tuple[Float[np.ndarray, " resamples"], str]:
     if offer.quality == quality:
         largest = float(analysis.curve(quality).size[-1])
         note = f"only up to {largest:,.0f}, the largest size measured" if size + count > largest else ""
@@ -303,9 +307,9 @@ def next_cells(
 ) -> tuple[NextCell, ...]:
     """Return the cells that would narrow the rate's interval most per minute, best first.
 
-    One more measurement of a cell is worth what it is correlated with the rate: over the draws, the variance
-    of the log rate falls by the square of its covariance with the cell, over the cell's variance and the
-    noise of one measurement (a linear Bayesian update). No cell is trained to find out.
+    One more measurement of a cell is worth what it is correlated with the rate: over the resamples, the
+    variance of the log rate falls by the square of its covariance with the cell, over the cell's variance and
+    the noise of one measurement (a linear Bayesian update). No cell is trained to find out.
 
     Args:
         analysis: An analysed study.
@@ -339,8 +343,8 @@ def next_cells(
     return tuple(sorted(cells, key=lambda cell: -cell.per_minute)[:count])
 
 
-def _log_rate(analysis: Analysis, reference: str, other: str, size: float) -> Float[np.ndarray, " draws"]:
-    """Return every draw's log rate; 'not reached' counts as twice the largest rate in sight."""
+def _log_rate(analysis: Analysis, reference: str, other: str, size: float) -> Float[np.ndarray, " resamples"]:
+    """Return every resample's log rate; 'not reached' counts as twice the largest rate in sight."""
     two = analysis.curve(other)
     grid = np.geomspace(two.size[0], two.size[-1], 200)
     free = not analysis.trusted

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import f as fisher
 
 from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.library import LAWS, Law
 from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
-from workbench.laws.table import SMALLER_IS_BETTER, Table, smaller_is_better
+from workbench.laws.table import SMALLER_IS_BETTER, Table, kind_of, smaller_is_better
+from workbench.laws.thresholds import misfit_probability
 
 REPEATED = 0.1
 """Replicates per cell below which they are chance, as in a large table of single runs, and tell no noise."""
@@ -53,8 +53,8 @@ def _problems(
     table: Table, metric: str, law: Law, delta: float | None, wanted: Sequence[str | None]
 ) -> dict[str | None, Problem]:
     """Build the problem of each wanted quality, None for that of all; the noise is the whole table's."""
-    kind = "loss" if smaller_is_better(metric) else "accuracy"
-    if law.metric != kind and law.name != "free":
+    kind = kind_of(metric)
+    if not law.suits(kind):
         other = next(name for name, own in LAWS.items() if own.metric == kind)
         loss = (
             ""
@@ -265,7 +265,7 @@ def misfit(fit: Fit) -> float | None:
 
     None where the noise is unknown or no cell is left over to disagree.
     """
-    freedom = len(fit.problem.y) - fit.free
-    if fit.problem.freedom is None or fit.problem.delta is not None or freedom < 1:
+    left = len(fit.problem.y) - fit.free
+    if fit.problem.freedom is None or fit.problem.delta is not None or left < 1:
         return None
-    return float(fisher.sf(2 * fit.objective / freedom, freedom, fit.problem.freedom))
+    return misfit_probability(2 * fit.objective, left, fit.problem.freedom)

@@ -16,9 +16,10 @@ from jaxtyping import Float
 from scipy.stats import f as fisher
 
 from workbench.errors import unknown_name
-from workbench.laws.fitting import Fit, fit_law
-from workbench.laws.freedom import freedom_of
+from workbench.laws.fitting import LARGEST_LOG, Fit, fit_law
+from workbench.laws.freedom import degrees_of_freedom
 from workbench.laws.library import Parameter
+from workbench.laws.thresholds import LEVEL
 
 SPAN = 10.0
 """An interval on a logarithmic scale that is wider than this factor identifies nothing."""
@@ -47,7 +48,7 @@ class Profile:
         return self.verdict.startswith("identified")
 
 
-def profile(fit: Fit, name: str, *, level: float = 0.95) -> Profile:
+def profile(fit: Fit, name: str, *, level: float = LEVEL) -> Profile:
     """Profile one parameter of a fit.
 
     If the search finds a lower objective than the fit's own, the profile is taken from there.
@@ -77,7 +78,7 @@ def profile(fit: Fit, name: str, *, level: float = 0.95) -> Profile:
     )
 
 
-def profiles(fit: Fit, *, level: float = 0.95) -> dict[str, Profile]:
+def profiles(fit: Fit, *, level: float = LEVEL) -> dict[str, Profile]:
     """Profile every parameter that was not held fixed."""
     return {p.name: profile(fit, p.name, level=level) for p in fit.law.parameters if p.name not in fit.fixed}
 
@@ -102,7 +103,7 @@ class _Walk:
     def __init__(self, fit: Fit, parameter: Parameter, level: float) -> None:
         self.fit, self.parameter = fit, parameter
         self.scale, freedom = statistic_scale(fit)
-        freedom = freedom if fit.problem.noise is None else freedom_of(fit, parameter.name)
+        freedom = freedom if fit.problem.noise is None else degrees_of_freedom(fit, parameter.name)
         self.threshold = float(fisher.ppf(level, 1, freedom))
         self.log = parameter.scale == "log"
         value = fit.values[parameter.name]
@@ -140,7 +141,7 @@ class _Walk:
         bound = self.parameter.low if direction < 0 else self.parameter.high
         if not self.log:
             return float(bound)
-        return float(np.log(bound)) if np.isfinite(bound) and bound > 0 else direction * 60.0
+        return float(np.log(bound)) if np.isfinite(bound) and bound > 0 else direction * LARGEST_LOG
 
     def _rise(self, position: float, near: dict[str, float]) -> tuple[float, dict[str, float]]:
         name = self.parameter.name

@@ -18,7 +18,7 @@ FREE_TEXT = (
     ", as is usual for free text. To compare the texts themselves, let two of the study's adapters write "
     "side by side: notebook 08 does (`workbench lab` opens it)."
 )
-SHARES = ("exact_match", "choice_accuracy")
+METRICS_OF_SHARES = ("exact_match", "choice_accuracy")
 """Metrics that are a share of right answers."""
 GENTLER = "Run it again in a new folder (--out) with a smaller --learning-rate."
 
@@ -50,7 +50,7 @@ def why_constant(metric: str, value: float, answers: Mapping[str, int]) -> Itera
         answers: How many held-out records have each answer; empty where answers hardly recur.
     """
     total = sum(answers.values())
-    for answer, count in answers.items() if metric in SHARES else ():
+    for answer, count in answers.items() if metric in METRICS_OF_SHARES else ():
         if count and abs(count / total - value) < 1e-9:
             frequent = "the most frequent answer, " if count == max(answers.values()) else ""
             yield (

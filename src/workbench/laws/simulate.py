@@ -22,7 +22,7 @@ SEED_SHARE, QUALITY_SHARE = 0.25, 0.15
 DOUBLINGS = tuple(32.0 * 2**k for k in range(7))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Truth:
     """A law with its constants, the cells that a study measures, and the noise of one measurement.
 
@@ -78,10 +78,8 @@ def simulated(truth: Truth, seed: int, *, seeds: int = 3) -> Table:
     return read_table(rows, name=f"simulated {truth.law}")
 
 
-def _two(own: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    return {quality: {} for quality in own}
-
-
+TWO: dict[str, dict[str, float]] = {"clean": {}, "noisy": {}}
+"""Two qualities that no input tells apart."""
 SHARES = {"clean": {"share": 1.0}, "30% spoiled": {"share": 0.7}, "60% spoiled": {"share": 0.4}}
 MODELS = {f"{m:g}M": {"model": m * 1e6} for m in (20, 60, 180, 540, 1600)}
 EPOCHS = tuple(100.0 * 2**k for k in range(9))
@@ -89,104 +87,104 @@ UNIQUE = {f"{u:g} unique": {"unique": u} for u in (100.0, 400.0, 1600.0, 25600.0
 
 TRUTHS: dict[str, Truth] = {
     "power": Truth(
-        "power",
-        {"beta": 0.45, "E": 1.0, "B": 3.0},
-        _two({"clean": {}, "noisy": {}}),
-        LOSS_SPREAD,
-        "clean",
-        "noisy",
-        256.0,
-        2048.0,
+        law="power",
+        values={"beta": 0.45, "E": 1.0, "B": 3.0},
+        settings=TWO,
+        spread=LOSS_SPREAD,
+        reference="clean",
+        other="noisy",
+        reachable=256.0,
+        unreachable=2048.0,
         own={"noisy": {"B": 5.0}},
     ),
     "rectified": Truth(
-        "rectified",
-        {"learned": 60.0, "beta": 0.7, "E": 1.0, "B": 120.0},
-        _two({"clean": {}, "noisy": {}}),
-        LOSS_SPREAD,
-        "clean",
-        "noisy",
-        1024.0,
-        16384.0,
+        law="rectified",
+        values={"learned": 60.0, "beta": 0.7, "E": 1.0, "B": 120.0},
+        settings=TWO,
+        spread=LOSS_SPREAD,
+        reference="clean",
+        other="noisy",
+        reachable=1024.0,
+        unreachable=16384.0,
         sizes=tuple(32.0 * 2**k for k in range(10)),
         own={"noisy": {"B": 160.0}},
     ),
     "bounded": Truth(
-        "bounded",
-        {"half": 60.0, "steepness": 1.1, "floor": 0.05, "ceiling": 0.9},
-        _two({"clean": {}, "noisy": {}}),
-        ACCURACY_SPREAD,
-        "clean",
-        "noisy",
-        64.0,
-        2048.0,
+        law="bounded",
+        values={"half": 60.0, "steepness": 1.1, "floor": 0.05, "ceiling": 0.9},
+        settings=TWO,
+        spread=ACCURACY_SPREAD,
+        reference="clean",
+        other="noisy",
+        reachable=64.0,
+        unreachable=2048.0,
         sizes=tuple(8.0 * 2**k for k in range(9)),
         own={"noisy": {"half": 200.0, "ceiling": 0.85}},
     ),
     "multiplicative": Truth(
-        "multiplicative",
-        {"alpha": 0.25, "beta": 0.35, "E": 1.2, "A": 400.0},
-        MODELS,
-        LOSS_SPREAD,
-        "540M",
-        "180M",
-        256.0,
-        2048.0,
+        law="multiplicative",
+        values={"alpha": 0.25, "beta": 0.35, "E": 1.2, "A": 400.0},
+        settings=MODELS,
+        spread=LOSS_SPREAD,
+        reference="540M",
+        other="180M",
+        reachable=256.0,
+        unreachable=2048.0,
     ),
     "chinchilla": Truth(
-        "chinchilla",
-        {"alpha": 0.35, "beta": 0.4, "E": 1.5, "A": 500.0, "B": 6.0},
-        MODELS,
-        LOSS_SPREAD,
-        "1600M",
-        "540M",
-        128.0,
-        2048.0,
+        law="chinchilla",
+        values={"alpha": 0.35, "beta": 0.4, "E": 1.5, "A": 500.0, "B": 6.0},
+        settings=MODELS,
+        spread=LOSS_SPREAD,
+        reference="1600M",
+        other="540M",
+        reachable=128.0,
+        unreachable=2048.0,
     ),
     "quality_exponent": Truth(
-        "quality_exponent",
-        {"beta": 0.4, "gamma": 0.5, "E": 1.0, "B": 4.0},
-        SHARES,
-        LOSS_SPREAD,
-        "clean",
-        "60% spoiled",
-        256.0,
-        2048.0,
+        law="quality_exponent",
+        values={"beta": 0.4, "gamma": 0.5, "E": 1.0, "B": 4.0},
+        settings=SHARES,
+        spread=LOSS_SPREAD,
+        reference="clean",
+        other="60% spoiled",
+        reachable=256.0,
+        unreachable=2048.0,
     ),
     "noise_floor": Truth(
-        "noise_floor",
-        {"beta": 0.4, "E": 1.0, "F": 0.3, "B": 4.0},
-        SHARES,
-        LOSS_SPREAD,
-        "clean",
-        "30% spoiled",
-        128.0,
-        2048.0,
+        law="noise_floor",
+        values={"beta": 0.4, "E": 1.0, "F": 0.3, "B": 4.0},
+        settings=SHARES,
+        spread=LOSS_SPREAD,
+        reference="clean",
+        other="30% spoiled",
+        reachable=128.0,
+        unreachable=2048.0,
     ),
     "repetition": Truth(
-        "repetition",
-        {"R_D": 8.0, "beta": 0.4, "E": 1.0, "B": 6.0},
-        UNIQUE,
-        LOSS_SPREAD,
-        "25600 unique",
-        "400 unique",
-        1600.0,
-        25600.0,
+        law="repetition",
+        values={"R_D": 8.0, "beta": 0.4, "E": 1.0, "B": 6.0},
+        settings=UNIQUE,
+        spread=LOSS_SPREAD,
+        reference="25600 unique",
+        other="400 unique",
+        reachable=1600.0,
+        unreachable=25600.0,
         sizes=EPOCHS,
     ),
     "data_constrained": Truth(
-        "data_constrained",
-        {"R_D": 8.0, "R_N": 4.0, "alpha": 0.35, "beta": 0.35, "E": 1.5, "A": 300.0, "B": 600.0},
-        {
+        law="data_constrained",
+        values={"R_D": 8.0, "R_N": 4.0, "alpha": 0.35, "beta": 0.35, "E": 1.5, "A": 300.0, "B": 600.0},
+        settings={
             f"{u:g}M unique, {m:g}M": {"unique": u * 1e6, "model": m * 1e6}
             for u in (50, 200, 12800)
             for m in (10, 40, 160)
         },
-        LOSS_SPREAD,
-        "12800M unique, 160M",
-        "200M unique, 160M",
-        8e8,
-        12.8e9,
+        spread=LOSS_SPREAD,
+        reference="12800M unique, 160M",
+        other="200M unique, 160M",
+        reachable=8e8,
+        unreachable=12.8e9,
         sizes=tuple(5e7 * 2**k for k in range(9)),
         fixed=("alpha", "beta", "E", "A", "B"),
         # the reference repeats nothing and has a model of the right size: no fitted constant counts there

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from workbench.laws.bootstrap import Draws
-from workbench.laws.exchange import GRID, RateCurve, fewest, summarise
+from workbench.laws.bootstrap import Resamples
+from workbench.laws.exchange import SIZES_READ, RateCurve, fewest, summarise
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RateSurface:
 
 
 def law_rate(
-    draws: Draws,
+    resamples: Resamples,
     reference: Mapping[str, float],
     other: Mapping[str, float],
     sizes: Sequence[float | int] | np.ndarray,
@@ -35,25 +35,25 @@ def law_rate(
     """Return the rate between two settings of a joint law's other inputs.
 
     Args:
-        draws: The bootstrapped law.
+        resamples: The bootstrapped law.
         reference: Inputs other than size, for instance ``{"share": 1.0}``.
         other: The same inputs for what is to replace it.
         sizes: Reference sizes.
         tried: Smallest and largest size of the other setting; by default those of the whole table.
     """
     at = np.asarray(sizes, dtype=float)
-    measured = draws.fit.problem.x["size"]
+    measured = resamples.fit.problem.x["size"]
     low, high = tried or (float(measured.min()), float(measured.max()))
-    grid = np.geomspace(low, high, GRID)
-    target = draws.predict(_inputs(reference, at))
-    curve = draws.predict(_inputs(other, grid))
-    falling = draws.fit.law.metric == "loss"
+    grid = np.geomspace(low, high, SIZES_READ)
+    target = resamples.predict(_inputs(reference, at))
+    curve = resamples.predict(_inputs(other, grid))
+    falling = resamples.fit.law.metric == "loss"
     enough = np.stack([fewest(grid, curve, target[:, j], falling=falling) for j in range(len(at))], axis=1)
     return summarise(at, enough, low)
 
 
 def rate_surface(
-    draws: Draws,
+    resamples: Resamples,
     axis: str,
     values: Sequence[float | int] | np.ndarray,
     sizes: Sequence[float | int] | np.ndarray,
@@ -62,7 +62,7 @@ def rate_surface(
 ) -> RateSurface:
     """Return the rate against ``reference`` for every value of one input, such as every share."""
     grid = np.asarray(values, dtype=float)
-    curves = tuple(law_rate(draws, {axis: reference}, {axis: float(value)}, sizes) for value in grid)
+    curves = tuple(law_rate(resamples, {axis: reference}, {axis: float(value)}, sizes) for value in grid)
     return RateSurface(axis, grid, curves)
 
 

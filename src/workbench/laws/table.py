@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -216,6 +216,11 @@ class Table(Shown):
             )
 
 
+def kind_of(metric: str) -> Literal["loss", "accuracy"]:
+    """Return which kind of law predicts a metric."""
+    return "loss" if smaller_is_better(metric) else "accuracy"
+
+
 def smaller_is_better(metric: str) -> bool:
     """Say whether a metric is a loss: known ones by name, others by an ending such as 'eval_loss'."""
     return SMALLER_IS_BETTER.get(metric, metric.endswith(("loss", "perplexity", "error")))
@@ -302,8 +307,7 @@ def _refuse_duplicates(rows: Sequence[Measurement], name: str, measured_here: bo
         if before is not row:
             raise InputError(
                 f"{name}, lines {before.line} and {row.line}: the same cell twice (quality {row.quality!r}, "
-                "size "
-                f"{row.size:g}, seed {row.seed}). Remove one, or give the second its own seed."
+                f"size {row.size:g}, seed {row.seed}). Remove one, or give the second its own seed."
             )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from statistics import NormalDist
 from typing import Literal, Protocol, runtime_checkable
 
 from workbench.adapters.lora import LoraStack
@@ -15,13 +16,12 @@ from workbench.data.records import Record
 from workbench.data.templates import prompt_ids, stops
 from workbench.errors import InputError
 from workbench.files import not_written
+from workbench.laws.thresholds import TAILS
 from workbench.models.base import Base
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
-from workbench.studies.background import planned
 from workbench.studies.disk.adapters import read_adapter
 from workbench.studies.disk.manifest import read_manifest
-from workbench.studies.grid import Study
 from workbench.views.points import readable
 
 Vote = Literal["left", "right", "tie"]
@@ -85,7 +85,7 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
         InputError: If an adapter is missing or damaged.
     """
     base = load_base(first.base)
-    base.tokenizer.day = Study.from_dict(read_manifest(folder)["study"]).day
+    base.tokenizer.day = read_manifest(folder).study.parsed().day
     stack = LoraStack([first, second], base.decoder.config)
     for row, cell in enumerate((first, second)):
         stack.load(row, read_adapter(Path(folder), cell.key()))
@@ -102,7 +102,7 @@ def find_cell(folder: Path | str, quality: str, size: int, seed: int = 0) -> Cel
     Raises:
         InputError: If the study has no such cell.
     """
-    cells = list(planned(read_manifest(folder)).values())
+    cells = list(read_manifest(folder).planned().values())
     for cell in cells:
         if (cell.quality.label, cell.size, cell.seed) == (quality, size, seed):
             return cell
@@ -193,13 +193,13 @@ class BlindTest:
 
 
 def interval(wins: int, votes: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval of the share of votes that one speaker wins, ties left out.
+    """Return Wilson's interval of the share of votes that one speaker wins, ties left out.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
     if votes == 0:
         return 0.0, 1.0
-    z = 1.959964
+    z = NormalDist().inv_cdf(TAILS[1])
     share = wins / votes
     middle = (share + z * z / (2 * votes)) / (1 + z * z / votes)
     half = z / (1 + z * z / votes) * (share * (1 - share) / votes + z * z / (4 * votes**2)) ** 0.5

@@ -300,7 +300,7 @@ class Decoder:
         mixed = attend(layer, q, k, v)
         mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
         if labels_of is not None:
-            mixed, hidden = (pick(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
+            mixed, hidden = (at_places(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
             cells = torch.searchsorted(labels_of.label_cells, torch.arange(len(cells)))
         (mixed,) = linears(output, mixed)
         hidden = hidden + mixed
@@ -371,15 +371,15 @@ def causal_attention(
     mixed = []
     for block in batch.blocks:
         query, key, value = (
-            rearrange(pick(x, block.flatten()), "(E S) heads D -> E heads S D", E=len(block))
+            rearrange(at_places(x, block.flatten()), "(E S) heads D -> E heads S D", E=len(block))
             for x in (q, k, v)
         )
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
         mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
-    return pick(torch.cat(mixed), batch.scatter.flatten())
+    return at_places(torch.cat(mixed), batch.scatter.flatten())
 
 
-def pick(x: Float[Tensor, "n ..."], places: Int64[Tensor, " m"]) -> Float[Tensor, "m ..."]:
+def at_places(x: Float[Tensor, "n ..."], places: Int64[Tensor, " m"]) -> Float[Tensor, "m ..."]:
     """Take rows of x, some of them more than once.
 
     The gradient of plain indexing adds up what one row gets from several places in an order that differs

@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from qlora_kernels.products import LARGEST_BYTE, PRECISIONS, prepare, product
+from qlora_kernels.products import LARGEST_BYTE, PRECISIONS, prepare_weight, product
 from workbench.data.batches import Batch, Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError, unknown_name
 
-COLUMNS = 16
+OUTLIER_COLUMNS = 16
 """Columns kept apart in each layer; at most an eighth of its inputs."""
 INT8_ERROR = 0.015
 """Largest relative error of a layer's int8 product at which the layer is multiplied so."""
@@ -91,7 +91,7 @@ def probe_layer(x: Float[Tensor, "*rows K"], weight: Float[Tensor, "N K"]) -> Pr
     """Find the largest inputs of a linear layer, and try its product in int8 with these kept apart."""
     rows = x.flatten(0, -2)
     largest = rows.abs().amax(dim=0)
-    columns = largest.topk(min(COLUMNS, len(largest) // 8)).indices.sort().values
+    columns = largest.topk(min(OUTLIER_COLUMNS, len(largest) // 8)).indices.sort().values
     exact = rows @ weight.mT
-    error = (product(rows, prepare(weight, torch.int8, columns)) - exact).norm() / exact.norm()
+    error = (product(rows, prepare_weight(weight, torch.int8, columns)) - exact).norm() / exact.norm()
     return Probe(columns, float(error))

@@ -9,14 +9,13 @@ from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
 from workbench.errors import InputError, unknown_name
-from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged, own
+from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
+from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities, study_of_file
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
 }
 """Settings of a cell that are numbers, with their kind."""
-TRUNK = {"epochs": 1.0, "warmup_steps": 10}
-"""What the schedule "trunk" needs, where nothing else is chosen."""
 
 
 class CellSettings(TypedDict, total=False):
@@ -106,11 +105,11 @@ def study(
     if name in STUDIES:
         found = STUDIES[name](budget)
     else:
-        found = own(
+        found = study_of_file(
             name,
             budget,
-            base=grid["base"] or "smollm2-135m",
-            corruption=corruption or "other_record",
+            base=grid["base"] or OWN_BASE,
+            corruption=corruption or OWN_CORRUPTION,
             heldout=heldout,
             heldout_file=grid["heldout_file"],
             on_empty=on_empty or "error",
@@ -122,7 +121,7 @@ def study(
     changes["settings"] = {**found.settings, **_settings({**settings})}
     if corruption and qualities is None:
         shares = sorted({quality.share for quality in found.qualities} - {1.0}, reverse=True)
-        changes["qualities"] = damaged(corruption, shares or (0.5,))
+        changes["qualities"] = damaged_qualities(corruption, shares or (0.5,))
     if qualities is not None:
         changes["qualities"] = _qualities(qualities, corruption)
     described = replace(found, **changes)
@@ -144,7 +143,7 @@ def _settings(chosen: dict[str, Any]) -> dict[str, Any]:
                 f"--schedule trunk sees each example once, so --steps {chosen['steps']} can't be kept; leave "
                 "--steps out"
             )
-        chosen = {**TRUNK, **chosen}
+        chosen = {**TRUNK_SETTINGS, **chosen}
     if chosen.get("epochs") is not None and chosen.get("steps") is None:
         chosen["steps"] = None
     return chosen

@@ -18,7 +18,8 @@ from workbench.laws import (
     read_table,
     silence,
 )
-from workbench.studies.disk.listing import planned_cells
+from workbench.laws.thresholds import LIKELY
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, TableRow, is_number, measured, readable
 
@@ -66,14 +67,14 @@ class ItemOutcomes:
     weight: Sequence[float] | None = None
 
 
-def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Sequence[TableRow]) -> None:
+def check_finished(folder: Path | str, manifest: Manifest, table: Sequence[TableRow]) -> None:
     """Refuse a study that has nothing to tell yet; one of which all planned cells failed has.
 
     Raises:
         InputError: If it hasn't.
     """
     cells = [row for row in table if row["size"] > 0]
-    ended = bool(cells) and len(cells) >= planned_cells(manifest)
+    ended = bool(cells) and len(cells) >= manifest.study.cells
     if not ended and not any(row["status"] == "done" for row in cells):
         raise InputError(
             f"{folder} has no finished cell yet; the command that began the study goes on with it"
@@ -109,14 +110,13 @@ def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
         InputError: If a record can't be understood.
     """
     manifest = store.manifest
-    data = manifest.get("data", {})
     return answers(
         table,
         name=str(store.folder),
-        heldout=data.get("heldout_records"),
+        heldout=manifest.data.heldout_records,
         items=item_outcomes(store, table),
-        heldout_answers=data.get("heldout_answers"),
-        planned_qualities=len(manifest.get("study", {}).get("qualities", ())),
+        heldout_answers=manifest.data.heldout_answers,
+        planned_qualities=len(manifest.study.qualities),
     )
 
 
@@ -303,7 +303,7 @@ def rate_in_words(curve: RateCurve | None, at: int) -> str:
     )
     if math.isinf(curve.median[at]):
         return f"not reached {interval}"
-    bound = "at most " if curve.at_most[at] > 0.5 else ""
+    bound = "at most " if curve.at_most[at] > LIKELY else ""
     return f"{bound}{number_in_words(curve.median[at])} {interval}"
 
 
@@ -313,6 +313,6 @@ def number_in_words(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's n
 
 
 def percent_in_words(probability: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
-    """Return a probability that draws have shown, in percent."""
-    # draws never show that something is certain
+    """Return a probability that resamples have shown, in percent."""
+    # resamples never show that something is certain
     return "over 99%" if probability > 0.99 else f"{float(probability):.0%}"

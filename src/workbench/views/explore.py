@@ -12,12 +12,12 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.laws import Analysis, Band, ExchangeRate, rate_of
-from workbench.laws.analysis import LEVEL
+from workbench.laws.thresholds import TAILS
 from workbench.views.points import METRICS, TableRow, points, readable
 
 MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
-WIDGETS = Path(__file__).parent / "widgets"
+PAGE_FOLDER = Path(__file__).parent / "widgets"
 SCRIPTS = ("common", "exchange", "quality", "report")
 """The page's script is these modules of the widgets' folder, one after the other."""
 
@@ -54,7 +54,7 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
     if best is None:
         raise InputError(f"no rate can be given: {rate.sentence()}")
     drawn = analysis.curve(rate.reference).predict(best.size, model_free=best is rate.model_free)
-    low, high = np.quantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    low, high = np.quantile(drawn[1:], TAILS, axis=0)
     return {
         "names": [readable(rate.reference), readable(rate.other)],
         "metric": METRICS.get(rate.metric, readable(rate.metric)),
@@ -75,7 +75,7 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
 
 def script() -> str:
     """Return the page's script, one module that imports nothing."""
-    texts = [(WIDGETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    texts = [(PAGE_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return "\n".join(texts)
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import (
 
 from workbench.errors import InputError
 from workbench.laws import Band
-from workbench.laws.analysis import LEVEL
+from workbench.laws.thresholds import LEVEL
 from workbench.views.points import METRICS, Point, TableRow, measured, points, readable
 from workbench.views.style import (
     BAND_OPACITY,

@@ -21,12 +21,13 @@ from matplotlib.ticker import (
 )
 
 from workbench.errors import InputError
-from workbench.laws.bootstrap import Draws
+from workbench.laws.bootstrap import Resamples
 from workbench.laws.exchange import ExchangeRate, RateCurve
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
 from workbench.laws.profiles import Profile
 from workbench.laws.surface import RateSurface
+from workbench.laws.thresholds import LEVEL, LIKELY
 from workbench.views.figures import (
     BAND_OPACITY,
     COLOURS,
@@ -41,7 +42,7 @@ from workbench.views.figures import (
 from workbench.views.points import readable
 
 P = ParamSpec("P")
-GRID = 80
+PLACES_DRAWN = 80
 
 
 def _one_panel(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, PaperFigure]:
@@ -61,7 +62,7 @@ def _one_panel(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, PaperF
 def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     """Draw the rate over the reference sizes with its interval; sizes never reached are hatched.
 
-    The fitted rate is a line with a band, left out where the form misses the measurements; the model-free one
+    The fitted rate is a line with a band, left out where the law misses the measurements; the model-free one
     points with bars. An interval without an upper end runs to the top of the panel.
 
     Raises:
@@ -87,7 +88,7 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     axes.set_ylabel(f"{readable(answer.other)} examples for one")
     line = "line: fitted, " if fitted else ""
     axes.set_title(
-        f"by {readable(answer.metric)}; {line}points: model-free, 95% intervals",
+        f"by {readable(answer.metric)}; {line}points: model-free, {LEVEL:.0%} intervals",
         loc="left",
         fontsize=SMALL_POINTS,
         color=FAINT,
@@ -137,7 +138,7 @@ def _rate_points(axes: Axes, rates: RateCurve, top: float) -> None:
 
 def _never(axes: Axes, rates: RateCurve) -> None:
     """Hatch from the first size that is more likely never reached, halfway to the one before."""
-    lost = np.flatnonzero(rates.not_reached >= 0.5)
+    lost = np.flatnonzero(rates.not_reached >= LIKELY)
     if not len(lost):
         return
     first = int(lost[0])
@@ -157,20 +158,20 @@ def _never(axes: Axes, rates: RateCurve) -> None:
 
 
 @_one_panel
-def law_curve(axes: Axes, draws: Draws, *, name: str = "") -> None:
+def law_curve(axes: Axes, resamples: Resamples, *, name: str = "") -> None:
     """Draw a law of size alone through its measurements, with the bootstrap's band.
 
     Raises:
         InputError: If the law has other inputs; draw those with ``contours``.
     """
-    law, problem = draws.fit.law, draws.fit.problem
+    law, problem = resamples.fit.law, resamples.fit.problem
     if law.inputs != ("size",):
         raise InputError(f"law {law.name!r} has inputs {', '.join(law.inputs)}; draw it with contours().")
     size = problem.x["size"]
-    grid = np.geomspace(size.min(), size.max(), GRID)
-    low, high = draws.band({"size": grid})
+    grid = np.geomspace(size.min(), size.max(), PLACES_DRAWN)
+    low, high = resamples.band({"size": grid})
     axes.fill_between(grid, low, high, color=COLOURS[0], alpha=BAND_OPACITY, linewidth=0)
-    axes.plot(grid, draws.fit.predict({"size": grid}), color=COLOURS[0])
+    axes.plot(grid, resamples.fit.predict({"size": grid}), color=COLOURS[0])
     axes.plot(size, problem.y, MARKERS[0], color=COLOURS[0])
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ScalarFormatter())
@@ -216,15 +217,14 @@ def contours(axes: Axes, fit: Fit, across: str, *, others: Mapping[str, float] |
     missing = set(fit.law.inputs) - {"size", across} - set(others or {})
     if across not in fit.law.inputs or missing:
         raise InputError(
-            f"law {fit.law.name!r} has inputs {', '.join(fit.law.inputs)}: name one besides size as "
-            "'across' and "
-            "give the rest a value in 'others'."
+            f"law {fit.law.name!r} has inputs {', '.join(fit.law.inputs)}: name one besides size as 'across' "
+            "and give the rest a value in 'others'."
         )
     x = fit.problem.x
-    size = np.geomspace(x["size"].min(), x["size"].max(), GRID)
+    size = np.geomspace(x["size"].min(), x["size"].max(), PLACES_DRAWN)
     values = x[across]
     spread_out = values.min() > 0 and values.max() > 20 * values.min()
-    other = (np.geomspace if spread_out else np.linspace)(values.min(), values.max(), GRID)
+    other = (np.geomspace if spread_out else np.linspace)(values.min(), values.max(), PLACES_DRAWN)
     mesh_size, mesh_other = np.meshgrid(size, other)
     inputs = {"size": mesh_size.ravel(), across: mesh_other.ravel()}
     inputs |= {name: np.full(mesh_size.size, value) for name, value in (others or {}).items()}
@@ -247,7 +247,7 @@ def profile_curve(axes: Axes, profile: Profile) -> None:
     axes.plot(profile.trial, profile.statistic, marker=MARKERS[0], color=COLOURS[0])
     axes.axhline(profile.threshold, color=COLOURS[1], linewidth=0.9)
     axes.annotate(
-        "95%",
+        f"{LEVEL:.0%}",
         (0.5, profile.threshold),
         xycoords=("axes fraction", "data"),
         ha="center",
@@ -275,7 +275,8 @@ def forecast_scores(axes: Axes, forecast: Forecast) -> None:
     axes.set_xscale("log")
     _plain_logarithm(axes.xaxis, PercentFormatter(1, decimals=None))
     axes.set_xlabel(f"mean error on {forecast.held_out}")
-    axes.set_title("95% intervals; baselines in brackets", loc="left", fontsize=SMALL_POINTS, color=FAINT)
+    title = f"{LEVEL:.0%} intervals; baselines in brackets"
+    axes.set_title(title, loc="left", fontsize=SMALL_POINTS, color=FAINT)
 
 
 @_one_panel

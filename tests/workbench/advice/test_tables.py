@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from following import FEW, between, follows, options_in, told
 
-from workbench.laws import analyse, read_table, simulate
+from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.curves import CURVES, fit_curve
+from workbench.laws.curves import fit_curve
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.forecast import forecast_quality, forecast_sizes
+from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS
 from workbench.laws.noise import arrange, estimate_noise
 from workbench.laws.planner import (
@@ -23,7 +24,7 @@ from workbench.laws.planner import (
     smallest_difference,
 )
 from workbench.laws.problems import fit_table
-from workbench.laws.simulate import TRUTHS
+from workbench.laws.simulate import TRUTHS, simulated
 
 GRID = [(q, n, s) for q in "ab" for n in (4, 8, 16, 32) for s in (0, 1)]
 
@@ -236,7 +237,7 @@ def test_the_quality_with_too_few_cells_is_named(write, followed, fits):
     fits(write("quality,size,loss", *rows[:-1]), "--law", "power")
 
 
-@follows("{' or '.join(known)}", "Choose another law, such as --law {other}")
+@follows("{' or '.join(suited)}", "Choose another law, such as --law {other}")
 def test_a_law_or_a_curve_of_the_other_kind(write, refused, fits):
     path = write("size,nll", *[(n, 0.9 / n) for n in (1, 2, 4, 8)])
     message = refused("fit", path, "--metric", "nll", "--law", "power")
@@ -245,8 +246,8 @@ def test_a_law_or_a_curve_of_the_other_kind(write, refused, fits):
     message = refused("fit", write("size,loss", (1, 2), (2, 1), (4, 0.7)), "--law", "bounded")
     fits(write("size,loss", (1, 2), (2, 1), (4, 0.7)), *options_in(message))
     table = read_table([{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)])
-    for form in between(told(analyse, table, "loss", form="bounded"), "choose ", r"\.").split(" or "):
-        analyse(table, "loss", form=form)
+    for law in between(told(analyse, table, "loss", law="bounded"), "choose ", r"\.").split(" or "):
+        analyse(table, "loss", law=law)
 
 
 @follows("a share of 0 means no effective data")
@@ -288,7 +289,7 @@ def test_a_mistyped_name(write, refused, fits, option):
 
 
 SINGLE = [{"quality": q, "size": n, "seed": 0, "loss": loss(q, n, 0)} for q, n, s in GRID if not s]
-THREE = simulate.simulated(TRUTHS["power"], 0)
+THREE = simulated(TRUTHS["power"], 0)
 
 
 @follows(
@@ -377,6 +378,13 @@ def test_fits_in_python():
     problem = Problem({"size": size}, 1 / size - 0.125, np.ones(4), delta=1e-3)
     told(fit_law, LAWS["power"], problem)
     fit_law(LAWS["power"], replace(problem, delta=None))
-    message = told(fit_curve, CURVES["rectified"], size[:2], 1 / size[None, :2], np.ones(2))
+    message = told(fit_curve, LAWS["rectified"], size[:2], 1 / size[None, :2], np.ones(2))
     needed = int(between(message, "Measure ", " sizes"))
-    fit_curve(CURVES["rectified"], size[:needed], 1 / size[None, :needed], np.ones(needed))
+    fit_curve(LAWS["rectified"], size[:needed], 1 / size[None, :needed], np.ones(needed))
+
+
+@follows("a space where two factors are multiplied")
+def test_a_formula_for_a_page():
+    told(tree_of, "E + B exp(-n)")
+    told(tree_of, "E + B n**-beta!")
+    assert tree_of("E + B / 3^(n / s)") == ["+", "E", ["/", "B", ["^", 3.0, ["/", "n", "s"]]]]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from workbench.errors import InputError
-from workbench.laws import exchange_rate, fit_curves, read_table
-from workbench.laws.curves import CURVES, fit_curve, interpolate, monotone
+from workbench.laws import analyse, exchange_rate, fit_curves, read_table
+from workbench.laws.curves import constants_of, curve_laws, falling_term, fit_curve, interpolate, monotone
 
 SIZES = (32, 128, 512, 2048)
 
@@ -128,16 +128,28 @@ def test_unknown_quality_offers_the_nearest():
         exchange_rate(table, "loss", reference="clea", other="noisy")
 
 
-@pytest.mark.parametrize("name", sorted(CURVES))
-def test_a_curve_recovers_itself(name):
-    form = CURVES[name]
+@pytest.mark.parametrize("name", sorted(curve_laws()))
+def test_a_curve_recovers_its_law(name):
+    law = curve_laws()[name]
     size = np.geomspace(10, 100_000, 9)
-    theta = np.array([[np.sqrt(low * high) for low, high in form.limits]])
-    slope = 2.0 if form.metric == "loss" else -0.7
-    offset = 1.0 if form.metric == "loss" else 0.8
-    value = offset + slope * form.shape(theta, size)
-    fit = fit_curve(form, size, value, np.ones(9), floor=0.1)
-    np.testing.assert_allclose(fit.predict(size), value, atol=2e-4)
+    shapes = {p.name: np.sqrt(p.grid[0] * p.grid[1]) for p in law.shapes}
+    ends = {"E": 1.0, "B": 2.0 if name == "power" else 2000.0, "floor": 0.1, "ceiling": 0.8}
+    constants = shapes | {p.name: ends[p.name] for p in law.coefficients}
+    value = law.predict(constants, {"size": size})
+    fit = fit_curve(law, size, value[None], np.ones(9), floor=0.1)
+    np.testing.assert_allclose(fit.predict(size)[0], value, atol=2e-4)
+    rise = {"loss": constants.get("B"), "accuracy": 0.1 - 0.8}[law.metric]
+    offset = {"loss": 1.0, "accuracy": 0.8}[law.metric]
+    # the law's own constants: offset and slope are not merely some numbers that draw the same line
+    np.testing.assert_allclose([fit.offset[0], fit.slope[0]], [offset, rise], rtol=5e-3)
+
+
+def test_trial_values_of_a_curve_are_each_the_law():
+    law, size = curve_laws()["rectified"], np.array([32.0, 512.0, 8192.0])
+    theta = np.array([[10.0, 0.4], [500.0, 0.9]])
+    for (learned, beta), term in zip(theta, falling_term(law, theta, size), strict=True):
+        whole = law.predict({"learned": learned, "beta": beta, "E": 0.0, "B": 1.0}, {"size": size})
+        np.testing.assert_array_equal(term, whole)
 
 
 def test_monotone_matches_pooling_by_hand():
@@ -148,3 +160,39 @@ def test_monotone_matches_pooling_by_hand():
 def test_interpolation_stops_where_the_measurements_stop():
     got = interpolate(np.array([10.0, 1000.0]), np.array([[1.0, 3.0]]), [10, 100, 1000, 1001])
     np.testing.assert_allclose(got, [[1, 2, 3, np.nan]])
+
+
+def test_a_law_that_misses_is_said_and_its_intervals_cover_the_miss():
+    # a plateau, a drop and a plateau: no power law comes near
+    curves = {
+        q: dict(zip(SIZES, (2.0 + k, 1.9 + k, 1.2 + k, 1.1 + k), strict=True)).get
+        for k, q in enumerate(("clean", "noisy"))
+    }
+    analysis = analyse(read_table(study(curves, spread=0.02)), "loss", bootstraps=50)
+    assert analysis.misfit < 1e-4
+    assert not analysis.trusted
+    assert any("its intervals are widened to match" in note for note in analysis.notes)
+    weights = [3 / spread**2 for spread in np.split(analysis.noise.spread, 2)]
+    pairs = list(zip(analysis.curves.values(), weights, strict=True))
+    squares = sum(fit_curve(analysis.law, c.size, c.mean[:1], weight).misfit[0] for c, weight in pairs)
+    # 8 means less 2 laws of 3 constants
+    factor = np.sqrt(squares / 2)
+    assert factor > 5
+    for curve, weight in pairs:
+        moved = factor * (curve.mean - curve.mean[:1])
+        wide = fit_curve(analysis.law, curve.size, curve.mean[:1] + moved, weight)
+        np.testing.assert_allclose(curve.predict(SIZES), wide.predict(np.array(SIZES, dtype=float)))
+
+
+def test_the_floor_of_an_accuracy_is_given_and_no_constant_to_be_found():
+    assert {name: constants_of(law) for name, law in curve_laws().items()} == {
+        "power": 3,
+        "rectified": 4,
+        "bounded": 3,
+    }
+    scores = {"clean": lambda n: n / (n + 100), "noisy": lambda n: n / (n + 400)}
+    rows = [row for row in study(scores, metric="exact_match", zero_shot=0.0) if row["size"] < 2048]
+    analysis = analyse(read_table(rows), "exact_match", bootstraps=50)
+    assert all(curve.fitted for curve in analysis.curves.values())
+    # three sizes for three constants leave nothing to disagree
+    assert analysis.misfit is None

@@ -9,7 +9,7 @@ from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.forecast import forecast_quality, forecast_sizes
-from workbench.laws.noise import Replicates, draw_means, estimate_noise
+from workbench.laws.noise import Replicates, estimate_noise, resample_means
 from workbench.laws.planner import Offer, Prices, next_cells, plan_purchase, smallest_difference
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile, profiles
@@ -64,7 +64,7 @@ def test_noise_parts_are_found():
     noise = estimate_noise(data)
     assert noise.spread.mean() == pytest.approx(0.1, rel=0.05)
     assert noise.variances == pytest.approx((0.3, 0.2, 0.5), abs=0.06)
-    drawn = draw_means(data, noise, 4000, rng) - data.mean
+    drawn = resample_means(data, noise, 4000, rng) - data.mean
     # cells of one quality move together by seed and quality, cells of two by seed alone
     correlation = np.corrcoef(drawn.T)
     assert correlation[0, 1] == pytest.approx(0.5, abs=0.07)
@@ -196,10 +196,10 @@ QUICK = ("power", "free", "noise_floor")
 
 
 @pytest.mark.parametrize(
-    "form", [*QUICK, *(pytest.param(f, marks=pytest.mark.slow) for f in sorted(set(TRUTHS) - set(QUICK)))]
+    "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in sorted(set(TRUTHS) - set(QUICK)))]
 )
-def test_calibration_runs_for_every_form(form):
-    held = check(form, seed=11, draws=20)
+def test_calibration_runs_for_every_law(law):
+    held = check(law, seed=11, resamples=20)
     assert any(quantity.startswith("rate") for quantity in held)
     assert any(quantity.startswith("'not reached'") for quantity in held)
     assert any(quantity.startswith("prediction") for quantity in held)
@@ -207,7 +207,7 @@ def test_calibration_runs_for_every_form(form):
 
 def test_calibration_page_marks_what_fails(tmp_path):
     output = tmp_path / "calibration.md"
-    assert main(["--studies", "2", "--draws", "20", "--forms", "free", "--output", str(output)]) == 0
+    assert main(["--studies", "2", "--resamples", "20", "--laws", "free", "--output", str(output)]) == 0
     assert "| free | rate at 256 | 2 |" in output.read_text()
     from calibration import Tally
 

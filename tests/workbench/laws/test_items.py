@@ -5,7 +5,7 @@ import pytest
 
 from workbench.errors import InputError
 from workbench.laws import analyse, rate_of, read_table
-from workbench.laws.noise import arrange, draw_means, estimate_noise
+from workbench.laws.noise import arrange, estimate_noise, resample_means
 from workbench.laws.problems import fit_table, problem_of
 from workbench.laws.simulate import TRUTHS
 
@@ -62,7 +62,7 @@ def test_items_shared_by_both_qualities_leave_the_rate_as_it_was():
 
 def test_a_draw_moves_every_cell_by_the_same_items():
     data = arrange(judged(0), "loss")
-    drawn = draw_means(data, estimate_noise(data), 400, np.random.default_rng(0)) - data.mean
+    drawn = resample_means(data, estimate_noise(data), 400, np.random.default_rng(0)) - data.mean
     assert np.corrcoef(drawn.T).min() > 0.9
     expected = DIFFICULTY / np.sqrt(ITEMS)
     assert drawn.std(axis=0) == pytest.approx(expected, rel=0.35)

@@ -4,11 +4,15 @@ import inspect
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench.errors import InputError
 from workbench.laws import read_table
 from workbench.laws.descent import descend
 from workbench.laws.fitting import Problem, fit_law
+from workbench.laws.forecast import candidates
+from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS, Law, Parameter, effective
 from workbench.laws.problems import fit_each, fit_table, misfit, problem_of
 from workbench.laws.simulate import TRUTHS, simulated
@@ -58,7 +62,56 @@ def test_a_law_is_documented_and_its_search_is_bounded(name):
     assert law.source
     for parameter in law.shapes:
         assert 0 < parameter.low < min(parameter.starts) <= max(parameter.starts) < parameter.high < np.inf
+        if parameter.grid:
+            # what one fitter may find the other has to allow
+            assert parameter.low <= parameter.grid[0] < parameter.grid[1] <= parameter.high
         assert parameter.unit
+
+
+SYMBOLS = {"n": "size", "D": "size", "N": "model", "X": "model", "D_l": "learned"}
+"""What the formulas call an input or a parameter by another name."""
+NO_TREE = {"free", "repetition", "data_constrained"}
+"""Laws whose formula says in words, or by a quantity of its own, what is computed."""
+ARITHMETIC = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "^": lambda base, exponent: np.float64(base) ** exponent,
+}
+
+
+def computed(tree, values):
+    """What a page computes from a formula's tree."""
+    if isinstance(tree, str):
+        return values[SYMBOLS.get(tree, tree)]
+    if isinstance(tree, float):
+        return tree
+    return ARITHMETIC[tree[0]](computed(tree[1], values), computed(tree[2], values))
+
+
+@pytest.mark.parametrize("name", sorted(set(LAWS) - NO_TREE))
+@given(data=st.data())
+def test_the_formula_is_the_function(name, data):
+    law = LAWS[name]
+    values = {
+        p.name: data.draw(st.floats(max(p.low, 1e-3), min(p.high, 1e3)), label=p.name) for p in law.parameters
+    }
+    ranges = {"size": (1.0, 1e9), "model": (1e3, 1e12), "share": (0.01, 1.0)}
+    x = {one: np.array([data.draw(st.floats(*ranges[one]), label=one)]) for one in law.inputs}
+    values |= {one: float(column[0]) for one, column in x.items()}
+    assert law.predict(values, x)[0] == pytest.approx(computed(tree_of(law.formula), values), rel=1e-9)
+
+
+def test_a_formula_is_read_as_it_is_printed():
+    assert tree_of("E + B n^-2") == ["+", "E", ["*", "B", ["^", "n", ["-", 0.0, 2.0]]]]
+    assert tree_of("F (1 - s) / x^2") == ["/", ["*", "F", ["-", 1.0, "s"]], ["^", "x", 2.0]]
+
+
+@pytest.mark.parametrize("formula", ["E + B log(n)", "E +", "E per size, B", "E % 2", "'E' + B", ""])
+def test_a_formula_that_no_page_can_compute_is_refused(formula):
+    with pytest.raises(InputError, match="a space where two factors are multiplied"):
+        tree_of(formula)
 
 
 def test_the_free_curve_passes_through_the_means():
@@ -67,6 +120,14 @@ def test_the_free_curve_passes_through_the_means():
     for fit in fit_each(table, "loss", "free").values():
         np.testing.assert_allclose(fit.residual, 0, atol=1e-8)
     assert len(problem.y) == 14
+
+
+def test_the_free_curve_takes_either_kind_of_metric_and_is_no_candidate():
+    for truth, metric in (("power", "loss"), ("bounded", "exact_match")):
+        table = simulated(TRUTHS[truth], 0)
+        for fit in fit_each(table, metric, "free").values():
+            np.testing.assert_allclose(fit.residual, 0, atol=1e-8)
+        assert "free" not in candidates(table, metric)
 
 
 def test_a_users_own_law_needs_one_function():

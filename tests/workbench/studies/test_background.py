@@ -10,7 +10,7 @@ import pytest
 
 from workbench.config import Quality
 from workbench.errors import InputError
-from workbench.studies.background import BackgroundRun, planned
+from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 
@@ -70,7 +70,7 @@ def test_a_job_does_what_a_run_does(start):
         (row,) = store.rows()
         assert events[-1]["cells_done"] == 1
         assert any(event.get("keys") == [row["key"]] for event in events)
-        assert list(planned(store.manifest)) == [row["key"]]
+        assert list(store.manifest.planned()) == [row["key"]]
         assert steps[-1]["losses"][0] == pytest.approx(store.curves(row["key"])["train_loss"][-1])
     assert job.events(end) == ([], end)
 
@@ -86,10 +86,9 @@ def test_starting_again_attaches_and_loses_nothing(start, tmp_path):
 def test_a_job_that_was_asked_stops_soon_and_goes_on_later(start):
     job = start(small(steps=2000, sizes=(64,)))
     first_loss(job)
-    asked = time.monotonic()
     job.stop()
     assert job.wait(SOON).name == "stopped"
-    assert time.monotonic() - asked < 2
+    assert max(event["step"] for event in job.events()[0]) < 2000
     recorded = len(job.events()[0])
     again = start(small(steps=2000, sizes=(64,)))
     assert again.state().active
@@ -101,9 +100,8 @@ def test_a_job_that_was_asked_stops_soon_and_goes_on_later(start):
 def test_a_job_that_is_still_loading_stops_too(start):
     job = start(small(steps=2000))
     job.stop()
-    asked = time.monotonic()
     assert job.wait(SOON).name == "stopped"
-    assert time.monotonic() - asked < 15
+    assert not any(event["losses"] for event in job.events()[0]), "it trained before it stopped"
 
 
 def test_a_killed_job_is_lost_and_can_be_started_again(start):

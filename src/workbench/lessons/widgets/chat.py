@@ -7,6 +7,7 @@ from typing import Any
 import traitlets
 
 from workbench.errors import InputError
+from workbench.laws.thresholds import LEVEL
 from workbench.lessons.talk import BlindTest, Question, interval
 from workbench.views.board_figures import votes
 from workbench.views.style import PaperFigure
@@ -78,7 +79,7 @@ class Chat(View):
         low, high = interval(first, first + second)
         self.score = (
             f"{names[0]}: {first}; {names[1]}: {second}; ties: {ties}. Share won by the first, ties left "
-            f"out: 95% interval {low:.0%} to {high:.0%}."
+            f"out: {LEVEL:.0%} interval {low:.0%} to {high:.0%}."
         )
 
 

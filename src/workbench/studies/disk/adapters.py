@@ -36,7 +36,7 @@ PARTS = {
     "down_proj": "mlp",
 }
 """Which part of a Hugging Face block each linear layer belongs to."""
-AGAIN = "copy it from another copy of the study, or run the study again in another folder"
+ANOTHER_COPY = "copy it from another copy of the study, or run the study again in another folder"
 """A run in the same folder would not do: it doesn't train a cell that has its result."""
 COPY_AGAIN = "copy it again from where it came from"
 TAKEN = {
@@ -79,8 +79,8 @@ def read_adapter(study: Path, key: str) -> dict[str, Tensor]:
     """
     path = adapter_folder(study, key) / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{path} is missing: the cell {key} has no adapter; {AGAIN}")
-    return _tensors(path, AGAIN)
+        raise InputError(f"{path} is missing: the cell {key} has no adapter; {ANOTHER_COPY}")
+    return _tensors(path, ANOTHER_COPY)
 
 
 def _tensors(path: Path, again: str) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ def check_adapter(study: Path, key: str) -> None:
     """
     tensors = read_adapter(study, key)
     folder = adapter_folder(study, key)
-    _check_tensors(folder, tensors, _config(folder / CONFIG, AGAIN), AGAIN)
+    _check_tensors(folder, tensors, _config(folder / CONFIG, ANOTHER_COPY), ANOTHER_COPY)
 
 
 def _config(path: Path, again: str) -> dict[str, Any]:

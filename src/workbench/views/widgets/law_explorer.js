@@ -1,17 +1,26 @@
-// A law over size and share, moved by hand. The coefficients of the fit and of its bootstrap draws came once;
-// every number here is computed from them in the page, so it answers with a busy kernel and with none.
+// A law over size and share, moved by hand. Its formula and the constants of the fit and of its resamples came
+// once; every number here is computed from them in the page, so it answers with a busy kernel and with none.
 
-// Each law as src/workbench/laws/library.py has it; p holds the parameters, n the size, q the share.
-const LAWS = {
-  noise_floor: (p, n, q) => p.E + p.F * (1 - q) + p.B * n ** -p.beta,
-  quality_exponent: (p, n, q) => p.E + p.B * n ** -p.beta * q ** -p.gamma,
+const OPERATORS = {
+  "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b, "^": (a, b) => a ** b,
 };
 const STEPS = 48;
-const LEVEL = 0.95;
 
-function parameters(draws) {
-  const names = Object.keys(draws);
-  return draws[names[0]].map((_, i) => Object.fromEntries(names.map(name => [name, draws[name][i]])));
+// The law of a formula that came as a tree: a function of the parameters p, the size n and the share q.
+function lawOf(tree) {
+  if (typeof tree === "number") return () => tree;
+  if (tree === "n") return (p, n) => n;
+  if (tree === "share") return (p, n, q) => q;
+  if (typeof tree === "string") return p => p[tree];
+  const [operate, left, right] = [OPERATORS[tree[0]], lawOf(tree[1]), lawOf(tree[2])];
+  return (p, n, q) => operate(left(p, n, q), right(p, n, q));
+}
+
+// What the page computes with: the law, and the parameters of the fit and of every resample.
+function stateOf({ formula, resamples, ...rest }) {
+  const names = Object.keys(resamples);
+  const rows = resamples[names[0]].map((_, i) => Object.fromEntries(names.map(name => [name, resamples[name][i]])));
+  return { ...rest, law: lawOf(formula), resamples: rows };
 }
 
 // The fewest examples of a share with a loss of at most `target`, by bisection in the logarithm.
@@ -27,21 +36,21 @@ function fewest(law, p, share, target, [low, high]) {
   return Math.exp(b);
 }
 
-// Order statistics, never an average with infinity; the first value is the fit and no draw.
-function interval(values) {
+// Order statistics, never an average with infinity; the first value is the fit and no resample.
+function interval(values, [low, high]) {
   const drawn = values.slice(1).sort((a, b) => a - b);
   const at = p => drawn[(p < 0.5 ? Math.floor : Math.ceil)(p * (drawn.length - 1))];
-  return [at((1 - LEVEL) / 2), at(0.5), at((1 + LEVEL) / 2)];
+  return [at(low), at(0.5), at(high)];
 }
 
 function answer(state, size, share) {
-  const { law, draws, sizes } = state;
-  const losses = draws.map(p => law(p, size, share));
-  const needed = draws.map(p => fewest(law, p, share, law(p, size, 1), sizes));
+  const { law, resamples, sizes, tails } = state;
+  const losses = resamples.map(p => law(p, size, share));
+  const needed = resamples.map(p => fewest(law, p, share, law(p, size, 1), sizes));
   const rates = needed.map(count => count / size);
   const drawn = needed.slice(1);
   return {
-    loss: losses[0], lossBand: interval(losses), needed: needed[0], rate: interval(rates),
+    loss: losses[0], lossBand: interval(losses, tails), needed: needed[0], rate: interval(rates, tails),
     never: drawn.filter(count => count === Infinity).length / drawn.length,
   };
 }
@@ -65,10 +74,10 @@ function contourMap(model, state, size, share, found) {
   const y = scale([state.shares[0], 1], [box.bottom, box.top]);
   const shares = Array.from({ length: 41 }, (_, i) => state.shares[0] + ((1 - state.shares[0]) * i) / 40);
   const line = target => shares
-    .map(q => [fewest(state.law, state.draws[0], q, target, state.sizes), q])
+    .map(q => [fewest(state.law, state.resamples[0], q, target, state.sizes), q])
     .filter(([n]) => n > state.sizes[0] && n !== Infinity)
     .map(([n, q]) => [x(n), y(q)]);
-  const [p] = state.draws;
+  const [p] = state.resamples;
   const [best, worst] = [state.law(p, state.sizes[1], 1), state.law(p, state.sizes[0], state.shares[0])];
   const levels = Array.from({ length: 9 }, (_, i) => best * (worst / best) ** ((i + 0.5) / 9));
   const group = svg("g", { fill: "none" });
@@ -107,7 +116,9 @@ function lossCurves(state, size, share) {
   const [from, to] = state.sizes.map(Math.log);
   const sizes = Array.from({ length: 25 }, (_, i) => Math.exp(from + ((to - from) * i) / 24));
   const bands = [[1, 0], [share, 1]].map(([q, index]) => ({
-    q, index, rows: sizes.map(n => [n, ...interval(state.draws.map(p => state.law(p, n, q))), state.law(state.draws[0], n, q)]),
+    q, index, rows: sizes.map(n => [
+      n, ...interval(state.resamples.map(p => state.law(p, n, q)), state.tails), state.law(state.resamples[0], n, q),
+    ]),
   }));
   const values = [...bands.flatMap(one => one.rows.flatMap(row => [row[1], row[3]])), ...state.measured.map(m => m.mean)];
   const range = [Math.min(...values), Math.max(...values)];
@@ -127,7 +138,7 @@ function lossCurves(state, size, share) {
   const now = svg("path", { d: `M${x(size)},${box.top}V${box.bottom}`, stroke: "var(--faint)", "stroke-dasharray": "2 3" });
   return picture(430, 326, "Loss against size for clean data and for the share chosen", axes(box, x, y, {
     xTicks: logTicks(...state.sizes, 7), yTicks: logTicks(...range), xTitle: "training examples",
-    yTitle: "held-out loss; bands: 95% of the draws",
+    yTitle: `held-out loss; bands: ${state.level} of the resamples`,
   }), now, ...parts, ...marks);
 }
 
@@ -140,10 +151,7 @@ function move(model, state, size, share) {
 
 export default {
   render({ model, el }) {
-    const given = model.get("fit");
-    const state = {
-      law: LAWS[given.law], draws: parameters(given.draws), sizes: given.sizes, shares: given.shares, measured: given.measured,
-    };
+    const state = stateOf(model.get("fit"));
     const board = html("div", { class: "columns board" });
     const say = html("p", { class: "say number", role: "status" });
     const x = scale(state.sizes, [0, 100], true);
@@ -171,7 +179,7 @@ export default {
     document.addEventListener("pointermove", dragging);
     document.addEventListener("pointerup", release);
     root(el, "law").append(html("div", { class: "row" }, labelled("examples", size), labelled("share right", share)), say, board,
-      html("p", { class: "faint" }, given.words));
+      html("p", { class: "faint" }, state.words));
     const undo = follow(model, ["size", "share"], draw);
     return () => {
       undo();

@@ -94,7 +94,7 @@ def test_only_what_a_paper_tells_of_the_settings_counts(study):
     original = PaperSource.read(study)
 
     def inputs(**changes):
-        hashes = replace(original, manifest={**original.manifest, **changes}).hashes()
+        hashes = replace(original, manifest=original.manifest.with_(**changes)).hashes()
         return {part for part, value in original.hashes().items() if hashes[part] != value}
 
     assert inputs(base={"name": "another"}) == {"settings"}

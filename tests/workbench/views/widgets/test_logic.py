@@ -14,7 +14,9 @@ from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.problems import fit_table
+from workbench.laws.formula import tree_of
+from workbench.laws.library import LAWS
+from workbench.laws.problems import fit_each, fit_table
 from workbench.lessons.budget import Game, GameRound, scoreboard
 from workbench.lessons.shipped import TALKERS, VERBS
 from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
@@ -131,19 +133,24 @@ def test_grid_map_marks_what_is_training(tmp_path):
     assert (cell["training"], cell["done"]) == (True, cell["planned"] - 1)
 
 
-def test_law_explorer_sends_each_draw_once(shipped, check_shown):
-    draws = bootstrap(fit_table(shipped, "loss", "quality_exponent"), 20, workers=1)
-    view = LawExplorer(draws)
-    assert {len(values) for values in view.fit["draws"].values()} == {21}
-    assert view.fit["draws"]["beta"][0] == pytest.approx(draws.fit.values["beta"])
+def test_law_explorer_sends_each_resample_once(shipped, check_shown):
+    resamples = bootstrap(fit_table(shipped, "loss", "quality_exponent"), 20, workers=1)
+    view = LawExplorer(resamples)
+    assert {len(values) for values in view.fit["resamples"].values()} == {21}
+    assert view.fit["resamples"]["beta"][0] == pytest.approx(resamples.fit.values["beta"])
     assert view.fit["shares"][1] == 1.0
+    assert view.fit["formula"] == tree_of(LAWS["quality_exponent"].formula)
+    assert (view.fit["level"], view.fit["tails"]) == ("95%", pytest.approx([0.025, 0.975]))
     check_shown(view)
 
 
 def test_law_explorer_refuses_what_the_page_cannot_compute(shipped):
-    draws = bootstrap(fit_table(shipped, "loss", "quality_exponent"), 5, workers=1)
+    resamples = bootstrap(fit_table(shipped, "loss", "quality_exponent"), 5, workers=1)
     with pytest.raises(InputError, match="at least 20"):
-        LawExplorer(draws)
+        LawExplorer(resamples)
+    resamples = bootstrap(fit_each(shipped, "loss", "power")["clean"], 5, workers=1)
+    with pytest.raises(InputError, match="Known: noise_floor, quality_exponent"):
+        LawExplorer(resamples)
 
 
 def test_exchange_tells_the_rates_of_the_laws(analysed, check_shown):

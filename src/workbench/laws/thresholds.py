@@ -1,0 +1,32 @@
+"""What counts as sure, as doubtful and as likely: said once, for every interval, verdict and sentence."""
+
+from scipy.stats import f as fisher
+
+LEVEL = 0.95
+"""Probability that an interval is meant to hold the truth."""
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+"""The quantiles at the two ends of an interval."""
+DOUBT = 0.05
+"""A law whose misfit is rarer than this under the seeds' noise is not believed."""
+LIKELY = 0.5
+"""Above this probability a size counts as not reached, or as not worth training for."""
+
+
+def misfit_probability(squares: float, left: int, freedom: float) -> float:
+    """Return the probability of such a misfit under the seeds' noise, if the law were right.
+
+    Args:
+        squares: Sum of the squared residuals, each in units of its noise.
+        left: Degrees of freedom left after the fit: measurements beyond the fitted constants.
+        freedom: Degrees of freedom behind the noise.
+    """
+    return float(fisher.sf(squares / left, left, freedom))
+
+
+def trusted(misfit: float | None) -> bool:
+    """Say whether a law of this misfit agrees with the measurements as well as their noise allows.
+
+    Args:
+        misfit: The probability of such a misfit; None where nothing can tell.
+    """
+    return misfit is None or misfit >= DOUBT

@@ -123,7 +123,8 @@ class Results(Shown):
         measured = list(analysis.curves)
         if len(measured) < 2 and other is None:
             raise InputError(
-                f"{self.folder} has measured {measured[0]!r} only, so there is nothing to exchange"
+                f"{self.folder} has measured {measured[0]!r} only, so there is nothing to exchange; run it "
+                "with a second quality"
             )
         return rate_of(analysis, reference=reference or measured[0], other=other or measured[-1], sizes=sizes)
 

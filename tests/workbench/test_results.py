@@ -37,8 +37,13 @@ def test_a_run_without_a_function_shows_its_progress(tmp_path, capsys):
     study = wb.study("verbs", qualities=["clean"], sizes=[8], seeds=(0,), heldout=20, steps=2, rank=2)
     results = wb.run(study, tmp_path)
     assert "1 of 1 cells done" in capsys.readouterr().out
-    with pytest.raises(wb.InputError, match="has measured 'clean' only"):
+    with pytest.raises(wb.InputError, match=r"has measured 'clean' only.*with a second quality"):
         results.exchange_rate("loss")
+    more = wb.study(
+        "verbs", qualities=["clean", "typo:0.5"], sizes=[8], seeds=(0,), heldout=20, steps=2, rank=2
+    )
+    silent = wb.run(more, tmp_path, on_progress=lambda at: None).exchange_rate("loss")
+    assert "there is no answer yet" in repr(silent)
 
 
 def test_the_answer_is_that_of_the_report(shipped):

@@ -104,8 +104,8 @@ def test_results_of_something_else(study, trained, refused, followed):
 
 @follows(
     "has no adapter; {ANOTHER_COPY}",
-    "is damaged: {error}; {ANOTHER_COPY}",
-    "is damaged: {error!r}; {ANOTHER_COPY}",
+    "is damaged: {error}; {again}",
+    "is damaged: {error!r}; {again}",
 )
 @pytest.mark.parametrize("harm", ["missing", "weights", "configuration"])
 def test_an_adapter_that_is_gone(study, trained, harm):

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from follows import follows
 
 import workbench as wb
 from workbench.studies.choices import CellSettings
@@ -62,6 +63,16 @@ def test_a_choice_that_cant_be_used_is_refused(choices, said):
     with pytest.raises(wb.InputError, match=said):
         # as a stranger calls it: in these tests what has the wrong type would not get so far
         inspect.unwrap(wb.study)("verbs", **choices)
+
+
+@follows("give a list of them, such as")
+@pytest.mark.parametrize("one", [{"sizes": 8}, {"seeds": 0}, {"qualities": "clean"}, {"targets": "q_proj"}])
+def test_one_value_where_several_are_asked_for(one):
+    with pytest.raises(wb.InputError) as refused:
+        inspect.unwrap(wb.study)("verbs", **one)
+    advised = str(refused.value).rpartition("such as ")[2]
+    study = wb.study("verbs", **eval(f"dict({advised})"))
+    assert "give a list" not in repr(study)
 
 
 def test_sizes_may_come_from_an_array():

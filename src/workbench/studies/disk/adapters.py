@@ -181,7 +181,7 @@ def _refuse_what_is_not_lora(path: Path, config: Mapping[str, Any]) -> None:
         if not taken:
             raise InputError(
                 f"{path}: {name} is {str(value)[:80]!r}, and only plain LoRA can be read; train an adapter "
-                "without it, or merge this one into its base with PEFT and load that as a base"
+                "without it"
             )
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from follows import follows
 
 import workbench as wb
 from workbench.lessons.shipped import VERBS
@@ -57,10 +58,13 @@ def test_an_adapter_that_asks_for_more_is_refused(tmp_path, changes, said):
         wb.load_adapter(copied(tmp_path, **changes))
 
 
+@follows("holds no adapter: {name} is missing. Give a folder", "train an adapter without it")
 def test_a_folder_without_an_adapter_is_refused(tmp_path):
     with pytest.raises(wb.InputError, match=r"holds no adapter: adapter_config\.json is missing"):
         wb.load_adapter(tmp_path)
-    copied(tmp_path)
+    with pytest.raises(wb.InputError, match="train an adapter without it"):
+        wb.load_adapter(copied(tmp_path, use_dora=True))
+    wb.load_adapter(copied(tmp_path, use_dora=False))
     (tmp_path / WEIGHTS).write_bytes(b"nothing")
     with pytest.raises(wb.InputError, match="damaged"):
         wb.load_adapter(tmp_path)

@@ -99,7 +99,7 @@ ADVICE = re.compile(
 PIECE = re.compile(rf"(?:[;:.,}}] (?:and |or )?|^ ?)(?:{VERBS}|split)\b.* |`|--[a-z]", re.IGNORECASE)
 WORDED = (
     *("_conversion", "_other_kind", "_recoded", "_tables_of", "_which_counts", "which_measures"),
-    *("same_everywhere", "second_row", "trained_twice", "unit_problem", "unreadable"),
+    *("same_everywhere", "second_row", "trained_twice", "unit_problem", "unreadable_table"),
 )
 """Functions of the laws that return a message or the end of one."""
 VALUE = re.compile(

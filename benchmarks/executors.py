@@ -98,7 +98,7 @@ def measure(name: str, what: Study, executor: str, workers: int, every: float = 
         rows = [{key: value for key, value in row.items() if key not in TIMES} for row in store.rows()]
         lost = len(store.attempts())
         store.close()
-    outcome = store.manifest["outcome"]
+    outcome = store.manifest.outcome
     print(
         f"{name}: {len(rows)} cells, {outcome}, {lost} attempts lost, {seconds:.1f} s in all, "
         f"{sum(watch.seconds.values()):.1f} s of the processors; {watch.workers} workers at once with "
@@ -125,7 +125,7 @@ def cluster(count: int) -> None:
     stacks.STEP_TOKENS = 1
     wide = study(count, {"steps": 2, "batch_size": 4, "rank": 2})
     with tempfile.TemporaryDirectory() as folder:
-        ray_cluster.early = lambda: wait_for_all(folder, count)
+        ray_cluster.import_torch_early = lambda: wait_for_all(folder, count)
         measure(f"ray, {count} workers", wide, "ray", count, every=10.0)
 
 

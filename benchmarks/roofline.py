@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from qlora_kernels.products import PRECISIONS, prepare, product
+from qlora_kernels.products import PRECISIONS, prepare_weight, product
 
 SHAPES = [(576, 576), (1536, 576), (576, 1536)]
 TOKENS = 768
@@ -32,7 +32,7 @@ def main():
     table = {"threads": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability()}
     flops = sum(2 * TOKENS * n * k for n, k in SHAPES)
     for name, dtype in PRECISIONS.items():
-        inputs = [(torch.randn(TOKENS, k), prepare(torch.randn(n, k), dtype)) for n, k in SHAPES]
+        inputs = [(torch.randn(TOKENS, k), prepare_weight(torch.randn(n, k), dtype)) for n, k in SHAPES]
         took = sum(seconds(lambda x=x, base=base: product(x, base)) for x, base in inputs)
         table[f"{name} GFLOP/s"] = flops / took / 1e9
     source = torch.randn(2**26)

@@ -19,20 +19,11 @@
 # one clean example?
 
 # %%
-from dataclasses import replace
-from pathlib import Path
+import workbench as wb
+
 from textwrap import fill
 
 import ipywidgets as widgets
-
-from workbench.config import Quality
-from workbench.laws import exchange_rate, fit_curves, read_table
-from workbench.lessons.shipped import VERBS
-from workbench.studies.background import BackgroundRun
-from workbench.studies.disk.store import Store
-from workbench.studies.grid import verbs
-from workbench.views.figures import quality_by_size
-from workbench.views.widgets import GridMap
 
 # %% [markdown]
 # ## The study
@@ -42,10 +33,10 @@ from workbench.views.widgets import GridMap
 # stack at once over one frozen base; watch it fill in, and read on.
 
 # %%
-half = Quality(corruption="other_form", share=0.5)
-study = replace(verbs("coffee"), qualities=(Quality(), half), sizes=(32, 128, 512))
-job = BackgroundRun.start(study, Path("runs/five-minutes"))
-GridMap(job.study_folder)
+half = wb.Quality(corruption="other_form", share=0.5)
+study = wb.study("verbs", budget="coffee", qualities=(wb.Quality(), half), sizes=(32, 128, 512))
+job = wb.start(study, "runs/five-minutes")
+wb.widgets.GridMap(job.study_folder)
 
 # %% [markdown]
 # ## What "half spoiled" means
@@ -53,10 +44,9 @@ GridMap(job.study_folder)
 # The records on which the models are judged are never spoiled.
 
 # %%
-from workbench.data.sources import load_dataset
 from workbench.studies.examples import changed_examples
 
-for example in changed_examples(study, load_dataset("verbs"), each=5):
+for example in changed_examples(study, wb.load_dataset("verbs"), each=5):
     print(f"{example['prompt']:24} {example['before']:14} became {example['response']}")
 
 # %% [markdown]
@@ -66,12 +56,8 @@ for example in changed_examples(study, load_dataset("verbs"), each=5):
 # dotted line is the model before training.
 
 # %%
-with Store.open(VERBS, read_only=True) as store:
-    wanted = ("clean", half.label)
-    rows = [row for row in store.table() if row["size"] == 0 or row["quality"] in wanted]
-table = read_table([{**row, "evaluation": "600 held-out verbs"} for row in rows])
-fits = {metric: fit_curves(table, metric) for metric in ("loss", "exact_match")}
-quality_by_size(rows, fits=fits)
+shipped = wb.shipped_study()
+shipped.figure(qualities=("clean", half))
 
 # %% [markdown]
 # ## The exchange rate
@@ -80,7 +66,7 @@ quality_by_size(rows, fits=fits)
 # tried is enough.
 
 # %%
-rate = exchange_rate(table, "exact_match", reference="clean", other=half.label, items=600)
+rate = shipped.exchange_rate("exact_match", reference="clean", other=half.label)
 slider = widgets.SelectionSlider(options=[int(size) for size in rate.best.size], description="clean")
 _ = widgets.interact(lambda n: print(fill(rate.sentence(n), 90)), n=slider)
 
@@ -92,9 +78,8 @@ _ = widgets.interact(lambda n: print(fill(rate.sentence(n), 90)), n=slider)
 
 # %%
 if job.wait(1).name == "finished":
-    with Store.open(job.study_folder, read_only=True) as store:
-        own = read_table(store.table())
-    answer = exchange_rate(own, "exact_match", reference="clean", other=half.label, items=600)
+    own = wb.open_study(job.study_folder)
+    answer = own.exchange_rate("exact_match", reference="clean", other=half.label)
     print(fill(answer.sentence(), 90))
 else:
     print(f"{job.state().name}: run this cell again when the grid above is full")
@@ -106,8 +91,9 @@ else:
 # half-spoiled ones: the wrong half does harm, beyond the right answers that are missing.
 
 # %%
+rows = shipped.table().rows
 score = {(row["quality"], row["size"], row["seed"]): row["exact_match"] for row in rows}
 sizes, seeds = ({key[place] for key in score if key[1] > 0} for place in (1, 2))
 assert all(score["clean", n, s] > score[half.label, n, s] for n in sizes for s in seeds)
 assert rate.best.low[0] > 2
-quality_by_size(rows, fits=fits)
+shipped.figure(qualities=("clean", half))

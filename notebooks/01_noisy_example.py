@@ -17,20 +17,19 @@
 # whose answer the rest of the data speaks against. A model that has read the rest can say so.
 
 # %%
+import workbench as wb
+
 import ipywidgets as widgets
 import torch
 from scipy.stats import mannwhitneyu
 
-from workbench.config import CellConfig, Quality
+from workbench.config import CellConfig
 from workbench.data.corruptions import CORRUPTIONS
-from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
 from workbench.lessons.figures import suspects
-from workbench.models.loaders import load_base
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import train
 from workbench.training.prepare import prepare
-from workbench.views.widgets import Examples
 
 # %% [markdown]
 # ## Ways to go wrong
@@ -40,7 +39,7 @@ from workbench.views.widgets import Examples
 # higher one. Turn the dials and look for what you would have noticed yourself.
 
 # %%
-verbs = load_dataset("verbs")
+verbs = wb.load_dataset("verbs")
 usable = [name for name in CORRUPTIONS if name != "flip"]
 {name: CORRUPTIONS[name].about for name in usable}
 
@@ -50,7 +49,7 @@ wrong = widgets.FloatSlider(value=0.3, min=0.1, max=0.9, step=0.1, description="
 
 
 def drawn(kind, wrong):
-    display(Examples.drawn(verbs, Quality(corruption=kind, share=round(1 - wrong, 1)), size=96))
+    display(wb.widgets.Examples.drawn(verbs, wb.Quality(corruption=kind, share=round(1 - wrong, 1)), size=96))
 
 
 _ = widgets.interact(drawn, kind=kind, wrong=wrong)
@@ -63,11 +62,11 @@ _ = widgets.interact(drawn, kind=kind, wrong=wrong)
 # on: how far is this answer from what you expect?
 
 # %%
-noisy = Quality(corruption="other_form", share=0.7)
+noisy = wb.Quality(corruption="other_form", share=0.7)
 short = CellConfig(data="verbs", base="classroom", template="verbs", quality=noisy, size=128, steps=16)
 short = short.with_(learning_rate=4e-3)
 cells = [short, short.with_(steps=120)]
-base = load_base("classroom")
+base = wb.load_base("classroom")
 prepared = prepare(base, verbs, cells, "verbs")
 examples = prepared.draws[short.key()]
 spoiled = torch.tensor([record.spoiled is not None for record in draw(verbs, noisy, 128, short.seed)])
@@ -109,7 +108,7 @@ rows = [
     }
     for one, s in zip(records, losses["two passes"].tolist(), strict=True)
 ]
-Examples(sorted(rows, key=lambda row: -row["score"]), score="loss after two passes")
+wb.widgets.Examples(sorted(rows, key=lambda row: -row["score"]), score="loss after two passes")
 
 # %% [markdown]
 # ## Cross out

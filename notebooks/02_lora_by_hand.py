@@ -20,6 +20,8 @@
 # yet", and the notebook goes on with the package's own functions.
 
 # %%
+import workbench as wb
+
 import ipywidgets as widgets
 import torch
 from einops import einsum
@@ -27,11 +29,8 @@ from einops import einsum
 from qlora_kernels import lora_linear
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
-from workbench.data.sources import load_dataset
-from workbench.lessons.exercises import check, score
+from workbench.lessons import check, score
 from workbench.lessons.figures import held, low_rank
-from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import find_cell, speakers
 from workbench.training.evaluation import evaluate
 from workbench.training.loop import train
 from workbench.training.prepare import prepare
@@ -44,11 +43,11 @@ from workbench.training.prepare import prepare
 # package.
 
 # %%
-both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
-base, adapter = both.base, both.stack.tensors(0)
+base = wb.load_base("classroom")
+adapter = wb.shipped_study().adapter("clean", 128)
 name = "layers.1.down_proj"
 packed = base.decoder.weights[name]
-a, b, w = adapter[f"{name}.lora_A"], adapter[f"{name}.lora_B"], packed.dequantize()
+(a, b), w = adapter.matrices(name), packed.dequantize()
 packed, a.shape, b.shape
 
 # %% [markdown]
@@ -129,7 +128,7 @@ def trained_solved(shapes, rank):
 
 # %%
 cell = CellConfig(data="verbs", base="classroom", template="verbs", size=512, steps=40)
-shapes = list(both.stack.shapes.values())
+shapes = list(adapter.shapes.values())
 
 
 def trained(shapes, rank):
@@ -149,7 +148,7 @@ check("the cost", trained_mine, trained, [(shapes, 1), (shapes, 8), (shapes, 64)
 # %%
 ranks = (1, 8, 64)
 cells = [cell.with_(rank=rank, alpha=2.0 * rank) for rank in ranks]
-prepared = prepare(base, load_dataset("verbs"), cells, "verbs")
+prepared = prepare(base, wb.load_dataset("verbs"), cells, "verbs")
 stack, state = train(prepared.frozen, cells, [prepared.draws[one.key()] for one in cells])
 state.losses[[0, -1]]  # in training, at the first step and at the last
 

@@ -21,19 +21,18 @@
 # yet", and the notebook goes on with the package's own functions.
 
 # %%
+import workbench as wb
+
 from dataclasses import replace
 
 import ipywidgets as widgets
 import torch
 from einops import rearrange
 
-from qlora_kernels import FORMATS, quantize
+from qlora_kernels import FORMATS
 from qlora_kernels.formats_layout import LEVELS, pack_pairs, unpack_pairs
-from workbench.data.sources import load_dataset
-from workbench.lessons.exercises import check, score
+from workbench.lessons import check, score
 from workbench.lessons.figures import codebook, four_bits
-from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import find_cell, speakers
 from workbench.training.evaluation import evaluate
 from workbench.training.prepare import prepare
 
@@ -45,9 +44,9 @@ from workbench.training.prepare import prepare
 # real numbers.
 
 # %%
-both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
-base, adapter, scale = both.base, both.stack.tensors(0), float(both.stack.scale[0])
-learnt = {n: scale * adapter[f"{n}.lora_B"] @ adapter[f"{n}.lora_A"] for n in both.stack.names}
+shipped, base = wb.shipped_study(), wb.load_base("classroom")
+adapter = shipped.adapter("clean", 128)
+learnt = {n: adapter.change(n) for n in adapter.layers}
 w = torch.cat([matrix.flatten() for matrix in learnt.values()])[None]
 w.shape, float(w.std())
 
@@ -74,7 +73,7 @@ def absmax_solved(w, block):
 check(
     "a scale for each block",
     absmax_mine,
-    lambda w, block: quantize(w, "nf4", block_size=block).scales,
+    lambda w, block: wb.quantize(w, "nf4", block_size=block).scales,
     [(w[:, :4096], 64), (w[:, :4096].view(4, 1024), 256)],
     hint="Is it the largest magnitude, of negative weights too?",
 )
@@ -106,7 +105,7 @@ levels = torch.tensor(LEVELS["nf4"])
 check(
     "a code for each weight",
     nearest_mine,
-    lambda relative, levels: unpack_pairs(quantize(relative, "nf4").codes),
+    lambda relative, levels: unpack_pairs(wb.quantize(relative, "nf4").codes),
     [(relative[:32], levels), (relative[32:48], levels)],
     hint="Compare each weight with all sixteen levels.",
 )
@@ -167,7 +166,7 @@ _ = widgets.interact(
 
 # %%
 def error(format, block):
-    packed = quantize(w, format, block_size=block)
+    packed = wb.quantize(w, format, block_size=block)
     return packed.bits_per_weight, round(float((packed.dequantize() - w).norm() / w.norm()), 4)
 
 
@@ -183,7 +182,7 @@ errors
 # %%
 from workbench.models.decoder import Decoder
 
-prepared = prepare(base, load_dataset("verbs"), [both.stack.cells[0]], "verbs")
+prepared = prepare(base, wb.load_dataset("verbs"), [shipped.cell("clean", 128)], "verbs")
 
 
 def right(matrices):
@@ -197,7 +196,7 @@ def right(matrices):
 merged = {n: base.decoder.weight(n) + matrix for n, matrix in learnt.items()}
 scores = {"as it was merged": right(merged)}
 for one in formats:
-    scores[one] = right({n: quantize(matrix, one, block_size=32) for n, matrix in merged.items()})
+    scores[one] = right({n: wb.quantize(matrix, one, block_size=32) for n, matrix in merged.items()})
 scores
 
 # %% [markdown]

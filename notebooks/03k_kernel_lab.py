@@ -19,11 +19,11 @@
 # About 30 minutes.
 
 # %%
+import workbench as wb
 import sys
 from pathlib import Path
 
-root = next(p for p in (Path.cwd(), *Path.cwd().parents) if (p / "kernels" / "qlora_kernels").is_dir())
-sys.path.insert(0, str(root / "tests" / "kernels"))
+sys.path.insert(0, str(Path(wb.__file__).parents[2] / "tests" / "kernels"))  # of the checkout
 
 # %%
 # %matplotlib inline

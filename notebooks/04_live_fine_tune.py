@@ -18,14 +18,9 @@
 # come back: what was recorded is there.
 
 # %%
-import time
-from dataclasses import replace
-from pathlib import Path
+import workbench as wb
 
-from workbench.config import Quality
-from workbench.studies.background import BackgroundRun
-from workbench.studies.grid import verbs
-from workbench.views.widgets import LiveStudy
+import time
 
 begun = time.monotonic()
 
@@ -36,9 +31,9 @@ begun = time.monotonic()
 # second time it attaches to what is there.
 
 # %%
-qualities = (Quality(), Quality(corruption="other_form", share=0.5))
-study = replace(verbs("coffee"), qualities=qualities, sizes=(32, 512), settings={"steps": 60})
-job = BackgroundRun.start(study, Path("runs/live"))
+qualities = (wb.Quality(), wb.Quality(corruption="other_form", share=0.5))
+study = wb.study("verbs", budget="coffee", qualities=qualities, sizes=(32, 512), steps=60)
+job = wb.start(study, "runs/live")
 
 # %% [markdown]
 # ## Watch it
@@ -49,7 +44,7 @@ job = BackgroundRun.start(study, Path("runs/live"))
 # for *walked* half of the time can't know which it will be. On 32 examples it can learn them by heart.
 
 # %%
-view = LiveStudy(job)
+view = wb.watch(job)
 view
 
 # %% [markdown]

@@ -19,13 +19,13 @@
 # runs.
 
 # %%
+import workbench as wb
+
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 
-from workbench.laws import read_table
-from workbench.laws.problems import fit_table
 from workbench.laws.profiles import profile
 from workbench.laws.simulate import TRUTHS, simulated
 from workbench.views.law_figures import profile_curve
@@ -44,7 +44,7 @@ TRUTHS["repetition"].values["R_D"], len(whole)
 # %%
 def known(most_epochs):
     keep = [row.size <= most_epochs * row.values["unique"] for row in whole.rows]
-    fit = fit_table(whole.where(np.array(keep)), "loss", "repetition")
+    fit = wb.fit_table(whole.where(np.array(keep)), "loss", "repetition")
     return profile(fit, "R_D")
 
 
@@ -79,8 +79,8 @@ print(table or "not at hand: the next cell is passed over")
 fixed = {"A": 520.825, "B": 1487.716, "E": 1.8691437, "alpha": 0.3526596, "beta": 0.3526596}
 names = {"model": "N_params", "size": "D_tokens", "unique": "U_unique_tokens", "loss": "val_loss"}
 if table:
-    runs = read_table(table, columns=names)
-    published = profile(fit_table(runs, "loss", "data_constrained", fixed=fixed, delta=1e-3), "R_D")
+    runs = wb.read_table(table, columns=names)
+    published = profile(wb.fit_table(runs, "loss", "data_constrained", fixed=fixed, delta=1e-3), "R_D")
     print(f"R_D = {published.value:.3g}, from {published.low:.3g}: {published.verdict}")
 
 # %% [markdown]

@@ -17,18 +17,9 @@
 # quality at one size, and the mean of its seeds.
 
 # %%
-from dataclasses import replace
-from pathlib import Path
-from statistics import fmean
+import workbench as wb
 
-from workbench.config import Quality
-from workbench.data.sources import load_dataset
-from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import find_cell
-from workbench.studies.background import BackgroundRun
-from workbench.studies.disk.store import Store
-from workbench.studies.grid import verbs
-from workbench.views.widgets import Examples, GridMap
+from statistics import fmean
 
 # %% [markdown]
 # ## A grid that was trained before
@@ -37,7 +28,8 @@ from workbench.views.widgets import Examples, GridMap
 # keys and Enter. Where does it cost more to go one row down than it brings to go two columns to the right?
 
 # %%
-grid = GridMap(VERBS)
+shipped = wb.shipped_study()
+grid = wb.widgets.GridMap(shipped.folder)
 grid
 
 # %% [markdown]
@@ -47,10 +39,10 @@ grid
 # is done is not trained twice.
 
 # %%
-half = Quality(corruption="other_form", share=0.5)
-small = replace(verbs("coffee"), qualities=(Quality(), half), sizes=(32, 128), seeds=(0, 1))
-job = BackgroundRun.start(replace(small, settings={"steps": 40}), Path("runs/grid"))
-GridMap("runs/grid")
+half = wb.Quality(corruption="other_form", share=0.5)
+small = wb.study("verbs", qualities=(wb.Quality(), half), sizes=(32, 128), seeds=(0, 1), steps=40)
+job = wb.start(small, "runs/grid")
+wb.widgets.GridMap("runs/grid")
 
 # %% [markdown]
 # ## What is behind one number
@@ -58,14 +50,14 @@ GridMap("runs/grid")
 # The held-out verbs, with the loss of one model on each. Sort by the loss: which kinds of verb are hard?
 
 # %%
-data = load_dataset("verbs")
-Examples.heldout(data, VERBS, find_cell(VERBS, *TALKERS[1]).key())
+data = wb.load_dataset("verbs")
+wb.widgets.Examples.heldout(data, shipped.folder, shipped.cell(half.label, 128).key())
 
 # %% [markdown]
 # And what that model was taught. Choose *other form* to see the damage.
 
 # %%
-Examples.drawn(data, half, size=128)
+wb.widgets.Examples.drawn(data, half, size=128)
 
 # %% [markdown]
 # ## The claim, checked
@@ -75,8 +67,7 @@ Examples.drawn(data, half, size=128)
 
 # %%
 def exact_match(quality, size):
-    with Store.open(VERBS, read_only=True) as store:
-        rows = [row for row in store.rows() if (row["quality"], row["size"]) == (quality, size)]
+    rows = [row for row in shipped.table().rows if (row["quality"], row["size"]) == (quality, size)]
     return fmean(row["exact_match"] for row in rows)
 
 

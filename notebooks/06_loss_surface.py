@@ -17,21 +17,18 @@
 # and sizes that nobody trained. Does it also say how much is true?
 
 # %%
+import workbench as wb
+
 import numpy as np
 
-from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.problems import fit_table, misfit
-from workbench.lessons.exercises import check, score
-from workbench.lessons.shipped import VERBS
-from workbench.studies.disk.store import Store
+from workbench.laws.problems import misfit
+from workbench.lessons import check, score
 from workbench.views.law_figures import residuals
-from workbench.views.widgets import LawExplorer
 
 # %%
-with Store.open(VERBS, read_only=True) as store:
-    table = read_table(store.table())
-fits = {law: fit_table(table, "loss", law) for law in ("noise_floor", "quality_exponent")}
+shipped = wb.shipped_study()
+fits = {law: shipped.fit("loss", law) for law in ("noise_floor", "quality_exponent")}
 for name, fit in fits.items():
     print(f"{name:17} {fit.law.formula:38} misfit: p = {misfit(fit):.1g}")
 
@@ -44,7 +41,7 @@ for name, fit in fits.items():
 
 # %%
 chosen = min(fits.values(), key=lambda fit: fit.objective)
-LawExplorer(bootstrap(chosen, 200, workers=1))
+wb.widgets.LawExplorer(bootstrap(chosen, 200, workers=1))
 
 # %% [markdown]
 # ## 1. The law by hand

@@ -17,20 +17,16 @@
 # many clean examples are to be replaced, and beyond some number no amount that was tried is enough.
 
 # %%
+import workbench as wb
+
 import numpy as np
 
-from workbench.laws import analyse, read_table
 from workbench.laws.exchange import fewest, summarise
-from workbench.lessons.exercises import check, score
-from workbench.lessons.shipped import VERBS
-from workbench.studies.disk.store import Store
-from workbench.views.widgets import Exchange
+from workbench.lessons import check, score
 
 # %%
-with Store.open(VERBS, read_only=True) as store:
-    table = read_table(store.table())
-exact = analyse(table, "exact_match", items=600)
-loss = analyse(table, "loss")
+shipped = wb.shipped_study()
+exact, loss = shipped.analysis("exact_match"), shipped.analysis("loss")
 
 # %% [markdown]
 # ## Slide along it
@@ -39,7 +35,7 @@ loss = analyse(table, "loss")
 # Grey: there no amount tried is enough. Compare the other qualities, and the loss with the exact match.
 
 # %%
-exchange = Exchange([exact, loss])
+exchange = wb.widgets.Exchange([exact, loss])
 exchange
 
 # %% [markdown]

@@ -17,15 +17,15 @@
 # Their losses differ. Does anybody notice? Ask both, vote without knowing who is who.
 
 # %%
+import workbench as wb
+
 from pathlib import Path
 
-from workbench.data.sources import load_dataset
-from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
-from workbench.lessons.widgets import Chat
+from workbench.lessons import BlindTest, Chat, interval, speakers
 
 # %%
-both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
+shipped = wb.shipped_study()
+both = speakers(shipped.folder, shipped.cell("clean", 128), shipped.cell("50% other_form", 128))
 test = BlindTest(both, Path("runs/votes.jsonl"))
 Chat(test, suggestions=["stop", "carry", "blog", "sing", "untwist"])
 
@@ -36,7 +36,7 @@ Chat(test, suggestions=["stop", "carry", "blog", "sing", "untwist"])
 
 # %%
 referee = BlindTest(both, seed=0)
-for record in load_dataset("verbs").heldout[::15]:
+for record in wb.load_dataset("verbs").heldout[::15]:
     said = referee.ask(record.prompt)
     right = [answer == record.response for answer in (said.left, said.right)]
     referee.vote("tie" if right[0] == right[1] else "left" if right[0] else "right")

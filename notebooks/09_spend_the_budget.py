@@ -18,18 +18,15 @@
 # itself only after you have spent.
 
 # %%
+import workbench as wb
+
 from pathlib import Path
 
-from workbench.laws import analyse, read_table
-from workbench.lessons.budget import Game, GameRound
-from workbench.lessons.shipped import VERBS
-from workbench.lessons.widgets import BudgetGame
-from workbench.studies.disk.store import Store
+from workbench.lessons import BudgetGame, Game, GameRound
 
 # %%
-with Store.open(VERBS, read_only=True) as store:
-    study = analyse(read_table(store.table()), "exact_match", items=600)
-game = Game(study, worse="50% other_form", seed=0)
+measured = wb.shipped_study().analysis("exact_match")
+game = Game(measured, worse="50% other_form", seed=0)
 BudgetGame(game, Path("runs/scoreboard.csv"))
 
 # %% [markdown]

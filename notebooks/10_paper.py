@@ -18,9 +18,10 @@
 # does one corrected result cost, and how do you know that nothing else has moved?
 
 # %%
+import workbench as wb
+
 from dataclasses import replace
 
-from workbench.lessons.shipped import VERBS
 from workbench.views.manuscript import PaperSource
 from workbench.views.manuscript.figures import contact_sheet, figures
 from workbench.views.manuscript.numbers import numbers_tex
@@ -32,7 +33,7 @@ from workbench.views.style import to_bytes
 # A figure is drawn from one part of the record and gets nothing else to see. Each part has a hash.
 
 # %%
-record = PaperSource.read(VERBS)
+record = PaperSource.read(wb.shipped_study().folder)
 for part, sha256 in record.hashes().items():
     print(f"{part:12} {sha256[:16]}")
 

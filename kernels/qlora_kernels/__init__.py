@@ -13,8 +13,8 @@ from qlora_kernels.dispatch import choose
 from qlora_kernels.formats import FORMATS
 from qlora_kernels.grouped import grouped_lora_linear
 from qlora_kernels.linear import lora_linear, quantized_linear
+from qlora_kernels.packed_weight import QuantizedTensor
 from qlora_kernels.quantize import dequantize, quantize
-from qlora_kernels.quantized import QuantizedTensor
 
 __all__ = [
     "FORMATS",

@@ -24,6 +24,7 @@ from qlora_kernels.formats_layout import (
     Affine,
     Format,
     Stored,
+    affine_as_stored,
     bytes_layout,
     pack_pairs,
     pairs_layout,
@@ -89,21 +90,6 @@ def _finite(codes: Float[Tensor, "N C B"]) -> Float[Tensor, "N C B"]:
 def _reciprocal(scale: Float[Tensor, "N C 1"]) -> Float[Tensor, "N C 1"]:
     """1 / scale, and 0 where the scale is 0."""
     return torch.where(scale == 0, torch.zeros_like(scale), 1 / scale)
-
-
-def affine_signed(stored: Stored) -> Affine:
-    """Q4_0: code - 8, times the scale."""
-    return Affine(codes=stored.codes, scales=stored.scales, offsets=None, levels="signed")
-
-
-def affine_unsigned(stored: Stored) -> Affine:
-    """Q4_1: code times the scale, plus the block's smallest weight."""
-    return Affine(codes=stored.codes, scales=stored.scales, offsets=stored.offsets, levels="unsigned")
-
-
-def affine_int8(stored: Stored) -> Affine:
-    """Q8_0: code times the scale."""
-    return Affine(codes=stored.codes, scales=stored.scales, offsets=None, levels="int8")
 
 
 def _split(data: UInt8[Tensor, "N bytes"], block_bytes: int, *sizes: int) -> list[Tensor]:
@@ -253,31 +239,31 @@ def _shifted(field: UInt8[Tensor, "..."], shifts: tuple[int, ...], mask: int) ->
 GGUF_FORMATS: dict[str, Format] = {
     "q4_0": Format(
         about="GGUF Q4_0: 4 bits, a float16 scale for 32 weights",
-        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 4.5, levels="signed",
-        affine=affine_signed, pack=pack_q4_0, layout=pairs_layout(torch.float16), multiple=32, block_bytes=18,
-        from_bytes=read_q4_0, to_bytes=write_q4_0,
+        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 4.5,
+        affine=affine_as_stored("signed"), pack=pack_q4_0, layout=pairs_layout(torch.float16),
+        multiple=32, block_bytes=18, from_bytes=read_q4_0, to_bytes=write_q4_0,
     ),
     "q4_1": Format(
         about="GGUF Q4_1: 4 bits, a float16 scale and smallest weight for 32 weights",
-        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 5.0, levels="unsigned",
-        affine=affine_unsigned, pack=pack_q4_1, layout=pairs_layout(torch.float16, offsets=True),
+        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 5.0,
+        affine=affine_as_stored("unsigned"), pack=pack_q4_1, layout=pairs_layout(torch.float16, offsets=True),
         multiple=32, block_bytes=20, from_bytes=read_q4_1, to_bytes=write_q4_1,
     ),
     "q8_0": Format(
         about="GGUF Q8_0: 8 bits, a float16 scale for 32 weights",
-        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 8.5, levels="int8",
-        affine=affine_int8, pack=pack_q8_0, layout=bytes_layout(torch.float16), multiple=32, block_bytes=34,
-        from_bytes=read_q8_0, to_bytes=write_q8_0,
+        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 8.5,
+        affine=affine_as_stored("int8"), pack=pack_q8_0, layout=bytes_layout(torch.float16),
+        multiple=32, block_bytes=34, from_bytes=read_q8_0, to_bytes=write_q8_0,
     ),
     "q4_k": Format(
         about="GGUF Q4_K: 4 bits, 6-bit scales and offsets of 32 weights, outer ones of 256; decoded only",
-        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 4.5, levels="unsigned",
+        block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 4.5,
         affine=affine_q4_k, multiple=SUPER_BLOCK, block_bytes=144,
         from_bytes=read_q4_k, to_bytes=write_q4_k,
     ),
     "q6_k": Format(
         about="GGUF Q6_K: 6 bits, 8-bit scales of 16 weights, an outer one of 256; decoded only",
-        block_size=16, block_sizes=(16,), bits_per_weight=lambda _: 6.5625, levels="int8",
+        block_size=16, block_sizes=(16,), bits_per_weight=lambda _: 6.5625,
         affine=affine_q6_k, multiple=SUPER_BLOCK, block_bytes=210,
         from_bytes=read_q6_k, to_bytes=write_q6_k,
     ),

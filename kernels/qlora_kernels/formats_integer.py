@@ -10,7 +10,14 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from qlora_kernels.formats_layout import Affine, Format, Stored, bytes_layout, pack_pairs, pairs_layout
+from qlora_kernels.formats_layout import (
+    Format,
+    Stored,
+    affine_as_stored,
+    bytes_layout,
+    pack_pairs,
+    pairs_layout,
+)
 
 
 def pack_int4(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
@@ -24,22 +31,12 @@ def pack_int4(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     return Stored(codes=pack_pairs(rearrange(codes, "N C B -> N (C B)")), scales=scales, offsets=offsets)
 
 
-def affine_int4(stored: Stored) -> Affine:
-    """Turn code - 8 into a weight by scale and offset."""
-    return Affine(codes=stored.codes, scales=stored.scales, offsets=stored.offsets, levels="signed")
-
-
 def pack_int8(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     """Scale the largest magnitude of each group to 127, and round halves to even."""
     blocks = rearrange(weight, "N (C B) -> N C B", B=block_size)
     scales = blocks.abs().amax(-1) / 127
     codes = (blocks * _reciprocal(scales)[..., None]).round().clamp(-127, 127)
     return Stored(codes=rearrange(codes, "N C B -> N (C B)").to(torch.int8), scales=scales)
-
-
-def affine_int8(stored: Stored) -> Affine:
-    """Multiply a code by its group's scale."""
-    return Affine(codes=stored.codes, scales=stored.scales, offsets=None, levels="int8")
 
 
 def _reciprocal(scales: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
@@ -51,12 +48,12 @@ INTEGER_FORMATS: dict[str, Format] = {
     "int4": Format(
         about="INT4 in groups: 4 bits, a bfloat16 scale and offset for each group",
         block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block,
-        levels="signed", affine=affine_int4, pack=pack_int4,
+        affine=affine_as_stored("signed"), pack=pack_int4,
         layout=pairs_layout(torch.bfloat16, offsets=True),
     ),
     "int8": Format(
         about="INT8 in groups: 8 bits, a float32 scale for each group",
         block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 8 + 32 / block,
-        levels="int8", affine=affine_int8, pack=pack_int8, layout=bytes_layout(torch.float32),
+        affine=affine_as_stored("int8"), pack=pack_int8, layout=bytes_layout(torch.float32),
     ),
 }  # fmt: skip

@@ -10,17 +10,14 @@ share a scale, whether there is an offset, and how scales are stored.
 Shape letters: N rows, K weights in a row, B weights in a block, C = K / B blocks in a row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import torch
-from einops import einsum, rearrange
+from einops import rearrange
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
-
-DECODED_AT_ONCE = 1 << 18
-"""Weights that the fast decoder expands in one go: 1 MB of float32, which stays in a core's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +56,16 @@ class Affine:
     levels: str
     """Key of LEVELS for two codes a byte; "int8" if a code is its own level; "dense" for plain numbers."""
 
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor], levels: str) -> "Affine":
+        """Put together what :meth:`tensors` took apart."""
+        codes, scales, *offsets = tensors
+        return cls(codes=codes, scales=scales, offsets=offsets[0] if offsets else None, levels=levels)
+
+    def tensors(self) -> list[Tensor]:
+        """Return codes, scales and, where there are some, offsets: an operator's list of tensors."""
+        return [self.codes, self.scales, *([] if self.offsets is None else [self.offsets])]
+
     @property
     def columns(self) -> int:
         """K, weights in a row."""
@@ -70,28 +77,35 @@ class Affine:
         return self.columns // self.scales.shape[1]
 
 
+def affine_as_stored(levels: str) -> Callable[[Stored], Affine]:
+    """Let the operators compute with codes, scales and offsets just as they are stored."""
+    return lambda stored: Affine(
+        codes=stored.codes, scales=stored.scales, offsets=stored.offsets, levels=levels
+    )
+
+
 Size = int | torch.SymInt
 """A size, which torch.compile may not know yet."""
 
-Shapes = dict[str, tuple[tuple[Size, ...], torch.dtype]]
+StoredShapes = dict[str, tuple[tuple[Size, ...], torch.dtype]]
 """Shape and type of each tensor of `Stored`, by name."""
 
-Layout = Callable[[Size, Size, int], Shapes]
+StoredLayout = Callable[[Size, Size, int], StoredShapes]
 """(rows, weights in a row, block size) -> what is stored of them."""
 
 
-def pairs_layout(scales: torch.dtype, *, offsets: bool = False) -> Layout:
+def pairs_layout(scales: torch.dtype, *, offsets: bool = False) -> StoredLayout:
     """Lay out two codes a byte, with a scale and perhaps an offset for each block."""
 
-    def layout(rows: Size, columns: Size, block: int) -> Shapes:
+    def layout(rows: Size, columns: Size, block: int) -> StoredShapes:
         blocks = (rows, columns // block)
-        stored: Shapes = {"codes": ((rows, columns // 2), torch.uint8), "scales": (blocks, scales)}
+        stored: StoredShapes = {"codes": ((rows, columns // 2), torch.uint8), "scales": (blocks, scales)}
         return {**stored, "offsets": (blocks, scales)} if offsets else stored
 
     return layout
 
 
-def bytes_layout(scales: torch.dtype) -> Layout:
+def bytes_layout(scales: torch.dtype) -> StoredLayout:
     """Lay out one signed code a byte, with a scale for each block."""
     return lambda rows, columns, block: {
         "codes": ((rows, columns), torch.int8),
@@ -110,11 +124,11 @@ class Format:
     """What the caller may choose from."""
     bits_per_weight: Callable[[int], float]
     """Size on disk and in memory, codes and scales together, for a block size."""
-    levels: str
     affine: Callable[[Stored], Affine]
+    """What is stored -> what the operators compute with."""
     pack: Callable[[Float[Tensor, "N K"], int], Stored] | None = None
     """(float32 rows, block size) -> what is stored; None where only decoding is offered."""
-    layout: Layout | None = None
+    layout: StoredLayout | None = None
     """What `pack` will store, without doing it."""
     multiple: int = 2
     """K has to be a multiple of this and of the block size."""
@@ -168,44 +182,3 @@ def pack_pairs(codes: Shaped[Tensor, "N K"]) -> UInt8[Tensor, "N half"]:
 def unpack_pairs(packed: UInt8[Tensor, "N half"]) -> UInt8[Tensor, "N K"]:
     """Undo :func:`pack_pairs`."""
     return rearrange([packed >> 4, packed & 0xF], "pair N half -> N (half pair)")
-
-
-def decode_reference(weight: Affine) -> Float[Tensor, "N K"]:
-    """Decode as defined: look each code up, scale each block, add its offset; in float32."""
-    if weight.levels == "int8":
-        levels = weight.codes.float()
-    else:
-        levels = level_table(weight.levels, weight.codes.device)[unpack_pairs(weight.codes).long()]
-    blocks = rearrange(levels, "N (C B) -> N C B", C=weight.scales.shape[1])
-    scaled = einsum(blocks, weight.scales.float(), "N C B, N C -> N C B")
-    if weight.offsets is not None:
-        scaled = scaled + rearrange(weight.offsets.float(), "N C -> N C 1")
-    return rearrange(scaled, "N C B -> N (C B)")
-
-
-def decode_fast(weight: Affine, dtype: torch.dtype) -> Float[Tensor, "N K"]:
-    """Decode to the same numbers two weights a look-up, a cacheful of rows at a time."""
-    rows, columns = weight.codes.shape[0], weight.columns
-    out = torch.empty(rows, columns, dtype=dtype, device=weight.codes.device)
-    step = max(1, DECODED_AT_ONCE // max(1, columns))
-    for start in range(0, rows, step):
-        part = slice(start, start + step)
-        # float32 is decoded in place, other types by way of it
-        decoded = out[part] if dtype == torch.float32 else torch.empty_like(out[part], dtype=torch.float32)
-        _look_up(weight.codes[part], weight.levels, decoded)
-        blocks = decoded.view(-1, weight.scales.shape[1], weight.block_size)
-        blocks.mul_(weight.scales[part].float()[:, :, None])
-        if weight.offsets is not None:
-            blocks.add_(weight.offsets[part].float()[:, :, None])
-        if dtype != torch.float32:
-            out[part] = decoded
-    return out
-
-
-def _look_up(codes: Shaped[Tensor, "N bytes"], levels: str, out: Float[Tensor, "N K"]) -> None:
-    """Write the level of each code into ``out``."""
-    if levels == "int8":
-        out.copy_(codes)
-    else:
-        words = out.view(torch.int64).view(-1)
-        torch.index_select(pair_table(levels, codes.device), 0, codes.flatten().to(torch.int32), out=words)

@@ -22,9 +22,10 @@ from qlora_kernels.formats_layout import (
     NF4_LEVELS,
     Affine,
     Format,
-    Shapes,
     Size,
     Stored,
+    StoredShapes,
+    affine_as_stored,
     pack_pairs,
     pairs_layout,
 )
@@ -35,7 +36,7 @@ OUTER_BLOCK = 256
 OUTER_STEPS = 65_536
 """Equal steps from -1 to 1 to which a maximum is rounded before its level is looked up."""
 
-SMALLEST = 1e-38
+LEAST_MAXIMUM = 1e-38
 """Weights are divided by no less than this, so that no reciprocal is infinite."""
 
 NF4_BOUNDS = tuple(
@@ -48,14 +49,9 @@ def pack_nf4(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     """Code every weight by its nearest level, relative to the largest magnitude of its block."""
     blocks = rearrange(weight, "N (C B) -> N C B", B=block_size)
     largest = blocks.abs().amax(-1)
-    relative = (blocks * (1 / largest.clamp(min=SMALLEST))[..., None]).clamp(-1, 1)
+    relative = (blocks * (1 / largest.clamp(min=LEAST_MAXIMUM))[..., None]).clamp(-1, 1)
     codes = torch.bucketize(relative, torch.tensor(NF4_BOUNDS, device=weight.device), out_int32=True)
     return Stored(codes=pack_pairs(rearrange(codes, "N C B -> N (C B)")), scales=largest)
-
-
-def affine_nf4(stored: Stored) -> Affine:
-    """Multiply a level by its block's largest magnitude."""
-    return Affine(codes=stored.codes, scales=stored.scales, offsets=None, levels="nf4")
 
 
 def pack_nf4_double(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
@@ -117,7 +113,7 @@ Within a decade, levels lie in the middle of equal steps from 0.1 to 1; both sig
 """
 
 
-def _double_layout(rows: Size, columns: Size, block: int) -> Shapes:
+def _double_layout(rows: Size, columns: Size, block: int) -> StoredShapes:
     outer = -(rows * columns // block // -OUTER_BLOCK)
     return {
         **pairs_layout(torch.uint8)(rows, columns, block),
@@ -130,12 +126,12 @@ NF4_FORMATS: dict[str, Format] = {
     "nf4": Format(
         about="NF4 as in bitsandbytes: 4 bits, a float32 absolute maximum for each block",
         block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block,
-        levels="nf4", affine=affine_nf4, pack=pack_nf4, layout=pairs_layout(torch.float32),
+        affine=affine_as_stored("nf4"), pack=pack_nf4, layout=pairs_layout(torch.float32),
     ),
     "nf4_double": Format(
         about="NF4 with double quantization: the absolute maxima in 8 bits",
         block_size=64, block_sizes=(32, 64, 128, 256),
-        bits_per_weight=lambda block: 4 + 8 / block + 32 / (block * OUTER_BLOCK), levels="nf4",
+        bits_per_weight=lambda block: 4 + 8 / block + 32 / (block * OUTER_BLOCK),
         affine=affine_nf4_double, pack=pack_nf4_double, layout=_double_layout,
     ),
 }  # fmt: skip

@@ -13,6 +13,8 @@ Shape letters: M rows (tokens), K inputs, N outputs, R rank, G cells; "member": 
 Source: Hu et al., "LoRA", arXiv:2106.09685; grouping as in Chen et al., "Punica", arXiv:2310.18547.
 """
 
+from typing import Any, NamedTuple
+
 import torch
 from einops import einsum
 from jaxtyping import Float, Int64
@@ -21,8 +23,8 @@ from torch import Tensor
 from qlora_kernels import products
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
+from qlora_kernels.packed_weight import QuantizedTensor
 from qlora_kernels.products import PreparedWeight
-from qlora_kernels.quantized import QuantizedTensor
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
@@ -74,28 +76,26 @@ def apply_linear(
     backend: str,
 ) -> Tensor:
     """Run the operator, with adapters or (a and b None) without, on inputs that were checked."""
-    check_base(x, weight)
     taken = route(backend, x)
     products.check_precision(precision)
     if precision is not None and taken != "torch":
         raise ValueError(f"precision={precision!r} is for the CPU route; here {taken} runs: leave it out")
-    rows = x.reshape(-1, x.shape[-1])
-    if isinstance(weight, PreparedWeight) and len(weight.parts) > 1 and taken != "torch":
+    held = PreparedWeight((weight,)) if isinstance(weight, Tensor) else weight
+    if isinstance(held, PreparedWeight) and held.levels == "prepared" and taken != "torch":
         raise ValueError(f"the weight is prepared for products in int8 on the CPU route, but {taken} runs")
+    rows = x.reshape(-1, x.shape[-1])
     if taken == "reference":
-        y = _apply_reference(rows, weight, a, b, scale, segments)
+        y = _apply_reference(rows, held, a, b, scale, segments)
     else:
-        held = PreparedWeight((weight,)) if isinstance(weight, Tensor) else weight
-        base = held.affine()
-        prepared = list(held.parts) if isinstance(held, PreparedWeight) and len(held.parts) > 1 else []
-        stored = (base.codes, base.scales, base.offsets, prepared, base.levels)
-        y, _ = _linear(rows, *stored, a, b, scale.detach(), segments, precision or "", backend)
+        base = held.affine() if isinstance(held, QuantizedTensor) else held
+        chosen = (precision or "", backend)
+        y, _ = _linear(rows, base.tensors(), base.levels, a, b, scale.detach(), segments, *chosen)
     return y.view(*x.shape[:-1], y.shape[-1])
 
 
 def _apply_reference(
     x: Tensor,
-    weight: AnyWeight,
+    weight: QuantizedTensor | PreparedWeight,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
@@ -104,7 +104,7 @@ def _apply_reference(
     if isinstance(weight, QuantizedTensor):
         w = weight.dequantize(x.dtype, backend="reference")
     else:
-        w = (weight if isinstance(weight, Tensor) else weight.parts[0]).to(x.dtype)
+        w = weight.parts[0].to(x.dtype)
     if a is None or b is None:
         return einsum(x, w, "M K, N K -> M N")
     _check_boundaries(segments, x.shape[0])
@@ -177,13 +177,26 @@ def _check_boundaries(segments: Tensor, rows: int) -> None:
 # ------------------------------------------------------------------------------------------ registration
 
 
+class _Inputs(NamedTuple):
+    """What the operator takes, place by place; autograd wants a gradient or None for each of these places."""
+
+    x: Any = None
+    base: Any = None
+    """A list of tensors, of an `Affine` or of a `PreparedWeight`; ``levels`` says how to read it."""
+    levels: Any = None
+    a: Any = None
+    b: Any = None
+    scale: Any = None
+    segments: Any = None
+    precision: Any = None
+    """Key of PRECISIONS, or "" for the type of x."""
+    backend: Any = None
+
+
 @operator("qlora_kernels::linear")
 def _linear(
     x: Tensor,
-    codes: Tensor,
-    scales: Tensor,
-    offsets: Tensor | None,
-    prepared: list[Tensor],
+    base: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
@@ -192,8 +205,7 @@ def _linear(
     precision: str,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
-    """Return y, and S for the backward pass; S is empty without adapters."""
-    weight = Affine(codes=codes, scales=scales, offsets=offsets, levels=levels)
+    """Return y, and S for the backward pass; S is empty without adapters. The arguments are `_Inputs`."""
     x = as_rows(x)
     if a is not None:
         _check_boundaries(segments, x.shape[0])
@@ -206,36 +218,35 @@ def _linear(
         if a is not None:
             tile = narrow_tile(a.shape[1], x.dtype)
             s = launch_shrink(x, a, RowTiles.of(segments, x.device, tile))
-        y = launch_forward(x, weight, s, b, scale.float(), segments)
+        y = launch_forward(x, Affine.of(base, levels), s, b, scale.float(), segments)
     else:
         from qlora_kernels import grouped_torch
 
         s = None if a is None else grouped_torch.shrink(x, a, segments)
-        base = products.operand(weight, prepared, products.dtype_of(precision, x))
-        y = grouped_torch.forward(x, base, s, b, scale, segments)
+        multiplied = products.operand(base, levels, products.dtype_of(precision, x))
+        y = grouped_torch.forward(x, multiplied, s, b, scale, segments)
     return y, x.new_empty(0, 0) if s is None else s
 
 
 @operator("qlora_kernels::linear_backward")
 def _linear_backward(
     dy: Tensor,
+    s: Tensor,
+    needs: list[bool],
     x: Tensor,
-    codes: Tensor,
-    scales: Tensor,
-    offsets: Tensor | None,
-    prepared: list[Tensor],
+    base: list[Tensor],
     levels: str,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
     segments: Tensor,
-    s: Tensor,
-    needs: list[bool],
     precision: str,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of x, a and b; ``needs`` says which are needed, one that isn't may be empty."""
-    weight = Affine(codes=codes, scales=scales, offsets=offsets, levels=levels)
+    """Return the gradients of x, a and b; ``needs`` says which are needed, one that isn't may be empty.
+
+    Behind ``needs`` the arguments are `_Inputs`.
+    """
     dy, x = as_rows(dy), as_rows(x)
     dx, da, db = (x.new_empty(0) for _ in range(3))
     ds: Tensor | None = None
@@ -258,10 +269,10 @@ def _linear_backward(
                 da = grouped_torch.shrink_gradient(ds, x, segments)
     if needs[0]:
         if triton:
-            dx = linear_triton.launch_input_gradient(dy, weight, ds, a, segments)
+            dx = linear_triton.launch_input_gradient(dy, Affine.of(base, levels), ds, a, segments)
         else:
-            base = products.operand(weight, prepared, products.dtype_of(precision, x))
-            dx = grouped_torch.input_gradient(dy, base, ds, a, segments)
+            multiplied = products.operand(base, levels, products.dtype_of(precision, x))
+            dx = grouped_torch.input_gradient(dy, multiplied, ds, a, segments)
     return dx, da, db
 
 
@@ -273,42 +284,20 @@ def _stack(matrices: Tensor | None) -> Tensor:
 
 
 @_linear.register_fake
-def _(
-    x: Tensor,
-    codes: Tensor,
-    scales: Tensor,
-    offsets: Tensor | None,
-    prepared: list[Tensor],
-    levels: str,
-    a: Tensor | None,
-    b: Tensor | None,
-    scale: Tensor,
-    segments: Tensor,
-    precision: str,
-    backend: str,
-) -> tuple[Tensor, Tensor]:
+def _(*arguments: Any) -> tuple[Tensor, Tensor]:  # noqa: ANN401 - the operator's arguments
+    x, base, _, a, *_ = _Inputs(*arguments)
     s = x.new_empty(0, 0) if a is None else x.new_empty(x.shape[0], a.shape[1])
-    return x.new_empty(x.shape[0], codes.shape[0]), s
+    return x.new_empty(x.shape[0], base[0].shape[0]), s
 
 
 @_linear_backward.register_fake
 def _(
     dy: Tensor,
-    x: Tensor,
-    codes: Tensor,
-    scales: Tensor,
-    offsets: Tensor | None,
-    prepared: list[Tensor],
-    levels: str,
-    a: Tensor | None,
-    b: Tensor | None,
-    scale: Tensor,
-    segments: Tensor,
     s: Tensor,
     needs: list[bool],
-    precision: str,
-    backend: str,
+    *arguments: Any,  # noqa: ANN401 - the operator's arguments
 ) -> tuple[Tensor, Tensor, Tensor]:
+    x, _, _, a, b, *_ = _Inputs(*arguments)
     dx = x.new_empty(x.shape) if needs[0] else x.new_empty(0)
     da = x.new_empty(a.shape) if a is not None and needs[1] else x.new_empty(0)
     db = x.new_empty(b.shape) if b is not None else x.new_empty(0)
@@ -316,23 +305,23 @@ def _(
 
 
 def _save(ctx: Context, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-    x, codes, scales, offsets, prepared, ctx.levels, a, b, scale, segments, *chosen = inputs
-    ctx.precision, ctx.backend = chosen
-    ctx.save_for_backward(x, codes, scales, offsets, a, b, scale, segments, output[1], *prepared)
+    given, (_, s) = _Inputs(*inputs), output
+    ctx.levels, ctx.precision, ctx.backend = given.levels, given.precision, given.backend
+    ctx.save_for_backward(given.x, given.a, given.b, given.scale, given.segments, s, *given.base)
     ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Context, dy: Tensor | None, _: Tensor | None) -> tuple:
-    x, codes, scales, offsets, a, b, scale, segments, s, *prepared = ctx.saved_tensors
-    needs = [ctx.needs_input_grad[0], ctx.needs_input_grad[6], ctx.needs_input_grad[7]]
-    of_prepared = [None] * len(prepared)
+    x, a, b, scale, segments, s, *base = ctx.saved_tensors
+    none = [None] * len(base)
     if dy is None:
-        return None, None, None, None, of_prepared, *(None,) * 7
-    stored = (codes, scales, offsets, prepared, ctx.levels)
-    route = (ctx.precision, ctx.backend)
-    gradients = _linear_backward(dy, x, *stored, a, b, scale, segments, s, needs, *route)
+        return tuple(_Inputs(base=none))
+    inputs = _Inputs(x, base, ctx.levels, a, b, scale, segments, ctx.precision, ctx.backend)
+    needed = _Inputs(*ctx.needs_input_grad)
+    needs = [needed.x, needed.a, needed.b]
+    gradients = _linear_backward(dy, s, needs, *inputs)
     dx, da, db = (g if needed else None for g, needed in zip(gradients, needs, strict=True))
-    return dx, None, None, None, of_prepared, None, da, db, None, None, None, None
+    return tuple(_Inputs(x=dx, base=none, a=da, b=db))
 
 
 _linear.register_autograd(_backward, setup_context=_save)

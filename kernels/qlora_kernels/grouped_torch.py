@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from qlora_kernels.products import input_product, product
+from qlora_kernels.rows import widened
 
 
 def forward(
@@ -27,7 +28,7 @@ def forward(
     y = product(x, base)
     if s is None or b is None:
         return y
-    return _add_by_cell(y, _scaled(s, scale, segments), _wide(b).mT, segments)
+    return _add_by_cell(y, _scaled(s, scale, segments), widened(b).mT, segments)
 
 
 def input_gradient(
@@ -41,7 +42,7 @@ def input_gradient(
     dx = input_product(dy, base)
     if ds is None or a is None:
         return dx
-    return _add_by_cell(dx, _wide(ds), _wide(a), segments)
+    return _add_by_cell(dx, widened(ds), widened(a), segments)
 
 
 def shrink(
@@ -59,9 +60,9 @@ def output_gradients(
     segments: Int64[Tensor, " boundaries"],
 ) -> tuple[Float[Tensor, "M R"], Float[Tensor, "G N R"]]:
     """Return dS = scale * dy B and dB = scale * dy^T S."""
-    wide = _wide(dy)
-    ds = _scaled(by_cell(wide, _wide(b), segments), scale, segments)
-    db = between_cells(wide, _wide(s), segments) * scale.to(wide)[:, None, None]
+    wide = widened(dy)
+    ds = _scaled(by_cell(wide, widened(b), segments), scale, segments)
+    db = between_cells(wide, widened(s), segments) * scale.to(wide)[:, None, None]
     return ds.to(dy.dtype), db.to(b.dtype)
 
 
@@ -124,12 +125,7 @@ def _equal_lengths(segments: Tensor) -> bool:
 
 def _scaled(s: Tensor, scale: Tensor, segments: Tensor) -> Tensor:
     """Multiply each cell's rows by its scale, in float32 at least."""
-    wide = _wide(s)
+    wide = widened(s)
     if len(scale) == 1:
         return wide * scale.to(wide)
     return wide * torch.repeat_interleave(scale.to(wide), segments.diff())[:, None]
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """Convert to float32, unless it is wider already: the type in which sums are made."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -8,7 +8,7 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
-from qlora_kernels.grouped import AnyWeight, apply_linear, check_adapters
+from qlora_kernels.grouped import AnyWeight, apply_linear, check_adapters, check_base
 from qlora_kernels.rows import Backend
 
 
@@ -42,6 +42,7 @@ def quantized_linear(
     Raises:
         ValueError: If shapes, types or devices don't fit together.
     """
+    check_base(x, weight)
     nothing = torch.empty(0)
     return apply_linear(x, weight, None, None, nothing, nothing.long(), precision, backend)
 

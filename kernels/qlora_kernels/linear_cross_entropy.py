@@ -111,7 +111,7 @@ def _linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Return the losses, and the gradient of each row's own loss (empty unless needed)."""
     _check_targets(targets, len(head))
-    wide = _wide(hidden.dtype)
+    wide = _sum_dtype(hidden.dtype)
     losses = torch.zeros(len(hidden), dtype=wide, device=hidden.device)
     gradient = torch.zeros(hidden.shape if needs_gradient else (0, 0), dtype=wide, device=hidden.device)
     counted = (targets != IGNORED).nonzero()[:, 0]
@@ -166,7 +166,7 @@ def _triton_rows(
     return launch(logits, targets, needs_gradient, dtype)
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
+def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
@@ -190,7 +190,7 @@ def _(
     precision: str,
     backend: str,
 ) -> tuple[Tensor, Tensor]:
-    wide = _wide(hidden.dtype)
+    wide = _sum_dtype(hidden.dtype)
     return hidden.new_empty(len(hidden), dtype=wide), hidden.new_empty(
         tuple(hidden.shape) if needs_gradient else (0, 0), dtype=wide
     )

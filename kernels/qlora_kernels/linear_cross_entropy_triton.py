@@ -15,7 +15,8 @@ from torch import Tensor
 
 from qlora_kernels.rows import power_of_two
 
-LONGEST_BLOCK = 4096
+WORDS_AT_ONCE = 4096
+"""Most words of the vocabulary that a program takes in one step."""
 
 
 @triton.jit
@@ -63,6 +64,6 @@ def launch(
     if logits.numel():
         cross_entropy_rows[(M,)](
             logits, targets, losses, slopes, target_slope, V,
-            GRADIENT=needs_gradient, BLOCK=min(LONGEST_BLOCK, power_of_two(V)), num_warps=8,
+            GRADIENT=needs_gradient, BLOCK=min(WORDS_AT_ONCE, power_of_two(V)), num_warps=8,
         )  # fmt: skip
     return losses, slopes, target_slope

@@ -24,19 +24,20 @@ from einops import einsum
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from qlora_kernels.formats_layout import Affine, decode_fast
+from qlora_kernels.decode import decode_fast
+from qlora_kernels.formats_layout import Affine
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 """Precisions of a product by name, and the type of the numbers that are multiplied."""
 
 LARGEST_BYTE = 127
-TINY = torch.finfo(torch.float32).tiny
+LEAST_SCALE = torch.finfo(torch.float32).tiny
 """Least scale: a row of zeros stays one."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PreparedWeight:
-    """A weight as a CPU multiplies with it: plain numbers, or what :func:`prepare` makes of them.
+    """A weight as a CPU multiplies with it: plain numbers, or what :func:`prepare_weight` makes of them.
 
     Attributes:
         parts: The numbers alone, or for int8 the bytes, their scales, and the outlier columns with theirs.
@@ -52,7 +53,9 @@ class PreparedWeight:
         outliers: Int64[Tensor, " C"] | None = None,
     ) -> "PreparedWeight":
         """Prepare weights that multiply the same inputs, one above the other, for products in ``dtype``."""
-        return cls(prepare(torch.cat(list(weights)) if len(weights) > 1 else weights[0], dtype, outliers))
+        return cls(
+            prepare_weight(torch.cat(list(weights)) if len(weights) > 1 else weights[0], dtype, outliers)
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,14 +67,16 @@ class PreparedWeight:
         """Where the weight is."""
         return self.parts[0].device
 
-    def affine(self) -> Affine:
-        """Return what the operators compute with: the numbers themselves, or bytes for products in int8."""
-        return Affine(
-            codes=self.parts[0].detach().contiguous(),
-            scales=torch.empty(len(self.parts[0]), 0, device=self.device),
-            offsets=None,
-            levels="dense" if self.parts[0].is_floating_point() else "prepared",
-        )
+    @property
+    def levels(self) -> str:
+        """How the operators read :meth:`tensors`: plain numbers, or what is prepared for products in int8."""
+        return "dense" if self.parts[0].is_floating_point() else "prepared"
+
+    def tensors(self) -> list[Tensor]:
+        """Return what the operators compute with: the parts for int8, or the numbers as in an `Affine`."""
+        if self.levels == "prepared":
+            return list(self.parts)
+        return [self.parts[0].detach().contiguous(), torch.empty(len(self.parts[0]), 0, device=self.device)]
 
 
 def check_precision(precision: str | None) -> None:
@@ -101,7 +106,7 @@ def product_reference(
 def round_rows(x: Float[Tensor, "M K"]) -> tuple[Int8[Tensor, "M K"], Float[Tensor, "M 1"]]:
     """Round each row to bytes: x is about codes * scale, with the row's largest number at 127."""
     scale = x.abs().amax(dim=1, keepdim=True).div_(LARGEST_BYTE)
-    codes = (x / scale.clamp_min(TINY)).round_().to(torch.int8)
+    codes = (x / scale.clamp_min(LEAST_SCALE)).round_().to(torch.int8)
     return codes, scale
 
 
@@ -110,23 +115,30 @@ def dtype_of(precision: str, x: Tensor) -> torch.dtype:
     return PRECISIONS[precision] if precision else x.dtype
 
 
-def operand(weight: Affine, prepared: Sequence[Tensor], dtype: torch.dtype) -> Sequence[Tensor]:
+def operand(base: Sequence[Tensor], levels: str, dtype: torch.dtype) -> Sequence[Tensor]:
     """Return a base for products in ``dtype``: as it was prepared for int8, or prepared for this call.
+
+    Args:
+        base: The tensors of a :class:`PreparedWeight` or an :class:`Affine`.
+        levels: How to read them: "prepared", or as ``Affine.levels``.
+        dtype: Of the numbers that are multiplied.
 
     Raises:
         ValueError: If it was prepared for int8 and another type is wanted.
     """
-    if weight.levels == "prepared":
+    if levels == "prepared":
         if dtype != torch.int8:
             raise ValueError(
                 f"the weight is prepared for products in int8, not {dtype}; name it as precision"
             )
-        return prepared
-    low = torch.float32 if dtype == torch.int8 else dtype
-    return prepare(weight.codes.to(low) if weight.levels == "dense" else decode_fast(weight, low), dtype)
+        return base
+    weight, low = Affine.of(base, levels), torch.float32 if dtype == torch.int8 else dtype
+    return prepare_weight(
+        weight.codes.to(low) if weight.levels == "dense" else decode_fast(weight, low), dtype
+    )
 
 
-def prepare(
+def prepare_weight(
     w: Float[Tensor, "N K"], dtype: torch.dtype, outliers: Int64[Tensor, " C"] | None = None
 ) -> tuple[Tensor, ...]:
     """Round a weight for :func:`product` and :func:`input_product` in numbers of type ``dtype``.
@@ -141,14 +153,14 @@ def prepare(
 
 
 def product(x: Float[Tensor, "M K"], base: Sequence[Tensor]) -> Float[Tensor, "M N"]:
-    """Return y = x W^T in the type of x; ``base`` is W as :func:`prepare` rounded it."""
+    """Return y = x W^T in the type of x; ``base`` is W as :func:`prepare_weight` rounded it."""
     if len(base) == 1:
         return (x.to(base[0].dtype) @ base[0].mT).to(x.dtype)
     w8, w_scale, columns, w_columns = base
     wide = x.float()
     # the bytes of W are 0 in the outlier columns: whatever x rounds to there counts for nothing
     scale = wide.abs().index_fill_(1, columns, 0.0).amax(dim=1, keepdim=True).div_(LARGEST_BYTE)
-    x8 = (wide / scale.clamp_min(TINY)).round_().clamp_(-LARGEST_BYTE, LARGEST_BYTE).to(torch.int8)
+    x8 = (wide / scale.clamp_min(LEAST_SCALE)).round_().clamp_(-LARGEST_BYTE, LARGEST_BYTE).to(torch.int8)
     y = torch._int_mm(x8, w8.mT).float().mul_(scale).mul_(w_scale.mT)
     return (y.addmm_(wide[:, columns], w_columns.mT) if len(columns) else y).to(x.dtype)
 

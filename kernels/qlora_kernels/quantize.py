@@ -1,8 +1,8 @@
 """Quantize and dequantize: numbers to a packed weight and back.
 
 What the codes of a format mean is defined in ``formats_*.py``; here are the checks, the choice of route and
-the registration with PyTorch. ``quantize_triton.py`` holds the twins for GPUs. Neither has a gradient: a
-packed weight is frozen, and gradients with respect to inputs go through the linear operators.
+the registration with PyTorch. ``quantize_triton.py`` is the twin for GPUs. There is no gradient: a packed
+weight is frozen. The way back is the operator of ``decode.py``.
 """
 
 import torch
@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qlora_kernels.formats import known_format
-from qlora_kernels.formats_layout import Affine, Stored, decode_fast, decode_reference
-from qlora_kernels.quantized import QuantizedTensor, row_length
+from qlora_kernels.formats_layout import Stored
+from qlora_kernels.packed_weight import QuantizedTensor, row_length
 from qlora_kernels.rows import FLOATS, Backend, route
 
 
@@ -48,7 +48,7 @@ def quantize(
 def dequantize(
     weight: QuantizedTensor, dtype: torch.dtype = torch.float32, *, backend: Backend = "auto"
 ) -> Float[Tensor, "..."]:
-    """Decode a packed weight: computed in float32, then rounded to ``dtype``.
+    """Decode a packed weight, as ``weight.dequantize`` does: computed in float32, then rounded to ``dtype``.
 
     Args:
         weight: What :func:`quantize` or ``QuantizedTensor.from_gguf_bytes`` made.
@@ -58,13 +58,7 @@ def dequantize(
     Raises:
         ValueError: If ``dtype`` is none of these, or float64 is asked of Triton.
     """
-    if dtype not in FLOATS:
-        raise ValueError(f"dequantize: can't decode to {dtype}; a floating-point type is needed")
-    affine = weight.affine()
-    if route(backend, affine.codes) == "reference":
-        return decode_reference(affine).to(dtype).view(weight.shape)
-    rows = _dequantize(affine.codes, affine.scales, affine.offsets, affine.levels, dtype, backend)
-    return rows.view(weight.shape)
+    return weight.dequantize(dtype, backend=backend)
 
 
 @torch.library.custom_op("qlora_kernels::quantize", mutates_args=())
@@ -96,26 +90,3 @@ def _(rows: Tensor, format: str, block_size: int, backend: str) -> list[Tensor]:
         rows.new_empty(shape, dtype=dtype)
         for shape, dtype in layout(rows.shape[0], rows.shape[1], block_size).values()
     ]
-
-
-@torch.library.custom_op("qlora_kernels::dequantize", mutates_args=())
-def _dequantize(
-    codes: Tensor, scales: Tensor, offsets: Tensor | None, levels: str, dtype: torch.dtype, backend: str
-) -> Tensor:
-    """Return the decoded rows."""
-    weight = Affine(codes=codes, scales=scales, offsets=offsets, levels=levels)
-    if route(backend, codes) != "triton":
-        return decode_fast(weight, dtype)
-    if dtype == torch.float64:
-        raise ValueError("the Triton kernels compute in float32; decode to float64 with backend='torch'")
-    from qlora_kernels.quantize_triton import launch_expand
-
-    return launch_expand(weight, dtype)
-
-
-@_dequantize.register_fake
-def _(
-    codes: Tensor, scales: Tensor, offsets: Tensor | None, levels: str, dtype: torch.dtype, backend: str
-) -> Tensor:
-    columns = codes.shape[1] * (1 if levels == "int8" else 2)
-    return codes.new_empty((codes.shape[0], columns), dtype=dtype)

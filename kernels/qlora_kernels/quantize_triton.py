@@ -1,6 +1,6 @@
 # ruff: noqa: ANN001, ANN201 -- a kernel's arguments are pointers and strides
 # mypy: disallow-untyped-defs=False, check-untyped-defs=False
-"""Triton twins of quantize and dequantize: every weight and every code crosses the memory bus once.
+"""Triton twin of ``quantize``: every weight and every code crosses the memory bus once.
 
 Traffic: the weight's bytes and the packed bytes, nothing else. Eager PyTorch writes and reads the scaled
 blocks, the codes as wide integers and the levels in between.
@@ -14,17 +14,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from qlora_kernels import formats_nf4
 from qlora_kernels.formats import known_format
-from qlora_kernels.formats_layout import Affine, Stored, pair_table
-from qlora_kernels.formats_nf4 import NF4_BOUNDS, SMALLEST, quantize_scales
+from qlora_kernels.formats_layout import Stored
 
 PACKED_AT_ONCE = 2048
 """Weights that one program packs: sixteen a thread of four warps."""
-EXPANDED_AT_ONCE = 1024
-"""Bytes of codes that one program expands."""
 TO_EVEN: tl.constexpr = tl.constexpr(12582912.0)
 """1.5 * 2^23: adding and subtracting it rounds a small float32 to the nearest integer, halves to even."""
-TINY: tl.constexpr = tl.constexpr(SMALLEST)
+LEAST_MAXIMUM: tl.constexpr = tl.constexpr(formats_nf4.LEAST_MAXIMUM)
 
 
 @triton.jit
@@ -81,7 +79,7 @@ def pack(
     else:
         tl.static_assert(FORMAT == "nf4")
         scale = tl.max(tl.abs(value), 1)
-        relative = value * reciprocal(tl.maximum(scale, TINY))[:, None]
+        relative = value * reciprocal(tl.maximum(scale, LEAST_MAXIMUM))[:, None]
         code = tl.zeros((BLOCKS, GROUP), tl.int32)
         for i in tl.static_range(15):
             code += (relative > tl.load(bounds + i)).to(tl.int32)
@@ -94,32 +92,6 @@ def pack(
         earlier, later = tl.split(code.reshape(BLOCKS, GROUP // 2, 2))
         place = block[:, None] * (GROUP // 2) + tl.arange(0, GROUP // 2)[None, :]
         tl.store(codes + place, ((earlier << 4) | later).to(tl.uint8), inside[:, None])
-
-
-@triton.jit
-def expand(
-    codes, scales, offsets, table, out, size,
-    KIND: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """Decode BLOCK bytes of codes, one weight each or two."""
-    byte = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = byte < size
-    code = tl.load(codes + byte, inside, other=0)
-    BYTES: tl.constexpr = GROUP if KIND == "int8" else GROUP // 2
-    scale = tl.load(scales + byte // BYTES, inside, other=0.0).to(tl.float32)
-    if KIND == "int8":
-        weight = code.to(tl.float32) * scale
-        tl.store(out + byte, weight.to(out.dtype.element_ty), inside)
-    else:
-        pair = tl.gather(tl.load(table + tl.arange(0, 256)), code.to(tl.int32), 0)
-        first = pair.to(tl.int32).to(tl.float32, bitcast=True) * scale
-        second = (pair >> 32).to(tl.int32).to(tl.float32, bitcast=True) * scale
-        if offsets is not None:
-            offset = tl.load(offsets + byte // BYTES, inside, other=0.0).to(tl.float32)
-            first += offset
-            second += offset
-        both = tl.join(first, second).to(out.dtype.element_ty)
-        tl.store(out + 2 * byte[:, None] + tl.arange(0, 2)[None, :], both, inside[:, None])
 
 
 def launch_pack(rows: Tensor, format: str, block_size: int) -> Stored:
@@ -135,25 +107,9 @@ def launch_pack(rows: Tensor, format: str, block_size: int) -> Stored:
     )
     blocks, at_once = stored.scales.numel(), PACKED_AT_ONCE // block_size
     if blocks:
-        bounds = torch.tensor(NF4_BOUNDS, device=rows.device) if base == "nf4" else None
+        bounds = torch.tensor(formats_nf4.NF4_BOUNDS, device=rows.device) if base == "nf4" else None
         pack[(triton.cdiv(blocks, at_once),)](
             rows, stored.codes, stored.scales, stored.offsets, bounds, blocks,
             FORMAT=base, GROUP=block_size, BLOCKS=at_once, num_warps=4, enable_fp_fusion=False,
         )  # fmt: skip
-    return quantize_scales(stored) if format == "nf4_double" else stored
-
-
-def launch_expand(weight: Affine, dtype: torch.dtype) -> Tensor:
-    """Return the decoded rows."""
-    codes = weight.codes.contiguous()
-    out = torch.empty((codes.shape[0], weight.columns), dtype=dtype, device=codes.device)
-    if out.numel():
-        signed = weight.levels == "int8"
-        offsets = None if weight.offsets is None else weight.offsets.contiguous()
-        table = None if signed else pair_table(weight.levels, codes.device)
-        expand[(triton.cdiv(codes.numel(), EXPANDED_AT_ONCE),)](
-            codes, weight.scales.contiguous(), offsets, table, out, codes.numel(),
-            KIND="int8" if signed else "pairs", GROUP=weight.block_size, BLOCK=EXPANDED_AT_ONCE,
-            num_warps=4, enable_fp_fusion=False,
-        )  # fmt: skip
-    return out
+    return formats_nf4.quantize_scales(stored) if format == "nf4_double" else stored

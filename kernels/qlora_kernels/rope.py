@@ -23,25 +23,41 @@ from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, require_float, route
 
 PAIRS = {"half_split": "(pair half)", "interleaved": "(half pair)"}
-Layout = Literal["half_split", "interleaved"]
+RotaryLayout = Literal["half_split", "interleaved"]
 
 
 def rope_angles(
-    positions: Int[Tensor, " M"], head_size: int, base: float = 10_000.0
+    positions: Int[Tensor, " M"],
+    head_size: int,
+    base: float = 10_000.0,
+    *,
+    scale: float = 1.0,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Float[Tensor, "M half"], Float[Tensor, "M half"]]:
-    """Compute cosine and sine of each token's angles, in float32: position x base^(-2i/D)."""
+    """Compute cosine and sine of each token's angles: position x base^(-2i/D) / scale, rounded at the end.
+
+    Args:
+        positions: Of each token in its own text.
+        head_size: D, features of a head.
+        base: What the angles' periods grow by, from the first pair to the last.
+        scale: Linear scaling, for texts longer than the model was made for; 1 changes nothing.
+        dtype: Of the results: float32, or float64 where everything is computed so.
+
+    Raises:
+        ValueError: If the head size is odd or not positive.
+    """
     if head_size <= 0 or head_size % 2:
         raise ValueError(f"rope: head_size must be even and positive, got {head_size}")
     exponent = torch.arange(0, head_size, 2, dtype=torch.float64, device=positions.device) / head_size
-    angles = einsum(positions.double(), base**-exponent, "M, half -> M half")
-    return angles.cos().float(), angles.sin().float()
+    angles = einsum(positions.double(), base**-exponent / scale, "M, half -> M half")
+    return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 def rope_reference(
     x: Float[Tensor, "M heads D"],
     cosine: Float[Tensor, "M half"],
     sine: Float[Tensor, "M half"],
-    layout: Layout,
+    layout: RotaryLayout,
 ) -> Float[Tensor, "M heads D"]:
     """Define the operator: each pair times a 2 x 2 rotation."""
     pairs = rearrange(x, f"M heads {PAIRS[layout]} -> M heads half pair", pair=2)
@@ -55,7 +71,7 @@ def rope(
     cosine: Float[Tensor, "M half"],
     sine: Float[Tensor, "M half"],
     *,
-    layout: Layout,
+    layout: RotaryLayout,
     backend: Backend = "auto",
 ) -> Float[Tensor, "M heads D"]:
     """Turn every head of every token by the token's angles.
@@ -93,21 +109,14 @@ def _rope(x: Tensor, cosine: Tensor, sine: Tensor, layout: str, backend: str) ->
         from qlora_kernels.rope_triton import launch
 
         return launch(x, cosine, sine, layout)
-    y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    first, second = _pair(x, layout)
-    y_first, y_second = _pair(y, layout)
     cosine, sine = cosine[:, None], sine[:, None]
-    y_first.copy_(first * cosine - second * sine)
-    y_second.copy_(first * sine + second * cosine)
-    return y
-
-
-def _pair(x: Tensor, layout: str) -> tuple[Tensor, Tensor]:
-    """View the first and the second feature of each pair."""
     if layout == "half_split":
         first, second = x.chunk(2, dim=-1)
-        return first, second
-    return x[..., 0::2], x[..., 1::2]
+        y = torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    else:
+        first, second = x[..., 0::2], x[..., 1::2]
+        y = torch.stack([first * cosine - second * sine, first * sine + second * cosine], dim=-1).flatten(-2)
+    return y.to(x.dtype)
 
 
 @_rope.register_fake

@@ -28,6 +28,11 @@ def as_rows(tensor: Tensor) -> Tensor:
     return rows if rows.stride(1) == 1 or rows.shape[1] == 1 else rows.contiguous()
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """Convert to float32, unless it is wider already: the type in which the CPU routes compute."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
 def power_of_two(number: int) -> int:
     """Round up to a power of two: Triton's blocks come in these sizes."""
     return 1 << max(0, number - 1).bit_length()

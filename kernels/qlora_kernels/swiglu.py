@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qlora_kernels.registration import operator
-from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
+from qlora_kernels.rows import Backend, Context, as_rows, require_float, route, widened
 
 
 def swiglu_reference(
@@ -51,7 +51,7 @@ def _swiglu(gate: Tensor, up: Tensor, backend: str) -> Tensor:
         from qlora_kernels.swiglu_triton import launch_forward
 
         return launch_forward(as_rows(gate), as_rows(up)).view(gate.shape)
-    return (torch.nn.functional.silu(_wide(gate)) * _wide(up)).to(gate.dtype).contiguous()
+    return (torch.nn.functional.silu(widened(gate)) * widened(up)).to(gate.dtype).contiguous()
 
 
 @operator("qlora_kernels::swiglu_backward")
@@ -65,16 +65,11 @@ def _swiglu_backward(dy: Tensor, gate: Tensor, up: Tensor, backend: str) -> tupl
 
         dgate, dup = launch_backward(as_rows(dy), as_rows(gate), as_rows(up))
         return dgate.view(gate.shape), dup.view(gate.shape)
-    upstream, g = _wide(dy), _wide(gate)
+    upstream, g = widened(dy), widened(gate)
     s, rest = torch.sigmoid(g), torch.neg(g).sigmoid_()
-    dgate = torch.addcmul(s, s, rest.mul_(g)).mul_(upstream).mul_(_wide(up))
+    dgate = torch.addcmul(s, s, rest.mul_(g)).mul_(upstream).mul_(widened(up))
     dup = s.mul_(g).mul_(upstream)
     return dgate.to(gate.dtype).contiguous(), dup.to(up.dtype).contiguous()
-
-
-def _wide(x: Tensor) -> Tensor:
-    """At least float32: the arithmetic between reading and writing."""
-    return x if x.dtype == torch.float64 else x.float()
 
 
 @_swiglu.register_fake

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from qlora_kernels.rows import power_of_two
 
-LONGEST_BLOCK = 1024
+FEATURES_AT_ONCE = 1024
+"""Most features that one program takes."""
 
 
 @triton.jit
@@ -44,7 +45,7 @@ def launch_forward(gate: Tensor, up: Tensor) -> Tensor:
     """Compute the forward pass for matrices of rows."""
     M, F = gate.shape
     y = torch.empty((M, F), dtype=gate.dtype, device=gate.device)
-    block = min(LONGEST_BLOCK, power_of_two(F))
+    block = min(FEATURES_AT_ONCE, power_of_two(F))
     if gate.numel():
         swiglu_forward[(M, triton.cdiv(F, block))](
             gate, up, y, gate.stride(0), up.stride(0), F, BLOCK=block, num_warps=4
@@ -56,7 +57,7 @@ def launch_backward(dy: Tensor, gate: Tensor, up: Tensor) -> tuple[Tensor, Tenso
     """Compute the gradients of gate and up."""
     M, F = gate.shape
     dgate, dup = (torch.empty((M, F), dtype=gate.dtype, device=gate.device) for _ in range(2))
-    block = min(LONGEST_BLOCK, power_of_two(F))
+    block = min(FEATURES_AT_ONCE, power_of_two(F))
     if gate.numel():
         swiglu_backward[(M, triton.cdiv(F, block))](
             dy, gate, up, dgate, dup, dy.stride(0), gate.stride(0), up.stride(0), F, BLOCK=block, num_warps=4

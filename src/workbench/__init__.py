@@ -1,8 +1,101 @@
 """A workbench for one question: clean the data, or collect more of it.
 
-Trains many cheap LoRA cells over quality x size x seed on one frozen, quantized base model, fits a
-scaling law with intervals and answers with an exchange rate. Importing this package loads no Triton,
-transformers or matplotlib.
+It trains many cheap LoRA cells over quality x size x seed on one frozen, quantized base model, fits a law
+with intervals to each quality and answers with an exchange rate. This is the front door:
+
+    import workbench as wb
+
+    study = wb.study("verbs", budget="coffee")       what is to be trained: nothing is yet
+    results = wb.run(study, "runs/verbs-coffee")     trains it here
+    job = wb.start(study, "runs/verbs-coffee")       trains it beside you; wb.watch(job) shows it
+    results = wb.open_study("runs/verbs-coffee")     one that was run before, or is running
+    results = wb.shipped_study()                     the one that comes with the package
+
+    results.table()                                  one row a cell; pandas and polars take it as it is
+    results.exchange_rate("exact_match")             the answer, in a sentence
+    results.analysis("loss")                         each quality's curve, with its constants
+    results.figure(), results.report()               a figure for a paper, a page to read and explore
+
+    wb.load_base, wb.load_dataset, wb.load_adapter   what a study is made of, each by itself
+    wb.quantize                                      a weight in few bits
+    wb.read_table, wb.fit_table, wb.analyse, wb.exchange_rate    tables that were made elsewhere
+    wb.widgets, wb.lessons                           what moves in a notebook; exercises, games
+
+Bad input raises ``InputError``, whose message says what was expected and what to do. Importing this package
+loads nothing heavy: each name loads what it needs when it is first asked for.
 """
 
+from typing import TYPE_CHECKING
+
+from workbench.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from qlora_kernels import quantize
+    from workbench import lessons
+    from workbench.config import Quality
+    from workbench.data.sources import load_dataset
+    from workbench.errors import InputError
+    from workbench.laws import analyse, exchange_rate, read_table
+    from workbench.laws.problems import fit_table
+    from workbench.models.loaders import load_base
+    from workbench.results import Results, open_study, run, shipped_study, start, watch
+    from workbench.studies.choices import study
+    from workbench.studies.disk.adapters import load_adapter
+    from workbench.studies.grid import Study
+    from workbench.views import widgets
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "InputError",
+    "Quality",
+    "Results",
+    "Study",
+    "analyse",
+    "exchange_rate",
+    "fit_table",
+    "lessons",
+    "load_adapter",
+    "load_base",
+    "load_dataset",
+    "open_study",
+    "quantize",
+    "read_table",
+    "run",
+    "shipped_study",
+    "start",
+    "study",
+    "watch",
+    "widgets",
+]
+
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "InputError": "workbench.errors",
+            "Quality": "workbench.config",
+            "Results": "workbench.results",
+            "Study": "workbench.studies.grid",
+            "analyse": "workbench.laws",
+            "exchange_rate": "workbench.laws",
+            "fit_table": "workbench.laws.problems",
+            "lessons": "workbench.lessons",
+            "load_adapter": "workbench.studies.disk.adapters",
+            "load_base": "workbench.models.loaders",
+            "load_dataset": "workbench.data.sources",
+            "open_study": "workbench.results",
+            "quantize": "qlora_kernels",
+            "read_table": "workbench.laws",
+            "run": "workbench.results",
+            "shipped_study": "workbench.results",
+            "start": "workbench.results",
+            "study": "workbench.studies.choices",
+            "watch": "workbench.results",
+            "widgets": "workbench.views.widgets",
+        },
+    )
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,13 +1,18 @@
 """Every kernel compiles for every target without a spill, within its memory, as lean as was committed."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from bench import budgets
-from bench.catalogue import CATALOGUE, SMALL
+from bench.catalogue import CATALOGUE
 from bench.compiler import SHARED_LIMIT, TARGETS, build, captured
+from bench.examples import SMALL
 from bench.readme import README, table
+
+import qlora_kernels
 
 QUICK = ("sm_80", "sm_90", "gfx942")
 DOTS = ("linear_forward", "linear_input_gradient", "shrink", "output_gradients", "shrink_gradient")
@@ -29,6 +34,23 @@ def test_within_budget(operator, target):
         if cost.per_weight is not None:
             allowed = committed[name]["targets"][target]["per_weight"]
             assert cost.per_weight <= allowed, f"{name}: {cost.per_weight} instructions a weight on {target}"
+
+
+TWINS = sorted(Path(qlora_kernels.__file__).parent.glob("*_triton.py"))
+
+
+def launched(path):
+    """Names of the kernels that a file launches: ``kernel[grid](...)``."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    subscripts = [call.value for call in calls if isinstance(call, ast.Subscript)]
+    return {value.id for value in subscripts if isinstance(value, ast.Name)}
+
+
+@pytest.mark.parametrize("path", TWINS, ids=lambda path: path.stem)
+def test_no_kernel_is_without_a_budget(path):
+    operators = budgets.read()["operators"].values()
+    assert launched(path), "a twin launches kernels"
+    assert launched(path) <= {kernel for kernels in operators for kernel in kernels}, "give it an example"
 
 
 SPILLED = {("linear_forward", torch.float32, 128, "gfx950"): 10}

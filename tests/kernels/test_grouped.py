@@ -9,6 +9,7 @@ from bench.trace import traced
 from real_weights import real_tensors
 
 from qlora_kernels import FORMATS, QuantizedTensor, grouped_torch, quantize
+from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped import _linear, _linear_backward, grouped_lora_linear
 from qlora_kernels.grouped_reference import (
     forward_reference,
@@ -67,15 +68,15 @@ class Case:
     def pieces(self, backend):
         """The same, and what lies between, operator by operator."""
         x, a, b, dy, scale, segments = self.x, self.a, self.b, self.dy, self.scale, self.segments
-        held = PreparedWeight((self.weight,)) if torch.is_tensor(self.weight) else self.weight
-        base = held.affine()
+        held = PreparedWeight((self.weight,)) if torch.is_tensor(self.weight) else self.weight.affine()
         if backend == "torch":
-            base = operand(base, (), x.dtype)
+            base = operand(held.tensors(), held.levels, x.dtype)
             s = grouped_torch.shrink(x, a, segments)
             y = grouped_torch.forward(x, base, s, b, scale, segments)
             ds, db = grouped_torch.output_gradients(dy, b, s, scale, segments)
             dx = grouped_torch.input_gradient(dy, base, ds, a, segments)
             return {"s": s, "y": y, "ds": ds, "db": db, "dx": dx, "da": shrink_gradient(ds, x, segments)}
+        base = Affine.of(held.tensors(), held.levels)
         tiles = RowTiles.of(segments, x.device, narrow_tile(a.shape[1], x.dtype))
         with interpreted():
             s = launch_shrink(x, a, tiles)
@@ -336,8 +337,7 @@ def test_two_runs_agree_to_the_bit(rng):
 
 def test_operators_are_registered_completely(rng):
     case = Case(rng, 8, 64, 2, (0, 2, 5))
-    affine = case.weight.affine()
-    stored = (affine.codes, affine.scales, affine.offsets, [], affine.levels)
+    stored = (case.weight.affine().tensors(), case.weight.affine().levels)
     x, a, b = (t.detach().requires_grad_() for t in (case.x, case.a, case.b))
     torch.library.opcheck(_linear.registered, (x, *stored, a, b, case.scale, case.segments, "", "torch"))
     bare = (x, *stored, None, None, case.scale, case.segments, "", "torch")
@@ -345,7 +345,7 @@ def test_operators_are_registered_completely(rng):
     s, needs = torch.zeros(5, 2), [True, True, True]
     torch.library.opcheck(
         _linear_backward.registered,
-        (case.dy, case.x, *stored, case.a, case.b, case.scale, case.segments, s, needs, "", "torch"),
+        (case.dy, s, needs, case.x, *stored, case.a, case.b, case.scale, case.segments, "", "torch"),
     )
 
 

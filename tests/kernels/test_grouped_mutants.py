@@ -9,7 +9,7 @@ from bench.interpreter import interpreted
 from bench.mutants import Mutant, killed_by
 from bench.trace import traced
 
-from qlora_kernels import grouped, quantize, quantized
+from qlora_kernels import QuantizedTensor, grouped, quantize
 from qlora_kernels.formats_layout import Stored
 
 LAYOUT, LINEAR = "qlora_kernels.formats_layout", "qlora_kernels.linear_triton"
@@ -74,7 +74,7 @@ def packs(name):
 def pair():
     """The high half of a byte is the earlier weight."""
     stored = Stored(codes=torch.tensor([[0xF0] * 32], dtype=torch.uint8), scales=torch.ones(1, 1))
-    packed = quantized.QuantizedTensor(format="nf4", shape=(1, 64), stored=stored, block_size=64)
+    packed = QuantizedTensor(format="nf4", shape=(1, 64), stored=stored, block_size=64)
     assert packed.dequantize()[0, :2].tolist() == [1.0, -1.0]
 
 

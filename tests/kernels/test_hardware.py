@@ -1,12 +1,12 @@
 """For whoever has a GPU: the same checks on hardware, two runs that agree to the bit, and a timing table."""
 
-import inspect
 from dataclasses import replace
 
 import pytest
 import torch
 from bench import checks
-from bench.catalogue import CATALOGUE, SMALL, TRAINING
+from bench.catalogue import CATALOGUE, CHECKS
+from bench.examples import SMALL, TRAINING
 
 pytestmark = pytest.mark.gpu
 DEVICE = "cuda"  # ROCm answers to the same name
@@ -16,9 +16,6 @@ DEVICE = "cuda"  # ROCm answers to the same name
 def needs_a_gpu():
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA or ROCm device")
-
-
-CHECKS = {name: f for name, f in inspect.getmembers(checks, inspect.isfunction) if name.startswith("check_")}
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -11,7 +11,7 @@ from qlora_kernels.products import (
     PRECISIONS,
     PreparedWeight,
     input_product,
-    prepare,
+    prepare_weight,
     product,
     product_reference,
     round_rows,
@@ -32,7 +32,7 @@ def test_product_is_its_definition(rng, m, k, n, precision):
     x, w = torch.randn(m, k, generator=rng), torch.randn(n, k, generator=rng)
     outliers = torch.tensor([0, 3, k - 1])
     x[:, outliers] *= 20
-    base = prepare(w, PRECISIONS[precision], outliers)
+    base = prepare_weight(w, PRECISIONS[precision], outliers)
     exact = product_reference(x.double(), w.double(), precision, outliers)
     got = product(x, base).double()
     magnitude = product_reference(x.abs().double(), w.abs().double(), precision, outliers)
@@ -51,7 +51,7 @@ def test_product_is_its_definition(rng, m, k, n, precision):
 def test_bytes_are_as_near_as_half_a_step(rng, m, k, n):
     """The distance from the product itself, forward and backward, is what rounding to bytes can make."""
     x, w = torch.randn(m, k, generator=rng), torch.randn(n, k, generator=rng)
-    base = prepare(w, torch.int8)
+    base = prepare_weight(w, torch.int8)
     for left, right, got in (
         (x, w.T, product(x, base)),
         (dy := torch.randn(m, n, generator=rng), w, input_product(dy, base)),
@@ -74,7 +74,7 @@ def test_outlier_columns_keep_the_others_fine(rng):
     """One input a hundred times the others: apart it costs nothing, among them it coarsens every step."""
     x, w, dy = (torch.randn(shape, generator=rng) for shape in ((20, 256), (64, 256), (20, 64)))
     x[:, 7] *= 100
-    apart, among = prepare(w, torch.int8, torch.tensor([7])), prepare(w, torch.int8)
+    apart, among = prepare_weight(w, torch.int8, torch.tensor([7])), prepare_weight(w, torch.int8)
     exact = x.double() @ w.double().T
     far, near = ((product(x, base) - exact).norm() for base in (among, apart))
     assert far > 10 * near
@@ -101,11 +101,11 @@ def test_rounding_to_bytes_stays_within_half_a_step(rows):
 
 
 def test_a_row_of_zeros_and_no_rows_at_all(rng):
-    base = prepare(torch.randn(8, 32, generator=rng), torch.int8)
+    base = prepare_weight(torch.randn(8, 32, generator=rng), torch.int8)
     assert (product(torch.zeros(2, 32), base) == 0).all()
     assert (input_product(torch.zeros(2, 8), base) == 0).all()
     assert product(torch.zeros(0, 32), base).shape == (0, 8)
-    assert (product(torch.randn(2, 32), prepare(torch.zeros(8, 32), torch.int8)) == 0).all()
+    assert (product(torch.randn(2, 32), prepare_weight(torch.zeros(8, 32), torch.int8)) == 0).all()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -123,7 +123,7 @@ def test_the_operator_multiplies_its_base_so_and_leaves_the_adapters_alone(rng, 
 
     y, dx, da, db = results(weight, precision=precision)
     plain_y, plain_dx, plain_da, plain_db = results(weight)
-    base = prepare(weight.dequantize(), PRECISIONS[precision])
+    base = prepare_weight(weight.dequantize(), PRECISIONS[precision])
     packed = weight.dequantize()
     torch.testing.assert_close(
         y - product(x.detach(), base), plain_y - x.detach() @ packed.T, rtol=0, atol=1e-4

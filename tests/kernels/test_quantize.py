@@ -7,7 +7,8 @@ from bench.interpreter import interpreted
 from bench.trace import compulsory_bytes, traced
 
 from qlora_kernels import FORMATS, QuantizedTensor, dequantize, quantize
-from qlora_kernels.quantize import _dequantize, _quantize
+from qlora_kernels.decode import _decode
+from qlora_kernels.quantize import _quantize
 from qlora_kernels.quantize_triton import launch_pack
 
 PACKED = [name for name, format in FORMATS.items() if format.pack]
@@ -40,7 +41,7 @@ def test_packs_to_the_same_bytes(name, block, rng):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize(("name", "block"), CHOICES)
-def test_expands_to_the_same_bits(name, block, dtype, rng):
+def test_decodes_to_the_same_bits(name, block, dtype, rng):
     packed = quantize(awkward(rng, 8, 512), name, block_size=block)
     with interpreted():
         got = dequantize(packed, dtype, backend="triton")
@@ -48,7 +49,7 @@ def test_expands_to_the_same_bits(name, block, dtype, rng):
 
 
 @pytest.mark.parametrize("name", ["q4_k", "q6_k"])
-def test_expands_formats_that_are_only_read(name, rng):
+def test_decodes_formats_that_are_only_read(name, rng):
     size = FORMATS[name].block_bytes
     data = torch.randint(60, (3, 2 * size), generator=rng, dtype=torch.uint8)  # no NaN among the float16
     packed = QuantizedTensor.from_gguf_bytes(name, (3, 512), data)
@@ -81,8 +82,8 @@ def test_every_byte_is_moved_once(name, rng):
     programs = trace["pack"].grid[0]
     assert trace["pack"].moved == compulsory_bytes(weight) + packed.nbytes + bounds * programs
     # each program also reads the table of 256 pairs; what weights share is read once by each instruction
-    table = 0 if name == "q8_0" else 256 * 8 * trace["expand"].grid[0]
-    assert trace["expand"].moved == compulsory_bytes(numbers) + packed.nbytes + table
+    table = 0 if name == "q8_0" else 256 * 8 * trace["decode"].grid[0]
+    assert trace["decode"].moved == compulsory_bytes(numbers) + packed.nbytes + table
 
 
 @pytest.mark.parametrize("name", ["nf4", "q4_0", "q4_1", "q8_0", "int4", "int8"])
@@ -101,7 +102,7 @@ def test_operators_are_registered_completely(rng):
         torch.library.opcheck(_quantize, (weight, name, FORMATS[name].block_size, "torch"))
         affine = quantize(weight, name).affine()
         arguments = (affine.codes, affine.scales, affine.offsets, affine.levels, torch.bfloat16, "torch")
-        torch.library.opcheck(_dequantize, arguments)
+        torch.library.opcheck(_decode, arguments)
 
 
 @pytest.mark.usefixtures("unchecked")

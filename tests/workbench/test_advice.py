@@ -17,8 +17,8 @@ SOURCE = Path(workbench.__file__).parent
 
 NOT_HERE = {
     "wasn't read from a GGUF and can't be written into one": "is for who writes Python; there is no option",
-    "/manifest.json is damaged: it has no {error}": "copying a manifest back is followed above",
-    "{store.folder / NAME} is damaged: {error!r}": "copying a manifest back is followed above",
+    "{self.place} is damaged: it has no {part!r}": "copying a manifest back is followed above",
+    "{manifest.place} is damaged: in sessions": "copying a manifest back is followed above",
     "copy its adapters back from a backup": "copying adapters back is followed above",
     "Below is an instruction": "is what a template asks, no message",
     "type `{INSTALL}": "needs a network; test_text.py holds that it names the release that is installed",
@@ -28,7 +28,7 @@ NOT_HERE = {
     "`hf download {name}": "needs a network",
     "`llama-gguf-split --merge": "needs llama.cpp's program",
     "a 7z archive. Unpack it": "needs 7-Zip; the other archives are followed",
-    "{_why(store)}": "needs a machine that runs out of memory; test_runner.py tries again as it says",
+    "{_why(attempts)}": "needs a machine that runs out of memory; test_runner.py tries again as it says",
     "make the machines equal": "needs two machines",
     "put the same folder on every machine": "needs two machines",
     "put it at the same path on every machine": "needs two machines",
@@ -44,7 +44,7 @@ NOT_HERE = {
     "choose from 0 to 1": "is for who writes Python: the game's slider has no other value",
     "add a second to the study": "is for who writes Python; test_explore.py shows studies with two",
     "make at least 20: bootstrap(fit, 20)": "is for who writes Python; the widgets' tests draw more",
-    "start one with Job.start": "is for who writes Python; test_live.py starts one",
+    "start one with BackgroundRun.start": "is for who writes Python; test_live.py starts one",
     "REMEDIES SQLITE_READONLY": "needs a disk that can only be read; faults.py has one",
     "REMEDIES SQLITE_CANTOPEN": "needs a folder that can't be entered",
     "REMEDIES SQLITE_FULL": "needs a full disk; faults.py has one and runs the same command again",
@@ -66,9 +66,9 @@ CHECKED = (
     "fetch.py",
     "files.py",
     "laws/*.py",
+    "lessons/**/*.py",
     "models/*.py",
-    "studies/*.py",
-    "studies/executors/*.py",
+    "studies/**/*.py",
     "training/*.py",
     "views/**/*.py",
 )
@@ -76,7 +76,6 @@ CHECKED = (
 NOT_YET = (
     "studies/provenance.py",
     "studies/replay.py",
-    "studies/runner.py",
     "studies/disk/store.py",
 )
 """Those whose messages are tested elsewhere."""
@@ -94,7 +93,7 @@ VERBS = (
 ).replace(" ", "|")
 ADVICE = re.compile(
     rf"(?:^|[;:.,] |\band |\bor )(?:{VERBS})\b|`|--[a-z]|can't be read; expected|unknown {{kind}}|"
-    r"AGAIN|ASK|REMEDIES|remedy|WORKBENCH_CACHE|TMPDIR|ANOTHER_BASE|_why\(|what_helps|without_network|how_to_install",
+    r"HOW_TO_RESTORE|ANOTHER_COPY|ASK|REMEDIES|remedy|WORKBENCH_CACHE|TMPDIR|ANOTHER_BASE|_why\(|what_helps|without_network|how_to_install",
     re.IGNORECASE,
 )
 PIECE = re.compile(rf"(?:[;:.,}}] (?:and |or )?|^ ?)(?:{VERBS}|split)\b.* |`|--[a-z]", re.IGNORECASE)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-HEADINGS = ("cell", "seconds", "predicted", "operations", "joules", "bytes", "money")
+COST_HEADINGS = ("cell", "seconds", "predicted", "operations", "joules", "bytes", "money")
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         return (item.name, *("-" if amount is None else form.format(amount) for form, amount in told))
 
     found = bill(arguments.study, arguments.price_per_hour)
-    lines = [HEADINGS, *map(line, found.cells), line(found.total)]
-    widths = [max(len(row[column]) for row in lines) for column in range(len(HEADINGS))]
+    lines = [COST_HEADINGS, *map(line, found.cells), line(found.total)]
+    widths = [max(len(row[column]) for row in lines) for column in range(len(COST_HEADINGS))]
     for row in lines:
         cells = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
         print("  ".join([row[0].ljust(widths[0]), *cells]))

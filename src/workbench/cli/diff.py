@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-SHOWN = 20
+MOST_DIFFERENCES = 20
 """Lines of one kind that are printed."""
 
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(title: str, lines: list[str]) -> None:
     print(f"{title}: {len(lines)}")
-    for line in lines[:SHOWN]:
+    for line in lines[:MOST_DIFFERENCES]:
         print(f"  {line[:300]}")
-    if len(lines) > SHOWN:
-        print(f"  and {len(lines) - SHOWN} more")
+    if len(lines) > MOST_DIFFERENCES:
+        print(f"  and {len(lines) - MOST_DIFFERENCES} more")

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "numpy", "scipy", "gguf", "tokenizers", "matplotlib")
+CHECKED_PACKAGES = ("torch", "numpy", "scipy", "gguf", "tokenizers", "matplotlib")
 COMPILERS = ("cc", "gcc", "clang", "nvcc", "hipcc")
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd")
 """What speeds up matrix products on a CPU, by the names that Linux gives."""
@@ -53,7 +53,7 @@ def findings() -> Iterator[tuple[str, str]]:
         "workbench",
         f"{_version('lora-scaling-workbench')}, Python {platform.python_version()} in {sys.prefix}",
     )
-    yield "packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    yield "packages", ", ".join(f"{name} {_version(name)}" for name in CHECKED_PACKAGES)
     yield "system", f"{platform.system()} {platform.machine()}"
     yield "cores", f"{_cores()} of {os.cpu_count()}; {_instructions()}"
     yield "memory", f"{bytes_in_words(memory.available)} free of {bytes_in_words(memory.total)}"

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.studies.defaults import RUNS
+
 ENDINGS = (".gz", ".tgz", ".tar", ".zip")
 """Of an archive's name, in the order in which they are taken off."""
 
@@ -16,7 +18,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "packed it again. Whatever isn't as it should be is refused, and then nothing is left behind.",
     )
     parser.add_argument("archive", type=Path, help="the file, or its unpacked folder")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/NAME-OF-THE-FILE")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=f"default: {RUNS}/NAME-OF-THE-FILE")
     parser.set_defaults(run=run)
 
 
@@ -27,6 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     name = arguments.archive.absolute().name
     for ending in ENDINGS:
         name = name.removesuffix(ending)
-    folder = import_study(arguments.archive, arguments.out or Path("runs") / name)
+    folder = import_study(arguments.archive, arguments.out or RUNS / name)
     print(f"{folder}; its card: {folder / 'CARD.md'}")
     return 0

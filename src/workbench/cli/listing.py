@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.studies.defaults import RUNS
+
 if TYPE_CHECKING:
     from workbench.studies.disk.listing import Summary
 
-DEFAULT = Path("runs")
-"""Where `workbench run` puts studies."""
-HEADINGS = ("study", "done", "failed", "planned", "training", "started")
+STUDY_HEADINGS = ("study", "done", "failed", "planned", "training", "started")
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "list",
         description="List the studies in a folder, the newest first.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, help=f"default: {DEFAULT}")
+    parser.add_argument("folder", nargs="?", type=Path, help=f"default: {RUNS}")
     parser.set_defaults(run=run)
 
 
@@ -26,13 +26,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one line a study."""
     from workbench.studies.disk.listing import find_studies
 
-    folder = arguments.folder or DEFAULT
+    folder = arguments.folder or RUNS
     studies = find_studies(folder) if arguments.folder or folder.is_dir() else []
     if not studies:
         print(f"{folder} holds no study yet; start with: workbench run verbs --budget coffee")
         return 0
-    lines = [HEADINGS, *(_line(study) for study in studies if study.problem is None)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    lines = [STUDY_HEADINGS, *(_line(study) for study in studies if study.problem is None)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(STUDY_HEADINGS))]
     for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     for study in studies:

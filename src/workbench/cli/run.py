@@ -2,12 +2,18 @@
 
 import argparse
 import sys
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import PRECISIONS
 from workbench.errors import InputError
+from workbench.studies.defaults import (
+    CHECKPOINT_SECONDS,
+    EXECUTOR,
+    OWN_CORRUPTION,
+    RUNS,
+)
 
 if TYPE_CHECKING:
     from workbench.studies.disk.store import Store
@@ -33,7 +39,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument("data", help="verbs, raters, or the path of your own JSON or JSONL file")
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
     parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")
-    parser.add_argument("--out", type=Path, help="study folder (default: runs/NAME-BUDGET)")
+    parser.add_argument("--out", type=Path, help=f"study folder (default: {RUNS}/NAME-BUDGET)")
     grid = parser.add_argument_group("the grid (each replaces what the budget chose)")
     grid.add_argument(
         "--quality",
@@ -41,7 +47,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         metavar="Q",
         help="clean, a corruption with the share left as it was (typo:0.8), or raters:3",
     )
-    grid.add_argument("--corruption", help="damage whose price is asked for (your own file: other_record)")
+    grid.add_argument(
+        "--corruption", help=f"damage whose price is asked for (your own file: {OWN_CORRUPTION})"
+    )
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
     grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
     held = grid.add_mutually_exclusive_group()
@@ -74,8 +82,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     engine = parser.add_argument_group("where it trains")
     engine.add_argument(
         "--executor",
-        default="in-process",
-        help="in-process (default), processes on this machine, or ray; see docs/executors.md",
+        default=EXECUTOR,
+        help=f"{EXECUTOR} (default), processes on this machine, or ray; see docs/executors.md",
     )
     engine.add_argument("--workers", type=int, metavar="N", help="how many stacks train at once")
     engine.add_argument("--threads", type=int, metavar="N", help="torch threads of each that trains")
@@ -87,9 +95,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     engine.add_argument(
         "--checkpoint-every",
         type=float,
-        default=60.0,
+        default=CHECKPOINT_SECONDS,
         metavar="SECONDS",
-        help="between two checkpoints of a stack (default: 60)",
+        help=f"between two checkpoints of a stack (default: {CHECKPOINT_SECONDS:g})",
     )
     cell = parser.add_argument_group("every cell")
     cell.add_argument("--rank", type=int, help="LoRA rank")
@@ -106,16 +114,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.set_defaults(run=run)
 
 
-CELL_OPTIONS = (
-    "rank",
-    "alpha",
-    "targets",
-    "learning_rate",
-    "schedule",
-    "batch_size",
-    "steps",
-    "epochs",
+CHOICES = (
+    *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
+    *("template", "adapted_layers", "precision"),
+    *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
+"""Options that ``workbench.study`` takes under the same name."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -127,14 +131,14 @@ def run(arguments: argparse.Namespace) -> int:
     from workbench.cli.stopping import stop_on_signals
 
     with stop_on_signals() as should_stop:
-        from workbench.views.report import write_report
-
         folder, store = _trained(arguments, should_stop)
-    outcome = store.manifest.get("outcome")
+        from workbench.views.report import write_report
+    with store:
+        outcome, measured, attempts = store.manifest.outcome, bool(store.rows()), store.attempts()
     if outcome == "stopped":
         raise KeyboardInterrupt
-    if not store.rows():
-        raise InputError(f"no cell of {folder} has a result; {_why(store)}")
+    if not measured:
+        raise InputError(f"no cell of {folder} has a result; {_why(attempts)}")
     report = write_report(folder)
     print(report.sentence)
     for silence in report.silences:
@@ -142,18 +146,21 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"report: {report.page}")
     print(f"figure: {report.figure}")
     if outcome == "incomplete":
-        print(f"some cells have no result: {_why(store)}", file=sys.stderr)
+        print(f"some cells have no result: {_why(attempts)}", file=sys.stderr)
         return 1
     return 0
 
 
 def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[Path, "Store"]:
-    from workbench.cli.progress import shown
+    from workbench.studies.disk.lock import refuse_if_locked
+
+    folder = arguments.out or RUNS / f"{Path(arguments.data).stem}-{arguments.budget}"
+    refuse_if_locked(folder)  # before an own file is read, or torch is loaded
     from workbench.studies import runner
+    from workbench.views.progress import progress_bars
 
     study = chosen_study(arguments)
-    folder = arguments.out or Path("runs") / f"{study.name}-{arguments.budget}"
-    with shown(study, folder) as on_progress:
+    with progress_bars(study, folder) as on_progress:
         store = runner.run(
             study,
             folder,
@@ -167,8 +174,8 @@ def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[
     return folder, store
 
 
-def _why(store: "Store") -> str:
-    last = store.attempts()[-1]["detail"].strip().splitlines()
+def _why(attempts: Sequence[Mapping[str, Any]]) -> str:
+    last = attempts[-1]["detail"].strip().splitlines()
     return f"{last[0]}. The same command tries them again."
 
 
@@ -178,62 +185,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     Raises:
         InputError: If the name, the file or an option can't be used.
     """
-    from workbench.config import Quality
-    from workbench.studies.grid import STUDIES, damaged, own
+    from workbench.studies.choices import study
 
-    if arguments.data in STUDIES:
-        study = STUDIES[arguments.data](arguments.budget)
-    else:
-        study = own(
-            arguments.data,
-            arguments.budget,
-            base=arguments.base or "smollm2-135m",
-            corruption=arguments.corruption or "other_record",
-            heldout=arguments.heldout,
-            heldout_file=arguments.heldout_file,
-            on_empty=arguments.on_empty or "error",
-            on_bad=arguments.on_bad or "error",
-            on_long=arguments.on_long or "error",
-            template=arguments.template,
-        )
-    settings = {name: value for name in CELL_OPTIONS if (value := getattr(arguments, name)) is not None}
-    if "targets" in settings:
-        settings["targets"] = tuple(settings["targets"])
-    if arguments.schedule == "trunk":
-        if arguments.steps is not None:
-            raise InputError(
-                f"--schedule trunk sees each example once, so --steps {arguments.steps} can't be kept; leave "
-                "--steps out"
-            )
-        settings = {"epochs": 1.0, "warmup_steps": 10, **settings}
-    if "epochs" in settings:
-        settings["steps"] = None
-    changes: dict[str, Any] = {"settings": {**study.settings, **settings}}
-    for name in (
-        "base",
-        "heldout",
-        "heldout_file",
-        "on_empty",
-        "on_bad",
-        "on_long",
-        "template",
-        "adapted_layers",
-        "precision",
-    ):
-        if getattr(arguments, name) is not None:
-            changes[name] = getattr(arguments, name)
-    for name in ("sizes", "seeds"):
-        if getattr(arguments, name) is not None:
-            changes[name] = tuple(getattr(arguments, name))
-    if arguments.corruption and not arguments.quality:
-        shares = sorted({quality.share for quality in study.qualities} - {1.0}, reverse=True)
-        changes["qualities"] = damaged(arguments.corruption, shares or (0.5,))
-    if arguments.quality:
-        qualities = tuple(Quality.parse(text) for text in arguments.quality)
-        if arguments.corruption and arguments.corruption not in {quality.corruption for quality in qualities}:
-            raise InputError(
-                f"--corruption {arguments.corruption} is in none of the qualities given; leave it out, or "
-                f"add {arguments.corruption}:0.5 to --quality"
-            )
-        changes["qualities"] = qualities
-    return replace(study, **changes)
+    options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
+    return study(arguments.data, arguments.budget, qualities=arguments.quality, **options)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
+from workbench.showing import Shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -58,8 +60,8 @@ class Record:
         return self.place or f"record {self.id!r}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Dataset(Shown):
     """Records to train on and records held out, which no corruption ever touches."""
 
     name: str
@@ -83,6 +85,13 @@ class Dataset:
                 raise ValueError(f"{self.name}: id {doubled[0]!r} occurs more than once")
         object.__setattr__(self, "fingerprint", _fingerprint(self.train, self.heldout))
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {"to train on": f"{len(self.train):,} records", "held out": f"{len(self.heldout):,} records"}
+        if self.train:
+            facts |= {"such as": self.train[0].asked, "answered": self.train[0].response}
+        facts |= {"origin": self.origin, "licence": self.licence}
+        return f"Dataset {self.name}", facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
+
 
 def _fingerprint(*parts: Iterable[Record]) -> str:
     """Hash records part by part, each part in the order of its ids."""
@@ -97,3 +106,13 @@ def _content(record: Record) -> dict[str, object]:
     """Return the fields that say something; one that is added later then changes no older fingerprint."""
     values = {one.name: getattr(record, one.name) for one in fields(record) if one.compare}
     return {name: value for name, value in values.items() if value}
+
+
+def digest_of(records: Iterable[Record]) -> str:
+    """Return a hash of records in their order: ids, all that is asked, and responses."""
+    sha256 = hashlib.sha256()
+    for record in records:
+        # only what there is, so that records without them keep the hash that older studies recorded
+        before = [part for part in (record.system, record.history) if part]
+        sha256.update(json.dumps([record.id, record.prompt, record.response, *before]).encode() + b"\n")
+    return sha256.hexdigest()[:16]

@@ -16,6 +16,7 @@ from workbench.laws.noise import Noise, Replicates, arrange, estimate_noise, res
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table, kind_of, smaller_is_better
 from workbench.laws.thresholds import TAILS, misfit_probability, trusted
+from workbench.showing import Shown
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Curve:
         return self.fitted.predict(at)
 
 
-@dataclass(frozen=True)
-class Analysis:
+@dataclass(frozen=True, repr=False)
+class Analysis(Shown):
     """All curves of one table and metric."""
 
     metric: str
@@ -77,6 +78,29 @@ class Analysis:
         if quality not in self.curves:
             raise unknown_name("quality", quality, self.curves, "the study's grid")
         return self.curves[quality]
+
+    def constants(self, quality: str) -> dict[str, float] | None:
+        """Return the constants of one quality's curve by their names in the formula; None without a fit."""
+        fitted = self.curve(quality).fitted
+        return None if fitted is None else fitted.constants()
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        found = {quality: self.constants(quality) for quality in self.curves}
+        constants = {
+            quality: "no fit: only the measurements, interpolated"
+            if own is None
+            else ", ".join(f"{name} = {value:.4g}" for name, value in own.items())
+            for quality, own in found.items()
+        }
+        curve = {"curve": f"{self.law.name}: {self.law.formula}"}
+        return f"Analysis of {self.metric}", {**curve, **constants, "misfit": self._belief()}
+
+    def _belief(self) -> str:
+        if self.misfit is None:
+            return self.silent or "unknown: no size is left over to disagree"
+        if self.trusted:
+            return f"p = {self.misfit:.2g}: the curves agree with the measurements, as far as noise tells"
+        return f"p = {self.misfit:.2g}: the curves miss the measurements; the interpolated ones are trusted"
 
 
 @dataclass(frozen=True)

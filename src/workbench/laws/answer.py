@@ -7,11 +7,13 @@ so that medians and intervals order it above every rate.
 
 import math
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from jaxtyping import Float
 
 from workbench.laws.thresholds import LEVEL, LIKELY, trusted
+from workbench.showing import one_line
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class ExchangeRate:
     def best(self) -> RateCurve | None:
         """The fitted rate, or the model-free one where the law can't be fitted or misses."""
         return self.fitted if self.fitted is not None and trusted(self.misfit) else self.model_free
+
+    def __repr__(self) -> str:
+        return one_line(self.sentence(), 1000)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.sentence())}</p>"
 
     def sentence(self, size: float | int | None = None) -> str:
         """Answer in one plain sentence, at ``size`` reference examples or at the most telling size."""

@@ -23,6 +23,7 @@ from workbench.errors import InputError
 from workbench.laws.descent import descend
 from workbench.laws.library import FREE, LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
+from workbench.showing import Shown
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
@@ -67,8 +68,8 @@ class Problem:
         return values * (self.root if values.ndim == 1 else self.root[:, None])
 
 
-@dataclass(frozen=True)
-class Fit:
+@dataclass(frozen=True, repr=False)
+class Fit(Shown):
     """A fitted law and what is known about the search.
 
     Attributes:
@@ -86,6 +87,15 @@ class Fit:
     at_bounds: tuple[str, ...]
     problem: Problem
     fixed: Mapping[str, float]
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        facts = {
+            "formula": self.law.formula,
+            "constants": ", ".join(f"{name} = {value:.4g}" for name, value in self.values.items()),
+            "search": f"{self.agreeing:.0%} of {self.starts} starts agree, {len(self.problem.y)} cells",
+        }
+        ends = {"at a bound, which chose the value": ", ".join(self.at_bounds)} if self.at_bounds else {}
+        return f"Fit of {self.law.name}", facts | ends
 
     @property
     def free(self) -> int:

@@ -27,7 +27,7 @@ FOUND = 5
 """Files of a folder that a message names."""
 
 
-def unreadable(path: Path, error: OSError) -> InputError:
+def unreadable_table(path: Path, error: OSError) -> InputError:
     """Return the error that says why a file can't be opened and what to give instead."""
     match error.errno:
         case errno.EISDIR if (path / "cells.sqlite").is_file():
@@ -51,7 +51,7 @@ def text_of_table(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable_table(path, error) from error
     if kind := _other_kind(path, data):
         raise InputError(f"{path}: {kind}.")
     try:

@@ -219,6 +219,10 @@ def fit_table(
         law: Key of ``LAWS``, or a law.
         fixed: Parameters held at a value.
         delta: Force the robust fit with this threshold on the log residual.
+
+    Raises:
+        InputError: If the law is for the other kind of metric, a column that it needs is missing, or there
+            are fewer cells than constants.
     """
     law = law_named(law)
     return fit_law(law, problem_of(table, metric, law, delta=delta), fixed=fixed)

@@ -6,6 +6,7 @@ unless the file itself shows otherwise; what could be read in two ways is refuse
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -47,8 +48,13 @@ def raw_rows(source: object, name: str) -> list[dict[str, Any]]:
     """
     if isinstance(source, str | Path):
         return _file_rows(Path(source))
-    if hasattr(source, "to_dict") and not isinstance(source, Mapping):
-        source = source.to_dict("list")
+    if hasattr(source, "to_dicts"):  # polars
+        source = source.to_dicts()
+    elif hasattr(source, "to_dict") and not isinstance(source, Mapping):  # pandas, where NaN means missing
+        source = {
+            name: [None if isinstance(value, float) and math.isnan(value) else value for value in values]
+            for name, values in source.to_dict("list").items()
+        }
     if isinstance(source, Mapping):
         lengths = {key: len(values) for key, values in source.items()}
         if len(set(lengths.values())) > 1:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from workbench.columns import Columns
 from workbench.errors import InputError
 from workbench.laws.checks import likely, same_everywhere, unit_problem, which_measures
 from workbench.laws.measurement import (
@@ -27,6 +28,7 @@ from workbench.laws.measurement import (
 )
 from workbench.laws.readers import raw_rows
 from workbench.laws.statuses import how_read
+from workbench.showing import Shown
 
 SMALLER_IS_BETTER = {"loss": True, "exact_match": False, "choice_accuracy": False}
 """The metrics whose direction is known; another metric's name ending in "loss" is taken as a loss."""
@@ -40,8 +42,8 @@ class Items:
     weight: Float[np.ndarray, " items"]
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, repr=False)
+class Table(Shown):
     """Checked measurements of one evaluation set."""
 
     name: str
@@ -57,6 +59,33 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def columns(self) -> Columns:
+        """Return the table as columns, as ``pandas.DataFrame`` and ``polars.DataFrame`` take them."""
+        rows = [
+            {
+                **{name: getattr(row, name) for name in ("quality", "size", "seed", "status", "evaluation")},
+                **row.values,
+                **row.text,
+            }
+            for row in self.rows
+        ]
+        return Columns(rows, measured_here=self.measured_here)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        sizes = sorted({row.size for row in self.rows if row.size > 0})
+        seeds = {row.seed for row in self.rows if row.seed is not None}
+        numbers = dict.fromkeys(n for row in self.rows for n, v in row.values.items() if v is not None)
+        grid = f"{len(self.qualities)} qualities, {len(sizes)} sizes, {len(seeds)} seeds"
+        facts = {
+            "rows": f"{len(self.rows)}, of {grid}",
+            "qualities": ", ".join(self.qualities),
+            "sizes": f"{sizes[0]:g} to {sizes[-1]:g}" if sizes else "none",
+            "numbers": ", ".join(numbers),
+        }
+        if self.evaluation:
+            facts["evaluation"] = self.evaluation
+        return f"Table {self.name}", facts | ({"notes": " ".join(self.notes)} if self.notes else {})
 
     @property
     def qualities(self) -> tuple[str, ...]:
@@ -203,18 +232,19 @@ def read_table(
     columns: Mapping[str, str] | None = None,
     evaluation: str | None = None,
     name: str | None = None,
-    measured_here: bool = False,
+    measured_here: bool | None = None,
 ) -> Table:
     """Read and check a table of measurements.
 
     Args:
-        source: Path of a CSV, TSV or JSONL file; a sequence of rows (dicts); a mapping of columns; anything
-            with ``to_dict("list")``, such as a data frame; or a ``Table``, returned as it is.
+        source: Path of a CSV, TSV or JSONL file; a sequence of rows (dicts); a mapping of columns; a data
+            frame of pandas, whose NaN is missing, or of polars; or a ``Table``, returned as it is.
         columns: Our name to the table's name, for example ``{"size": "tokens", "loss": "val_loss"}``.
         evaluation: Which evaluation set, where the table has several; a law never mixes two.
         name: What messages call the table; by default the file's name or "table".
         measured_here: Whether the workbench measured the values itself, so that none of them is taken for a
-            slip of a spreadsheet; a number that is not finite is then missing, with a note.
+            slip of a spreadsheet; a number that is not finite is then missing, with a note. None asks the
+            table: that of a study's results says yes, all others no.
 
     Returns:
         The table of one evaluation set.
@@ -224,6 +254,8 @@ def read_table(
     """
     if isinstance(source, Table):
         return source
+    if measured_here is None:
+        measured_here = isinstance(source, Columns) and source.measured_here
     name = name or (Path(source).name if isinstance(source, str | Path) else "table")
     raw = with_our_names(raw_rows(source, name), columns or {}, name)
     words = [row.get("status") for row in raw]

@@ -1,1 +1,34 @@
 """What a class needs beside the figures: exercises, a budget game, a blind test, a study to start with."""
+
+from typing import TYPE_CHECKING
+
+from workbench.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from workbench.lessons.budget import Game, GameRound
+    from workbench.lessons.exercises import check, score
+    from workbench.lessons.talk import BlindTest, interval, speakers
+    from workbench.lessons.widgets.budget_game import BudgetGame
+    from workbench.lessons.widgets.chat import Chat
+
+__all__ = ["BlindTest", "BudgetGame", "Chat", "Game", "GameRound", "check", "interval", "score", "speakers"]
+
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(
+        __name__,
+        {
+            "BlindTest": "workbench.lessons.talk",
+            "BudgetGame": "workbench.lessons.widgets.budget_game",
+            "Chat": "workbench.lessons.widgets.chat",
+            "Game": "workbench.lessons.budget",
+            "GameRound": "workbench.lessons.budget",
+            "check": "workbench.lessons.exercises",
+            "interval": "workbench.lessons.talk",
+            "score": "workbench.lessons.exercises",
+            "speakers": "workbench.lessons.talk",
+        },
+    )
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

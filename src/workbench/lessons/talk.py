@@ -20,10 +20,8 @@ from workbench.laws.thresholds import TAILS
 from workbench.models.base import Base
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
-from workbench.studies.background import planned
 from workbench.studies.disk.adapters import read_adapter
 from workbench.studies.disk.manifest import read_manifest
-from workbench.studies.grid import Study
 from workbench.views.points import readable
 
 Vote = Literal["left", "right", "tie"]
@@ -87,7 +85,7 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
         InputError: If an adapter is missing or damaged.
     """
     base = load_base(first.base)
-    base.tokenizer.day = Study.from_dict(read_manifest(folder)["study"]).day
+    base.tokenizer.day = read_manifest(folder).study.parsed().day
     stack = LoraStack([first, second], base.decoder.config)
     for row, cell in enumerate((first, second)):
         stack.load(row, read_adapter(Path(folder), cell.key()))
@@ -104,7 +102,7 @@ def find_cell(folder: Path | str, quality: str, size: int, seed: int = 0) -> Cel
     Raises:
         InputError: If the study has no such cell.
     """
-    cells = list(planned(read_manifest(folder)).values())
+    cells = list(read_manifest(folder).planned().values())
     for cell in cells:
         if (cell.quality.label, cell.size, cell.seed) == (quality, size, seed):
             return cell

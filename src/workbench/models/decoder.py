@@ -21,10 +21,11 @@ from torch.nn import functional
 from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
 from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
+from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
 from workbench.config import LINEARS
 from workbench.data.batches import Batch
-from workbench.models.precision import INT8_ERROR, Observe, Probe, choose_precision, probe
+from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
 
 Adapter = tuple[Tensor, Tensor, Tensor]
 """A[G, R, K], B[G, N, R] and scale[G] of one linear layer."""
@@ -37,6 +38,9 @@ SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_pro
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, queries, keys, values), each "slots heads D" -> mixed values, "slots H D"."""
+
+Observe = Callable[[str, Tensor], None]
+"""(name of a linear layer, its input) -> None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +103,6 @@ class Decoder:
                 raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, expected {shape}")
         self.weights = dict(weights)
         self.tied = "head" not in weights
-        self.observe: Observe | None = None
         # pre-training changes the base itself, for which the operators have no gradient: it takes autograd's
         self.trained = any(isinstance(w, Tensor) and w.requires_grad for w in weights.values())
         self.set_precision(precision)
@@ -126,11 +129,23 @@ class Decoder:
         probes: Mapping[str, Probe] = {}
         if precision == "int8":
             self._prepare({})
-            probes = probe(self)
+            probes = self.probe()
         for group in self._groups():
             coarse = any(name in probes and probes[name].error > INT8_ERROR for name in group)
             self.precisions |= dict.fromkeys(group, "bfloat16" if coarse else precision)
         self._prepare(probes)
+
+    @torch.no_grad()
+    def probe(self) -> dict[str, Probe]:
+        """Run random tokens through the blocks and try int8 on each linear layer, by its name."""
+        probes: dict[str, Probe] = {}
+
+        def observe(name: str, x: Tensor) -> None:
+            probes[name] = probe_layer(x, self.weight(name))
+
+        batch = probe_texts(self.config.vocabulary, self.config.context)
+        self.blocks(self.embed(batch.tokens), batch, {}, 0, self.config.layers, observe=observe)
+        return probes
 
     def _groups(self) -> list[list[str]]:
         """Return the names of the linear layers, those with the same input together."""
@@ -186,9 +201,6 @@ class Decoder:
         names = [f"layers.{layer}.{leaf}" for leaf in leaves]
         if self.trained:
             return tuple(einsum(x, self.weight(name), "... K, N K -> ... N") for name in names)
-        if self.observe:
-            for name in names:
-                self.observe(name, x)
         outputs = [self.config.linear_shape(leaf)[0] for leaf in leaves]
         weight, adapter = self.prepared[names[0]], join([adapters.get(name) for name in names], outputs)
         precision = None if x.dtype == torch.float64 else self.precisions[names[0]]
@@ -239,10 +251,12 @@ class Decoder:
         last: int,
         *,
         labels: bool = False,
+        observe: Observe | None = None,
     ) -> Float[Tensor, "*rows K"]:
         """Run the blocks from ``first`` up to, without, ``last`` over whole examples.
 
-        With ``labels`` only the label slots come out, shape (P, K).
+        With ``labels`` only the label slots come out, shape (P, K). ``observe`` is shown the input of every
+        linear layer.
         """
         rotation = self.rotation(batch.positions)
 
@@ -251,7 +265,7 @@ class Decoder:
 
         for layer in range(first, last):
             only = batch if labels and layer == last - 1 else None
-            hidden = self.block(layer, hidden, rotation, attend, adapters, only)
+            hidden = self.block(layer, hidden, rotation, attend, adapters, only, observe)
         return hidden
 
     def block(
@@ -262,6 +276,7 @@ class Decoder:
         attend: Attend,
         adapters: Adapters,
         labels_of: Batch | None = None,
+        observe: Observe | None = None,
     ) -> Float[Tensor, "*rows K"]:
         """Run one block; ``attend`` decides what each token may look at.
 
@@ -270,6 +285,9 @@ class Decoder:
         cells = torch.arange(hidden.shape[0] + 1) * hidden.shape[1]
 
         def linears(leaves: Sequence[str], x: Tensor) -> tuple[Tensor, ...]:
+            if observe:
+                for leaf in leaves:
+                    observe(f"layers.{layer}.{leaf}", x)
             return self.linears(layer, leaves, x, adapters, cells)
 
         queries_keys_values, output, gate_up, down = SAME_INPUT
@@ -278,10 +296,11 @@ class Decoder:
         q, k, v = (
             rearrange(y, "G T (heads D) -> (G T) heads D", D=size) for y in linears(queries_keys_values, x)
         )
-        mixed = attend(layer, rotate(q, *rotation), rotate(k, *rotation), v)
+        q, k = (rope(x, *rotation, layout="half_split") for x in (q, k))
+        mixed = attend(layer, q, k, v)
         mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
         if labels_of is not None:
-            mixed, hidden = (pick(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
+            mixed, hidden = (at_places(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
             cells = torch.searchsorted(labels_of.label_cells, torch.arange(len(cells)))
         (mixed,) = linears(output, mixed)
         hidden = hidden + mixed
@@ -315,12 +334,11 @@ class Decoder:
         return quantized_linear(hidden, self.prepared[self.head_name], precision=precision)
 
     def rotation(self, positions: Int64[Tensor, "G T"]) -> tuple[Tensor, Tensor]:
-        """Return cosine and sine for rotary positions, each of shape (slots, 1, D / 2)."""
-        half = torch.arange(0, self.config.head_size, 2, dtype=torch.float64)
-        frequencies = self.config.rope_base ** -(half / self.config.head_size) / self.config.rope_scale
-        angles = einsum(positions.flatten().double(), frequencies, "slots, pair -> slots pair")[:, None]
-        dtype = self.weight("norm").dtype
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+        """Return cosine and sine for rotary positions, each of shape (slots, D / 2)."""
+        config, dtype = self.config, self.weight("norm").dtype
+        return rope_angles(
+            positions.flatten(), config.head_size, config.rope_base, scale=config.rope_scale, dtype=dtype
+        )
 
 
 def join(adapters: Sequence[Adapter | None], outputs: Sequence[int]) -> Adapter | None:
@@ -343,19 +361,6 @@ def join(adapters: Sequence[Adapter | None], outputs: Sequence[int]) -> Adapter 
     return torch.cat([a for a, _, _ in present], dim=1), torch.cat(b, dim=1), scale
 
 
-def rotate(
-    x: Float[Tensor, "slots heads D"],
-    cosine: Float[Tensor, "slots 1 half"],
-    sine: Float[Tensor, "slots 1 half"],
-) -> Float[Tensor, "slots heads D"]:
-    """Rotate each pair (d, d + D/2) of a head's features by its position's angle.
-
-    Source: Su et al., "RoFormer", arXiv:2104.09864, in the half-split layout of Hugging Face.
-    """
-    low, high = x.chunk(2, dim=-1)
-    return torch.cat([low * cosine - high * sine, high * cosine + low * sine], dim=-1)
-
-
 def causal_attention(
     q: Float[Tensor, "slots H D"], k: Float[Tensor, "slots J D"], v: Float[Tensor, "slots J D"], batch: Batch
 ) -> Float[Tensor, "slots H D"]:
@@ -366,15 +371,15 @@ def causal_attention(
     mixed = []
     for block in batch.blocks:
         query, key, value = (
-            rearrange(pick(x, block.flatten()), "(E S) heads D -> E heads S D", E=len(block))
+            rearrange(at_places(x, block.flatten()), "(E S) heads D -> E heads S D", E=len(block))
             for x in (q, k, v)
         )
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
         mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
-    return pick(torch.cat(mixed), batch.scatter.flatten())
+    return at_places(torch.cat(mixed), batch.scatter.flatten())
 
 
-def pick(x: Float[Tensor, "n ..."], places: Int64[Tensor, " m"]) -> Float[Tensor, "m ..."]:
+def at_places(x: Float[Tensor, "n ..."], places: Int64[Tensor, " m"]) -> Float[Tensor, "m ..."]:
     """Take rows of x, some of them more than once.
 
     The gradient of plain indexing adds up what one row gets from several places in an order that differs

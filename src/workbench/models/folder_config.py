@@ -10,7 +10,7 @@ from typing import Any
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import LARGEST_SIZE
 from workbench.models.decoder import DecoderConfig
-from workbench.models.folder_settings import ONLY, shown, unknown
+from workbench.models.folder_settings import ALLOWED_VALUES, shown, unknown
 
 MODEL_TYPES = ("llama", "mistral")
 """Values of ``model_type`` whose decoder is ours."""
@@ -21,7 +21,10 @@ FAMILY = "Llama 1 to 3, TinyLlama, SmolLM and SmolLM2, Vicuna, Mistral 7B and Ze
 LARGEST_NUMBER = 1e30
 _ATTENTION = ("full_attention", "sliding_attention")
 _ROPE_KEYS = ("type", "rope_type", "rope_theta", "factor", "original_max_position_embeddings")
-_ROPE_ONLY: dict[str, tuple[Any, ...]] = {"partial_rotary_factor": (None, 1), "attention_factor": (None, 1)}
+_ROPE_ALLOWED: dict[str, tuple[Any, ...]] = {
+    "partial_rotary_factor": (None, 1),
+    "attention_factor": (None, 1),
+}
 
 
 def read_config(path: Path, settings: dict[str, Any]) -> tuple[DecoderConfig, bool, tuple[str, ...]]:
@@ -88,7 +91,7 @@ def _refuse_other_arithmetic(path: Path, settings: Mapping[str, Any]) -> None:
     for key in ("quantization_config", "quantization"):
         if settings.get(key) is not None:
             raise _quantized(path, key, settings)
-    for key, allowed in ONLY.items():
+    for key, allowed in ALLOWED_VALUES.items():
         if settings.get(key, allowed[0]) not in allowed:
             raise wrong(
                 path, key, settings[key], f"{shown(allowed[-1])}: another value changes the arithmetic"
@@ -151,7 +154,7 @@ def _scale(path: Path, place: str, rope: Mapping[str, Any]) -> float:
             path, place, dict(rope), "rope_type 'default' or 'linear': no other rotary positions are read"
         )
     for key, value in rope.items():
-        allowed = _ROPE_ONLY.get(key, (None,))
+        allowed = _ROPE_ALLOWED.get(key, (None,))
         if key not in _ROPE_KEYS and value not in allowed:
             raise wrong(path, f"{place}.{key}", value, f"{shown(allowed[-1])} with rope_type {kinds[0]!r}")
     if kinds[0] == "linear":

@@ -8,7 +8,7 @@ names where greedy answers would differ; or unknown, and refused by name.
 from collections.abc import Mapping
 from typing import Any
 
-READ = frozenset(
+READ_KEYS = frozenset(
     (
         *("model_type", "architectures", "vocab_size", "hidden_size", "intermediate_size"),
         *("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"),
@@ -19,7 +19,7 @@ READ = frozenset(
 )
 """Keys that are used."""
 
-ONLY: dict[str, tuple[Any, ...]] = {
+ALLOWED_VALUES: dict[str, tuple[Any, ...]] = {
     "hidden_act": ("swish", "silu"),
     "hidden_activation": (None, "swish", "silu"),
     "partial_rotary_factor": (None, 1),
@@ -82,7 +82,7 @@ _BECAUSE: dict[str, str] = {
     "epsilon_cutoff eta_cutoff early_stopping length_penalty max_length max_new_tokens num_return_sequences "
     "output_scores return_dict_in_generate renormalize_logits remove_invalid_values",
 }
-HARMLESS: dict[str, str] = {key: why for why, keys in _BECAUSE.items() for key in keys.split()}
+HARMLESS_KEYS: dict[str, str] = {key: why for why, keys in _BECAUSE.items() for key in keys.split()}
 """Keys that change nothing here, with the reason."""
 
 HARMLESS_BEGINNINGS: dict[str, str] = {
@@ -120,7 +120,7 @@ the values by which they don't. They change no logit and aren't used here, which
 
 def unknown(settings: Mapping[str, Any]) -> list[str]:
     """Return the keys that hold something and about which nothing is known."""
-    known = READ | ONLY.keys() | HARMLESS.keys() | GREEDY.keys()
+    known = READ_KEYS | ALLOWED_VALUES.keys() | HARMLESS_KEYS.keys() | GREEDY.keys()
     return [
         key
         for key, value in settings.items()

@@ -13,10 +13,11 @@ from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import LARGEST_SIZE
 from workbench.models.decoder import DecoderConfig
 from workbench.models.folder_config import FAMILY, LARGEST_NUMBER, window_note
+from workbench.models.folder_settings import shown
 from workbench.models.gguf_container import GgufFile, command_without
-from workbench.models.gguf_layout import ARCHITECTURE
+from workbench.models.gguf_layout import GGUF_ARCHITECTURE
 
-READ = frozenset(
+READ_KEYS = frozenset(
     (
         *("block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size"),
         *("attention.head_count", "attention.head_count_kv", "attention.key_length"),
@@ -27,7 +28,7 @@ READ = frozenset(
 )
 """Keys under ``llama.`` that are used."""
 
-ONLY: dict[str, tuple[Any, ...]] = {
+ALLOWED_VALUES: dict[str, tuple[Any, ...]] = {
     "tensor_data_layout": ("Meta AI original pth",),
     "use_parallel_residual": (False,),
     "hidden_activation": ("silu",),
@@ -55,7 +56,7 @@ ONLY: dict[str, tuple[Any, ...]] = {
 }
 """Keys under ``llama.`` of models whose arithmetic is another, with the only values that leave it alone."""
 
-HARMLESS: dict[str, str] = {
+HARMLESS_KEYS: dict[str, str] = {
     "attention.layer_norm_epsilon": "of layer norms, which a LLaMA doesn't have",
     "pooling_type": "for embeddings of texts",
     "rope.scaling.finetuned": "a remark about the training",
@@ -87,10 +88,10 @@ def read_config(file: GgufFile) -> tuple[DecoderConfig, tuple[str, ...]]:
             change what is computed or isn't known.
     """
     architecture = field(file, "general.architecture", str)
-    if architecture != ARCHITECTURE:
+    if architecture != GGUF_ARCHITECTURE:
         raise InputError(
-            f"{file.path}: general.architecture is {architecture!r}, expected {ARCHITECTURE!r}; such are "
-            f"{FAMILY}; {ANOTHER_BASE}."
+            f"{file.path}: general.architecture is {architecture!r}, expected {GGUF_ARCHITECTURE!r}; such "
+            f"are {FAMILY}; {ANOTHER_BASE}."
         )
     notes = _check_keys(file)
     if "token_embd.weight" not in file.tensors:
@@ -114,7 +115,7 @@ def read_config(file: GgufFile) -> tuple[DecoderConfig, tuple[str, ...]]:
         raise wrong(file, "attention.head_count", heads, f"a multiple of attention.head_count_kv, {kv_heads}")
     context = _size(file, "context_length")
     # 0 says that there is no window
-    given = file.metadata.get(f"{ARCHITECTURE}.attention.sliding_window", 0)
+    given = file.metadata.get(f"{GGUF_ARCHITECTURE}.attention.sliding_window", 0)
     window = None if given == 0 else _size(file, "attention.sliding_window")
     config = DecoderConfig(
         vocabulary=rows,
@@ -134,25 +135,25 @@ def read_config(file: GgufFile) -> tuple[DecoderConfig, tuple[str, ...]]:
 
 def _check_keys(file: GgufFile) -> tuple[str, ...]:
     """Refuse what would change the arithmetic or isn't known; return a note about what no reader uses."""
-    prefix = f"{ARCHITECTURE}."
-    allowed = _GENERAL | {prefix + key: values for key, values in ONLY.items()}
+    prefix = f"{GGUF_ARCHITECTURE}."
+    allowed = _GENERAL | {prefix + key: values for key, values in ALLOWED_VALUES.items()}
     strangers: dict[str, Any] = {}
     unused = []
     for key, value in file.metadata.items():
         if key in allowed:
             if value not in allowed[key]:
                 raise InputError(
-                    f"{file.path}: {key} is {_shown(value)}, expected {allowed[key][-1]!r}: another value "
+                    f"{file.path}: {key} is {shown(value)}, expected {allowed[key][-1]!r}: another value "
                     f"changes the arithmetic; {ANOTHER_BASE}."
                 )
         elif key.startswith(prefix):
-            if key.removeprefix(prefix) not in READ | HARMLESS.keys():
+            if key.removeprefix(prefix) not in READ_KEYS | HARMLESS_KEYS.keys():
                 strangers[key] = value
         elif not key.startswith(tuple(NAMESPACES)):
             unused.append(key)
     if strangers:
         one = "that key" if len(strangers) == 1 else "those keys"
-        listed = ", ".join(f"{key} is {_shown(value)}" for key, value in strangers.items())
+        listed = ", ".join(f"{key} is {shown(value)}" for key, value in strangers.items())
         raise InputError(
             f"{file.path}: {listed}: the workbench doesn't know {one}, so it can't tell whether the numbers "
             f"would be right. If llama.cpp doesn't read {one} for a LLaMA either, make a copy without with "
@@ -168,7 +169,7 @@ def _rope_scale(file: GgufFile) -> float:
 
     A factor without a type means linear, and older files have ``rope.scale_linear``; 0 is no factor.
     """
-    kind = field(file, f"{ARCHITECTURE}.rope.scaling.type", str, "linear")
+    kind = field(file, f"{GGUF_ARCHITECTURE}.rope.scaling.type", str, "linear")
     if kind not in ("none", "linear"):
         raise wrong(
             file, "rope.scaling.type", repr(kind), "'none' or 'linear': no other scaled positions are read"
@@ -176,7 +177,7 @@ def _rope_scale(file: GgufFile) -> float:
     if kind == "none":
         return 1.0
     new, old = (
-        _positive(file, key) if file.metadata.get(f"{ARCHITECTURE}.{key}", 0) != 0 else None
+        _positive(file, key) if file.metadata.get(f"{GGUF_ARCHITECTURE}.{key}", 0) != 0 else None
         for key in ("rope.scaling.factor", "rope.scale_linear")
     )
     if None not in (new, old) and new != old:
@@ -200,37 +201,35 @@ def field(file: GgufFile, key: str, kind: type, default: Any = _REQUIRED) -> Any
         )
     if value is not default and type(value) is not kind:
         raise InputError(
-            f"{file.path}: {key} is {_shown(value)}, expected {kind.__name__}; convert the model anew, or "
+            f"{file.path}: {key} is {shown(value)}, expected {kind.__name__}; convert the model anew, or "
             f"{ANOTHER_BASE}."
         )
     return value
 
 
 def _size(file: GgufFile, key: str, default: Any = _REQUIRED) -> int:  # noqa: ANN401 - an int, or nothing
-    stated = file.metadata.get(f"{ARCHITECTURE}.{key}")
+    stated = file.metadata.get(f"{GGUF_ARCHITECTURE}.{key}")
     if isinstance(stated, list):
         # some writers repeat a size for each block
         if len({*stated}) != 1 or type(stated[0]) is not int:
-            raise wrong(file, key, _shown(stated), "one number, the same for all blocks")
+            raise wrong(file, key, shown(stated), "one number, the same for all blocks")
         value = stated[0]
     else:
-        value = field(file, f"{ARCHITECTURE}.{key}", int, default)
+        value = field(file, f"{GGUF_ARCHITECTURE}.{key}", int, default)
     if not 1 <= value <= LARGEST_SIZE:
         raise wrong(file, key, value, f"1 to {LARGEST_SIZE}")
     return value
 
 
 def _positive(file: GgufFile, key: str, default: Any = _REQUIRED) -> float:  # noqa: ANN401 - a float, or nothing
-    value = field(file, f"{ARCHITECTURE}.{key}", float, default)
+    value = field(file, f"{GGUF_ARCHITECTURE}.{key}", float, default)
     if not 0 < value <= LARGEST_NUMBER:
         raise wrong(file, key, value, "a positive number")
     return value
 
 
-def _shown(value: object) -> str:
-    return repr(value)[:40]
-
-
 def wrong(file: GgufFile, key: str, value: object, expected: str) -> InputError:
     """Say that a field doesn't fit our decoder."""
-    return InputError(f"{file.path}: {ARCHITECTURE}.{key} is {value}, expected {expected}; {ANOTHER_BASE}.")
+    return InputError(
+        f"{file.path}: {GGUF_ARCHITECTURE}.{key} is {value}, expected {expected}; {ANOTHER_BASE}."
+    )

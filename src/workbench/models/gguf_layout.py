@@ -10,7 +10,8 @@ from einops import rearrange
 
 from workbench.models.decoder import DecoderConfig
 
-ARCHITECTURE = "llama"
+GGUF_ARCHITECTURE = "llama"
+"""What ``general.architecture`` has to be; the sizes stand under this name."""
 
 _TOP = {"embedding": "token_embd.weight", "norm": "output_norm.weight", "head": "output.weight"}
 _LEAVES = {

@@ -80,14 +80,14 @@ def read_tokenizer(file: GgufFile) -> Tokenizer:
 
 
 _PREFIX = "tokenizer.ggml."
-READ = frozenset(
+READ_KEYS = frozenset(
     (
         *("model", "pre", "tokens", "token_type", "scores", "merges", "add_bos_token", "add_space_prefix"),
         *(f"{name}_token_id" for name in ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding")),
     )
 )
 """Keys under ``tokenizer.ggml.`` that are used."""
-HARMLESS: dict[str, str] = {
+HARMLESS_KEYS: dict[str, str] = {
     "add_eos_token": "an end behind the prompt, which is no part of asking; a response gets its own",
     "remove_extra_whitespaces": "of T5's tokenizer",
     "precompiled_charsmap": "of T5's tokenizer",
@@ -98,7 +98,7 @@ HARMLESS: dict[str, str] = {
     **{f"fim_{name}_token_id": "for code with a gap" for name in ("pre", "suf", "mid", "pad", "rep", "sep")},
 }
 """Keys that change no token of a text here, each with what it is for."""
-ONLY: dict[str, tuple[Any, ...]] = {
+ALLOWED_VALUES: dict[str, tuple[Any, ...]] = {
     "add_sep_token": (False,),
     "normalizer.lowercase": (False,),
     "normalizer.strip_accents": (False,),
@@ -129,9 +129,9 @@ class _Fields:
             if not key.startswith(_PREFIX):
                 continue  # chat templates, and the same tokenizer in other formats
             field = key.removeprefix(_PREFIX)
-            if field in ONLY and value not in ONLY[field]:
+            if field in ALLOWED_VALUES and value not in ALLOWED_VALUES[field]:
                 raise self.error(field, f"is {str(value)[:40]}, which would change the tokens; not supported")
-            if field not in READ and field not in HARMLESS and field not in ONLY:
+            if field not in READ_KEYS and field not in HARMLESS_KEYS and field not in ALLOWED_VALUES:
                 strangers.append(key)
         if strangers:
             raise InputError(

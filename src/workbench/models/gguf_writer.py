@@ -15,7 +15,7 @@ from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
 from workbench.files import not_written
 from workbench.models.decoder import DecoderConfig
-from workbench.models.gguf_layout import ARCHITECTURE, gguf_name, rotary_heads, to_pairs
+from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
 from workbench.models.tokenizer import Tokenizer
 
@@ -51,7 +51,7 @@ def write_gguf(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            writer = GGUFWriter(Path(folder) / path.name, ARCHITECTURE)
+            writer = GGUFWriter(Path(folder) / path.name, GGUF_ARCHITECTURE)
             writer.add_type("model")
             for add, value in (
                 (writer.add_name, name),

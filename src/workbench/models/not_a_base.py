@@ -194,8 +194,8 @@ def refuse_missing_files(path: Path) -> None:
         advice = "Download it too, or the whole folder again"
         if any((path / name).is_file() for name in ("tokenizer.model", "vocab.json")):
             advice = "Make it with " + _program(
-                f"from transformers import AutoTokenizer as T; T.from_pretrained({_text(path)})"
-                f".save_pretrained({_text(path)})"
+                f"from transformers import AutoTokenizer as T; T.from_pretrained({_python_text(path)})"
+                f".save_pretrained({_python_text(path)})"
             )
         raise InputError(f"{path} lacks tokenizer.json. {advice}.")
 
@@ -214,8 +214,8 @@ def _without_weights(path: Path) -> InputError:
         )
     if names["*.bin"]:
         program = _program(
-            f"from transformers import AutoModelForCausalLM as M; M.from_pretrained({_text(path)})"
-            f".save_pretrained({_text(path)})"
+            f"from transformers import AutoModelForCausalLM as M; M.from_pretrained({_python_text(path)})"
+            f".save_pretrained({_python_text(path)})"
         )
         return InputError(
             f"{path} has its weights in a PyTorch pickle ({names['*.bin'][0]}) and lacks model.safetensors. "
@@ -245,7 +245,7 @@ def _program(text: str) -> str:
     return f"`python -c {shlex.quote(text)}`"
 
 
-def _text(path: Path) -> str:
+def _python_text(path: Path) -> str:
     return json.dumps(str(path))
 
 

@@ -9,33 +9,25 @@ layers like that are multiplied in bfloat16.
 Source: Dettmers et al., "LLM.int8()", arXiv:2208.07339, section 4, on what the outliers are.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from qlora_kernels.products import LARGEST_BYTE, PRECISIONS, prepare, product
-from workbench.data.batches import Pool
+from qlora_kernels.products import LARGEST_BYTE, PRECISIONS, prepare_weight, product
+from workbench.data.batches import Batch, Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError, unknown_name
 
-if TYPE_CHECKING:
-    from workbench.models.decoder import Decoder
-
-COLUMNS = 16
+OUTLIER_COLUMNS = 16
 """Columns kept apart in each layer; at most an eighth of its inputs."""
 INT8_ERROR = 0.015
 """Largest relative error of a layer's int8 product at which the layer is multiplied so."""
 PROBES, PROBE_TOKENS = 2, 128
 SMALL_WIDTH = 256
 """Below this width a product takes less time than what is around it, and float32 costs nothing."""
-
-Observe = Callable[[str, Tensor], None]
-"""(name of a linear layer, its input) -> None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +80,18 @@ def bytes_are_exact() -> bool:
     return torch.equal(torch._int_mm(x, w.mT).long(), x.long() @ w.mT.long())
 
 
-@torch.no_grad()
-def probe(decoder: "Decoder") -> dict[str, Probe]:
-    """Run random tokens through the decoder in float32 and try int8 on each linear layer, by its name."""
-    probes: dict[str, Probe] = {}
-
-    def observe(name: str, x: Tensor) -> None:
-        rows, weight = x.flatten(0, -2), decoder.weight(name)
-        largest = rows.abs().amax(dim=0)
-        columns = largest.topk(min(COLUMNS, len(largest) // 8)).indices.sort().values
-        exact = rows @ weight.mT
-        error = (product(rows, prepare(weight, torch.int8, columns)) - exact).norm() / exact.norm()
-        probes[name] = Probe(columns, float(error))
-
+def probe_texts(vocabulary: int, context: int) -> Batch:
+    """Return a batch of random tokens, the same for every base of these sizes."""
     generator = torch.Generator().manual_seed(0)
-    length = min(PROBE_TOKENS, decoder.config.context)
-    texts = torch.randint(decoder.config.vocabulary, (PROBES, length), generator=generator)
-    pool = Pool([Example(tuple(text.tolist()), 1) for text in texts])
-    decoder.observe = observe
-    try:
-        decoder(pool.batch([range(PROBES)]))
-    finally:
-        decoder.observe = None
-    return probes
+    texts = torch.randint(vocabulary, (PROBES, min(PROBE_TOKENS, context)), generator=generator)
+    return Pool([Example(tuple(text.tolist()), 1) for text in texts]).batch([range(PROBES)])
+
+
+def probe_layer(x: Float[Tensor, "*rows K"], weight: Float[Tensor, "N K"]) -> Probe:
+    """Find the largest inputs of a linear layer, and try its product in int8 with these kept apart."""
+    rows = x.flatten(0, -2)
+    largest = rows.abs().amax(dim=0)
+    columns = largest.topk(min(OUTLIER_COLUMNS, len(largest) // 8)).indices.sort().values
+    exact = rows @ weight.mT
+    error = (product(rows, prepare_weight(weight, torch.int8, columns)) - exact).norm() / exact.norm()
+    return Probe(columns, float(error))

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +11,6 @@ from typing import Any
 
 import torch
 
-import workbench
 from qlora_kernels import choose
 from workbench.models.base import Base
 
@@ -17,8 +18,33 @@ COMPUTING = ("config.py", "data", "models", "adapters", "training", "studies/gri
 """Source files and folders that decide a cell's numbers."""
 
 
-def arithmetic(base: Base, threads: int) -> dict[str, Any]:
-    """Return what the numbers depend on beside the cells, with the reason for each choice."""
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """What a study's numbers depend on beside its cells."""
+
+    name: str
+    """Where it is equal, equal cells have equal bits."""
+    threads: int
+    """Of torch, in each process that trains."""
+    used: Mapping[str, Any]
+    """What was chosen, with the reasons: JSON values, for people."""
+
+
+def arithmetic_of(base: Base, data_sha256: str, threads: int) -> Arithmetic:
+    """Return the arithmetic of a base, data by their hash, and a number of threads on this machine."""
+    used = _used(base, threads)
+    content = {
+        **{name: value for name, value in used.items() if name not in ("because", "precision_because")},
+        "torch": torch.__version__,
+        "code": code_digest(),
+        "base": base.sha256,
+        "data": data_sha256,
+    }
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return Arithmetic(name, threads, used)
+
+
+def _used(base: Base, threads: int) -> dict[str, Any]:
     decoder = base.decoder
     route = choose(decoder.weight("norm"))
     return {
@@ -36,23 +62,10 @@ def arithmetic(base: Base, threads: int) -> dict[str, Any]:
     }
 
 
-def arithmetic_name(base: Base, data_sha256: str, threads: int) -> str:
-    """Name the arithmetic: where it is equal, equal cells have equal bits."""
-    used = arithmetic(base, threads)
-    content = {
-        **{name: value for name, value in used.items() if name not in ("because", "precision_because")},
-        "torch": torch.__version__,
-        "code": code_digest(),
-        "base": base.sha256,
-        "data": data_sha256,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
 @cache
 def code_digest() -> str:
     """Return a hash of the source files that decide a cell's numbers."""
-    package = Path(workbench.__file__).parent
+    package = Path(__file__).parents[1]
     files = [package / part for part in COMPUTING if part.endswith(".py")]
     folders = [package / part for part in COMPUTING if not part.endswith(".py")]
     if (kernels := find_spec("qlora_kernels")) and kernels.origin:

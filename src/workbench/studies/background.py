@@ -22,14 +22,15 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import psutil
 
-from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.showing import Shown
 from workbench.studies.grid import Study
+from workbench.studies.states import ACTIVE, JobName, Outcome
 
 if TYPE_CHECKING:
     from workbench.studies.runner import Progress
@@ -38,22 +39,17 @@ PATIENCE = 1.0
 """Seconds that a step may take to notice a request to stop, before it is interrupted."""
 SLOWEST_START = 120.0
 """Seconds after which a process that never reported is taken for dead."""
-ACTIVE = ("starting", "running")
-"""The states in which a process is at work."""
+LAST_BYTES = 1 << 18
+"""Of the events, where only the last one is asked for; a line is far shorter."""
 POLITENESS = 5
 """How much the process gives way to others: whoever moves a slider comes first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunState:
-    """How far a job is.
+    """How far a job is."""
 
-    ``name`` is "new" before its first start, "starting", "running", "finished", "stopped" on request,
-    "incomplete" where cells are left to be tried again, "failed" with an error, or "lost" when the process
-    ended without a word.
-    """
-
-    name: str
+    name: JobName
     error: str | None = None
     """The sentence to show for a job that failed."""
 
@@ -63,7 +59,7 @@ class RunState:
         return self.name in ACTIVE
 
 
-class BackgroundRun:
+class BackgroundRun(Shown):
     """The job of a study's folder. Making one only points at the folder; :meth:`start` runs it."""
 
     def __init__(self, folder: Path | str) -> None:
@@ -149,6 +145,32 @@ class BackgroundRun:
             raise
         return state
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        title = f"BackgroundRun of {self.study_folder}"
+        try:
+            state, at = self.state(), self._latest()
+        except InputError as error:
+            return title, {"state": str(error)}
+        facts: dict[str, str] = {"state": state.name}
+        if at:
+            facts["trained"] = (
+                f"{at['share']:.0%} of this run's steps, {at['cells_done']} of {at['cells']} cells"
+            )
+        return title, facts | ({"because": state.error} if state.error else {})
+
+    def _latest(self) -> dict[str, Any] | None:
+        """Return the last whole event of the record; None before the first."""
+        try:
+            size = (self.folder / "events.jsonl").stat().st_size
+        except FileNotFoundError:
+            return None
+        start = max(0, size - LAST_BYTES)
+        with open(self.folder / "events.jsonl", "rb") as file:
+            file.seek(start)
+            lines = file.read()[: size - start].split(b"\n")[:-1]
+        whole = lines[1:] if start else lines  # the first of a part may be cut
+        return _object(whole[-1], self.folder / "events.jsonl") if whole else None
+
     def _held_state(self) -> dict[str, Any] | None:
         path = self.folder / "state.json"
         held = _read(path)
@@ -165,19 +187,6 @@ class BackgroundRun:
 
     def _write_state(self, **values: Any) -> None:  # noqa: ANN401 - JSON values
         write_atomically(self.folder / "state.json", json.dumps(values).encode())
-
-
-def planned(manifest: Mapping[str, Any]) -> dict[str, CellConfig]:
-    """Return the cells that a study is to have, by their keys, from its manifest alone."""
-    study = Study.from_dict(manifest["study"])
-    layers = manifest["base"].get("layers", 0)
-    cells = study.cells(
-        data_fingerprint=manifest["data"]["sha256"],
-        base_sha256=manifest["base"]["sha256"],
-        template=study.template,
-        first_layer=max(0, layers - (study.adapted_layers or layers)),
-    )
-    return {cell.key(): cell for cell in cells}
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -205,7 +214,8 @@ def _is_state(held: Mapping[str, Any]) -> bool:
         case {"name": "running", "process": int(process), "born": float() | None}:
             return 0 < process < 1 << 31
         case {"name": str(name)}:
-            return name not in ACTIVE and isinstance(held.get("error"), str | None)
+            ended = name in get_args(JobName) and name not in ACTIVE
+            return ended and isinstance(held.get("error"), str | None)
     return False
 
 
@@ -244,22 +254,20 @@ def _work(job: BackgroundRun) -> None:
     job._write_state(**ending)
 
 
-def _run(job: BackgroundRun) -> str:
+def _run(job: BackgroundRun) -> Outcome:
+    """Run the study as its configuration says, record its progress, and return how it ended."""
     from workbench.studies.runner import run
 
     configuration = job.configuration()
     assert configuration is not None
-    with open(job.folder / "events.jsonl", "a", buffering=1, encoding="utf-8") as events:
-        phases: list[str] = []
-        record = _recorder(events.write)
-
-        def on_progress(at: "Progress") -> None:
-            phases.append(at.phase)
-            record(at)
-
-        with run(Study.from_dict(configuration), job.study_folder, on_progress, (job.folder / "stop").exists):
-            pass
-    return "finished" if phases[-1] == "done" else phases[-1]
+    study, stop = Study.from_dict(configuration), job.folder / "stop"
+    with (
+        open(job.folder / "events.jsonl", "a", buffering=1, encoding="utf-8") as events,
+        run(study, job.study_folder, _recorder(events.write), stop.exists) as store,
+    ):
+        outcome = store.manifest.outcome
+    assert outcome  # a run that returns has said how it ended
+    return outcome
 
 
 def _recorder(write: Callable[[str], object]) -> Callable[["Progress"], None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
+from workbench.studies.disk.manifest import ActualCost, Session
 from workbench.studies.disk.store import Store
 
 
@@ -64,36 +65,41 @@ def bill(folder: Path, price_per_hour: float | None = None) -> Bill:
     if price_per_hour is not None and not 0 <= price_per_hour < float("inf"):
         raise InputError(f"the price is {price_per_hour}; it has to be 0 or more, in any currency")
     with Store.open(folder, read_only=True) as store:
-        rows, sessions = store.rows(), store.manifest.get("sessions", [])
-    ended = [session for session in sessions if isinstance(session.get("actual"), dict)]
-    wall = _sum([session["actual"].get("seconds") for session in ended])
-    joules = _sum([session["actual"].get("joules") for session in ended])
+        rows, sessions = store.rows(), store.manifest.sessions
+    ended = [(session, session.actual) for session in sessions if session.actual]
+    wall = _sum([actual.seconds for _, actual in ended])
+    joules = _sum([actual.joules for _, actual in ended])
     trained = _sum([row["seconds"] for row in rows])
     each = None if joules is None or not trained else joules / trained
     cells = [_cell(row, each, price_per_hour) for row in rows]
-    shared = _sum([session["actual"].get("shared_flops") for session in ended])
+    shared = _sum([actual.shared_flops for _, actual in ended])
     flops = _sum([item.flops for item in cells])
     total = CostLine(
         name="all",
         seconds=wall,
-        predicted_seconds=_sum([session["prediction"]["seconds"] for session in ended]),
+        predicted_seconds=_sum([session.prediction.seconds for session, _ in ended]),
         flops=None if flops is None else flops + (shared or 0.0),
         joules=joules,
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         money=_money(wall, price_per_hour),
     )
-    finished = [session for session in ended if session.get("outcome") == "finished"]
-    return Bill(cells, total, [_estimate(session) for session in finished])
+    estimates = [estimate for session, actual in ended if (estimate := _estimate(session, actual))]
+    return Bill(cells, total, estimates)
 
 
-def _estimate(session: Mapping[str, Any]) -> Estimate:
-    prediction = session["prediction"]
+def _estimate(session: Session, actual: ActualCost) -> Estimate | None:
+    """Return how well a run was predicted; None for one that didn't finish or lacks a number."""
+    told, taken = session.prediction, actual.seconds
+    if session.outcome != "finished" or taken is None or told.raw_seconds is None:
+        return None
+    if told.seconds is None or told.learned_from is None:
+        return None
     return Estimate(
-        started=str(session.get("started")),
-        raw=prediction["raw_seconds"],
-        predicted=prediction["seconds"],
-        learned_from=prediction["learned_from"],
-        actual=session["actual"]["seconds"],
+        started=session.started or "not recorded",
+        raw=told.raw_seconds,
+        predicted=told.seconds,
+        learned_from=told.learned_from,
+        actual=taken,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 
 MADE_OF = ("study", "data", "base", "arithmetic", "code_sha256", "versions", "hardware")
@@ -99,6 +100,7 @@ def compare(first: Path, second: Path) -> Comparison:
     """
     with Store.open(first, read_only=True) as a, Store.open(second, read_only=True) as b:
         one, two = outcomes(a), outcomes(b)
+        # every fact of these parts, those of newer versions too
         made = {name: (x, y) for name, x, y in _pairs("", _made(a.manifest), _made(b.manifest)) if x != y}
     found = {key: first_difference(key, one[key], two[key]) for key in one if key in two}
     return Comparison(
@@ -110,8 +112,8 @@ def compare(first: Path, second: Path) -> Comparison:
     )
 
 
-def _made(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {part: manifest.get(part) for part in MADE_OF}
+def _made(manifest: Manifest) -> dict[str, Any]:
+    return {part: manifest.written.get(part) for part in MADE_OF}
 
 
 def _pairs(name: str, first: Any, second: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - JSON values

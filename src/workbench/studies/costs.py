@@ -40,7 +40,7 @@ def training_flops(plan: Plan, cell: CellConfig, steps: int | None = None) -> fl
 def evaluation_flops(plan: Plan, cell: CellConfig) -> float:
     """Return the operations of evaluating one cell on the held-out examples."""
     pool, heldout = plan.prepared.frozen.pool, plan.prepared.heldout
-    items = sorted({*heldout.references, *(index for row in heldout.choices for index in row)})
+    items = heldout.examples
     lengths = pool.lengths[items].double()
     labels = float((pool.lengths - pool.prompts)[items].double().sum())
     return _forward(plan.base.decoder.config, cell, float(lengths.sum()), labels, float(lengths.mean()))

@@ -6,6 +6,7 @@ study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 
 import datetime
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError, unknown_name
+from workbench.showing import Shown
+from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS, OWN_CORRUPTION
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
@@ -35,8 +38,8 @@ CELL_SETTINGS = tuple(
 """Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Study:
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Study(Shown):
     """A grid of cells over one data set and one base, before either is loaded."""
 
     name: str
@@ -99,6 +102,21 @@ class Study:
                 "--adapted-layers 1"
             )
 
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        counts = [len(axis) for axis in (self.qualities, self.sizes, self.seeds)]
+        grid = "{} qualities x {} sizes x {} seeds".format(*counts)
+        facts = {
+            "cells": f"{grid} = {math.prod(counts)} cells",
+            "base": self.base,
+            "data": self.data,
+            "qualities": ", ".join(quality.label for quality in self.qualities),
+            "sizes": ", ".join(map(str, self.sizes)),
+            "seeds": ", ".join(map(str, self.seeds)),
+        }
+        if self.settings:
+            facts["settings"] = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        return f"Study {self.name}", facts
+
     @property
     def day(self) -> datetime.date | None:
         """The day of :attr:`date`."""
@@ -145,6 +163,10 @@ class Study:
             raise InputError("the study's description can't be read: a name is no text, or a size no number")
         return study
 
+    def first_layer(self, layers: int) -> int:
+        """Return the lowest block with an adapter, on a base of so many blocks."""
+        return max(0, layers - (self.adapted_layers or layers))
+
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
         """Return every cell, sizes innermost; ``common`` adds what is known after loading.
 
@@ -166,33 +188,33 @@ class Study:
         ]
 
 
-def choose(budget: str, coffee: Any, lunch: Any, night: Any) -> Any:  # noqa: ANN401 - any value per budget
+def by_budget(budget: str, coffee: Any, lunch: Any, night: Any) -> Any:  # noqa: ANN401 - any value per budget
     """Return the value of one budget."""
     if budget not in BUDGETS:
         raise unknown_name("budget", budget, BUDGETS, "src/workbench/studies/grid.py")
     return {"coffee": coffee, "lunch": lunch, "night": night}[budget]
 
 
-def damaged(corruption: str, shares: Sequence[float]) -> tuple[Quality, ...]:
+def damaged_qualities(corruption: str, shares: Sequence[float]) -> tuple[Quality, ...]:
     """Return the clean quality and one for each share of examples left as they were."""
     return (Quality(), *(Quality(corruption=corruption, share=share) for share in shares))
 
 
 def seeds(budget: str) -> tuple[int, ...]:
     """Return the seeds of a budget; three are the fewest that show their own noise."""
-    return tuple(range(choose(budget, 3, 4, 5)))
+    return tuple(range(by_budget(budget, 3, 4, 5)))
 
 
 def verbs(budget: str) -> Study:
     """Return the classroom study: English past tense on the shipped character model."""
-    shares = choose(budget, (0.75, 0.5), (0.9, 0.75, 0.5), (0.95, 0.9, 0.75, 0.5, 0.25))
+    shares = by_budget(budget, (0.75, 0.5), (0.9, 0.75, 0.5), (0.95, 0.9, 0.75, 0.5, 0.25))
     sizes = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
     return Study(
         name="verbs",
         data="verbs",
         base="classroom",
-        qualities=damaged("other_form", shares),
-        sizes=choose(budget, sizes[1:8:2], sizes[1:8], sizes),
+        qualities=damaged_qualities("other_form", shares),
+        sizes=by_budget(budget, sizes[1:8:2], sizes[1:8], sizes),
         seeds=seeds(budget),
         template="verbs",
     )
@@ -200,8 +222,9 @@ def verbs(budget: str) -> Study:
 
 def raters(budget: str) -> Study:
     """Return the study on human labels: how many raters for each of how many texts."""
-    counts = choose(budget, (1, 3, None), (1, 2, 3, 5, None), (1, 2, 3, 5, 10, None))
-    flips = choose(budget, (), (0.8,), (0.9, 0.8, 0.6))
+    counts = by_budget(budget, (1, 3, None), (1, 2, 3, 5, None), (1, 2, 3, 5, 10, None))
+    flips = by_budget(budget, (), (0.8,), (0.9, 0.8, 0.6))
+    sizes = (32, 64, 128, 256, 512, 1024, 2048, 4096)
     return Study(
         name="raters",
         data="raters",
@@ -210,23 +233,23 @@ def raters(budget: str) -> Study:
             *(Quality(raters=count) for count in counts),
             *(Quality(corruption="flip", share=share) for share in flips),
         ),
-        sizes=choose(budget, (32, 128, 512), (32, 128, 512, 2048), (32, 64, 128, 256, 512, 1024, 2048, 4096)),
+        sizes=by_budget(budget, sizes[::2][:3], sizes[::2], sizes),
         seeds=seeds(budget),
         template="verbatim",
-        adapted_layers=6,
-        settings={"batch_size": 8, "steps": 60},
+        adapted_layers=LARGE_BASE_LAYERS,
+        settings=dict(LARGE_BASE_SETTINGS),
     )
 
 
 STUDIES = {"verbs": verbs, "raters": raters}
 
 
-def own(
+def study_of_file(
     data: str,
     budget: str,
     *,
     base: str,
-    corruption: str = "other_record",
+    corruption: str = OWN_CORRUPTION,
     heldout: int | None = None,
     heldout_file: str | None = None,
     on_empty: Literal["error", "drop"] = "error",
@@ -255,12 +278,12 @@ def own(
     """
     if heldout is not None and heldout_file is not None:
         raise both_given(heldout, heldout_file)
-    largest, rungs, factor = choose(budget, (512, 3, 4), (2048, 4, 4), (8192, 7, 2))
+    largest, rungs, factor = by_budget(budget, (512, 3, 4), (2048, 4, 4), (8192, 7, 2))
     study = Study(
         name=Path(data).stem,
         data=data,
         base=base,
-        qualities=damaged(corruption, choose(budget, (0.5,), (0.75, 0.5), (0.9, 0.75, 0.5))),
+        qualities=damaged_qualities(corruption, by_budget(budget, (0.5,), (0.75, 0.5), (0.9, 0.75, 0.5))),
         sizes=(1,),
         seeds=seeds(budget),
         heldout=heldout,
@@ -269,8 +292,8 @@ def own(
         on_bad=on_bad,
         on_long=on_long,
         template=template,
-        adapted_layers=6,
-        settings={"batch_size": 8, "steps": 60},
+        adapted_layers=LARGE_BASE_LAYERS,
+        settings=dict(LARGE_BASE_SETTINGS),
     )
     available = min(len(study.dataset().train), largest)
     return replace(study, sizes=tuple(sorted({max(1, available // factor**rung) for rung in range(rungs)})))

@@ -11,13 +11,12 @@ from typing import Any
 
 from workbench.config import CellConfig
 from workbench.conversions import quoted
-from workbench.data.records import Dataset
+from workbench.data.records import Dataset, digest_of
 from workbench.errors import InputError
 from workbench.models.base import Base
-from workbench.studies.background import planned
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study
-from workbench.studies.provenance import day_of, digest_of
 from workbench.studies.settings import SettingDifference, differing, folder_suffix, settings_of
 
 NOT_COMPARED = {
@@ -38,7 +37,7 @@ NOT_COMPARED = {
     "date": "compared with the day of the folder's study, where a template writes it",
 }
 """Fields of a study that aren't compared by what they say, each with the reason. Every other one is."""
-POLICIES = ("on_empty", "on_bad")
+READING_POLICIES = ("on_empty", "on_bad")
 UNKNOWN = ("data_fingerprint", "base_sha256")
 """Settings of a cell that aren't known before data and base are loaded."""
 
@@ -48,7 +47,7 @@ class Begun:
     """The study that a folder holds."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     study: Study
     cell: CellConfig
     """One of its cells, whose settings are those of all."""
@@ -72,18 +71,10 @@ class Begun:
         Raises:
             InputError: If the store holds cells of several settings.
         """
-        manifest = store.manifest
-        try:
-            for part in ("data", "base"):
-                manifest[part]["sha256"], manifest[part]["name"]
-            # versions that didn't record a precision knew one only
-            study = Study.from_dict({"precision": "float32", **manifest["study"]})
-            first = store.lead(without=store.damaged()) or next(iter(planned(manifest).values()))
-        except KeyError as error:
-            raise InputError(
-                f"{store.folder}/manifest.json is damaged: it has no {error}; copy it back from a backup"
-            ) from error
-        return cls(folder=store.folder, manifest=manifest, study=study, cell=first)
+        planned = store.manifest.planned()
+        first = store.lead(without=store.damaged()) or next(iter(planned.values()))
+        study = store.manifest.study.parsed()
+        return cls(folder=store.folder, manifest=store.manifest, study=study, cell=first)
 
     def settled(self, study: Study) -> Study:
         """Return ``study`` with what it leaves open taken as the folder's was begun.
@@ -99,7 +90,7 @@ class Begun:
             study,
             settings=kept,
             precision=self.cell.precision if study.precision == "auto" else study.precision,
-            date=day_of(self.manifest) if study.date is None else study.date,
+            date=self.manifest.day if study.date is None else study.date,
         )
 
     def check(
@@ -147,7 +138,7 @@ class Begun:
         cells: Sequence[CellConfig] = (),
     ) -> list[SettingDifference]:
         """Return in what a study differs from the folder's; the arguments are those of :meth:`check`."""
-        layers = base.decoder.config.layers if base else self.manifest["base"].get("layers")
+        layers = base.decoder.config.layers if base else self.manifest.base.layers
         found = differing(settings_of(self.cell, layers), self._settings(study, layers, cells))
         found += [
             SettingDifference(one.name, then, now)
@@ -155,7 +146,7 @@ class Begun:
             if one.name not in NOT_COMPARED
             and (then := getattr(self.study, one.name)) != (now := getattr(study, one.name))
         ]
-        if base is not None and study.date not in (None, day := day_of(self.manifest)):
+        if base is not None and study.date not in (None, day := self.manifest.day):
             found.append(SettingDifference("date", day, study.date))
         if dataset is not None:
             found += self._of_records(study, dataset)
@@ -169,64 +160,65 @@ class Begun:
             return {name: value for name, value in known.items() if name not in UNKNOWN}
         cell = study.cells(
             template=study.template or "",
-            first_layer=max(0, (layers or 0) - (study.adapted_layers or layers or 0)),
+            first_layer=study.first_layer(layers or 0),
         )[0]
         unknown = [*UNKNOWN, *(["template"] if study.template is None else [])]
         unknown += [] if layers else ["first_layer"]
         return {name: value for name, value in settings_of(cell, layers).items() if name not in unknown}
 
     def _of_base(self, base: Base) -> Iterator[SettingDifference]:
-        held = self.manifest["base"]
-        then, now = held.get("text_sha256"), base.text_sha256
-        if then and now and then != now and held["sha256"] == base.sha256:
+        held = self.manifest.base
+        then, now = held.text_sha256, base.text_sha256
+        if then and now and then != now and held.sha256 == base.sha256:
             name = f"the sha256 of the files of {base.name} that say how a text begins, ends and is a chat"
             yield _of_hashes(name, "base-text", then, now)
-        if held["sha256"] != base.sha256:
-            if held["name"] != base.name:
-                yield SettingDifference("base", held["name"], base.name)
+        if held.sha256 != base.sha256:
+            if held.name != base.name:
+                yield SettingDifference("base", held.name, base.name)
             else:
-                yield _of_hashes(f"the sha256 of the base {base.name}", "base", held["sha256"], base.sha256)
+                yield _of_hashes(f"the sha256 of the base {base.name}", "base", held.sha256, base.sha256)
 
     def _of_records(self, study: Study, dataset: Dataset) -> list[SettingDifference]:
         """Say which records differ, and which options made them differ."""
-        held = self.manifest["data"]
-        if held["sha256"] == dataset.fingerprint:
+        held = self.manifest.data
+        if held.sha256 == dataset.fingerprint:
             return []
         then = self.study
         found = [
             SettingDifference(name, getattr(then, name), getattr(study, name))
-            for name in POLICIES
+            for name in READING_POLICIES
             if getattr(then, name) != getattr(study, name)
         ]
-        same_heldout = held.get("heldout_sha256") == digest_of(dataset.heldout)
+        same_heldout = held.heldout_sha256 == digest_of(dataset.heldout)
         if then.heldout_file != study.heldout_file and not same_heldout:
             found.append(SettingDifference("heldout_file", then.heldout_file, study.heldout_file))
         elif then.heldout != study.heldout and not same_heldout:
-            found.append(SettingDifference("heldout", held.get("heldout_records"), len(dataset.heldout)))
+            found.append(SettingDifference("heldout", held.heldout_records, len(dataset.heldout)))
         if found and self._same_records(study):
             return found
-        if held["name"] != dataset.name:
-            return [*found, SettingDifference("data", held["name"], dataset.name)]
+        if held.name != dataset.name:
+            return [*found, SettingDifference("data", held.name, dataset.name)]
         what = "records"  # an earlier version didn't tell the parts apart
         if same_heldout:
             what = "training records"
-        elif "train_sha256" in held:
-            same_train = held["train_sha256"] == digest_of(dataset.train)
+        elif held.train_sha256 is not None:
+            same_train = held.train_sha256 == digest_of(dataset.train)
             what = "held-out records" if same_train else "training and held-out records"
         name = f"the sha256 of {dataset.name}, in its {what},"
-        return [*found, _of_hashes(name, "data", held["sha256"], dataset.fingerprint)]
+        return [*found, _of_hashes(name, "data", held.sha256, dataset.fingerprint)]
 
     def _same_records(self, study: Study) -> bool:
         """Say whether the data, read with the folder's options, are the folder's."""
-        options = {name: getattr(self.study, name) for name in (*POLICIES, "heldout", "heldout_file")}
+        names = (*READING_POLICIES, "heldout", "heldout_file")
+        options = {name: getattr(self.study, name) for name in names}
         try:
-            return replace(study, **options).dataset().fingerprint == self.manifest["data"]["sha256"]
+            return replace(study, **options).dataset().fingerprint == self.manifest.data.sha256
         except InputError:
             return False  # what can't be read so any more was another file then
 
 
-def _of_hashes(name: str, slug: str, then: str, now: str) -> SettingDifference:
-    return SettingDifference(name, then[:12], now[:12], slug=f"{slug}-{now[:8]}")
+def _of_hashes(name: str, slug: str, then: str | None, now: str) -> SettingDifference:
+    return SettingDifference(name, then and then[:12], now[:12], slug=f"{slug}-{now[:8]}")
 
 
 def folder_beside(folder: Path, suffix: str, fits: Callable[[Path], bool]) -> Path:

@@ -18,12 +18,18 @@ from typing import Any
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import scratch_beside, write_atomically
-from workbench.studies.background import planned
 from workbench.studies.disk.adapters import CONFIG, WEIGHTS, adapter_folder
 from workbench.studies.disk.checkpoints import CHECKPOINTS
 from workbench.studies.disk.lock import locked
-from workbench.studies.disk.manifest import MANIFEST, manifest_bytes
-from workbench.studies.disk.store import DATABASE, ZERO_SHOT, Store, read_manifest
+from workbench.studies.disk.manifest import (
+    MANIFEST,
+    BaseFacts,
+    DataFacts,
+    Manifest,
+    Session,
+    read_manifest,
+)
+from workbench.studies.disk.store import DATABASE, ZERO_SHOT, Store
 from workbench.studies.grid import CELL_SETTINGS, Study
 from workbench.studies.identity import folder_beside
 from workbench.studies.provenance import now
@@ -31,10 +37,10 @@ from workbench.studies.settings import (
     AXES,
     SHARED,
     Group,
-    described,
     differing,
     folder_suffix,
     grouped,
+    settings_in_words,
     settings_of,
 )
 
@@ -92,11 +98,11 @@ def mend(folder: Path, keep: int = 1) -> Mended:
         folders = [folder if group is kept else whole.set_apart(group, kept) for group in groups]
         shutil.rmtree(folder / "report", ignore_errors=True)  # it may be of cells that have moved
         moved = [key for key in cells if key not in kept.keys]
-        store.update_manifest(**whole.manifest(kept))
+        store.update_manifest(**whole.parts(kept))
         store.remove([*moved, *whole.foreign_zero_shot(kept)])
         for key in moved:
             shutil.rmtree(adapter_folder(folder, key), ignore_errors=True)
-        words = described(groups, store.layers)
+        words = settings_in_words(groups, store.layers)
         counts = [len(group.keys) for group in groups]
         parts = [Part(*values) for values in zip(words, counts, folders, strict=True)]
         return Mended(parts, keep - 1, damaged)
@@ -107,16 +113,11 @@ class _Whole:
 
     def __init__(self, store: Store, groups: Sequence[Group], cells: Mapping[str, CellConfig]) -> None:
         self.store, self.groups, self.cells = store, groups, cells
-        self.was = dict(store.manifest)
-        self.sessions: list[dict[str, Any]] = self.was.get("sessions", [])
+        self.was = store.manifest
+        self.sessions = self.was.sessions
         self.committed = store.committed()
-        try:
-            self.latest = next(iter(planned(self.was).values()))
-            self.times = _times(self.sessions)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{store.folder / MANIFEST} is damaged: {error!r}; copy it back from a backup"
-            ) from error
+        self.latest = next(iter(self.was.planned().values()))
+        self.times = _times(self.was)
         self.zero_shot = self._zero_shot_of()
 
     def set_apart(self, group: Group, kept: Group) -> Path:
@@ -131,7 +132,7 @@ class _Whole:
             study = scratch / "study"  # one deeper than where `workbench list` looks
             study.mkdir()
             store.copy_to(study / DATABASE)
-            write_atomically(study / MANIFEST, manifest_bytes(self.manifest(group)))
+            write_atomically(study / MANIFEST, self.was.with_(**self.parts(group)).to_bytes())
             others = [key for key in self.cells if key not in group.keys]
             with Store.open(study) as new:
                 new.remove([*others, *self.foreign_zero_shot(group)])
@@ -157,12 +158,12 @@ class _Whole:
         same = all(getattr(group.lead, name) == getattr(lead, name) for name in JUDGED_BY)
         return [] if same else [ZERO_SHOT]
 
-    def manifest(self, group: Group) -> dict[str, Any]:
-        """Return the manifest of a group's study."""
+    def parts(self, group: Group) -> dict[str, Any]:
+        """Return the parts of the manifest that a group's study has for itself, as JSON values."""
         lead, was = group.lead, self.was
         made = self.store.made().get(group.keys[0], {})
-        arithmetic = was.get("arithmetic", {})
-        if arithmetic.get("precision", lead.precision) != lead.precision:
+        arithmetic = was.arithmetic.to_json()
+        if was.arithmetic.precision not in (None, lead.precision):
             arithmetic = {
                 name: value
                 for name, value in arithmetic.items()
@@ -170,30 +171,29 @@ class _Whole:
             }
         if made:
             arithmetic = {**arithmetic, "name": made["arithmetic"], "threads": made["threads"]}
-        manifest = {
-            **was,
+        parts: dict[str, Any] = {
             "study": self._study(group).to_dict(),
-            "data": _of_hash(was["data"], lead.data_fingerprint),
-            "base": _of_hash(was["base"], lead.base_sha256),
+            "data": _of_hash(was.data, lead.data_fingerprint),
+            "base": _of_hash(was.base, lead.base_sha256),
             "subsets": self._subsets(group),
             "arithmetic": {**arithmetic, "precision": lead.precision},
             "mended": {"from": self.store.folder.name, "on": now()},
         }
         sessions = self._sessions_of(group)
         if self.sessions:
-            last = sessions[-1] if sessions else {}
-            manifest |= {
-                "sessions": sessions,
-                "started": sessions[0]["started"] if sessions else was.get("started"),
+            last = sessions[-1].to_json() if sessions else {}
+            parts |= {
+                "sessions": [session.to_json() for session in sessions],
+                "started": sessions[0].started if sessions else was.started,
                 "outcome": last.get("outcome", "stopped"),
                 "prediction": last.get("prediction", {}),
                 "actual": last.get("actual", {}),
             }
-        return manifest
+        return parts
 
     def _study(self, group: Group) -> Study:
         lead = group.lead
-        own = Study.from_dict({"precision": "float32", **self.was["study"]})
+        own = self.was.study.parsed()
         default = CellConfig(data="", base="", size=1)
         cells = [self.cells[key] for key in group.keys]
         study = replace(
@@ -242,13 +242,13 @@ class _Whole:
 
     def _subsets(self, group: Group) -> dict[str, str]:
         """Return the hashes of the draws of a group's cells: equal ones of other settings drew the same."""
-        known = self.was.get("subsets", {})
+        known = self.was.subsets
         by_draw = {_draw(cell): known[key] for key, cell in self.cells.items() if key in known}
         found = {key: by_draw[draw] for key in group.keys if (draw := _draw(self.cells[key])) in by_draw}
         still = known if self._is_latest(group) else {}
         return {**{key: digest for key, digest in still.items() if key not in self.cells}, **found}
 
-    def _sessions_of(self, group: Group) -> list[dict[str, Any]]:
+    def _sessions_of(self, group: Group) -> list[Session]:
         """Return the runs that trained a group's cells: one run had one settings."""
         mine = {max(self._sessions_at(self.committed[key]), default=None) for key in group.keys}
         return [session for number, session in enumerate(self.sessions) if number in mine]
@@ -274,13 +274,20 @@ class _Whole:
         return group if same or not self.sessions else None
 
 
-def _times(sessions: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
+def _times(manifest: Manifest) -> list[tuple[float, float]]:
     """Return when each run began and ended; one that was killed ended before the next one began."""
     times: list[tuple[float, float]] = []
     following = math.inf
-    for session in reversed(sessions):
-        start = datetime.fromisoformat(session["started"]).timestamp()
-        end = datetime.fromisoformat(session["ended"]).timestamp() if "ended" in session else following
+    for number, session in reversed(list(enumerate(manifest.sessions))):
+        if session.started is None:
+            raise manifest.lacks(f"sessions[{number}].started")
+        try:
+            start = datetime.fromisoformat(session.started).timestamp()
+            end = datetime.fromisoformat(session.ended).timestamp() if session.ended else following
+        except ValueError as error:
+            raise InputError(
+                f"{manifest.place} is damaged: in sessions[{number}], {error}; copy it back from a backup"
+            ) from error
         times.insert(0, (start, end))
         following = start
     return times
@@ -320,8 +327,8 @@ def _draw(cell: CellConfig) -> tuple[Any, ...]:
     return tuple(getattr(cell, name) for name in (*AXES, "data_fingerprint"))
 
 
-def _of_hash(part: Mapping[str, Any], sha256: str) -> dict[str, Any]:
+def _of_hash(part: DataFacts | BaseFacts, sha256: str) -> dict[str, Any]:
     """Return what a manifest says about data or a base, for the one that has this hash."""
-    if not sha256 or sha256 == part.get("sha256"):
-        return dict(part)
-    return {"name": part.get("name"), "licence": None, "sha256": sha256}
+    if not sha256 or sha256 == part.sha256:
+        return part.to_json()
+    return {"name": part.name, "licence": None, "sha256": sha256}

@@ -1,26 +1,34 @@
 """A study made concrete: loaded, tokenized and cut into stacks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+import torch
+
 from workbench.adapters.lora import LoraStack
-from workbench.config import CellConfig
+from workbench.config import CellConfig, Quality
 from workbench.data.lengths import fit_context
-from workbench.data.records import Dataset
+from workbench.data.records import Dataset, Record, digest_of
 from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.chat import writes_date
 from workbench.models.loaders import load_base
+from workbench.studies.arithmetic import Arithmetic, arithmetic_of
 from workbench.studies.disk.state_cache import freeze_once
+from workbench.studies.examples import examples_in
 from workbench.studies.grid import Study
 from workbench.studies.stacks import own_steps, partition
-from workbench.training.prepare import Prepared, prepare
+from workbench.training.loop import Branches, branches
+from workbench.training.prepare import Prepared, draw_all, prepare
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Everything that training needs. Equal studies give equal plans, in every process."""
+    """Everything that training and its record need, drawn and decided once, then passed on.
+
+    Equal studies give equal plans, in every process.
+    """
 
     study: Study
     dataset: Dataset
@@ -28,9 +36,16 @@ class Plan:
     template: str
     cells: list[CellConfig]
     prepared: Prepared
+    subsets: dict[str, str]
+    """The hash of each cell's training records, in their order and spoiled, by the cell's key."""
+    examples: list[dict[str, str]]
+    """A few examples of what each quality changes, for people."""
     stacks: list[list[CellConfig]]
+    branched: list[Branches]
+    """For each stack, which cells follow which one's trunk, and how far."""
     own_steps: dict[str, int]
     """Steps that each cell takes for itself, by its key; the rest, if any, its trunk takes."""
+    arithmetic: Arithmetic
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -42,12 +57,13 @@ Check = Callable[[Study, Dataset, Base, list[CellConfig]], None]
 """Refuses a study once its data and base are loaded, before the long work."""
 
 
-def plan(study: Study, check: Check | None = None) -> Plan:
-    """Load what a study needs and decide its stacks; trains nothing.
+def plan(study: Study, check: Check | None = None, threads: int | None = None) -> Plan:
+    """Load what a study needs, draw every cell's records once and decide the stacks; trains nothing.
 
     Args:
         study: The grid.
         check: What may refuse it once data and base are loaded, before the long work.
+        threads: Threads of torch in each process that trains; None takes this process's.
 
     Raises:
         InputError: If the data, the base or a setting can't be used.
@@ -64,20 +80,41 @@ def plan(study: Study, check: Check | None = None) -> Plan:
     study = replace(study, date=(study.date or date.today().isoformat()) if dated else None)
     tokenizer.day = study.day
     study, dataset = _readable(study, dataset, template, base)
-    layers = base.decoder.config.layers
     cells = study.cells(
         data_fingerprint=dataset.fingerprint,
         base_sha256=base.sha256,
         template=template,
-        first_layer=max(0, layers - (study.adapted_layers or layers)),
+        first_layer=study.first_layer(base.decoder.config.layers),
     )
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
     if check:
         check(study, dataset, base, cells)
-    prepared = prepare(base, dataset, cells, template, freeze_once, study.on_long)
+    drawn = draw_all(dataset, cells)
+    prepared = prepare(base, dataset, cells, template, freeze_once, study.on_long, drawn)
     stacks = partition(cells, prepared, base.decoder.config)
-    steps = own_steps(stacks, prepared)
-    return Plan(study, dataset, base, template, cells, prepared, stacks, steps)
+    branched = [branches(stack, [prepared.draws[cell.key()] for cell in stack]) for stack in stacks]
+    return Plan(
+        study=study,
+        dataset=dataset,
+        base=base,
+        template=template,
+        cells=cells,
+        prepared=prepared,
+        subsets={key: digest_of(records) for key, records in drawn.items()},
+        examples=examples_in(_largest(study, cells, drawn), dataset),
+        stacks=stacks,
+        branched=branched,
+        own_steps=own_steps(stacks, branched),
+        arithmetic=arithmetic_of(base, dataset.fingerprint, threads or torch.get_num_threads()),
+    )
+
+
+def _largest(
+    study: Study, cells: Sequence[CellConfig], drawn: Mapping[str, list[Record]]
+) -> dict[Quality, list[Record]]:
+    """Return each quality's largest draw with the first seed."""
+    largest = (max(study.sizes), study.seeds[0])
+    return {cell.quality: drawn[cell.key()] for cell in cells if (cell.size, cell.seed) == largest}
 
 
 def _readable(study: Study, dataset: Dataset, template: str, base: Base) -> tuple[Study, Dataset]:

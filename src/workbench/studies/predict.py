@@ -4,7 +4,6 @@ The correction comes from what earlier runs in the same folder of studies, on th
 recorded about themselves, so the estimate gets better with use and there is no hidden state.
 """
 
-import math
 import resource
 import statistics
 import sys
@@ -18,13 +17,13 @@ from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.studies.costs import makespan
-from workbench.studies.disk.manifest import MANIFEST, read_manifest
+from workbench.studies.disk.manifest import MANIFEST, Manifest, Session, read_manifest
 from workbench.studies.plan import Plan
 from workbench.studies.stacks import step_tokens
 from workbench.training.evaluation import evaluate
 from workbench.training.loop import step_gradient, step_rows
 
-ITEMS = 32
+TIMED_ITEMS = 32
 """Held-out items in the batch that is timed."""
 STARTING_SECONDS = 3.0
 """In which a worker process starts: it imports torch and maps what the runner has prepared."""
@@ -57,8 +56,7 @@ class Rates:
 
     def cell_seconds(self, plan: Plan, cell: CellConfig) -> float:
         """Return the expected time of a cell in its stack."""
-        heldout = plan.prepared.heldout
-        items = len({*heldout.references, *(i for row in heldout.choices for i in row)})
+        items = len(plan.prepared.heldout.examples)
         steps = plan.own_steps[cell.key()]
         return self.token * step_tokens(cell, plan.prepared) * steps + self.item * items
 
@@ -72,9 +70,8 @@ def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
     def step() -> None:
         step_gradient(prepared.frozen, adapters, rows)
 
-    few = replace(
-        prepared.heldout, references=prepared.heldout.references[:ITEMS], choices=[], right=[], tokens=[]
-    )
+    references = prepared.heldout.references[:TIMED_ITEMS]
+    few = replace(prepared.heldout, references=references, choices=[], right=[], tokens=[])
     tokens = sum(step_tokens(cell, prepared) for cell in stack)
     evaluation = _seconds(lambda: evaluate(prepared.frozen, few, adapters))
     return Rates(_seconds(step) / tokens, evaluation / len(few.references) / len(stack))
@@ -104,14 +101,21 @@ def predict(
     return Prediction(seconds=raw, raw_seconds=raw, peak_bytes=peak_bytes())
 
 
-def corrected(prediction: Prediction, sessions: Sequence[Mapping[str, Any]]) -> Prediction:
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a finished session teaches: seconds that were measured before it, predicted, and taken."""
+
+    raw: float
+    predicted: float
+    actual: float
+
+
+def corrected(prediction: Prediction, lessons: Sequence[Lesson]) -> Prediction:
     """Correct a prediction by what earlier sessions predicted and took."""
-    ratios = [session["actual"]["seconds"] / session["prediction"]["raw_seconds"] for session in sessions]
+    ratios = [lesson.actual / lesson.raw for lesson in lessons]
     if not ratios:
         return prediction
-    errors = [
-        abs(session["prediction"]["seconds"] / session["actual"]["seconds"] - 1) for session in sessions
-    ]
+    errors = [abs(lesson.predicted / lesson.actual - 1) for lesson in lessons]
     correction = statistics.median(ratios)
     return replace(
         prediction,
@@ -122,22 +126,27 @@ def corrected(prediction: Prediction, sessions: Sequence[Mapping[str, Any]]) -> 
     )
 
 
-def earlier_sessions(folder: Path, like: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the finished sessions of the studies beside ``folder`` and of itself, the newest 20.
+def earlier_sessions(folder: Path, like: Mapping[str, Any]) -> list[Lesson]:
+    """Return what the finished sessions of the studies beside ``folder`` and of itself teach, the newest 20.
 
-    Only those count whose ``machine``, ``base``, ``executor``, ``workers`` and ``threads`` are those of
-    ``like``. A study whose manifest can't be read teaches nothing.
+    Args:
+        folder: A study's folder.
+        like: What a session has to say about itself to count, by the names of :class:`Session`: the
+            processor, its cores, the base, the executor, workers and threads.
+
+    A study whose manifest can't be read teaches nothing.
     """
     found = [
-        session
+        (session.started or "", lesson)
         for manifest in _manifests(folder)
-        for session in manifest.get("sessions", [])
-        if _teaches(session, like)
+        for session in manifest.sessions
+        if all(getattr(session, part) == value for part, value in like.items())
+        and (lesson := _lesson(session))
     ]
-    return sorted(found, key=lambda session: str(session.get("started", "")))[-20:]
+    return [lesson for _, lesson in sorted(found, key=lambda one: one[0])[-20:]]
 
 
-def _manifests(folder: Path) -> Iterator[dict[str, Any]]:
+def _manifests(folder: Path) -> Iterator[Manifest]:
     for path in sorted(folder.absolute().parent.glob(f"*/{MANIFEST}")):
         try:
             yield read_manifest(path.parent)
@@ -145,20 +154,17 @@ def _manifests(folder: Path) -> Iterator[dict[str, Any]]:
             continue  # `workbench list` names it; here it only can't teach
 
 
-def _teaches(session: Any, like: Mapping[str, Any]) -> bool:  # noqa: ANN401 - whatever a file says
-    try:
-        numbers = [
-            session["prediction"]["raw_seconds"],
-            session["prediction"]["seconds"],
-            session["actual"]["seconds"],
-        ]
-        return (
-            session["outcome"] == "finished"
-            and all(session[part] == value for part, value in like.items())
-            and all(isinstance(number, float) and 0 < number < math.inf for number in numbers)
-        )
-    except (KeyError, TypeError):
-        return False
+def _lesson(session: Session) -> Lesson | None:
+    if session.outcome != "finished" or session.actual is None:
+        return None
+    raw, predicted, actual = (
+        session.prediction.raw_seconds,
+        session.prediction.seconds,
+        session.actual.seconds,
+    )
+    if not raw or not predicted or not actual or min(raw, predicted, actual) < 0:
+        return None
+    return Lesson(raw, predicted, actual)
 
 
 def _seconds(work: Callable[[], Any]) -> float:

@@ -1,26 +1,22 @@
 """What a study records about itself, so that its numbers can be defended and made again."""
 
-import hashlib
-import json
 import os
 import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import psutil
 
-from workbench.data.records import Record
-from workbench.data.subsets import draw
-from workbench.studies.arithmetic import arithmetic, arithmetic_name, code_digest
+from workbench.data.records import Record, digest_of
+from workbench.studies.arithmetic import code_digest
 from workbench.studies.disk.schema import FORMAT
-from workbench.studies.examples import changed_examples
 from workbench.studies.plan import Plan
 
-PACKAGES = (
+RECORDED_PACKAGES = (
     "lora-scaling-workbench",
     "torch",
     "einops",
@@ -38,7 +34,7 @@ MOST_ANSWERS = 20
 """Different answers up to which they are taken for classes and counted."""
 
 
-def facts(plan: Plan, threads: int) -> dict[str, Any]:
+def first_manifest(plan: Plan) -> dict[str, Any]:
     """Return the manifest of a study that is about to start, as plain JSON values."""
     dataset, base = plan.dataset, plan.base
     return {
@@ -57,7 +53,7 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             **({"notes": list(plan.notes)} if plan.notes else {}),
             **answer_counts(dataset.heldout),
         },
-        "subsets": subsets(plan),
+        "subsets": plan.subsets,
         "base": {
             "name": base.name,
             "sha256": base.sha256,
@@ -65,13 +61,16 @@ def facts(plan: Plan, threads: int) -> dict[str, Any]:
             "licence": base.licence,
             "layers": base.decoder.config.layers,
         },
-        "examples": changed_examples(plan.study, dataset),
+        "examples": plan.examples,
         "arithmetic": {
-            "name": arithmetic_name(base, dataset.fingerprint, threads),
-            **arithmetic(base, threads),
+            "name": plan.arithmetic.name,
+            **plan.arithmetic.used,
         },
         "code_sha256": code_digest(),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in RECORDED_PACKAGES},
+        },
         "hardware": hardware(),
     }
 
@@ -82,31 +81,6 @@ def answer_counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:
     if len(counts) > MOST_ANSWERS or 2 * len(counts) > len(records):
         return {}
     return {"heldout_answers": dict(counts.most_common())}
-
-
-def subsets(plan: Plan) -> dict[str, str]:
-    """Return for each cell's key the hash of its training records, in their order and spoiled."""
-    return {
-        cell.key(): digest_of(draw(plan.dataset, cell.quality, cell.size, cell.seed)) for cell in plan.cells
-    }
-
-
-def digest_of(records: Iterable[Record]) -> str:
-    """Return a hash of records in their order: ids, all that is asked, and responses."""
-    sha256 = hashlib.sha256()
-    for record in records:
-        # only what there is, so that records without them keep the hash that older studies recorded
-        before = [part for part in (record.system, record.history) if part]
-        sha256.update(json.dumps([record.id, record.prompt, record.response, *before]).encode() + b"\n")
-    return sha256.hexdigest()[:16]
-
-
-def day_of(manifest: Mapping[str, Any]) -> str | None:
-    """Return the day that a study's chat template gets, where it writes one, such as "2026-11-28".
-
-    Older studies did not record it; theirs is the day on which they began.
-    """
-    return manifest["study"].get("date") or str(manifest.get("started", ""))[:10] or None
 
 
 def hardware() -> dict[str, Any]:

@@ -8,12 +8,10 @@ from typing import Any
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.models.folder_tokenizer import TEXT_FILES
-from workbench.studies.arithmetic import arithmetic_name
 from workbench.studies.compare import CellNumbers, FirstDifference, first_difference, outcomes
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
-from workbench.studies.grid import Study
 from workbench.studies.plan import Plan, plan
-from workbench.studies.provenance import day_of, subsets
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.run_stack import run_stack, zero_shot
 
@@ -59,8 +57,8 @@ def replay(
     stacks = list(dict.fromkeys(tuple(made[key]["stack"]) for key in wanted))
     identical, different = [], []
     with torch_threads(chosen):
-        study = Study.from_dict(manifest["study"])
-        concrete = plan(replace(study, date=day_of(manifest)))
+        study = manifest.study.parsed()
+        concrete = plan(replace(study, date=manifest.day), threads=chosen)
         _check_inputs(concrete, manifest, folder)
         cells = {one.key(): one for one in concrete.cells}
         for number, keys in enumerate(stacks, start=1):
@@ -74,8 +72,7 @@ def replay(
                 again = CellNumbers(results[key].status, results[key].metrics, results[key].curves)
                 difference = first_difference(key, stored[key], again)
                 different.append(difference) if difference else identical.append(key)
-    here = arithmetic_name(concrete.base, concrete.dataset.fingerprint, chosen)
-    same = {made[key]["arithmetic"] for key in wanted} == {here}
+    same = {made[key]["arithmetic"] for key in wanted} == {concrete.arithmetic.name}
     return Replay(sorted(identical), different, chosen, same)
 
 
@@ -95,23 +92,26 @@ def _chosen(known: set[str], cell: str | None, folder: Path) -> set[str]:
     return chosen
 
 
-def _check_inputs(concrete: Plan, manifest: dict, folder: Path) -> None:
-    for part, now in (("data", concrete.dataset.fingerprint), ("base", concrete.base.sha256)):
-        then = manifest[part]["sha256"]
+def _check_inputs(concrete: Plan, manifest: Manifest, folder: Path) -> None:
+    for part, then, now in (
+        ("data", manifest.data.sha256, concrete.dataset.fingerprint),
+        ("base", manifest.base.sha256, concrete.base.sha256),
+    ):
+        if then is None:
+            raise manifest.lacks(f"{part}.sha256")
         if then != now:
             raise InputError(
                 f"the {part} of {folder} has changed since: its sha256 was {then[:12]} and is {now[:12]}; "
                 "put the old file back to replay"
             )
-    text, now_text = manifest["base"].get("text_sha256"), concrete.base.text_sha256
+    text, now_text = manifest.base.text_sha256, concrete.base.text_sha256
     if text and now_text != text:
         raise InputError(
             f"what the base of {folder} says about how a text begins, ends and is written as a chat has "
             f"changed since ({', '.join(TEXT_FILES)}); put the old files back to replay"
         )
-    recorded, found = manifest.get("subsets", {}), subsets(concrete)
-    for key, digest in found.items():
-        if recorded.get(key, digest) != digest:
+    for key, digest in concrete.subsets.items():
+        if manifest.subsets.get(key, digest) != digest:
             raise InputError(
                 f"the training records of cell {key} come out in another order, or spoiled in another way, "
                 "than when the study was made: the code that draws them has changed"

@@ -4,24 +4,27 @@ Run it again and it continues: what is committed is not run again, and a stack t
 from its checkpoint.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
+from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.arithmetic import arithmetic_name
 from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
+from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, write_adapter
-from workbench.studies.disk.checkpoints import CHECKPOINTS, Checkpoint
+from workbench.studies.disk.checkpoints import CHECKPOINTS, remove_checkpoint
+from workbench.studies.disk.facts import read_facts
 from workbench.studies.disk.lock import locked
-from workbench.studies.disk.manifest import MANIFEST
-from workbench.studies.disk.store import ZERO_SHOT, Store, read_manifest
+from workbench.studies.disk.manifest import MANIFEST, Session
+from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.executors import make_executor
 from workbench.studies.executors.in_process import InProcess
 from workbench.studies.executors.protocol import Event, Executor, ShouldStop, Task, TrainingJob
@@ -37,7 +40,8 @@ from workbench.studies.predict import (
     peak_bytes,
     predict,
 )
-from workbench.studies.provenance import facts, hardware, now
+from workbench.studies.provenance import first_manifest, hardware, now
+from workbench.studies.states import LAST_PHASE, Ending, Phase
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
 from workbench.training.run_stack import zero_shot
@@ -48,9 +52,9 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """Where a run is: ``phase`` is "loading", "predicting", "training", "done", "incomplete" or "stopped"."""
+    """Where a run is."""
 
-    phase: str
+    phase: Phase
     stack: int = 0
     """Of the stacks to train, counted from 1; with several workers, the one that has just moved on."""
     stacks: int = 0
@@ -81,10 +85,10 @@ def run(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
     *,
-    executor: str | Executor = "in-process",
+    executor: str | Executor = EXECUTOR,
     workers: int | None = None,
     threads: int | None = None,
-    checkpoint_seconds: float = 60.0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Store:
     """Run what is missing of a study and return its store.
 
@@ -96,11 +100,12 @@ def run(
             what is committed stays, the last progress has the phase "stopped", the manifest's ``outcome``
             is "stopped", and the store is returned as always. The same call goes on from there.
         executor: A name of ``EXECUTORS``, or an executor, which is left open.
-        workers: How many stacks train at once; None leaves it to the executor.
+        workers: How many stacks train at once; None leaves it to the executor. Refused where it can't be
+            obeyed: the executor in this process trains one, one that was made has its own number.
         threads: Threads of torch in each process that trains. None takes those that the study was begun
             with, so that its numbers stay the same to the bit; for a new study, torch's own choice in
             this process, and 1 in workers.
-        checkpoint_seconds: Time between two checkpoints of a stack.
+        checkpoint_seconds: Time between two checkpoints of a stack; 0 writes one after every step.
 
     The manifest's ``outcome`` is "finished", "stopped", or "incomplete" where cells failed for a reason
     outside of themselves, such as memory; ``Store.attempts`` says why, and another run tries them again.
@@ -112,71 +117,106 @@ def run(
     began = time.monotonic()
     tell = on_progress or (lambda progress: None)
     tell(Progress(phase="loading"))
-    trainer = make_executor(executor, workers) if isinstance(executor, str) else executor
-    try:
-        with torch_threads(_chosen_threads(folder, threads, trainer)) as chosen:
-            # what needs nothing loaded is compared first, the rest before the long work
+    # first the lock: a folder that another run is writing is refused before anything is loaded
+    with locked(folder):
+        _check_options(threads, checkpoint_seconds)
+        trainer = _trainer(executor, workers)
+        try:
             begun = Begun.read(folder)
-            if begun:
-                study = begun.settled(study)
-                begun.check(study)
-            concrete = plan(study, begun.check if begun else None)
-            for note in concrete.notes:
-                tell(Progress(phase="loading", note=note))
-            with locked(folder):
-                store = _open_or_create(concrete, folder, chosen)
-                this = _Run(concrete, store, tell, trainer, chosen, began)
+            with torch_threads(_chosen_threads(begun, threads, trainer)) as chosen:
+                # what needs nothing loaded is compared first, the rest before the long work
+                if begun:
+                    study = begun.settled(study)
+                    begun.check(study)
+                concrete = plan(study, begun.check if begun else None, chosen)
+                for note in concrete.notes:
+                    tell(Progress(phase="loading", note=note))
+                store = _open_or_create(concrete, folder)
+                this = _Run(concrete, store, tell, trainer, began)
                 this.go(should_stop or (lambda: False), checkpoint_seconds)
-        return store
-    finally:
-        if trainer is not executor:
-            trainer.close()
+                return store
+        finally:
+            if trainer is not executor:
+                trainer.close()
 
 
-def _chosen_threads(folder: Path, threads: int | None, executor: Executor) -> int:
+def _check_options(threads: int | None, checkpoint_seconds: float) -> None:
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; at least 1 is needed: --threads 1")
+    if not 0.0 <= checkpoint_seconds < math.inf:
+        raise InputError(
+            f"{checkpoint_seconds} seconds can't lie between two checkpoints; give 0 or more: "
+            f"--checkpoint-every {CHECKPOINT_SECONDS:g}"
+        )
+
+
+def _trainer(executor: str | Executor, workers: int | None) -> Executor:
+    if isinstance(executor, str):
+        return make_executor(executor, workers)
+    if workers not in (None, executor.workers):
+        raise InputError(
+            f"workers is {workers}, but the executor that was given trains {executor.workers} at once; leave "
+            "workers out, or make an executor of so many"
+        )
+    return executor
+
+
+def _chosen_threads(begun: Begun | None, threads: int | None, executor: Executor) -> int:
     if threads is not None:
-        if threads < 1:
-            raise InputError(f"threads is {threads}; at least 1 is needed")
         return threads
-    begun = read_manifest(folder).get("arithmetic", {}).get("threads") if Store.exists(folder) else None
-    if isinstance(begun, int) and 1 <= begun <= 1024:
-        return begun
+    known = begun.manifest.arithmetic.threads if begun else None
+    if known is not None and 1 <= known <= 1024:
+        return known
     return torch.get_num_threads() if isinstance(executor, InProcess) else 1
 
 
-def _open_or_create(concrete: Plan, folder: Path, threads: int) -> Store:
-    wanted = facts(concrete, threads)
+def _open_or_create(concrete: Plan, folder: Path) -> Store:
+    wanted = first_manifest(concrete)
     if not Store.exists(folder):
         return Store.create(folder, wanted)
     store = Store.open(folder)
-    # again, because another run may have begun the folder's study while this one planned
-    Begun.of(store).check(concrete.study, concrete.dataset, concrete.base, concrete.cells)
-    # the grid may have grown; a study of an older format learns what it didn't record
-    grown = {part: wanted[part] for part in ("study", "subsets", "examples")}
+    recorded = store.manifest.to_json()
+    # a study of an older format learns what it didn't record
+    new = {part: value for part, value in wanted.items() if part not in recorded}
+    # the grid may have grown
+    new |= {part: wanted[part] for part in ("study", "subsets", "examples")}
     if concrete.notes:
-        grown["data"] = store.manifest["data"] | {"notes": list(concrete.notes)}
-    store.update_manifest(**{**wanted, **store.manifest, **grown})
+        new["data"] = store.manifest.data.to_json() | {"notes": list(concrete.notes)}
+    store.update_manifest(**new)
     if damaged := store.damaged():
         store.set_aside(damaged)
     return store
+
+
+@dataclass(slots=True)
+class _Stack:
+    """A stack of which something is missing, and how far it is."""
+
+    place: int
+    """Among those that this run trains, counted from 1."""
+    cells: list[CellConfig]
+    keys: tuple[str, ...]
+    steps: int
+    taken: int = 0
 
 
 class _Run:
     """One run: turns what the executor tells into commits and progress."""
 
     def __init__(
-        self, concrete: Plan, store: Store, tell: OnProgress, executor: Executor, threads: int, began: float
+        self, concrete: Plan, store: Store, tell: OnProgress, executor: Executor, began: float
     ) -> None:
         self.plan, self.store, self.tell = concrete, store, tell
-        self.executor, self.threads, self.began = executor, threads, began
-        self.arithmetic = arithmetic_name(concrete.base, concrete.dataset.fingerprint, threads)
+        self.executor, self.began = executor, began
         self.meter = EnergyMeter()
         self.done = store.done()
-        self.keys = [tuple(cell.key() for cell in stack) for stack in concrete.stacks]
-        self.wanted = {key for keys in self.keys for key in keys}
-        self.missing = [number for number, keys in enumerate(self.keys) if not self.done.issuperset(keys)]
-        self.steps = [max(cell.total_steps for cell in stack) for stack in concrete.stacks]
-        self.taken = dict.fromkeys(self.missing, 0)
+        self.wanted = {cell.key() for cell in concrete.cells}
+        self.missing: dict[int, _Stack] = {}
+        for number, cells in enumerate(concrete.stacks):
+            keys = tuple(cell.key() for cell in cells)
+            if not self.done.issuperset(keys):
+                steps = max(cell.total_steps for cell in cells)
+                self.missing[number] = _Stack(len(self.missing) + 1, cells, keys, steps)
         self.lost: list[Task] = []
         self.failed: list[Task] = []
         self.rates: Rates | None = None
@@ -194,32 +234,34 @@ class _Run:
             for left in self.store.folder.glob(name):
                 left.unlink(missing_ok=True)
         if not self.missing and ZERO_SHOT in self.done:
-            if self.store.manifest.get("outcome") == "running":
-                self.store.update_manifest(outcome="finished")  # killed after its last cell
-            self.tell(replace(self.at, phase="done", share=1.0))
+            # an earlier run was killed after its last cell, or was to train more than this one
+            if self.store.manifest.outcome != "finished":
+                self.store.update_manifest(outcome="finished")
+            self.tell(replace(self.at, phase=LAST_PHASE["finished"], share=1.0))
             return
         self.tell(self.at)
         session = self._begin()
         try:
-            outcome = self._train(should_stop, checkpoint_seconds)
+            ending = self._train(should_stop, checkpoint_seconds)
         except BaseException as error:
             with suppress(InputError):  # a full disk has no room for this either; the first sentence counts
                 self._end(session, f"refused: {error}" if isinstance(error, InputError) else "interrupted")
             raise
-        self._end(session, outcome)
-        self.tell(replace(self.at, phase="done" if outcome == "finished" else outcome))
+        self._end(session, ending)
+        self.tell(replace(self.at, phase=LAST_PHASE[ending]))
 
-    def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> str:
+    def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> Ending:
         if ZERO_SHOT not in self.done:
             self.store.commit({ZERO_SHOT: zero_shot(self.plan.prepared)})
         job = TrainingJob(
             stacks=self.plan.stacks,
+            branched=self.plan.branched,
             prepared=self.plan.prepared,
             base=self.plan.base,
             data_sha256=self.plan.dataset.fingerprint,
             folder=self.store.folder,
-            arithmetic=self.arithmetic,
-            threads=self.threads,
+            arithmetic=self.plan.arithmetic.name,
+            threads=self.plan.arithmetic.threads,
             checkpoint_seconds=checkpoint_seconds,
         )
         tasks = [Task(number) for number in self.missing]
@@ -233,45 +275,57 @@ class _Run:
         return "finished" if self.wanted <= self.done else "stopped"
 
     def _hear(self, event: Event) -> None:
-        number = event.task.stack
-        keys = self.keys[number]
-        if event.kind == "refused":
-            raise InputError(event.detail)
-        if event.kind in ("note", "lost", "error"):
-            self.store.note(keys, event.task.attempt, event.kind, event.detail)
-            {"lost": self.lost, "error": self.failed}.get(event.kind, []).append(event.task)
-            self.tell(replace(self.at, note=event.detail))
-            return
-        if event.kind == "result":
-            self._commit(number, event.results)
-        ended = event.kind == "result"
-        self.taken[number] = self.steps[number] if ended else event.step
-        losses = self.at.losses if ended and self.at.keys == keys else event.losses
+        stack = self.missing[event.task.stack]
+        match event.kind:
+            case "refused":
+                raise InputError(event.detail)
+            case "note" | "lost" | "error":
+                self._note(event.kind, event, stack)
+            case "started" | "step":
+                self._move_on(stack, event.step, event.losses)
+            case "result":
+                self._commit(stack, event.results)
+                self._move_on(stack, stack.steps, self.at.losses if self.at.keys == stack.keys else ())
+
+    def _note(self, kind: Literal["note", "lost", "error"], event: Event, stack: _Stack) -> None:
+        """Write down what went wrong, tell it, and remember the task where it has to be tried again."""
+        self.store.note(stack.keys, event.task.attempt, kind, event.detail)
+        if kind == "lost":
+            self.lost.append(event.task)
+        elif kind == "error":
+            self.failed.append(event.task)
+        self.tell(replace(self.at, note=event.detail))
+
+    def _move_on(self, stack: _Stack, taken: int, losses: tuple[float | None, ...]) -> None:
+        """Tell how far a stack is."""
+        stack.taken = taken
         known = [loss for loss in losses if loss is not None]
+        missing = self.missing.values()
         self.at = replace(
             self.at,
             phase="training",
-            stack=self.missing.index(number) + 1,
-            step=self.taken[number],
-            steps=self.steps[number],
+            stack=stack.place,
+            step=taken,
+            steps=stack.steps,
             cells_done=len(self.wanted & self.done),
-            share=sum(self.taken.values()) / max(1, sum(self.steps[number] for number in self.missing)),
-            keys=keys,
+            share=sum(one.taken for one in missing) / max(1, sum(one.steps for one in missing)),
+            keys=stack.keys,
             losses=losses,
             mean_loss=sum(known) / len(known) if known else None,
         )
         self.tell(self.at)
 
-    def _commit(self, number: int, results: Mapping[str, CellResult]) -> None:
+    def _commit(self, stack: _Stack, results: Mapping[str, CellResult]) -> None:
         new = {key: result for key, result in results.items() if key not in self.done}
         for result in new.values():
             if result.cell and result.adapter:
                 write_adapter(self.store.folder, result.cell, result.adapter)
-        made = {"stack": self.keys[number], "arithmetic": self.arithmetic, "threads": self.threads}
+        arithmetic = self.plan.arithmetic
+        made = {"stack": stack.keys, "arithmetic": arithmetic.name, "threads": arithmetic.threads}
         self.store.commit(new, {key: self._costs(result) for key, result in new.items()}, made)
         self.done |= set(new)
         self.meter.joules()  # the counters wrap around within minutes
-        Checkpoint(self.store.folder, self.plan.stacks[number], "").remove()
+        remove_checkpoint(self.store.folder, stack.cells)
 
     def _costs(self, result: CellResult) -> dict[str, Any]:
         assert result.cell
@@ -285,38 +339,40 @@ class _Run:
             "predicted_seconds": self.rates.cell_seconds(self.plan, result.cell),
         }
 
-    def _begin(self) -> dict[str, Any]:
+    def _begin(self) -> Session:
         """Predict, and record that the run has begun."""
         machine = hardware()
-        session = {
+        here = {
             "processor": machine["processor"],
             "cores": machine["cores"],
             "base": self.plan.base.sha256,
             "executor": type(self.executor).__name__,
             "workers": self.executor.workers,
-            "threads": self.threads,
+            "threads": self.plan.arithmetic.threads,
         }
-        stacks = [self.plan.stacks[number] for number in self.missing]
+        stacks = [stack.cells for stack in self.missing.values()]
         loading = time.monotonic() - self.began
         self.rates = measure_rates(self.plan, (stacks or self.plan.stacks)[0])
         raw = predict(self.plan, stacks, self.rates, workers=self.executor.workers, loading=loading)
-        prediction = corrected(raw, earlier_sessions(self.store.folder, session))
+        prediction = corrected(raw, earlier_sessions(self.store.folder, here))
         self.at = replace(self.at, phase="training", prediction=prediction)
-        session |= {"started": now(), "outcome": "running", "prediction": asdict(prediction)}
-        sessions = [*self.store.manifest.get("sessions", []), session]
-        self.store.update_manifest(sessions=sessions, prediction=asdict(prediction), outcome="running")
+        told = asdict(prediction)
+        session = read_facts(Session, {**here, "started": now(), "outcome": "running", "prediction": told})
+        sessions = [one.to_json() for one in (*self.store.manifest.sessions, session)]
+        self.store.update_manifest(sessions=sessions, prediction=told, outcome="running")
         self.tell(self.at)
         return session
 
-    def _end(self, session: dict[str, Any], outcome: str) -> None:
+    def _end(self, session: Session, outcome: str) -> None:
+        """Record how the run ended: an outcome, and after a colon why."""
         actual = {
             "seconds": time.monotonic() - self.began,
             "peak_bytes": peak_bytes(),
             "joules": self.meter.joules(),
             "shared_flops": shared_flops(self.plan),
         }
-        session |= {"outcome": outcome, "ended": now(), "actual": actual}
-        sessions = [*self.store.manifest["sessions"][:-1], session]
+        last = {**session.to_json(), "outcome": outcome, "ended": now(), "actual": actual}
+        sessions = [*(one.to_json() for one in self.store.manifest.sessions[:-1]), last]
         self.store.update_manifest(sessions=sessions, actual=actual, outcome=outcome)
         if outcome == "finished":
             shutil.rmtree(self.store.folder / CHECKPOINTS, ignore_errors=True)

@@ -20,7 +20,7 @@ AXES = ("quality", "size", "seed")
 PLACES = ("data", "base")
 """Fields that only say where something lies."""
 SHARED = tuple(one.name for one in fields(CellConfig) if one.name not in (*AXES, *PLACES))
-SHOWN = 4
+MOST_SETTINGS = 4
 """Settings that a message describes before it only counts."""
 LONGEST_SUFFIX = 60
 """Characters of a folder's name that settings may add."""
@@ -41,7 +41,7 @@ class SettingDifference:
 
     def __str__(self) -> str:
         """Describe the difference, such as "learning_rate was 0.003 and is 0.001"."""
-        return f"{self.name} was {shown(self.then)} and is {shown(self.now)}"
+        return f"{self.name} was {setting_in_words(self.then)} and is {setting_in_words(self.now)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,36 +92,38 @@ def _by(names: Mapping[str, Any], cells: Mapping[str, CellConfig]) -> list[Group
     return [Group(cells[own[0]], tuple(own)) for own in keys.values()]
 
 
-def described(groups: Sequence[Group], layers: int | None = None) -> list[str]:
+def settings_in_words(groups: Sequence[Group], layers: int | None = None) -> list[str]:
     """Return for each of several settings in what it differs from the others, in words."""
     all_settings = [settings_of(group.lead, layers) for group in groups]
     names = [name for name in all_settings[0] if len({repr(settings[name]) for settings in all_settings}) > 1]
-    return [", ".join(f"{name} {shown(settings[name])}" for name in names) for settings in all_settings]
+    return [
+        ", ".join(f"{name} {setting_in_words(settings[name])}" for name in names) for settings in all_settings
+    ]
 
 
 def mixed(folder: Path, groups: Sequence[Group], layers: int | None = None) -> InputError:
     """Say that a study holds cells of several settings, which ones, and what to do."""
     told = [
         f"{len(group.keys)} with {words}"
-        for group, words in zip(groups, described(groups, layers), strict=True)
+        for group, words in zip(groups, settings_in_words(groups, layers), strict=True)
     ]
-    more = [f"{len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    more = [f"{len(told) - MOST_SETTINGS} more"] if len(told) > MOST_SETTINGS else []
     return InputError(
         f"{folder} holds cells of {len(told)} settings, which one table can't compare: "
-        f"{'; '.join(told[:SHOWN] + more)}; `workbench mend {quoted(folder)}` gives each settings a study of "
-        "its own and loses nothing"
+        f"{'; '.join(told[:MOST_SETTINGS] + more)}; `workbench mend {quoted(folder)}` gives each settings a "
+        "study of its own and loses nothing"
     )
 
 
 def folder_suffix(differences: Sequence[SettingDifference]) -> str:
     """Return what the name of a folder says about the settings in it, such as "learning-rate-0.001"."""
     given = [one for one in differences if one.now is not None] or differences
-    parts = [one.slug or f"{one.name.replace('_', '-')}-{shown(one.now)}" for one in given]
+    parts = [one.slug or f"{one.name.replace('_', '-')}-{setting_in_words(one.now)}" for one in given]
     text = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(parts)).strip("-.")
     return text if len(text) <= LONGEST_SUFFIX else text[:LONGEST_SUFFIX].rstrip("-.")
 
 
-def shown(value: Any) -> str:  # noqa: ANN401 - a setting's value
+def setting_in_words(value: Any) -> str:  # noqa: ANN401 - a setting's value
     """Return a value as a message writes it."""
     if value is None:
         return "none"

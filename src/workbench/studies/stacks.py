@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from workbench.config import CellConfig
 from workbench.models.decoder import DecoderConfig
-from workbench.training.loop import ACTIVATION_BYTES, activation_bytes, branches, trunk_of
+from workbench.training.loop import ACTIVATION_BYTES, Branches, activation_bytes, trunk_of
 from workbench.training.prepare import Prepared
 
 STEP_TOKENS = 4096
@@ -51,10 +51,10 @@ def step_tokens(cell: CellConfig, prepared: Prepared) -> float:
     return pool.shared + float(own.double().mean()) * cell.batch_size
 
 
-def own_steps(stacks: Sequence[Sequence[CellConfig]], prepared: Prepared) -> dict[str, int]:
+def own_steps(stacks: Sequence[Sequence[CellConfig]], branched: Sequence[Branches]) -> dict[str, int]:
     """Return the steps that each cell takes for itself, by its key: all, or those behind its trunk."""
-    steps: dict[str, int] = {}
-    for stack in stacks:
-        _, begins = branches(stack, [prepared.draws[cell.key()] for cell in stack])
-        steps |= {cell.key(): cell.total_steps - begin for cell, begin in zip(stack, begins, strict=True)}
-    return steps
+    return {
+        cell.key(): cell.total_steps - begin
+        for stack, (_, begins) in zip(stacks, branched, strict=True)
+        for cell, begin in zip(stack, begins, strict=True)
+    }

@@ -39,6 +39,11 @@ class HeldOut:
     tokens: list[list[int]] = field(default_factory=list)
     stops: list[int] = field(default_factory=list)
 
+    @property
+    def examples(self) -> list[int]:
+        """The examples that are read for an evaluation, each once: references and choices."""
+        return sorted({*self.references, *(index for row in self.choices for index in row)})
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -73,7 +78,6 @@ def evaluate(
     """Evaluate every cell of a stack, or the bare base (as a stack of one) when ``stack`` is None."""
     cells = 1 if stack is None else len(stack.cells)
     adapters = {} if stack is None else stack.adapters()
-    wanted = sorted({*heldout.references, *(index for row in heldout.choices for index in row)})
     columns = sorted({token for row in heldout.tokens for token in row})
     pool = frozen.pool
     ends = pool.tokens[(pool.starts + pool.lengths - 1)[heldout.references]]
@@ -81,7 +85,7 @@ def evaluate(
     total = torch.zeros(cells, len(frozen.pool), dtype=torch.float64)
     exact = torch.zeros(cells, len(frozen.pool), dtype=torch.bool)
     openings = torch.zeros(cells, len(frozen.pool), len(columns))
-    for indices in chunks(frozen.pool, wanted, max(1, chunk_tokens // cells)):
+    for indices in chunks(frozen.pool, heldout.examples, max(1, chunk_tokens // cells)):
         batch = frozen.pool.batch([indices] * cells)
         hidden = frozen.decoder.at_labels(batch, adapters, frozen.hidden(batch), frozen.first)
         scores = _label_scores(frozen, hidden, batch, columns)

@@ -211,7 +211,11 @@ def trunk_of(cell: CellConfig) -> CellConfig | None:
     return cell.with_(size=1) if cell.schedule == "trunk" else None
 
 
-def branches(cells: Sequence[CellConfig], draws: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+Branches = tuple[list[int], list[int]]
+"""For each cell of a stack: the row of its trunk, and the first step that it takes for itself."""
+
+
+def branches(cells: Sequence[CellConfig], draws: Sequence[Sequence[int]]) -> Branches:
     """Return for each cell the row of the cell that is its trunk, and the first step it takes for itself.
 
     The trunk is the largest cell that differs in size alone. Up to the fall of its rate, a smaller cell takes
@@ -238,6 +242,7 @@ def train(
     *,
     start: TrainState | None = None,
     on_step: OnStep | None = None,
+    branched: Branches | None = None,
 ) -> tuple[LoraStack, TrainState]:
     """Train the cells of one stack together; a cell that has taken its steps leaves the stack.
 
@@ -247,6 +252,7 @@ def train(
         draws: For each cell, its training examples as indices into the pool, in the draw's order.
         start: Where an earlier call was; from fresh adapters by default.
         on_step: Called after each step with the state, which goes on changing: copy what is to be kept.
+        branched: What :func:`branches` returns for these cells and draws, from a caller that has it.
 
     Returns:
         The trained adapters and the final state.
@@ -266,7 +272,7 @@ def train(
         )
     stack.weights = state.weights
     optimizer = StackedAdamW(state.weights, cells, state.mean, state.square)
-    trunk, begins = branches(cells, draws)
+    trunk, begins = branched or branches(cells, draws)
     for_itself = torch.tensor(begins)
     while (
         rows := ((steps > state.step) & (for_itself <= state.step) & (state.failed < 0)).nonzero().flatten()

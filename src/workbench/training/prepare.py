@@ -1,6 +1,6 @@
 """From a data set and cells to token indices: everything that can be done once for a whole study."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.config import CellConfig
@@ -88,6 +88,15 @@ class _Index:
             )
 
 
+def draw_all(dataset: Dataset, cells: Iterable[CellConfig]) -> dict[str, list[Record]]:
+    """Draw every cell's training records; by the cell's key.
+
+    Raises:
+        InputError: If a cell asks for what the data doesn't have.
+    """
+    return {cell.key(): draw(dataset, cell.quality, cell.size, cell.seed) for cell in cells}
+
+
 RunBelow = Callable[[Base, Pool, int], Frozen]
 """(base, examples, lowest block with an adapter) -> the states below it."""
 
@@ -103,6 +112,7 @@ def prepare(
     template: str,
     run_below: RunBelow = _run_below,
     on_long: OnLong = "error",
+    drawn: Mapping[str, Sequence[Record]] | None = None,
 ) -> Prepared:
     """Draw every cell's examples, tokenize each distinct one once and run the frozen lower blocks.
 
@@ -114,21 +124,20 @@ def prepare(
         run_below: Runs the blocks below the lowest adapter, or has their output from an earlier time.
         on_long: What becomes of an example that a longer answer makes too long: "error" refuses it, the
             other policies cut its prompt from the left.
+        drawn: Each cell's training records by its key, from a caller that has drawn them already.
 
     Raises:
         InputError: If a cell asks for what the data doesn't have, or an example is too long for the base.
     """
     index = _Index(base, template, on_long)
-    draws = {}
-    firsts = set()
-    for cell in cells:
-        records = draw(dataset, cell.quality, cell.size, cell.seed)
-        draws[cell.key()] = [index.place(record) for record in records]
-        firsts.add(cell.first_layer)
+    cells = list(cells)
+    drawn = draw_all(dataset, cells) if drawn is None else drawn
+    draws = {key: [index.place(record) for record in records] for key, records in drawn.items()}
     heldout = _held_out(index, dataset.heldout)
     pool = Pool(index.places)
     # cells may adapt different layers; what lies below all of them is shared by all
-    return Prepared(run_below(base, pool, min(firsts, default=0)), draws, heldout, tuple(index.notes()))
+    first = min((cell.first_layer for cell in cells), default=0)
+    return Prepared(run_below(base, pool, first), draws, heldout, tuple(index.notes()))
 
 
 def _held_out(index: _Index, records: Sequence[Record]) -> HeldOut:

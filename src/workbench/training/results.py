@@ -7,7 +7,8 @@ from torch import Tensor
 
 from workbench.config import CellConfig
 
-Status = Literal["done", "failed", "censored"]
+Status = Literal["done", "failed"]
+"""What becomes of a cell that is trained; a table may hold others (``studies.states.CellStatus``)."""
 
 
 @dataclass(kw_only=True, slots=True)

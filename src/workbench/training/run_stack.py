@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from workbench.config import CellConfig
 from workbench.training.evaluation import Evaluation, evaluate
-from workbench.training.loop import OnStep, TrainState, train
+from workbench.training.loop import Branches, OnStep, TrainState, train
 from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
 
@@ -15,6 +15,7 @@ def run_stack(
     cells: Sequence[CellConfig],
     on_step: OnStep | None = None,
     start: TrainState | None = None,
+    branched: Branches | None = None,
 ) -> dict[str, CellResult]:
     """Train the cells together, evaluate them together and return each one's result by its key.
 
@@ -26,10 +27,11 @@ def run_stack(
         on_step: Called after each step with the state of the training.
         start: A state that an earlier call reached; from fresh adapters by default. The final numbers are
             those of a run that was never interrupted.
+        branched: What :func:`branches` returns for these cells, from a caller that has it.
     """
     started = time.monotonic()
     draws = [prepared.draws[cell.key()] for cell in cells]
-    stack, state = train(prepared.frozen, cells, draws, on_step=on_step, start=start)
+    stack, state = train(prepared.frozen, cells, draws, on_step=on_step, start=start, branched=branched)
     evaluation = evaluate(prepared.frozen, prepared.heldout, stack)
     seconds = (time.monotonic() - started) / len(cells)
     results = {}

@@ -19,7 +19,7 @@ from workbench.laws import (
     silence,
 )
 from workbench.laws.thresholds import LIKELY
-from workbench.studies.disk.listing import planned_cells
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, TableRow, is_number, measured, readable
 
@@ -67,14 +67,14 @@ class ItemOutcomes:
     weight: Sequence[float] | None = None
 
 
-def check_finished(folder: Path | str, manifest: Mapping[str, Any], table: Sequence[TableRow]) -> None:
+def check_finished(folder: Path | str, manifest: Manifest, table: Sequence[TableRow]) -> None:
     """Refuse a study that has nothing to tell yet; one of which all planned cells failed has.
 
     Raises:
         InputError: If it hasn't.
     """
     cells = [row for row in table if row["size"] > 0]
-    ended = bool(cells) and len(cells) >= planned_cells(manifest)
+    ended = bool(cells) and len(cells) >= manifest.study.cells
     if not ended and not any(row["status"] == "done" for row in cells):
         raise InputError(
             f"{folder} has no finished cell yet; the command that began the study goes on with it"
@@ -97,6 +97,27 @@ def item_outcomes(store: Store, rows: Sequence[TableRow]) -> dict[str, ItemOutco
         if whole and not (metric == "loss" and weight is None):
             found[metric] = ItemOutcomes(rows=tuple(own.get(name) for own in curves), weight=weight)
     return found
+
+
+def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
+    """Return what a study says so far.
+
+    Args:
+        store: The study.
+        table: What its ``table()`` returned.
+
+    Raises:
+        InputError: If a record can't be understood.
+    """
+    manifest = store.manifest
+    return answers(
+        table,
+        name=str(store.folder),
+        heldout=manifest.data.heldout_records,
+        items=item_outcomes(store, table),
+        heldout_answers=manifest.data.heldout_answers,
+        planned_qualities=len(manifest.study.qualities),
+    )
 
 
 def answers(

@@ -17,7 +17,7 @@ from workbench.views.points import METRICS, TableRow, points, readable
 
 MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
-WIDGETS = Path(__file__).parent / "widgets"
+PAGE_FOLDER = Path(__file__).parent / "widgets"
 SCRIPTS = ("common", "exchange", "quality", "report")
 """The page's script is these modules of the widgets' folder, one after the other."""
 
@@ -75,7 +75,7 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
 
 def script() -> str:
     """Return the page's script, one module that imports nothing."""
-    texts = [(WIDGETS / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    texts = [(PAGE_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
     return "\n".join(texts)
 
 

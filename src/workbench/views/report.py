@@ -5,7 +5,7 @@ Everything is made from the study's folder, so it can be made again at any time,
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from workbench.files import write_atomically
 from workbench.laws.thresholds import LEVEL
-from workbench.studies.disk.listing import planned_cells
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
-from workbench.views.answers import Answers, answers, by_worth, check_finished, item_outcomes
+from workbench.views.answers import Answers, answers_of, by_worth, check_finished
 from workbench.views.board_figures import empty
-from workbench.views.explore import WIDGETS, inline_json, page_data, script, sha256_source
+from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.points import METRICS, Point, TableRow, digits, measured, points, readable
 from workbench.views.style import INK, save_figure
@@ -51,18 +51,9 @@ def write_report(folder: Path | str) -> Report:
     folder = Path(folder)
     with Store.open(folder, read_only=True) as store:
         manifest, table = store.manifest, store.table()
-        items = item_outcomes(store, table)
-    check_finished(folder, manifest, table)
+        check_finished(folder, manifest, table)
+        found = answers_of(store, table)
     target = folder / "report"
-    data = manifest.get("data", {})
-    found = answers(
-        table,
-        name=str(folder),
-        heldout=data.get("heldout_records"),
-        items=items,
-        heldout_answers=data.get("heldout_answers"),
-        planned_qualities=len(manifest.get("study", {}).get("qualities", ())),
-    )
     figure = quality_by_size(table, fits=found.fits) if by_worth(table) else empty("no finished cell")
     pdf, svg, _ = save_figure(figure, target)
     write_atomically(target / "table.csv", table_csv(table))
@@ -77,7 +68,7 @@ def write_report(folder: Path | str) -> Report:
     )
 
 
-def render_report(manifest: Mapping[str, Any], table: Sequence[TableRow], found: Answers, svg: str) -> str:
+def render_report(manifest: Manifest, table: Sequence[TableRow], found: Answers, svg: str) -> str:
     """Return the page; every text that comes from data is escaped."""
     cells = [row for row in table if row["size"] > 0]
     zero = [row for row in table if row["size"] == 0]
@@ -85,10 +76,9 @@ def render_report(manifest: Mapping[str, Any], table: Sequence[TableRow], found:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    study = manifest.get("study", {})
     code = script()
     return environment.get_template("report.html").render(
-        title=f"{study.get('name', 'Study')}: clean the data, or collect more of it?",
+        title=f"{manifest.study.name or 'Study'}: clean the data, or collect more of it?",
         grid=_grid(manifest, cells),
         sentences=found.sentences,
         silences=found.silences,
@@ -101,16 +91,14 @@ def render_report(manifest: Mapping[str, Any], table: Sequence[TableRow], found:
         data=Markup(inline_json(page_data(table, found.studies, found.fits))),
         script=Markup(code),
         script_source=Markup(sha256_source(code)),
-        widget_style=Markup((WIDGETS / "style.css").read_text(encoding="utf-8")),
+        widget_style=Markup((PAGE_FOLDER / "style.css").read_text(encoding="utf-8")),
         metrics=[METRICS[metric] for metric in metrics],
         zero_shot=[_share(zero[0].get(metric)) for metric in metrics] if zero else [],
         lines=list(_lines(cells, metrics)),
         cells=[_cell(row, metrics) for row in cells],
         costs=list(_costs(manifest)),
-        examples=[
-            example | {"quality": readable(example["quality"])} for example in manifest.get("examples", [])
-        ],
-        left_out=manifest.get("data", {}).get("notes", []),
+        examples=[{**example, "quality": readable(example["quality"])} for example in manifest.examples],
+        left_out=manifest.data.notes,
         licences=list(_licences(manifest)),
         facts=list(flat(_facts(manifest))),
     )
@@ -132,14 +120,14 @@ def _inline(svg: str, description: str) -> Markup:
     return Markup('<svg role="img" aria-label="{}"').format(description) + Markup(body.removeprefix("<svg"))
 
 
-def _grid(manifest: Mapping[str, Any], cells: Sequence[TableRow]) -> str:
+def _grid(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     counts = {name: len({row[name] for row in cells}) for name in ("quality", "size", "seed")}
     qualities = "quality" if counts["quality"] == 1 else "qualities"
     done = sum(row["status"] == "done" for row in cells)
-    base = manifest.get("base", {}).get("name", cells[0]["base"])
+    base = manifest.base.name or cells[0]["base"]
     return (
         f"{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds on {base}: "
-        f"{done} of {planned_cells(manifest) or len(cells)} cells done. {manifest.get('started', '')}"
+        f"{done} of {manifest.study.cells or len(cells)} cells done. {manifest.started or ''}"
     )
 
 
@@ -150,8 +138,8 @@ def _warnings(cells: Sequence[TableRow]) -> Iterator[str]:
             yield f"{cell} {row['status']}: {row['failure'] or 'no reason was recorded'}."
 
 
-def _caption(manifest: Mapping[str, Any], cells: Sequence[TableRow]) -> str:
-    heldout = manifest.get("data", {}).get("heldout_records")
+def _caption(manifest: Manifest, cells: Sequence[TableRow]) -> str:
+    heldout = manifest.data.heldout_records
     judged = f"{heldout} held-out records" if heldout else "held-out records"
     steps = sorted({row["steps"] for row in cells})
     amount = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
@@ -204,29 +192,30 @@ def _share(value: float | None) -> str:
     return "missing" if value is None else digits(value)
 
 
-def _costs(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    predicted, actual = manifest.get("prediction", {}), manifest.get("actual", {})
-    for name, key, words in (
-        ("wall time", "seconds", seconds_in_words),
-        ("peak memory", "peak_bytes", bytes_in_words),
+def _costs(manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
+    predicted, actual = manifest.prediction, manifest.actual
+    for name, one, two, words in (
+        ("wall time", predicted.seconds, actual.seconds, seconds_in_words),
+        ("peak memory", predicted.peak_bytes, actual.peak_bytes, bytes_in_words),
     ):
-        one, two = predicted.get(key), actual.get(key)
         if one is not None or two is not None:
             said = ["not recorded" if value is None else words(value) for value in (one, two)]
             yield name, said[0], said[1], f"{one / two:.2f}" if one and two else ""
 
 
-def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(manifest: Manifest) -> dict[str, Any]:
     """Return what the page shows among the facts: all that has no place of its own."""
-    facts = {name: value for name, value in manifest.items() if name not in SHOWN_APART}
+    facts = {name: value for name, value in manifest.to_json().items() if name not in SHOWN_APART}
     if "notes" in facts.get("data", {}):
         facts["data"] = {name: value for name, value in facts["data"].items() if name != "notes"}
     return facts
 
 
-def _licences(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for part in ("data", "base"):
-        facts = manifest.get(part, {})
-        texts = [facts.get(key) for key in ("name", "origin", "licence")]
+def _licences(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    data, base = manifest.data, manifest.base
+    for part, texts in (
+        ("data", (data.name, data.origin, data.licence)),
+        ("base", (base.name, base.licence)),
+    ):
         yield part, ". ".join(text for text in texts if text) or "not recorded"
     yield "workbench", "MIT"

@@ -5,12 +5,14 @@
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from bench.catalogue import CATALOGUE, TRAINING, Size
+from bench.catalogue import CATALOGUE
 from bench.compiler import Launch, Report, build, captured, versions
+from bench.examples import TRAINING, Size
 from bench.interpreter import first_program
 from bench.trace import Launch as Observed
 from bench.trace import traced
@@ -118,10 +120,22 @@ def read() -> dict:
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
-def measure(targets: list[str]) -> dict:
-    """Measure everything, in the form of `read`."""
-    operators: dict[str, dict] = {}
-    for operator in CATALOGUE:
+def measure(targets: list[str], names: Iterable[str]) -> dict:
+    """Measure the operators called ``names``; the others keep their committed figures, in the form of `read`.
+
+    Raises:
+        ValueError: If a name isn't in the catalogue, or this Triton isn't that of the figures that are kept.
+    """
+    before, wanted = read(), set(names)
+    if unknown := wanted - set(CATALOGUE):
+        raise ValueError(f"no operator {sorted(unknown)}. Known: {', '.join(CATALOGUE)}.")
+    if wanted != set(CATALOGUE) and versions() != before["versions"]:
+        raise ValueError(
+            f"this is {versions()}, the figures are those of {before['versions']}: measure all operators, or "
+            "install that version"
+        )
+    operators = {name: kernels for name, kernels in before["operators"].items() if name in CATALOGUE}
+    for operator in [name for name in CATALOGUE if name in wanted]:
         print(operator, flush=True)
         moved = traffic(operator)
         operators[operator] = {

@@ -29,6 +29,11 @@ class Mutant:
     """Raises when the operator is wrong."""
 
 
+def mutants(module: str, check: Callable[[], None], *changes: tuple[str, str, str]) -> list[Mutant]:
+    """Make mutants of one module of the package, each from (name, the text as it stands, the new text)."""
+    return [Mutant(name, f"qlora_kernels.{module}", old, new, check) for name, old, new in changes]
+
+
 def killed_by(mutant: Mutant) -> str | None:
     """What the check says about the mutant, or None when it survives."""
     with planted(mutant):

@@ -42,7 +42,7 @@ def test_a_name_too_long(tmp_path):
     write_atomically(tmp_path / ("x" * 30), b"x")
 
 
-@follows("another run is writing {folder}", "can't write in the folder {folder}")
+@follows("another run is writing {path.parent}", "can't write in the folder {folder}")
 def test_a_folder_that_is_in_use(tmp_path):
     with locked(tmp_path):
         assert "wait until it has ended" in told(locked(tmp_path).__enter__)
@@ -72,7 +72,7 @@ def test_a_folder_above_the_study(study, refused, followed):
     followed("report", study)
 
 
-@follows("is damaged: it is not JSON ({error}); {AGAIN}", "is damaged: {part} is no object; {AGAIN}")
+@follows("is damaged: it is not JSON ({error}); {HOW_TO_RESTORE}", "is damaged: {error}; {HOW_TO_RESTORE}")
 @pytest.mark.parametrize("content", ["{", '{"format": 2, "study": []}'])
 def test_a_damaged_manifest(study, trained, refused, followed, content):
     (study / "manifest.json").write_text(content)
@@ -102,7 +102,11 @@ def test_results_of_something_else(study, trained, refused, followed):
     followed("report", trained)
 
 
-@follows("has no adapter; {AGAIN}", "is damaged: {error}; {AGAIN}", "is damaged: {error!r}; {AGAIN}")
+@follows(
+    "has no adapter; {ANOTHER_COPY}",
+    "is damaged: {error}; {ANOTHER_COPY}",
+    "is damaged: {error!r}; {ANOTHER_COPY}",
+)
 @pytest.mark.parametrize("harm", ["missing", "weights", "configuration"])
 def test_an_adapter_that_is_gone(study, trained, harm):
     key = next(path.name for path in (study / "adapters").iterdir())

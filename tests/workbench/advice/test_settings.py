@@ -4,12 +4,14 @@ import ast
 import re
 
 import pytest
-from following import between, follows, planned, small_study, told
+from following import SMALL, between, follows, planned, small_study, told
 
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig, Quality
 from workbench.models.loaders import load_base
 from workbench.studies.executors import make_executor
+from workbench.studies.executors.in_process import InProcess
+from workbench.studies.runner import run
 
 
 @follows("write 0.8 to spoil one in five")
@@ -128,6 +130,30 @@ def test_a_block_that_is_not_there():
     message = told(LoraStack, [cell], decoder)
     for layer in re.findall(r"\d+", between(message, "blocks ", ",")):
         LoraStack([cell.with_(first_layer=int(layer))], decoder)
+
+
+@follows("workers is {workers}, but the executor in-process")
+def test_workers_that_this_process_can_t_be():
+    message = told(make_executor, "in-process", 3)
+    name, workers = between(message, "--executor ").split(" --workers ")
+    executor = make_executor(name, int(workers))
+    assert executor.workers == 3
+    executor.close()
+
+
+@follows("but the executor that was given trains")
+def test_workers_of_an_executor_that_was_made(tmp_path):
+    message = told(run, small_study(), tmp_path / "study", executor=InProcess(), workers=2)
+    assert "leave workers out" in message
+    run(small_study(), tmp_path / "study", executor=InProcess()).close()
+
+
+@follows("--checkpoint-every {CHECKPOINT_SECONDS}", "at least 1 is needed: --threads 1")
+def test_options_of_a_run_that_can_t_be(tmp_path, refused, followed):
+    command = ("run", "verbs", *SMALL, "--out", tmp_path / "study")
+    for wrong in (("--checkpoint-every", "-1"), ("--threads", "0")):
+        message = refused(*command, *wrong)
+        followed(*command, *between(message, ": (?=--)").split())
 
 
 @follows("at least 1 is needed: --workers 1")

@@ -8,7 +8,7 @@ import sys
 import pytest
 from following import between, follows
 
-from workbench.laws.not_a_table import unreadable
+from workbench.laws.not_a_table import unreadable_table
 
 ROWS = ["size,seed,loss", *[f"{n},0,{1 / n}" for n in (1, 2, 4, 8)]]
 
@@ -115,7 +115,7 @@ def test_a_study_is_given_as_a_table(study, refused, fits, followed):
 
 
 def test_what_helps_where_a_table_may_not_be_read(tmp_path):
-    said = str(unreadable(tmp_path / "my runs.csv", PermissionError(13, "Permission denied")))
+    said = str(unreadable_table(tmp_path / "my runs.csv", PermissionError(13, "Permission denied")))
     (tmp_path / "my runs.csv").touch(mode=0)
     subprocess.run(shlex.split(between(said, "`", "`")), check=True)
     assert (tmp_path / "my runs.csv").stat().st_mode & 0o444 == 0o444

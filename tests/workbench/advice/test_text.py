@@ -143,7 +143,7 @@ def test_another_layout(mine):
 
 def test_the_package_with_the_words(monkeypatch):
     monkeypatch.setattr(verbs.importlib.util, "find_spec", lambda name: None)
-    command = shlex.split(between(told(verbs.read_table), "`", "`"))
+    command = shlex.split(between(told(verbs.read_word_table), "`", "`"))
     assert command[1:] == ["-m", "pip", "install", f"lemminflect=={version('lemminflect')}"]
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from workbench import cli
-from workbench.cli import COMMANDS, doctor, main, progress
+from workbench.cli import COMMANDS, doctor, main
 from workbench.config import CellConfig
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 from workbench.studies.runner import Progress
 from workbench.training.results import CellResult
+from workbench.views import progress
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_a_note_is_told_on_one_line(tmp_path, capsys):
     note = (
         "mine.jsonl: 12 of 60 records left out: [not JSON] (lines 4, 18, 20, 22, 24 and 7 more); " + "x" * 80
     )
-    with progress.shown(verbs("coffee"), tmp_path) as on_progress:
+    with progress.progress_bars(verbs("coffee"), tmp_path) as on_progress:
         on_progress(Progress(phase="loading", note=note))
     assert note in capsys.readouterr().out.splitlines()
 

@@ -12,7 +12,13 @@ from safetensors.torch import load_file, save_file
 
 from workbench.errors import InputError
 from workbench.models.folder_config import MODEL_TYPES, read_config
-from workbench.models.folder_settings import GREEDY, HARMLESS, HARMLESS_BEGINNINGS, ONLY, READ
+from workbench.models.folder_settings import (
+    ALLOWED_VALUES,
+    GREEDY,
+    HARMLESS_BEGINNINGS,
+    HARMLESS_KEYS,
+    READ_KEYS,
+)
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import OWN_HEAD
 
@@ -61,7 +67,7 @@ def other(key, value):
         return not value
     if isinstance(value, int | float):
         return value * 2 if value else 1
-    truths = [allowed for allowed in ONLY.get(key, ()) if isinstance(allowed, bool)]
+    truths = [allowed for allowed in ALLOWED_VALUES.get(key, ()) if isinstance(allowed, bool)]
     return not truths[0] if truths else 7
 
 
@@ -91,7 +97,7 @@ def load(folder, whole):
 @pytest.fixture(scope="module")
 def keys(transformers):
     defaults = transformers.MistralConfig().to_dict() | transformers.LlamaConfig().to_dict()
-    named = READ | ONLY.keys() | HARMLESS.keys() | GREEDY.keys()
+    named = READ_KEYS | ALLOWED_VALUES.keys() | HARMLESS_KEYS.keys() | GREEDY.keys()
     return defaults | {key: defaults.get(key) for key in sorted(named)}
 
 
@@ -110,11 +116,11 @@ def test_the_walk_over_every_key(keys, whole, load, logits):
     for key, default in keys.items():
         value = other(key, whole.get(key, default))
         assert value != whole.get(key, default) or key in OTHER
-        harmless = key in HARMLESS or key in GREEDY or key.startswith(BEGINNINGS)
+        harmless = key in HARMLESS_KEYS or key in GREEDY or key.startswith(BEGINNINGS)
         base, refusal = attempt(load, {key: value})
         if base is None:
             # a size that doesn't fit the weights may be told by the tensor's shape
-            assert key in refusal or (key in READ and "expected" in refusal), (key, refusal)
+            assert key in refusal or (key in READ_KEYS and "expected" in refusal), (key, refusal)
             assert not harmless, f"{key} is on the list of the harmless: {refusal}"
             continue
         same = torch.equal(logits(base, TOKENS), expected) and base.decoder.config == before
@@ -125,7 +131,7 @@ def test_the_walk_over_every_key(keys, whole, load, logits):
 @pytest.mark.parametrize("absent", [7, True, False], ids=str)
 def test_the_harmless_change_nothing_in_transformers(keys, whole, folder, load, logits, transformers, absent):
     """All of them at once; a key without a default gets the value ``absent``."""
-    harmless = [k for k in keys if k in HARMLESS or k in GREEDY or k.startswith(BEGINNINGS)]
+    harmless = [k for k in keys if k in HARMLESS_KEYS or k in GREEDY or k.startswith(BEGINNINGS)]
     changed = {key: other(key, whole.get(key, keys[key])) for key in harmless}
     changed |= {k: absent for k in changed if k not in OTHER and whole.get(k, keys[k]) is None}
     # these stop transformers before it loads, or choose what it prints
@@ -168,10 +174,9 @@ def test_other_values_are_refused_by_name(load, change, named):
         load(change)
 
 
+KNOWN = READ_KEYS | ALLOWED_VALUES.keys() | HARMLESS_KEYS.keys() | GREEDY.keys()
 UNKNOWN = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=20).filter(
-    lambda key: (
-        key not in READ | ONLY.keys() | HARMLESS.keys() | GREEDY.keys() and not key.startswith(BEGINNINGS)
-    )
+    lambda key: key not in KNOWN and not key.startswith(BEGINNINGS)
 )
 VALUES = (
     st.booleans()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder
-from workbench.models.gguf_config import HARMLESS, NAMESPACES, ONLY, READ, read_config
+from workbench.models.gguf_config import ALLOWED_VALUES, HARMLESS_KEYS, NAMESPACES, READ_KEYS, read_config
 from workbench.models.gguf_container import read_container
 from workbench.models.gguf_reader import load_gguf, read_weights
 from workbench.models.gguf_writer import write_gguf
@@ -54,7 +54,7 @@ KINDS = ("general.type", "split.count", "adapter.type")
 
 WALKED = sorted(
     {key for key in names_of(Keys) if not key.startswith("tokenizer.") and key != "general.alignment"}
-    | {f"llama.{key}" for key in (*READ, *ONLY, *HARMLESS, *OLD_AND_NEW)}
+    | {f"llama.{key}" for key in (*READ_KEYS, *ALLOWED_VALUES, *HARMLESS_KEYS, *OLD_AND_NEW)}
 )
 
 
@@ -100,7 +100,7 @@ def test_the_walk_over_every_key(file, numbers, key):
     """Another value changes the numbers, or is refused by the key's name, or the key is known as harmless."""
     whole, _ = read(file, {})
     value = other(key, file.metadata.get(key))
-    harmless = key.removeprefix("llama.") in HARMLESS or key.startswith(tuple(NAMESPACES))
+    harmless = key.removeprefix("llama.") in HARMLESS_KEYS or key.startswith(tuple(NAMESPACES))
     try:
         decoder, notes = read(file, {key: value})
     except InputError as error:
@@ -116,7 +116,7 @@ def test_the_walk_over_every_key(file, numbers, key):
 def test_most_keys_of_a_llama_are_refused_or_used_and_few_are_harmless(file):
     """What a walk can't see: a list of the harmless that swallows everything."""
     under = [key for key in WALKED if key.startswith("llama.")]
-    harmless = [key for key in under if key.removeprefix("llama.") in HARMLESS]
+    harmless = [key for key in under if key.removeprefix("llama.") in HARMLESS_KEYS]
     assert len(under) > 100
     assert len(harmless) <= 6
 
@@ -124,7 +124,7 @@ def test_most_keys_of_a_llama_are_refused_or_used_and_few_are_harmless(file):
 @settings(max_examples=60, deadline=None)
 @given(
     key=st.text("abcdefghijklmnopqrstuvwxyz_.", min_size=1, max_size=20).filter(
-        lambda key: key not in READ | ONLY.keys() | HARMLESS.keys()
+        lambda key: key not in READ_KEYS | ALLOWED_VALUES.keys() | HARMLESS_KEYS.keys()
     ),
     value=st.booleans() | st.integers(0, 9) | st.floats(0, 9) | st.text(max_size=5) | st.just([1, 2]),
 )

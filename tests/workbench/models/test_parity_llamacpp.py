@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
-from workbench.models.gguf_config import HARMLESS
+from workbench.models.gguf_config import HARMLESS_KEYS
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.gguf_tokenizer import PRE_TOKENIZERS
 from workbench.models.gguf_writer import write_gguf
@@ -279,7 +279,7 @@ def scaled(write_toy):
 SOME = [(37 * place) % 1000 for place in range(30)]
 
 
-@pytest.mark.parametrize("key", sorted(HARMLESS))
+@pytest.mark.parametrize("key", sorted(HARMLESS_KEYS))
 def test_a_key_known_as_harmless_changes_nothing_in_llama_cpp(scaled, edit_gguf, tmp_path, key):
     path, before = scaled
     special = {"pooling_type": 3, "rope.scaling.finetuned": True, "rope.scaling.original_context_length": 7}

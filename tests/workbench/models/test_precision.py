@@ -12,7 +12,7 @@ from workbench.errors import InputError
 from workbench.models import precision as precision_module
 from workbench.models.decoder import SAME_INPUT, Decoder
 from workbench.models.loaders import load_base
-from workbench.models.precision import INT8_ERROR, bytes_are_exact, choose_precision, probe
+from workbench.models.precision import INT8_ERROR, bytes_are_exact, choose_precision
 from workbench.training.loop import freeze, step_gradient
 
 
@@ -53,7 +53,7 @@ def test_saturating_products_are_noticed(monkeypatch):
 def test_the_probe_finds_planted_outliers(tiny_decoder, tiny_config):
     weights = weights_of(tiny_decoder, tiny_config)
     weights["layers.1.attention_norm"][5] = 300.0
-    found = probe(Decoder(tiny_config, weights))
+    found = Decoder(tiny_config, weights).probe()
     assert set(found) == {name for name in weights if name.endswith("_proj")}
     assert 5 in found["layers.1.q_proj"].columns.tolist()
     assert 5 not in found["layers.0.q_proj"].columns.tolist()
@@ -63,7 +63,7 @@ def test_the_probe_finds_planted_outliers(tiny_decoder, tiny_config):
 @pytest.mark.skipif(not bytes_are_exact(), reason="this processor can't multiply bytes exactly")
 def test_layers_that_take_badly_to_bytes_are_multiplied_in_16_bits(tiny_decoder, tiny_config, monkeypatch):
     decoder = Decoder(tiny_config, weights_of(tiny_decoder, tiny_config), "int8")
-    errors = {name: one.error for name, one in probe(decoder).items()}
+    errors = {name: one.error for name, one in decoder.probe().items()}
     for name, precision in decoder.precisions.items():
         layer, leaf = name.rsplit(".", 1)
         together = [f"{layer}.{other}" for leaves in SAME_INPUT if leaf in leaves for other in leaves]

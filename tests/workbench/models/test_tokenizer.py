@@ -17,7 +17,13 @@ from workbench.errors import InputError
 from workbench.models.chat import render_chat, writes_date
 from workbench.models.gguf_container import GgufFile
 from workbench.models.gguf_reader import load_gguf
-from workbench.models.gguf_tokenizer import HARMLESS, ONLY, READ, read_tokenizer, tokenizer_metadata
+from workbench.models.gguf_tokenizer import (
+    ALLOWED_VALUES,
+    HARMLESS_KEYS,
+    READ_KEYS,
+    read_tokenizer,
+    tokenizer_metadata,
+)
 from workbench.models.tokenizer import CharacterTokenizer, Tokenizer
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzé '="
@@ -190,21 +196,22 @@ def test_every_key_that_converters_write_is_used_or_known():
     }
     short = {key.removeprefix("tokenizer.ggml.") for key in written if key.startswith("tokenizer.ggml.")}
     assert len(short) > 25
-    assert short <= READ | HARMLESS.keys() | ONLY.keys()
+    named = (READ_KEYS, HARMLESS_KEYS, ALLOWED_VALUES)
+    assert short <= set().union(*named)
     # each is in one place only
-    assert len(READ) + len(HARMLESS) + len(ONLY) == len(READ | HARMLESS.keys() | ONLY.keys())
+    assert sum(map(len, named)) == len(set().union(*named))
 
 
-@pytest.mark.parametrize("key", sorted(HARMLESS))
+@pytest.mark.parametrize("key", sorted(HARMLESS_KEYS))
 def test_a_harmless_key_changes_no_token(tmp_path, key):
     changed = read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": 1}))
     assert changed.encode("ab ba<|end|>") == [4, 3, 2, 1, 0]
     assert (changed.bos, changed.eos, changed.stops) == (None, 0, {0})
 
 
-@pytest.mark.parametrize("key", sorted(ONLY))
+@pytest.mark.parametrize("key", sorted(ALLOWED_VALUES))
 def test_a_key_that_would_change_the_tokens_is_refused(tmp_path, key):
-    read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": ONLY[key][0]}))
+    read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": ALLOWED_VALUES[key][0]}))
     with pytest.raises(InputError, match=rf"{key} is .*would change the tokens"):
         read(tmp_path, byte_level(**{f"tokenizer__ggml__{key}": True}))
 

@@ -53,7 +53,7 @@ def reference(steps: int = STEPS) -> list[tuple]:
 def goes_on(folder: Path, steps: int = STEPS) -> None:
     """Run the study to its end and compare."""
     with run(tiny(steps), folder, threads=1) as store:
-        assert store.manifest["outcome"] == "finished"
+        assert store.manifest.outcome == "finished"
         assert measured(store) == reference(steps)
 
 
@@ -98,7 +98,7 @@ def signalled(folder: Path, number: signal.Signals) -> str:
     assert process.returncode == 130
     assert list(folder.glob("checkpoints/*.safetensors"))
     with Store.open(folder, read_only=True) as store:
-        assert store.manifest["outcome"] == "stopped"
+        assert store.manifest.outcome == "stopped"
     goes_on(folder, MANY)
     return words.strip().splitlines()[-1]
 
@@ -217,7 +217,7 @@ def clock_set_back(place: Path) -> str:
     try:
         with run(tiny(), place / "study", set_back, threads=1) as store:
             assert measured(store) == reference()
-            assert 0 < store.manifest["actual"]["seconds"] < 600
+            assert 0 < store.manifest.actual.seconds < 600
             assert all(row["seconds"] > 0 for row in store.rows())
     finally:
         time.time = real
@@ -304,7 +304,7 @@ def loss_is_nan(place: Path) -> str:
     """The loss of some cells stops being a number."""
     wild = {**SETTINGS, "learning_rate": 1e30, "warmup": 0.0}
     with run(small_study(seeds=(0,), settings=wild), place / "study", threads=1) as store:
-        assert store.manifest["outcome"] == "finished"
+        assert store.manifest.outcome == "finished"
         row = store.rows()[0]
         assert (row["status"], row["loss"]) == ("failed", None)
         return row["failure"]
@@ -323,7 +323,7 @@ def out_of_memory(place: Path) -> str:
     stack_task.run_stack = short_of_memory
     try:
         with run(tiny(), place / "study", threads=1) as store:
-            assert store.manifest["outcome"] == "incomplete"
+            assert store.manifest.outcome == "incomplete"
             assert "Traceback" in store.attempts()[0]["detail"]
     finally:
         stack_task.run_stack = real

@@ -10,7 +10,7 @@ import pytest
 
 from workbench.config import Quality
 from workbench.errors import InputError
-from workbench.studies.background import BackgroundRun, planned
+from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 
@@ -70,7 +70,7 @@ def test_a_job_does_what_a_run_does(start):
         (row,) = store.rows()
         assert events[-1]["cells_done"] == 1
         assert any(event.get("keys") == [row["key"]] for event in events)
-        assert list(planned(store.manifest)) == [row["key"]]
+        assert list(store.manifest.planned()) == [row["key"]]
         assert steps[-1]["losses"][0] == pytest.approx(store.curves(row["key"])["train_loss"][-1])
     assert job.events(end) == ([], end)
 

@@ -84,7 +84,7 @@ def test_a_machine_that_sees_no_file_gets_their_bytes(head, tmp_path):
     with Store.open(folder / "study", read_only=True) as store:
         assert store.attempts() == []
         found = measured(store)
-        study = store.manifest["study"]
+        study = store.manifest.study.written
     (shipped,) = (tmp_path / "cache" / "shipped").iterdir()
     assert shipped.name == f"{sha256_of(CLASSROOM)}.gguf", "the base lies there under its hash"
     here = run(three_stacks().from_dict(study), tmp_path / "here", threads=1)
@@ -136,4 +136,4 @@ def test_a_file_that_was_changed_is_fetched_and_kept_under_its_hash(tmp_path, mo
     right = CLASSROOM.read_bytes()
     found = shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), lambda sha256: right)
     assert found.read_bytes() == right
-    assert found == shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), shipping.nothing)
+    assert found == shipping._found(tmp_path / "base.gguf", sha256_of(CLASSROOM), shipping.fetch_nothing)

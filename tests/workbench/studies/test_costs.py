@@ -17,7 +17,7 @@ from workbench.studies.bill import bill
 from workbench.studies.costs import EnergyMeter, evaluation_flops, makespan, shared_flops, training_flops
 from workbench.studies.disk.store import Store
 from workbench.studies.plan import plan
-from workbench.studies.predict import Prediction, corrected, earlier_sessions
+from workbench.studies.predict import Lesson, Prediction, corrected, earlier_sessions
 from workbench.studies.runner import run
 
 OLD = Path(__file__).parent / "old" / "format-1"
@@ -89,14 +89,18 @@ def session(raw: float, actual: float, predicted: float | None = None) -> dict:
     return {"prediction": asdict(prediction), "actual": {"seconds": actual}, "outcome": "finished"}
 
 
+def lesson(raw: float, actual: float, predicted: float | None = None) -> Lesson:
+    return Lesson(raw, predicted or raw, actual)
+
+
 def test_a_prediction_learns_from_earlier_ones():
     raw = Prediction(seconds=10.0, raw_seconds=10.0, peak_bytes=1)
     assert corrected(raw, []) == raw
-    once = corrected(raw, [session(10.0, 15.0)])
+    once = corrected(raw, [lesson(10.0, 15.0)])
     assert (once.seconds, once.correction, once.learned_from) == (15.0, 1.5, 1)
     assert once.error == pytest.approx(1 / 3)
     # the later ones were already corrected, so their error is smaller
-    later = corrected(raw, [session(10.0, 15.0), session(20.0, 31.0, 30.0), session(8.0, 12.0, 12.1)])
+    later = corrected(raw, [lesson(10.0, 15.0), lesson(20.0, 31.0, 30.0), lesson(8.0, 12.0, 12.1)])
     assert later.error < once.error
 
 
@@ -105,12 +109,13 @@ def test_only_finished_sessions_of_such_a_machine_teach(tmp_path):
         Store.create(tmp_path / name, {}).close()
     with Store.open(tmp_path / "one") as store:
         good, stopped = session(1.0, 2.0), {**session(1.0, 9.0), "outcome": "stopped"}
+        bare = {"threads": 1, "outcome": "finished"}
         store.update_manifest(
-            sessions=[good | {"threads": 1}, stopped | {"threads": 1}, good | {"threads": 2}, 7]
+            sessions=[good | {"threads": 1}, stopped | {"threads": 1}, good | {"threads": 2}, bare]
         )
     (tmp_path / "broken" / "manifest.json").write_text("{")
     found = earlier_sessions(tmp_path / "two", {"threads": 1})
-    assert [one["actual"]["seconds"] for one in found] == [2.0]
+    assert found == [Lesson(1.0, 1.0, 2.0)]
 
 
 def test_the_costs_of_a_study_are_recorded(tmp_path, capsys):
@@ -121,12 +126,12 @@ def test_the_costs_of_a_study_are_recorded(tmp_path, capsys):
         assert row["adapter_bytes"] > 1000
         assert row["predicted_seconds"] > 0
         assert row["seconds"] > 0
-    (session,) = store.manifest["sessions"]
+    (session,) = store.manifest.to_json()["sessions"]
     assert session["outcome"] == "finished"
     assert session["prediction"]["raw_seconds"] > 0
     assert session["actual"]["seconds"] > 0
     again = run(small_study(sizes=(8, 16), seeds=(0,), settings=few.settings), tmp_path / "study", threads=1)
-    assert again.manifest["sessions"][1]["prediction"]["learned_from"] == 1
+    assert again.manifest.sessions[1].prediction.learned_from == 1
     assert main(["costs", str(tmp_path / "study")]) == 0
     first, second = capsys.readouterr().out.splitlines()[-2:]
     assert "without the 1 earlier runs" in second
@@ -137,7 +142,7 @@ def test_the_bill_adds_up(tmp_path, capsys):
     few = small_study(sizes=(8,), seeds=(0,), settings={"steps": 2, "batch_size": 4, "rank": 2})
     run(few, tmp_path / "study", threads=1).close()
     with Store.open(tmp_path / "study") as store:
-        (session,) = store.manifest["sessions"]
+        (session,) = store.manifest.to_json()["sessions"]
         session["actual"] |= {"joules": 100.0, "seconds": 1800.0}
         store.update_manifest(sessions=[session])
     found = bill(tmp_path / "study", price_per_hour=3.0)

@@ -62,15 +62,15 @@ def prompts(study):
 def test_a_study_goes_on_and_is_replayed_with_the_day_on_which_it_began(study, tmp_path, monkeypatch):
     folder = tmp_path / "study"
     runner.run(study, folder, threads=1).close()
-    assert read_manifest(folder)["study"]["date"] == "2026-11-28"
+    assert read_manifest(folder).study.date == "2026-11-28"
     monkeypatch.setattr(Day, "now", "2026-12-01")
     assert "01 December 2026" in prompts(study)
     again = replay(folder)
     assert (len(again.identical), again.different) == (2, [])
     runner.run(replace(study, sizes=(4, 8)), folder, threads=1).close()
     manifest = read_manifest(folder)
-    assert manifest["study"]["date"] == "2026-11-28"
-    assert "28 November 2026" in prompts(Study.from_dict(manifest["study"]))
+    assert manifest.study.date == "2026-11-28"
+    assert "28 November 2026" in prompts(manifest.study.parsed())
 
 
 def test_another_day_is_another_study(study, tmp_path):
@@ -83,19 +83,19 @@ def test_another_day_is_another_study(study, tmp_path):
 def test_an_older_study_takes_the_day_on_which_it_began(study, tmp_path, monkeypatch):
     folder = tmp_path / "study"
     with runner.run(study, folder, threads=1) as store:
-        manifest = store.manifest
-        del manifest["study"]["date"]
-        store.update_manifest(study=manifest["study"], started="2026-11-28T12:00:00+0000")
+        study = store.manifest.study.to_json()
+        del study["date"]
+        store.update_manifest(study=study, started="2026-11-28T12:00:00+0000")
     monkeypatch.setattr(Day, "now", "2026-12-01")
     assert replay(folder).different == []
     runner.run(replace(study, sizes=(4, 8)), folder, threads=1).close()
-    assert read_manifest(folder)["study"]["date"] == "2026-11-28"
+    assert read_manifest(folder).study.date == "2026-11-28"
 
 
 def test_a_template_without_a_day_records_none(study, tmp_path):
     plain = replace(study, template="plain")
     runner.run(plain, tmp_path / "study", threads=1).close()
-    assert read_manifest(tmp_path / "study")["study"]["date"] is None
+    assert read_manifest(tmp_path / "study").study.date is None
     with Store.open(tmp_path / "study", read_only=True) as store:
         assert len(store.rows()) == 1
 

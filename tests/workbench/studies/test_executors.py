@@ -38,7 +38,7 @@ run(three_stacks(), Path(sys.argv[1]), lambda at: print(at.phase, at.step, flush
 def reference(tmp_path_factory):
     """What the study measures, trained in this process with one thread."""
     with run(three_stacks(), tmp_path_factory.mktemp("reference") / "study", threads=1) as store:
-        assert store.manifest["outcome"] == "finished"
+        assert store.manifest.outcome == "finished"
         return measured(store)
 
 
@@ -83,7 +83,7 @@ def test_a_killed_worker_changes_nothing(name, reference, tmp_path):
         checkpoint_seconds=0.0,
     )
     assert killed
-    assert store.manifest["outcome"] == "finished"
+    assert store.manifest.outcome == "finished"
     assert measured(store) == reference, "every cell once, and the same to the bit"
     assert {attempt["outcome"] for attempt in store.attempts()} == {"lost"}
     assert len(store.attempts()) == 2, "one stack of two cells was lost once"
@@ -144,12 +144,12 @@ def test_a_stack_whose_worker_always_dies_is_given_up_and_the_rest_goes_on(tmp_p
     )
     monkeypatch.setenv("DEADLY", "1")
     store = run(three_stacks(), tmp_path / "study", executor="processes", workers=1)
-    assert store.manifest["outcome"] == "incomplete"
+    assert store.manifest.outcome == "incomplete"
     assert store.rows() == []
     assert {attempt["number"] for attempt in store.attempts()} == {1, 2, 3}
     assert "ended by itself with status 3" in store.attempts()[0]["detail"]
     with Store.open(tmp_path / "study", read_only=True) as again:
-        assert again.manifest["sessions"][-1]["outcome"] == "incomplete"
+        assert again.manifest.sessions[-1].outcome == "incomplete"
 
 
 @pytest.mark.slow
@@ -163,7 +163,7 @@ def test_asked_to_stop_the_workers_write_checkpoints_and_end(reference, tmp_path
         executor="processes",
         workers=2,
     )
-    assert store.manifest["outcome"] == "stopped"
+    assert store.manifest.outcome == "stopped"
     assert len(list((tmp_path / "study" / "checkpoints").iterdir())) >= 1
     assert children(WORKERS["processes"]) == []
     assert measured(run(three_stacks(), tmp_path / "study", threads=1)) == reference

@@ -15,18 +15,19 @@ from test_hostile_files import JSON, changes
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.studies.background import BackgroundRun
-from workbench.studies.executors.protocol import Event, Kind, Task
+from workbench.studies.executors.protocol import Event, Task
 from workbench.studies.executors.wire import (
     LARGEST_FRAME,
     LENGTH,
     BadFrame,
     frame_length,
-    pack,
     pack_event,
+    pack_frame,
     unpack,
     unpack_event,
 )
 from workbench.studies.runner import run
+from workbench.studies.states import EventKind
 from workbench.training.results import CellResult
 
 CELL = CellConfig(data="d", base="b", size=4, rank=2)
@@ -56,7 +57,7 @@ def test_a_changed_frame(data):
         event = unpack_event(content)
     except BadFrame:
         return
-    assert event.kind in get_args(Kind)
+    assert event.kind in get_args(EventKind)
 
 
 @settings(max_examples=100, deadline=None)
@@ -71,11 +72,11 @@ def test_a_frame_of_anything(content):
 def test_an_event_of_anything(field, value):
     whole, tensors = unpack(pack_event(EVENT))
     try:
-        event = unpack_event(pack({**whole, field: value}, tensors))
+        event = unpack_event(pack_frame({**whole, field: value}, tensors))
     except BadFrame:
         return
     assert isinstance(event.task, Task)
-    assert event.kind in get_args(Kind)
+    assert event.kind in get_args(EventKind)
     assert all(isinstance(result, CellResult) for result in event.results.values())
 
 
@@ -99,7 +100,7 @@ def test_a_worker_that_sends_something_else_is_lost_and_the_study_is_told(tmp_pa
     (tmp_path / "sitecustomize.py").write_text(LIAR)
     monkeypatch.setenv("LIAR", sent.hex())
     store = run(three_stacks(), tmp_path / "study", executor="processes", workers=2, threads=1)
-    assert store.manifest["outcome"] == "incomplete"
+    assert store.manifest.outcome == "incomplete"
     assert measured(store) == []
     assert {attempt["outcome"] for attempt in store.attempts()} == {"lost"}
     assert "sent bytes that are no frame" in store.attempts()[0]["detail"] or (

@@ -223,17 +223,20 @@ def test_everything_is_compared_before_the_long_work(small, tmp_path, monkeypatc
             runner.run(change(small), tmp_path / "study")
 
 
-def test_a_study_that_another_run_begins_while_this_one_plans_is_refused(small, tmp_path, monkeypatch):
-    load = planning.load_base
+def test_no_other_run_can_begin_a_study_while_this_one_plans(small, tmp_path, monkeypatch):
+    load, refused = planning.load_base, []
 
-    def slowly(name, precision):
+    def meanwhile(name, precision):
         monkeypatch.setattr(planning, "load_base", load)
-        runner.run(small, tmp_path / "study")
+        with pytest.raises(InputError, match="another run is writing"):
+            runner.run(of_settings(rank=3)(small), tmp_path / "study")
+        refused.append(name)
         return load(name, precision)
 
-    monkeypatch.setattr(planning, "load_base", slowly)
-    with pytest.raises(InputError, match="rank was 2 and is 3"):
-        runner.run(of_settings(rank=3)(small), tmp_path / "study")
+    monkeypatch.setattr(planning, "load_base", meanwhile)
+    with runner.run(small, tmp_path / "study") as store:
+        assert {row["rank"] for row in store.rows()} == {2}
+    assert refused
 
 
 def test_records_that_changed_are_named_by_their_part(small, tmp_path):
@@ -354,7 +357,7 @@ def test_cells_are_grouped_by_all_settings_and_by_nothing_else(several):
 def test_a_study_of_the_oldest_format_goes_on(tmp_path):
     folder = shutil.copytree(Path(__file__).parent / "old" / "format-1", tmp_path / "study")
     with Store.open(folder, read_only=True) as store:
-        study, before = Study.from_dict(store.manifest["study"]), store.done()
+        study, before = store.manifest.study.parsed(), store.done()
     with pytest.raises(InputError, match=r"learning_rate was 0\.002 and is 0\.001"):
         runner.run(of_settings(learning_rate=0.001)(study), folder)
     with runner.run(replace(study, sizes=(4, 8, 16)), folder) as store:

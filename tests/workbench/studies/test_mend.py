@@ -16,7 +16,6 @@ from workbench.errors import InputError
 from workbench.studies import runner
 from workbench.studies.disk.lock import locked
 from workbench.studies.disk.store import ZERO_SHOT, Store
-from workbench.studies.grid import Study
 from workbench.studies.mend import mend
 from workbench.studies.replay import replay
 from workbench.studies.sharing.archive import import_study
@@ -123,11 +122,11 @@ def test_a_study_that_an_earlier_version_made_is_mended(tmp_path, capsys):
         with Store.open(place) as store:
             assert {row["learning_rate"] for row in store.rows()} == {rate}
             assert store.zero_shot() == zero_shot, "the rate plays no part in it"
-            assert len(store.manifest["sessions"]) == 1, "each run trained one of them"
-            study = Study.from_dict(store.manifest["study"])
+            assert len(store.manifest.sessions) == 1, "each run trained one of them"
+            study = store.manifest.study.parsed()
         done = runner.run(study, place)
         assert done.counts() == {"done": 4}
-        assert len(done.manifest["sessions"]) == 1, "nothing was left to train"
+        assert len(done.manifest.sessions) == 1, "nothing was left to train"
     assert main(["mend", str(folder)]) == 0
     assert "all 4 cells have the same settings; nothing to mend" in capsys.readouterr().out
 
@@ -283,9 +282,9 @@ def test_a_zero_shot_line_of_a_run_without_cells_is_measured_again(several):
     """That run may have had yet another template: nothing in the study says which."""
     _, folder = several
     with Store.open(folder) as store:
-        stopped = {**store.manifest["sessions"][0], "started": "2001-02-03T04:05:06+0000"}
+        stopped = {**store.manifest.to_json()["sessions"][0], "started": "2001-02-03T04:05:06+0000"}
         stopped["ended"] = "2001-02-03T04:05:07+0000"
-        store.update_manifest(sessions=[stopped, *store.manifest["sessions"]])
+        store.update_manifest(sessions=[stopped, *store.manifest.to_json()["sessions"]])
         moment = datetime.fromisoformat("2001-02-03T04:05:07+0000").timestamp()
         with store._transaction() as database:
             database.execute("UPDATE cell SET committed = ? WHERE key = ?", (moment, ZERO_SHOT))

@@ -8,13 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from workbench.data.records import Record
+from workbench.data.records import Record, digest_of
 from workbench.errors import InputError
 from workbench.studies import runner, stacks
 from workbench.studies.disk.store import Store
 from workbench.studies.executors import stack_task
-from workbench.studies.grid import STUDIES, own
-from workbench.studies.provenance import digest_of
+from workbench.studies.grid import STUDIES, study_of_file
 
 
 def table(store: Store) -> list[dict]:
@@ -65,10 +64,10 @@ def test_a_study_that_is_asked_to_stop_ends_in_order_and_goes_on(four_stacks, tm
         four_stacks, tmp_path / "study", seen.append, lambda: seen[-1].stack == 2 and seen[-1].step == 3
     )
     assert seen[-1].phase == "stopped"
-    assert store.manifest["outcome"] == "stopped"
+    assert store.manifest.outcome == "stopped"
     assert len(store.rows()) == 1
     again = runner.run(four_stacks, tmp_path / "study")
-    assert again.manifest["outcome"] == "finished"
+    assert again.manifest.outcome == "finished"
     assert table(again) == table(runner.run(four_stacks, tmp_path / "whole"))
 
 
@@ -123,7 +122,7 @@ def test_an_error_of_a_listener_is_not_blamed_on_a_cell(study, tmp_path):
         runner.run(study, tmp_path / "study", broken)
     with Store.open(tmp_path / "study") as store:
         assert store.attempts() == []
-        assert store.manifest["outcome"] == "interrupted"
+        assert store.manifest.outcome == "interrupted"
 
 
 def test_a_stack_without_memory_is_noted_and_the_rest_goes_on(four_stacks, tmp_path, monkeypatch):
@@ -137,12 +136,12 @@ def test_a_stack_without_memory_is_noted_and_the_rest_goes_on(four_stacks, tmp_p
 
     monkeypatch.setattr(stack_task, "run_stack", short_of_memory)
     store = runner.run(four_stacks, tmp_path / "study")
-    assert store.manifest["outcome"] == "incomplete"
+    assert store.manifest.outcome == "incomplete"
     assert store.counts() == {"done": 4 - len(full)}
     assert {attempt["key"] for attempt in store.attempts()} == {cell.key() for cell in full}
     assert store.attempts()[0]["detail"].startswith("there was not enough memory; choose a smaller batch")
     assert "Traceback" in store.attempts()[0]["detail"]
-    assert runner.run(four_stacks, tmp_path / "study").manifest["outcome"] == "finished"
+    assert runner.run(four_stacks, tmp_path / "study").manifest.outcome == "finished"
 
 
 def test_a_damaged_record_is_trained_again(study, tmp_path):
@@ -161,7 +160,7 @@ def test_a_damaged_record_is_trained_again(study, tmp_path):
 def test_the_threads_that_a_study_was_begun_with_are_kept(study, tmp_path):
     runner.run(study, tmp_path / "study", threads=2)
     more = runner.run(replace(study, sizes=(4, 16, 32)), tmp_path / "study")
-    assert [session["threads"] for session in more.manifest["sessions"]] == [2, 2]
+    assert [session.threads for session in more.manifest.sessions] == [2, 2]
     assert torch.get_num_threads() == 1
     with pytest.raises(InputError, match="threads is 0"):
         runner.run(study, tmp_path / "study", threads=0)
@@ -206,11 +205,11 @@ def test_the_record(study, tmp_path):
     store = runner.run(study, tmp_path / "study")
     manifest = Store.open(tmp_path / "study").manifest
     assert manifest == store.manifest
-    assert manifest["data"]["train_records"] == 76
-    assert manifest["base"]["sha256"] == "0" * 64
-    assert manifest["prediction"]["seconds"] > 0
-    assert manifest["actual"]["seconds"] > 0
-    assert manifest["versions"]["torch"]
+    assert manifest.data.train_records == 76
+    assert manifest.base.sha256 == "0" * 64
+    assert manifest.prediction.seconds > 0
+    assert manifest.actual.seconds > 0
+    assert manifest.versions["torch"]
     assert store.zero_shot()["loss"] > 0
 
 
@@ -226,15 +225,15 @@ def test_notes_are_told_once_and_recorded(study, tmp_path):
     seen = []
     store = runner.run(study, tmp_path / "study", seen.append)
     assert [at.note for at in seen if at.note] == told
-    assert store.manifest["data"]["notes"] == told
+    assert list(store.manifest.data.notes) == told
     # a study that was begun before notes were recorded learns them
-    data = {name: value for name, value in store.manifest["data"].items() if name != "notes"}
+    data = {name: value for name, value in store.manifest.to_json()["data"].items() if name != "notes"}
     store.update_manifest(data=data)
-    assert runner.run(study, tmp_path / "study").manifest["data"] == data | {"notes": told}
+    assert runner.run(study, tmp_path / "study").manifest.data.written == data | {"notes": told}
 
 
 def test_a_study_without_notes_records_none(study, tmp_path):
-    assert "notes" not in runner.run(study, tmp_path / "study").manifest["data"]
+    assert "notes" not in runner.run(study, tmp_path / "study").manifest.data.written
 
 
 def test_other_answers_to_one_prompt_make_a_study(study, tmp_path):
@@ -243,7 +242,7 @@ def test_other_answers_to_one_prompt_make_a_study(study, tmp_path):
         lines = [json.dumps({"prompt": "ab", "response": answer}) + "\n" for answer in chosen]
         (tmp_path / f"{name}.jsonl").write_text("".join(lines))
     with pytest.raises(InputError, match=r"30 records, all with the same prompt, .*\(--heldout-file\)"):
-        own(str(tmp_path / "one.jsonl"), "coffee", base="random")
+        study_of_file(str(tmp_path / "one.jsonl"), "coffee", base="random")
     files = {
         "data": str(tmp_path / "one.jsonl"),
         "heldout_file": str(tmp_path / "held.jsonl"),
@@ -251,9 +250,9 @@ def test_other_answers_to_one_prompt_make_a_study(study, tmp_path):
     }
     store = runner.run(replace(study, **files), tmp_path / "study")
     assert all(row["status"] == "done" for row in table(store))
-    assert store.manifest["data"]["notes"][0].startswith("held.jsonl: 6 of 6 held-out records have a prompt")
+    assert store.manifest.data.notes[0].startswith("held.jsonl: 6 of 6 held-out records have a prompt")
     with pytest.raises(InputError, match="give only one of them"):
-        own(files["data"], "coffee", base="random", heldout=2, heldout_file=files["heldout_file"])
+        study_of_file(files["data"], "coffee", base="random", heldout=2, heldout_file=files["heldout_file"])
 
 
 def test_the_digest_of_records_is_all_that_is_trained_on():
@@ -348,7 +347,7 @@ def test_budgets_are_the_same_grid_wider(name):
 
 
 def test_sizes_of_an_own_file_end_at_what_it_has(study):
-    grid = own(study.data, "coffee", base="random", heldout=20)
+    grid = study_of_file(study.data, "coffee", base="random", heldout=20)
     assert grid.sizes == (4, 19, 76)
     assert grid.name == "letters"
 

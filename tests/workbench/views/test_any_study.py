@@ -198,7 +198,7 @@ def test_a_report_is_written(name, tmp_path, capsys):
 @pytest.fixture
 def _lean(monkeypatch):
     """Draw one kind of file in one width."""
-    monkeypatch.setattr(figures, "KINDS", ("svg",))
+    monkeypatch.setattr(figures, "FILE_KINDS", ("svg",))
     monkeypatch.setattr(figures, "WIDTHS", {"column": figures.WIDTHS["column"]})
 
 
@@ -259,7 +259,7 @@ def test_a_study_without_its_best_quality_says_what_it_compares_with():
 def test_a_study_that_is_not_finished_has_no_report_yet(tmp_path):
     folder = write_study(tmp_path / "s", lambda *cell: None, sizes=(8,))
     with Store.open(folder) as store:
-        store.update_manifest(study={**store.manifest["study"], "sizes": [8, 16]})
+        store.update_manifest(study={**store.manifest.to_json()["study"], "sizes": [8, 16]})
     with pytest.raises(InputError, match="no finished cell yet"):
         write_report(folder)
 

@@ -77,7 +77,7 @@ def test_what_was_left_out_is_told(make_study, report):
     notes = ["a.jsonl: 2 of 60 records left out: not JSON (lines 4 and 8)", hostile]
     folder = make_study()
     with Store.open(folder) as store:
-        store.update_manifest(data=store.manifest["data"] | {"notes": notes})
+        store.update_manifest(data=store.manifest.to_json()["data"] | {"notes": notes})
     html = write_report(folder).page.read_text(encoding="utf-8")
     text = Page(html).text
     assert "What was left out or changed a.jsonl: 2 of 60 records left out: not JSON (lines 4 and 8)" in text

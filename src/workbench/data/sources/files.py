@@ -21,9 +21,11 @@ record by record. Copies of one question are numbered in the file's order.
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from workbench.data.records import Dataset, Record
 from workbench.data.sources.findings import Finding, Findings, Option, Policy, left_out
 from workbench.data.sources.json_items import JsonItem, kind_in_words, read_items, shortened
 from workbench.errors import InputError
+from workbench.files import sha256_of
 
 SYSTEM = ("system", "system_prompt")
 """Names of the system text; the first that isn't empty is taken."""
@@ -76,7 +79,7 @@ def load(
     on_empty: Policy = "error",
     on_bad: Policy = "error",
 ) -> Dataset:
-    """Return the records of a file.
+    """Return the records of a file; asked for again while its bytes are the same, it isn't parsed again.
 
     Args:
         path: A JSON list or JSONL, in UTF-8.
@@ -91,12 +94,36 @@ def load(
     Raises:
         InputError: If a file can't be read, a record isn't as described above, or too few are left.
     """
-    policies: dict[Option, Policy] = {"on_empty": on_empty, "on_bad": on_bad}
-    for name, policy in policies.items():
+    for name, policy in (("on_empty", on_empty), ("on_bad", on_bad)):
         if policy not in ("error", "drop"):
             raise InputError(f"{name} is {policy!r}; it has to be 'error' or 'drop'")
     if heldout is not None and heldout_file is not None:
         raise both_given(heldout, heldout_file)
+    given = [path, *([heldout_file] if heldout_file else [])]
+    # a pipe can be read only once; what is wrong with another one, reading it says
+    if not all(one.is_file() and os.access(one, os.R_OK) for one in given):
+        return _parsed(path, heldout, heldout_file, on_empty, on_bad)
+    hashes = tuple(sha256_of(one) for one in given)
+    return _parsed_once(path, heldout, heldout_file, on_empty, on_bad, hashes)
+
+
+@lru_cache(maxsize=1)
+def _parsed_once(
+    path: Path,
+    heldout: int | None,
+    heldout_file: Path | None,
+    on_empty: Policy,
+    on_bad: Policy,
+    hashes: tuple[str, ...],
+) -> Dataset:
+    """Keep the last data set: a study's sizes and its cells both come from it. The hashes tell a change."""
+    return _parsed(path, heldout, heldout_file, on_empty, on_bad)
+
+
+def _parsed(
+    path: Path, heldout: int | None, heldout_file: Path | None, on_empty: Policy, on_bad: Policy
+) -> Dataset:
+    policies: dict[Option, Policy] = {"on_empty": on_empty, "on_bad": on_bad}
     own = _read(path, prompts_needed=1 if heldout_file else 2)
     separate = _read(heldout_file, prompts_needed=1) if heldout_file else None
     files = [own, separate] if separate else [own]

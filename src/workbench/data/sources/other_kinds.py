@@ -38,7 +38,7 @@ ENCODINGS = {
 TABLE_COLUMNS = {"prompt", "response", "instruction", "input", "output", "question", "answer", "completion"}
 """Names by which the first line of a table shows; without one, a table has to be called .csv or .tsv."""
 
-MOST_FILES = 5
+MOST_FILES_NAMED = 5
 """Files of a folder that a message names."""
 
 
@@ -178,6 +178,6 @@ def _folder(path: Path) -> str:
     files = sorted(one for one in path.iterdir() if one.suffix.lower() in (".jsonl", ".json"))
     if not files:
         return f"{path} is a folder without a .json or .jsonl file; give a file, a JSON list or JSONL"
-    named = ", ".join(str(one) for one in files[:MOST_FILES])
-    more = f" and {len(files) - MOST_FILES} more" if len(files) > MOST_FILES else ""
+    named = ", ".join(str(one) for one in files[:MOST_FILES_NAMED])
+    more = f" and {len(files) - MOST_FILES_NAMED} more" if len(files) > MOST_FILES_NAMED else ""
     return f"{path} is a folder; give one of its files: {named}{more}"

@@ -8,7 +8,6 @@ from typing import Any
 
 from workbench.config import CellConfig
 from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.studies.background import planned
 from workbench.studies.disk.adapters import adapter_folder
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.training.results import CellResult
@@ -23,8 +22,8 @@ MADE_ANEW = ("format", "sessions", "subsets")
 def make(source: Path, target: Path) -> int:
     """Write the shipped form of a finished study over ``target`` and return its bytes."""
     with Store.open(source, read_only=True) as whole:
-        manifest = {name: value for name, value in whole.manifest.items() if name not in MADE_ANEW}
-        cells = planned(whole.manifest)
+        manifest = {name: value for name, value in whole.manifest.to_json().items() if name not in MADE_ANEW}
+        cells = whole.manifest.planned()
         talkers = {key for key, cell in cells.items() if _names(cell) in TALKERS}
         results = {ZERO_SHOT: CellResult(cell=None, metrics=whole.zero_shot())}
         for row in whole.rows():

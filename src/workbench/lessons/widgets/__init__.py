@@ -1,10 +1,17 @@
 """The widgets of the lessons: the budget game and the blind test."""
 
-from workbench.views.widgets import on_first_use
+from typing import TYPE_CHECKING
+
+from workbench.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from workbench.lessons.widgets.budget_game import BudgetGame
+    from workbench.lessons.widgets.chat import Chat
 
 WIDGETS = {"BudgetGame": "budget_game", "Chat": "chat"}
 """Each widget with its module, which is loaded when the widget is asked for."""
 
-__all__ = [*WIDGETS]
+__all__ = ["BudgetGame", "Chat"]
 
-__getattr__ = on_first_use(__name__, WIDGETS)
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})

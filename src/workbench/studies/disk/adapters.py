@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from workbench.adapters.adapter import LoraAdapter
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
@@ -34,8 +36,21 @@ PARTS = {
     "down_proj": "mlp",
 }
 """Which part of a Hugging Face block each linear layer belongs to."""
-AGAIN = "copy it from another copy of the study, or run the study again in another folder"
+ANOTHER_COPY = "copy it from another copy of the study, or run the study again in another folder"
 """A run in the same folder would not do: it doesn't train a cell that has its result."""
+COPY_AGAIN = "copy it again from where it came from"
+TAKEN = {
+    *("r", "lora_alpha", "base_model_name_or_path", "target_modules", "exclude_modules", "layers_pattern"),
+    *("layers_to_transform", "task_type", "inference_mode", "lora_dropout", "revision", "auto_mapping"),
+    *("peft_version", "megatron_core", "qalora_group_size", "ensure_weight_tying"),
+}
+"""Settings of an ``adapter_config.json`` that are used, or that change nothing once an adapter is trained."""
+PLAIN: dict[str, tuple[object, ...]] = {
+    "peft_type": ("LORA",),
+    "bias": (None, "none"),
+    "init_lora_weights": (None, True, False, "gaussian"),  # the others change the base, too
+}
+"""Settings that can be read with these values only; all that are in neither have to be empty or false."""
 
 
 def adapter_folder(study: Path, key: str) -> Path:
@@ -64,11 +79,16 @@ def read_adapter(study: Path, key: str) -> dict[str, Tensor]:
     """
     path = adapter_folder(study, key) / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{path} is missing: the cell {key} has no adapter; {AGAIN}")
+        raise InputError(f"{path} is missing: the cell {key} has no adapter; {ANOTHER_COPY}")
+    return _tensors(path, ANOTHER_COPY)
+
+
+def _tensors(path: Path, again: str) -> dict[str, Tensor]:
+    """Read an adapter's tensors by our names; ``again`` says what to do where they are damaged."""
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}; {AGAIN}") from error
+        raise InputError(f"{path} is damaged: {error}; {again}") from error
     ours = {peft_name(_our_name(name)): _our_name(name) for name in tensors}
     if unknown := set(tensors) - set(ours):
         raise InputError(f"{path} has a tensor {min(unknown)!r}, which is no LoRA weight of this decoder")
@@ -83,18 +103,85 @@ def check_adapter(study: Path, key: str) -> None:
             files don't fit each other.
     """
     tensors = read_adapter(study, key)
-    path = adapter_folder(study, key) / CONFIG
+    folder = adapter_folder(study, key)
+    _check_tensors(folder, tensors, _config(folder / CONFIG, ANOTHER_COPY), ANOTHER_COPY)
+
+
+def _config(path: Path, again: str) -> dict[str, Any]:
+    """Read an ``adapter_config.json``; ``again`` says what to do where it is damaged."""
     try:
         config = json.loads(path.read_bytes())
-        rank = config["r"]
-    except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is damaged: {error!r}; {AGAIN}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: {error!r}; {again}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object; {again}")
+    return config
+
+
+def _check_tensors(
+    folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], again: str
+) -> None:
+    """Refuse tensors that aren't finite 32-bit numbers of the rank that the configuration names."""
+    rank = config.get("r")
+    if type(rank) is not int or rank < 1:
+        raise InputError(f"{folder / CONFIG} is damaged: r, the rank, is {str(rank)[:20]}; {again}")
     for name, tensor in tensors.items():
         ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
         if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():
             raise InputError(
-                f"{path.parent}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
-                f"finite 32-bit numbers of rank {str(rank)[:20]}"
+                f"{folder}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
+                f"finite 32-bit numbers of rank {rank}"
+            )
+
+
+def load_adapter(folder: Path | str) -> LoraAdapter:
+    """Load a trained LoRA adapter from a folder in PEFT's layout, such as ``STUDY/adapters/KEY``.
+
+    Args:
+        folder: It holds ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+    Returns:
+        The adapter: for each adapted layer A, shape (rank, inputs), and B, shape (outputs, rank), in float32.
+
+    Raises:
+        InputError: If there is none, it is damaged, or it asks for more than plain LoRA, such as DoRA or a
+            rank of its own for some layers.
+    """
+    folder = Path(folder).expanduser()
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder} holds no adapter: {name} is missing. Give a folder in PEFT's layout; those of a "
+                f"study lie in STUDY/{ADAPTERS}"
+            )
+    config = _config(folder / CONFIG, COPY_AGAIN)
+    _refuse_what_is_not_lora(folder / CONFIG, config)
+    tensors = _tensors(folder / WEIGHTS, COPY_AGAIN)
+    _check_tensors(folder, tensors, config, COPY_AGAIN)
+    halves = {name.rpartition(".")[0]: {"lora_A", "lora_B"} for name in tensors}
+    for layer, half in ((layer, half) for layer, both in halves.items() for half in sorted(both)):
+        if f"{layer}.{half}" not in tensors:
+            raise InputError(f"{folder / WEIGHTS} is damaged: {layer} has no {half}; {COPY_AGAIN}")
+    alpha = config.get("lora_alpha")
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < float("inf"):
+        raise InputError(f"{folder / CONFIG}: lora_alpha is {alpha!r}; expected a number above 0")
+    return LoraAdapter(
+        name=str(folder),
+        base=str(config.get("base_model_name_or_path") or "not stated"),
+        rank=config["r"],
+        alpha=float(alpha),
+        tensors=tensors,
+    )
+
+
+def _refuse_what_is_not_lora(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse every setting that would change what the adapter computes; none is ignored."""
+    for name, value in {"peft_type": None, **config}.items():
+        taken = value in PLAIN[name] if name in PLAIN else name in TAKEN or value in (None, False, [], {})
+        if not taken:
+            raise InputError(
+                f"{path}: {name} is {str(value)[:80]!r}, and only plain LoRA can be read; train an adapter "
+                "without it, or merge this one into its base with PEFT and load that as a base"
             )
 
 

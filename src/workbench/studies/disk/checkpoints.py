@@ -18,6 +18,7 @@ from torch import Tensor
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.studies.defaults import CHECKPOINT_SECONDS
 from workbench.training.loop import TrainState
 
 CHECKPOINTS = "checkpoints"
@@ -27,19 +28,18 @@ class Checkpoint:
     """The checkpoint of one stack; :meth:`write` is cheap to call and writes only now and then."""
 
     def __init__(
-        self, folder: Path, cells: Sequence[CellConfig], arithmetic: str, every: float = 60.0
+        self, folder: Path, cells: Sequence[CellConfig], arithmetic: str, every: float = CHECKPOINT_SECONDS
     ) -> None:
         """Prepare for a stack.
 
         Args:
             folder: The study's folder.
             cells: The stack.
-            arithmetic: Names what the numbers depend on beside the cells; see ``manifest.arithmetic``.
+            arithmetic: Names what the numbers depend on beside the cells; see ``studies/arithmetic.py``.
             every: Seconds between two checkpoints.
         """
-        self.identity = {"cells": " ".join(cell.key() for cell in cells), "arithmetic": arithmetic}
-        name = hashlib.sha256(self.identity["cells"].encode()).hexdigest()[:16]
-        self.path = folder / CHECKPOINTS / f"{name}.safetensors"
+        self.identity = {"cells": _names(cells), "arithmetic": arithmetic}
+        self.path = _path(folder, cells)
         self.every = every
         self.written = time.monotonic()
 
@@ -73,9 +73,19 @@ class Checkpoint:
             raise InputError(f"the checkpoint {self.path.name} is damaged: its hash is another")
         return TrainState.from_tensors(tensors)
 
-    def remove(self) -> None:
-        """Delete the checkpoint, if there is one."""
-        self.path.unlink(missing_ok=True)
+
+def remove_checkpoint(folder: Path, cells: Sequence[CellConfig]) -> None:
+    """Delete the checkpoint of a stack, if there is one."""
+    _path(folder, cells).unlink(missing_ok=True)
+
+
+def _path(folder: Path, cells: Sequence[CellConfig]) -> Path:
+    name = hashlib.sha256(_names(cells).encode()).hexdigest()[:16]
+    return folder / CHECKPOINTS / f"{name}.safetensors"
+
+
+def _names(cells: Sequence[CellConfig]) -> str:
+    return " ".join(cell.key() for cell in cells)
 
 
 def _load(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -1,11 +1,8 @@
 """Which studies a folder holds and how far each one is."""
 
-import math
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench.errors import InputError
 from workbench.studies.disk.store import Store
@@ -26,12 +23,6 @@ class Summary:
     """Training and evaluation of its cells so far."""
     problem: str | None = None
     """Why it can't be read; None when it can."""
-
-
-def planned_cells(manifest: Mapping[str, Any]) -> int:
-    """Return how many cells the study's grid has, or 0 if the manifest doesn't say."""
-    study = manifest.get("study", {})
-    return math.prod(len(study.get(axis, ())) for axis in ("qualities", "sizes", "seeds"))
 
 
 def find_studies(folder: Path) -> list[Summary]:
@@ -60,9 +51,9 @@ def _summary(folder: Path) -> Summary:
     done = counts.get("done", 0)
     return Summary(
         folder=folder,
-        started=str(store.manifest.get("started", "")),
+        started=store.manifest.started or "",
         done=done,
         failed=sum(counts.values()) - done,
-        planned=planned_cells(store.manifest),
+        planned=store.manifest.study.cells,
         seconds=sum(row["seconds"] or 0.0 for row in rows),
     )

@@ -13,44 +13,106 @@ from pathlib import Path
 
 from workbench.errors import InputError
 from workbench.files import what_helps
+from workbench.studies.disk.manifest import MANIFEST
+
+LOCK = "lock"
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which is made with the folder if it doesn't exist.
 
+    Where an error ends the block before the folder holds a study, the lock and the folders that were made
+    for it are taken away again: input that is refused leaves nothing behind.
+
     Raises:
         InputError: If another run holds it, or the folder can't be written.
     """
-    path = folder / "lock"
+    path = folder / LOCK
+    new: list[Path] = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        new += [place for place in (path, folder, *folder.parents) if not place.exists()]
+        handle = _held(path)
     except OSError as error:
+        _remove(new)
         raise InputError(
             f"can't write in the folder {folder}: {error.strerror}; {what_helps(path, error)} with --out"
         ) from error
     try:
-        _take(handle, folder)
+        _sign(handle, folder)
         yield
-        # an empty file says that nobody holds it; deleting it would let two runs lock two files
-        os.ftruncate(handle, 0)
+    except BaseException:
+        if not (folder / MANIFEST).exists():
+            _remove(new)
+        raise
     finally:
-        os.close(handle)
+        try:
+            os.ftruncate(handle, 0)  # an empty file says that nobody holds it
+        finally:
+            os.close(handle)
 
 
-def _take(handle: int, folder: Path) -> None:
+def refuse_if_locked(folder: Path) -> None:
+    """Refuse a folder that a run is writing, before any work is done for it; makes nothing.
+
+    Raises:
+        InputError: If a run holds its lock, or the folder can't be written.
+    """
+    if (folder / LOCK).exists():
+        with locked(folder):
+            pass
+
+
+def _held(path: Path) -> int:
+    """Open the lock's file, take the lock and return the handle."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _take(handle, path)
+        except BaseException:
+            os.close(handle)
+            raise
+        if _is_at(handle, path):
+            return handle
+        os.close(handle)  # a run that was refused has just taken its file away
+
+
+def _take(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         holder = os.pread(handle, 200, 0).decode(errors="replace") or "unknown"
         raise InputError(
-            f"another run is writing {folder} ({holder}); wait until it has ended, or stop it"
+            f"another run is writing {path.parent} ({holder}); wait until it has ended, or stop it"
         ) from None
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Say whether the file that is open is still the one at ``path``."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _sign(handle: int, folder: Path) -> None:
+    """Write into the lock's file who holds it."""
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
     except OSError as error:
         raise InputError(
-            f"can't write in the folder {folder}: {error.strerror}; {what_helps(folder / 'lock', error)}"
+            f"can't write in the folder {folder}: {error.strerror}; {what_helps(folder / LOCK, error)}"
         ) from error
+
+
+def _remove(places: list[Path]) -> None:
+    """Take away the lock's file and the folders that were made for it; a folder that holds more stays."""
+    for place in places:
+        try:
+            place.unlink() if place.name == LOCK and place.is_file() else place.rmdir()
+        except FileNotFoundError:
+            continue  # it was never made
+        except OSError:
+            return

@@ -1,20 +1,226 @@
-"""The study's manifest.json: read with suspicion, written whole."""
+"""The study's manifest.json: read with suspicion, typed, never changed in place, written whole."""
 
+import copy
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.studies.disk.facts import NO_FACT, Facts, WrongFact, read_facts
 from workbench.studies.disk.schema import FORMAT
+from workbench.studies.grid import Study
+from workbench.studies.states import Outcome
 
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 64 * 2**20
 """Bytes; 100,000 cells need about 10 MB."""
-AGAIN = "copy it back from a backup, or move the study's folder away and run it again"
+HOW_TO_RESTORE = "copy it back from a backup, or move the study's folder away and run it again"
 
 
-def read_manifest(folder: Path | str) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class StudyFacts(Facts):
+    """The grid that was asked for, in part; :meth:`parsed` has all of it."""
+
+    name: str | None = None
+    qualities: tuple[Mapping[str, Any], ...] = ()
+    sizes: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
+    date: str | None = None
+
+    @property
+    def cells(self) -> int:
+        """How many cells the grid has; 0 where the manifest doesn't say."""
+        return math.prod(map(len, (self.qualities, self.sizes, self.seeds)))
+
+    def parsed(self) -> Study:
+        """Return the study.
+
+        Raises:
+            InputError: If it can't be understood.
+        """
+        # versions that didn't record a precision knew one only
+        return Study.from_dict({"precision": "float32", **self.written})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts(Facts):
+    """The records."""
+
+    name: str | None = None
+    origin: str | None = None
+    licence: str | None = None
+    sha256: str | None = None
+    train_records: int | None = None
+    train_sha256: str | None = None
+    heldout_records: int | None = None
+    heldout_sha256: str | None = None
+    heldout_answers: Mapping[str, int] | None = None
+    """How many held-out records have each answer; None where answers hardly recur."""
+    notes: tuple[str, ...] = ()
+    """What was left out of the input or changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseFacts(Facts):
+    """The frozen model."""
+
+    name: str | None = None
+    sha256: str | None = None
+    text_sha256: str | None = None
+    """Of the files that say how a text begins, ends and is written as a chat; None where the weights' file
+    has it all."""
+    licence: str | None = None
+    layers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArithmeticFacts(Facts):
+    """What the numbers depend on beside the cells; see ``studies/arithmetic.py``."""
+
+    name: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareFacts(Facts):
+    """The machine on which the study was begun."""
+
+    processor: str | None = None
+    cores: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedCost(Facts):
+    """What a run was expected to cost; see :class:`workbench.studies.predict.Prediction`."""
+
+    seconds: float | None = None
+    peak_bytes: int | None = None
+    raw_seconds: float | None = None
+    learned_from: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActualCost(Facts):
+    """What a run cost."""
+
+    seconds: float | None = None
+    peak_bytes: int | None = None
+    joules: float | None = None
+    shared_flops: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session(Facts):
+    """One run of the study."""
+
+    processor: str | None = None
+    cores: int | None = None
+    base: str | None = None
+    executor: str | None = None
+    workers: int | None = None
+    threads: int | None = None
+    started: str | None = None
+    ended: str | None = None
+    outcome: Outcome | None = None
+    prediction: PredictedCost = field(default_factory=PredictedCost)
+    actual: ActualCost | None = None
+    """None for a run that was killed, or goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Facts):
+    """What a study says about itself. What it doesn't say is None or empty."""
+
+    format: int = FORMAT
+    started: str | None = None
+    study: StudyFacts = field(default_factory=StudyFacts)
+    data: DataFacts = field(default_factory=DataFacts)
+    subsets: Mapping[str, str] = field(default_factory=dict)
+    """The hash of each cell's training records, by the cell's key."""
+    base: BaseFacts = field(default_factory=BaseFacts)
+    examples: tuple[Mapping[str, str], ...] = ()
+    arithmetic: ArithmeticFacts = field(default_factory=ArithmeticFacts)
+    code_sha256: str | None = None
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    hardware: HardwareFacts = field(default_factory=HardwareFacts)
+    sessions: tuple[Session, ...] = ()
+    outcome: Outcome | None = None
+    """Of the latest run."""
+    prediction: PredictedCost = field(default_factory=PredictedCost)
+    """Of the latest run, as what it cost is."""
+    actual: ActualCost = field(default_factory=ActualCost)
+    place: str = field(default=MANIFEST, compare=False, metadata=NO_FACT)
+    """What errors call it: its file, where it has one."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], place: str = MANIFEST) -> "Manifest":
+        """Return the manifest that JSON values are.
+
+        Raises:
+            InputError: If they have no format number, a newer one, or a fact that isn't what it has to be.
+        """
+        version = values.get("format")
+        if type(version) is not int:
+            raise InputError(f"{place} is no manifest of a study: it has no format number")
+        if version > FORMAT:
+            raise InputError(
+                f"{place} has format {version}; this version reads up to {FORMAT}. Install a newer workbench."
+            )
+        try:
+            return replace(read_facts(cls, copy.deepcopy(dict(values))), place=place)
+        except (WrongFact, RecursionError) as error:
+            raise InputError(f"{place} is damaged: {error}; {HOW_TO_RESTORE}") from error
+
+    @property
+    def day(self) -> str | None:
+        """The day that the study's chat template gets, where it writes one, such as "2026-11-28".
+
+        Older studies did not record it; theirs is the day on which they began.
+        """
+        return self.study.date or (self.started or "")[:10] or None
+
+    def with_(self, **values: Any) -> "Manifest":  # noqa: ANN401 - any JSON value
+        """Return it with parts added or replaced; JSON values.
+
+        Raises:
+            InputError: If one isn't what it has to be.
+        """
+        return self.of({**self.written, **values}, self.place)
+
+    def planned(self) -> dict[str, CellConfig]:
+        """Return the cells that the study is to have, by their keys.
+
+        Raises:
+            InputError: If the manifest lacks what names them.
+        """
+        study = self.study.parsed() if "study" in self.written else None
+        if study is None or self.data.sha256 is None or self.base.sha256 is None:
+            part = "study" if study is None else "data.sha256" if self.data.sha256 is None else "base.sha256"
+            raise self.lacks(part)
+        cells = study.cells(
+            data_fingerprint=self.data.sha256,
+            base_sha256=self.base.sha256,
+            template=study.template,
+            first_layer=study.first_layer(self.base.layers or 0),
+        )
+        return {cell.key(): cell for cell in cells}
+
+    def lacks(self, part: str) -> InputError:
+        """Say that a part is missing without which nothing can be done, such as "data.sha256"."""
+        return InputError(f"{self.place} is damaged: it has no {part!r}; copy it back from a backup")
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content."""
+        text = json.dumps(self.written, indent=2, ensure_ascii=False, allow_nan=False)
+        return (text + "\n").encode()
+
+
+def read_manifest(folder: Path | str) -> Manifest:
     """Read a study's manifest without opening its results.
 
     Raises:
@@ -35,29 +241,21 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
         raise InputError(f"can't read {path}: {error.strerror}") from error
 
 
-def parse_manifest(data: bytes, name: str) -> dict[str, Any]:
-    """Return the manifest that ``data`` holds; ``name`` is what errors call it.
+def parse_manifest(data: bytes, place: str) -> Manifest:
+    """Return the manifest that ``data`` holds; ``place`` is what errors call it.
 
     Raises:
         InputError: If it is damaged or of a newer format.
     """
     try:
-        manifest = json.loads(data)
+        values = json.loads(data, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name} is damaged: it is not JSON ({error}); {AGAIN}") from error
-    version = manifest.get("format") if isinstance(manifest, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool):
-        raise InputError(f"{name} is no manifest of a study: it has no format number")
-    if version > FORMAT:
-        raise InputError(
-            f"{name} has format {version}; this version reads up to {FORMAT}. Install a newer workbench."
-        )
-    for part in ("study", "data", "base", "arithmetic", "prediction", "actual"):
-        if not isinstance(manifest.get(part, {}), dict):
-            raise InputError(f"{name} is damaged: {part} is no object; {AGAIN}")
-    return manifest
+        raise InputError(f"{place} is damaged: it is not JSON ({error}); {HOW_TO_RESTORE}") from error
+    return Manifest.of(values if isinstance(values, dict) else {}, place)
 
 
-def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
-    """Return the file's content."""
-    return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def _finite(text: str) -> float:
+    """Read a number; the ones that no manifest holds could not be written again."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no finite number")
+    return number

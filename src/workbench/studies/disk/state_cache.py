@@ -19,7 +19,7 @@ from workbench.data.batches import Pool
 from workbench.errors import InputError
 from workbench.files import cache_folder, write_atomically
 from workbench.models.base import Base
-from workbench.studies.arithmetic import arithmetic_name
+from workbench.studies.arithmetic import arithmetic_of
 from workbench.training.loop import Frozen, freeze
 
 BUDGET = 2 * 2**30
@@ -52,7 +52,7 @@ def freeze_once(base: Base, pool: Pool, first: int) -> Frozen:
 
 def _name(base: Base, pool: Pool, first: int) -> str:
     tokens = hashlib.sha256(pool.tokens.numpy().tobytes() + pool.lengths.numpy().tobytes()).hexdigest()
-    return f"{arithmetic_name(base, tokens, torch.get_num_threads())}-{first}"
+    return f"{arithmetic_of(base, tokens, torch.get_num_threads()).name}-{first}"
 
 
 def _read(path: Path, shape: tuple[int, int], dtype: torch.dtype) -> Tensor | None:

@@ -26,7 +26,7 @@ import numpy as np
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
-from workbench.studies.disk.manifest import MANIFEST, manifest_bytes, read_manifest
+from workbench.studies.disk.manifest import MANIFEST, Manifest, read_manifest
 from workbench.studies.disk.rows import (
     delete,
     digest,
@@ -39,9 +39,8 @@ from workbench.studies.disk.rows import (
 )
 from workbench.studies.disk.schema import FORMAT, connect, explained
 from workbench.studies.settings import grouped, mixed
+from workbench.studies.states import AttemptOutcome
 from workbench.training.results import CellResult
-
-__all__ = ["ZERO_SHOT", "Store", "read_manifest"]
 
 ZERO_SHOT = "zero-shot"
 """Key of the base without any adapter, stored with an empty configuration."""
@@ -57,7 +56,7 @@ class Store:
         manifest: What ``manifest.json`` says; change it with :meth:`update_manifest`.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], database: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, database: sqlite3.Connection) -> None:
         self.folder = folder
         self.manifest = manifest
         self._database = database
@@ -82,8 +81,7 @@ class Store:
         folder = Path(folder)
         if cls.exists(folder):
             raise InputError(f"{folder} already holds a study; open it, or name another folder")
-        contents = {"format": FORMAT, **manifest}
-        data = manifest_bytes(contents)
+        made = Manifest.of({"format": FORMAT, **manifest}, str(folder / MANIFEST))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -92,8 +90,8 @@ class Store:
             ) from error
         database = connect(folder / DATABASE, "rwc")
         # the manifest comes last: a folder that has one is a whole study
-        write_atomically(folder / MANIFEST, data)
-        return cls(folder, contents, database)
+        write_atomically(folder / MANIFEST, made.to_bytes())
+        return cls(folder, made, database)
 
     @classmethod
     def open(cls, folder: Path | str, *, read_only: bool = False) -> "Store":
@@ -111,7 +109,7 @@ class Store:
                 f"{folder} has a manifest but no cells.sqlite; copy the whole folder of the study"
             )
         store = cls(folder, manifest, connect(path, "ro" if read_only else "rw"))
-        if not read_only and manifest["format"] < FORMAT:
+        if not read_only and manifest.format < FORMAT:
             store.update_manifest(format=FORMAT)
         return store
 
@@ -167,8 +165,8 @@ class Store:
                 f"{self.folder}: {len(damaged)} cells don't match their hashes, {damaged[0][:40]!r} first"
             )
 
-    def note(self, keys: Iterable[str], number: int, outcome: str, detail: str) -> None:
-        """Write down that an attempt at these cells gave no result, and why: "lost", "error" or "note"."""
+    def note(self, keys: Iterable[str], number: int, outcome: AttemptOutcome, detail: str) -> None:
+        """Write down that an attempt at these cells gave no result, and why."""
         with self._transaction() as database:
             database.executemany(
                 "INSERT INTO attempt(key, number, outcome, detail, host, noted) VALUES(?, ?, ?, ?, ?, ?)",
@@ -286,8 +284,7 @@ class Store:
     @property
     def layers(self) -> int | None:
         """Blocks of the base; None where an earlier version didn't record them."""
-        layers = self.manifest.get("base", {}).get("layers")
-        return layers if isinstance(layers, int) else None
+        return self.manifest.base.layers
 
     def committed(self) -> dict[str, float]:
         """Return when each result was stored, in seconds since 1970, in that order; zero-shot line too."""
@@ -340,10 +337,14 @@ class Store:
         return dict(self._read(query, ZERO_SHOT))
 
     def update_manifest(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Add or replace fields of the manifest, whole or not at all."""
-        contents = {**self.manifest, **fields}
-        write_atomically(self.folder / MANIFEST, manifest_bytes(contents))
-        self.manifest = contents
+        """Add or replace parts of the manifest, whole or not at all.
+
+        Raises:
+            InputError: If one isn't what it has to be, or the disk is full or can't be written.
+        """
+        manifest = self.manifest.with_(**fields)
+        write_atomically(self.folder / MANIFEST, manifest.to_bytes())
+        self.manifest = manifest
 
     def close(self) -> None:
         """Close the file; the store can't be used afterwards."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from workbench.studies.executors.protocol import ShouldStop, Task, Tell, TrainingJob
+from workbench.errors import InputError
+from workbench.studies.executors.protocol import ShouldStop, Task, Tell, TrainingJob, check_workers
 from workbench.studies.executors.stack_task import Stopped, train_task
 
 
@@ -10,6 +11,17 @@ class InProcess:
     """Trains in the process that asks; torch's own threads use the cores."""
 
     def __init__(self, workers: int | None = None) -> None:
+        """Take one worker, this process.
+
+        Raises:
+            InputError: If ``workers`` asks for another number.
+        """
+        check_workers(workers)
+        if workers not in (None, 1):
+            raise InputError(
+                f"workers is {workers}, but the executor in-process trains one stack at a time; leave it out "
+                f"or choose worker processes: --executor processes --workers {workers}"
+            )
         self.workers = 1
 
     def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:

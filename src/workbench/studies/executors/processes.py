@@ -16,11 +16,11 @@ from typing import Any
 
 import psutil
 
-from workbench.errors import InputError
-from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
-from workbench.studies.executors.shipping import described
-from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack, unpack_event
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
+from workbench.studies.executors.shipping import shipped
+from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack_frame, unpack_event
 from workbench.studies.executors.worker import PATIENCE_SECONDS, send
+from workbench.studies.states import GOING_ON
 
 PROGRAM = "from workbench.studies.executors.worker import main; main()"
 SPARE = 0.8
@@ -58,8 +58,7 @@ class Processes:
         Raises:
             InputError: If ``workers`` is below 1.
         """
-        if workers is not None and workers < 1:
-            raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")
+        check_workers(workers)
         self.workers = workers or available_cores()
         self.running: dict[int, _Worker] = {}
 
@@ -67,7 +66,7 @@ class Processes:
         """Run the tasks, the next one wherever a worker is free."""
         waiting = deque(tasks)
         limit = min(self.workers, affordable_workers(), len(waiting))
-        with described(job) as description, selectors.DefaultSelector() as selector:
+        with shipped(job) as description, selectors.DefaultSelector() as selector:
             try:
                 while (waiting or self.running) and not should_stop():
                     while waiting and len(self.running) < limit:
@@ -91,8 +90,8 @@ class Processes:
         worker = _Worker(process, task)
         self.running[process.pid] = worker
         selector.register(process.stdout, selectors.EVENT_READ, worker)
-        _give(worker, pack(description))
-        _give(worker, pack(asdict(task)))
+        _give(worker, pack_frame(description))
+        _give(worker, pack_frame(asdict(task)))
 
     def _hear(
         self, worker: _Worker, waiting: "deque[Task]", tell: Tell, selector: selectors.BaseSelector
@@ -114,10 +113,10 @@ class Processes:
             tell(Event("lost", worker.task, detail=f"the worker {worker.process.pid} sent {error}"))
             return
         for event in events:
-            last = event.kind in ("result", "error", "refused")
+            last = event.kind not in GOING_ON
             if last and waiting:
                 worker.task = waiting.popleft()
-                _give(worker, pack(asdict(worker.task)))
+                _give(worker, pack_frame(asdict(worker.task)))
             elif last:
                 self._forget(worker, selector)
                 _finish([worker])

@@ -7,10 +7,13 @@ for it; what to do after a loss, and that every cell is stored once, is the runn
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from workbench.config import CellConfig
+from workbench.errors import InputError
 from workbench.models.base import Base
+from workbench.studies.states import EventKind
+from workbench.training.loop import Branches
 from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
 
@@ -20,6 +23,8 @@ class TrainingJob:
     """What the tasks of one run share."""
 
     stacks: list[list[CellConfig]]
+    branched: list[Branches]
+    """For each stack, which cells follow which one's trunk, and how far."""
     prepared: Prepared
     base: Base
     data_sha256: str
@@ -40,9 +45,6 @@ class Task:
     attempt: int = 1
 
 
-Kind = Literal["started", "step", "note", "result", "error", "lost", "refused"]
-
-
 @dataclass(frozen=True, slots=True)
 class Event:
     """What an executor tells about a task.
@@ -52,7 +54,7 @@ class Event:
     other stack would do better.
     """
 
-    kind: Kind
+    kind: EventKind
     task: Task
     step: int = 0
     losses: tuple[float | None, ...] = ()
@@ -88,3 +90,13 @@ class Executor(Protocol):
     def close(self) -> None:
         """End whatever still runs for it."""
         ...
+
+
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of workers with which nothing would be trained.
+
+    Raises:
+        InputError: If it is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")

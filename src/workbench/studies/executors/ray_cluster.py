@@ -22,12 +22,13 @@ from typing import Any
 
 from workbench.errors import InputError, how_to_install
 from workbench.studies.executors.processes import affordable_workers, available_cores
-from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
-from workbench.studies.executors.shipping import described
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
+from workbench.studies.executors.shipping import shipped
 from workbench.studies.executors.sink import Sink
 from workbench.studies.executors.stack_task import Stopped
 from workbench.studies.executors.wire import BadFrame, pack_event, unpack_event
 from workbench.studies.executors.worker import run_task
+from workbench.studies.states import GOING_ON
 
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
@@ -54,8 +55,7 @@ class RayCluster:
         Raises:
             InputError: If Ray isn't installed or was imported without a token, or ``workers`` is below 1.
         """
-        if workers is not None and workers < 1:
-            raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")
+        check_workers(workers)
         _check_importable()
         self.own = ADDRESS not in os.environ
         self._asked = workers
@@ -95,7 +95,7 @@ class RayCluster:
         progress = self._sink.drain.remote()
         waiting = deque(tasks)
         running: dict[Any, Task] = {}
-        with described(job) as description:
+        with shipped(job) as description:
             given, files = ray.put(description), self._shipped(description)
             try:
                 while (waiting or running) and not should_stop():
@@ -160,7 +160,7 @@ def _body(description: dict[str, Any], files: dict[str, Any], task: dict[str, An
 
     def tell(event: Event) -> None:
         data = pack_event(event)
-        if event.kind in ("started", "step", "note"):
+        if event.kind in GOING_ON:
             sink.put.remote((event.task.stack, event.kind if event.kind == "note" else "step"), data)
         else:
             last.append(data)
@@ -175,7 +175,7 @@ def _body(description: dict[str, Any], files: dict[str, Any], task: dict[str, An
     return last[0]
 
 
-def early() -> None:
+def import_torch_early() -> None:
     """Do nothing in a Ray worker, which has imported this module and torch with it to get here."""
 
 
@@ -210,7 +210,7 @@ def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
         raise InputError(f"can't {what}: {error}; --executor processes needs no Ray") from error
     if own:
         # workers import torch while the runner prepares the study
-        importing = ray.remote(max_retries=0)(early)
+        importing = ray.remote(max_retries=0)(import_torch_early)
         for _ in range(own["num_cpus"]):
             importing.remote()
     return ray

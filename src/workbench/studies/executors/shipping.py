@@ -25,10 +25,10 @@ from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.loaders import load_base
-from workbench.studies.arithmetic import arithmetic_name
+from workbench.studies.arithmetic import arithmetic_of
 from workbench.studies.disk.checkpoints import CHECKPOINTS
 from workbench.studies.executors.protocol import TrainingJob
-from workbench.studies.executors.wire import pack, unpack
+from workbench.studies.executors.wire import pack_frame, unpack
 from workbench.training.evaluation import HeldOut
 from workbench.training.loop import Frozen
 from workbench.training.prepare import Prepared
@@ -43,7 +43,7 @@ _jobs: dict[str, TrainingJob] = {}
 
 
 @contextmanager
-def described(job: TrainingJob) -> Iterator[dict[str, Any]]:
+def shipped(job: TrainingJob) -> Iterator[dict[str, Any]]:
     """Write what workers read, and yield the description from which :func:`make_job` makes the same job.
 
     Raises:
@@ -60,6 +60,7 @@ def described(job: TrainingJob) -> Iterator[dict[str, Any]]:
             "data_sha256": job.data_sha256,
             "folder": str(job.folder.absolute()),
             "arithmetic": job.arithmetic,
+            "branched": job.branched,
             "threads": job.threads,
             "checkpoint_seconds": job.checkpoint_seconds,
         }
@@ -67,12 +68,12 @@ def described(job: TrainingJob) -> Iterator[dict[str, Any]]:
         path.unlink(missing_ok=True)
 
 
-def nothing(sha256: str) -> bytes | None:
+def fetch_nothing(sha256: str) -> bytes | None:
     """Fetch nothing: for workers on the runner's own machine."""
     return None
 
 
-def make_job(description: Mapping[str, Any], fetch: Fetch = nothing) -> TrainingJob:
+def make_job(description: Mapping[str, Any], fetch: Fetch = fetch_nothing) -> TrainingJob:
     """Load a job in this process; the same one again costs nothing.
 
     Raises:
@@ -90,19 +91,20 @@ def _load(description: Mapping[str, Any], fetch: Fetch) -> TrainingJob:
     keep_freed_memory()
     base = _base(description, fetch)
     stacks, prepared = _prepared(description["prepared"], base.decoder, fetch)
-    arithmetic = arithmetic_name(base, description["data_sha256"], description["threads"])
-    if arithmetic != description["arithmetic"]:
+    arithmetic = arithmetic_of(base, description["data_sha256"], description["threads"])
+    if arithmetic.name != description["arithmetic"]:
         raise InputError(
             "a worker would compute other numbers than the runner: its processor, its torch or its workbench "
             "is another one; make the machines equal, or run the study on those that are"
         )
     return TrainingJob(
         stacks=stacks,
+        branched=[(trunk, begins) for trunk, begins in description["branched"]],
         prepared=prepared,
         base=base,
         data_sha256=description["data_sha256"],
         folder=Path(description["folder"]),
-        arithmetic=arithmetic,
+        arithmetic=arithmetic.name,
         threads=description["threads"],
         checkpoint_seconds=description["checkpoint_seconds"],
     )
@@ -163,7 +165,7 @@ def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
     if frozen.states is not None:
         tensors["states"] = frozen.states
     draws = {f"draw {cell.key()}": torch.tensor(prepared.draws[cell.key()]) for cell in cells}
-    return pack(value, tensors | draws)
+    return pack_frame(value, tensors | draws)
 
 
 def unpack_prepared(

@@ -50,7 +50,8 @@ def train_task(job: TrainingJob, task: Task, tell: Tell, should_stop: ShouldStop
 
     tell(Event("started", task))
     try:
-        results = run_stack(job.prepared, cells, on_step, start=_start(checkpoint, task, tell))
+        start = _start(checkpoint, task, tell)
+        results = run_stack(job.prepared, cells, on_step, start, job.branched[task.stack])
     except Stopped:
         raise
     except _ListenerFailed as failure:

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.executors.protocol import Event, Kind, Task
+from workbench.studies.executors.protocol import Event, Task
+from workbench.studies.states import EventKind
 from workbench.training.results import CellResult, Status
 
 LENGTH = struct.Struct("<Q")
@@ -30,13 +31,13 @@ class BadFrame(ValueError):
     """Says why bytes are no frame of a worker."""
 
 
-def pack(value: Any, tensors: Mapping[str, Tensor] | None = None) -> bytes:  # noqa: ANN401 - any JSON value
+def pack_frame(value: Any, tensors: Mapping[str, Tensor] | None = None) -> bytes:  # noqa: ANN401 - any JSON value
     """Return the bytes of a JSON value and of named tensors."""
     return save(dict(tensors or {}), {"value": json.dumps(value)})
 
 
 def unpack(data: bytes) -> tuple[Any, dict[str, Tensor]]:
-    """Undo :func:`pack`.
+    """Undo :func:`pack_frame`.
 
     Raises:
         BadFrame: If the bytes are anything else.
@@ -89,7 +90,7 @@ def pack_event(event: Event) -> bytes:
         for name, tensor in (result.adapter or {}).items():
             tensors[f"{key} adapter {name}"] = tensor.contiguous()
     plain = asdict(replace(event, results={}))
-    return pack({**plain, "results": cells}, tensors)
+    return pack_frame({**plain, "results": cells}, tensors)
 
 
 def unpack_event(data: bytes) -> Event:
@@ -112,7 +113,7 @@ def _check(task: Task, losses: tuple[float | None, ...], value: Mapping[str, Any
         raise BadFrame("an event whose stack, attempt or step is no number")
     if not all(loss is None or type(loss) is float for loss in (*losses, value["seconds"])):
         raise BadFrame("an event whose losses are no numbers")
-    if value["kind"] not in get_args(Kind) or not isinstance(value["detail"], str):
+    if value["kind"] not in get_args(EventKind) or not isinstance(value["detail"], str):
         raise BadFrame("an event of no known kind")
 
 

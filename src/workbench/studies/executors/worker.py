@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from workbench.errors import InputError
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell
-from workbench.studies.executors.shipping import Fetch, make_job, nothing
+from workbench.studies.executors.shipping import Fetch, fetch_nothing, make_job
 from workbench.studies.executors.stack_task import Stopped, train_task
 from workbench.studies.executors.wire import LENGTH, frame_length, pack_event, unpack
 
@@ -26,7 +26,11 @@ PATIENCE_SECONDS = 20.0
 
 
 def run_task(
-    description: Mapping[str, Any], task: Task, tell: Tell, should_stop: ShouldStop, fetch: Fetch = nothing
+    description: Mapping[str, Any],
+    task: Task,
+    tell: Tell,
+    should_stop: ShouldStop,
+    fetch: Fetch = fetch_nothing,
 ) -> None:
     """Train one task of a described job in this process."""
     try:

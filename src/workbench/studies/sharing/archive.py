@@ -19,7 +19,7 @@ from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, check_ada
 from workbench.studies.disk.manifest import LARGEST_MANIFEST, MANIFEST
 from workbench.studies.disk.store import DATABASE, Store
 from workbench.studies.sharing.card import card
-from workbench.studies.sharing.packed import ASK, Member, members, reading, too_large
+from workbench.studies.sharing.packed import ASK, COPY_BYTES, Member, members, reading, too_large
 
 CARD, SUMS = "CARD.md", "SHA256SUMS"
 ALLOWED = re.compile(
@@ -29,7 +29,6 @@ LARGEST_TOTAL = 64 * 2**30
 """Bytes that an archive may unpack to; it also has to fit on the disk."""
 RATIO, SLACK = 100, 16 * 2**20
 """An archive unpacks to at most so many times its size, and so many bytes more; ours to about 3 times."""
-CHUNK = 1 << 20
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time that every file in an archive bears, so that equal studies give equal archives."""
 
@@ -65,7 +64,7 @@ def _zip(target: Path, places: dict[str, Path]) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             with open(path, "rb") as source, file.open(entry, "w", force_zip64=True) as sink:
-                shutil.copyfileobj(source, sink, CHUNK)
+                shutil.copyfileobj(source, sink, COPY_BYTES)
 
 
 def import_study(archive: Path, folder: Path) -> Path:
@@ -135,7 +134,7 @@ def _copy(member: Member, sink: BufferedIOBase, archive: Path) -> None:
     with source:
         while True:
             with reading(archive):
-                chunk = source.read(min(CHUNK, left + 1))
+                chunk = source.read(min(COPY_BYTES, left + 1))
             if not chunk:
                 break
             left -= len(chunk)

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 
 CARD_METRICS = ("loss", "exact_match", "choice_accuracy")
@@ -14,14 +15,14 @@ CARD_METRICS = ("loss", "exact_match", "choice_accuracy")
 def card(store: Store) -> str:
     """Return the card of a study."""
     manifest = store.manifest
-    study, data, base = (manifest.get(part, {}) for part in ("study", "data", "base"))
+    data, base = manifest.data, manifest.base
     rows = [row for row in store.rows() if row["status"] == "done"]
     lines = [
-        f"# Study {_plain(study.get('name'))}",
+        f"# Study {_plain(manifest.study.name)}",
         "",
-        f"{len(rows)} of {len(store.rows())} cells with a result; base {_plain(base.get('name'))}, data "
-        f"{_plain(data.get('name'))} ({_plain(data.get('train_records'))} records to train on, "
-        f"{_plain(data.get('heldout_records'))} held out).",
+        f"{len(rows)} of {len(store.rows())} cells with a result; base {_plain(base.name)}, data "
+        f"{_plain(data.name)} ({_plain(data.train_records)} records to train on, "
+        f"{_plain(data.heldout_records)} held out).",
         "",
         *_result(rows),
         "",
@@ -31,11 +32,10 @@ def card(store: Store) -> str:
         "",
         "## Made of",
         "",
-        f"- data: sha256 {_plain(data.get('sha256'))}, licence: {_plain(data.get('licence'))}, "
-        f"from {_plain(data.get('origin'))}",
-        f"- base: sha256 {_plain(base.get('sha256'))}, licence: {_plain(base.get('licence'))}",
-        f"- code: sha256 {_plain(manifest.get('code_sha256'))}, torch "
-        f"{_plain(manifest.get('versions', {}).get('torch'))}, started {_plain(manifest.get('started'))}",
+        f"- data: sha256 {_plain(data.sha256)}, licence: {_plain(data.licence)}, from {_plain(data.origin)}",
+        f"- base: sha256 {_plain(base.sha256)}, licence: {_plain(base.licence)}",
+        f"- code: sha256 {_plain(manifest.code_sha256)}, torch "
+        f"{_plain(manifest.versions.get('torch'))}, started {_plain(manifest.started)}",
         "",
         "The adapters were trained on this data and this base: both licences bind whoever passes them on.",
         "`workbench replay` makes the numbers again. PEFT opens each folder in `adapters` on a base that is "
@@ -68,17 +68,17 @@ def _mean(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.4f}" if values else "missing"
 
 
-def _cost(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _cost(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     seconds = sum(row["seconds"] or 0.0 for row in rows)
     lines = [f"{seconds:.0f} s of training and evaluation"]
     flops = [row["flops"] for row in rows if row.get("flops") is not None]
     if flops:
         lines.append(f"{sum(flops):.3g} floating-point operations")
-    joules = [session.get("actual", {}).get("joules") for session in manifest.get("sessions", [])]
+    joules = [session.actual.joules for session in manifest.sessions if session.actual]
     known = [value for value in joules if value is not None]
     lines.append(f"{sum(known):.0f} J" if known else "energy: this machine has no meter that may be read")
-    hardware = manifest.get("hardware", {})
-    lines.append(f"on {_plain(hardware.get('processor'))}, {_plain(hardware.get('cores'))} cores")
+    hardware = manifest.hardware
+    lines.append(f"on {_plain(hardware.processor)}, {_plain(hardware.cores)} cores")
     return lines
 
 

@@ -53,7 +53,7 @@ def export_to_mlflow(folder: Path, uri: str, experiment: str | None = None) -> i
     from mlflow.exceptions import MlflowException
 
     with Store.open(folder, read_only=True) as store:
-        name = experiment or str(store.manifest["study"].get("name", folder.name))
+        name = experiment or store.manifest.study.name or folder.name
         try:
             return _export(client, store, _experiment(client, name, uri))
         except MlflowException as error:
@@ -107,15 +107,16 @@ def _export(client: Any, store: Store, experiment: str) -> int:  # noqa: ANN401
 
 def _study_run(client: Any, store: Store, experiment: str) -> str:  # noqa: ANN401
     """Return the study's run, made if it isn't there, with its artifacts brought up to date."""
-    parts = [store.manifest.get(part) for part in ("started", "data", "base")]
+    manifest = store.manifest
+    parts = [manifest.written.get(part) for part in ("started", "data", "base")]
     identity = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
     found = client.search_runs([experiment], f"tags.`{STUDY_TAG}` = '{identity}'", max_results=1)
     if found:
         run = found[0].info.run_id
     else:
-        name = str(store.manifest["study"].get("name", store.folder.name))
+        name = manifest.study.name or store.folder.name
         run = client.create_run(experiment, tags={STUDY_TAG: identity}, run_name=name).info.run_id
-    client.log_text(run, json.dumps(store.manifest, indent=2), MANIFEST)
+    client.log_text(run, json.dumps(manifest.written, indent=2), MANIFEST)
     client.log_text(run, card(store), "CARD.md")
     client.log_text(run, _csv(store.table()), "cells.csv")
     zero = {f"zero_shot_{name}": value for name, value in store.zero_shot().items()}

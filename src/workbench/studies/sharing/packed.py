@@ -25,7 +25,7 @@ from typing import IO
 from workbench.errors import InputError
 
 MOST_FILES = 400_000
-CHUNK = 1 << 20
+COPY_BYTES = 1 << 20
 GZIP = b"\x1f\x8b"
 USTAR, USTAR_PLACE = b"ustar", 257
 """What tells a compressed file and a tar archive apart from a zip file, and where that stands."""
@@ -97,7 +97,7 @@ def _decompress(archive: Path, plain: IO[bytes], most: int) -> None:
     with gzip.open(archive) as source:
         while True:
             with reading(archive):
-                chunk = source.read(CHUNK)
+                chunk = source.read(COPY_BYTES)
             if not chunk:
                 return
             size += len(chunk)

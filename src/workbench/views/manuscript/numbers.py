@@ -8,7 +8,6 @@ from workbench.laws import ExchangeRate
 from workbench.laws.forecast import ForecastScore
 from workbench.laws.problems import misfit
 from workbench.laws.thresholds import LEVEL
-from workbench.studies.disk.listing import planned_cells
 from workbench.views.answers import number_in_words, percent_in_words
 from workbench.views.manuscript.latex import count, escaped, macro_name, spelled
 from workbench.views.manuscript.source import MetricSource, PaperSource
@@ -56,21 +55,18 @@ def _facts(record: PaperSource) -> Iterator[Macro]:
         yield name, count(len({row[column] for row in cells}))
     yield "SmallestSize", count(min(row["size"] for row in cells))
     yield "LargestSize", count(max(row["size"] for row in cells))
-    yield "CellsPlanned", count(planned_cells(record.manifest) or len(cells))
+    yield "CellsPlanned", count(record.manifest.study.cells or len(cells))
     yield "CellsDone", count(sum(row["status"] == "done" for row in cells))
     for name, column in (("Rank", "rank"), ("Steps", "steps")):
         values = {row[column] for row in cells}
         if len(values) == 1:
             yield name, count(values.pop())
-    for part, fact in (("data", "train_records"), ("data", "heldout_records")):
-        value = record.settings.get(part, {}).get(fact)
-        if isinstance(value, int):
-            yield macro_name(fact.replace("_", " ")), count(value)
-    for part in ("data", "base"):
-        yield (
-            f"{macro_name(part)}Name",
-            escaped(str(record.settings.get(part, {}).get("name", "not recorded"))),
-        )
+    data, base = record.manifest.data, record.manifest.base
+    for name, number in (("TrainRecords", data.train_records), ("HeldoutRecords", data.heldout_records)):
+        if number is not None:
+            yield name, count(number)
+    for name, words in (("DataName", data.name), ("BaseName", base.name)):
+        yield name, escaped(words or "not recorded")
 
 
 def _measured(part: MetricSource) -> Iterator[Macro]:

@@ -18,6 +18,7 @@ from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast, candidates, forecast_sizes
 from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_table
+from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.views.answers import (
     ItemOutcomes,
@@ -105,7 +106,7 @@ class MetricSource:
 class PaperSource:
     """A study as it was recorded."""
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     rows: Sequence[TableRow]
     """The table, the zero-shot line first."""
     items: Mapping[str, ItemOutcomes]
@@ -134,12 +135,13 @@ class PaperSource:
     @property
     def name(self) -> str:
         """The study's name in letters alone, with which each number's name begins."""
-        return macro_name(str(self.manifest.get("study", {}).get("name", ""))) or "Analysis"
+        return macro_name(self.manifest.study.name or "") or "Study"
 
     @property
     def settings(self) -> dict[str, Any]:
         """What of the manifest a paper tells."""
-        return {part: self.manifest[part] for part in TOLD_OF_MANIFEST if part in self.manifest}
+        written = self.manifest.to_json()
+        return {part: written[part] for part in TOLD_OF_MANIFEST if part in written}
 
     @cached_property
     def parts(self) -> dict[str, MetricSource]:
@@ -159,7 +161,7 @@ class PaperSource:
 
     @cached_property
     def _measured(self) -> dict[str, MetricSource]:
-        heldout = self.manifest.get("data", {}).get("heldout_records")
+        heldout = self.manifest.data.heldout_records
         return {
             metric: MetricSource(
                 metric=metric,

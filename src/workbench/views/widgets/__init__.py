@@ -1,8 +1,15 @@
 """Widgets for notebooks: what moves, in small ES modules that need no network."""
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from workbench.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from workbench.views.widgets.examples import Examples
+    from workbench.views.widgets.exchange import Exchange
+    from workbench.views.widgets.grid_map import GridMap
+    from workbench.views.widgets.law_explorer import LawExplorer
+    from workbench.views.widgets.live import LiveStudy
 
 WIDGETS = {
     "Examples": "examples",
@@ -13,18 +20,11 @@ WIDGETS = {
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
-__all__ = [*WIDGETS]
+__all__ = ["Examples", "Exchange", "GridMap", "LawExplorer", "LiveStudy"]
+
+if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
+    __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})
 
 
-def on_first_use(package: str, widgets: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a package's ``__getattr__``: a notebook that only looks loads no torch."""
-
-    def load(name: str) -> Any:  # noqa: ANN401 - a class
-        if name not in widgets:
-            raise AttributeError(f"no widget {name!r}; there are {', '.join(widgets)}")
-        return getattr(import_module(f"{package}.{widgets[name]}"), name)
-
-    return load
-
-
-__getattr__ = on_first_use(__name__, WIDGETS)
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -10,6 +10,7 @@ from workbench.config import Quality
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
 from workbench.studies.disk.store import Store
+from workbench.studies.examples import cut_text
 from workbench.views.board_figures import histogram
 from workbench.views.points import readable
 from workbench.views.style import PaperFigure
@@ -17,8 +18,6 @@ from workbench.views.widgets.view import View, module
 
 MOST = 2000
 """Records that travel to the page."""
-LONGEST_SHOWN = 600
-"""Characters of a text that are shown."""
 
 
 class Examples(View):
@@ -87,13 +86,9 @@ def _compared(record: Record, before: Record) -> dict[str, Any]:
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     before, score = row.get("before"), row.get("score")
     return {
-        "prompt": _cut(row["prompt"]),
-        "response": _cut(row["response"]),
-        "before": None if before is None else _cut(before),
+        "prompt": cut_text(row["prompt"]),
+        "response": cut_text(row["response"]),
+        "before": None if before is None else cut_text(before),
         "kind": row.get("kind") or "",
         "score": None if score is None else float(f"{score:.4g}"),
     }
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + " …"

@@ -8,8 +8,7 @@ from typing import Any
 
 import traitlets
 
-from workbench.config import Quality
-from workbench.studies.background import BackgroundRun, planned
+from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.views.board_figures import empty, heat_map
 from workbench.views.points import METRICS, TableRow, measured, readable
@@ -85,10 +84,10 @@ class GridMap(View):
         with Store.open(self.folder, read_only=True) as store:
             self.rows, manifest = store.rows(), store.manifest
         self._seen = (stat.st_mtime, stat.st_size)
-        self._cells = {key: (cell.quality.label, cell.size) for key, cell in planned(manifest).items()}
-        study = manifest["study"]
-        self._qualities = [Quality(**quality).label for quality in study["qualities"]]
-        self._sizes, self._seeds = study["sizes"], study["seeds"]
+        self._cells = {key: (cell.quality.label, cell.size) for key, cell in manifest.planned().items()}
+        study = manifest.study.parsed()
+        self._qualities = [quality.label for quality in study.qualities]
+        self._sizes, self._seeds = list(study.sizes), study.seeds
         found = measured(self.rows)
         self.metrics = [[name, METRICS[name]] for name in found]
         if not self._begun and found:

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.background import BackgroundRun, RunState, planned
+from workbench.studies.background import BackgroundRun, RunState
 from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.grid import Study
+from workbench.studies.states import JobName
 from workbench.views.board_figures import Line, empty, training_curves
 from workbench.views.points import readable
 from workbench.views.widgets.ticker import Ticker
@@ -21,7 +22,7 @@ from workbench.views.words import seconds_in_words
 
 MOST_POINTS = 120
 """Points of a curve that travel to the page: as many as its pixels can show."""
-STATE_WORDS = {
+STATE_WORDS: dict[JobName, str] = {
     "new": "not started",
     "starting": "starting: loading the base and the data",
     "finished": "finished",
@@ -117,7 +118,7 @@ class LiveStudy(View):
         if not self._stack or all(key in self._cells for key in self._stack):
             return
         if (self.job.study_folder / "manifest.json").is_file():
-            self._cells = planned(read_manifest(self.job.study_folder))
+            self._cells = read_manifest(self.job.study_folder).planned()
 
     def _curve(self, key: str) -> dict[str, Any]:
         cell = self._cells[key]

@@ -141,7 +141,7 @@ def test_bad_archives(tmp_path, name):
 
 def test_nothing_larger_than_the_real_files_is_read(tmp_path, monkeypatch):
     path = archive(tmp_path / "a.tar.gz", inner())
-    monkeypatch.setattr(raters, "LARGEST", 100)
+    monkeypatch.setattr(raters, "MOST_BYTES", 100)
     with pytest.raises(InputError, match=r"hutto_ICWSM_2014.tar.gz claims \d+ bytes; take the"):
         load(2, path=path)
 

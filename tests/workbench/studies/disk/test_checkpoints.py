@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.disk.checkpoints import Checkpoint
+from workbench.studies.disk.checkpoints import Checkpoint, remove_checkpoint
 from workbench.training.loop import TrainState
 
 CELLS = [CellConfig(data="d", base="b", size=4, seed=seed, rank=2, steps=5) for seed in (0, 1)]
@@ -26,7 +26,7 @@ def checkpoint(tmp_path) -> Checkpoint:
     return Checkpoint(tmp_path, CELLS, "this machine")
 
 
-def test_what_was_written_is_read_back_to_the_bit(checkpoint, state):
+def test_what_was_written_is_read_back_to_the_bit(checkpoint, state, tmp_path):
     assert checkpoint.read() is None
     checkpoint.write(state)
     again = checkpoint.read()
@@ -35,7 +35,7 @@ def test_what_was_written_is_read_back_to_the_bit(checkpoint, state):
         assert torch.equal(
             tensor.flatten().view(torch.uint8), again.tensors()[name].flatten().view(torch.uint8)
         )
-    checkpoint.remove()
+    remove_checkpoint(tmp_path, CELLS)
     assert checkpoint.read() is None
 
 

@@ -46,7 +46,7 @@ def test_a_manifest_of_anything(content):
         manifest = parse_manifest(content, "manifest.json")
     except InputError:
         return
-    assert isinstance(manifest["format"], int)
+    assert isinstance(manifest.format, int)
 
 
 @pytest.mark.parametrize(

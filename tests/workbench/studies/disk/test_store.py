@@ -38,7 +38,7 @@ def store(tmp_path):
 def test_what_was_stored_is_read_back(store):
     assert store.commit(stack(a={}, b={"cell": replace(CELL, size=64)})) == 2
     with Store.open(store.folder, read_only=True) as other:
-        assert other.manifest["name"] == "verbs"
+        assert other.manifest.written["name"] == "verbs"
         assert other.done() == {"a", "b"}
         assert other.curves("a") == {"train_loss": [3.0, 2.0, 1.5]}
         first = other.rows()[0]
@@ -134,7 +134,7 @@ def test_creation_that_was_cut_short_is_taken_up(store):
     (store.folder / "manifest.json").unlink()
     assert not Store.exists(store.folder)
     with Store.create(store.folder, {"name": "again"}) as again:
-        assert again.manifest["name"] == "again"
+        assert again.manifest.written["name"] == "again"
 
 
 def garble(folder):

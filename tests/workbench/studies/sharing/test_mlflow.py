@@ -74,7 +74,7 @@ def test_tables_and_settings_arrive_as_files(folder, exported, tmp_path):
     for name in ("manifest.json", "CARD.md", "cells.csv"):
         client.download_artifacts(study.info.run_id, name, str(tmp_path))
     with Store.open(folder, read_only=True) as store:
-        assert json.loads((tmp_path / "manifest.json").read_text()) == store.manifest
+        assert json.loads((tmp_path / "manifest.json").read_text()) == store.manifest.written
         table = list(csv.DictReader(io.StringIO((tmp_path / "cells.csv").read_text())))
         assert [row["loss"] for row in table] == [str(row["loss"]) for row in store.table()]
 

@@ -21,7 +21,7 @@ def _lean():
     """Draw one kind of file in one width and forecast nothing; test_example.py has everything."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "FEWEST_SIZES", 9)
-        patch.setattr(figures, "KINDS", ("svg",))
+        patch.setattr(figures, "FILE_KINDS", ("svg",))
         patch.setattr(figures, "WIDTHS", {"column": figures.WIDTHS["column"]})
         yield
 
@@ -94,7 +94,7 @@ def test_only_what_a_paper_tells_of_the_settings_counts(study):
     original = PaperSource.read(study)
 
     def inputs(**changes):
-        hashes = replace(original, manifest={**original.manifest, **changes}).hashes()
+        hashes = replace(original, manifest=original.manifest.with_(**changes)).hashes()
         return {part for part, value in original.hashes().items() if hashes[part] != value}
 
     assert inputs(base={"name": "another"}) == {"settings"}

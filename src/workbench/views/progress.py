@@ -14,7 +14,7 @@ from workbench.studies.runner import Progress as At
 
 
 @contextmanager
-def shown(study: Study, folder: Path) -> Iterator[OnProgress]:
+def progress_bars(study: Study, folder: Path) -> Iterator[OnProgress]:
     """Yield the function that a run tells its progress to."""
     console = Console()
     grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from qlora_kernels.decode import decode
 from qlora_kernels.formats import known_format
 from qlora_kernels.formats_layout import Affine, Stored
 from qlora_kernels.rows import Backend
@@ -34,9 +35,7 @@ class QuantizedTensor:
         self, dtype: torch.dtype = torch.float32, *, backend: Backend = "auto"
     ) -> Float[Tensor, "..."]:
         """Decode to numbers: computed in float32, then rounded to ``dtype``."""
-        from qlora_kernels.quantize import dequantize
-
-        return dequantize(self, dtype, backend=backend)
+        return decode(self.affine(), dtype, backend=backend).view(self.shape)
 
     def rows(self, indices: Int64[Tensor, " places"]) -> "QuantizedTensor":
         """Return some rows of a matrix, still packed.

@@ -1,0 +1,319 @@
+"""A study from the front door: run it, open it, and ask what it measured and what that says."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.adapters.adapter import LoraAdapter
+from workbench.columns import Columns
+from workbench.config import CellConfig, Quality
+from workbench.errors import InputError, unknown_name
+from workbench.laws import Analysis, ExchangeRate, rate_of, read_table
+from workbench.laws.problems import fit_table
+from workbench.lessons.shipped import VERBS
+from workbench.lessons.talk import find_cell
+from workbench.showing import Shown
+from workbench.studies import runner
+from workbench.studies.background import BackgroundRun
+from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
+from workbench.studies.disk.adapters import adapter_folder, load_adapter
+from workbench.studies.disk.manifest import Manifest, read_manifest
+from workbench.studies.disk.store import DATABASE, Store
+from workbench.studies.executors.protocol import Executor, ShouldStop
+from workbench.studies.grid import Study
+from workbench.studies.runner import OnProgress
+from workbench.views.answers import Answers, analysed, answers_of
+from workbench.views.points import readable
+
+if TYPE_CHECKING:
+    from workbench.laws.fitting import Fit
+    from workbench.laws.library import Law
+    from workbench.views.report import Report
+    from workbench.views.style import PaperFigure
+    from workbench.views.widgets import LiveStudy
+
+
+class Results(Shown):
+    """What a study has measured so far, and what that says; see :func:`open_study`.
+
+    It reads the study's folder whenever it is asked, so it may be kept while the study trains, and writes
+    nothing but the report.
+
+    Attributes:
+        folder: The study's folder.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._answered: tuple[tuple[int, int], Answers] | None = None
+
+    @property
+    def study(self) -> Study:
+        """The study's description, as :func:`workbench.study` makes it."""
+        return self.manifest.study.parsed()
+
+    @property
+    def manifest(self) -> Manifest:
+        """How the results were made: settings, hashes, versions, machine, predicted and actual time."""
+        return read_manifest(self.folder)
+
+    def table(self) -> Columns:
+        """Return one row a cell, and before them the base without training, as a row of size 0.
+
+        ``pandas.DataFrame(results.table())`` and ``polars.DataFrame(results.table())`` take it as it is. The
+        loss is in nats a token, the other metrics are shares; a number that doesn't exist is None.
+
+        Raises:
+            InputError: If the cells are of several settings, which one table can't compare.
+        """
+        with Store.open(self.folder, read_only=True) as store:
+            return Columns(store.table(), measured_here=True)
+
+    def answers(self) -> Answers:
+        """Return what the study says: sentences, exchange rates, curves, and what to know about them.
+
+        Raises:
+            InputError: If the cells are of several settings, which one table can't compare.
+        """
+        stat = (self.folder / DATABASE).stat()
+        seen = (stat.st_mtime_ns, stat.st_size)
+        if self._answered is None or self._answered[0] != seen:
+            with Store.open(self.folder, read_only=True) as store:
+                self._answered = seen, answers_of(store, store.table())
+        return self._answered[1]
+
+    def analysis(self, metric: str | None = None) -> Analysis:
+        """Return the curve of every quality, with what could as well have been measured.
+
+        Args:
+            metric: A column of the table; by default the one that tells most.
+
+        Raises:
+            InputError: If the metric was not measured, or no curve can be fitted.
+        """
+        found = self.answers().studies
+        chosen = metric or next(iter(found), "loss")
+        if chosen in found:
+            return found[chosen]
+        heldout = self.manifest.data.heldout_records
+        return analysed(self.table().rows, chosen, str(self.folder), heldout, None)
+
+    def exchange_rate(
+        self,
+        metric: str | None = None,
+        *,
+        reference: str | None = None,
+        other: str | None = None,
+        sizes: Sequence[float | int] | None = None,
+    ) -> ExchangeRate:
+        """Return how many examples of one quality do the work of one of another.
+
+        Args:
+            metric: A column of the table; by default the one that tells most.
+            reference: Label of the quality whose examples are replaced; by default the study's first.
+            other: Label of the quality whose examples replace them; by default the study's last.
+            sizes: Numbers of reference examples; by default those that were measured.
+
+        Raises:
+            InputError: If the metric or a quality was not measured, or there is one quality only.
+        """
+        analysis = self.analysis(metric)
+        measured = list(analysis.curves)
+        if len(measured) < 2 and other is None:
+            raise InputError(
+                f"{self.folder} has measured {measured[0]!r} only, so there is nothing to exchange"
+            )
+        return rate_of(analysis, reference=reference or measured[0], other=other or measured[-1], sizes=sizes)
+
+    def fit(self, metric: str, law: "str | Law") -> "Fit":
+        """Fit one law to all cells, as :func:`workbench.fit_table` does to a table made elsewhere.
+
+        Args:
+            metric: A column of the table.
+            law: A name such as "noise_floor" or "power", or a law.
+
+        Raises:
+            InputError: If the law doesn't suit the metric, or there are too few cells.
+        """
+        return fit_table(read_table(self.table(), name=str(self.folder)), metric, law)
+
+    def figure(
+        self, metric: str | None = None, *, qualities: Iterable[str | Quality] | None = None
+    ) -> "PaperFigure":
+        """Draw how a metric changes with size, a line a quality, with its interval.
+
+        Args:
+            metric: A column of the table; None draws the loss and the accuracy side by side.
+            qualities: Which ones are drawn; by default all.
+
+        Raises:
+            InputError: If nothing was measured, or there is no such metric or quality.
+        """
+        from workbench.views.figures import quality_by_size
+
+        rows = self.table().rows
+        if qualities is not None:
+            known = dict.fromkeys(row["quality"] for row in rows if row["size"] > 0)
+            wanted = [one.label if isinstance(one, Quality) else one for one in qualities]
+            for label in wanted:
+                if label not in known:
+                    raise unknown_name("quality", label, known, "the study's grid")
+            rows = [row for row in rows if row["size"] == 0 or row["quality"] in wanted]
+        return quality_by_size(rows, metric, fits=self.answers().fits)
+
+    def report(self) -> "Report":
+        """Write the report into the study's folder, a page, a figure and a table, and return where they are.
+
+        Raises:
+            InputError: If no cell is finished yet, or the folder can't be written.
+        """
+        from workbench.views.report import write_report
+
+        return write_report(self.folder)
+
+    def cell(self, quality: str, size: int, seed: int = 0) -> CellConfig:
+        """Return what one cell is: all that decides its numbers.
+
+        Raises:
+            InputError: If the study has no such cell.
+        """
+        return find_cell(self.folder, quality, size, seed)
+
+    def curves(self, quality: str, size: int, seed: int = 0) -> dict[str, list[float]]:
+        """Return the curves of one cell by name: "train_loss" has one value a step, "item_loss" one a record.
+
+        Raises:
+            InputError: If the study has no such cell.
+        """
+        with Store.open(self.folder, read_only=True) as store:
+            return store.curves(self.cell(quality, size, seed).key())
+
+    def adapter(self, quality: str, size: int, seed: int = 0) -> LoraAdapter:
+        """Return the trained adapter of one cell.
+
+        Raises:
+            InputError: If the study has no such cell, or doesn't keep its adapter.
+        """
+        cell = self.cell(quality, size, seed)
+        name = f"{readable(quality)}, {size:,} examples, seed {seed}"
+        folder = adapter_folder(self.folder, cell.key())
+        if not folder.exists():
+            raise InputError(f"{self.folder} keeps no adapter of {name}: {folder} is missing")
+        return replace(load_adapter(folder), name=name, base=cell.base)
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        title = f"Results of {self.folder}"
+        try:
+            with Store.open(self.folder, read_only=True) as store:
+                counts, manifest = store.counts(), store.manifest
+            study = manifest.study.parsed()
+            grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
+            done = f"{counts.pop('done', 0)} of {manifest.study.cells} done"
+            failed = "".join(f", {count} {status}" for status, count in counts.items())
+            return title, {
+                "study": f"{study.name}: {grid} on base {study.base}",
+                "cells": f"{done}{failed}",
+                "answer": self.answers().sentences[0],
+            }
+        except InputError as error:
+            return title, {"can't be read": str(error)}
+
+
+def run(
+    study: Study,
+    folder: Path | str,
+    *,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+    executor: str | Executor = EXECUTOR,
+    workers: int | None = None,
+    threads: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Results:
+    """Train what is missing of a study, here, and return its results; :func:`start` does it beside you.
+
+    Args:
+        study: What :func:`workbench.study` described.
+        folder: Where the study lives; made when it doesn't exist, continued when it does.
+        on_progress: Called as the run moves on; None shows a bar.
+        should_stop: Asked after every step; once it says yes, the run ends in order, and the same call goes
+            on from there.
+        executor: "in-process", "processes" on this machine, or "ray".
+        workers: How many stacks of cells train at once; None leaves it to the executor.
+        threads: Threads of torch in each process that trains; None takes those that the study began with.
+        checkpoint_seconds: Time between two checkpoints of a stack.
+
+    Raises:
+        InputError: If the input can't be used, the folder holds a study of other settings, other data or
+            another base, or another run is writing it.
+    """
+    from workbench.views.progress import progress_bars
+
+    folder = Path(folder)
+    with progress_bars(study, folder) if on_progress is None else nullcontext(on_progress) as tell:
+        store = runner.run(
+            study,
+            folder,
+            tell,
+            should_stop,
+            executor=executor,
+            workers=workers,
+            threads=threads,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+    store.close()
+    return Results(folder)
+
+
+def start(study: Study, folder: Path | str) -> BackgroundRun:
+    """Train what is missing of a study in a process of its own, and return at once.
+
+    A notebook may be reloaded, its kernel restarted: the same call attaches to the process that runs, or goes
+    on where one was stopped. Its ``wait()`` blocks, its ``stop()`` ends it in order; :func:`watch` shows it,
+    and :func:`open_study` reads what it has measured so far.
+
+    Args:
+        study: What :func:`workbench.study` described.
+        folder: Where the study lives; made when it doesn't exist, continued when it does.
+
+    Raises:
+        InputError: If the folder trains another study at this moment, or can't be written.
+    """
+    return BackgroundRun.start(study, folder)
+
+
+def watch(run: BackgroundRun | Path | str) -> "LiveStudy":
+    """Return a widget that shows a background run: loss curves, how far it is, a button that stops it.
+
+    Args:
+        run: What :func:`start` returned, or the study's folder.
+
+    Raises:
+        InputError: If the notebook's packages aren't installed.
+    """
+    from workbench.views.widgets import LiveStudy
+
+    return LiveStudy(run)
+
+
+def open_study(folder: Path | str) -> Results:
+    """Open a study that was run before, or that trains at this moment.
+
+    Args:
+        folder: The study's folder, as ``workbench list`` shows it.
+
+    Raises:
+        InputError: If there is no study, or it is damaged or of a newer version.
+    """
+    with Store.open(folder, read_only=True):
+        return Results(folder)
+
+
+def shipped_study() -> Results:
+    """Open the study that comes with the package: 112 cells of ``verbs``, trained by the committed code.
+
+    Of two of its cells the adapters are kept: "clean" and "50% other_form" at 128 examples, seed 0.
+    """
+    return open_study(VERBS)

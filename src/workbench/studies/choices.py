@@ -1,0 +1,185 @@
+"""A study from a name or a file and what is chosen for it: what the command line and Python both call."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from operator import index
+from pathlib import Path
+from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
+
+from workbench.config import CellConfig, Quality
+from workbench.data.lengths import OnLong
+from workbench.errors import InputError, unknown_name
+from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
+from workbench.studies.grid import CELL_SETTINGS, STUDIES, Budget, Study, damaged_qualities, study_of_file
+
+NUMBERS = {
+    one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
+}
+"""Settings of a cell that are numbers, with their kind."""
+
+
+class CellSettings(TypedDict, total=False):
+    """How every cell of a study is trained; ``workbench.config.CellConfig`` says what each means."""
+
+    rank: int
+    alpha: float
+    targets: Iterable[str]
+    learning_rate: float
+    schedule: str
+    warmup: float
+    warmup_steps: int | None
+    weight_decay: float
+    gradient_clip: float
+    batch_size: int
+    steps: int | None
+    epochs: float | None
+
+
+def study(
+    data: str | Path,
+    budget: Budget = "coffee",
+    *,
+    base: str | Path | None = None,
+    qualities: Iterable[Quality | str] | None = None,
+    corruption: str | None = None,
+    sizes: Iterable[SupportsIndex] | None = None,
+    seeds: Iterable[SupportsIndex] | None = None,
+    heldout: int | None = None,
+    heldout_file: str | Path | None = None,
+    on_empty: Literal["error", "drop"] | None = None,
+    on_bad: Literal["error", "drop"] | None = None,
+    on_long: OnLong | None = None,
+    template: str | None = None,
+    adapted_layers: int | None = None,
+    precision: str | None = None,
+    **settings: Unpack[CellSettings],
+) -> Study:
+    """Describe a study: quality x size x seed over one base. Nothing is trained yet.
+
+    Each choice is the option of ``workbench run`` with the same name; None leaves it to the budget.
+
+    Args:
+        data: "verbs" or "raters", or the path of your own JSON or JSONL file.
+        budget: "coffee", "lunch" or "night": the same grid, wider.
+        base: "classroom", "smollm2-135m", a .gguf file or a safetensors folder.
+        qualities: Each a ``Quality``, or a text such as "clean", "typo:0.8" (a corruption and the share of
+            examples left as they were) or "raters:3"; the first is the one that others are compared with.
+        corruption: The damage whose price is asked for, instead of naming qualities.
+        sizes: Numbers of training examples; smaller draws are parts of larger ones.
+        seeds: Of the draws; three are the fewest that show their own noise.
+        heldout: Records to hold out for the evaluation.
+        heldout_file: For your own file: another one with the records to hold out.
+        on_empty: For your own file: "error" or "drop" records whose prompt or response is empty.
+        on_bad: For your own file: "error" or "drop" records that can't be read.
+        on_long: "error", "drop" or "truncate" records that the base can't read whole.
+        template: How a record becomes text, such as "plain" or "chat".
+        adapted_layers: How many of the topmost blocks carry adapters.
+        precision: "auto", "float32", "bfloat16" or "int8": how products with the base are computed.
+        settings: The same for every cell: rank, alpha, targets, learning_rate, schedule, warmup,
+            warmup_steps, weight_decay, gradient_clip, batch_size, and steps or epochs.
+
+    Returns:
+        The study, for ``workbench.run`` or ``workbench.start``.
+
+    Raises:
+        InputError: If a name, the file or a choice can't be used.
+    """
+    grid: dict[str, Any] = {
+        "base": base if base is None else str(base),
+        "heldout": heldout,
+        "heldout_file": heldout_file if heldout_file is None else str(heldout_file),
+        "on_empty": on_empty,
+        "on_bad": on_bad,
+        "on_long": on_long,
+        "template": template,
+        "adapted_layers": adapted_layers,
+        "precision": precision,
+        "sizes": None if sizes is None else _whole_numbers("sizes", sizes),
+        "seeds": None if seeds is None else _whole_numbers("seeds", seeds),
+    }
+    for name in settings:
+        if name not in CELL_SETTINGS:
+            known = (*CELL_SETTINGS, *grid, "qualities", "corruption")
+            raise unknown_name("choice", name, known, "src/workbench/studies/choices.py")
+    name = str(data)
+    if name in STUDIES:
+        found = STUDIES[name](budget)
+    else:
+        found = study_of_file(
+            name,
+            budget,
+            base=grid["base"] or OWN_BASE,
+            corruption=corruption or OWN_CORRUPTION,
+            heldout=heldout,
+            heldout_file=grid["heldout_file"],
+            on_empty=on_empty or "error",
+            on_bad=on_bad or "error",
+            on_long=on_long or "error",
+            template=template,
+        )
+    changes: dict[str, Any] = {choice: value for choice, value in grid.items() if value is not None}
+    changes["settings"] = {**found.settings, **_settings({**settings})}
+    if corruption and qualities is None:
+        shares = sorted({quality.share for quality in found.qualities} - {1.0}, reverse=True)
+        changes["qualities"] = damaged_qualities(corruption, shares or (0.5,))
+    if qualities is not None:
+        changes["qualities"] = _qualities(qualities, corruption)
+    described = replace(found, **changes)
+    described.cells()  # refuses settings that no cell could use, before anything is loaded
+    return described
+
+
+def _settings(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of every cell, with what one of them asks of the others."""
+    if "targets" in chosen:
+        chosen["targets"] = _several("targets", chosen["targets"])
+    for name, value in chosen.items():
+        if name in NUMBERS and value is not None:
+            chosen[name] = _number(name, value)
+    if chosen.get("schedule") == "trunk":
+        if chosen.get("steps") is not None:
+            raise InputError(
+                f"--schedule trunk sees each example once, so --steps {chosen['steps']} can't be kept; leave "
+                "--steps out"
+            )
+        chosen = {**TRUNK_SETTINGS, **chosen}
+    if chosen.get("epochs") is not None and chosen.get("steps") is None:
+        chosen["steps"] = None
+    return chosen
+
+
+def _number(name: str, value: Any) -> int | float:  # noqa: ANN401 - refuses what is no number
+    """Return a setting as Python's own number of its kind: cells are named by it, and 2 is not 2.0 there."""
+    try:
+        return float(value) if NUMBERS[name] is float else index(value)
+    except (TypeError, ValueError):
+        kind = "number" if NUMBERS[name] is float else "whole number"
+        raise InputError(f"{name} is {value!r}; expected a {kind}") from None
+
+
+def _qualities(wanted: Iterable[Quality | str], corruption: str | None) -> tuple[Quality, ...]:
+    several = _several("qualities", wanted)
+    found = tuple(one if isinstance(one, Quality) else Quality.parse(one) for one in several)
+    if corruption and corruption not in {quality.corruption for quality in found}:
+        raise InputError(
+            f"--corruption {corruption} is in none of the qualities given; leave it out, or "
+            f"add {corruption}:0.5 to --quality"
+        )
+    return found
+
+
+def _several(name: str, values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - refuses what is no list
+    """Return the values of a choice that takes several; a text would be taken apart, letter by letter."""
+    if isinstance(values, str | Quality) or not isinstance(values, Iterable):
+        raise InputError(f"{name} is {values!r}; give a list of them, such as {name}=[{values!r}]")
+    return tuple(values)
+
+
+def _whole_numbers(name: str, values: Any) -> tuple[int, ...]:  # noqa: ANN401 - refuses what is no number
+    """Return whole numbers as Python's own, so that those of an array can be written down."""
+    several = _several(name, values)
+    try:
+        return tuple(map(index, several))
+    except TypeError:
+        odd = next(value for value in several if not hasattr(value, "__index__"))
+        raise InputError(f"{name} has {odd!r} among its values; each has to be a whole number") from None

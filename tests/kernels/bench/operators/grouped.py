@@ -1,0 +1,83 @@
+"""The linear layer with adapters under the bench, on each kind of format."""
+
+# ruff: noqa: E501 -- the planted texts are quoted as they stand
+
+from collections.abc import Callable
+
+import torch
+from bench.checks import agrees, drawn
+from bench.examples import Example, Size, learned, packed, with_gradients
+from bench.mutants import mutants
+
+from qlora_kernels import quantize
+from qlora_kernels.grouped import grouped_lora_linear
+
+
+def check() -> None:
+    """Three cells of uneven length, tiles that nothing divides, each kind of format."""
+    cells, rank, inputs, outputs = 3, 5, 192, 70
+    segments, scale = torch.tensor([0, 30, 31, 140], device="cpu"), torch.tensor([0.5, 2.0, 1.0])
+    a, b = drawn(cells, rank, inputs, scale=inputs**-0.5, seed=1), drawn(cells, outputs, rank, seed=2)
+    x = drawn(140, inputs)
+    dense = drawn(outputs, inputs, scale=inputs**-0.5, seed=3)
+    for weight in (dense, *(quantize(dense, format) for format in ("nf4", "q4_1", "q8_0"))):
+        agrees(
+            lambda x, a, b, to, w=weight: grouped_lora_linear(x, w, a, b, scale, segments, backend=to),
+            x, a, b, terms=inputs,
+        )  # fmt: skip
+
+
+def example_on(format: str, cells: int) -> Callable[[Size], Example]:
+    def example(size: Size) -> Example:
+        weight = packed(format, size)
+        x = learned(size, size.tokens, size.width)
+        a, b = learned(size, cells, size.rank, size.width), learned(size, cells, size.width, size.rank)
+        segments = torch.linspace(0, size.tokens, cells + 1).long()
+        scale = torch.ones(cells, device=size.device)
+        return lambda: with_gradients(
+            grouped_lora_linear(x, weight, a, b, scale, segments, backend="triton"), x, a, b
+        )
+
+    return example
+
+
+CHECKS = {"grouped": check}
+EXAMPLES = {
+    "LoRA on nf4": example_on("nf4", cells=1),
+    "LoRA on nf4, 4 cells": example_on("nf4", cells=4),
+    "LoRA on q4_1": example_on("q4_1", cells=1),
+    "LoRA on q8_0": example_on("q8_0", cells=1),
+}
+MUTANTS = [
+    *mutants(
+        "linear_triton",
+        check,
+        ("last K tile dropped", "for start in range(0, K, DEPTH):", "for start in range(0, K - DEPTH, DEPTH):"),
+        (
+            "nibbles swapped",
+            "tl.join(first.to(like.dtype.element_ty), second.to(like.dtype.element_ty))",
+            "tl.join(second.to(like.dtype.element_ty), first.to(like.dtype.element_ty))",
+        ),
+        ("scales of the next block", "group = start // GROUP +", "group = start // GROUP + 1 +"),
+        ("offset forgotten", "                second += offset\n", ""),
+        ("a row given to two cells", "(row < tl.load(segments + cell + 1))", "(row <= tl.load(segments + cell + 1))"),
+        ("last cell of a tile forgotten", "tl.load(last_cell) - first + 1)", "tl.load(last_cell) - first)"),
+        ("adapter's factor ignored", "1.0 if factors is None else tl.load(factors + cell)", "1.0"),
+        ("rank not masked", "(rank < R)[:, None] & column_inside[None, :]", "column_inside[None, :]"),
+        (
+            "tf32 in the forward product",
+            'total = tl.dot(left, tl.trans(weight), total, input_precision="ieee")',
+            "total = tl.dot(left, tl.trans(weight), total)",
+        ),
+        ("every program computes the same tile", "return first + within % height", "return first + 0 * within"),
+    ),
+    *mutants(
+        "grouped_triton",
+        check,
+        ("rows of the next cell in S", "row_inside = row < tl.load(segments + cell + 1)\n    rank = tl.arange(0, RANKS)\n    total", "row_inside = row < tl.load(segments + cell + 1) + 1\n    rank = tl.arange(0, RANKS)\n    total"),
+        ("factor missing from dS", "(total * factor)", "(total)"),
+        ("factor missing from dB", 'input_precision="ieee") * factor', 'input_precision="ieee")'),
+        ("first share of dB left out", "first = tl.load(cell_tiles + cell)\n", "first = tl.load(cell_tiles + cell) + 1\n"),
+        ("dA sums the rows of the first cell", "row = first + start + tl.arange", "row = start + tl.arange"),
+    ),
+]  # fmt: skip

@@ -1,0 +1,56 @@
+"""What a person types who comes in by the front door; checked by ``mypy --strict``, never run."""
+
+from pathlib import Path
+
+import torch
+
+import workbench as wb
+
+
+def describe() -> wb.Study:
+    half = wb.Quality(corruption="other_form", share=0.5)
+    return wb.study(
+        "verbs", budget="coffee", qualities=[wb.Quality(), half], sizes=(32, 128), rank=4, steps=40
+    )
+
+
+def train(folder: Path) -> wb.Results:
+    job = wb.start(describe(), folder)
+    view = wb.watch(job)
+    print(job.state().name, view.recorded, job.wait(60.0).active)
+    return wb.run(describe(), folder, workers=1)
+
+
+def answer(results: wb.Results) -> str:
+    rows: list[dict[str, object]] = results.table().rows
+    for quality, curve in results.analysis("loss").curves.items():
+        print(quality, curve.size.tolist(), len(rows))
+    results.figure("loss", qualities=["clean"]).savefig("figure.pdf")
+    print(results.report().page.name, results.study.base, results.folder / "report")
+    rate = results.exchange_rate("exact_match", reference="clean", other="50% other_form")
+    return rate.sentence(128)
+
+
+def look(folder: str) -> None:
+    wb.widgets.GridMap(wb.open_study(folder).folder)
+    wb.widgets.Exchange([wb.shipped_study().analysis()])
+    print(wb.lessons.check("a name", abs, abs, [(1,)]), wb.lessons.score().correct)
+
+
+def materials(folder: Path) -> float:
+    base = wb.load_base("classroom")
+    data = wb.load_dataset("mine.jsonl", heldout=50)
+    adapter = wb.load_adapter(folder / "adapters" / "042b0b35b6ec49a0")
+    packed = wb.quantize(torch.randn(64, 128), "nf4")
+    change: torch.Tensor = adapter.change(adapter.layers[0])
+    print(base.parameters, base.formats, len(data.train), change.shape, packed.dequantize().shape)
+    return packed.bits_per_weight
+
+
+def made_elsewhere(file: Path) -> str:
+    table = wb.read_table(file, columns={"size": "tokens", "loss": "val_loss"})
+    print(wb.fit_table(table, "loss", "power").values["beta"], wb.analyse(table, "loss").misfit)
+    try:
+        return wb.exchange_rate(table, "loss", reference="clean", other="web").sentence()
+    except wb.InputError as error:
+        return str(error)

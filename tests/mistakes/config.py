@@ -1,20 +1,39 @@
-"""Mistakes in what a cell is and what it is called."""
+"""Mistakes in what a cell is, what it is called and how long it trains."""
 
-from mistakes_list import Mistake
+from mistakes_list import mistakes
 
-FILE = "src/workbench/config.py"
-TESTS = "tests/workbench/test_config.py"
-
-MISTAKES = [
-    Mistake(
+MISTAKES = mistakes(
+    "src/workbench/config.py",
+    "tests/workbench/test_config.py",
+    (
         "a cell's key forgets alpha",
-        FILE,
         "        for name, digest in ((",
         '        content.pop("alpha", None)\n        for name, digest in ((',
-        TESTS,
     ),
-    Mistake("syntax", FILE, "        for name, digest in ((", "    for ", TESTS),
-    Mistake(
-        "no test", FILE, "json.dumps(content, sort_keys=True)", "json.dumps(content)", TESTS + "::nothing"
+    (
+        "a cell's key forgets how many raters gave the labels",
+        "        for name, digest in ((",
+        '        content.get("quality", {}).pop("raters", None)\n        for name, digest in ((',
     ),
-]
+    (
+        "the place of a base counts though its hash is known",
+        '("base", self.base_sha256)):',
+        '("base", "")):',
+    ),
+    ("another default rank, under the old keys", "rank: int = 8", "rank: int = 16"),
+    (
+        "another default rate, under the old keys",
+        "learning_rate: float = 2e-3",
+        "learning_rate: float = 1e-3",
+    ),
+    (
+        "steps of an epoch are rounded down",
+        "max(1, round(self.epochs * self.size / self.batch_size))",
+        "max(1, int(self.epochs * self.size / self.batch_size))",
+    ),
+    (
+        "passes count batches instead of examples",
+        "return self.total_steps * self.batch_size / self.size",
+        "return self.total_steps / self.size",
+    ),
+)

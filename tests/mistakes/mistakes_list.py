@@ -25,6 +25,11 @@ class Mistake:
     """What pytest is given, separated by spaces: files, or single tests of a file."""
 
 
+def mistakes(file: str, tests: str, *changes: tuple[str, str, str]) -> list[Mistake]:
+    """Return the mistakes of one file that the same tests catch, each given as (name, old, new)."""
+    return [Mistake(name, file, old, new, tests) for name, old, new in changes]
+
+
 def all_mistakes() -> list[Mistake]:
     """Return the mistakes of all rooms whose list is there."""
     return [mistake for room in ROOMS if _path(room).is_file() for mistake in _load(room)]

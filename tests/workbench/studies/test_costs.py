@@ -1,66 +1,138 @@
 """What cells cost: operations as torch counts them, joules from a meter, predictions that get better."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from small_study import small_study
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils import flop_counter
 
+from workbench.adapters.lora import LoraStack
 from workbench.cli import main
-from workbench.config import LINEARS
 from workbench.errors import InputError
-from workbench.models.decoder import Decoder
-from workbench.studies import costs
 from workbench.studies.bill import bill
 from workbench.studies.costs import EnergyMeter, evaluation_flops, makespan, shared_flops, training_flops
 from workbench.studies.plan import plan
 from workbench.studies.predict import Prediction, corrected, earlier_sessions
 from workbench.studies.runner import run
 from workbench.studies.store import Store
+from workbench.training.evaluation import evaluate
+from workbench.training.loop import freeze, step_gradient, step_rows, train
 
 OLD = Path(__file__).parent / "old" / "format-1"
 
 
-@pytest.fixture(scope="module")
-def concrete():
-    return plan(small_study())
+@pytest.fixture
+def counted(monkeypatch):
+    """A function that returns the operations of a call, as torch counts them."""
+    known, aten = flop_counter.flop_registry, torch.ops.aten
+    # torch's own formulas, for the same products in place and on a CPU
+    for ours, theirs in {
+        aten.addmm_: aten.addmm,
+        aten.baddbmm_: aten.baddbmm,
+        aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+            aten._scaled_dot_product_flash_attention_backward
+        ),
+    }.items():
+        monkeypatch.setitem(known, ours, known[theirs])
+
+    def count(call) -> int:
+        with flop_counter.FlopCounterMode(display=False) as counter:
+            call()
+        return counter.get_total_flops()
+
+    return count
 
 
-def test_a_forward_pass_is_counted_as_torch_counts_it(concrete):
-    base = concrete.base.decoder
-    names = base.config.shapes(tied=base.tied)
-    # weights that are trained take the route whose operations torch's counter knows
-    counted = Decoder(base.config, {name: base.weight(name).clone().requires_grad_() for name in names})
-    pool = concrete.prepared.frozen.pool
-    batch = pool.batch([[0, 1, 2, 3]])
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        hidden = counted(batch)
-        counted.head(hidden.flatten(0, 1)[batch.label_slots])
-    tokens, labels = batch.tokens.numel(), len(batch.labels)
-    linear = (
-        2
-        * tokens
-        * base.config.layers
-        * sum(outputs * inputs for outputs, inputs in map(base.config.linear_shape, LINEARS))
-    )
-    ours = linear + 2 * labels * base.config.vocabulary * base.config.width
-    assert counter.get_total_flops() == pytest.approx(ours, rel=0.05)
-    assert costs._block(base.config) * 2 * tokens * base.config.layers == linear
+ADAPTERS = {
+    "all": {},
+    "another rank": {"rank": 5},
+    "two of three": {"targets": ("q_proj", "v_proj")},
+    "after attention": {"targets": ("o_proj", "up_proj")},
+    "the last layer": {"targets": ("down_proj",)},
+}
 
 
-def test_training_costs_two_passes_of_the_frozen_weights_and_three_of_the_adapters(concrete):
-    cell = concrete.cells[0]
-    one, all_of_them = training_flops(concrete, cell, 1), training_flops(concrete, cell)
-    assert all_of_them == pytest.approx(cell.total_steps * one)
-    wider = cell.with_(rank=2 * cell.rank)
-    concrete.prepared.draws[wider.key()] = concrete.prepared.draws[cell.key()]
-    adapters = training_flops(concrete, wider, 1) - one
-    assert 0 < adapters < one
-    assert training_flops(concrete, cell, 0) == 0
-    assert evaluation_flops(concrete, cell) > 0
-    assert shared_flops(concrete) == 0, "every block carries adapters"
+@pytest.mark.parametrize("blocks", [None, 2, 1])
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_operations_are_those_that_torch_counts(study, counted, name, blocks):
+    """On the real decoder, forward and backward, with adapters; the examples all have one length."""
+    concrete = plan(replace(study, adapted_layers=blocks, settings={**study.settings, **ADAPTERS[name]}))
+    frozen, cell = concrete.prepared.frozen, concrete.cells[-1]
+    assert len(frozen.pool.lengths.unique()) == 1
+    stack = LoraStack([cell], frozen.decoder.config)
+    rows = step_rows([cell], [concrete.prepared.draws[cell.key()]], 0)
+    assert training_flops(concrete, cell, 1) == counted(lambda: step_gradient(frozen, stack, rows))
+    assert training_flops(concrete, cell) == 8 * training_flops(concrete, cell, 1)
+    heldout = concrete.prepared.heldout
+    assert evaluation_flops(concrete, cell) == counted(lambda: evaluate(frozen, heldout, stack))
+    assert shared_flops(concrete) == counted(lambda: freeze(frozen.decoder, frozen.pool, frozen.first))
+
+
+def test_examples_of_many_lengths_are_counted_almost_as_torch_does(counted):
+    concrete = plan(small_study())
+    frozen, cell = concrete.prepared.frozen, concrete.cells[0]
+    stack = LoraStack([cell], frozen.decoder.config)
+    rows = step_rows([cell], [concrete.prepared.draws[cell.key()]], 0)
+    theirs = counted(lambda: step_gradient(frozen, stack, rows))
+    # what they leave out is attention behind an example's end
+    assert 0.94 * theirs < training_flops(concrete, cell, 1) < theirs
+    theirs = counted(lambda: evaluate(frozen, concrete.prepared.heldout, stack))
+    assert 0.94 * theirs < evaluation_flops(concrete, cell) < theirs
+
+
+def choosing(study, heldout):
+    """The letters' study with two choices for each record, of several tokens each."""
+    path = Path(study.data).with_name("choices.jsonl")
+    lines = [json.loads(line) for line in Path(study.data).read_text().splitlines()]
+    chosen = [line | {"response": answer} for line, answer in zip(lines, ["aab", "bba"] * 48, strict=True)]
+    path.write_text("\n".join(json.dumps(line | {"choices": ["aab", "bba"]}) for line in chosen))
+    return replace(study, data=str(path), heldout=heldout)
+
+
+def test_choices_are_operations_too(study, counted):
+    concrete = plan(choosing(study, 20))
+    heldout = concrete.prepared.heldout
+    assert len(heldout.choices) == 20
+    stack = LoraStack(concrete.cells[:1], concrete.base.decoder.config)
+    ours = evaluation_flops(concrete, concrete.cells[0])
+    assert ours == counted(lambda: evaluate(concrete.prepared.frozen, heldout, stack))
+
+
+def of_trunks(study):
+    """Three sizes on one trunk."""
+    settings = {
+        "batch_size": 4,
+        "rank": 2,
+        "schedule": "trunk",
+        "warmup_steps": 1,
+        "steps": None,
+        "epochs": 1.0,
+    }
+    return replace(study, sizes=(8, 16, 32), seeds=(0,), settings=settings)
+
+
+def test_what_a_trunk_trains_is_counted_once(study, counted):
+    concrete = plan(of_trunks(study))
+    draws = [[concrete.prepared.draws[cell.key()] for cell in stack] for stack in concrete.stacks]
+    frozen = concrete.prepared.frozen
+    trained = sum(counted(partial(train, frozen, *one)) for one in zip(concrete.stacks, draws, strict=True))
+    assert sum(training_flops(concrete, cell) for cell in concrete.cells) == trained
+
+
+def test_a_row_has_the_operations_of_its_cell_s_own_steps_and_its_evaluation(study, tmp_path):
+    grown = of_trunks(study)
+    concrete = plan(grown)
+    rows = {row["key"]: row for row in run(grown, tmp_path / "study", threads=1).rows()}
+    for cell in concrete.cells:
+        expected = training_flops(concrete, cell) + evaluation_flops(concrete, cell)
+        assert rows[cell.key()]["flops"] == expected
+        numbers = LoraStack([cell], concrete.base.decoder.config).weights.numel()
+        assert rows[cell.key()]["adapter_bytes"] == 4 * numbers
 
 
 def test_a_meter_adds_up_and_survives_its_wrap(tmp_path):

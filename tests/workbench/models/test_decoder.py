@@ -1,11 +1,14 @@
 """The decoder against transformers' LLaMA, and against itself one example at a time."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
 from workbench.adapters.lora import LoraStack
 from workbench.config import LINEARS, CellConfig
-from workbench.models.decoder import Decoder
+from workbench.models.decoder import Decoder, rotate
 from workbench.models.generation import generate
 
 
@@ -56,6 +59,32 @@ def test_logits_equal_transformers(tiny_decoder_float64, tiny_pool):
             # transformers makes its rotary cosines in float32 whatever the model's dtype: roundings of
             # 6e-8 in each of three blocks, on logits of size 1
             torch.testing.assert_close(logits[batch.gather[row, :length]], expected, rtol=0, atol=5e-6)
+
+
+def test_positions_turn_as_base_and_scale_say(tiny_config):
+    """Pair i of D / 2 turns by position / scale x base^(-2i / D); worked out one by one."""
+    config = replace(tiny_config, rope_base=50.0, rope_scale=4.0)
+    decoder = Decoder(config, {name: torch.ones(shape) for name, shape in config.shapes().items()})
+    cosine, sine = decoder.rotation(torch.tensor([[0, 1, 6]]))
+    for slot, position in enumerate((0, 1, 6)):
+        for pair in range(4):
+            angle = position / 4.0 * 50.0 ** (-2 * pair / 8)
+            assert float(cosine[slot, 0, pair]) == pytest.approx(math.cos(angle), abs=1e-7)
+            assert float(sine[slot, 0, pair]) == pytest.approx(math.sin(angle), abs=1e-7)
+
+
+def test_a_pair_turns_from_its_first_axis_to_its_second():
+    angle = torch.tensor([[[0.3]]])
+    x, y = (rotate(torch.tensor([[pair]]), angle.cos(), angle.sin()) for pair in ([1.0, 0.0], [0.0, 1.0]))
+    torch.testing.assert_close(x[0, 0], torch.tensor([math.cos(0.3), math.sin(0.3)]))
+    torch.testing.assert_close(y[0, 0], torch.tensor([-math.sin(0.3), math.cos(0.3)]))
+
+
+def test_a_norm_has_the_epsilon_of_its_base(tiny_config):
+    config = replace(tiny_config, norm_epsilon=3.0)
+    decoder = Decoder(config, {name: torch.full(shape, 0.5) for name, shape in config.shapes().items()})
+    x = torch.tensor([[1.0, -1.0] * 16])  # a mean square of 1
+    torch.testing.assert_close(decoder.normalize("norm", x), x / 2.0 * 0.5)
 
 
 def test_an_example_does_not_see_its_neighbours(tiny_decoder_float64, tiny_pool):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
-ROOMS = ("config", "data", "models", "training", "studies", "laws", "views")
+ROOMS = ("config", "data", "models", "training", "costs", "studies", "laws", "views")
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 
 
@@ -25,9 +25,18 @@ class Mistake:
     """What pytest is given, separated by spaces: files, or single tests of a file."""
 
 
-def mistakes(file: str, tests: str, *changes: tuple[str, str, str]) -> list[Mistake]:
-    """Return the mistakes of one file that the same tests catch, each given as (name, old, new)."""
-    return [Mistake(name, file, old, new, tests) for name, old, new in changes]
+def mistakes(file: str, tests: str, *changes: tuple[str, str, str, str]) -> list[Mistake]:
+    """Return the mistakes of one file.
+
+    Args:
+        file: Relative to the repository.
+        tests: The file of the tests that catch them.
+        changes: A name, what is replaced by what, and the functions in ``tests``, separated by spaces.
+    """
+    return [
+        Mistake(name, file, old, new, " ".join(f"{tests}::{function}" for function in functions.split()))
+        for name, old, new, functions in changes
+    ]
 
 
 def all_mistakes() -> list[Mistake]:

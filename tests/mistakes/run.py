@@ -46,6 +46,7 @@ OPTIONS = (
     "not slow",
     "-p",
     "no:cacheprovider",
+    "-rfE",
     "--hypothesis-profile=ci",
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 )
@@ -222,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [mistake for mistake in all_mistakes() if _matches(mistake, given.only)]
     if not chosen:
         parser.error(f"--only {given.only!r} matches no mistake's name or file")
-    plain = [Run(tests) for tests in dict.fromkeys(mistake.tests for mistake in chosen)]
+    plain = [Run(tests) for tests in _by_file(chosen)]
     planted_ones = [Run(mistake.tests, mistake) for mistake in chosen]
     verdicts = []
     for verdict in attempts([*plain, *planted_ones], given.workers):
@@ -234,6 +235,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     killed = sum(verdict.killed for verdict in verdicts)
     print(f"{killed} of {len(chosen)} killed, {len(living)} live, {len(wrong)} errors of the list")
     return 2 if wrong else 1 if living else 0
+
+
+def _by_file(chosen: Sequence[Mistake]) -> list[str]:
+    """Return every test that is to catch one of the mistakes, once, those of a file together."""
+    files: dict[str, dict[str, None]] = {}
+    for test in (test for mistake in chosen for test in mistake.tests.split()):
+        files.setdefault(test.partition("::")[0], {})[test] = None
+    return [" ".join(tests) for tests in files.values()]
 
 
 def _matches(mistake: Mistake, pattern: str) -> bool:

@@ -16,11 +16,10 @@ import importlib.util
 import itertools
 import multiprocessing
 import os
+import resource
 import shutil
-import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ OPTIONS = (
 )
 """The profile is Hypothesis' own: the same examples in every run, and no store of earlier ones."""
 LONGEST = 300
-"""Seconds after which a run counts as one that doesn't end."""
+"""Seconds of the processor after which a run counts as one that doesn't end."""
 FAILED, NOT_COLLECTED, IMPORTED_ELSEWHERE = 1, 2, 90
 """Exit statuses: pytest's for failed tests and files that it can't read, and ours for another source."""
 
@@ -73,6 +72,7 @@ class Verdict:
     status: int
     """Pytest's exit status; the negative number of the signal that ended it."""
     seconds: float
+    """Of the processor."""
     output: str
 
     @property
@@ -136,15 +136,14 @@ def _make_copy(folder: Path) -> None:
 
 
 def _attempt(run: Run) -> Verdict:
-    started = time.monotonic()
     output = _copy / "output.txt"
     with _replaced(run.mistake):
         child = os.fork()
         if not child:
             _test(run.tests, output)
-        _, waited = os.waitpid(child, 0)
+        _, waited, used = os.wait4(child, 0)
     text = output.read_text(encoding="utf-8", errors="replace")
-    return Verdict(run, os.waitstatus_to_exitcode(waited), time.monotonic() - started, text)
+    return Verdict(run, os.waitstatus_to_exitcode(waited), used.ru_utime + used.ru_stime, text)
 
 
 @contextmanager
@@ -172,7 +171,7 @@ def _test(tests: str, output: Path) -> None:
     """Run pytest in this process, which then ends."""
     status = 3  # pytest's own, for an error inside of it
     try:
-        signal.alarm(LONGEST)
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(file, stream)

@@ -72,7 +72,7 @@ MISTAKES = [
             "cells are clipped to the first one's norm",
             "self.clip[rows] / norms",
             "self.clip[0] / norms",
-            "test_each_row_is_torch_adamw_with_its_own_rate_and_norm",
+            "test_the_norm_that_is_told_is_that_before_clipping",
         ),
         (
             "norms are told after clipping",

@@ -237,11 +237,14 @@ def test_each_seed_asks_the_raters_in_another_order():
 
 def test_the_sum_of_those_who_were_asked_decides():
     ratings = (4.0, -1.0, -1.0, -1.0)
+    counts = set()
     for seed in range(50):
         count = next(n for n in range(1, 5) if rated(opinion(ratings), n, seed).response == "positive")
         labels = [rated(opinion(ratings), n, seed).response for n in range(1, 5)]
         # until the one who is pleased is asked, the others decide; then nobody outweighs that one
         assert labels == ["negative"] * (count - 1) + ["positive"] * (5 - count)
+        counts.add(count)
+    assert counts == {1, 2, 3, 4}
 
 
 def test_too_many_raters():

@@ -125,10 +125,10 @@ def test_rows_of_labels_alone_are_what_all_rows_give(tiny_decoder_float64, tiny_
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-11)
 
 
-@pytest.mark.parametrize("leaf", LINEARS)
-def test_an_adapter_is_a_change_of_its_weight(tiny_decoder_float64, tiny_config, tiny_pool, leaf):
-    """W + scale B A in the weight gives what the attached adapter gives, for every kind of layer."""
-    cells = [CellConfig(data="d", base="b", size=8, seed=seed, rank=3, targets=(leaf,)) for seed in (0, 1)]
+@pytest.mark.parametrize("targets", [*((leaf,) for leaf in LINEARS), ("q_proj", "v_proj"), LINEARS], ids=str)
+def test_an_adapter_is_a_change_of_its_weight(tiny_decoder_float64, tiny_config, tiny_pool, targets):
+    """W + scale B A in the weight gives what the attached adapter gives, for each kind of layer and all."""
+    cells = [CellConfig(data="d", base="b", size=8, seed=seed, rank=3, targets=targets) for seed in (0, 1)]
     stack = LoraStack(cells, tiny_config).to(torch.float64)
     stack.weights.data.normal_(generator=torch.Generator().manual_seed(5)).mul_(0.1)
     batch = tiny_pool.batch([[1, 2], [3, 4]])

@@ -91,12 +91,12 @@ def test_tiny_gradients_meet_torch_s_epsilon():
 def test_the_norm_that_is_told_is_that_before_clipping():
     cells = [CELL.with_(gradient_clip=0.5), CELL]
     optimizer = StackedAdamW(torch.zeros(2, 2), cells)
-    gradient = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    gradient = torch.tensor([[3.0, 4.0], [0.54, 0.72]])
     norms = optimizer.update(gradient, 0, torch.arange(2), torch.tensor([True, True]))
-    assert norms.tolist() == pytest.approx([5.0, 0.5])
+    assert norms.tolist() == pytest.approx([5.0, 0.9])
     # the first is scaled to its own cell's largest norm, the second is below its own
     assert optimizer.mean[0].tolist() == pytest.approx([0.1 * 0.3, 0.1 * 0.4])
-    assert optimizer.mean[1].tolist() == pytest.approx([0.1 * 0.3, 0.1 * 0.4])
+    assert optimizer.mean[1].tolist() == pytest.approx([0.1 * 0.54, 0.1 * 0.72])
 
 
 def test_a_broken_share_of_warm_up_steps_is_one_step_more():

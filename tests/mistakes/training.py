@@ -169,6 +169,18 @@ MISTAKES = [
         "src/workbench/training/evaluation.py",
         "tests/workbench/training/test_evaluation.py",
         (
+            "a response is right that doesn't end",
+            "    return stopped\n",
+            "    return missed == 0\n",
+            "test_a_response_is_right_if_it_is_what_is_written_and_then_it_ends",
+        ),
+        (
+            "one wrong token is forgiven",
+            "going, stopped = missed == 0,",
+            "going, stopped = missed <= 1,",
+            "test_a_response_is_right_if_it_is_what_is_written_and_then_it_ends",
+        ),
+        (
             "the held-out loss is a mean over items",
             "float((self.losses[row] * self.tokens).sum() / self.tokens.sum())",
             "float(self.losses[row].mean())",
@@ -207,18 +219,6 @@ MISTAKES = [
             "losses=total[:, references] / tokens,",
             "losses=total[:, references],",
             "test_loss_is_the_mean_over_response_tokens",
-        ),
-        (
-            "a response is right that doesn't end",
-            "    return stopped\n",
-            "    return missed == 0\n",
-            "test_exact_match_is_what_greedy_decoding_writes",
-        ),
-        (
-            "one wrong token is forgiven",
-            "going, stopped = missed == 0,",
-            "going, stopped = missed <= 1,",
-            "test_exact_match_is_what_greedy_decoding_writes",
         ),
         (
             "choices are read at the response's last token",

@@ -4,6 +4,7 @@ import torch
 
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
+from workbench.models.generation import generate
 from workbench.training.evaluation import Evaluation, HeldOut, evaluate
 from workbench.training.loop import freeze
 
@@ -35,3 +36,21 @@ def test_a_long_choice_is_scored_by_its_sum_and_the_first_of_equal_ones_wins(tin
     assert chosen == [[[True, True]]] * 2
     one = HeldOut([0, 2], right=[0, 1], tokens=[[3, 4], [6, 5]])
     assert evaluate(frozen, one, None).chosen.tolist() == [[True, False]]
+
+
+def test_a_response_is_right_if_it_is_what_is_written_and_then_it_ends(tiny_decoder):
+    prompt = [1, 2, 3]
+    said = generate(tiny_decoder, [[prompt]], stops=(), limit=4)[0][0]
+    *answer, end = said
+    other = next(token for token in range(29) if token not in said)
+
+    def exact(response: list[int], end: int, stops: tuple[int, ...] = ()) -> bool:
+        frozen = freeze(tiny_decoder, Pool([Example((*prompt, *response, end), 3)]), 0)
+        return bool(evaluate(frozen, HeldOut([0], stops=list(stops)), None).exact)
+
+    assert exact(answer, end)
+    assert not exact(answer, other), "all is right, but it goes on"
+    assert exact(answer, other, (end,)), "it ends, by another token at which a generation stops"
+    assert not exact(answer[:-1], end) or answer[-1] == end, "it goes on where it should end"
+    for place in range(3):
+        assert not exact([*answer[:place], other, *answer[place + 1 :]], end), "one token is wrong"

@@ -81,6 +81,12 @@ def test_every_pass_sees_every_example_once(size, batch_size, passes, seed):
         assert sorted(dealt[number * size : (number + 1) * size]) == list(range(size))
 
 
+def test_a_step_goes_on_where_the_last_one_ended():
+    assert [order(5, 3, step, 0, shuffled=False) for step in range(3)] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
+    passes = order(5, 10, 0, 4)
+    assert [place for step in range(4) for place in order(5, 3, step, 4)][:10] == passes
+
+
 def test_order_depends_on_seed_and_pass():
     first, second = order(64, 64, 0, 0), order(64, 64, 1, 0)
     assert first != second

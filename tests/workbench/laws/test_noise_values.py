@@ -81,7 +81,8 @@ def test_the_covariance_of_means_counts_the_seeds_that_two_cells_share():
     data = Replicates(("a", "a", "b"), np.array([1.0, 2.0, 1.0]), value)
     # mean squares whose medians are 17, 5 and 1: parts 3, 2 and 1 with 4 cells a seed and 2 a quality
     strata = tuple(
-        Stratum(square * chi2.ppf(0.5, 6) / 6, 6.0, cells) for square, cells in ((17, 4.0), (5, 2.0), (1, 1.0))
+        Stratum(square * chi2.ppf(0.5, 6) / 6, 6.0, cells)
+        for square, cells in ((17, 4.0), (5, 2.0), (1, 1.0))
     )
     noise = Noise(np.array([0.1, 0.2, 0.3]), 6.0, strata)
     assert noise.variances == pytest.approx((3, 2, 1))

@@ -172,7 +172,7 @@ def test_the_smallest_difference_by_hand():
 
 
 def test_what_a_larger_study_would_see_takes_its_noise_from_this_one(study):
-    seed, quality, rest = study.noise.variances
+    _, quality, rest = study.noise.variances
     variance = np.mean(study.noise.spread**2)
     freedom = 9 * 2 if quality else 9 * 2 * 4
     needed = student.ppf(0.975, freedom) + student.ppf(0.8, freedom)

@@ -85,7 +85,7 @@ def test_a_rate_is_what_a_search_over_sizes_finds(request, name, reference, othe
     assert rates.at_most == pytest.approx((expected * sizes <= 32).mean(axis=0), abs=0.02)
     assert answer.tried == 2048
     if (name, reference) == ("losses", "clean"):
-        assert 1 < rates.low[0]
+        assert rates.low[0] > 1
         assert rates.not_reached[-1] > 0.9
     if reference == "noisy":
         assert rates.at_most[0] == 1

@@ -1,4 +1,4 @@
-"""Forecasts by hand: what each baseline says, how far it is off, and how errors, intervals and criteria are made."""
+"""Forecasts by hand: what each baseline says, how far off it is, and how intervals and criteria are made."""
 
 import numpy as np
 import pytest

@@ -23,7 +23,7 @@ from workbench.laws.noise import (
 SEED = 0.03 * np.array([1.0, 0.0, -1.0])
 QUALITY = 0.01 * np.array([1.0, -2.0, 1.0])
 REST = 0.008 * np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
-"""What three seeds add: to every cell, to each quality's cells, to one of two sizes (and take off the other)."""
+"""What three seeds add: to every cell, to each quality's cells, to one of two sizes and off the other."""
 
 
 def split_plot():

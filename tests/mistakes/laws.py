@@ -99,6 +99,10 @@ MISTAKES = [
             "draws = np.clip(draws, -9, 9)",
         ),
         ("the next seed is one that was used", "unused = 1 + max(", "unused = max("),
+    ),
+    *mistakes(
+        f"{LAWS}study.py",
+        NOISE,
         (
             "counting few items adds a variance, not its root",
             "np.sqrt(rate * (1 - rate) / items)",
@@ -163,25 +167,41 @@ MISTAKES = [
     ),
     *mistakes(
         f"{LAWS}bootstrap.py",
-        f"{FITS} {NOISE}",
-        ("a bootstrap draws every law as a joint one", "joint = len(set(data.quality)) > 1", "joint = True"),
+        f"{NOISE}::test_a_bootstrap_draws_one_quality_and_many_each_in_its_own_way",
+        (
+            "a bootstrap draws every law as a joint one",
+            "joint = len(set(data.quality)) > 1",
+            "joint = True",
+        ),
         ("a bootstrap draws no law as a joint one", "joint = len(set(data.quality)) > 1", "joint = False"),
         (
             "a bootstrap draws around the measurements",
             "fit.predict(problem.x)[: len(moved)] + moved",
             "problem.y[: len(moved)] + moved",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}bootstrap.py",
+        f"{FITS}::test_without_seeds_a_bootstrap_has_the_regressions_error",
         (
             "a bootstrap of residuals forgets the constants fitted",
             "len(problem.y) - fit.free, 1))",
-            "4 * len(problem.y), 1))",
+            "len(problem.y), 1))",
         ),
         (
             "a bootstrap takes the residuals' variance for half",
             "variance = 2 * fit.objective / freedom",
             "variance = fit.objective / freedom",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}bootstrap.py",
+        f"{FITS}::test_a_robust_bootstrap_draws_rows_with_replacement",
         ("a robust bootstrap moves values, not rows", "y=problem.y[rows],", "y=problem.y,"),
+    ),
+    *mistakes(
+        f"{LAWS}bootstrap.py",
+        f"{FITS}::test_a_bootstrap_has_the_spread_of_students_t",
         (
             "a parameter's interval holds 90%",
             "def interval(self, name: str, level: float = 0.95)",

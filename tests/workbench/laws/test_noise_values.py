@@ -136,42 +136,6 @@ def test_the_curve_of_one_quality_bears_the_sum_of_two_parts():
     assert joint == pytest.approx(joint_quantile(), rel=0.05)
 
 
-def level(inputs):
-    """One constant: the mean of all cells."""
-    return Law(
-        name="level",
-        formula="E",
-        source="a test",
-        inputs=inputs,
-        metric="loss",
-        shapes=(),
-        coefficients=(Parameter("E", "metric", -np.inf, np.inf, scale="linear"),),
-        terms=lambda _, x: np.ones((len(x["size"]), 1)),
-    )
-
-
-def test_a_bootstrap_draws_one_quality_and_many_each_in_its_own_way():
-    rng = np.random.default_rng(0)
-    for qualities, expected in ((("a",) * 9, ONE_QUALITY), (tuple("abcdefghi"), joint_quantile())):
-        data, noise = nine(qualities)
-        fit = fit_law(
-            level(("size",)),
-            Problem(
-                {"size": data.size},
-                np.array([1.0, *[0.0] * 8]),
-                np.ones(9),
-                freedom=18.0,
-                quality=qualities,
-                replicates=data,
-                noise=noise,
-            ),
-        )
-        drawn = np.array([redraw(fit, rng).y for _ in range(2_500)])
-        # around the fitted level, 1/9 everywhere, and not around the measurements
-        assert np.median(drawn, axis=0) == pytest.approx(np.full(9, 1 / 9), abs=0.05)
-        assert np.quantile(drawn[:, 0] - 1 / 9, 0.975) == pytest.approx(expected, rel=0.1), qualities
-
-
 def test_items_are_drawn_with_replacement_for_all_cells_at_once():
     outcome = np.array([[0.0, 1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0, 1.0]])
     moved = ItemMeans(outcome, np.ones(5)).draw(40_000, np.random.default_rng(0))
@@ -221,3 +185,52 @@ def test_cells_that_surely_differ_keep_some_of_their_own():
     data = many_cells(lambda size: np.where(loud, 0.3, 0.01), seeds=20)
     noise = estimate_noise(data)
     assert noise.spread[loud].min() > 3 * noise.spread[~loud].max()
+
+
+def test_a_spread_is_shrunk_by_the_freedom_with_which_the_spreads_differ():
+    # true variances spread like 1 / chi square of 8 degrees, each told by 3 degrees of its own seeds: Smyth's
+    # moderated variance weighs 8 parts of what all cells have and 3 of the cell's own
+    rng = np.random.default_rng(5)
+    sigma = 0.1 * np.sqrt(8 / rng.chisquare(8, 3000))
+    value = 2 + sigma[:, None] * rng.standard_normal((3000, 4))
+    data = Replicates(("a",) * 3000, np.tile([8.0, 16.0], 1500), value)
+    raw = np.var(value, axis=1, ddof=1)
+    expected = (8 * raw.mean() + 3 * raw) / (8 + 3)
+    np.testing.assert_allclose(estimate_noise(data).spread ** 2, expected, rtol=0.25)
+    assert np.polyfit(raw, estimate_noise(data).spread ** 2, 1)[0] == pytest.approx(3 / 11, rel=0.15)
+
+
+def level(inputs):
+    """One constant: the mean of all cells."""
+    return Law(
+        name="level",
+        formula="E",
+        source="a test",
+        inputs=inputs,
+        metric="loss",
+        shapes=(),
+        coefficients=(Parameter("E", "metric", -np.inf, np.inf, scale="linear"),),
+        terms=lambda _, x: np.ones((len(x["size"]), 1)),
+    )
+
+
+def test_a_bootstrap_draws_one_quality_and_many_each_in_its_own_way():
+    rng = np.random.default_rng(0)
+    for qualities, expected in ((("a",) * 9, ONE_QUALITY), (tuple("abcdefghi"), joint_quantile())):
+        data, noise = nine(qualities)
+        fit = fit_law(
+            level(("size",)),
+            Problem(
+                {"size": data.size},
+                np.array([1.0, *[0.0] * 8]),
+                np.ones(9),
+                freedom=18.0,
+                quality=qualities,
+                replicates=data,
+                noise=noise,
+            ),
+        )
+        drawn = np.array([redraw(fit, rng).y for _ in range(1_500)])
+        # around the fitted level, 1/9 everywhere, and not around the measurements
+        assert np.median(drawn, axis=0) == pytest.approx(np.full(9, 1 / 9), abs=0.05)
+        assert np.quantile(drawn[:, 0] - 1 / 9, 0.975) == pytest.approx(expected, rel=0.12), qualities

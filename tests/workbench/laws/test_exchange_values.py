@@ -223,6 +223,14 @@ def test_draws_of_a_score_are_scores():
     assert values.min() == 0
 
 
+def test_a_curve_of_scores_ends_at_one():
+    # straight up to 1, so that the best curve without a bound would pass it
+    rows = rows_of({"a": {32: 0.25, 128: 0.5, 512: 0.75, 2048: 0.99}.get}, metric="exact_match", spread=0.005)
+    curve = analyse(read_table(rows), "exact_match", bootstraps=2).curve("a")
+    far = curve.predict([1e9])[0, 0]
+    assert 0.98 < far <= 1
+
+
 def test_the_seed_that_no_cell_has_used_follows_the_largest():
     rows = [row | {"seed": 3 * row["seed"]} for row in rows_of(LOSSES)]
     assert analyse(read_table(rows), "loss", bootstraps=2).next_seed == 7

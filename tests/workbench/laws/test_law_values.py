@@ -65,12 +65,13 @@ def test_a_law_predicts_what_its_formula_says(name):
 
 def test_the_published_usable_model_size_depends_on_both_terms():
     # Muennighoff et al. 2023, appendix: the compute-optimal model for U examples, for unequal exponents
-    values = {"E": 0.0, "A": 50.0, "B": 300.0, "alpha": 0.3, "beta": 0.4, "R_D": 5.0, "R_N": 1e9}
+    values = {"E": 0.0, "A": 50.0, "B": 300.0, "alpha": 0.3, "beta": 0.4, "R_D": 5.0, "R_N": 3.0}
     ratio = (0.3 * 50 / (0.4 * 300)) ** (1 / 0.7)
     tokens, usable = 1e6, ratio * (ratio * 1e6) ** (0.4 / 0.3)
     x = {"size": np.array([tokens]), "unique": np.array([tokens]), "model": np.array([4 * usable])}
-    # models are hardly worn out by repeats here, so all four times the usable size count
-    expected = 50 * (4 * usable) ** -0.3 + 300 * tokens**-0.4
+    # four times the usable size: three repeats, whose worth falls by e within them
+    worth = usable * (1 + 3 * (1 - math.exp(-1)))
+    expected = 50 * worth**-0.3 + 300 * tokens**-0.4
     assert LAWS["data_constrained"].predict(values, x)[0] == pytest.approx(expected, rel=1e-6)
 
 

@@ -222,7 +222,7 @@ def test_a_bootstrap_draws_one_quality_and_many_each_in_its_own_way():
             level(("size",)),
             Problem(
                 {"size": data.size},
-                np.array([1.0, *[0.0] * 8]),
+                np.array([9.0, *[0.0] * 8]),
                 np.ones(9),
                 freedom=18.0,
                 quality=qualities,
@@ -231,6 +231,6 @@ def test_a_bootstrap_draws_one_quality_and_many_each_in_its_own_way():
             ),
         )
         drawn = np.array([redraw(fit, rng).y for _ in range(1_500)])
-        # around the fitted level, 1/9 everywhere, and not around the measurements
-        assert np.median(drawn, axis=0) == pytest.approx(np.full(9, 1 / 9), abs=0.05)
-        assert np.quantile(drawn[:, 0] - 1 / 9, 0.975) == pytest.approx(expected, rel=0.12), qualities
+        # around the fitted level, 1 everywhere, and not around the measurements
+        assert np.median(drawn, axis=0) == pytest.approx(np.ones(9), abs=0.2)
+        assert np.quantile(drawn[:, 0] - 1, 0.975) == pytest.approx(expected, rel=0.2), qualities

@@ -25,17 +25,20 @@ class Mistake:
     """What pytest is given, separated by spaces: files, or single tests of a file."""
 
 
-def mistakes(file: str, tests: str, *changes: tuple[str, str, str, str]) -> list[Mistake]:
+def mistakes(
+    file: str, tests: str, *changes: tuple[str, str, str] | tuple[str, str, str, str]
+) -> list[Mistake]:
     """Return the mistakes of one file.
 
     Args:
         file: Relative to the repository.
         tests: The file of the tests that catch them.
-        changes: A name, what is replaced by what, and the functions in ``tests``, separated by spaces.
+        changes: A name, what is replaced by what, and the functions in ``tests``, separated by spaces; without
+            functions, all of its tests are run.
     """
     return [
-        Mistake(name, file, old, new, " ".join(f"{tests}::{function}" for function in functions.split()))
-        for name, old, new, functions in changes
+        Mistake(name, file, old, new, " ".join(f"{tests}::{one}" for one in " ".join(given).split()) or tests)
+        for name, old, new, *given in changes
     ]
 
 

@@ -332,7 +332,7 @@ def test_the_bill_adds_up(billed, capsys):
 
 def test_a_sum_with_a_part_missing_is_missing(billed):
     with Store.open(billed) as store:
-        sessions = store.manifest["sessions"]
+        sessions = store.manifest.to_json()["sessions"]
         sessions[1]["actual"]["joules"] = None
         store.update_manifest(sessions=sessions)
         store.commit({"32": CellResult(cell=CellConfig(data="d", base="b", size=32), status="failed")})

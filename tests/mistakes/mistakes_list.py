@@ -33,8 +33,8 @@ def mistakes(
     Args:
         file: Relative to the repository.
         tests: The file of the tests that catch them.
-        changes: A name, what is replaced by what, and the functions in ``tests``, separated by spaces; without
-            functions, all of its tests are run.
+        changes: A name, what is replaced by what, and the functions in ``tests``, separated by spaces;
+            without functions, all of its tests are run.
     """
     return [
         Mistake(name, file, old, new, " ".join(f"{tests}::{one}" for one in " ".join(given).split()) or tests)

@@ -42,7 +42,7 @@ from workbench.views.figures import (
 from workbench.views.points import readable
 
 P = ParamSpec("P")
-GRID = 80
+FIGURE_POINTS = 80
 
 
 def _one_panel(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, PaperFigure]:
@@ -168,7 +168,7 @@ def law_curve(axes: Axes, resamples: Resamples, *, name: str = "") -> None:
     if law.inputs != ("size",):
         raise InputError(f"law {law.name!r} has inputs {', '.join(law.inputs)}; draw it with contours().")
     size = problem.x["size"]
-    grid = np.geomspace(size.min(), size.max(), GRID)
+    grid = np.geomspace(size.min(), size.max(), FIGURE_POINTS)
     low, high = resamples.band({"size": grid})
     axes.fill_between(grid, low, high, color=COLOURS[0], alpha=BAND_OPACITY, linewidth=0)
     axes.plot(grid, resamples.fit.predict({"size": grid}), color=COLOURS[0])
@@ -221,10 +221,10 @@ def contours(axes: Axes, fit: Fit, across: str, *, others: Mapping[str, float] |
             "and give the rest a value in 'others'."
         )
     x = fit.problem.x
-    size = np.geomspace(x["size"].min(), x["size"].max(), GRID)
+    size = np.geomspace(x["size"].min(), x["size"].max(), FIGURE_POINTS)
     values = x[across]
     spread_out = values.min() > 0 and values.max() > 20 * values.min()
-    other = (np.geomspace if spread_out else np.linspace)(values.min(), values.max(), GRID)
+    other = (np.geomspace if spread_out else np.linspace)(values.min(), values.max(), FIGURE_POINTS)
     mesh_size, mesh_other = np.meshgrid(size, other)
     inputs = {"size": mesh_size.ravel(), across: mesh_other.ravel()}
     inputs |= {name: np.full(mesh_size.size, value) for name, value in (others or {}).items()}

@@ -10,7 +10,7 @@ from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
 from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
-from workbench.studies.grid import CELL_SETTINGS, STUDIES, Budget, Study, damaged_qualities, study_of_file
+from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities, study_of_file
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
@@ -37,7 +37,7 @@ class CellSettings(TypedDict, total=False):
 
 def study(
     data: str | Path,
-    budget: Budget = "coffee",
+    budget: str = "coffee",
     *,
     base: str | Path | None = None,
     qualities: Iterable[Quality | str] | None = None,
@@ -125,7 +125,8 @@ def study(
     if qualities is not None:
         changes["qualities"] = _qualities(qualities, corruption)
     described = replace(found, **changes)
-    described.cells()  # refuses settings that no cell could use, before anything is loaded
+    # refuses settings that no cell could use, before anything is loaded
+    CellConfig(data=described.data, base=described.base, size=1, **described.settings)
     return described
 
 

@@ -52,7 +52,7 @@ MISTAKES = [
             "wrong answers come from the draw alone",
             "drawn if drawn_only else pool, seed)",
             "drawn if drawn_only else chosen, seed)",
-            "test_a_smaller_draw_begins_a_larger_one",
+            "test_a_draw_of_one_is_the_first_of_all_with_an_answer_from_anywhere",
         ),
         (
             "copies are taken from what was not drawn yet",
@@ -64,7 +64,7 @@ MISTAKES = [
             "a smaller draw is the end of a larger one",
             "chosen = pool[:size]",
             "chosen = pool[-size:]",
-            "test_a_smaller_draw_begins_a_larger_one",
+            "test_a_draw_of_one_is_the_first_of_all_with_an_answer_from_anywhere",
         ),
         (
             "the draws are the same for all seeds",
@@ -214,13 +214,13 @@ MISTAKES = [
             "what all prompts begin with may be a part of an answer",
             "prompts = [example.token_ids[: example.prompt_length] for example in kept]",
             "prompts = [example.token_ids for example in kept]",
-            "test_batch_is_the_examples_end_to_end",
+            "test_only_what_all_prompts_begin_with_is_shared",
         ),
         (
             "positions count on through a row",
             "positions=matrix(shared.repeat(len(rows)), position),",
             "positions=torch.arange(width).repeat(len(rows), 1),",
-            "test_batch_is_the_examples_end_to_end",
+            "test_equal_prompts_share_all_their_slots",
         ),
     ),
     *mistakes(

@@ -262,7 +262,7 @@ MISTAKES = [
             "cells of several rates are one study",
             "if one.name not in (*AXES, *PLACES))",
             'if one.name not in (*AXES, *PLACES, "learning_rate"))',
-            "test_cells_are_grouped_by_all_settings_and_by_nothing_else",
+            "test_another_value_is_refused_or_an_axis_or_decides_nothing[CellConfig.learning_rate]",
         ),
     ),
 ]

@@ -64,9 +64,16 @@ def test_label_is_the_token_after_its_slot():
     assert batch.labels.tolist() == [9, 2]
 
 
+def test_only_what_all_prompts_begin_with_is_shared():
+    assert Pool([Example((7, 8, 9, 1), 3), Example((7, 8, 5, 1), 3)]).shared == 2
+    assert Pool([Example((7, 8, 9), 1), Example((7, 8, 5), 1)]).shared == 1, "an answer is nobody else's"
+    assert Pool([Example((7, 8, 9), 2), Example((7, 8, 9), 1)]).shared == 1
+
+
 def test_equal_prompts_share_all_their_slots():
     batch = Pool([Example((7, 8, 9), 2), Example((7, 8, 5, 6), 2)]).batch([[0, 1]])
     assert batch.tokens.tolist() == [[7, 8, 9, 5, 6]]
+    assert batch.positions.tolist() == [[0, 1, 2, 2, 3]]
     assert batch.label_slots.tolist() == [1, 1, 3]
     assert batch.labels.tolist() == [9, 5, 6]
 

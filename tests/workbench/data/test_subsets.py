@@ -58,6 +58,16 @@ def test_a_smaller_draw_begins_a_larger_one(name, sizes, share, seed):
     assert draw(DATA, level, large, seed)[:small] == draw(DATA, level, small, seed)
 
 
+def test_a_draw_of_one_is_the_first_of_all_with_an_answer_from_anywhere():
+    spoiled = Quality(corruption="other_record", share=0.0)
+    answers = {record.response for record in DATA.train}
+    for seed in range(20):
+        for level in (Quality(), spoiled):
+            assert draw(DATA, level, 1, seed) == draw(DATA, level, 50, seed)[:1]
+        (alone,) = draw(DATA, spoiled, 1, seed)
+        assert alone.response in answers - {f"answer {alone.id[1:]}"}
+
+
 @NAMES
 @settings(max_examples=15, deadline=None)
 @given(shares=st.tuples(SHARES, SHARES), size=SIZES, seed=SEEDS)

@@ -17,20 +17,20 @@ MISTAKES = [
         EXCHANGE,
         (
             "intervals of a rate hold 90% of the draws",
-            "for p in ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2))",
+            "for p in (TAILS[0], 0.5, TAILS[1]))",
             "for p in (0.05, 0.5, 0.95))",
         ),
         ("a rate is clean examples for one noisy", "drawn = enough / at", "drawn = at / enough"),
-        ("the middle of a rate is its 40th percentile", "/ 2, 0.5, (1", "/ 2, 0.4, (1"),
+        ("the middle of a rate is its 40th percentile", "(TAILS[0], 0.5,", "(TAILS[0], 0.4,"),
         (
             "the qualities of a rate are swapped",
-            "study.curve(reference), study.curve(other)",
-            "study.curve(other), study.curve(reference)",
+            "analysis.curve(reference), analysis.curve(other)",
+            "analysis.curve(other), analysis.curve(reference)",
         ),
         (
             "a rate asks about sizes nobody measured",
-            "np.geomspace(two.size[0], two.size[-1], GRID)",
-            "np.geomspace(two.size[0], 2 * two.size[-1], GRID)",
+            "np.geomspace(two.size[0], two.size[-1], SIZES_READ)",
+            "np.geomspace(two.size[0], 2 * two.size[-1], SIZES_READ)",
         ),
         ("the study as measured counts as a draw of a rate", "np.nan, enough)[1:]", "np.nan, enough)"),
         (
@@ -48,10 +48,9 @@ MISTAKES = [
         ("the lower end of an interval is rounded inwards", "math.floor(p * last)", "math.ceil(p * last)"),
         (
             "training that made a loss worse is called useful",
-            "reached >= study.zero_shot if",
-            "reached < study.zero_shot if",
+            "reached >= analysis.zero_shot if",
+            "reached < analysis.zero_shot if",
         ),
-        ("the rate to trust is the fitted one though it misses", "self.misfit >= DOUBT", "self.misfit >= 0"),
         (
             "the largest size tried is the reference's",
             "tried=float(two.size[-1])",
@@ -64,44 +63,62 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        f"{LAWS}study.py",
+        f"{LAWS}answer.py",
+        EXCHANGE,
+        (
+            "the rate to trust is the fitted one though it misses",
+            "self.fitted is not None and trusted(self.misfit)",
+            "self.fitted is not None",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}thresholds.py",
         EXCHANGE,
         ("intervals are meant to hold 90%", "LEVEL = 0.95", "LEVEL = 0.9"),
         ("a misfit of one in a thousand is believed", "DOUBT = 0.05", "DOUBT = 0.001"),
         (
-            "a curve's misfit is judged by all cells, not by those left over",
-            "len(c.size) - c.fitted.form.parameters",
-            "len(c.size)",
-        ),
-        ("a misfit widens by its square", "float(np.sqrt(ratio)) if", "float(ratio) if"),
-        (
             "a misfit takes the noise for known",
-            "fisher.sf(ratio, freedom, noise.freedom)",
-            "fisher.sf(ratio, freedom, 1e9)",
+            "fisher.sf(squares / left, left, freedom)",
+            "fisher.sf(squares / left, left, 1e9)",
         ),
-        ("cells weigh by their spread, not its square", "1e-12) ** 2 if noise", "1e-12) if noise"),
-        ("cells weigh without their seeds", "weight = data.count[at] /", "weight = np.ones(len(at)) /"),
-        ("an accuracy starts at 0 without training", "floor=zero_shot or 0.0", "floor=0.0"),
+    ),
+    *mistakes(
+        f"{LAWS}thresholds.py",
+        WORDING,
+        ("a size counts as useless at one in ten", "LIKELY = 0.5", "LIKELY = 0.1"),
+    ),
+    *mistakes(
+        f"{LAWS}analysis.py",
+        EXCHANGE,
+        (
+            "a curve's misfit is judged by all cells, not by those left over",
+            "len(curve.size) - constants_of(curve.fitted.law) for",
+            "len(curve.size) for",
+        ),
+        ("a misfit widens by its square", "float(np.sqrt(squares / left))", "float(squares / left)"),
+        ("cells weigh by their spread, not its square", "1e-12) ** 2 if self", "1e-12) if self"),
+        ("cells weigh without their seeds", "weight = count / (", "weight = np.ones(len(at)) / ("),
+        ("an accuracy starts at 0 without training", "chosen, zero_shot or 0.0)", "chosen, 0.0)"),
         (
             "the monotone curve goes the wrong way",
-            'falling=form.metric == "loss"',
-            'falling=form.metric != "loss"',
+            'falling=self.law.metric == "loss"',
+            'falling=self.law.metric != "loss"',
         ),
         ("the middle of a band is a draw", "grid, drawn[0], low", "grid, drawn[1], low"),
         (
             "a band is of the study as measured too",
-            "np.quantile(drawn[1:], [(1 - LEVEL)",
-            "np.quantile(drawn, [(1 - LEVEL)",
+            "np.quantile(drawn[1:], TAILS",
+            "np.quantile(drawn, TAILS",
         ),
         (
             "draws of an accuracy leave 0 to 1",
-            "draws = np.clip(draws, 0, 1)",
-            "draws = np.clip(draws, -9, 9)",
+            "resamples = np.clip(resamples, 0, 1)",
+            "resamples = np.clip(resamples, -9, 9)",
         ),
-        ("the next seed is one that was used", "unused = 1 + max(", "unused = max("),
+        ("the next seed is one that was used", "return 1 + max(", "return max("),
     ),
     *mistakes(
-        f"{LAWS}study.py",
+        f"{LAWS}analysis.py",
         NOISE,
         (
             "counting few items adds a variance, not its root",
@@ -129,8 +146,8 @@ MISTAKES = [
         ),
         (
             "a draw takes the noise for known",
-            "drawn = generator.chisquare(self.freedom, draws) if self.freedom else np.ones(draws)",
-            "drawn = np.full(draws, self.freedom or 1.0)",
+            "drawn = generator.chisquare(self.freedom, times) if self.freedom else np.ones(times)",
+            "drawn = np.full(times, self.freedom or 1.0)",
         ),
         ("the mean of a draw is its sum", ".sum(axis=2) / data.count", ".sum(axis=2)"),
         (
@@ -204,12 +221,12 @@ MISTAKES = [
         f"{FITS}::test_a_bootstrap_has_the_spread_of_students_t",
         (
             "a parameter's interval holds 90%",
-            "def interval(self, name: str, level: float = 0.95)",
+            "def interval(self, name: str, level: float = LEVEL)",
             "def interval(self, name: str, level: float = 0.9)",
         ),
         (
             "a law's band holds 90%",
-            "def band(self, x: Inputs, level: float = 0.95)",
+            "def band(self, x: Inputs, level: float = LEVEL)",
             "def band(self, x: Inputs, level: float = 0.9)",
         ),
     ),
@@ -233,7 +250,7 @@ MISTAKES = [
         FITS,
         (
             "a profile ends where 90% would",
-            "def profile(fit: Fit, name: str, *, level: float = 0.95)",
+            "def profile(fit: Fit, name: str, *, level: float = LEVEL)",
             "def profile(fit: Fit, name: str, *, level: float = 0.9)",
         ),
         (
@@ -255,8 +272,8 @@ MISTAKES = [
         ("a constant known to a factor of six is not identified", "SPAN = 10.0", "SPAN = 4.0"),
         (
             "a profile forgets which noise its constant bears",
-            "freedom if fit.problem.noise is None else freedom_of",
-            "freedom if True else freedom_of",
+            "freedom if fit.problem.noise is None else degrees_of_freedom",
+            "freedom if True else degrees_of_freedom",
         ),
     ),
     *mistakes(
@@ -264,13 +281,13 @@ MISTAKES = [
         FITS,
         (
             "a law's misfit is judged by all rows, not by those left over",
-            "freedom = len(fit.problem.y) - fit.free",
-            "freedom = len(fit.problem.y)",
+            "left = len(fit.problem.y) - fit.free",
+            "left = len(fit.problem.y)",
         ),
         (
             "a law's misfit is half of it",
-            "fisher.sf(2 * fit.objective / freedom",
-            "fisher.sf(fit.objective / freedom",
+            "misfit_probability(2 * fit.objective,",
+            "misfit_probability(fit.objective,",
         ),
         (
             "single losses are fitted by their absolute error",
@@ -308,13 +325,13 @@ MISTAKES = [
         FITS,
         (
             "the qualities of a joint law's rate are swapped",
-            "target = draws.predict(_inputs(reference, at))",
-            "target = draws.predict(_inputs(other, at))",
+            "target = resamples.predict(_inputs(reference, at))",
+            "target = resamples.predict(_inputs(other, at))",
         ),
         (
             "a joint law is asked about ten times the sizes tried",
-            "grid = np.geomspace(low, high, GRID)",
-            "grid = np.geomspace(low, 10 * high, GRID)",
+            "grid = np.geomspace(low, high, SIZES_READ)",
+            "grid = np.geomspace(low, 10 * high, SIZES_READ)",
         ),
         (
             "a surface compares with the dirtiest",
@@ -350,7 +367,7 @@ MISTAKES = [
             "if len(labels) > 2",
             "if len(labels) > 99",
         ),
-        ("an error's interval holds 90%", "[0.025, 0.975]", "[0.05, 0.95]"),
+        ("an error's interval holds 90%", "np.quantile(means, TAILS)", "np.quantile(means, [0.05, 0.95])"),
         ("the worst error is the mean", "worst=float(error.max())", "worst=float(error.mean())"),
         (
             "the worst forecast comes first",
@@ -400,14 +417,14 @@ MISTAKES = [
         ),
         (
             "a loss gains by rising",
-            "sign = 1.0 if study.falling else -1.0",
-            "sign = -1.0 if study.falling else 1.0",
+            "sign = 1.0 if analysis.falling else -1.0",
+            "sign = -1.0 if analysis.falling else 1.0",
         ),
         ("more can be cleaned than there is", "share = min(count / size, 1.0)", "share = count / size"),
         (
             "cleaning a share cleans the rest",
-            "(1 - share) * _at(study, quality, size) + share * _at(study, offer.quality, size)",
-            "share * _at(study, quality, size) + (1 - share) * _at(study, offer.quality, size)",
+            "(1 - share) * _at(analysis, quality, size) + share * _at(analysis, offer.quality, size)",
+            "share * _at(analysis, quality, size) + (1 - share) * _at(analysis, offer.quality, size)",
         ),
         ("a plan reads beyond the largest size", "min(size + count, largest)", "min(size + count, 1e9)"),
         (
@@ -438,8 +455,8 @@ MISTAKES = [
         ("a difference has the error of one mean", "np.sqrt(2 / seeds *", "np.sqrt(1 / seeds *"),
         (
             "a planned test is one-sided",
-            "student.ppf(1 - DOUBT / 2, freedom)",
-            "student.ppf(1 - DOUBT, freedom)",
+            "student.ppf(1 - ALPHA / 2, freedom)",
+            "student.ppf(1 - ALPHA, freedom)",
         ),
         ("a planned test loses no degree of freedom", "freedom = (seeds - 1) *", "freedom = seeds *"),
         (
@@ -449,7 +466,7 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        f"{LAWS}wording.py",
+        f"{LAWS}answer.py",
         WORDING,
         ("cleaning pays up to the whole rate", "{middle - 1:.2g} more", "{middle:.2g} more"),
         (
@@ -459,7 +476,6 @@ MISTAKES = [
         ),
         ("cleaning pays where the interval holds 1", "    if low > 1:", "    if middle > 1:"),
         ("a quality is worth more where the interval holds 1", "    if high < 1:", "    if middle < 1:"),
-        ("a size counts as useless at one in ten", "LIKELY = 0.5", "LIKELY = 0.1"),
         ("draws are sure", 'return "over 99%"', 'return "100%"'),
         (
             "the size that is told is the first",
@@ -509,7 +525,7 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        f"{LAWS}forms.py",
+        f"{LAWS}library.py",
         FORMULAS,
         ("a dirty share lowers the loss", 'x["share"] ** -s["gamma"]', 'x["share"] ** s["gamma"]'),
         (

@@ -3,6 +3,7 @@
 from mistakes_list import mistakes
 
 VIEWS, TESTS = "src/workbench/views/", "tests/workbench/views/"
+LESSONS = "src/workbench/lessons/"
 NUMBERS = f"{TESTS}test_numbers_shown.py"
 FIGURES = f"{TESTS}test_figures.py"
 LAWS = f"{TESTS}test_law_figures.py"
@@ -73,8 +74,8 @@ MISTAKES = [
         f"{LAWS}::test_the_never_region_is_marked {LAWS}::test_where_all_is_reached_nothing_is_hatched",
         (
             "not reached is hatched from one in four on",
-            "rates.not_reached >= 0.5",
-            "rates.not_reached >= 0.25",
+            "rates.not_reached >= LIKELY",
+            "rates.not_reached >= LIKELY / 2",
         ),
         (
             "the hatch begins at the size itself",
@@ -101,8 +102,8 @@ MISTAKES = [
         f"{LAWS}::test_a_law_runs_through_its_measurements_with_the_bootstraps_band",
         (
             "a law is drawn through its first draw",
-            'axes.plot(grid, draws.fit.predict({"size": grid})',
-            'axes.plot(grid, draws.predict({"size": grid})[0]',
+            'axes.plot(grid, resamples.fit.predict({"size": grid})',
+            'axes.plot(grid, resamples.predict({"size": grid})[0]',
         ),
     ),
     *mistakes(
@@ -159,12 +160,16 @@ MISTAKES = [
         NUMBERS,
         ("few right answers lead the answer", "FEW_RIGHT = 0.1", "FEW_RIGHT = 0.01"),
         ("the metrics that tell least come first", "not _tells(metric, rows))", "_tells(metric, rows))"),
-        ("a rate that is no bound is called one", "curve.at_most[at] > 0.5", "curve.at_most[at] >= 0.5"),
+        (
+            "a rate that is no bound is called one",
+            "curve.at_most[at] > LIKELY",
+            "curve.at_most[at] >= LIKELY",
+        ),
         ("draws show what is certain", "if probability > 0.99", "if probability > 2"),
         ("a rate has one digit", "{float(value):.2g}", "{float(value):.1g}"),
     ),
     *mistakes(
-        f"{VIEWS}budget.py",
+        f"{LESSONS}budget.py",
         NUMBERS,
         ("the purse's shares are swapped", "(1 - share) * given.coins", "share * given.coins"),
         ("cleaning costs one coin", "share * given.coins / given.clean_price", "share * given.coins"),
@@ -176,8 +181,8 @@ MISTAKES = [
         ),
         (
             "the best loss of a game is its largest",
-            "(min if self.study.falling else max)",
-            "(max if self.study.falling else min)",
+            "(min if self.analysis.falling else max)",
+            "(max if self.analysis.falling else min)",
         ),
     ),
     *mistakes(
@@ -187,7 +192,7 @@ MISTAKES = [
         ("a GiB is a GB", "{count / 2**30:.1f} GiB", "{count / 1e9:.1f} GiB"),
     ),
     *mistakes(
-        f"{VIEWS}lesson_figures.py",
+        f"{LESSONS}figures.py",
         NUMBERS,
         (
             "directions hold their share of the size, not of its square",

@@ -1,4 +1,4 @@
-"""Rates, curves and bands against what their definitions give, worked from the draws alone."""
+"""Rates, curves and bands against what their definitions give, worked from the resamples alone."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,13 @@ from scipy.optimize import curve_fit
 from scipy.stats import f as fisher
 
 from workbench.laws import analyse, bands, exchange_rate, rate_of, read_table
-from workbench.laws.analysis import DOUBT, LEVEL
-from workbench.laws.curves import CURVES, fit_curve
+from workbench.laws.curves import fit_curve
 from workbench.laws.exchange import fewest, summarise
+from workbench.laws.library import LAWS
+from workbench.laws.thresholds import DOUBT, LEVEL
 
 SIZES = (32, 128, 512, 2048)
-DRAWS = 80
+RESAMPLES = 80
 
 
 def rows_of(curves, *, metric="loss", spread=0.01, seeds=3, sizes=SIZES, zero=None):
@@ -43,24 +44,24 @@ SCORES = {
 
 @pytest.fixture(scope="module")
 def losses():
-    return analyse(read_table(rows_of(LOSSES)), "loss", bootstraps=DRAWS)
+    return analyse(read_table(rows_of(LOSSES)), "loss", bootstraps=RESAMPLES)
 
 
 @pytest.fixture(scope="module")
 def scores():
     table = read_table(rows_of(SCORES, metric="exact_match", spread=0.03, zero=0.1))
-    return analyse(table, "exact_match", bootstraps=DRAWS)
+    return analyse(table, "exact_match", bootstraps=RESAMPLES)
 
 
-def rates_by_search(study, reference, other, sizes, *, model_free):
-    """Every draw's rate: the first of very many sizes of the other quality whose value is as good."""
-    one, two = study.curve(reference), study.curve(other)
+def rates_by_search(analysis, reference, other, sizes, *, model_free):
+    """Every resample's rate: the first of very many sizes of the other quality whose value is as good."""
+    one, two = analysis.curve(reference), analysis.curve(other)
     grid = np.geomspace(two.size[0], two.size[-1], 8001)
     target = one.predict(sizes, model_free=model_free)[1:]
     found = two.predict(grid, model_free=model_free)[1:]
     rates = np.full(target.shape, np.inf)
     for d, j in np.ndindex(target.shape):
-        good = found[d] <= target[d, j] if study.metric == "loss" else found[d] >= target[d, j]
+        good = found[d] <= target[d, j] if analysis.metric == "loss" else found[d] >= target[d, j]
         if good.any():
             rates[d, j] = grid[good.argmax()] / sizes[j]
     return rates
@@ -72,11 +73,11 @@ def rates_by_search(study, reference, other, sizes, *, model_free):
     [("losses", "clean", "noisy"), ("losses", "noisy", "clean"), ("scores", "clean", "noisy")],
 )
 def test_a_rate_is_what_a_search_over_sizes_finds(request, name, reference, other, model_free):
-    study, sizes = request.getfixturevalue(name), np.array([32.0, 100.0, 700.0, 2048.0])
-    answer = rate_of(study, reference=reference, other=other, sizes=sizes.tolist())
+    analysis, sizes = request.getfixturevalue(name), np.array([32.0, 100.0, 700.0, 2048.0])
+    answer = rate_of(analysis, reference=reference, other=other, sizes=sizes.tolist())
     rates = answer.model_free if model_free else answer.fitted
-    expected = rates_by_search(study, reference, other, sizes, model_free=model_free)
-    # of 80 draws: two below, two above, and the upper of the two in the middle
+    expected = rates_by_search(analysis, reference, other, sizes, model_free=model_free)
+    # of 80 resamples: two below, two above, and the upper of the two in the middle
     ordered = np.sort(expected, axis=0)
     assert rates.low == pytest.approx(ordered[1], rel=3e-3)
     assert rates.median == pytest.approx(ordered[40], rel=3e-3)
@@ -91,9 +92,9 @@ def test_a_rate_is_what_a_search_over_sizes_finds(request, name, reference, othe
         assert rates.at_most[0] == 1
 
 
-def test_an_interval_holds_ninety_five_of_a_hundred_draws():
-    draws = np.random.default_rng(0).permutation(np.arange(1.0, 1002.0))[:, None]
-    rates = summarise(np.array([10.0]), draws, 1.0)
+def test_an_interval_holds_ninety_five_of_a_hundred_resamples():
+    resamples = np.random.default_rng(0).permutation(np.arange(1.0, 1002.0))[:, None]
+    rates = summarise(np.array([10.0]), resamples, 1.0)
     assert (rates.low[0], rates.median[0], rates.high[0]) == pytest.approx((2.6, 50.1, 97.6))
     assert rates.at_most[0] == pytest.approx(1 / 1001)
     assert LEVEL == 0.95
@@ -106,12 +107,12 @@ def test_a_size_between_two_is_found_on_the_line_in_log_size():
         assert fewest(grid, 4 - curve, np.array([4 - target]), falling=False)[0] == pytest.approx(size)
 
 
-def test_no_better_than_no_training_is_counted_over_the_draws(scores):
+def test_no_better_than_no_training_is_counted_over_the_resamples(scores):
     answer = rate_of(scores, reference="clean", other="noisy")
     drawn = scores.curve("clean").smooth[1:]
     assert answer.useless == pytest.approx((drawn <= 0.1).mean(axis=0))
     rows = rows_of(LOSSES, zero=1.752)
-    analysis = analyse(read_table(rows), "loss", bootstraps=DRAWS)
+    analysis = analyse(read_table(rows), "loss", bootstraps=RESAMPLES)
     useless = rate_of(analysis, reference="clean", other="noisy").useless
     assert useless == pytest.approx((analysis.curve("clean").smooth[1:] >= 1.752).mean(axis=0))
     assert useless[0] > 0.2
@@ -130,10 +131,10 @@ def test_of_very_many_sizes_a_dozen_with_both_ends_are_answered():
     assert (at[0], at[-1]) == (8, 62)
 
 
-def weights(study, quality):
-    curve = study.curve(quality)
-    cells = [label == quality for label, own in study.curves.items() for _ in own.size]
-    return curve.count / study.noise.spread[cells] ** 2
+def weights(analysis, quality):
+    curve = analysis.curve(quality)
+    cells = [label == quality for label, own in analysis.curves.items() for _ in own.size]
+    return curve.count / analysis.noise.spread[cells] ** 2
 
 
 def test_a_curve_is_the_least_squares_fit_weighted_by_the_noise(losses):
@@ -163,12 +164,12 @@ def test_an_accuracy_starts_at_the_zero_shot_score(scores):
     assert curve.predict([100])[0, 0] == pytest.approx(expected, abs=2e-4)
 
 
-def misfit_of(study):
+def misfit_of(analysis):
     """The misfit's ratio: squared residuals over the noise of a mean, over cells less three a curve."""
     squares, free = 0.0, 0
-    for quality, curve in study.curves.items():
+    for quality, curve in analysis.curves.items():
         residual = curve.mean[0] - curve.predict(curve.size)[0]
-        squares += float(np.sum(residual**2 * weights(study, quality)))
+        squares += float(np.sum(residual**2 * weights(analysis, quality)))
         free += len(curve.size) - 3
     return squares / free, free
 
@@ -183,20 +184,22 @@ def test_the_misfit_is_an_f_test_over_the_cells_that_are_left_over(losses):
 def kinked():
     """A loss that a power law misses by far."""
     curve = {32: 2.0, 128: 1.9, 512: 1.3, 2048: 1.28}.get
-    return analyse(read_table(rows_of({"clean": curve, "noisy": power(1.0, 4.5)})), "loss", bootstraps=DRAWS)
+    return analyse(
+        read_table(rows_of({"clean": curve, "noisy": power(1.0, 4.5)})), "loss", bootstraps=RESAMPLES
+    )
 
 
-def test_a_curve_that_misses_widens_its_draws_by_the_root_of_the_misfit():
-    study = kinked()
-    ratio, _ = misfit_of(study)
-    assert study.misfit < DOUBT == 0.05
-    curve = study.curve("clean")
+def test_a_curve_that_misses_widens_its_resamples_by_the_root_of_the_misfit():
+    analysis = kinked()
+    ratio, _ = misfit_of(analysis)
+    assert analysis.misfit < DOUBT == 0.05
+    curve = analysis.curve("clean")
     widened = curve.mean[0] + np.sqrt(ratio) * (curve.mean - curve.mean[0])
-    again = fit_curve(CURVES["power"], curve.size, widened, weights(study, "clean"))
+    again = fit_curve(LAWS["power"], curve.size, widened, weights(analysis, "clean"))
     np.testing.assert_allclose(curve.predict([100, 1000]), again.predict(np.array([100.0, 1000.0])))
-    answer = rate_of(study, reference="clean", other="noisy")
+    answer = rate_of(analysis, reference="clean", other="noisy")
     assert answer.best is answer.model_free is not None
-    assert {band.kind for band in bands(study).values()} == {"model-free"}
+    assert {band.kind for band in bands(analysis).values()} == {"model-free"}
 
 
 def test_a_curve_that_fits_is_the_one_to_trust(losses):
@@ -204,7 +207,7 @@ def test_a_curve_that_fits_is_the_one_to_trust(losses):
     assert answer.best is answer.fitted is not None
 
 
-def test_a_band_is_the_middle_95_percent_of_the_draws_around_the_curve_as_measured(losses):
+def test_a_band_is_the_middle_95_percent_of_the_resamples_around_the_curve_as_measured(losses):
     band = bands(losses, points=5)["noisy"]
     assert band.size == pytest.approx([32, 32 * 2**1.5, 256, 256 * 2**1.5, 2048])
     drawn = losses.curve("noisy").predict(band.size)
@@ -215,7 +218,7 @@ def test_a_band_is_the_middle_95_percent_of_the_draws_around_the_curve_as_measur
     assert band.measured_spread == pytest.approx(losses.noise.spread[4:])
 
 
-def test_draws_of_a_score_are_scores():
+def test_resamples_of_a_score_are_scores():
     rows = rows_of({"a": lambda n: 0.97, "b": lambda n: 0.02}, metric="exact_match", spread=0.01)
     analysis = analyse(read_table(rows), "exact_match", bootstraps=200, items=20)
     values = np.concatenate([curve.mean[1:] for curve in analysis.curves.values()])

@@ -8,9 +8,9 @@ from scipy.stats import f as fisher
 from scipy.stats import t as student
 
 from workbench.laws import read_table
-from workbench.laws.bootstrap import Draws, bootstrap, redraw
+from workbench.laws.bootstrap import Resamples, bootstrap, resampled
 from workbench.laws.fitting import Problem, fit_law
-from workbench.laws.freedom import freedom_of
+from workbench.laws.freedom import degrees_of_freedom
 from workbench.laws.library import LAWS, Law, Parameter
 from workbench.laws.noise import Noise, Replicates, Stratum
 from workbench.laws.problems import fit_each, fit_table, misfit, problem_of
@@ -83,7 +83,7 @@ EXPECTED = {
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_a_profile_is_students_interval_with_the_freedom_that_stands_behind_the_constant(plane, name):
     estimate, variance, freedom = EXPECTED[name]
-    assert freedom_of(plane, name) == pytest.approx(freedom, rel=1e-3)
+    assert degrees_of_freedom(plane, name) == pytest.approx(freedom, rel=1e-3)
     found = profile(plane, name)
     assert found.value == pytest.approx(estimate, rel=1e-6)
     assert found.threshold == pytest.approx(fisher.ppf(0.95, 1, freedom), rel=1e-3)
@@ -177,7 +177,7 @@ def test_a_robust_bootstrap_draws_rows_with_replacement():
     problem = Problem({"size": np.arange(1.0, 41.0)}, np.arange(1.0, 41.0) ** 0.5, np.ones(40), delta=0.1)
     law = straight(("a", "b"), lambda x: (1.0, x["size"]))
     fit = fit_law(law, problem)
-    drawn = [redraw(fit, np.random.default_rng(k)) for k in range(200)]
+    drawn = [resampled(fit, np.random.default_rng(k)) for k in range(200)]
     assert all(np.array_equal(d.y, d.x["size"] ** 0.5) for d in drawn)
     left_out = np.mean([1 - len(np.unique(d.y)) / 40 for d in drawn])
     assert left_out == pytest.approx((1 - 1 / 40) ** 40, abs=0.02)
@@ -190,7 +190,7 @@ def test_the_noise_of_a_quality_fitted_apart_is_the_whole_tables():
 
 
 def drawn_floor(count=60):
-    """Draws of the noise floor's law, by hand."""
+    """Resamples of the noise floor's law, by hand."""
     rng = np.random.default_rng(0)
     values = {
         "beta": 0.4 * np.exp(0.05 * rng.standard_normal(count)),
@@ -202,14 +202,14 @@ def drawn_floor(count=60):
     law = LAWS["noise_floor"]
     x = {"size": size, "share": share}
     y = law.predict({"beta": 0.4, "E": 1.0, "F": 0.3, "B": 4.0}, x)
-    return Draws(fit_law(law, Problem(x, y, np.ones(12), freedom=9.0)), values)
+    return Resamples(fit_law(law, Problem(x, y, np.ones(12), freedom=9.0)), values)
 
 
 def test_the_rate_of_a_joint_law_is_the_inverse_of_its_curve():
-    draws = drawn_floor()
-    v = draws.values
+    resamples = drawn_floor()
+    v = resamples.values
     at = np.array([40.0, 80.0, 520.0])
-    rates = law_rate(draws, {"share": 1.0}, {"share": 0.75}, at)
+    rates = law_rate(resamples, {"share": 1.0}, {"share": 0.75}, at)
     # E + B n^-beta = E + F / 4 + B m^-beta, and no m beyond 1024 was tried
     left = at[None] ** -v["beta"][:, None] - (v["F"] / 4 / v["B"])[:, None]
     enough = np.where(left > 0, np.maximum(left, 1e-9) ** (-1 / v["beta"][:, None]), np.inf)
@@ -256,28 +256,28 @@ def test_a_replicate_counts_where_it_says_so():
         Problem(x, np.array([1.0, 2, 3, 4]), np.ones(4), freedom=8.0, replicates=data, noise=noise),
     )
     # the mean of everything carries the seeds' mean square alone
-    assert freedom_of(fit, "E") == pytest.approx(2, rel=1e-3)
+    assert degrees_of_freedom(fit, "E") == pytest.approx(2, rel=1e-3)
 
 
 def mean_of_t(freedom):
-    """How far Student's t is from 0 on average: a measure of spread that 250 draws know to 7%."""
+    """How far Student's t is from 0 on average: a measure of spread that 250 resamples know to 7%."""
     return 2 * student.expect(lambda t: t, (freedom,), lb=0)
 
 
 def test_a_bootstrap_has_the_spread_of_students_t(plane):
-    draws = bootstrap(plane, 250, workers=1)
-    # a draw's own mean square is not a median, so its sum of squares stands over its degrees of freedom
+    resamples = bootstrap(plane, 250, workers=1)
+    # a resample's own mean square is not a median, so its sum of squares stands over its degrees of freedom
     scale = np.sqrt(EXPECTED["G"][1] / LEFT * (4 * 2 * 0.64e-4) / 4)
-    far = np.abs(draws.values["G"] - EXPECTED["G"][0])
+    far = np.abs(resamples.values["G"] - EXPECTED["G"][0])
     assert far.mean() == pytest.approx(mean_of_t(4) * scale, rel=0.15)
-    low, high = np.percentile(draws.values["G"], [2.5, 97.5])
-    assert draws.interval("G") == pytest.approx((low, high))
-    band = draws.band({"size": np.array([128.0]), "share": np.array([1.0])})
-    values = draws.values["E"] + np.log(2) * draws.values["G"]
+    low, high = np.percentile(resamples.values["G"], [2.5, 97.5])
+    assert resamples.interval("G") == pytest.approx((low, high))
+    band = resamples.band({"size": np.array([128.0]), "share": np.array([1.0])})
+    values = resamples.values["E"] + np.log(2) * resamples.values["G"]
     assert (band[0][0], band[1][0]) == pytest.approx(np.percentile(values, [2.5, 97.5]))
 
 
 def test_without_seeds_a_bootstrap_has_the_regressions_error(line):
-    draws = bootstrap(line, 250, workers=1).values["b"]
+    slopes = bootstrap(line, 250, workers=1).values["b"]
     textbook = linregress(np.log(SIZE), SCORE)
-    assert np.abs(draws - textbook.slope).mean() == pytest.approx(mean_of_t(4) * textbook.stderr, rel=0.15)
+    assert np.abs(slopes - textbook.slope).mean() == pytest.approx(mean_of_t(4) * textbook.stderr, rel=0.15)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import calibration
 import numpy as np
 import pytest
 from calibration import FREE, NOT_IDENTIFIED, Tally, check, main, page, true_rate
@@ -9,7 +10,7 @@ from scipy.stats import binom
 
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
-from workbench.laws import analyse, calibration, read_table
+from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.library import LAWS
@@ -49,12 +50,12 @@ def test_unknown_parameter_is_refused():
 def test_bootstrap_and_profile_agree_and_workers_do_not_matter():
     fit = fit_table(simulated(TRUTHS["noise_floor"], 0), "loss", "noise_floor")
     seen = []
-    draws = bootstrap(fit, 60, workers=1, progress=lambda done, wanted: seen.append((done, wanted)))
+    resamples = bootstrap(fit, 60, workers=1, progress=lambda done, wanted: seen.append((done, wanted)))
     assert seen[-1] == (60, 60)
     ends = profile(fit, "F")
-    assert draws.interval("F") == pytest.approx((ends.low, ends.high), abs=0.012)
+    assert resamples.interval("F") == pytest.approx((ends.low, ends.high), abs=0.012)
     again = bootstrap(fit, 40, workers=2)
-    np.testing.assert_array_equal(again.values["F"], draws.values["F"][:40])
+    np.testing.assert_array_equal(again.values["F"], resamples.values["F"][:40])
 
 
 def test_noise_parts_are_found():
@@ -112,8 +113,8 @@ def test_too_few_sizes_for_a_forecast():
 
 def test_a_joint_law_gives_the_rate_of_the_truth():
     truth = TRUTHS["noise_floor"]
-    draws = bootstrap(fit_table(simulated(truth, 0), "loss", "noise_floor"), 100, workers=1)
-    rates = law_rate(draws, truth.settings["clean"], truth.settings["30% spoiled"], [128, 2048])
+    resamples = bootstrap(fit_table(simulated(truth, 0), "loss", "noise_floor"), 100, workers=1)
+    rates = law_rate(resamples, truth.settings["clean"], truth.settings["30% spoiled"], [128, 2048])
     assert rates.low[0] <= true_rate(truth, 128.0) <= rates.high[0]
     assert rates.not_reached[1] == 1.0
 
@@ -203,13 +204,13 @@ QUICK = ("power", "free", "noise_floor")
 @pytest.mark.parametrize(
     "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in sorted(set(TRUTHS) - set(QUICK)))]
 )
-def test_calibration_says_what_holds_the_truth_and_what_does_not(form, monkeypatch):
-    truth = TRUTHS["power" if form == FREE else form]
-    named = [] if form == FREE else [p.name for p in LAWS[form].parameters if p.name not in truth.fixed]
+def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatch):
+    truth = TRUTHS["power" if law == FREE else law]
+    named = [] if law == FREE else [p.name for p in LAWS[law].parameters if p.name not in truth.fixed]
     ends = truth.sizes[len(truth.sizes) // 2], truth.sizes[-1]
     predictions = {f"prediction at {n:,.0f}" for n in ends}
     rates = {f"rate at {truth.reachable:,.0f}", f"'not reached' at {truth.unreachable:,.0f}"}
-    held = check(form, seed=14, draws=20)
+    held = check(law, seed=14, resamples=20)
     assert set(held) == {
         *predictions,
         *rates,
@@ -220,7 +221,7 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(form, monkeypat
     assert sum(held[quantity] for quantity in judged) >= len(judged) - 1
 
     def study_of_another_truth(_, seed):
-        table = study(truth, seed)
+        table = simulated(truth, seed)
         factor = 1.3 if truth.metric == "loss" else 0.7
         return replace(
             table,
@@ -230,18 +231,18 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(form, monkeypat
             ),
         )
 
-    monkeypatch.setattr(calibration, "study", study_of_another_truth)
-    missed = check(form, seed=14, draws=20)
+    monkeypatch.setattr(calibration, "simulated", study_of_another_truth)
+    missed = check(law, seed=14, resamples=20)
     assert not any(missed[quantity] for quantity in predictions)
     assert not named or not all(missed[f"parameter {name}"] for name in named)
 
 
-@pytest.mark.parametrize("form", ["power", "free"])
-def test_calibration_sees_a_rate_that_is_the_wrong_way_round(form, monkeypatch):
+@pytest.mark.parametrize("law", ["power", "free"])
+def test_calibration_sees_a_rate_that_is_the_wrong_way_round(law, monkeypatch):
     truth = TRUTHS["power"]
     mirrored = replace(truth, own={"clean": truth.own["noisy"]})
-    monkeypatch.setattr(calibration, "study", lambda _, seed: study(mirrored, seed))
-    held = check(form, seed=14, draws=20)
+    monkeypatch.setattr(calibration, "simulated", lambda _, seed: simulated(mirrored, seed))
+    held = check(law, seed=14, resamples=20)
     assert not held["rate at 256"]
     assert not held["'not reached' at 2,048"]
 

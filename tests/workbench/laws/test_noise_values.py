@@ -1,4 +1,4 @@
-"""The noise of a study by hand: mean squares, degrees of freedom, covariances, and how wide the draws are."""
+"""The noise of a study by hand: mean squares, degrees of freedom, covariances, and the width of resamples."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from workbench.laws import analyse, read_table
-from workbench.laws.bootstrap import redraw
+from workbench.laws.bootstrap import resampled
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.library import Law, Parameter
 from workbench.laws.noise import (
@@ -16,8 +16,8 @@ from workbench.laws.noise import (
     Stratum,
     arrange,
     covariance,
-    draw_means,
     estimate_noise,
+    resample_means,
 )
 
 SEED = 0.03 * np.array([1.0, 0.0, -1.0])
@@ -95,10 +95,10 @@ def test_the_covariance_of_means_counts_the_seeds_that_two_cells_share():
     np.testing.assert_allclose(covariance(data, noise), expected)
 
 
-def test_few_seeds_widen_a_draw_as_students_t_does():
+def test_few_seeds_widen_a_resample_as_students_t_does():
     data = Replicates(("a",), np.array([8.0]), np.array([[1.0, 2.0, 3.0, 4.0]]), paired=False)
     noise = estimate_noise(data)
-    drawn = draw_means(data, noise, 40_000, np.random.default_rng(0))[:, 0]
+    drawn = resample_means(data, noise, 40_000, np.random.default_rng(0))[:, 0]
     standard_error = np.std([1, 2, 3, 4], ddof=1) / np.sqrt(4)
     for p in (0.025, 0.25, 0.75, 0.975):
         assert np.quantile(drawn, p) == pytest.approx(
@@ -128,7 +128,7 @@ def nine(qualities):
 def test_the_curve_of_one_quality_bears_the_sum_of_two_parts():
     data, noise = nine(tuple("abcdefghi"))
     single, joint = (
-        np.quantile(draw_means(data, noise, 60_000, np.random.default_rng(0), joint=apart)[:, 0], 0.975)
+        np.quantile(resample_means(data, noise, 60_000, np.random.default_rng(0), joint=apart)[:, 0], 0.975)
         for apart in (False, True)
     )
     assert joint_quantile() > 1.25 * ONE_QUALITY
@@ -138,7 +138,7 @@ def test_the_curve_of_one_quality_bears_the_sum_of_two_parts():
 
 def test_items_are_drawn_with_replacement_for_all_cells_at_once():
     outcome = np.array([[0.0, 1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0, 1.0]])
-    moved = ItemMeans(outcome, np.ones(5)).draw(40_000, np.random.default_rng(0))
+    moved = ItemMeans(outcome, np.ones(5)).resample(40_000, np.random.default_rng(0))
     expected = np.cov(outcome, ddof=0) / 5
     np.testing.assert_allclose(np.cov(moved.T), expected, atol=2e-3)
     assert moved.mean(axis=0) == pytest.approx([0, 0], abs=5e-3)
@@ -230,7 +230,7 @@ def test_a_bootstrap_draws_one_quality_and_many_each_in_its_own_way():
                 noise=noise,
             ),
         )
-        drawn = np.array([redraw(fit, rng).y for _ in range(1_500)])
+        drawn = np.array([resampled(fit, rng).y for _ in range(1_500)])
         # around the fitted level, 1 everywhere, and not around the measurements
         assert np.median(drawn, axis=0) == pytest.approx(np.ones(9), abs=0.2)
         assert np.quantile(drawn[:, 0] - 1, 0.975) == pytest.approx(expected, rel=0.2), qualities

@@ -75,7 +75,7 @@ def test_nothing_is_exchanged_for_what_is_likely_useless():
 
 
 @pytest.mark.parametrize(("p", "words"), [(0.995, "over 99%"), (0.985, "98%"), (0.005, "under 1%")])
-def test_draws_show_nothing_for_certain(p, words):
+def test_resamples_show_nothing_for_certain(p, words):
     found = answer(3, 2, np.inf, not_reached=p).sentence()
     assert f"probability {words}" in found
 

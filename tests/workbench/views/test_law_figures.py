@@ -25,7 +25,7 @@ def joint():
 
 @pytest.fixture(scope="module")
 def table():
-    return study(TRUTHS["power"], 0)
+    return simulated(TRUTHS["power"], 0)
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +90,13 @@ def test_where_all_is_reached_nothing_is_hatched(answer):
 
 
 def test_a_law_runs_through_its_measurements_with_the_bootstraps_band(table):
-    draws = bootstrap(fit_each(table, "loss", "power")["clean"], 20, workers=1)
-    axes = drawn(law_figures.law_curve(draws))
+    resamples = bootstrap(fit_each(table, "loss", "power")["clean"], 20, workers=1)
+    axes = drawn(law_figures.law_curve(resamples))
     line, points = axes.lines
-    np.testing.assert_allclose(line.get_ydata(), draws.fit.predict({"size": line.get_xdata()}))
-    np.testing.assert_array_equal(points.get_ydata(), draws.fit.problem.y)
+    np.testing.assert_allclose(line.get_ydata(), resamples.fit.predict({"size": line.get_xdata()}))
+    np.testing.assert_array_equal(points.get_ydata(), resamples.fit.problem.y)
     at, low, high = edges(axes.collections[0])
-    expected = np.percentile(draws.predict({"size": at}), [2.5, 97.5], axis=0)
+    expected = np.percentile(resamples.predict({"size": at}), [2.5, 97.5], axis=0)
     np.testing.assert_allclose([low, high], expected)
 
 

@@ -28,7 +28,7 @@ def test_a_rate_is_told_with_two_digits_and_its_interval():
     assert rate_in_words(None, 0) == "no interval: one seed"
 
 
-def test_nothing_is_certain_by_draws():
+def test_nothing_is_certain_by_resampling():
     assert [percent_in_words(p) for p in (0.991, 0.99, 0.5)] == ["over 99%", "99%", "50%"]
     assert number_in_words(np.inf) == "not reached"
 
@@ -66,7 +66,7 @@ def test_a_point_is_a_mean_with_its_range_and_count():
 
 
 @pytest.fixture(scope="module")
-def study():
+def analysis():
     rng = np.random.default_rng(0)
     rows = [
         {"quality": q, "size": n, "seed": k, "loss": 1 + rise * n**-0.4 + 0.001 * rng.standard_normal()}
@@ -77,8 +77,8 @@ def study():
     return analyse(read_table(rows), "loss", bootstraps=4)
 
 
-def test_a_purse_buys_new_examples_or_cleans_those_at_hand(study):
-    game = Game(study, worse="noisy")
+def test_a_purse_buys_new_examples_or_cleans_those_at_hand(analysis):
+    game = Game(analysis, worse="noisy")
     given = GameRound(examples=128, coins=64, clean_price=2.0)
     assert game.buys(given, 0.25) == (128 + 48, 8)
     assert game.buys(given, 1) == (128, 32)
@@ -87,8 +87,8 @@ def test_a_purse_buys_new_examples_or_cleans_those_at_hand(study):
     assert game.buys(GameRound(examples=128, coins=256, clean_price=0.5), 1) == (128, 128)
 
 
-def test_a_purse_scores_its_share_of_the_way_between_two_curves(study):
-    game = Game(study, worse="noisy")
+def test_a_purse_scores_its_share_of_the_way_between_two_curves(analysis):
+    game = Game(analysis, worse="noisy")
     given = GameRound(examples=128, coins=64, clean_price=2.0)
     worse, clean = 1 + 4.5 * 176**-0.4, 1 + 3 * 176**-0.4
     assert game.score(given, 0.25) == pytest.approx(worse + 8 / 176 * (clean - worse), abs=3e-3)

@@ -1,3 +1,5 @@
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,21 +24,91 @@ def test_a_field_at_its_default_does_not_name_a_cell():
     assert CellConfig.from_dict(values).key() == CELL.key()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"size": 33},
-        {"seed": 1},
-        {"rank": 4},
-        {"quality": Quality(corruption="typo", share=0.5)},
-        {"quality": Quality(raters=1)},
-        {"targets": ("q_proj",)},
-        {"steps": None, "epochs": 3.0},
-    ],
-    ids=str,
-)
-def test_every_field_names_a_cell(change):
-    assert CELL.with_(**change).key() != CELL.key()
+OTHERS = {
+    "data": {"data": "mine.jsonl"},
+    "data_fingerprint": {"data_fingerprint": "ab"},
+    "base": {"base": "other"},
+    "base_sha256": {"base_sha256": "cd"},
+    "template": {"template": "chat"},
+    "quality": {"quality": Quality(corruption="typo", share=0.5)},
+    "size": {"size": 33},
+    "seed": {"seed": 1},
+    "rank": {"rank": 4},
+    "alpha": {"alpha": 8.0},
+    "targets": {"targets": ("q_proj",)},
+    "first_layer": {"first_layer": 1},
+    "learning_rate": {"learning_rate": 1e-3},
+    "schedule": {"schedule": "linear"},
+    "warmup": {"warmup": 0.2},
+    "warmup_steps": {"warmup_steps": 3},
+    "weight_decay": {"weight_decay": 0.1},
+    "gradient_clip": {"gradient_clip": 0.5},
+    "batch_size": {"batch_size": 8},
+    "steps": {"steps": 60},
+    "epochs": {"steps": None, "epochs": 3.0},
+    "precision": {"precision": "bfloat16"},
+}
+"""Each field of a cell with another value, and what goes with it."""
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(CellConfig)])
+def test_every_field_names_a_cell(name):
+    changed = CELL.with_(**OTHERS[name])
+    assert changed.key() != CELL.key()
+    # and of two cells with other epochs it isn't the missing steps that tell them apart
+    if name == "epochs":
+        assert changed.key() != changed.with_(epochs=4.0).key()
+
+
+def test_every_part_of_a_quality_names_a_cell():
+    qualities = [
+        Quality(),
+        Quality(raters=1),
+        Quality(raters=3),
+        Quality(corruption="typo", share=0.5),
+        Quality(corruption="typo", share=0.25),
+        Quality(corruption="flip", share=0.5),
+        Quality(corruption="flip", share=0.5, raters=3),
+    ]
+    assert len({CELL.with_(quality=quality).key() for quality in qualities}) == len(qualities)
+
+
+def test_where_a_file_lies_names_a_cell_only_while_its_hash_is_unknown():
+    hashes = {"data": "data_fingerprint", "base": "base_sha256"}
+    for place, known in hashes.items():
+        assert CELL.with_(**{place: "moved"}).key() != CELL.key()
+        hashed = CELL.with_(**{known: "ab"})
+        assert hashed.with_(**{place: "moved"}).key() == hashed.key()
+        other = next(one for one in hashes if one != place)
+        assert hashed.with_(**{other: "moved"}).key() != hashed.key()
+
+
+def test_no_default_has_changed():
+    """A field at its default isn't in the key: with another default, old keys would name other cells."""
+    assert CellConfig(data="d", base="b", size=1).to_dict() == {
+        "data": "d",
+        "data_fingerprint": "",
+        "base": "b",
+        "base_sha256": "",
+        "template": "plain",
+        "quality": {"corruption": "none", "share": 1.0, "raters": None},
+        "size": 1,
+        "seed": 0,
+        "rank": 8,
+        "alpha": 16.0,
+        "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        "first_layer": 0,
+        "learning_rate": 2e-3,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "warmup_steps": None,
+        "weight_decay": 0.0,
+        "gradient_clip": 1.0,
+        "batch_size": 16,
+        "steps": 100,
+        "epochs": None,
+        "precision": "float32",
+    }
 
 
 @given(
@@ -113,7 +185,9 @@ def test_steps_and_passes():
     assert CELL.total_steps == 100
     assert CELL.passes == 100 * 16 / 32
     epochs = CELL.with_(steps=None, epochs=2.0, size=100)
-    assert epochs.total_steps == round(200 / 16)
+    assert epochs.total_steps == 12
+    assert epochs.with_(size=110).total_steps == 14, "13.75, rounded to the nearest"
+    assert epochs.with_(size=110).passes == 14 * 16 / 110
     assert CELL.with_(steps=None, epochs=0.01).total_steps == 1
 
 

@@ -81,7 +81,8 @@ class Analysis(Shown):
 
     def constants(self, quality: str) -> dict[str, float] | None:
         """Return the constants of one quality's curve by their names in the formula; None without a fit."""
-        return _constants(self.curve(quality))
+        fitted = self.curve(quality).fitted
+        return None if fitted is None else fitted.constants()
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         found = {quality: self.constants(quality) for quality in self.curves}
@@ -306,14 +307,3 @@ def _band(analysis: Analysis, curve: Curve, points: int) -> Band:
 
 def _labels(analysis: Analysis) -> list[str]:
     return [curve.quality for curve in analysis.curves.values() for _ in curve.size]
-
-
-def _constants(curve: Curve) -> dict[str, float] | None:
-    """Return the law's constants behind a curve as measured: the coefficients that give its values."""
-    if curve.fitted is None:
-        return None
-    law = curve.fitted.law
-    shapes = dict(zip((one.name for one in law.shapes), map(float, curve.fitted.theta[0]), strict=True))
-    value = curve.fitted.predict(curve.size)[0]
-    solved = np.linalg.lstsq(law.terms(shapes, {"size": curve.size}), value, rcond=None)[0]
-    return {**shapes, **dict(zip((one.name for one in law.coefficients), map(float, solved), strict=True))}

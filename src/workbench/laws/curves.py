@@ -66,6 +66,13 @@ class FittedCurve:
         """Return the metric of every resample at the given sizes, all above 0."""
         return self.offset[:, None] + self.slope[:, None] * falling_term(self.law, self.theta, size)
 
+    def constants(self) -> dict[str, float]:
+        """Return the law's constants, as fitted to the study as measured, by their names in the formula."""
+        shapes = {p.name: float(value) for p, value in zip(self.law.shapes, self.theta[0], strict=True)}
+        offset, slope = float(self.offset[0]), float(self.slope[0])
+        ends = (offset, slope) if self.law.metric == "loss" else (offset + slope, offset)
+        return {**shapes, **dict(zip([p.name for p in self.law.coefficients], ends, strict=True))}
+
 
 def fit_curve(
     law: Law,

@@ -186,8 +186,7 @@ def _smaller(law: Law, problem: Problem) -> str | None:
         other.name
         for other in LAWS.values()
         if (other.metric, set(other.inputs)) == (law.metric, varying)
-        and other.name != law.name
-        and not other.model_free
+        and not (other.model_free or other.name == law.name)
         and len(other.parameters) <= cells
     )
     return next(suited, FREE if varying <= {"size"} else None)

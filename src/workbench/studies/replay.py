@@ -13,6 +13,7 @@ from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.plan import Plan, plan
 from workbench.studies.torch_threads import torch_threads
+from workbench.training.results import CellResult
 from workbench.training.run_stack import run_stack, zero_shot
 
 
@@ -69,11 +70,17 @@ def replay(
             else:
                 results = run_stack(concrete.prepared, _members(keys, cells, folder))
             for key in wanted & set(keys):
-                again = CellNumbers(results[key].status, results[key].metrics, results[key].curves)
+                again = _as_kept(results[key], stored[key])
                 difference = first_difference(key, stored[key], again)
                 different.append(difference) if difference else identical.append(key)
     same = {made[key]["arithmetic"] for key in wanted} == {concrete.arithmetic.name}
     return Replay(sorted(identical), different, chosen, same)
+
+
+def _as_kept(result: CellResult, stored: CellNumbers) -> CellNumbers:
+    """Return what was trained again with the curves that are kept; the shipped study leaves some out."""
+    curves = {name: curve for name, curve in result.curves.items() if name in stored.curves}
+    return CellNumbers(result.status, result.metrics, curves)
 
 
 def _made(store: Store) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from scipy import stats
 
 from workbench.adapters.lora import LoraStack
 from workbench.config import LINEARS, CellConfig
@@ -44,6 +45,49 @@ def test_a_smaller_rank_is_filled_up_with_zeros_that_get_no_gradient(tiny_decode
         assert (b[0, :, 2:] == 0).all()
         assert (a[0, :2] != 0).any()
         assert (a[1, 2:] != 0).any()
+
+
+MANY = [CELL.with_(seed=seed) for seed in range(60)]
+
+
+def first_a(config, name: str) -> torch.Tensor:
+    """All numbers of the first A of one layer, over 60 seeds."""
+    return LoraStack(MANY, config).matrices()[name][0].detach().flatten()
+
+
+@pytest.mark.parametrize("name", ["layers.0.q_proj", "layers.2.down_proj"])
+def test_first_weights_are_uniform_and_as_wide_as_the_inputs_ask(tiny_config, name):
+    """Kaiming's rule with a = sqrt(5), PEFT's choice: between -1 and 1 over the root of the inputs."""
+    bound = tiny_config.linear_shape(name.split(".")[2])[1] ** -0.5
+    found = first_a(tiny_config, name)
+    assert stats.kstest(found.numpy(), stats.uniform(-bound, 2 * bound).cdf).pvalue > 0.01
+    assert found.abs().max() <= bound
+    assert all((b == 0).all() for _, b in LoraStack(MANY, tiny_config).matrices().values())
+
+
+def test_first_weights_are_drawn_as_peft_draws_them(tiny_config):
+    peft = pytest.importorskip("peft", reason="the test extra brings peft")
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(*(torch.nn.Linear(32, 32) for _ in MANY))
+    asked = peft.LoraConfig(r=CELL.rank, lora_alpha=CELL.alpha, target_modules=r"\d+")
+    peft.inject_adapter_in_model(asked, layers)
+    assert all((layer.lora_B["default"].weight == 0).all() for layer in layers)
+    assert layers[0].scaling["default"] == LoraStack([CELL], tiny_config).scale[0]
+    theirs = torch.cat([layer.lora_A["default"].weight.detach().flatten() for layer in layers])
+    ours = first_a(tiny_config, "layers.0.q_proj")
+    assert len(ours) == len(theirs)
+    assert stats.ks_2samp(ours.numpy(), theirs.numpy()).pvalue > 0.01
+
+
+def test_every_layer_begins_with_numbers_of_its_own(tiny_config):
+    matrices = LoraStack([CELL], tiny_config).matrices()
+    rows = {tuple(a[0, 0, :8].tolist()) for a, _ in matrices.values()}
+    assert len(rows) == len(matrices)
+
+
+def test_an_update_is_scaled_by_alpha_over_its_own_rank(tiny_config):
+    cells = [CELL.with_(rank=rank, alpha=alpha) for rank, alpha in ((2, 16.0), (4, 16.0), (4, 6.0))]
+    assert LoraStack(cells, tiny_config).scale.tolist() == [8.0, 4.0, 1.5]
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,16 @@ def test_label_is_the_token_after_its_slot():
     assert batch.labels.tolist() == [9, 2]
 
 
+def test_only_what_all_prompts_begin_with_is_shared():
+    assert Pool([Example((7, 8, 9, 1), 3), Example((7, 8, 5, 1), 3)]).shared == 2
+    assert Pool([Example((7, 8, 9), 1), Example((7, 8, 5), 1)]).shared == 1, "an answer is nobody else's"
+    assert Pool([Example((7, 8, 9), 2), Example((7, 8, 9), 1)]).shared == 1
+
+
 def test_equal_prompts_share_all_their_slots():
     batch = Pool([Example((7, 8, 9), 2), Example((7, 8, 5, 6), 2)]).batch([[0, 1]])
     assert batch.tokens.tolist() == [[7, 8, 9, 5, 6]]
+    assert batch.positions.tolist() == [[0, 1, 2, 2, 3]]
     assert batch.label_slots.tolist() == [1, 1, 3]
     assert batch.labels.tolist() == [9, 5, 6]
 
@@ -79,6 +86,12 @@ def test_every_pass_sees_every_example_once(size, batch_size, passes, seed):
     dealt = [place for step in range(steps) for place in order(size, batch_size, step, seed)]
     for number in range(passes):
         assert sorted(dealt[number * size : (number + 1) * size]) == list(range(size))
+
+
+def test_a_step_goes_on_where_the_last_one_ended():
+    assert [order(5, 3, step, 0, shuffled=False) for step in range(3)] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
+    passes = order(5, 10, 0, 4)
+    assert [place for step in range(4) for place in order(5, 3, step, 4)][:10] == passes
 
 
 def test_order_depends_on_seed_and_pass():

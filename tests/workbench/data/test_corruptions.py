@@ -1,5 +1,6 @@
 """Every corruption: the same seed gives the same damage, only the response changes, and it does change."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -79,6 +80,27 @@ def test_a_typo_is_one_edit(text, seed):
     damaged = spoil(record, "typo", [], seed).response
     assert any(slip(text, place) == damaged for slip in SLIPS for place in range(len(text)))
     assert abs(len(damaged) - len(text)) <= 1
+
+
+def test_every_letter_and_every_slip_is_as_likely():
+    kinds, places = Counter(), Counter()
+    text = "qwertyuiop"  # no letter twice, and every slip is possible everywhere but at the end
+    for seed in range(3000):
+        damaged = spoil(Record(id="a", prompt="p", response=text), "typo", [], seed).response
+        found = [
+            (kind, place)
+            for kind, slip in enumerate(SLIPS)
+            for place in range(9)
+            if slip(text, place) == damaged
+        ]
+        if found:
+            ((kind, place),) = found
+            kinds[kind] += 1
+            places[place] += 1
+    for counts, options in ((kinds, 4), (places, 9)):
+        expected = counts.total() / options
+        assert set(counts) == set(range(options))
+        assert all(abs(count - expected) < 4 * expected**0.5 for count in counts.values())
 
 
 def test_slips():

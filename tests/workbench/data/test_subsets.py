@@ -58,6 +58,16 @@ def test_a_smaller_draw_begins_a_larger_one(name, sizes, share, seed):
     assert draw(DATA, level, large, seed)[:small] == draw(DATA, level, small, seed)
 
 
+def test_a_draw_of_one_is_the_first_of_all_with_an_answer_from_anywhere():
+    spoiled = Quality(corruption="other_record", share=0.0)
+    answers = {record.response for record in DATA.train}
+    for seed in range(20):
+        for level in (Quality(), spoiled):
+            assert draw(DATA, level, 1, seed) == draw(DATA, level, 50, seed)[:1]
+        (alone,) = draw(DATA, spoiled, 1, seed)
+        assert alone.response in answers - {f"answer {alone.id[1:]}"}
+
+
 @NAMES
 @settings(max_examples=15, deadline=None)
 @given(shares=st.tuples(SHARES, SHARES), size=SIZES, seed=SEEDS)
@@ -124,6 +134,37 @@ def test_the_rate_is_met_on_average():
     assert abs(sum(shares) / 20 - 0.2) < 4 * (0.2 * 0.8 / 5600) ** 0.5
 
 
+def test_the_rate_is_met_at_the_beginning_of_a_draw_too():
+    """Small sizes are beginnings of large ones: what is drawn first may not be spoiled more often."""
+    hits = [
+        record.spoiled is not None
+        for seed in range(200)
+        for record in draw(DATA, Quality(corruption="typo", share=0.8), 10, seed)
+    ]
+    # 2,000 coins at 0.2: four standard errors
+    assert abs(sum(hits) / len(hits) - 0.2) < 4 * (0.2 * 0.8 / len(hits)) ** 0.5
+
+
+def test_each_seed_spoils_other_records():
+    """Two seeds at a rate of one half agree about half of the records."""
+    level = Quality(corruption="typo", share=0.5)
+    one, two = ({r.id: bool(r.spoiled) for r in draw(DATA, level, 280, seed)} for seed in (0, 1))
+    assert abs(sum(one[name] == two[name] for name in one) / 280 - 0.5) < 4 * (0.25 / 280) ** 0.5
+
+
+def test_a_copy_is_of_what_was_drawn_before_it():
+    drawn = draw(DATA, Quality(corruption="duplicate", share=0.3), 100, 3)
+    originals = {record.id: record.prompt for record in draw(DATA, Quality(), 100, 3)}
+    seen = set()
+    for record in drawn:
+        if record.spoiled:
+            assert record.prompt in seen
+        else:
+            assert record.prompt == originals[record.id]
+        seen.add(record.prompt)
+    assert not drawn[0].spoiled
+
+
 def test_seeds_draw_differently():
     assert draw(DATA, Quality(), 50, 0) != draw(DATA, Quality(), 50, 1)
 
@@ -184,6 +225,36 @@ def test_a_tie_is_a_fair_coin_that_does_not_change():
     labels = Counter(rated(opinion((0.0,), str(name)), 1, 0).response for name in range(2000))
     assert abs(labels["positive"] - 1000) < 4 * (2000 * 0.25) ** 0.5
     assert rated(opinion((0.0, 0.0)), 1, 5) == rated(opinion((0.0, 0.0)), 2, 5)
+
+
+def test_each_seed_tosses_the_coin_of_a_tie_anew():
+    labels = Counter(rated(opinion((2.0, -2.0)), 2, seed).response for seed in range(2000))
+    assert abs(labels["positive"] - 1000) < 4 * (2000 * 0.25) ** 0.5
+
+
+def test_each_seed_asks_the_raters_in_another_order():
+    """Each of four raters is as likely to be asked first."""
+    first = Counter()
+    for seed in range(2000):
+        labels = [
+            rated(opinion(tuple(float(place == one) or -1.0 for place in range(4))), 1, seed)
+            for one in range(4)
+        ]
+        (asked,) = [one for one, record in enumerate(labels) if record.response == "positive"]
+        first[asked] += 1
+    assert all(abs(first[one] - 500) < 4 * (2000 * 0.25 * 0.75) ** 0.5 for one in range(4))
+
+
+def test_the_sum_of_those_who_were_asked_decides():
+    ratings = (4.0, -1.0, -1.0, -1.0)
+    counts = set()
+    for seed in range(50):
+        count = next(n for n in range(1, 5) if rated(opinion(ratings), n, seed).response == "positive")
+        labels = [rated(opinion(ratings), n, seed).response for n in range(1, 5)]
+        # until the one who is pleased is asked, the others decide; then nobody outweighs that one
+        assert labels == ["negative"] * (count - 1) + ["positive"] * (5 - count)
+        counts.add(count)
+    assert counts == {1, 2, 3, 4}
 
 
 def test_too_many_raters():

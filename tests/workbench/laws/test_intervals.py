@@ -1,14 +1,19 @@
 """Profiles, bootstraps, forecasts and plans on simulated studies whose truth is known."""
 
+from dataclasses import replace
+
+import calibration
 import numpy as np
 import pytest
-from calibration import ALLOWED, NOT_IDENTIFIED, check, main, page, true_rate
+from calibration import FREE, NOT_IDENTIFIED, Tally, check, main, page, true_rate
+from scipy.stats import binom
 
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.forecast import forecast_quality, forecast_sizes
+from workbench.laws.library import LAWS
 from workbench.laws.noise import Replicates, estimate_noise, resample_means
 from workbench.laws.planner import Offer, Prices, next_cells, plan_purchase, smallest_difference
 from workbench.laws.problems import fit_each, fit_table
@@ -45,12 +50,12 @@ def test_unknown_parameter_is_refused():
 def test_bootstrap_and_profile_agree_and_workers_do_not_matter():
     fit = fit_table(simulated(TRUTHS["noise_floor"], 0), "loss", "noise_floor")
     seen = []
-    draws = bootstrap(fit, 60, workers=1, progress=lambda done, wanted: seen.append((done, wanted)))
+    resamples = bootstrap(fit, 60, workers=1, progress=lambda done, wanted: seen.append((done, wanted)))
     assert seen[-1] == (60, 60)
     ends = profile(fit, "F")
-    assert draws.interval("F") == pytest.approx((ends.low, ends.high), abs=0.012)
+    assert resamples.interval("F") == pytest.approx((ends.low, ends.high), abs=0.012)
     again = bootstrap(fit, 40, workers=2)
-    np.testing.assert_array_equal(again.values["F"], draws.values["F"][:40])
+    np.testing.assert_array_equal(again.values["F"], resamples.values["F"][:40])
 
 
 def test_noise_parts_are_found():
@@ -88,9 +93,10 @@ def test_a_winning_baseline_is_called_the_winner():
         for s in range(3)
     ]
     forecast = forecast_sizes(read_table(rows), "loss", laws=["power"], hold_out=1)
-    if forecast.chosen.is_baseline:
-        assert "No law beats the baseline" in forecast.verdict()
-    assert {"last value", "line through last three"} <= {s.name for s in forecast.scores}
+    assert forecast.chosen.name == "last value"
+    assert forecast.chosen.error < 0.002 < forecast.chosen_law.error
+    assert "No law beats the baseline on sizes above 1000: 'last value'" in forecast.verdict()
+    assert {"power", "last value", "line through last three"} == {s.name for s in forecast.scores}
 
 
 def test_a_whole_quality_is_forecast():
@@ -107,8 +113,8 @@ def test_too_few_sizes_for_a_forecast():
 
 def test_a_joint_law_gives_the_rate_of_the_truth():
     truth = TRUTHS["noise_floor"]
-    draws = bootstrap(fit_table(simulated(truth, 0), "loss", "noise_floor"), 100, workers=1)
-    rates = law_rate(draws, truth.settings["clean"], truth.settings["30% spoiled"], [128, 2048])
+    resamples = bootstrap(fit_table(simulated(truth, 0), "loss", "noise_floor"), 100, workers=1)
+    rates = law_rate(resamples, truth.settings["clean"], truth.settings["30% spoiled"], [128, 2048])
     assert rates.low[0] <= true_rate(truth, 128.0) <= rates.high[0]
     assert rates.not_reached[1] == 1.0
 
@@ -198,29 +204,75 @@ QUICK = ("power", "free", "noise_floor")
 @pytest.mark.parametrize(
     "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in sorted(set(TRUTHS) - set(QUICK)))]
 )
-def test_calibration_runs_for_every_law(law):
-    held = check(law, seed=11, resamples=20)
-    assert any(quantity.startswith("rate") for quantity in held)
-    assert any(quantity.startswith("'not reached'") for quantity in held)
-    assert any(quantity.startswith("prediction") for quantity in held)
+def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatch):
+    truth = TRUTHS["power" if law == FREE else law]
+    named = [] if law == FREE else [p.name for p in LAWS[law].parameters if p.name not in truth.fixed]
+    ends = truth.sizes[len(truth.sizes) // 2], truth.sizes[-1]
+    predictions = {f"prediction at {n:,.0f}" for n in ends}
+    rates = {f"rate at {truth.reachable:,.0f}", f"'not reached' at {truth.unreachable:,.0f}"}
+    held = check(law, seed=14, resamples=20)
+    assert set(held) == {
+        *predictions,
+        *rates,
+        *(f"parameter {name}" for name in named),
+        *(NOT_IDENTIFIED + name for name in named),
+    }
+    judged = [quantity for quantity in held if not quantity.startswith(NOT_IDENTIFIED)]
+    assert sum(held[quantity] for quantity in judged) >= len(judged) - 1
+
+    def study_of_another_truth(_, seed):
+        table = simulated(truth, seed)
+        factor = 1.3 if truth.metric == "loss" else 0.7
+        return replace(
+            table,
+            rows=tuple(
+                replace(row, values={**row.values, truth.metric: factor * (row.values[truth.metric] or 0)})
+                for row in table.rows
+            ),
+        )
+
+    monkeypatch.setattr(calibration, "simulated", study_of_another_truth)
+    missed = check(law, seed=14, resamples=20)
+    assert not any(missed[quantity] for quantity in predictions)
+    assert not named or not all(missed[f"parameter {name}"] for name in named)
+
+
+@pytest.mark.parametrize("law", ["power", "free"])
+def test_calibration_sees_a_rate_that_is_the_wrong_way_round(law, monkeypatch):
+    truth = TRUTHS["power"]
+    mirrored = replace(truth, own={"clean": truth.own["noisy"]})
+    monkeypatch.setattr(calibration, "simulated", lambda _, seed: simulated(mirrored, seed))
+    held = check(law, seed=14, resamples=20)
+    assert not held["rate at 256"]
+    assert not held["'not reached' at 2,048"]
 
 
 def test_calibration_page_marks_what_fails(tmp_path):
     output = tmp_path / "calibration.md"
     assert main(["--studies", "2", "--resamples", "20", "--laws", "free", "--output", str(output)]) == 0
     assert "| free | rate at 256 | 2 |" in output.read_text()
-    from calibration import Tally
-
-    text = page([Tally("power", "rate at 1", 80, 100), Tally("power", "rate at 2", 95, 100)], 10)
-    assert "80.0% *" in text
+    shares = {"nearly": 899, "low": 900, "high": 980, "over": 981}
+    text = page([Tally("power", name, held, 1000) for name, held in shares.items()], 10)
+    assert "| power | nearly | 1000 | 89.9% * | 1.0% |" in text
+    assert "| power | low | 1000 | 90.0% | 0.9% |" in text
+    assert "| power | high | 1000 | 98.0% | 0.4% |" in text
+    assert "| power | over | 1000 | 98.1% * | 0.4% |" in text
+    # what is not reached has to be called so nearly always; more often than promised is no fault there
+    text = page([Tally("power", f"'not reached' at {n}", n, 1000) for n in (949, 950, 1000)], 10)
+    assert "94.9% *" in text
     assert "95.0% |" in text
-    assert ALLOWED == (0.90, 0.98)
+    assert "100.0% |" in text
 
 
 @pytest.mark.slow
 def test_intervals_cover_what_they_promise():
-    held = [check("noise_floor", seed, 100) for seed in range(100, 160)]
+    studies = 200
+    held = [check("noise_floor", seed, 100) for seed in range(100, 100 + studies)]
+    # what a true 95% leaves to chance, once in a thousand studies of studies
+    low, high = binom.ppf(0.0005, studies, 0.95), binom.isf(0.0005, studies, 0.95)
     for quantity in held[0]:
-        if quantity.startswith(NOT_IDENTIFIED):
-            continue
-        assert np.mean([h[quantity] for h in held]) > 0.85, quantity
+        count = sum(one[quantity] for one in held)
+        if quantity.startswith("'not reached'"):
+            assert count >= low, quantity
+        elif not quantity.startswith(NOT_IDENTIFIED):
+            assert low <= count <= high, quantity

@@ -1,12 +1,14 @@
 """Every law in the registry recovers itself, and refuses what it can't be fitted to."""
 
-import inspect
+import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench import laws
 from workbench.errors import InputError
 from workbench.laws import read_table
 from workbench.laws.descent import descend
@@ -219,21 +221,30 @@ def test_descent_stops_on_the_edge_of_the_box():
 
 
 def test_laws_know_no_trainer():
-    import workbench.laws as laws
+    folder = Path(laws.__file__).parent
+    modules = [*folder.rglob("*.py")]
+    assert len(modules) > 10
+    found = {
+        name
+        for path in modules
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [f"{node.module}.{alias.name}" for alias in node.names]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert "torch" not in {name.split(".")[0] for name in found}
+    rooms = {name.split(".")[1] for name in found if name.startswith("workbench.")}
+    assert rooms == {"laws", "errors", "files", "config", "conversions"}
 
-    source = inspect.getsource(laws)
-    assert "training" not in source
-    assert "torch" not in source
 
-
-def test_ten_thousand_measurements_fit_in_seconds():
-    import time
-
+def test_ten_thousand_measurements_are_fitted():
     rng = np.random.default_rng(0)
     size = np.exp(rng.uniform(3, 12, 10_000))
     rows = {"size": size, "loss": (1 + 5 * size**-0.4) * np.exp(0.01 * rng.standard_normal(10_000))}
     table = read_table(rows)
-    started = time.process_time()
     fit = fit_table(table, "loss", "power")
-    assert time.process_time() - started < 10
     assert fit.values["beta"] == pytest.approx(0.4, abs=0.01)

@@ -1,8 +1,12 @@
 """The decoder against transformers' LLaMA, and against itself one example at a time."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
+from qlora_kernels.rope import rope
 from workbench.adapters.lora import LoraStack
 from workbench.config import LINEARS, CellConfig
 from workbench.models.decoder import Decoder
@@ -58,6 +62,35 @@ def test_logits_equal_transformers(tiny_decoder_float64, tiny_pool):
             torch.testing.assert_close(logits[batch.gather[row, :length]], expected, rtol=0, atol=5e-6)
 
 
+def test_positions_turn_as_base_and_scale_say(tiny_config):
+    """Pair i of D / 2 turns by position / scale x base^(-2i / D); worked out one by one."""
+    config = replace(tiny_config, rope_base=50.0, rope_scale=4.0)
+    decoder = Decoder(config, {name: torch.ones(shape) for name, shape in config.shapes().items()})
+    cosine, sine = decoder.rotation(torch.tensor([[0, 1, 6]]))
+    for slot, position in enumerate((0, 1, 6)):
+        for pair in range(4):
+            angle = position / 4.0 * 50.0 ** (-2 * pair / 8)
+            assert float(cosine[slot, pair]) == pytest.approx(math.cos(angle), abs=1e-7)
+            assert float(sine[slot, pair]) == pytest.approx(math.sin(angle), abs=1e-7)
+
+
+def test_a_pair_turns_from_its_first_axis_to_its_second():
+    angle = torch.tensor([[0.3]])
+    x, y = (
+        rope(torch.tensor([[pair]]), angle.cos(), angle.sin(), layout="half_split")
+        for pair in ([1.0, 0.0], [0.0, 1.0])
+    )
+    torch.testing.assert_close(x[0, 0], torch.tensor([math.cos(0.3), math.sin(0.3)]))
+    torch.testing.assert_close(y[0, 0], torch.tensor([-math.sin(0.3), math.cos(0.3)]))
+
+
+def test_a_norm_has_the_epsilon_of_its_base(tiny_config):
+    config = replace(tiny_config, norm_epsilon=3.0)
+    decoder = Decoder(config, {name: torch.full(shape, 0.5) for name, shape in config.shapes().items()})
+    x = torch.tensor([[1.0, -1.0] * 16])  # a mean square of 1
+    torch.testing.assert_close(decoder.normalize("norm", x), x / 2.0 * 0.5)
+
+
 def test_an_example_does_not_see_its_neighbours(tiny_decoder_float64, tiny_pool):
     decoder = tiny_decoder_float64
     with torch.no_grad():
@@ -96,10 +129,10 @@ def test_rows_of_labels_alone_are_what_all_rows_give(tiny_decoder_float64, tiny_
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-11)
 
 
-@pytest.mark.parametrize("leaf", LINEARS)
-def test_an_adapter_is_a_change_of_its_weight(tiny_decoder_float64, tiny_config, tiny_pool, leaf):
-    """W + scale B A in the weight gives what the attached adapter gives, for every kind of layer."""
-    cells = [CellConfig(data="d", base="b", size=8, seed=seed, rank=3, targets=(leaf,)) for seed in (0, 1)]
+@pytest.mark.parametrize("targets", [*((leaf,) for leaf in LINEARS), ("q_proj", "v_proj"), LINEARS], ids=str)
+def test_an_adapter_is_a_change_of_its_weight(tiny_decoder_float64, tiny_config, tiny_pool, targets):
+    """W + scale B A in the weight gives what the attached adapter gives, for each kind of layer and all."""
+    cells = [CellConfig(data="d", base="b", size=8, seed=seed, rank=3, targets=targets) for seed in (0, 1)]
     stack = LoraStack(cells, tiny_config).to(torch.float64)
     stack.weights.data.normal_(generator=torch.Generator().manual_seed(5)).mul_(0.1)
     batch = tiny_pool.batch([[1, 2], [3, 4]])

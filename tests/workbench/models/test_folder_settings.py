@@ -101,6 +101,34 @@ def keys(transformers):
     return defaults | {key: defaults.get(key) for key in sorted(named)}
 
 
+SIZES = {
+    "vocab_size": 32000,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 16,
+}
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+def test_what_a_folder_leaves_out_is_what_transformers_takes(tmp_path, kind):
+    """The defaults of LlamaConfig and MistralConfig, as they stand in their source."""
+    config, tied, _ = read_config(tmp_path, {"model_type": kind, **SIZES})
+    assert (config.rope_base, config.rope_scale, config.norm_epsilon) == (10_000.0, 1.0, 1e-6)
+    assert config.kv_heads == {"llama": 16, "mistral": 8}[kind]
+    assert config.context == {"llama": 2048, "mistral": 4096}[kind], (
+        "a Mistral's window is shorter than its text"
+    )
+    assert config.head_size == 4
+    assert not tied
+
+
+def test_a_window_shortens_the_context_and_a_wide_one_does_not(tmp_path):
+    for window, context in ((6, 6), (64, 64), (100, 64), (None, 64)):
+        given = {"model_type": "llama", **SIZES, "max_position_embeddings": 64, "sliding_window": window}
+        assert read_config(tmp_path, given)[0].context == context
+
+
 def attempt(load, changes):
     try:
         return load(changes), ""

@@ -95,6 +95,19 @@ def numbers(logits):
     return lambda decoder: logits(Holder(decoder), TOKENS)
 
 
+def test_what_a_file_leaves_out_is_what_llama_cpp_takes(file):
+    config = read_config(replace(file, metadata=without(file, "rope.freq_base", "rope.scaling.factor")))[0]
+    assert (config.rope_base, config.rope_scale) == (10_000.0, 1.0)
+    kept = without(file, "rope.freq_base", "rope.scaling.factor", "rope.scaling.type")
+    assert read_config(replace(file, metadata=kept))[0].rope_scale == 1.0
+    assert read_config(replace(file, metadata=kept | {"llama.rope.scale_linear": 2.5}))[0].rope_scale == 2.5
+
+
+def without(file, *keys):
+    names = {f"llama.{key}" for key in keys}
+    return {name: value for name, value in file.metadata.items() if name not in names}
+
+
 @pytest.mark.parametrize("key", WALKED)
 def test_the_walk_over_every_key(file, numbers, key):
     """Another value changes the numbers, or is refused by the key's name, or the key is known as harmless."""

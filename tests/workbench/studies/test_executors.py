@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -132,8 +133,17 @@ def test_a_killed_head_of_ray_ends_the_run_and_its_study_goes_on(reference, tmp_
     assert measured(run(three_stacks(), tmp_path / "study", threads=1)) == reference
 
 
-def test_memory_bounds_the_workers():
-    assert 1 <= affordable_workers() <= psutil.virtual_memory().total // psutil.Process().memory_info().rss
+@pytest.mark.parametrize(
+    ("held", "free", "workers"),
+    [(100, 1000, 8), (100, 1249, 9), (100, 1250, 10), (100, 100, 1), (100, 10, 1), (300, 1000, 2)],
+)
+def test_workers_get_four_fifths_of_the_free_memory(monkeypatch, held, free, workers):
+    """Each is as large as this process is now; there is always one."""
+    other = 10**6  # what a process has reserved, and what the machine has in all, bound nothing
+    monkeypatch.setattr(psutil.Process, "memory_info", lambda _: SimpleNamespace(rss=held, vms=other))
+    memory = SimpleNamespace(available=free, total=other, free=1, percent=1.0, used=1)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    assert affordable_workers() == workers
 
 
 def test_a_stack_whose_worker_always_dies_is_given_up_and_the_rest_goes_on(tmp_path, monkeypatch):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from workbench.models.loaders import load_base
 from workbench.studies.torch_threads import torch_threads
 from workbench.training import loop
 from workbench.training.evaluation import HeldOut, evaluate
-from workbench.training.loop import TrainState, chunks, freeze, step_gradient, train
+from workbench.training.loop import TrainState, chunks, freeze, step_gradient, step_rows, train
 
 CELLS = [
     CellConfig(data="d", base="b", size=12, seed=0, steps=30, rank=4, batch_size=4, learning_rate=0.01),
@@ -262,6 +264,61 @@ def test_sharing_the_beginning_changes_nothing(tiny_decoder_float64, first):
         runs.append((state.losses, state.weights, evaluate(frozen, HELD_OUT, stack).losses))
     for one, other in zip(*runs, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+def test_a_step_s_loss_is_the_mean_over_its_response_tokens(tiny_decoder_float64, tiny_pool):
+    """Long answers weigh more than short ones, prompts and the number of examples nothing."""
+    frozen = freeze(tiny_decoder_float64, tiny_pool, 0)
+    rows = [[0, 5, 9, 5], [7, 2], [30]]
+    stack = LoraStack(CELLS, frozen.decoder.config).to(torch.float64)
+    losses, gradient = step_gradient(frozen, stack, rows)
+    each = evaluate(frozen, HeldOut(list(range(40))), None)  # a fresh adapter changes nothing
+    sums = each.losses[0] * each.tokens
+    expected = [sums[row].sum() / each.tokens[row].sum() for row in rows]
+    torch.testing.assert_close(losses, torch.stack(expected), rtol=1e-9, atol=0)
+    # and the gradient is that of this mean: one step along it lowers the loss by its own length
+    norm = torch.linalg.vector_norm(gradient, dim=1)
+    small = 1e-5 / norm
+    stack.weights = (stack.weights.detach() - small[:, None] * gradient).requires_grad_()
+    after, _ = step_gradient(frozen, stack, rows)
+    torch.testing.assert_close((losses - after) / small, norm.square(), rtol=1e-3, atol=0)
+
+
+def test_each_cell_s_examples_come_in_the_order_of_its_own_seed():
+    draws = [list(range(100, 112)), list(range(200, 212))]
+    rows = step_rows(CELLS[:2], draws, 1)
+    assert rows == [step_rows([cell], [draw], 1)[0] for cell, draw in zip(CELLS[:2], draws, strict=True)]
+    assert [place - 100 for place in rows[0]] != [place - 200 for place in rows[1]]
+
+
+@pytest.mark.parametrize(("first", "change"), [(0, {}), (2, {}), (0, {"feed_forward": 256})], ids=str)
+def test_the_memory_of_a_step_is_about_what_autograd_keeps(
+    tiny_config, make_decoder, tiny_pool, first, change
+):
+    """The estimate decides into how many pieces a step is cut; here it is compared with what is saved."""
+    config = replace(tiny_config, **change)
+    frozen = freeze(make_decoder(config), tiny_pool, first)
+    stack = LoraStack([CELLS[0].with_(first_layer=first, rank=1)], config)
+    batch = tiny_pool.batch([range(40)])
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        hidden = frozen.decoder.blocks(
+            frozen.decoder.embed(batch.tokens) if first == 0 else frozen.hidden(batch),
+            batch,
+            stack.adapters(),
+            first,
+            config.layers,
+        )
+    frozen_ones = {w.untyped_storage().data_ptr() for w in frozen.decoder.weights.values()}
+    saved = sum(size for place, size in kept.items() if place not in frozen_ones)
+    assert hidden.requires_grad
+    estimated = batch.tokens.numel() * loop.activation_bytes(config, first)
+    assert 0.85 < saved / estimated < 1.1
 
 
 def test_chunks_hold_every_index_once(tiny_pool):

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -68,3 +70,42 @@ def test_schedules():
     assert rates["cosine"] == sorted(rates["cosine"][:2]) + sorted(rates["cosine"][2:], reverse=True)
     assert learning_rate(CELL.with_(warmup=0.0), 0) == pytest.approx(0.01)
     assert learning_rate(CELL.with_(warmup=1.0), 19) == pytest.approx(0.01)
+
+
+def test_tiny_gradients_meet_torch_s_epsilon():
+    """Where gradients are about as small as epsilon, it decides the step."""
+    cell = CELL.with_(weight_decay=0.0, warmup=0.0, schedule="constant")
+    gradient = torch.tensor([[1e-8, 1e-7, 1e-6]], dtype=torch.float64)
+    ours, theirs = (
+        torch.zeros(1, 3, dtype=torch.float64),
+        torch.nn.Parameter(torch.zeros(3, dtype=torch.float64)),
+    )
+    optimizer, single = StackedAdamW(ours, [cell]), torch.optim.AdamW([theirs], lr=0.01, weight_decay=0.0)
+    for step in range(3):
+        optimizer.update(gradient, step, torch.tensor([0]), torch.tensor([True]))
+        theirs.grad = gradient[0].clone()
+        single.step()
+    torch.testing.assert_close(ours[0], theirs.detach(), rtol=1e-9, atol=0)
+
+
+def test_the_norm_that_is_told_is_that_before_clipping():
+    cells = [CELL.with_(gradient_clip=0.5), CELL]
+    optimizer = StackedAdamW(torch.zeros(2, 2), cells)
+    gradient = torch.tensor([[3.0, 4.0], [0.54, 0.72]])
+    norms = optimizer.update(gradient, 0, torch.arange(2), torch.tensor([True, True]))
+    assert norms.tolist() == pytest.approx([5.0, 0.9])
+    # the first is scaled to its own cell's largest norm, the second is below its own
+    assert optimizer.mean[0].tolist() == pytest.approx([0.1 * 0.3, 0.1 * 0.4])
+    assert optimizer.mean[1].tolist() == pytest.approx([0.1 * 0.54, 0.1 * 0.72])
+
+
+def test_a_broken_share_of_warm_up_steps_is_one_step_more():
+    rates = [learning_rate(CELL.with_(warmup=0.11, schedule="constant"), step) for step in range(4)]
+    assert rates == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.01])  # 2.2 of 20 steps
+
+
+def test_a_cosine_falls_to_zero_by_half_in_the_middle():
+    rates = [learning_rate(CELL.with_(warmup=0.0), step) for step in range(20)]
+    assert rates[10] == pytest.approx(0.005)
+    assert rates[19] == pytest.approx(0.01 * (0.5 - 0.5 * math.cos(math.pi / 20)))
+    assert [rates[step] + rates[20 - step] for step in range(1, 10)] == pytest.approx([0.01] * 9)

@@ -17,9 +17,16 @@ from IPython.utils.capture import capture_output
 
 from workbench.errors import InputError
 from workbench.laws import fit_curves, read_table
-from workbench.views.figures import quality_by_size, spread
+from workbench.views.figures import below, quality_by_size, spread
 from workbench.views.points import points
-from workbench.views.style import COLUMN_INCHES, HEIGHT_INCHES, PAGE_INCHES, save_figure, to_bytes
+from workbench.views.style import (
+    COLUMN_INCHES,
+    HEIGHT_INCHES,
+    LABEL_POINTS,
+    PAGE_INCHES,
+    save_figure,
+    to_bytes,
+)
 
 
 def texts(axes):
@@ -136,3 +143,63 @@ def test_labels_are_moved_apart_and_no_further(places, gap):
     assert sum(moved) == pytest.approx(sum(places), abs=1e-6)
     if all(places[upper] - places[lower] >= gap for lower, upper in pairwise(order)):
         assert moved == pytest.approx(places)
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=8), st.floats(0.5, 20), st.floats(-100, 100))
+def test_labels_stay_below_the_top_and_are_moved_down_no_further(places, gap, top):
+    moved = below(top, places, gap)
+    order = sorted(range(len(places)), key=lambda index: -places[index])
+    assert all(now <= before for now, before in zip(moved, places, strict=True))
+    assert max(moved) <= top
+    for upper, lower in pairwise(order):
+        assert moved[upper] - moved[lower] >= gap - 1e-9
+        # a label that moved lies against the one above it, or at the top
+        assert moved[lower] in (places[lower], moved[upper] - gap)
+    assert moved[order[0]] == min(places[order[0]], top)
+
+
+def test_labels_at_the_top_of_a_panel_do_not_overlap(table):
+    rows = [row | {"exact_match": 0.97} if row["size"] == 2048 else row for row in table]
+    figure = quality_by_size(rows, "exact_match")
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    labels = [text for text in axes.texts if text.get_text() in ("clean", "25% other form", "50% other form")]
+    boxes = sorted((text.get_window_extent() for text in labels), key=lambda box: box.y0)
+    assert len(boxes) == 3
+    assert all(lower.y1 <= upper.y0 for lower, upper in pairwise(boxes))
+    middles = [(box.y0 + box.y1) / 2 * 72 / figure.dpi for box in boxes]
+    assert all(two - one >= 1.15 * LABEL_POINTS for one, two in pairwise(middles))
+    assert middles[-1] * figure.dpi / 72 <= axes.get_window_extent().y1 + 1
+
+
+def test_each_label_stands_beside_the_end_of_its_own_line(table):
+    figure = quality_by_size(table, "exact_match")
+    (axes,) = figure.axes
+    height = axes.get_window_extent().height * 72 / figure.dpi
+    ends = {quality: line[-1].mean for quality, line in points(table, "exact_match").items()}
+    found = {text.get_text(): text.xy for text in axes.texts}
+    low, high = axes.get_ylim()
+    for quality, end in ends.items():
+        size, place = found[quality.replace("_", " ")]
+        assert size == 2048
+        assert place == pytest.approx((end - low) / (high - low), abs=1.2 * LABEL_POINTS / height)
+    assert len({text.get_color() for text in axes.texts if text.get_text() != "zero-shot 0.00"}) == 3
+
+
+@pytest.mark.parametrize(("zero", "drawn"), [(9.0, True), (0.02, True), (40.0, False), (0.001, False)])
+def test_a_zero_shot_loss_up_to_ten_times_the_others_has_its_line(table, zero, drawn):
+    losses = [point.mean for line in points(table, "loss").values() for point in line]
+    assert (min(losses) / 10 <= zero <= max(losses) * 10) == drawn
+    axes = quality_by_size(table, "loss", zero_shot={"loss": zero}).axes[0]
+    assert any(set(line.get_ydata()) == {zero} for line in axes.lines) == drawn
+
+
+def test_a_law_is_dashed_beyond_the_largest_size_measured(table):
+    band = fit_curves(read_table(table), "exact_match")["clean"]
+    few = [row for row in table if row["size"] <= 512]
+    axes = quality_by_size(few, "exact_match", fits={"exact_match": {"clean": band}}).axes[0]
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert min(dashed[0].get_xdata()) == max(size for size in band.size if size <= 512 * 1.001)
+    (at_512,) = {p.mean for p in points(few, "exact_match")["clean"] if p.size == 512}
+    means = next(line for line in axes.lines if line.get_linestyle() == "None")
+    assert means.get_ydata()[-1] == at_512

@@ -1,12 +1,14 @@
 """Every figure of a law draws, shows what was computed, and says so when there is nothing to draw."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from workbench.errors import InputError
 from workbench.laws import exchange_rate, read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.forecast import forecast_sizes
+from workbench.laws.forecast import Forecast, ForecastScore, forecast_sizes
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile
 from workbench.laws.simulate import TRUTHS, simulated
@@ -21,33 +23,151 @@ def joint():
     return bootstrap(fit_table(simulated(TRUTHS["noise_floor"], 0), "loss", "noise_floor"), 20, workers=1)
 
 
-def figures(joint):
-    table = simulated(TRUTHS["power"], 0)
-    fit = fit_each(table, "loss", "power")["clean"]
-    answer = exchange_rate(table, "loss", reference="clean", other="noisy", bootstraps=100)
-    return {
-        "rate": law_figures.exchange_rate_curve(answer),
-        "curve": law_figures.law_curve(bootstrap(fit, 20, workers=1)),
-        "residuals": law_figures.residuals(joint.fit),
-        "contours": law_figures.contours(joint.fit, "share"),
-        "profile": law_figures.profile_curve(profile(fit, "beta")),
-        "scores": law_figures.forecast_scores(forecast_sizes(table, "loss")),
-        "surface": law_figures.rate_over_qualities(rate_surface(joint, "share", [0.5, 0.8, 1.0], [64, 256])),
-    }
+@pytest.fixture(scope="module")
+def table():
+    return simulated(TRUTHS["power"], 0)
 
 
-def test_every_figure_draws_without_a_display(joint):
-    for name, figure in figures(joint).items():
-        assert to_bytes(figure, "pdf").startswith(b"%PDF"), name
+@pytest.fixture(scope="module")
+def answer(table):
+    return exchange_rate(table, "loss", reference="clean", other="noisy", bootstraps=100)
 
 
-def test_the_never_region_is_marked():
-    table = simulated(TRUTHS["power"], 0)
-    answer = exchange_rate(table, "loss", reference="clean", other="noisy", bootstraps=100)
-    figure = law_figures.exchange_rate_curve(answer)
-    assert "not reached" in [text.get_text() for text in figure.axes[0].texts]
-    line = figure.axes[0].lines[0].get_ydata()
+def drawn(figure):
+    """Return a figure's only panel, and see that it can be written."""
+    assert to_bytes(figure, "pdf").startswith(b"%PDF")
+    (axes,) = figure.axes
+    return axes
+
+
+def edges(band):
+    """Return the places of a filled band, and its lower and upper edge there."""
+    corners = band.get_paths()[0].vertices
+    at = np.unique(corners[:, 0])
+    low, high = (np.array([end(corners[corners[:, 0] == x, 1]) for x in at]) for end in (min, max))
+    return at, low, high
+
+
+def test_the_rate_is_a_line_with_its_band_and_points_with_their_bars(answer):
+    axes = drawn(law_figures.exchange_rate_curve(answer))
+    line, points = axes.lines[0], axes.lines[1]
+    reached = np.isfinite(answer.fitted.median)
+    np.testing.assert_array_equal(line.get_ydata()[reached], answer.fitted.median[reached])
+    free = answer.model_free
+    np.testing.assert_array_equal(points.get_xdata(), free.size[np.isfinite(free.median)])
+    np.testing.assert_array_equal(points.get_ydata(), free.median[np.isfinite(free.median)])
+    top = axes.get_ylim()[1]
+    ends = np.concatenate([np.concatenate([r.low, r.median, r.high]) for r in (answer.fitted, free)])
+    assert top == pytest.approx(2 * ends[np.isfinite(ends)].max())
+    _, low, high = edges(axes.collections[0])
+    np.testing.assert_allclose(low, np.minimum(answer.fitted.low, top))
+    np.testing.assert_allclose(high, np.minimum(answer.fitted.high, top))
+    bars = [segment[:, 1] for segment in axes.collections[1].get_segments()]
+    known = np.isfinite(free.low)
+    expected = np.stack([free.low[known], np.minimum(free.high[known], top)], axis=1)
+    np.testing.assert_allclose(bars, expected)
+    assert [text.get_text() for text in (axes.xaxis.label, axes.yaxis.label)] == [
+        "clean examples",
+        "noisy examples for one",
+    ]
+
+
+def test_the_never_region_is_marked(answer):
+    axes = law_figures.exchange_rate_curve(answer).axes[0]
+    assert "not reached" in [text.get_text() for text in axes.texts]
+    line = axes.lines[0].get_ydata()
     np.testing.assert_array_equal(np.isfinite(line), np.isfinite(answer.fitted.median))
+    lost = answer.fitted.size[answer.fitted.not_reached >= 0.5]
+    before = answer.fitted.size[answer.fitted.not_reached < 0.5]
+    hatched = axes.patches[0]
+    assert hatched.get_x() == pytest.approx(np.sqrt(lost[0] * before[-1]))
+
+
+def test_where_all_is_reached_nothing_is_hatched(answer):
+    reached = replace(answer.fitted, not_reached=np.full(7, 0.49))
+    axes = law_figures.exchange_rate_curve(replace(answer, fitted=reached)).axes[0]
+    assert not axes.patches
+
+
+def test_a_law_runs_through_its_measurements_with_the_bootstraps_band(table):
+    resamples = bootstrap(fit_each(table, "loss", "power")["clean"], 20, workers=1)
+    axes = drawn(law_figures.law_curve(resamples))
+    line, points = axes.lines
+    np.testing.assert_allclose(line.get_ydata(), resamples.fit.predict({"size": line.get_xdata()}))
+    np.testing.assert_array_equal(points.get_ydata(), resamples.fit.problem.y)
+    at, low, high = edges(axes.collections[0])
+    expected = np.percentile(resamples.predict({"size": at}), [2.5, 97.5], axis=0)
+    np.testing.assert_allclose([low, high], expected)
+
+
+def test_residuals_are_drawn_by_quality_in_units_of_the_noise(joint):
+    axes = drawn(law_figures.residuals(joint.fit))
+    qualities = ("clean", "30% spoiled", "60% spoiled")
+    found = {line.get_label(): line.get_ydata() for line in axes.lines if line.get_label() in qualities}
+    for quality in qualities:
+        own = [label == quality for label in joint.fit.problem.quality]
+        np.testing.assert_array_equal(found[quality], joint.fit.residual[own])
+    grey = axes.patches[0].get_extents().transformed(axes.transData.inverted())
+    assert (grey.y0, grey.y1) == pytest.approx((-2, 2))
+    assert axes.get_ylabel() == "residual / noise"
+
+
+def test_every_contour_is_where_the_law_has_its_value(joint):
+    axes = drawn(law_figures.contours(joint.fit, "share"))
+    crosses = axes.lines[0]
+    np.testing.assert_array_equal(crosses.get_xdata(), joint.fit.problem.x["size"])
+    np.testing.assert_array_equal(crosses.get_ydata(), joint.fit.problem.x["share"])
+    lines = axes.collections[0]
+    some = 0
+    for level, path in zip(lines.levels, lines.get_paths(), strict=True):
+        if len(path.vertices):
+            size, share = path.vertices.T
+            np.testing.assert_allclose(joint.fit.predict({"size": size, "share": share}), level, atol=0.01)
+            some += 1
+    assert some >= 5
+
+
+def test_a_profile_is_drawn_with_the_line_that_ends_its_interval(table):
+    found = profile(fit_each(table, "loss", "power")["clean"], "beta")
+    axes = drawn(law_figures.profile_curve(found))
+    curve, threshold = axes.lines
+    np.testing.assert_array_equal(curve.get_xdata(), found.trial)
+    np.testing.assert_array_equal(curve.get_ydata(), found.statistic)
+    assert set(threshold.get_ydata()) == {found.threshold}
+    assert axes.get_title(loc="left") == found.verdict
+
+
+def test_the_best_forecast_stands_on_top_with_its_interval():
+    errors = {"power": (0.01, 0.02, 0.03), "line": (0.02, 0.04, 0.08), "last value": (0.1, 0.2, 0.3)}
+    made = tuple(
+        ForecastScore(name, name != "power", mean, low, high, high, None, None, None)
+        for name, (low, mean, high) in errors.items()
+    )
+    axes = drawn(law_figures.forecast_scores(Forecast(made, "sizes above 8", ())))
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["(last value)", "(line)", "power"]
+    marks = {float(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in axes.lines}
+    assert marks == {0: 0.2, 1: 0.04, 2: 0.02}
+    bars = {bar.get_segments()[0][0, 1]: tuple(bar.get_segments()[0][:, 0]) for bar in axes.collections}
+    assert bars == {0: (0.1, 0.3), 1: (0.02, 0.08), 2: (0.01, 0.03)}
+
+
+def test_a_table_of_forecasts_is_drawn(table):
+    forecast = forecast_sizes(table, "loss", laws=["power"])
+    assert len(drawn(law_figures.forecast_scores(forecast)).get_yticklabels()) == 3
+
+
+def test_a_surface_has_one_line_a_size_that_ends_where_nothing_is_enough(joint):
+    surface = rate_surface(joint, "share", [0.5, 0.8, 1.0], [64, 1024])
+    axes = drawn(law_figures.rate_over_qualities(surface))
+    assert [line.get_label() for line in axes.lines] == ["64", "1,024"]
+    some = 0
+    for j, line in enumerate(axes.lines):
+        middle = np.array([curve.median[j] for curve in surface.curves])
+        shown = np.isfinite(middle)
+        np.testing.assert_array_equal(line.get_xdata(), surface.value[shown])
+        np.testing.assert_array_equal(line.get_ydata(), middle[shown])
+        some += int((~shown).sum())
+    assert some > 0
 
 
 def test_no_rate_no_figure():

@@ -1,5 +1,6 @@
 """Make the study that is shipped from a whole one: ``python -m workbench.lessons.shipped.make STUDY``."""
 
+import json
 import shutil
 import sys
 from collections.abc import Mapping
@@ -22,17 +23,21 @@ MADE_ANEW = ("format", "sessions", "subsets")
 def make(source: Path, target: Path) -> int:
     """Write the shipped form of a finished study over ``target`` and return its bytes."""
     with Store.open(source, read_only=True) as whole:
+        zero_shot = whole.zero_shot()
         manifest = {name: value for name, value in whole.manifest.to_json().items() if name not in MADE_ANEW}
         cells = whole.manifest.planned()
         talkers = {key for key, cell in cells.items() if _names(cell) in TALKERS}
-        results = {ZERO_SHOT: CellResult(cell=None, metrics=whole.zero_shot())}
+        made = whole.made()
+        results = {}
         for row in whole.rows():
             curves = whole.curves(row["key"])
             kept = curves if row["key"] in talkers else {name: curves[name] for name in KEPT}
             results[row["key"]] = _result(row, cells[row["key"]], kept)
     shutil.rmtree(target, ignore_errors=True)
     with Store.create(target, manifest) as small:
-        small.commit(results)
+        small.commit({ZERO_SHOT: CellResult(cell=None, metrics=zero_shot)})
+        for how in {json.dumps(how): how for how in made.values()}.values():  # stack by stack, to be replayed
+            small.commit({key: results[key] for key in how["stack"]}, made=how)
     for key in talkers:
         shutil.copytree(adapter_folder(source, key), adapter_folder(target, key))
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())

@@ -82,6 +82,21 @@ def test_the_mean_is_that_of_the_ratings_and_not_the_stated_one(tmp_path):
     assert responses == {"tweets-0": " positive", "tweets-1": " negative"}
 
 
+def test_a_text_at_the_limit_has_a_side(tmp_path):
+    """A mean of exactly 0.5 is clear, on either side; one nearer to 0 isn't."""
+    scores = ["[1, 0]", "[0, -1]", "[1, 0, 0]", "[0, 0, -1]"]
+    changed = {
+        "x/tweets_GroundTruth.txt": "\n".join(
+            f"{place}\t0\ttext" + str(place) for place in range(4)
+        ).encode(),
+        "x/tweets_anonDataRatings.txt": "\n".join(f"{n}\t0\t0\t{s}" for n, s in enumerate(scores)).encode(),
+    }
+    dataset = load(1, path=archive(tmp_path / "a.tar.gz", packed(changed)), domains=("tweets",))
+    responses = {record.id: record.response for record in dataset.train + dataset.heldout}
+    assert responses == {"tweets-0": " positive", "tweets-1": " negative"}
+    assert dataset.notes == ("2 of 4 texts left out: mean score within 0.5 of 0",)
+
+
 def test_more_raters_than_there_are(tmp_path):
     dataset = load(2, path=archive(tmp_path / "a.tar.gz", inner()))
     with pytest.raises(InputError, match=r"has 3 raters and 2 choices, where 4 raters"):

@@ -121,6 +121,13 @@ def test_the_configuration_is_what_peft_needs(cell, tensors, tmp_path):
     config = json.loads((tmp_path / "adapters" / cell.key() / "adapter_config.json").read_bytes())
     assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", cell.rank, cell.alpha)
     assert config["target_modules"] == list(cell.targets)
+    # an update scaled by alpha over the rank, and nothing else between base and adapter
+    assert [config[name] for name in ("use_rslora", "use_dora", "lora_dropout", "bias")] == [
+        False,
+        False,
+        0.0,
+        "none",
+    ]
 
 
 def config_of(folder, cell) -> dict:

@@ -62,6 +62,72 @@ def test_a_stack_is_stored_whole_or_not_at_all(store):
     assert store.commit(stack(c={})) == 1, "the store works on after a refused stack"
 
 
+def nudged(points: bytes) -> bytes:
+    """The same number of bytes, of which one differs."""
+    return points[:-8] + bytes([points[-8] ^ 1]) + points[-7:]
+
+
+CHANGES = {
+    "a bit of a curve": ("curve", "points", nudged),
+    "a curve's name": ("curve", "name", lambda name: f"{name}s"),
+    "the metrics": ("cell", "metrics", lambda text: text.replace("0.5", "0.6")),
+    "the configuration": ("cell", "config", lambda text: text.replace('"size": 32', '"size": 64')),
+    "the status": ("cell", "status", lambda _: "failed"),
+    "why it failed": ("cell", "failure", lambda _: "another reason"),
+    "its name": ("cell", "key", lambda _: "b"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_cell_s_hash_is_of_all_that_was_measured(store, what):
+    """Whatever differs afterwards, in the file itself, is noticed; an unchanged cell and its times aren't."""
+    store.commit(stack(a={}))
+    assert store.damaged() == []
+    table, column, change = CHANGES[what]
+    with closing(sqlite3.connect(store.folder / "cells.sqlite")) as database:
+        database.execute("UPDATE cell SET seconds = 9.0")
+        database.commit()
+        assert store.damaged() == []
+        (value,) = database.execute(f"SELECT {column} FROM {table}").fetchone()
+        changed = change(value)
+        assert changed != value
+        database.execute(f"UPDATE {table} SET {column} = ?", (changed,))
+        database.commit()
+    assert len(store.damaged()) == 1
+    with pytest.raises(InputError, match="1 cells don't match their hashes"):
+        store.check_whole()
+
+
+def test_a_curve_that_is_gone_is_noticed(store):
+    store.commit(stack(a={}))
+    with closing(sqlite3.connect(store.folder / "cells.sqlite")) as database:
+        database.execute("DELETE FROM curve")
+        database.commit()
+    assert store.damaged() == ["a"]
+
+
+def test_a_curve_comes_back_to_the_bit(store):
+    points = [0.1, 1 / 3, 2.0**-1074, 1.7976931348623157e308, -0.0]
+    store.commit(stack(a={"curves": {"train_loss": points}}))
+    assert [point.hex() for point in store.curves("a")["train_loss"]] == [point.hex() for point in points]
+
+
+def test_curves_of_many_cells_are_as_wide_as_the_longest(store):
+    store.commit(stack(a={"curves": {"x": [1.0, 2.0, 3.0]}}, b={"curves": {"x": [4.0]}}, c={"curves": {}}))
+    keys, values = store.curve_arrays("x")
+    assert keys == ["a", "b"]
+    assert values[0].tolist() == [1.0, 2.0, 3.0]
+    assert values[1][0] == 4.0
+    assert all(map(math.isnan, values[1][1:])), "what isn't there is missing, not 0"
+
+
+def test_the_table_says_what_was_trained_and_not_what_was_asked_for(store):
+    cells = {"a": CELL.with_(size=100), "b": CELL.with_(size=110, steps=None, epochs=2.0)}
+    store.commit(stack(**{key: {"cell": cell} for key, cell in cells.items()}))
+    found = {row["key"]: (row["steps"], row["epochs"]) for row in store.rows(of_one=False)}
+    assert found == {"a": (100, 16.0), "b": (14, 14 * 16 / 110)}
+
+
 def test_a_failed_cell_is_a_result_with_its_reason(store):
     failure = "loss is not finite at step 17"
     store.commit(

@@ -207,6 +207,10 @@ HARMS = {
     "view": (sql("CREATE VIEW v AS SELECT 1"), "the tables of format"),
     "table": (sql("CREATE TABLE other(x)"), "the tables of format"),
     "metric": (sql("""UPDATE cell SET metrics = '{"loss": 0.0}'"""), "don't match their hashes"),
+    "curve": (
+        sql("UPDATE curve SET points = zeroblob(length(points)) WHERE id = 1"),
+        "don't match their hashes",
+    ),
     "no hash, other key": (
         sql("UPDATE cell SET sha256 = NULL, key = 'x' WHERE id = 2"),
         "is not what its name",

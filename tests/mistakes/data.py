@@ -1,0 +1,286 @@
+"""Mistakes in which examples are drawn, which are spoiled and how, and in what is learnt of each."""
+
+from mistakes_list import mistakes
+
+MISTAKES = [
+    *mistakes(
+        "src/workbench/data/subsets.py",
+        "tests/workbench/data/test_subsets.py",
+        (
+            "the coin of a tie is equal for all seeds",
+            'number(seed, "tie", record.id)',
+            'number(0, "tie", record.id)',
+            "test_each_seed_tosses_the_coin_of_a_tie_anew",
+        ),
+        (
+            "the raters come in one order for all seeds",
+            'generator(seed, "raters", record.id)',
+            'generator(0, "raters", record.id)',
+            "test_each_seed_asks_the_raters_in_another_order",
+        ),
+        (
+            "the raters come in the order of the file",
+            "asked = sorted(zip(turns, record.ratings, strict=True))[:raters]",
+            "asked = list(zip(turns, record.ratings, strict=True))[:raters]",
+            "test_each_seed_asks_the_raters_in_another_order",
+        ),
+        (
+            "all raters decide, however many were asked",
+            "score = sum(rating for _, rating in asked)",
+            "score = sum(record.ratings)",
+            "test_the_sum_of_those_who_were_asked_decides",
+        ),
+        (
+            "the share that is left is the share that is spoiled",
+            "< 1.0 - quality.share",
+            "< quality.share",
+            "test_the_rate_is_met_on_average",
+        ),
+        (
+            "the same records are spoiled in every seed",
+            'hit = number(seed, "spoil", record.id)',
+            'hit = number(0, "spoil", record.id)',
+            "test_each_seed_spoils_other_records",
+        ),
+        (
+            "what is drawn first is spoiled first",
+            'hit = number(seed, "spoil", record.id)',
+            'hit = number(seed, "order", record.id)',
+            "test_the_rate_is_met_at_the_beginning_of_a_draw_too",
+        ),
+        (
+            "wrong answers come from the draw alone",
+            "drawn if drawn_only else pool, seed)",
+            "drawn if drawn_only else chosen, seed)",
+            "test_a_draw_of_one_is_the_first_of_all_with_an_answer_from_anywhere",
+        ),
+        (
+            "copies are taken from what was not drawn yet",
+            "drawn if drawn_only else pool, seed)",
+            "pool, seed)",
+            "test_a_copy_is_of_what_was_drawn_before_it",
+        ),
+        (
+            "a smaller draw is the end of a larger one",
+            "chosen = pool[:size]",
+            "chosen = pool[-size:]",
+            "test_a_draw_of_one_is_the_first_of_all_with_an_answer_from_anywhere",
+        ),
+        (
+            "the draws are the same for all seeds",
+            'number(seed, "order", ids[place])',
+            'number(0, "order", ids[place])',
+            "test_seeds_draw_differently",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/chance.py",
+        "tests/workbench/data/test_subsets.py",
+        (
+            "the last option is never picked",
+            "* len(options))",
+            "* (len(options) - 1))",
+            "test_chance_is_uniform_and_pinned",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/corruptions.py",
+        "tests/workbench/data/test_corruptions.py",
+        (
+            "the first letter is always the one mistyped",
+            "int(chance.random() * len(text))",
+            "0",
+            "test_every_letter_and_every_slip_is_as_likely",
+        ),
+        (
+            "the slip is always the first that is possible",
+            "return pick(options, chance)",
+            "return options[0]",
+            "test_every_letter_and_every_slip_is_as_likely",
+        ),
+        (
+            "another record's answer may be the same one",
+            "if response != record.response:\n            return",
+            "if response:\n            return",
+            "test_other_record_finds_the_one_that_differs",
+        ),
+        (
+            "a copy keeps its own answer",
+            "), id=record.id)",
+            "), id=record.id, response=record.response)",
+            "test_conformance",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/heldout.py",
+        "tests/workbench/data/test_heldout.py",
+        (
+            "copies of a prompt lie on both sides",
+            "lambda record: record.prompt,",
+            "lambda record: record.id,",
+            "test_splits_by_prompt_into_exact_numbers_or_says_why_not",
+        ),
+        (
+            "a tenth is held out instead of a fifth",
+            "total // 5",
+            "total // 10",
+            "test_the_default_is_600_or_a_fifth",
+        ),
+        (
+            "a family goes past the number",
+            "len(chosen) + len(one) <= wanted",
+            "len(chosen) < wanted",
+            "test_without_a_number_two_prompts_are_enough",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/sources/verbs.py",
+        "tests/workbench/data/sources/test_verbs.py",
+        (
+            "relatives of a verb lie on both sides",
+            "family=lambda record: _root(record.prompt, lemmas)",
+            "family=lambda record: record.prompt",
+            "test_relatives_are_on_one_side",
+        ),
+        (
+            "a participle that is the past form counts as wrong",
+            'for form in forms if form not in pasts.split("/"))',
+            "for form in forms)",
+            "test_alternatives_are_other_forms",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/sources/raters.py",
+        "tests/workbench/data/sources/test_raters.py",
+        (
+            "a text at the limit is unclear",
+            ">= CLEAR]",
+            "> CLEAR]",
+            "test_a_text_at_the_limit_has_a_side",
+        ),
+        (
+            "the label is the other side",
+            "_mean(ratings) > 0]",
+            "_mean(ratings) < 0]",
+            "test_every_rater_is_kept",
+        ),
+        (
+            "a text without a side is kept",
+            "if abs(_mean(record.ratings)) >= CLEAR",
+            "if _mean(record.ratings) != 0 or CLEAR",
+            "test_a_text_at_the_limit_has_a_side",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/batches.py",
+        "tests/workbench/data/test_batches.py",
+        (
+            "the loss begins one token late",
+            "before = prompts[label_examples] + response - 1",
+            "before = prompts[label_examples] + response",
+            "test_label_is_the_token_after_its_slot",
+        ),
+        (
+            "a label is the token itself",
+            "labels=self.tokens[starts[label_examples] + before + 1],",
+            "labels=self.tokens[starts[label_examples] + before],",
+            "test_label_is_the_token_after_its_slot",
+        ),
+        (
+            "the order is the same for all seeds",
+            'f"order:{seed}:{number}"',
+            'f"order:{number}"',
+            "test_order_depends_on_seed_and_pass",
+        ),
+        (
+            "every pass has the same order",
+            'f"order:{seed}:{number}"',
+            'f"order:{seed}"',
+            "test_order_depends_on_seed_and_pass",
+        ),
+        (
+            "a step begins with the last example of the step before",
+            "range(step * batch_size, (step + 1) * batch_size)",
+            "range(step * batch_size - (step > 0), (step + 1) * batch_size - (step > 0))",
+            "test_a_step_goes_on_where_the_last_one_ended",
+        ),
+        (
+            "a trunk takes its examples shuffled",
+            "        return [place % size for place in places]\n",
+            "        pass\n",
+            "test_a_step_goes_on_where_the_last_one_ended",
+        ),
+        (
+            "what all prompts begin with may be a part of an answer",
+            "prompts = [example.token_ids[: example.prompt_length] for example in kept]",
+            "prompts = [example.token_ids for example in kept]",
+            "test_only_what_all_prompts_begin_with_is_shared",
+        ),
+        (
+            "positions count on through a row",
+            "positions=matrix(shared.repeat(len(rows)), position),",
+            "positions=torch.arange(width).repeat(len(rows), 1),",
+            "test_equal_prompts_share_all_their_slots",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/templates.py",
+        "tests/workbench/data/test_templates.py",
+        (
+            "the end token is not learnt",
+            "        said, ending = [*said, tokenizer.eos], ending + 1\n",
+            "        pass\n",
+            "test_prompt_then_response_then_end",
+        ),
+        (
+            "the loss counts the prompt's last token",
+            "len(opening) + len(asked), ending",
+            "len(opening) + len(asked) - 1, ending",
+            "test_prompt_then_response_then_end",
+        ),
+        (
+            "the token that opens a text is left out of the training",
+            "return Example((*opening, *asked, *said), len(opening) + len(asked)",
+            "return Example((*asked, *said), len(asked)",
+            "test_prompt_then_response_then_end",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/lengths.py",
+        "tests/workbench/data/test_lengths.py",
+        (
+            "a record that just fits is too long",
+            "return tokens(record) <= context",
+            "return tokens(record) < context",
+            "test_the_boundary_is_exact",
+        ),
+        (
+            "prompts are cut at their end",
+            "prompt = record.prompt[characters:]",
+            "prompt = record.prompt[:-characters]",
+            "test_truncate_cuts_the_prompt_s_left_and_no_more_than_needed",
+        ),
+        (
+            "the longest choice is not counted",
+            "answers = dict.fromkeys((record.response, *record.choices))",
+            "answers = dict.fromkeys((record.response,))",
+            "test_the_longest_choice_counts",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/data/records.py",
+        "tests/workbench/data/test_records.py",
+        (
+            "the fingerprint leaves out what is held out",
+            "_fingerprint(self.train, self.heldout)",
+            "_fingerprint(self.train)",
+            "test_fingerprint_is_the_content",
+        ),
+        (
+            "the fingerprint leaves out the ratings",
+            "if one.compare}",
+            'if one.compare and one.name != "ratings"}',
+            "test_fingerprint_is_the_content",
+        ),
+    ),
+]

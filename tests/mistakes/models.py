@@ -1,0 +1,184 @@
+"""Mistakes in what the frozen base computes, and in what adapters add to it."""
+
+from mistakes_list import mistakes
+
+MISTAKES = [
+    *mistakes(
+        "kernels/qlora_kernels/rope.py",
+        "tests/workbench/models/test_decoder.py",
+        (
+            "the rotation turns the wrong way",
+            "torch.cat([first * cosine - second * sine, first * sine + second * cosine]",
+            "torch.cat([first * cosine + second * sine, second * cosine - first * sine]",
+            "test_a_pair_turns_from_its_first_axis_to_its_second",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/decoder.py",
+        "tests/workbench/models/test_decoder.py",
+        (
+            "the norms forget their epsilon",
+            "self.weight(name), self.config.norm_epsilon",
+            "self.weight(name), 1e-6",
+            "test_a_norm_has_the_epsilon_of_its_base",
+        ),
+        (
+            "the base of the rotation is fixed",
+            "config.head_size, config.rope_base, scale",
+            "config.head_size, scale",
+            "test_positions_turn_as_base_and_scale_say",
+        ),
+        (
+            "a longer context turns faster instead of slower",
+            "scale=config.rope_scale",
+            "scale=1 / config.rope_scale",
+            "test_positions_turn_as_base_and_scale_say",
+        ),
+        (
+            "the adapter of a layer is added to its neighbour",
+            "(before, sum(ranks) - before - rank)",
+            "(sum(ranks) - before - rank, before)",
+            "test_an_adapter_is_a_change_of_its_weight",
+        ),
+        (
+            "the block's second residual is dropped",
+            "return hidden + fed",
+            "return fed",
+            "test_logits_equal_transformers",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/generation.py",
+        "tests/workbench/models/test_decoder.py",
+        (
+            "query heads meet other keys while generating",
+            "(J share) S D",
+            "(share J) S D",
+            "test_generation_equals_running_everything_again",
+        ),
+        (
+            "a generated token's position is one too small",
+            "pool.lengths + count, cache",
+            "pool.lengths + count - 1, cache",
+            "test_generation_equals_running_everything_again",
+        ),
+        (
+            "the end token is written",
+            "open_[place] = False\n            else:\n",
+            "open_[place] = False\n            if True:\n",
+            "test_generation_stops_at_the_end_token",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/folder_config.py",
+        "tests/workbench/models/test_folder_settings.py",
+        (
+            "another epsilon where a folder names none",
+            'settings.get("rms_norm_eps", 1e-6)',
+            'settings.get("rms_norm_eps", 1e-5)',
+            "test_what_a_folder_leaves_out_is_what_transformers_takes",
+        ),
+        (
+            "another rotation where a folder names none",
+            "10_000.0 if base is None",
+            "500_000.0 if base is None",
+            "test_what_a_folder_leaves_out_is_what_transformers_takes",
+        ),
+        (
+            "a window does not shorten the context",
+            "context=context if window is None else min(context, window),",
+            "context=context,",
+            "test_a_window_shortens_the_context_and_a_wide_one_does_not",
+        ),
+        (
+            "a Mistral has one key head for each head",
+            "grouped = 8 if kind",
+            "grouped = heads if kind",
+            "test_what_a_folder_leaves_out_is_what_transformers_takes",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/gguf_config.py",
+        "tests/workbench/models/test_gguf_settings.py",
+        (
+            "another rotation where a GGUF names none",
+            '"rope.freq_base", 10_000.0',
+            '"rope.freq_base", 500_000.0',
+            "test_what_a_file_leaves_out_is_what_llama_cpp_takes",
+        ),
+        (
+            "an older file's scale is ignored",
+            "return new or old or 1.0",
+            "return new or 1.0",
+            "test_what_a_file_leaves_out_is_what_llama_cpp_takes",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/adapters/lora.py",
+        "tests/workbench/adapters/test_lora.py",
+        (
+            "A begins five times too wide",
+            "uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs),",
+            "uniform_(-5 / math.sqrt(inputs), 5 / math.sqrt(inputs),",
+            "test_first_weights_are_uniform_and_as_wide_as_the_inputs_ask",
+        ),
+        (
+            "A is as wide as its rank asks, not its inputs",
+            "uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs),",
+            "uniform_(-1 / math.sqrt(cell.rank), 1 / math.sqrt(cell.rank),",
+            "test_first_weights_are_uniform_and_as_wide_as_the_inputs_ask",
+        ),
+        (
+            "A begins on one side of zero",
+            "uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs),",
+            "uniform_(0, 2 / math.sqrt(inputs),",
+            "test_first_weights_are_uniform_and_as_wide_as_the_inputs_ask",
+        ),
+        (
+            "all layers begin with the same A",
+            'f"adapter:{cell.seed}:{name}"',
+            'f"adapter:{cell.seed}"',
+            "test_every_layer_begins_with_numbers_of_its_own",
+        ),
+        (
+            "all seeds begin with the same A",
+            'f"adapter:{cell.seed}:{name}"',
+            'f"adapter:{name}"',
+            "test_first_weights_depend_on_the_seed_alone",
+        ),
+        (
+            "the update is scaled by the root of the rank",
+            "cell.alpha / cell.rank for",
+            "cell.alpha / cell.rank**0.5 for",
+            "test_an_update_is_scaled_by_alpha_over_its_own_rank",
+        ),
+        (
+            "the update is scaled by the stack's largest rank",
+            "cell.alpha / cell.rank for",
+            "cell.alpha / self.rank for",
+            "test_an_update_is_scaled_by_alpha_over_its_own_rank",
+        ),
+        (
+            "alpha is the whole scale",
+            "[cell.alpha / cell.rank for",
+            "[cell.alpha for",
+            "test_an_update_is_scaled_by_alpha_over_its_own_rank",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/disk/adapters.py",
+        "tests/workbench/studies/disk/test_adapters.py",
+        (
+            "PEFT is told another scale",
+            '"lora_alpha": cell.alpha,',
+            '"lora_alpha": cell.alpha / cell.rank,',
+            "test_the_configuration_is_what_peft_needs",
+        ),
+        (
+            "PEFT is told to scale by the root of the rank",
+            '"use_rslora": False',
+            '"use_rslora": True',
+            "test_the_configuration_is_what_peft_needs",
+        ),
+    ),
+]

@@ -15,6 +15,7 @@ from workbench.columns import Columns
 from workbench.data.records import Dataset, Record
 from workbench.laws import library
 from workbench.showing import facts_html, one_line, rows_html
+from workbench.studies import background
 from workbench.studies.background import BackgroundRun
 
 HOSTILE = "<script>alert('1')</script>\x1b[31m\n\u202e&"
@@ -143,7 +144,7 @@ def test_long_texts_are_cut_and_say_so():
     assert long.height == 50
 
 
-def test_a_background_run_says_how_far_it_is(tmp_path):
+def test_a_background_run_says_how_far_it_is(tmp_path, monkeypatch):
     job = BackgroundRun(tmp_path)
     assert "state: new" in repr(job)
     job.folder.mkdir()
@@ -153,5 +154,7 @@ def test_a_background_run_says_how_far_it_is(tmp_path):
     (job.folder / "state.json").write_text(json.dumps({"name": "stopped"}))
     assert "state: stopped" in repr(job)
     assert "25% of this run's steps, 3 of 12 cells" in repr(job)
+    monkeypatch.setattr(background, "LAST_BYTES", 1000)
+    assert repr(job).endswith("state: stopped"), "a line that is cut is not read"
     (job.folder / "state.json").write_text("[]")
     assert "is damaged" in repr(job)

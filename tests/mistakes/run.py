@@ -1,6 +1,6 @@
 """Plant mistakes in a copy of the source, one at a time, and demand that a quick test objects to each.
 
-    python tests/mistakes/run.py [--workers N] [--only PATTERN]
+    python tests/mistakes/run.py [--workers N] [--only PATTERN] [--every N]
 
 A test that passes on broken code proves nothing. Killed means that pytest ran and a test failed: its exit
 status is 1 and nothing else. A file that can't be collected, a test that isn't there or a run that doesn't
@@ -216,10 +216,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Plant mistakes and demand that a quick test objects.")
     parser.add_argument("--workers", type=int, default=2, help="how many runs at once")
     parser.add_argument("--only", default="", help="part of a mistake's name or file, or a pattern with *")
+    parser.add_argument("--every", type=int, default=1, help="of the list, only each such one")
     given = parser.parse_args(arguments)
-    if given.workers < 1:
-        parser.error(f"--workers is {given.workers}; at least 1 is needed")
-    chosen = [mistake for mistake in all_mistakes() if _matches(mistake, given.only)]
+    for name in ("workers", "every"):
+        if getattr(given, name) < 1:
+            parser.error(f"--{name} is {getattr(given, name)}; at least 1 is needed")
+    chosen = [mistake for mistake in all_mistakes() if _matches(mistake, given.only)][:: given.every]
     if not chosen:
         parser.error(f"--only {given.only!r} matches no mistake's name or file")
     plain = [Run(tests) for tests in _by_file(chosen)]

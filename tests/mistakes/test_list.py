@@ -1,4 +1,7 @@
-"""The lists of planted mistakes fit the source, and every mistake in them is caught."""
+"""The lists of planted mistakes fit the source, and their mistakes are caught.
+
+``make mistakes`` plants all of them; the slow test here every fourth, from all over the lists.
+"""
 
 import os
 import subprocess
@@ -45,7 +48,9 @@ def test_a_pattern_that_matches_nothing_is_refused():
 
 
 @pytest.mark.slow
-def test_every_mistake_is_caught():
-    found = run("--workers", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2))
+def test_every_fourth_mistake_is_caught():
+    found = run("--workers", "2", "--every", "4")
     assert found.returncode == 0, found.stdout
-    assert f"{len(MISTAKES)} of {len(MISTAKES)} killed" in found.stdout
+    planted_ones = len(MISTAKES[::4])
+    assert planted_ones >= 60
+    assert f"{planted_ones} of {planted_ones} killed" in found.stdout

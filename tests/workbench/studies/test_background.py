@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -45,6 +46,16 @@ def start(tmp_path, monkeypatch):
         job.wait(SOON)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small job that has ended; who changes its files takes a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        job = BackgroundRun.start(small(), tmp_path_factory.mktemp("finished") / "study")
+        assert job.wait(SOON).name == "finished"
+    return job
+
+
 def first_loss(job):
     until = time.monotonic() + SOON
     while time.monotonic() < until:
@@ -59,9 +70,8 @@ def process_of(job):
     return json.loads((job.folder / "state.json").read_text())["process"]
 
 
-def test_a_job_does_what_a_run_does(start):
-    job = start(small())
-    assert job.wait(SOON).name == "finished"
+def test_a_job_does_what_a_run_does(finished):
+    job = finished
     events, end = job.events()
     assert [event["phase"] for event in events][-1] == "done"
     steps = [event for event in events if event["losses"]]
@@ -75,10 +85,9 @@ def test_a_job_does_what_a_run_does(start):
     assert job.events(end) == ([], end)
 
 
-def test_starting_again_attaches_and_loses_nothing(start, tmp_path):
-    start(small()).wait(SOON)
-    before = BackgroundRun(tmp_path / "study").events()[0]
-    again = start(small())
+def test_starting_again_attaches_and_loses_nothing(finished):
+    before = finished.events()[0]
+    again = BackgroundRun.start(small(), finished.study_folder)
     assert again.state().name == "finished"
     assert again.events()[0] == before
 
@@ -123,9 +132,8 @@ def test_another_reader_sees_the_end_of_a_process_that_is_not_its_child(start):
     assert reader.wait(SOON).name == "lost"
 
 
-def test_a_number_given_to_another_process_is_not_the_job(start):
-    job = start(small())
-    job.wait(SOON)
+def test_a_number_given_to_another_process_is_not_the_job(finished, tmp_path):
+    job = BackgroundRun(shutil.copytree(finished.study_folder, tmp_path / "study"))
     (job.folder / "state.json").write_text(
         json.dumps({"name": "running", "process": os.getpid(), "born": 1.0})
     )

@@ -203,7 +203,7 @@ MISTAKES = [
         (
             "a prediction learns from other machines",
             "if all(getattr(session, part) == value for part, value in like.items())",
-            "",
+            "if True",
             "test_only_finished_sessions_of_such_a_machine_teach",
         ),
         (

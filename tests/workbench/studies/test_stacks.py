@@ -12,7 +12,7 @@ from workbench.models.decoder import DecoderConfig
 from workbench.studies import stacks
 from workbench.studies.stacks import own_steps, partition, step_tokens
 from workbench.training.evaluation import HeldOut
-from workbench.training.loop import Frozen
+from workbench.training.loop import Frozen, branches
 from workbench.training.prepare import Prepared
 
 DECODER = DecoderConfig(
@@ -76,4 +76,7 @@ def test_a_trunk_s_cells_train_alone_only_what_is_their_own():
     made = prepared(cells)
     made.draws.update({cell.key(): torch.zeros(cell.size, dtype=torch.int64).tolist() for cell in cells})
     # of 2, 10 and 4 steps: the fall of a fifth, rounded up, or all of the longest
-    assert own_steps([cells], made) == dict(zip([cell.key() for cell in cells], [1, 10, 1], strict=True))
+    branched = branches(cells, [made.draws[cell.key()] for cell in cells])
+    assert own_steps([cells], [branched]) == dict(
+        zip([cell.key() for cell in cells], [1, 10, 1], strict=True)
+    )

@@ -7,10 +7,10 @@ from typing import get_args
 
 import pytest
 import torch
+from anything import JSON, changes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_study import measured, three_stacks
-from test_hostile_files import JSON, changes
 
 from workbench.config import CellConfig
 from workbench.errors import InputError

@@ -1,6 +1,7 @@
 """The documents are true: their links lead somewhere, their names exist, their versions can be installed."""
 
 import importlib
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -20,6 +21,9 @@ PAGES = sorted(
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+NAMED_PATH = re.compile(r"`((?:src|tests|docs|kernels|benchmarks|notebooks)/[\w./-]+)`")
 
 
 def text_of(name: str) -> str:
@@ -50,9 +54,8 @@ def test_every_make_target_that_a_document_names_is_there():
 
 
 def test_every_word_of_the_glossary_is_in_the_code():
-    rows = re.findall(
-        r"^\| ([a-z][^|]*) \| ([^|]+) \| `([\w.]+)` \|$", text_of("docs/glossary.md"), re.MULTILINE
-    )
+    glossary = text_of("docs/glossary.md")
+    rows = re.findall(r"^\| ([a-z][^|]*) \| ([^|]+) \| `([\w.]+)` \|$", glossary, re.MULTILINE)
     assert len(rows) > 30
     for word, _, name in rows:
         module, _, attribute = name.rpartition(".")
@@ -71,7 +74,22 @@ def test_paths_that_a_page_names_are_there():
         "kernels/README.md",
     ):
         for path in re.findall(NAMED_PATH, text_of(name)):
-            assert (ROOT / path).exists(), f"{name}: {path}"
+            if "NAME" not in path:
+                assert (ROOT / path).exists(), f"{name}: {path}"
+
+
+def test_the_readme_draws_the_house_that_there_is():
+    """Its line of rooms is the order of imports; what lies beside it is said below."""
+    (line,) = re.findall(r"^src/workbench/ +(\S+(?: < \S+)+)$", text_of("README.md"), re.MULTILINE)
+    drawn = line.split(" < ")
+    spec = importlib.util.spec_from_file_location("house", Path(__file__).with_name("test_architecture.py"))
+    house = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(house)
+    rooms = {path.parent.name for path in (ROOT / "src" / "workbench").glob("*/__init__.py")}
+    assert drawn == [name for name in house.LAYERS if name in drawn]
+    assert rooms - set(drawn) == {"laws", "classroom"}
+    assert set(house.LEAF) == {"laws"}
+    assert set(drawn) - rooms == {"config", "results"}
 
 
 def test_the_version_is_said_once():

@@ -238,8 +238,8 @@ def test_a_prediction_learns_from_earlier_ones():
 
 
 def test_a_correction_is_the_median_of_actual_over_raw():
-    sessions = [session(10.0, 15.0, 12.0), session(10.0, 20.0, 25.0), session(10.0, 90.0, 45.0)]
-    found = corrected(Prediction(seconds=4.0, raw_seconds=4.0, peak_bytes=1), sessions)
+    lessons = [lesson(10.0, 15.0, 12.0), lesson(10.0, 20.0, 25.0), lesson(10.0, 90.0, 45.0)]
+    found = corrected(Prediction(seconds=4.0, raw_seconds=4.0, peak_bytes=1), lessons)
     assert (found.correction, found.seconds, found.raw_seconds) == (2.0, 8.0, 4.0)
     # they were off by a fifth, a quarter and a half of what they took
     assert found.error == pytest.approx(0.25)
@@ -250,7 +250,7 @@ def test_the_newest_twenty_runs_teach(tmp_path):
     runs = [session(1.0, float(place + 1)) | {"started": f"2026-01-{place + 1:02}"} for place in range(25)]
     Store.create(tmp_path / "one", {"sessions": runs[::-1]}).close()
     found = earlier_sessions(tmp_path / "one", {})
-    assert [one["actual"]["seconds"] for one in found] == [float(place) for place in range(6, 26)]
+    assert [one.actual for one in found] == [float(place) for place in range(6, 26)]
 
 
 def test_only_finished_sessions_of_such_a_machine_teach(tmp_path):

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 import torch
-from hostile import JSON, changes
+from anything import JSON, changes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_study import measured, three_stacks

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 import torch
-from hostile import JSON, changes
+from anything import JSON, changes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -83,15 +83,9 @@ def test_another_day_is_another_study(study, tmp_path):
 def test_an_older_study_takes_the_day_on_which_it_began(study, tmp_path, monkeypatch):
     folder = tmp_path / "study"
     with runner.run(study, folder, threads=1) as store:
-<<<<<<< HEAD
-        recorded = store.manifest.study.to_json()
-        del recorded["date"]
-        store.update_manifest(study=recorded, started="2026-11-28T12:00:00+0000")
-=======
         undated = store.manifest.study.to_json()
         del undated["date"]
         store.update_manifest(study=undated, started="2026-11-28T12:00:00+0000")
->>>>>>> straight
     monkeypatch.setattr(Day, "now", "2026-12-01")
     assert replay(folder).different == []
     runner.run(replace(study, sizes=(4, 8)), folder, threads=1).close()

@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.config import CellConfig
 from workbench.lessons.shipped import TALKERS, VERBS
-from workbench.studies.disk.adapters import adapter_folder
+from workbench.studies.disk.adapters import CONFIG, adapter_folder
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.training.results import CellResult
 from workbench.views.points import METRICS
@@ -40,6 +40,10 @@ def make(source: Path, target: Path) -> int:
             small.commit({key: results[key] for key in how["stack"]}, made=how)
     for key in talkers:
         shutil.copytree(adapter_folder(source, key), adapter_folder(target, key))
+        config = adapter_folder(target, key) / CONFIG
+        values = json.loads(config.read_bytes())
+        values["base_model_name_or_path"] = manifest["base"]["name"]  # not a folder of this machine
+        config.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 

@@ -29,7 +29,7 @@ def exchange_rate(
     *,
     reference: str,
     other: str,
-    sizes: Sequence[float | int] | None = None,
+    sizes: Sequence[float | int] | np.ndarray | None = None,
     bootstraps: int = 400,
     seed: int = 0,
     law: str | None = None,
@@ -56,7 +56,7 @@ def exchange_rate(
 
 
 def rate_of(
-    analysis: Analysis, *, reference: str, other: str, sizes: Sequence[float | int] | None = None
+    analysis: Analysis, *, reference: str, other: str, sizes: Sequence[float | int] | np.ndarray | None = None
 ) -> ExchangeRate:
     """Compute the exchange rate from a study that is already analysed."""
     one, two = analysis.curve(reference), analysis.curve(other)

@@ -316,11 +316,11 @@ def next_cells(
         reference: The quality replaced.
         other: The quality that replaces it.
         size: The reference size at which the rate matters.
-        minutes: Training minutes of a cell; one number, or one per measured size of the reference.
+        minutes: Training minutes of a cell; one number, or one per measured size of both qualities.
         count: How many cells to return.
 
     Raises:
-        InputError: Without an interval there is nothing to narrow.
+        InputError: Without an interval there is nothing to narrow, or if the minutes do not fit the sizes.
     """
     if analysis.noise is None:
         raise InputError(
@@ -332,7 +332,13 @@ def next_cells(
     cells = []
     for quality in (reference, other):
         curve = analysis.curve(quality)
-        cost = np.broadcast_to(np.asarray(minutes, dtype=float), curve.size.shape)
+        told = np.asarray(minutes, dtype=float)
+        if told.ndim and told.shape != curve.size.shape:
+            raise InputError(
+                f"minutes has {len(told)} numbers and {quality!r} was measured at {len(curve.size)} sizes. "
+                "Give one number per size, or one for every cell."
+            )
+        cost = np.broadcast_to(told, curve.size.shape)
         value = curve.predict(curve.size, model_free=not analysis.trusted)[1:]
         for j, at in enumerate(curve.size):
             move = value[:, j] - value[:, j].mean()

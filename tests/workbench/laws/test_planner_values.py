@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.planner import Offer, Prices, detectable, next_cells, plan_purchase, smallest_difference
 
@@ -154,6 +155,11 @@ def test_cells_are_ordered_by_what_a_minute_buys(analysis):
     assert {(c.quality, c.size): c.narrowing for c in alike} == pytest.approx(
         {(c.quality, c.size): c.narrowing for c in cells}
     )
+
+
+def test_minutes_that_do_not_fit_the_sizes_are_refused(analysis):
+    with pytest.raises(InputError, match="minutes has 3 numbers and 'clean' was measured at 4 sizes"):
+        next_cells(analysis, reference="clean", other="noisy", size=128, minutes=[1.0, 2.0, 4.0])
 
 
 def test_the_smallest_difference_by_hand():

@@ -1,5 +1,6 @@
 """What the operators on rows share: which route runs, how a tensor becomes rows, and clear refusals."""
 
+from math import prod
 from typing import Any, Literal
 
 import torch
@@ -24,7 +25,7 @@ def route(backend: str, tensor: Tensor) -> str:
 
 def as_rows(tensor: Tensor) -> Tensor:
     """View the tensor as a matrix whose rows are contiguous; copy it only if it can't be viewed so."""
-    rows = tensor.reshape(-1, tensor.shape[-1])
+    rows = tensor.reshape(prod(tensor.shape[:-1]), tensor.shape[-1])  # -1 is refused for rows of nothing
     return rows if rows.stride(1) == 1 or rows.shape[1] == 1 else rows.contiguous()
 
 

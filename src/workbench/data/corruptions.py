@@ -95,7 +95,8 @@ def typo(record: Record, pool: Sequence[Record], chance: Random) -> Record:
     """Make one slip of the fingers: a wrong key, a key twice, a key left out or two swapped."""
     text = record.response
     place = int(chance.random() * len(text))
-    wrong = [slip for slip in (kind(text, place) for kind in SLIPS) if slip not in (text, "")]
+    slips = [kind(text, place) for kind in SLIPS] if text else []
+    wrong = [slip for slip in slips if slip not in (text, "")]
     return replace(record, response=_one_of(wrong, record, chance, "letter to mistype"))
 
 

@@ -9,7 +9,11 @@ A *law* is such a formula with its constants; a *curve* is a law fitted to one q
 fitters and the page of the law explorer take formula, limits and source from here: ``fitting`` fits any law,
 ``curves`` a law of size alone to thousands of resampled studies at once.
 
-To add a law write its ``terms`` and one entry of ``LAWS``; the tests run over the dict.
+To add a law write its ``terms`` and one entry of ``LAWS``, and its true study in ``simulate.TRUTHS``;
+CONTRIBUTING.md lists the values worked by hand that the tests ask for. A loss of size alone that is to be a
+curve has two terms, the constant 1 and then what falls, the coefficients ``E`` and ``B``, and a ``grid`` for
+each shape. A formula is written with + - / ^ and a space; one with a function, such as exp, goes into
+``NO_TREE`` of the tests.
 """
 
 from collections.abc import Callable, Mapping

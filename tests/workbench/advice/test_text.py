@@ -12,10 +12,11 @@ import pytest
 from following import between, follows, planned, small_study, told
 
 from workbench.config import CellConfig, Quality
-from workbench.data.corruptions import CORRUPTIONS
+from workbench.data.corruptions import CORRUPTIONS, spoil
 from workbench.data.records import Dataset, Record
 from workbench.data.sources import load_dataset, verbs
 from workbench.data.subsets import draw
+from workbench.errors import InputError
 from workbench.files import not_read
 from workbench.models.loaders import load_base
 from workbench.training.prepare import prepare
@@ -172,14 +173,27 @@ def test_more_raters_than_there_are(mine):
     assert between(message, "`workbench run ", "`") == "raters"
 
 
+LACKING = {"other_record": {"response": "yes"}, "other_form": {}, "flip": {}}
+"""What makes each corruption refuse plain records; the others take any."""
+
+
+def test_what_refuses_a_bare_record_is_known_to():
+    bare = Record(id="0", prompt="p", response="r")
+    others = [Record(id=str(n), prompt="p", response="r") for n in range(1, 9)]
+    refusing = set()
+    for corruption in CORRUPTIONS:
+        try:
+            spoil(bare, corruption, others, 0)
+        except InputError:
+            refusing.add(corruption)
+    assert refusing == set(LACKING)
+
+
 @follows("choose another one: --corruption")
-@pytest.mark.parametrize("corruption", CORRUPTIONS)
+@pytest.mark.parametrize("corruption", LACKING)
 def test_a_corruption_that_the_data_can_not_have(corruption):
-    lacking = {"other_record": {"response": "yes"}, "other_form": {}, "flip": {}}
-    if corruption not in lacking:
-        return
     plain = [
-        Record(id=str(n), prompt=f"p{n}", **{"response": f"answer {n}", **lacking[corruption]})
+        Record(id=str(n), prompt=f"p{n}", **{"response": f"answer {n}", **LACKING[corruption]})
         for n in range(20)
     ]
     quality = Quality(corruption=corruption, share=0.5)

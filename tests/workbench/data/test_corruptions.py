@@ -65,6 +65,11 @@ def test_what_cannot_be_damaged_is_an_error(name):
         spoil(bare, name, [], 0)
 
 
+def test_an_empty_answer_has_no_letter_to_mistype():
+    with pytest.raises(InputError, match=r"'bare' has no letter to mistype, which this corruption needs"):
+        spoil(Record(id="bare", prompt="p", response=""), "typo", [], 0)
+
+
 def test_other_record_finds_the_one_that_differs():
     same = [Record(id=str(place), prompt="p", response="yes") for place in range(1000)]
     other = Record(id="other", prompt="p", response="no")

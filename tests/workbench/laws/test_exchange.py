@@ -183,11 +183,8 @@ def test_a_law_that_misses_is_said_and_its_intervals_cover_the_miss():
 
 
 def test_the_floor_of_an_accuracy_is_given_and_no_constant_to_be_found():
-    assert {name: constants_of(law) for name, law in curve_laws().items()} == {
-        "power": 3,
-        "rectified": 4,
-        "bounded": 3,
-    }
+    found = {name: constants_of(law) for name, law in curve_laws().items()}
+    assert found.items() >= {"power": 3, "rectified": 4, "bounded": 3}.items()
     scores = {"clean": lambda n: n / (n + 100), "noisy": lambda n: n / (n + 400)}
     rows = [row for row in study(scores, metric="exact_match", zero_shot=0.0) if row["size"] < 2048]
     analysis = analyse(read_table(rows), "exact_match", bootstraps=50)

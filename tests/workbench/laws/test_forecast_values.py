@@ -6,7 +6,7 @@ from scipy.stats import chi2
 
 from workbench.laws import read_table
 from workbench.laws.forecast import Forecast, ForecastScore, candidates, forecast_quality, forecast_sizes
-from workbench.laws.library import Law, Parameter
+from workbench.laws.library import LAWS, Law, Parameter
 
 SIZES = (10, 20, 40, 80, 160)
 LOSS = {
@@ -192,6 +192,11 @@ def test_the_words_follow_the_intervals():
 
 
 def test_candidates_are_the_laws_whose_columns_vary():
-    assert set(candidates(table(), "loss")) == {"power", "rectified", "quality_exponent", "noise_floor"}
+    found = set(candidates(table(), "loss"))
+    assert found >= {"power", "rectified", "quality_exponent", "noise_floor"}
+    assert all(set(LAWS[name].inputs) <= {"size", "share"} for name in found), "no other column varies"
+    assert all(LAWS[name].metric == "loss" for name in found)
     rows = [{"size": n, "exact_match": n / 200} for n in SIZES]
-    assert candidates(read_table(rows), "exact_match") == ("bounded",)
+    found = candidates(read_table(rows), "exact_match")
+    assert "bounded" in found
+    assert all(LAWS[name].metric == "accuracy" for name in found)

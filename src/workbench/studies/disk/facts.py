@@ -7,6 +7,7 @@ written again.
 
 import copy
 import math
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -94,8 +95,9 @@ def _typed(kind: Any, value: Any, path: str) -> Any:  # noqa: ANN401 - types, an
         if word not in get_args(kind):
             raise WrongFact(f"{path} is {_short(value)}, expected one of {', '.join(get_args(kind))}")
         return word
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not (number if kind is float else type(value) is kind):
+    if kind is float and type(value) is int and abs(value) <= sys.float_info.max:
+        value = float(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise WrongFact(f"{path} is {_short(value)}, expected {TYPE_WORDS[kind]}")
     return value
 

@@ -144,6 +144,7 @@ WRONG = {
         "1",
         r"sessions\[0\].actual.seconds is '1', expected a finite n",
     ),
+    "huge": ("sessions.0.actual.seconds", 10**400, r"sessions\[0\].actual.seconds is 10{59} …, expected a f"),
     "session": ("sessions.1", None, r"sessions\[1\] is no object"),
     "outcome": ("outcome", "over", "outcome is 'over', expected one of finished, stopped, "),
     "subset": ("subsets.2c015bd9d55b424c", 1, "subsets.2c015bd9d55b424c is 1, expected a text"),
@@ -195,6 +196,13 @@ def test_whatever_a_fact_is_it_is_read_as_it_is_or_refused(path, value):
     except InputError:
         return
     assert manifest.to_json() == values
+
+
+def test_a_whole_number_is_a_number_too():
+    manifest = Manifest.of(replaced(WHOLE, ["sessions", 0, "actual", "seconds"], 7))
+    seconds = manifest.sessions[0].actual.seconds
+    assert (seconds, type(seconds)) == (7.0, float)
+    assert manifest.to_json()["sessions"][0]["actual"]["seconds"] == 7
 
 
 def test_a_manifest_can_t_be_changed():

@@ -32,13 +32,14 @@ from workbench.lazy import on_first_use
 if TYPE_CHECKING:
     from qlora_kernels import quantize
     from workbench import lessons
+    from workbench.beside import start, watch
     from workbench.config import Quality
     from workbench.data.sources import load_dataset
     from workbench.errors import InputError
     from workbench.laws import analyse, exchange_rate, read_table
     from workbench.laws.problems import fit_table
     from workbench.models.loaders import load_base
-    from workbench.results import Results, open_study, run, shipped_study, start, watch
+    from workbench.results import Results, open_study, run, shipped_study
     from workbench.studies.choices import study
     from workbench.studies.disk.adapters import load_adapter
     from workbench.studies.grid import Study
@@ -89,9 +90,9 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "read_table": "workbench.laws",
             "run": "workbench.results",
             "shipped_study": "workbench.results",
-            "start": "workbench.results",
+            "start": "workbench.beside",
             "study": "workbench.studies.choices",
-            "watch": "workbench.results",
+            "watch": "workbench.beside",
             "widgets": "workbench.views.widgets",
         },
     )

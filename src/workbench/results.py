@@ -16,7 +16,6 @@ from workbench.lessons.shipped import VERBS
 from workbench.lessons.talk import find_cell
 from workbench.showing import Shown
 from workbench.studies import runner
-from workbench.studies.background import BackgroundRun
 from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 from workbench.studies.disk.adapters import adapter_folder, load_adapter
 from workbench.studies.disk.manifest import Manifest, read_manifest
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from workbench.laws.library import Law
     from workbench.views.report import Report
     from workbench.views.style import PaperFigure
-    from workbench.views.widgets import LiveStudy
 
 
 class Results(Shown):
@@ -266,37 +264,6 @@ def run(
         )
     store.close()
     return Results(folder)
-
-
-def start(study: Study, folder: Path | str) -> BackgroundRun:
-    """Train what is missing of a study in a process of its own, and return at once.
-
-    A notebook may be reloaded, its kernel restarted: the same call attaches to the process that runs, or goes
-    on where one was stopped. Its ``wait()`` blocks, its ``stop()`` ends it in order; :func:`watch` shows it,
-    and :func:`open_study` reads what it has measured so far.
-
-    Args:
-        study: What :func:`workbench.study` described.
-        folder: Where the study lives; made when it doesn't exist, continued when it does.
-
-    Raises:
-        InputError: If the folder trains another study at this moment, or can't be written.
-    """
-    return BackgroundRun.start(study, folder)
-
-
-def watch(run: BackgroundRun | Path | str) -> "LiveStudy":
-    """Return a widget that shows a background run: loss curves, how far it is, a button that stops it.
-
-    Args:
-        run: What :func:`start` returned, or the study's folder.
-
-    Raises:
-        InputError: If the notebook's packages aren't installed.
-    """
-    from workbench.views.widgets import LiveStudy
-
-    return LiveStudy(run)
 
 
 def open_study(folder: Path | str) -> Results:

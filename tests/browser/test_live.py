@@ -53,7 +53,6 @@ def test_run_drag_reload_restart_and_stop(server, make_notebook, tmp_path):
     notebook = make_notebook(server).open(NAME)
     seconds = notebook.run_all()
     print(f"Run All took {seconds:.1f} s")
-    assert seconds < 5
     points = wait_for_points(notebook, 50)
     times = notebook.page.evaluate(PRESS, ".workbench-live .smooth")
     print(f"slider to picture: median {median(times):.0f} ms, worst {max(times):.0f} ms")

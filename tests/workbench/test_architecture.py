@@ -32,6 +32,7 @@ LAYERS = (
     "laws",
     "views",
     "lessons",
+    "beside",
     "results",
     "cli",
     "__main__",

@@ -185,6 +185,6 @@ def test_notebooks_come_in_by_the_front_door(path):
 
 def test_a_study_is_described_and_started_without_torch():
     """A notebook's first cells wait for nothing: the process beside it loads what it needs."""
-    code = "import sys, workbench as wb; wb.study('verbs'); wb.start, wb.watch; assert 'torch' not in sys.modules"
+    code = "import sys, workbench as wb; wb.study('verbs'); wb.start; assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.errors import InputError
-from workbench.laws.fitting import Fit, Problem, fit_law
+from workbench.laws.fitting import Fit, Problem, fit_law, fit_values
 from workbench.laws.library import Inputs
 from workbench.laws.noise import resample_means
 from workbench.laws.thresholds import LEVEL
@@ -27,6 +27,8 @@ from workbench.laws.thresholds import LEVEL
 WORTH_A_POOL = 5.0
 """Seconds of work below which starting a second process costs more than it saves."""
 CHUNK = 20
+MOST_VALUES = 200_000
+"""Values of resamples that are fitted together."""
 
 OnResample = Callable[[int, int], None]
 """Called with the resamples done and the resamples wanted."""
@@ -76,7 +78,13 @@ def bootstrap(
     Raises:
         InputError: If several processes are asked for and the law can't be sent to them.
     """
-    chunks = [range(i, min(i + CHUNK, resamples)) for i in range(0, resamples, CHUNK)]
+    # squares are fitted many at a time
+    chunk = (
+        CHUNK
+        if fit.problem.delta is not None
+        else max(CHUNK, min(resamples, MOST_VALUES // len(fit.problem.y)))
+    )
+    chunks = [range(i, min(i + chunk, resamples)) for i in range(0, resamples, chunk)]
     work = partial(_chunk, fit, seed)
     started = time.perf_counter()
     parts = [work(chunks[0])]
@@ -93,7 +101,7 @@ def bootstrap(
     for part in _spread(work, chunks[1:], workers):
         parts.append(part)
         if progress:
-            progress(min(len(parts) * CHUNK, resamples), resamples)
+            progress(min(len(parts) * chunk, resamples), resamples)
     names = list(fit.values)
     table = np.concatenate(parts)
     return Resamples(fit, {name: table[:, j] for j, name in enumerate(names)})
@@ -140,13 +148,13 @@ def _travels(fit: Fit) -> bool:
 
 
 def _chunk(fit: Fit, seed: int, which: range) -> Float[np.ndarray, "resamples parameters"]:
+    problems = [resampled(fit, np.random.default_rng([seed, i])) for i in which]
     start = {name: value for name, value in fit.values.items() if name not in fit.fixed}
-    rows = []
-    for i in which:
-        problem = resampled(fit, np.random.default_rng([seed, i]))
-        again = fit_law(fit.law, problem, fixed=fit.fixed, starts=[start])
-        rows.append([again.values[name] for name in fit.values])
-    return np.array(rows, dtype=float)
+    if fit.problem.delta is None:
+        found = fit_values(fit, np.stack([problem.y for problem in problems]))
+        return np.stack([found[name] for name in fit.values], axis=1)
+    again = [fit_law(fit.law, problem, fixed=fit.fixed, starts=[start]) for problem in problems]
+    return np.array([[one.values[name] for name in fit.values] for one in again], dtype=float)
 
 
 def resampled(fit: Fit, generator: np.random.Generator) -> Problem:

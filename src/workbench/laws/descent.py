@@ -1,64 +1,156 @@
-"""Least squares in a box by damped Gauss-Newton steps.
+"""Least squares for many problems of one law at once, in a box, by damped Gauss-Newton steps.
 
-A law has few shape parameters and is fitted thousands of times, for profiles and bootstraps; a general
-optimizer's bookkeeping would cost more than the fit.
+The problems share the law and its inputs and differ in their values, their weights or where they start: the
+starts of one fit, or the resamples of a study. Coefficients are solved for exactly at every step (variable
+projection, Golub and Pereyra 1973), so only the law's shapes are searched. Few parameters, thousands of
+problems: a general optimizer's bookkeeping for each would cost more than the fits.
 
-Source: Levenberg 1944, Quart. Appl. Math. 2, 164-168, with Marquardt's scaling.
+Source of the steps: Levenberg 1944, Quart. Appl. Math. 2, 164-168, with Marquardt's scaling.
+
+Shape letters: problems, rows, terms (of the law), shapes (searched parameters).
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
+from jaxtyping import Bool, Float
 
-Residual = Callable[[np.ndarray], np.ndarray]
+Project = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Places (some, shapes) and the numbers of their problems to residuals (some, rows)."""
 DESCENT_STEP = 1e-6
 LARGEST_STEP = 2.0
 """Most that a parameter, on its search scale, moves at once."""
 ITERATIONS = 200
+SMALLEST_FALL = 1e-10
+"""Share of the objective below which a fall ends the search."""
+SMALLEST_MOVE = 1e-9
+MOST_DAMPING = 1e12
+SAME_DIRECTION = 1e-13
+"""Share of a column's length below which it is a combination of the others: it gets no coefficient."""
 
 
-def descend(residual: Residual, x: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, float]:
-    """Minimise half the sum of squared residuals inside a box; return the place and the minimum."""
-    r = residual(x)
-    cost, damping = 0.5 * float(r @ r), 1e-3
+def descend(
+    project: Project,
+    start: Float[np.ndarray, "problems shapes"],
+    low: Float[np.ndarray, " shapes"],
+    high: Float[np.ndarray, " shapes"],
+) -> tuple[Float[np.ndarray, "problems shapes"], Float[np.ndarray, " problems"]]:
+    """Minimise half the sum of squared residuals of every problem inside a box.
+
+    Returns:
+        The places and the minima.
+    """
+    x = start.copy()
+    problems = np.arange(len(x))
+    r = project(x, problems)
+    cost, damping = 0.5 * np.einsum("pn,pn->p", r, r), np.full(len(x), 1e-3)
+    active = problems
     for _ in range(ITERATIONS):
-        slope = _slope(residual, x, r, high)
-        gradient, curvature = slope.T @ r, slope.T @ slope
-        # a parameter on its bound stays there while the objective falls beyond it
-        held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
-        if not gradient[~held].any():
-            break  # flat, as where a law's rise is 0: no step would be defined
-        scale = np.diag(curvature) + 1e-12 * max(float(np.trace(curvature)), 1e-300)
-        while True:
-            step = _step(curvature + damping * np.diag(scale), gradient, held)
-            trial = np.clip(x + np.clip(step, -LARGEST_STEP, LARGEST_STEP), low, high)
-            r_trial = residual(trial)
-            cost_trial = 0.5 * float(r_trial @ r_trial)
-            if cost_trial <= cost:
-                break
-            damping *= 10
-            if damping > 1e12:
-                return x, cost
-        fell, moved = cost - cost_trial, float(np.abs(trial - x).max())
-        x, r, cost, damping = trial, r_trial, cost_trial, max(damping / 5, 1e-12)
-        if fell <= 1e-10 * cost or moved < 1e-9:
+        active, slope, gradient, held = _directions(project, x, r, active, low, high)
+        if not len(active):
             break
+        step = _step(slope, gradient, held, damping[active])
+        trial = np.clip(x[active] + np.clip(step, -LARGEST_STEP, LARGEST_STEP), low, high)
+        r_trial = project(trial, active)
+        cost_trial = 0.5 * np.einsum("pn,pn->p", r_trial, r_trial)
+        better = cost_trial <= cost[active]
+        fell, moved = cost[active] - cost_trial, np.abs(trial - x[active]).max(axis=1)
+        kept = active[better]
+        x[kept], r[kept] = trial[better], r_trial[better]
+        ended = better & ((fell <= SMALLEST_FALL * cost[active]) | (moved < SMALLEST_MOVE))
+        cost[kept] = cost_trial[better]
+        damping[active] = np.where(better, np.maximum(damping[active] / 5, 1e-12), damping[active] * 10)
+        active = active[~ended & (damping[active] <= MOST_DAMPING)]
     return x, cost
 
 
-def _step(matrix: np.ndarray, gradient: np.ndarray, held: np.ndarray) -> np.ndarray:
-    matrix[held, :] = 0.0
-    matrix[:, held] = 0.0
-    matrix[held, held] = 1.0
-    return np.linalg.solve(matrix, np.where(held, 0.0, -gradient))
+def _directions(
+    project: Project, x: np.ndarray, r: np.ndarray, active: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, Float[np.ndarray, "some rows shapes"], Float[np.ndarray, "some shapes"], np.ndarray]:
+    """Return the problems that can still move, their slopes and gradients, and what their bounds hold."""
+    slope = np.empty((len(active), r.shape[1], x.shape[1]))
+    here = x[active]
+    for j in range(x.shape[1]):
+        # differences that stay inside the box
+        step = np.where(here[:, j] + DESCENT_STEP <= high[j], DESCENT_STEP, -DESCENT_STEP)
+        shifted = here.copy()
+        shifted[:, j] += step
+        slope[..., j] = (project(shifted, active) - r[active]) / step[:, None]
+    gradient = np.einsum("pns,pn->ps", slope, r[active])
+    # a parameter on its bound stays there while the objective falls beyond it
+    held = ((here <= low) & (gradient > 0)) | ((here >= high) & (gradient < 0))
+    # flat, as where a law's rise is 0: no step would be defined
+    moving = np.where(held, 0.0, gradient).any(axis=1)
+    return active[moving], slope[moving], gradient[moving], held[moving]
 
 
-def _slope(residual: Residual, x: np.ndarray, r: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the derivative of the residual by differences that stay inside the box."""
-    columns = []
-    for j in range(len(x)):
-        step = DESCENT_STEP if x[j] + DESCENT_STEP <= high[j] else -DESCENT_STEP
-        shifted = x.copy()
-        shifted[j] += step
-        columns.append((residual(shifted) - r) / step)
-    return np.stack(columns, axis=1)
+def _step(slope: np.ndarray, gradient: np.ndarray, held: np.ndarray, damping: np.ndarray) -> np.ndarray:
+    curvature = np.einsum("pns,pnt->pst", slope, slope)
+    diagonal = np.einsum("pss->ps", curvature)
+    scale = diagonal + 1e-12 * np.maximum(diagonal.sum(axis=1, keepdims=True), 1e-300)
+    unit = np.eye(slope.shape[2])
+    matrix = curvature + (damping[:, None] * scale)[:, :, None] * unit
+    matrix = np.where(held[:, :, None] | held[:, None, :], unit, matrix)
+    return np.linalg.solve(matrix, np.where(held, 0.0, -gradient)[..., None])[..., 0]
+
+
+def solve_in_box(
+    a: Float[np.ndarray, "problems rows terms"],
+    b: Float[np.ndarray, "problems rows"],
+    low: Float[np.ndarray, " terms"],
+    high: Float[np.ndarray, " terms"],
+) -> Float[np.ndarray, "problems terms"]:
+    """Return the coefficients inside their bounds with the least squares, exactly.
+
+    Where the free solution leaves the box, every way of holding coefficients at their bounds is tried: there
+    are few coefficients, and the problem is convex, so the best of those inside the box is the answer.
+    """
+    solution = _least_squares(a, b)
+    outside = np.flatnonzero(((solution < low) | (solution > high)).any(axis=1))
+    if not len(outside):
+        return solution
+    a, b = a[outside], b[outside]
+    best = np.full(len(outside), np.inf)
+    found = np.zeros((len(outside), a.shape[2]))
+    ends = [(np.nan, *(v for v in (lo, hi) if np.isfinite(v))) for lo, hi in zip(low, high, strict=True)]
+    for at in product(*ends):
+        free = np.isnan(at)
+        if free.all():
+            continue
+        trial = np.broadcast_to(np.where(free, 0.0, at), found.shape).copy()
+        left = b - a @ np.where(free, 0.0, at)
+        if free.any():
+            trial[:, free] = _least_squares(a[:, :, free], left)
+        inside = ((trial >= low) & (trial <= high)).all(axis=1)
+        rest = b - np.einsum("pnt,pt->pn", a, trial)
+        cost = np.where(inside, np.einsum("pn,pn->p", rest, rest), np.inf)
+        better = cost < best
+        best[better], found[better] = cost[better], trial[better]
+    solution[outside] = found
+    return solution
+
+
+def _least_squares(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "problems terms"]:
+    """Solve by Gram and Schmidt's orthogonalisation, done twice so that it loses no digits."""
+    count = a.shape[2]
+    basis = np.empty_like(a)
+    upper = np.zeros((len(a), count, count))
+    length = np.sqrt(np.einsum("pnt,pnt->pt", a, a))
+    independent: Bool[np.ndarray, "problems terms"] = np.ones(length.shape, dtype=bool)
+    for j in range(count):
+        column = a[:, :, j]
+        for _ in range(2):
+            along = np.einsum("pnt,pn->pt", basis[:, :, :j], column)
+            column = column - np.einsum("pnt,pt->pn", basis[:, :, :j], along)
+            upper[:, :j, j] += along
+        left = np.sqrt(np.einsum("pn,pn->p", column, column))
+        independent[:, j] = left > SAME_DIRECTION * length[:, j]
+        upper[:, j, j] = np.where(independent[:, j], left, 1.0)
+        basis[:, :, j] = np.where(independent[:, j, None], column / upper[:, j, j, None], 0.0)
+    projected = np.einsum("pnt,pn->pt", basis, b)
+    solution = np.zeros((len(a), count))
+    for j in range(count - 1, -1, -1):
+        known = np.einsum("pt,pt->p", upper[:, j, j + 1 :], solution[:, j + 1 :])
+        solution[:, j] = np.where(independent[:, j], (projected[:, j] - known) / upper[:, j, j], 0.0)
+    return solution

@@ -17,20 +17,18 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import lsq_linear, minimize, nnls
+from scipy.optimize import minimize
 
 from workbench.errors import InputError
-from workbench.laws.descent import descend
 from workbench.laws.library import FREE, LAWS, Inputs, Law, Parameter
 from workbench.laws.noise import Noise, Replicates
+from workbench.laws.squares import Squares, inward, outward, search_bounds
 from workbench.showing import Shown
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
 SLOPE_STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
-LARGEST_LOG = 60.0
-"""Logarithm above which no coefficient is searched; keeps the exponential finite."""
 AGREE = 1e-3
 """Two starts agree when their objectives differ by less than this share."""
 
@@ -133,7 +131,11 @@ def fit_law(
     fixed = dict(fixed or {})
     law = law.measured_at(problem.x)
     _check(law, problem, fixed)
-    tried = [_one(law, problem, fixed, start) for start in starts or _starts(law, fixed)]
+    begin = starts or _starts(law, fixed)
+    if problem.delta is None:
+        tried = _squares(law, problem, fixed, begin)
+    else:
+        tried = [_huber(law, problem, fixed, start) for start in begin]
     objective, values = min(tried, key=lambda pair: pair[0])
     close = [abs(o - objective) <= AGREE * max(abs(objective), 1e-12) for o, _ in tried]
     free = [p for p in law.parameters if p.name not in fixed]
@@ -197,92 +199,34 @@ def _starts(law: Law, fixed: Mapping[str, float]) -> list[dict[str, float]]:
     return [dict(zip(starts, values, strict=True)) for values in product(*starts.values())]
 
 
-def _one(
-    law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
-) -> tuple[float, dict[str, float]]:
-    """Fit from one start; return the objective and all values."""
-    if problem.delta is None:
-        return _squares(law, problem, fixed, start)
-    return _huber(law, problem, fixed, start)
-
-
 def _squares(
-    law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
-) -> tuple[float, dict[str, float]]:
-    """Minimise over the free shapes; the coefficients are solved for at each step."""
-    free = [p for p in law.shapes if p.name not in fixed]
-    names = [p.name for p in free]
-
-    def values_at(position: np.ndarray) -> dict[str, float]:
-        shapes = fixed | dict(zip(names, _inward(free, position), strict=True))
-        return shapes | _coefficients(law, problem, shapes, fixed)
-
-    def residual(position: np.ndarray) -> np.ndarray:
-        return _residual(problem, law.predict(values_at(position), problem.x))
-
-    if not free:
-        values = values_at(np.zeros(0))
-        return 0.5 * float(np.sum(residual(np.zeros(0)) ** 2)), values
-    low, high = _outward_bounds(free)
-    best, cost = descend(residual, np.clip(_outward(free, start), low, high), low, high)
-    return cost, values_at(best)
+    law: Law, problem: Problem, fixed: Mapping[str, float], starts: Sequence[Mapping[str, float]]
+) -> list[tuple[float, dict[str, float]]]:
+    """Fit from every start; return the objectives and all values."""
+    squares = Squares(
+        law,
+        problem.x,
+        np.broadcast_to(problem.y, (len(starts), len(problem.y))),
+        problem.root,
+        dict(fixed),
+        problem.bound_only,
+    )
+    begin = {p.name: np.array([start[p.name] for start in starts]) for p in squares.searched}
+    values, objective = squares.fit(begin)
+    by_start = ({name: float(column[i]) for name, column in values.items()} for i in range(len(starts)))
+    return list(zip(objective.tolist(), by_start, strict=True))
 
 
-def _coefficients(
-    law: Law, problem: Problem, shapes: Mapping[str, float], fixed: Mapping[str, float]
-) -> dict[str, float]:
-    """Solve for the coefficients inside their bounds, given the shapes."""
-    if not law.coefficients:
-        return {}
-    terms = law.terms(shapes, problem.x)
-    held = [p.name in fixed for p in law.coefficients]
-    at = [fixed[p.name] if h else 0.0 for h, p in zip(held, law.coefficients, strict=True)]
-    known = terms @ np.array(at)
-    free = [p for p in law.coefficients if p.name not in fixed]
-    if not free:
-        return {}
-    names = [p.name for p in free]
-    columns = terms[:, [j for j, h in enumerate(held) if not h]]
-    # together: reading the root takes longer than multiplying by it
-    whitened = problem.whiten(np.column_stack([columns, problem.y - known]))
-    a, b = whitened[:, :-1], whitened[:, -1]
-    if problem.bound_only is None:
-        return dict(zip(names, _bounded_solution(a, b, free), strict=True))
-    return dict(zip(names, _above_bounds_only(problem, columns, known, a, b, free), strict=True))
+def fit_values(fit: Fit, y: Float[np.ndarray, "problems rows"]) -> dict[str, Float[np.ndarray, " problems"]]:
+    """Fit a law again to other values at the same inputs, by squares, from where the fit ended.
 
-
-def _above_bounds_only(
-    problem: Problem,
-    columns: np.ndarray,
-    known: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    free: Sequence[Parameter],
-) -> list[float]:
-    """Solve with the censored rows that the solution lies above, and without the others."""
-    assert problem.bound_only is not None
-    counted = ~problem.bound_only
-    for _ in range(5):
-        solution = _bounded_solution(a[counted], b[counted], free)
-        now = _counts(problem, columns @ np.array(solution) + known)
-        if np.array_equal(now, counted):
-            break
-        counted = now
-    return solution
-
-
-def _bounded_solution(a: np.ndarray, b: np.ndarray, free: Sequence[Parameter]) -> list[float]:
-    scale = np.linalg.norm(a, axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    solution = np.linalg.lstsq(a / scale, b, rcond=None)[0] / scale
-    low = np.array([p.low for p in free])
-    high = np.array([p.high for p in free])
-    if np.all(solution >= low) and np.all(solution <= high):
-        return [float(v) for v in solution]
-    if np.all(low == 0) and np.all(np.isinf(high)):
-        return [float(v) for v in nnls(a / scale, b)[0] / scale]
-    bounded = lsq_linear(a / scale, b, bounds=(low * scale, high * scale), method="bvls")
-    return [float(v) for v in bounded.x / scale]
+    Returns:
+        Each parameter's values.
+    """
+    problem = fit.problem
+    squares = Squares(fit.law, problem.x, y, problem.root, dict(fit.fixed), problem.bound_only)
+    values, _ = squares.fit({p.name: np.full(len(y), fit.values[p.name]) for p in squares.searched})
+    return values
 
 
 def _huber(
@@ -292,10 +236,10 @@ def _huber(
     assert problem.delta is not None
     delta = problem.delta
     relative = replace(problem, root=1 / problem.y, delta=None)
-    _, values = _squares(law, relative, fixed | dict(start), {})
+    ((_, values),) = _squares(law, relative, fixed | dict(start), [{}])
     free = [replace(p, scale="log", low=max(p.low, 1e-9)) for p in law.parameters if p.name not in fixed]
     names = [p.name for p in free]
-    low, high = _outward_bounds(free)
+    low, high = search_bounds(free)
 
     def values_at(position: np.ndarray) -> dict[str, float]:
         return fixed | dict(zip(names, _inward(free, position), strict=True))
@@ -368,27 +312,11 @@ def _counts(problem: Problem, predicted: np.ndarray) -> np.ndarray:
 
 def _outward(parameters: Sequence[Parameter], values: Mapping[str, float]) -> np.ndarray:
     """Map values to the unbounded scale on which they are searched."""
-    return np.array(
-        [
-            np.log(max(values[p.name], p.low, 1e-300)) if p.scale == "log" else values[p.name]
-            for p in parameters
-        ]
-    )
+    return np.array([float(outward(p, np.asarray(values[p.name]))) for p in parameters])
 
 
 def _inward(parameters: Sequence[Parameter], position: np.ndarray) -> list[float]:
-    return [
-        float(np.exp(v)) if p.scale == "log" else float(v) for p, v in zip(parameters, position, strict=True)
-    ]
-
-
-def _outward_bounds(parameters: Sequence[Parameter]) -> tuple[np.ndarray, np.ndarray]:
-    def edge(p: Parameter, value: float) -> float:
-        if p.scale != "log":
-            return value
-        return float(np.log(value)) if np.isfinite(value) else LARGEST_LOG
-
-    return np.array([edge(p, p.low) for p in parameters]), np.array([edge(p, p.high) for p in parameters])
+    return [float(inward(p, v)) for p, v in zip(parameters, position, strict=True)]
 
 
 def _on_bound(p: Parameter, value: float) -> bool:

@@ -1,7 +1,8 @@
 """Laws with error bars: from a table of measurements to curves, an exchange rate and the next purchase."""
 
 from workbench.laws.analysis import Analysis, Band, analyse, bands, fit_curves
-from workbench.laws.answer import ExchangeRate, RateCurve
+from workbench.laws.answer import ExchangeRate
+from workbench.laws.claims import RateCurve
 from workbench.laws.exchange import exchange_rate, rate_of
 from workbench.laws.table import Table, read_table
 

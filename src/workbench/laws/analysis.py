@@ -1,46 +1,30 @@
-"""A study as curves: what was measured, what could as well have been, and a law fitted to each quality.
+"""A study as curves: what was measured, which laws may lie behind it, and draws of what the truth may be.
 
 Everything that compares qualities starts here: the bands of a figure, the exchange rate, the planner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from workbench.errors import InputError, unknown_name
-from workbench.laws.curves import FittedCurve, constants_of, curve_laws, fit_curve, interpolate, monotone
-from workbench.laws.library import Law
-from workbench.laws.noise import Noise, Replicates, arrange, estimate_noise, resample_means
+from workbench.laws.candidates import Candidate, Cells, fit_candidate, fit_candidates, names_for
+from workbench.laws.curves import Curve, Drawing
+from workbench.laws.deviation import Space, Way, space_of, weigh
+from workbench.laws.library import LAWS, Law
+from workbench.laws.noise import Noise, Replicates, arrange_by, estimate_noise, level_noise, resample_means
+from workbench.laws.remarks import remarks
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table, kind_of, smaller_is_better
-from workbench.laws.thresholds import TAILS, misfit_probability, trusted
+from workbench.laws.thresholds import TAILS, trusted
 from workbench.showing import Shown
 
-
-@dataclass(frozen=True)
-class Curve:
-    """One quality: its measurements and the law fitted to them and to every resample of them.
-
-    Row 0 of every array of resamples is the study as measured; the rest are resamples, none with one seed.
-    """
-
-    quality: str
-    size: Float[np.ndarray, " sizes"]
-    mean: Float[np.ndarray, "resamples sizes"]
-    count: Float[np.ndarray, " sizes"]
-    smooth: Float[np.ndarray, "resamples sizes"]
-    """The means made monotone: the model-free curve, interpolated between sizes."""
-    fitted: FittedCurve | None
-    """None when the quality has fewer sizes than the law has constants to be found."""
-
-    def predict(self, at: Sequence[float | int] | np.ndarray, *, model_free: bool = False) -> np.ndarray:
-        """Return the metric of every resample at the given sizes; NaN where the model-free curve ends."""
-        at = np.asarray(at, dtype=float)
-        if model_free or self.fitted is None:
-            return interpolate(self.size, self.smooth, at)
-        return self.fitted.predict(at)
+DRAWS = 1000
+"""Draws behind every interval."""
+FEWEST_LEFT = 3
+"""Measurements beyond the constants from which residuals tell the noise."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,28 +33,39 @@ class Analysis(Shown):
 
     metric: str
     evaluation: str
-    law: Law
-    """The law of every quality."""
+    falling: bool
+    """Whether smaller values are better."""
+    candidates: tuple[Candidate, ...]
+    """The laws that were fitted, the most probable first; none where the sizes are too few."""
+    ways: tuple[Way, ...]
+    """The ways in which the data may have come about; none without an interval."""
     curves: dict[str, Curve]
     zero_shot: float | None
     noise: Noise | None
-    """None with one seed per cell: then there are no resamples and no interval."""
-    misfit: float | None
-    """Probability of a misfit as large as this one if the law were right; None if nothing can tell."""
+    """None where nothing tells the noise: then there are no draws and no interval."""
+    from_residuals: bool
+    """Whether the noise was read from what the laws leave, for want of seeds."""
     notes: tuple[str, ...]
     next_seed: int
     """The first seed that no cell has used."""
+    models: tuple[float, ...] = ()
+    """Model sizes, where they vary within a quality."""
     silent: str | None = None
     """Why the metric says nothing about the qualities, for or against; None where it does."""
 
     @property
-    def falling(self) -> bool:
-        """Whether smaller values are better."""
-        return smaller_is_better(self.metric)
+    def law(self) -> Law | None:
+        """The most probable law; None where none could be fitted."""
+        return self.candidates[0].law if self.candidates else None
+
+    @property
+    def misfit(self) -> float | None:
+        """Probability of a misfit as large as that law's if it were right; None if nothing can tell."""
+        return self.candidates[0].misfit if self.candidates else None
 
     @property
     def trusted(self) -> bool:
-        """Whether the fitted law agrees with the measurements as well as their noise allows."""
+        """Whether that law agrees with the measurements as well as their noise allows."""
         return trusted(self.misfit)
 
     def curve(self, quality: str) -> Curve:
@@ -80,39 +75,46 @@ class Analysis(Shown):
         return self.curves[quality]
 
     def constants(self, quality: str) -> dict[str, float] | None:
-        """Return the constants of one quality's curve by their names in the formula; None without a fit."""
-        fitted = self.curve(quality).fitted
-        return None if fitted is None else fitted.constants()
+        """Return the constants of one quality's most probable law by their names; None without a fit."""
+        self.curve(quality)
+        fit = self.candidates[0].fits.get(quality) if self.candidates else None
+        return None if fit is None else dict(fit.values)
+
+    def probability(self, law: str) -> float | None:
+        """Return the probability that a law holds without deviation; None if it wasn't fitted."""
+        if law not in {candidate.law.name for candidate in self.candidates}:
+            return None
+        return sum(w.weight for w in self.ways if w.candidate.law.name == law and w.share == 0)
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         found = {quality: self.constants(quality) for quality in self.curves}
         constants = {
-            quality: "no fit: only the measurements, interpolated"
+            quality: "no fit: only the measurements"
             if own is None
             else ", ".join(f"{name} = {value:.4g}" for name, value in own.items())
             for quality, own in found.items()
         }
-        curve = {"curve": f"{self.law.name}: {self.law.formula}"}
-        return f"Analysis of {self.metric}", {**curve, **constants, "misfit": self._belief()}
+        law = {} if self.law is None else {"curve": f"{self.law.name}: {self.law.formula}"}
+        return f"Analysis of {self.metric}", {**law, **constants, "misfit": self._belief()}
 
     def _belief(self) -> str:
         if self.misfit is None:
-            return self.silent or "unknown: no size is left over to disagree"
+            return self.silent or "unknown: nothing is left over to disagree"
         if self.trusted:
             return f"p = {self.misfit:.2g}: the curves agree with the measurements, as far as noise tells"
-        return f"p = {self.misfit:.2g}: the curves miss the measurements; the interpolated ones are trusted"
+        return f"p = {self.misfit:.2g}: the curves miss the measurements; a smooth deviation is added"
 
 
 @dataclass(frozen=True)
 class Band:
     """A curve for a figure: central line and interval over a grid of sizes, beside the measurements.
 
-    ``low`` and ``high`` are None with one seed per cell.
+    ``low`` and ``high`` are None without an interval.
     """
 
     quality: str
     kind: str
-    """"fitted", or "model-free" where the law misses the measurements or has too few sizes."""
+    """"fitted", or "interpolated" where no law is believed without a deviation or there are too few sizes."""
     size: Float[np.ndarray, " grid"]
     middle: Float[np.ndarray, " grid"]
     low: Float[np.ndarray, " grid"] | None
@@ -128,74 +130,142 @@ def analyse(
     metric: str,
     *,
     law: str | None = None,
-    bootstraps: int = 400,
+    bootstraps: int = DRAWS,
     seed: int = 0,
     items: int | None = None,
 ) -> Analysis:
-    """Fit one curve per quality to the measurements and to resamples of them.
+    """Fit the laws that suit a table and draw the curves that the measurements allow.
 
     Args:
         table: A checked table.
         metric: The measured column.
-        law: A law of size alone, one of ``curves.curve_laws``; by default "power" for a loss, "bounded"
-            for an accuracy.
-        bootstraps: Number of resamples.
-        seed: Seed of the resamples: same seed, same numbers.
+        law: A law; by default all that suit the metric and the columns, weighed by what the data say.
+        bootstraps: Number of draws.
+        seed: Seed of the draws: same seed, same numbers.
         items: Held-out items behind an accuracy. When given, no cell's spread is taken to be smaller than
             counting that many items allows, so that seeds that agree by chance aren't read as certainty.
 
     Raises:
-        InputError: If nothing was measured or the law doesn't suit the metric.
+        InputError: If nothing was measured or the law doesn't suit the table.
     """
-    data = arrange(table, metric)
-    chosen = _law(law, metric)
-    noise, silent = _noise(data, metric, items)
+    inputs = inputs_of(table, metric)
+    data, x = arrange_by(table, metric, inputs)
+    falling = smaller_is_better(metric)
     zero_shot = table.zero_shot(metric)
-    fitter = _Fitter(data, noise, chosen, zero_shot or 0.0)
-    curves = fitter.curves(data.mean[None])
-    misfit, inflation = (None, 1.0) if noise is None else _misfit(curves, noise)
-    notes = [
-        *table.notes,
-        *([silent] if silent else _notes_on_seeds(data)),
-        *_notes_on_sizes(curves, chosen),
-        *_notes_on_misfit(chosen, misfit),
-    ]
-    if noise is not None:
-        resamples = resample_means(data, noise, bootstraps, np.random.default_rng(seed))
-        if not smaller_is_better(metric):
-            resamples = np.clip(resamples, 0, 1)
-        curves = fitter.curves(np.concatenate([data.mean[None], resamples]), inflation)
+    fixed = {} if falling else {"floor": zero_shot or 0.0}
+    names = _names(table, metric, law, inputs)
+    noise, silent = _noise(data, metric, items)
+    cells = _cells(data, x, noise, falling, names, fixed) if silent in (None, ONE_SEED) else None
+    candidates = [] if cells is None else _widest(_fitted(law, names, cells, fixed))
+    if cells is not None and cells.from_residuals:
+        silent = None
+    generator = np.random.default_rng(seed)
+    ways: list[Way] = []
+    curves = {q: _without_draws(data, x, q, falling) for q in dict.fromkeys(data.quality)}
+    if cells is not None:
+        space = space_of(cells, inputs)
+        ways = weigh(candidates, cells, space)
+        candidates = sorted(candidates, key=lambda c: -_weight(c, ways))
+        drawing = _drawing(cells, ways, space, bootstraps, falling, generator)
+        curves = {quality: _drawn(drawing, quality, falling) for quality in cells.qualities}
+    found = remarks(data, cells, candidates, names, silent, falling=falling)
     return Analysis(
         metric=metric,
         evaluation=table.evaluation,
-        law=chosen,
+        falling=falling,
+        candidates=tuple(candidates),
+        ways=tuple(ways),
         curves=curves,
         zero_shot=zero_shot,
-        noise=noise,
-        misfit=misfit,
-        notes=tuple(notes),
+        noise=None if cells is None else cells.noise,
+        from_residuals=cells is not None and cells.from_residuals,
+        notes=tuple(dict.fromkeys([*table.notes, *found])),
         next_seed=_next_seed(table, data),
+        models=tuple(float(m) for m in np.unique(x["model"])) if "model" in x else (),
         silent=silent,
     )
 
 
-def _law(name: str | None, metric: str) -> Law:
+def inputs_of(table: Table, metric: str) -> tuple[str, ...]:
+    """Return the columns that vary within the qualities: the size, and the model where it does."""
+    rows = table.measured(metric)
+    models: dict[str, set[float | None]] = {}
+    for row in rows:
+        models.setdefault(row.quality, set()).add(row.values.get("model"))
+    if all(len(own) > 1 and None not in own for own in models.values()):
+        return ("size", "model")
+    return ("size",)
+
+
+def _names(table: Table, metric: str, law: str | None, inputs: Sequence[str]) -> list[str]:
+    """Return the laws to try."""
     kind = kind_of(metric)
-    name = name or {"loss": "power", "accuracy": "bounded"}[kind]
-    known = curve_laws()
-    if name not in known:
-        raise unknown_name("law of size alone", name, known, "src/workbench/laws/library.py")
-    if known[name].metric != kind:
-        suited = [law.name for law in known.values() if law.metric == kind]
+    rows = table.measured(metric)
+    share = {row.quality: row.values.get("share") for row in rows}
+    shares = 0 if None in share.values() else len(set(share.values()))
+    if law is None:
+        return names_for(kind, inputs, shares)
+    if law not in LAWS:
+        raise unknown_name("law", law, LAWS, "src/workbench/laws/library.py")
+    chosen = LAWS[law]
+    known = [name for name, one in LAWS.items() if one.suits(kind) and not one.model_free]
+    if law not in known:
+        suited = [n for n in known if set(LAWS[n].inputs) == set(inputs)]
         raise InputError(
-            f"the {name} curve is for {known[name].metric}, and {metric} needs one for {kind}: choose "
+            f"the {law} curve is for {chosen.metric}, and {metric} needs one for {kind}: choose "
             f"{' or '.join(suited)}."
         )
-    return known[name]
+    for name in chosen.inputs:
+        if name != "size":
+            table.column(name, rows)
+    return [law]
+
+
+def _fitted(
+    law: str | None, names: Sequence[str], cells: Cells, fixed: Mapping[str, float]
+) -> list[Candidate]:
+    if law is None:
+        return fit_candidates(names, cells, fixed)
+    # a law that was asked for and can't be evaluated is an error, not a candidate less
+    one = fit_candidate(LAWS[law], cells, fixed)
+    return [] if one is None else [one]
+
+
+def _widest(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates that cover the most qualities: only those can be weighed against each other."""
+    most = max((len(c.fits) for c in candidates), default=0)
+    return [c for c in candidates if len(c.fits) == most]
+
+
+def _weight(candidate: Candidate, ways: Sequence[Way]) -> float:
+    return sum(way.weight for way in ways if way.candidate is candidate)
+
+
+def _cells(
+    data: Replicates,
+    x: Mapping[str, np.ndarray],
+    noise: Noise | None,
+    falling: bool,
+    names: Sequence[str],
+    fixed: Mapping[str, float],
+) -> Cells | None:
+    """Return the cells with their noise: that of seeds, or for want of them that of residuals."""
+    if noise is not None:
+        return Cells(data, x, noise)
+    unit = level_noise(np.abs(data.mean) if falling else np.ones(len(data.mean)))
+    first = Cells(data, x, unit, from_residuals=True)
+    best = np.inf
+    for candidate in _widest(fit_candidates(names, first, fixed)):
+        left = sum(len(fit.problem.y) for fit in candidate.distinct) - candidate.free
+        if left >= FEWEST_LEFT:
+            best = min(best, candidate.squares / left)
+    if not 0 < best < np.inf:
+        return None
+    return Cells(data, x, level_noise(unit.spread * np.sqrt(best)), from_residuals=True)
 
 
 def _noise(data: Replicates, metric: str, items: int | None) -> tuple[Noise | None, str | None]:
-    """Return the noise, or why there is nothing to say without it."""
+    """Return the noise that seeds tell, or why there is nothing to say without it."""
     known = data.value[np.isfinite(data.value)]
     if len(data.size) > 1 and np.ptp(known) == 0:
         return None, same_in_every_cell(metric, float(known[0]))
@@ -213,66 +283,57 @@ def _next_seed(table: Table, data: Replicates) -> int:
     return 1 + max((row.seed for row in table.rows if row.seed is not None), default=data.value.shape[1] - 1)
 
 
-@dataclass(frozen=True)
-class _Fitter:
-    """What the fits of all qualities share; an accuracy rises from ``floor``."""
-
-    data: Replicates
-    noise: Noise | None
-    law: Law
-    floor: float
-
-    def curves(self, means: Float[np.ndarray, "resamples cells"], inflation: float = 1.0) -> dict[str, Curve]:
-        """Fit each quality to every row of means; ``inflation`` moves the resamples away from row 0."""
-        return {
-            quality: self._curve(quality, means, inflation) for quality in dict.fromkeys(self.data.quality)
-        }
-
-    def _curve(self, quality: str, means: Float[np.ndarray, "resamples cells"], inflation: float) -> Curve:
-        at = self.data.of(quality)
-        size, count, value = self.data.size[at], self.data.count[at], means[:, at]
-        weight = count / (np.maximum(self.noise.spread[at], 1e-12) ** 2 if self.noise else 1.0)
-        smooth = monotone(value, weight, falling=self.law.metric == "loss")
-        fitted = None
-        if len(at) >= constants_of(self.law):
-            widened = value[:1] + inflation * (value - value[:1])
-            fitted = fit_curve(self.law, size, widened, weight, floor=self.floor)
-        return Curve(quality, size, value, count, smooth, fitted)
+def _drawing(
+    cells: Cells,
+    ways: Sequence[Way],
+    space: Space,
+    draws: int,
+    falling: bool,
+    generator: np.random.Generator,
+) -> Drawing:
+    """Choose each draw's way and move the means; draw 0 is the most probable way and the means measured."""
+    data = cells.data
+    moved = resample_means(data, cells.noise, draws, generator)
+    chosen = np.zeros(draws + 1, dtype=int)
+    if ways:
+        weight = np.array([way.weight for way in ways])
+        chosen[0] = int(weight.argmax())
+        chosen[1:] = generator.choice(len(ways), size=draws, p=weight)
+        level = np.array([way.level for way in ways])[chosen[1:], None]
+        moved = data.mean + level * (moved - data.mean)
+    if not falling:
+        moved = np.clip(moved, 0, 1)
+    return Drawing(cells, ways, space, chosen, np.concatenate([data.mean[None], moved]), generator)
 
 
-def _notes_on_seeds(data: Replicates) -> list[str]:
-    if data.count.min() >= 2:
-        return []
-    return ["Some cells have one finished seed; their noise is taken from the other cells."]
+def _drawn(drawing: Drawing, quality: str, falling: bool) -> Curve:
+    cells = drawing.cells
+    at = cells.of(quality)
+    return Curve(
+        quality=quality,
+        size=cells.x["size"][at],
+        model=cells.x["model"][at] if "model" in cells.x else None,
+        mean=cells.data.mean[at],
+        count=cells.data.count[at],
+        parts=drawing.parts(quality) if drawing.ways else (),
+        measured=drawing.means[:, at],
+        ends=(0.0, np.inf if falling else 1.0),
+    )
 
 
-def _notes_on_sizes(curves: dict[str, Curve], law: Law) -> list[str]:
-    return [
-        f"{curve.quality}: {len(curve.size)} sizes, the {law.name} curve needs {constants_of(law)}; only the "
-        "model-free curve is given."
-        for curve in curves.values()
-        if curve.fitted is None
-    ]
-
-
-def _notes_on_misfit(law: Law, misfit: float | None) -> list[str]:
-    if trusted(misfit):
-        return []
-    return [
-        f"The {law.name} curve misses the means by more than the seeds explain (p = {misfit:.2g}); its "
-        "intervals are widened to match, and the model-free rate is the one to trust."
-    ]
-
-
-def _misfit(curves: dict[str, Curve], noise: Noise) -> tuple[float | None, float]:
-    """Return the probability of such a misfit under the seeds' noise, and the factor that covers it."""
-    fits = [curve.fitted for curve in curves.values() if curve.fitted]
-    left = sum(len(curve.size) - constants_of(curve.fitted.law) for curve in curves.values() if curve.fitted)
-    if not left:
-        return None, 1.0
-    squares = sum(float(fit.misfit[0]) for fit in fits)
-    probability = misfit_probability(squares, left, noise.freedom)
-    return probability, 1.0 if trusted(probability) else float(np.sqrt(squares / left))
+def _without_draws(data: Replicates, x: Mapping[str, np.ndarray], quality: str, falling: bool) -> Curve:
+    at = data.of(quality)
+    mean = data.mean[at]
+    return Curve(
+        quality,
+        x["size"][at],
+        x["model"][at] if "model" in x else None,
+        mean,
+        data.count[at],
+        (),
+        mean[None],
+        (0.0, np.inf if falling else 1.0),
+    )
 
 
 def fit_curves(table: Table, metric: str, *, points: int = 80, **options: object) -> dict[str, Band]:
@@ -288,22 +349,23 @@ def fit_curves(table: Table, metric: str, *, points: int = 80, **options: object
 
 
 def bands(analysis: Analysis, *, points: int = 80) -> dict[str, Band]:
-    """Return a band per quality of an analysed study."""
+    """Return a band per quality of an analysed study, at its largest model."""
     return {quality: _band(analysis, curve, points) for quality, curve in analysis.curves.items()}
 
 
 def _band(analysis: Analysis, curve: Curve, points: int) -> Band:
-    grid = np.geomspace(curve.size[0], curve.size[-1], points if len(curve.size) > 1 else 1)
-    model_free = curve.fitted is None or not analysis.trusted
-    drawn = curve.predict(grid, model_free=model_free)
+    here = np.ones(len(curve.size), dtype=bool) if curve.model is None else curve.model == curve.model.max()
+    size = curve.size[here]
+    grid = np.geomspace(size[0], size[-1], points if len(size) > 1 else 1)
+    if not curve.parts:
+        grid = size
+    drawn = curve.predict(grid)
     low = high = spread = None
     if analysis.noise is not None:
         low, high = np.quantile(drawn[1:], TAILS, axis=0)
-        cells = [i for i, label in enumerate(_labels(analysis)) if label == curve.quality]
-        spread = analysis.noise.spread[cells]
-    kind = "model-free" if model_free else "fitted"
-    return Band(curve.quality, kind, grid, drawn[0], low, high, curve.size, curve.mean[0], spread)
-
-
-def _labels(analysis: Analysis) -> list[str]:
-    return [curve.quality for curve in analysis.curves.values() for _ in curve.size]
+        labels = [c.quality for c in analysis.curves.values() for _ in c.size]
+        spread = analysis.noise.spread[np.array(labels) == curve.quality][here]
+    exact = sum(way.weight for way in analysis.ways if way.share == 0)
+    kind = "fitted" if curve.parts and exact > 0.5 else "interpolated"
+    middle = np.median(drawn[1:], axis=0) if len(drawn) > 1 else drawn[0]
+    return Band(curve.quality, kind, grid, middle, low, high, size, curve.mean[here], spread)

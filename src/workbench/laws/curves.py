@@ -1,226 +1,245 @@
-"""One curve per quality: a law of size alone fitted to it, for thousands of resampled studies at once.
+"""The curve of each quality as it may truly be: many draws of it, each a law's fit plus a deviation from it.
 
-A resample of a study changes the measured means and nothing else, so every one is fitted with the same
-arithmetic: for each value on a grid of the law's shape parameters the best linear coefficients follow in
-closed form (variable projection, Golub and Pereyra 1973), and the grid is refined around the best.
+A draw takes one way in which the data may have come about (``deviation``), moves the measured means by the
+noise, takes a random deviation, fits the law to what is left and adds what the measurements then say about
+the deviation (randomize, then optimize: Bardsley et al. 2014, doi:10.1137/140964023). With a law that holds
+exactly this is the bootstrap of its fit.
 
-Shape letters in signatures: resamples, sizes, grid (trial values of the shape parameters), shapes (how many
-such parameters).
+Shape letters: draws, cells, grid (sizes at which a deviation is kept), points (sizes asked for).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import isotonic_regression
 
-from workbench.errors import InputError
-from workbench.laws.library import LAWS, Law
+from workbench.laws.candidates import Candidate, Cells
+from workbench.laws.deviation import JITTER, Space, Way, matern, noise_of
+from workbench.laws.fitting import Fit
+from workbench.laws.squares import Squares
 
-REFINEMENTS = 4
-MOST_VALUES = 20_000_000
-"""Numbers held at once."""
-ACCURACY_FLOOR = "the zero-shot score, or 0"
-"""Where the curve of an accuracy starts; it is given and not fitted."""
-
-Solve = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""Shape, values and weights to the best offset, slope and misfit of every resample and trial."""
-
-
-def curve_laws() -> dict[str, Law]:
-    """Return the laws that can be fitted to one quality here, by name."""
-    return {name: law for name, law in LAWS.items() if law.fits_curves}
-
-
-def constants_of(law: Law) -> int:
-    """Return how many constants a fit finds: all, but for the floor of an accuracy, which is given."""
-    return len(law.parameters) - (law.metric == "accuracy")
-
-
-def falling_term(
-    law: Law, theta: Float[np.ndarray, "*some shapes"], size: Float[np.ndarray, " sizes"]
-) -> Float[np.ndarray, "*some sizes"]:
-    """Return the law's term that falls with size, for each value of its shape parameters.
-
-    A loss is a floor plus what falls; an accuracy is what is left of its floor plus what is gained of its
-    ceiling.
-    """
-    shapes = {p.name: theta[..., j : j + 1] for j, p in enumerate(law.shapes)}
-    return np.ascontiguousarray(law.terms(shapes, {"size": size})[..., 1 if law.metric == "loss" else 0])
+GRID = 48
+"""Sizes between the ends at which a deviation is kept; between them it is interpolated in log size."""
+BEYOND = 8.0
+"""Factor beyond the largest size up to which a curve can be asked for."""
+ENOUGH_FALL = 1e-6
+"""Share of the objective below which a fall ends the fit of a draw: its noise is far larger."""
+MOST_TOGETHER = 32
+"""Cells up to which the draws of all ways are fitted together, each with its own matrix."""
 
 
 @dataclass(frozen=True)
-class FittedCurve:
-    """A law fitted to each resampled study: ``offset + slope * falling_term``, each with its constants."""
+class Curve:
+    """One quality: its measurements, and draws of the curve behind them.
 
-    law: Law
-    theta: Float[np.ndarray, "resamples shapes"]
-    offset: Float[np.ndarray, " resamples"]
-    slope: Float[np.ndarray, " resamples"]
-    misfit: Float[np.ndarray, " resamples"]
-    """Weighted sum of squared residuals."""
+    Row 0 of what it predicts is the best single curve, the rest are draws; one row without an interval.
 
-    def predict(self, size: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, "resamples sizes"]:
-        """Return the metric of every resample at the given sizes, all above 0."""
-        return self.offset[:, None] + self.slope[:, None] * falling_term(self.law, self.theta, size)
-
-    def constants(self) -> dict[str, float]:
-        """Return the law's constants, as fitted to the study as measured, by their names in the formula."""
-        shapes = {p.name: float(value) for p, value in zip(self.law.shapes, self.theta[0], strict=True)}
-        offset, slope = float(self.offset[0]), float(self.slope[0])
-        ends = (offset, slope) if self.law.metric == "loss" else (offset + slope, offset)
-        return {**shapes, **dict(zip([p.name for p in self.law.coefficients], ends, strict=True))}
-
-
-def fit_curve(
-    law: Law,
-    size: Float[np.ndarray, " sizes"],
-    value: Float[np.ndarray, "resamples sizes"],
-    weight: Float[np.ndarray, " sizes"],
-    *,
-    floor: float = 0.0,
-) -> FittedCurve:
-    """Fit one law to every resample by weighted least squares.
-
-    Args:
-        law: One of ``curve_laws``.
-        size: Sizes, above 0.
-        value: The metric's means.
-        weight: One over the variance of each mean.
-        floor: For an accuracy, the score without training: the curve starts there.
-
-    Raises:
-        InputError: With fewer sizes than the law has constants to be found.
+    Attributes:
+        size: Sizes measured, by cell; with several models, model by model.
+        model: Model sizes of the cells; None where all are one model.
+        mean: Means over seeds.
+        count: Seeds behind each mean.
+        parts: Draws by law; empty where the quality has too few sizes for any.
+        measured: Means as they may as well have been measured, (draws + 1, cells).
     """
-    needed = constants_of(law)
-    if len(size) < needed:
-        raise InputError(
-            f"the {law.name} curve has {needed} parameters and needs at least {needed} sizes per quality; "
-            f"here are {len(size)}. Measure {needed} sizes or more."
-        )
-    solve = _solve_loss if law.metric == "loss" else _solve_accuracy(floor)
-    # every resample tries its own grid at every size: many sizes are fitted a few resamples at a time
-    blocks = max(1, value.size * 9 ** len(law.shapes) // MOST_VALUES)
-    parts = [_fit_block(law, solve, size, v, weight) for v in np.array_split(value, min(blocks, len(value)))]
-    theta, offset, slope, misfit = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return FittedCurve(law, theta, offset, slope, misfit)
+
+    quality: str
+    size: Float[np.ndarray, " cells"]
+    model: Float[np.ndarray, " cells"] | None
+    mean: Float[np.ndarray, " cells"]
+    count: Float[np.ndarray, " cells"]
+    parts: tuple["Part", ...]
+    measured: Float[np.ndarray, "draws cells"]
+    ends: tuple[float, float]
+    """The least and the largest value that the metric can have."""
+
+    def predict(
+        self, at: Sequence[float | int] | np.ndarray, *, model: float | None = None
+    ) -> Float[np.ndarray, "draws points"]:
+        """Return the metric at the given sizes, up to ``BEYOND`` times the largest one measured.
+
+        Where the quality has too few sizes for any law, only the sizes measured are known; the rest is NaN.
+
+        Args:
+            at: Sizes.
+            model: Model size, where the study has several; by default the largest.
+        """
+        at = np.asarray(at, dtype=float)
+        chosen = None if self.model is None else float(self.model.max() if model is None else model)
+        out = np.full((len(self.measured), len(at)), np.nan)
+        if not self.parts:
+            here = np.ones(len(self.size), dtype=bool) if self.model is None else self.model == chosen
+            for j, size in enumerate(at):
+                found = np.flatnonzero(here & np.isclose(self.size, size, rtol=1e-9))
+                if len(found):
+                    out[:, j] = self.measured[:, found[0]]
+            return out
+        for part in self.parts:
+            out[part.rows] = part.predict(at, chosen)
+        return np.clip(out, *self.ends)
+
+    @property
+    def sizes(self) -> Float[np.ndarray, " sizes"]:
+        """The different sizes, ascending."""
+        return np.unique(self.size)
 
 
-def _fit_block(
-    law: Law, solve: Solve, size: np.ndarray, value: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    theta, width = _coarse_grid(law)
-    best = _best_of(law, solve, size, value, weight, np.broadcast_to(theta, (1, *theta.shape)))
-    for _ in range(REFINEMENTS):
-        trial, width = _around(law, best, width)
-        best = _best_of(law, solve, size, value, weight, trial)
-    offset, slope, misfit = solve(falling_term(law, best[:, None, :], size), value, weight)
-    return best, offset[:, 0], slope[:, 0], misfit[:, 0]
+@dataclass(frozen=True)
+class Part:
+    """The draws of one curve that share a law: its constants, and the deviation on a grid of sizes.
 
-
-def _limits(law: Law) -> list[tuple[float, float]]:
-    return [p.grid for p in law.shapes if p.grid is not None]
-
-
-def _coarse_grid(law: Law) -> tuple[Float[np.ndarray, "grid shapes"], Float[np.ndarray, " shapes"]]:
-    """Return all combinations of logarithmic grids, and each grid's step in the logarithm."""
-    limits = _limits(law)
-    points = 48 if len(limits) == 1 else 24
-    axes = [np.linspace(np.log(low), np.log(high), points) for low, high in limits]
-    mesh = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=-1)
-    return np.exp(mesh), np.array([axis[1] - axis[0] for axis in axes])
-
-
-def _around(
-    law: Law, best: Float[np.ndarray, "resamples shapes"], width: Float[np.ndarray, " shapes"]
-) -> tuple[Float[np.ndarray, "resamples grid shapes"], Float[np.ndarray, " shapes"]]:
-    """Return a finer grid of one old step to each side of every resample's best, inside the limits."""
-    steps = np.linspace(-1, 1, 9)
-    mesh = np.stack([s.ravel() for s in np.meshgrid(*[steps] * len(width), indexing="ij")], axis=-1)
-    low, high = np.log(np.array(_limits(law))).T
-    trial = np.clip(np.log(best)[:, None, :] + mesh * width, low, high)
-    return np.exp(trial), width / 4
-
-
-def _best_of(
-    law: Law,
-    solve: Solve,
-    size: np.ndarray,
-    value: np.ndarray,
-    weight: np.ndarray,
-    theta: Float[np.ndarray, "some grid shapes"],
-) -> Float[np.ndarray, "resamples shapes"]:
-    _, _, misfit = solve(falling_term(law, theta, size), value, weight)
-    chosen = misfit.argmin(axis=1)
-    return theta[chosen * 0 if len(theta) == 1 else np.arange(len(chosen)), chosen]
-
-
-def _solve_loss(
-    shape: Float[np.ndarray, "some grid sizes"], value: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Least squares for offset >= 0 and slope >= 0: a loss neither falls below 0 nor rises with data."""
-    w = weight / weight.sum()
-    mean_x, mean_y = shape @ w, (value @ w)[:, None]
-    xx = (shape**2) @ w
-    xy = _cross(shape, value, w)
-    variance = np.maximum(xx - mean_x**2, 1e-300)
-    slope = np.maximum((xy - mean_x * mean_y) / variance, 0)
-    offset = mean_y - slope * mean_x
-    through_zero = xy / xx
-    slope = np.where(offset < 0, through_zero, slope)
-    offset = np.maximum(offset, 0)
-    yy = ((value**2) @ w)[:, None]
-    misfit = (
-        yy - 2 * offset * mean_y - 2 * slope * xy + offset**2 + 2 * offset * slope * mean_x + slope**2 * xx
-    )
-    return offset, slope, misfit * weight.sum()
-
-
-def _solve_accuracy(floor: float) -> Solve:
-    """Least squares for a curve from ``floor`` to a ceiling inside [0, 1]."""
-
-    def solve(
-        shape: np.ndarray, value: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        w = weight / weight.sum()
-        gain, above = 1 - shape, value - floor
-        xx, xy = (gain**2) @ w, _cross(gain, above, w)
-        rise = np.clip(xy / np.maximum(xx, 1e-300), -floor, 1 - floor)
-        misfit = ((above**2) @ w)[:, None] - 2 * rise * xy + rise**2 * xx
-        return floor + rise, -rise, misfit * weight.sum()
-
-    return solve
-
-
-def _cross(shape: np.ndarray, value: np.ndarray, w: np.ndarray) -> Float[np.ndarray, "resamples grid"]:
-    """Return the weighted products of every resample's values with its trial shapes."""
-    if len(shape) == 1:
-        return (value * w) @ shape[0].T
-    return np.einsum("dgn,dn->dg", shape, value * w)
-
-
-def monotone(
-    value: Float[np.ndarray, "resamples sizes"], weight: Float[np.ndarray, " sizes"], *, falling: bool
-) -> Float[np.ndarray, "resamples sizes"]:
-    """Return the closest curve that never gets worse with size (isotonic regression, Barlow et al. 1972)."""
-    rows = [isotonic_regression(row, weights=weight, increasing=not falling).x for row in value]
-    return np.array(rows)
-
-
-def interpolate(
-    size: Float[np.ndarray, " sizes"],
-    value: Float[np.ndarray, "resamples sizes"],
-    at: Sequence[float | int] | np.ndarray,
-) -> Float[np.ndarray, "resamples points"]:
-    """Interpolate every resample in log size; NaN outside the sizes that were measured.
-
-    The interpolant is cubic and keeps the data's monotony (Fritsch and Carlson 1980): straight lines cut the
-    corners of a convex learning curve and shift its rates by several percent.
+    Attributes:
+        rows: Which draws of the curve these are.
+        values: The law's constants by name.
+        stray: The deviation over models and grid; None where it is 0.
     """
-    x, wanted = np.log(size), np.log(np.asarray(at, dtype=float))
-    wanted = np.where(np.isclose(wanted, x[0]), x[0], np.where(np.isclose(wanted, x[-1]), x[-1], wanted))
-    if len(x) == 1:
-        return np.where(wanted == x[0], value, np.nan)
-    return PchipInterpolator(x, value, axis=1, extrapolate=False)(wanted)
+
+    candidate: Candidate
+    setting: Mapping[str, float]
+    rows: np.ndarray
+    values: Mapping[str, Float[np.ndarray, " draws"]]
+    grid: Float[np.ndarray, " grid"]
+    models: Float[np.ndarray, " models"] | None
+    stray: Float[np.ndarray, "draws models grid"] | None
+
+    def predict(self, at: np.ndarray, model: float | None) -> Float[np.ndarray, "draws points"]:
+        """Return the metric of these draws at some sizes, for a model where there are several."""
+        x = {name: np.full(len(at), value) for name, value in self.setting.items()}
+        x |= {"size": at} if model is None else {"size": at, "model": np.full(len(at), model)}
+        curve = _predictions(self.candidate, self.values, x)
+        if self.stray is None:
+            return curve
+        stray = self.stray[:, 0]
+        if self.models is not None and model is not None:
+            near = np.interp(np.log(model), np.log(self.models), np.arange(len(self.models)))
+            low = int(near)
+            high = min(low + 1, len(self.models) - 1)
+            stray = (1 - (near - low)) * self.stray[:, low] + (near - low) * self.stray[:, high]
+        position = np.interp(np.log(at), np.log(self.grid), np.arange(len(self.grid)))
+        left = np.minimum(position.astype(int), len(self.grid) - 2)
+        share = position - left
+        return curve + stray[:, left] * (1 - share) + stray[:, left + 1] * share
+
+
+def grid_of(cells: Cells) -> Float[np.ndarray, " grid"]:
+    """Return the sizes at which deviations are kept: those measured, others between, and some beyond."""
+    size = cells.x["size"]
+    low, high = float(size.min()), float(size.max())
+    between = np.geomspace(low, high, GRID)
+    beyond = np.geomspace(high, BEYOND * high, 9)[1:]
+    return np.unique(np.concatenate([between, np.unique(size), beyond]))
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What the draws of all qualities share.
+
+    Attributes:
+        chosen: Which way each draw takes.
+        means: The means as they may as well have been measured.
+    """
+
+    cells: Cells
+    ways: Sequence[Way]
+    space: Space
+    chosen: np.ndarray
+    means: Float[np.ndarray, "draws cells"]
+    generator: np.random.Generator
+
+    def parts(self, quality: str) -> tuple[Part, ...]:
+        """Return a quality's draws, law by law; none where it has too few cells for the laws."""
+        by_candidate: dict[int, list[int]] = {}
+        for i in sorted({int(i) for i in self.chosen}):
+            by_candidate.setdefault(id(self.ways[i].candidate), []).append(i)
+        if any(quality not in self.ways[group[0]].candidate.fits for group in by_candidate.values()):
+            return ()
+        return tuple(self._part(quality, group) for group in by_candidate.values())
+
+    def _part(self, quality: str, group: Sequence[int]) -> Part:
+        """Draw the curves that take the ways of one law."""
+        candidate = self.ways[group[0]].candidate
+        fit = candidate.fits[quality]
+        x = fit.problem.x
+        rows = np.flatnonzero(np.isin(self.chosen, group))
+        grid = grid_of(self.cells)
+        models = np.unique(x["model"]) if "model" in self.space.low else None
+        goal = self.space.place(_crossed(grid, models))
+        place = self.space.place(x)
+        at = np.arange(len(self.cells.data.size)) if candidate.law.joint else self.cells.of(quality)
+        y = self.means[rows][:, at]
+        stray = np.zeros((len(rows), len(goal)))
+        roots, gains = [], []
+        for i in group:
+            own = np.flatnonzero(self.chosen[rows] == i)
+            root, gain, both = self._way(fit, self.ways[i], place, goal)
+            roots.append((own, root))
+            if both is None or gain is None:
+                continue
+            drawn = self.generator.standard_normal((len(own), len(both))) @ both.T
+            drawn[rows[own] == 0] = 0.0  # the best single curve strays by what was measured alone
+            y[own] -= drawn[:, : len(place)]
+            stray[own] = drawn[:, len(place) :]
+            gains.append((own, root, gain))
+        values = _fit_draws(fit, y, roots)
+        left = y - _predictions(candidate, values, x)
+        for own, root, gain in gains:
+            stray[own] += left[own] @ root.T @ root @ gain.T
+        setting = {n: float(x[n][fit.problem.quality.index(quality)]) for n in ("share",) if n in x}
+        shaped = stray.reshape(len(rows), 1 if models is None else len(models), len(grid)) if gains else None
+        return Part(candidate, setting, rows, values, grid, models, shaped)
+
+    def _way(
+        self, fit: Fit, way: Way, place: np.ndarray, goal: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Return what whitens the measurements, what they tell of the grid, and a root of both's covariance.
+
+        Without a deviation the last two are None.
+        """
+        noise = way.level**2 * noise_of(fit)
+        if not way.share:
+            return np.linalg.inv(np.linalg.cholesky(noise)), None, None
+        spread = (way.share * self.space.rise) ** 2
+        every = np.concatenate([place, goal])
+        whole = spread * matern(every, every, way.length)
+        count = len(place)
+        root = np.linalg.inv(np.linalg.cholesky(noise + whole[:count, :count]))
+        both = np.linalg.cholesky(whole + JITTER * spread * np.eye(len(whole)))
+        return root, whole[count:, :count], both
+
+
+def _crossed(grid: np.ndarray, models: np.ndarray | None) -> dict[str, np.ndarray]:
+    if models is None:
+        return {"size": grid}
+    return {"size": np.tile(grid, len(models)), "model": np.repeat(models, len(grid))}
+
+
+def _fit_draws(
+    fit: Fit, y: Float[np.ndarray, "draws cells"], roots: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Float[np.ndarray, " draws"]]:
+    """Fit the law to every draw, each with its way's whitening; many cells by their own noise alone."""
+    cells = y.shape[1]
+    if cells <= MOST_TOGETHER:
+        whitening = np.empty((len(y), cells, cells))
+        for own, root in roots:
+            whitening[own] = root
+        jobs = [(np.arange(len(y)), whitening)]
+    else:
+        # the noise that cells share costs little precision here, and its matrix much time
+        jobs = [(own, 1 / np.linalg.norm(np.linalg.inv(root), axis=1)) for own, root in roots]
+    values = {name: np.empty(len(y)) for name in fit.values}
+    for own, root in jobs:
+        squares = Squares(fit.law, fit.problem.x, y[own], root, dict(fit.fixed))
+        start = {p.name: np.full(len(own), fit.values[p.name]) for p in squares.searched}
+        for name, column in squares.fit(start, enough=ENOUGH_FALL)[0].items():
+            values[name][own] = column
+    return values
+
+
+def _predictions(
+    candidate: Candidate, values: Mapping[str, np.ndarray], x: Mapping[str, np.ndarray]
+) -> Float[np.ndarray, "draws cells"]:
+    law = candidate.law
+    terms = law.terms({name: value[:, None] for name, value in values.items()}, x)
+    weights = np.stack([values[p.name] for p in law.coefficients], axis=1)
+    return np.einsum("dnt,dt->dn", np.broadcast_to(terms, (len(weights), *terms.shape[-2:])), weights)

@@ -35,8 +35,12 @@ def descend(
     start: Float[np.ndarray, "problems shapes"],
     low: Float[np.ndarray, " shapes"],
     high: Float[np.ndarray, " shapes"],
+    *,
+    enough: float = SMALLEST_FALL,
 ) -> tuple[Float[np.ndarray, "problems shapes"], Float[np.ndarray, " problems"]]:
     """Minimise half the sum of squared residuals of every problem inside a box.
+
+    A search ends when the objective falls by less than the share ``enough`` of it.
 
     Returns:
         The places and the minima.
@@ -58,7 +62,7 @@ def descend(
         fell, moved = cost[active] - cost_trial, np.abs(trial - x[active]).max(axis=1)
         kept = active[better]
         x[kept], r[kept] = trial[better], r_trial[better]
-        ended = better & ((fell <= SMALLEST_FALL * cost[active]) | (moved < SMALLEST_MOVE))
+        ended = better & ((fell <= enough * cost[active]) | (moved < SMALLEST_MOVE))
         cost[kept] = cost_trial[better]
         damping[active] = np.where(better, np.maximum(damping[active] / 5, 1e-12), damping[active] * 10)
         active = active[~ended & (damping[active] <= MOST_DAMPING)]

@@ -12,10 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from workbench.laws.analysis import Analysis, Curve, analyse
-from workbench.laws.answer import ExchangeRate, RateCurve
-from workbench.laws.table import Table, smaller_is_better
-from workbench.laws.thresholds import TAILS
+from workbench.errors import InputError
+from workbench.laws.analysis import DRAWS, Analysis, analyse
+from workbench.laws.answer import ExchangeRate
+from workbench.laws.claims import Crossing, RateCurve
+from workbench.laws.curves import Curve
+from workbench.laws.silence import too_few_sizes
+from workbench.laws.table import Table
+from workbench.laws.thresholds import LEVEL, TAILS
 
 MOST_SIZES = 12
 """Reference sizes at which the rate is given when none are asked for."""
@@ -30,10 +34,11 @@ def exchange_rate(
     reference: str,
     other: str,
     sizes: Sequence[float | int] | np.ndarray | None = None,
-    bootstraps: int = 400,
+    bootstraps: int = DRAWS,
     seed: int = 0,
     law: str | None = None,
     items: int | None = None,
+    model: float | None = None,
 ) -> ExchangeRate:
     """Compute the exchange rate of two qualities over the reference sizes, with intervals.
 
@@ -43,43 +48,96 @@ def exchange_rate(
         reference: The quality whose examples are replaced, such as "clean".
         other: The quality whose examples replace them.
         sizes: Reference sizes; by default those that were measured.
-        bootstraps: Resamples behind each interval.
-        seed: Seed of the resamples.
-        law: A law of size alone; by default the one for the metric, see ``analyse``.
+        bootstraps: Draws behind each interval.
+        seed: Seed of the draws.
+        law: A law; by default all that suit, weighed by what the data say, see ``analyse``.
         items: Held-out items behind an accuracy, see ``analyse``.
+        model: Model size, where the table has several; by default the largest.
 
     Raises:
         InputError: If a quality is not in the table, or nothing was measured.
     """
     analysis = analyse(table, metric, law=law, bootstraps=bootstraps, seed=seed, items=items)
-    return rate_of(analysis, reference=reference, other=other, sizes=sizes)
+    return rate_of(analysis, reference=reference, other=other, sizes=sizes, model=model)
 
 
 def rate_of(
-    analysis: Analysis, *, reference: str, other: str, sizes: Sequence[float | int] | np.ndarray | None = None
+    analysis: Analysis,
+    *,
+    reference: str,
+    other: str,
+    sizes: Sequence[float | int] | np.ndarray | None = None,
+    model: float | None = None,
 ) -> ExchangeRate:
-    """Compute the exchange rate from a study that is already analysed."""
+    """Compute the exchange rate from a study that is already analysed.
+
+    Args:
+        analysis: The study.
+        reference: The quality whose examples are replaced.
+        other: The quality whose examples replace them.
+        sizes: Reference sizes; by default those that were measured.
+        model: Model size, where the study has several; by default the largest that both were measured with.
+
+    Raises:
+        InputError: If a quality or the model was not measured.
+    """
     one, two = analysis.curve(reference), analysis.curve(other)
-    at = _asked(one.size) if sizes is None else np.asarray(sizes, dtype=float)
-    fitted = model_free = useless = None
-    if analysis.noise is not None:
-        model_free = _rates(analysis, one, two, at, model_free=True)
-        if one.fitted is not None and two.fitted is not None:
-            fitted = _rates(analysis, one, two, at, model_free=False)
-        useless = _useless(analysis, one, at)
+    model = _model(analysis, one, two, model)
+    mine, theirs = _sizes(one, model), _sizes(two, model)
+    at = _asked(mine) if sizes is None else np.asarray(sizes, dtype=float)
+    rates = useless = crossing = None
+    silent = analysis.silent
+    comparisons = max(len(analysis.curves) - 1, 1)
+    if analysis.noise is not None and not silent:
+        drawn = _drawn_rates(analysis, one, two, at, model)
+        if two.parts:
+            rates = summarise(at, drawn, comparisons)
+            crossing = _crossing(at, drawn, rates)
+            useless = _useless(analysis, one, at, model)
+        else:
+            silent = too_few_sizes(other, len(theirs))
     return ExchangeRate(
         reference=reference,
         other=other,
         metric=analysis.metric,
         evaluation=analysis.evaluation,
-        tried=float(two.size[-1]),
-        fitted=fitted,
-        model_free=model_free,
+        smallest=float(theirs[0]),
+        tried=float(theirs[-1]),
+        rates=rates,
         useless=useless,
         misfit=analysis.misfit,
         notes=analysis.notes,
-        silent=analysis.silent,
+        crossing=crossing,
+        comparisons=comparisons,
+        model=model,
+        silent=silent,
     )
+
+
+def _model(analysis: Analysis, one: Curve, two: Curve, wanted: float | None) -> float | None:
+    if one.model is None or two.model is None:
+        return None
+    shared = np.intersect1d(one.model, two.model)
+    if not len(shared):
+        raise InputError(
+            f"{one.quality!r} and {two.quality!r} were measured with different models, so nothing compares "
+            "them. Measure both with one model."
+        )
+    if wanted is None:
+        return float(shared.max())
+    if not np.isclose(shared, wanted, rtol=1e-9).any():
+        raise InputError(
+            f"no model of {wanted:g} was measured for both qualities; choose one of "
+            f"{', '.join(f'{m:g}' for m in shared)}."
+        )
+    return float(wanted)
+
+
+def _sizes(curve: Curve, model: float | None) -> Float[np.ndarray, " sizes"]:
+    """Return the sizes of a curve that were measured with a model."""
+    if curve.model is None or model is None:
+        return np.unique(curve.size)
+    return np.unique(curve.size[np.isclose(curve.model, model, rtol=1e-9)])
 
 
 def _asked(size: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " some"]:
@@ -89,34 +147,73 @@ def _asked(size: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " some"]:
     return size[np.unique(np.linspace(0, len(size) - 1, MOST_SIZES).round().astype(int))]
 
 
-def _rates(
-    analysis: Analysis, one: Curve, two: Curve, at: Float[np.ndarray, " sizes"], *, model_free: bool
-) -> RateCurve:
-    target = one.predict(at, model_free=model_free)
-    grid = np.unique(np.concatenate([np.geomspace(two.size[0], two.size[-1], SIZES_READ), two.size]))
-    curve = two.predict(grid, model_free=model_free)
+def _drawn_rates(
+    analysis: Analysis, one: Curve, two: Curve, at: Float[np.ndarray, " sizes"], model: float | None
+) -> Float[np.ndarray, "draws sizes"]:
+    """Return the rate of every draw; NaN where the reference is not known."""
+    tried = _sizes(two, model)
+    target = one.predict(at, model=model)[1:]
+    known = (at >= 0.999 * _sizes(one, model)[0]) & (at <= 1.001 * _sizes(one, model)[-1])
+    grid = np.unique(np.concatenate([np.geomspace(tried[0], tried[-1], SIZES_READ), tried]))
+    curve = two.predict(grid, model=model)[1:]
     enough = np.stack(
         [fewest(grid, curve, target[:, j], falling=analysis.falling) for j in range(len(at))], axis=1
     )
     # a target outside the reference's own measurements is unknown, which is not the same as not reached
-    return summarise(at, np.where(np.isnan(target), np.nan, enough)[1:], float(grid[0]))
+    return np.where(np.isnan(target) | ~known, np.nan, enough / at)
 
 
 def summarise(
-    at: Float[np.ndarray, " sizes"], enough: Float[np.ndarray, "resamples sizes"], smallest: float
+    at: Float[np.ndarray, " sizes"], drawn: Float[np.ndarray, "draws sizes"], comparisons: int = 1
 ) -> RateCurve:
-    """Return median, interval and probabilities of the rates that resamples of ``enough`` examples give."""
-    drawn = enough / at
+    """Return median, intervals and probabilities of drawn rates.
+
+    Args:
+        at: Reference sizes.
+        drawn: The rate of every draw: 0 where the smallest amount tried is already enough, infinity where
+            no amount tried is.
+        comparisons: How many qualities the reference is compared with at once.
+    """
     known = ~np.isnan(drawn).any(axis=0)
-    low, median, high = (_quantile(drawn, p) for p in (TAILS[0], 0.5, TAILS[1]))
+    tail = (1 - LEVEL) / 2 / comparisons
+    ends = (TAILS[0], 0.5, TAILS[1], tail, 1 - tail)
+    low, median, high, sure_low, sure_high = (_quantile(drawn, p) for p in ends)
     return RateCurve(
         size=at,
         median=median,
         low=low,
         high=high,
+        sure_low=sure_low,
+        sure_high=sure_high,
         not_reached=np.where(known, np.isinf(drawn).mean(axis=0), np.nan),
-        at_most=np.where(known, (enough <= smallest).mean(axis=0), np.nan),
+        at_most=np.where(known, (drawn == 0).mean(axis=0), np.nan),
     )
+
+
+def _crossing(
+    at: Float[np.ndarray, " sizes"], drawn: Float[np.ndarray, "draws sizes"], rates: RateCurve
+) -> Crossing | None:
+    """Return where the better quality changes, if each is surely better at some size."""
+    better, worse = rates.sure_low > 1, rates.sure_high < 1
+    if not (better.any() and worse.any()) or np.isnan(drawn).any():
+        return None
+    # from the better side to the other: where a draw's rate passes 1, in log size
+    first, last = (better, worse) if better.argmax() < worse.argmax() else (worse, better)
+    start, end = int(np.flatnonzero(first)[0]), int(np.flatnonzero(last)[0])
+    span = np.arange(start, end + 1)
+    log = np.log(np.clip(drawn[:, span], 1e-6, 1e6))
+    passed = (np.sign(log) != np.sign(log[:, :1])) & (np.arange(len(span)) > 0)
+    step = passed.argmax(axis=1)
+    some = passed.any(axis=1)
+    row = np.flatnonzero(some)
+    before, after = log[row, step[some] - 1], log[row, step[some]]
+    share = np.where(after != before, -before / np.where(after != before, after - before, 1), 0.5)
+    x = np.log(at[span])
+    place = np.exp(x[step[some] - 1] + share * (x[step[some]] - x[step[some] - 1]))
+    size = np.full(len(drawn), np.inf)
+    size[row] = place
+    low, middle, high = (float(_quantile(size[:, None], p)[0]) for p in (TAILS[0], 0.5, TAILS[1]))
+    return Crossing(middle, low, high)
 
 
 def fewest(
@@ -126,7 +223,10 @@ def fewest(
     *,
     falling: bool,
 ) -> Float[np.ndarray, " resamples"]:
-    """Return each resample's smallest size whose score is as good as its target, else infinity."""
+    """Return each draw's smallest size whose score is as good as its target.
+
+    It is 0 where the first size already is, for fewer may be enough, and infinity where none is.
+    """
     sign = -1.0 if falling else 1.0
     lead = sign * (curve - target[:, None])
     good = lead >= 0
@@ -137,6 +237,8 @@ def fewest(
     share = np.where(rise > 0, -lead[row, before] / np.where(rise > 0, rise, 1), 1.0)
     x = np.log(grid)
     reached = np.exp(x[before] + np.where(first > 0, share, 0) * (x[first] - x[before]))
+    # below the smallest size tried nothing is known: there it is enough, and fewer may be
+    reached = np.where(first > 0, reached, 0.0)
     return np.where(good.any(axis=1), reached, np.inf)
 
 
@@ -149,11 +251,11 @@ def _quantile(drawn: Float[np.ndarray, "resamples sizes"], p: float) -> Float[np
     return np.where(np.isnan(drawn).any(axis=0), np.nan, picked)
 
 
-def _useless(analysis: Analysis, one: Curve, at: Float[np.ndarray, " sizes"]) -> Float[np.ndarray, " sizes"]:
+def _useless(
+    analysis: Analysis, one: Curve, at: Float[np.ndarray, " sizes"], model: float | None
+) -> Float[np.ndarray, " sizes"]:
     if analysis.zero_shot is None:
         return np.zeros(len(at))
-    reached = one.predict(at, model_free=True)[1:]
-    worse = (
-        reached >= analysis.zero_shot if smaller_is_better(analysis.metric) else reached <= analysis.zero_shot
-    )
+    reached = one.predict(at, model=model)[1:]
+    worse = reached >= analysis.zero_shot if analysis.falling else reached <= analysis.zero_shot
     return worse.mean(axis=0)

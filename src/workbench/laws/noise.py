@@ -113,6 +113,8 @@ class Stratum:
         return self.square * self.freedom / drawn
 
 
+KNOWN = 1e6
+"""Degrees of freedom of a spread that is taken as known."""
 NO_PART = Stratum(0.0, 0.0, 1.0)
 
 
@@ -185,6 +187,41 @@ def arrange(table: Table, metric: str) -> Replicates:
     order = {quality: i for i, quality in enumerate(table.qualities)}
     keys = [(order[row.quality], row.size) for row in rows]
     return replicates(table, metric, rows, keys, sorted(set(keys)))
+
+
+def arrange_by(
+    table: Table, metric: str, inputs: Sequence[str]
+) -> tuple[Replicates, dict[str, Float[np.ndarray, " cells"]]]:
+    """Arrange a metric by quality, inputs and seed, cells sorted by their inputs, the size last.
+
+    Args:
+        table: A checked table.
+        metric: The measured column.
+        inputs: "size", and the other columns that vary within a quality.
+
+    Returns:
+        The measurements, and each input's value in every cell.
+
+    Raises:
+        InputError: If two rows of one cell and seed differ in something else.
+    """
+    rows = table.measured(metric)
+    order = {quality: i for i, quality in enumerate(table.qualities)}
+    names = [*(name for name in inputs if name != "size"), "size"]
+    shares = {row.values.get("share") for row in rows}
+    columns = {name: table.column(name, rows) for name in names}
+    keys = [(order[row.quality], *(float(columns[n][i]) for n in names)) for i, row in enumerate(rows)]
+    cells = sorted(set(keys))
+    x = {name: np.array([cell[1 + j] for cell in cells]) for j, name in enumerate(names)}
+    if None not in shares:
+        share = dict(zip(keys, table.column("share", rows), strict=True))
+        x["share"] = np.array([share[cell] for cell in cells])
+    return replicates(table, metric, rows, keys, cells), x
+
+
+def level_noise(spread: Float[np.ndarray, " cells"]) -> Noise:
+    """Return the noise of cells that share nothing, of a spread taken as known."""
+    return Noise(spread, KNOWN, (NO_PART, NO_PART, Stratum(1.0, KNOWN, 1.0)))
 
 
 def replicates(

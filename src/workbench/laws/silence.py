@@ -72,6 +72,14 @@ def rarely_matched(most: float, judge: str) -> str:
     return f"It is nowhere above {most:.3g}: few answers are matched, so {in_words(judge)} comes first."
 
 
+def too_few_sizes(quality: str, sizes: int) -> str:
+    """Say that a quality's curve isn't known between the sizes measured."""
+    return (
+        f"{quality!r} was measured at {sizes} size{'s' * (sizes > 1)}, and how many of its examples are "
+        "needed can't be read between fewer than 3. Add sizes."
+    )
+
+
 def without_cells(qualities: Sequence[str], metric: str, reference: str | None) -> str:
     """Say which qualities have no finished cell, and what the rest is compared with instead of the best."""
     names = ", ".join(map(repr, qualities))

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import lsq_linear
 
-from workbench.laws.descent import descend, solve_in_box
+from workbench.laws.descent import SMALLEST_FALL, descend, solve_in_box
 from workbench.laws.library import Inputs, Law, Parameter
 
 LARGEST_LOG = 60.0
@@ -49,12 +49,13 @@ class Squares:
         return tuple(p for p in self.law.coefficients if p.name not in self.fixed)
 
     def fit(
-        self, start: Mapping[str, Float[np.ndarray, " problems"]]
+        self, start: Mapping[str, Float[np.ndarray, " problems"]], *, enough: float = SMALLEST_FALL
     ) -> tuple[dict[str, Float[np.ndarray, " problems"]], Float[np.ndarray, " problems"]]:
         """Fit every problem from its start.
 
         Args:
             start: Each searched shape's values.
+            enough: Share of the objective below which a fall ends the search.
 
         Returns:
             All parameters' values, and half the sums of squares.
@@ -67,7 +68,7 @@ class Squares:
         if not self.searched:
             rest = self.residual(position, every)
             return self._values(position, every), 0.5 * np.einsum("pn,pn->p", rest, rest)
-        place, objective = descend(self.residual, np.clip(position, low, high), low, high)
+        place, objective = descend(self.residual, np.clip(position, low, high), low, high, enough=enough)
         return self._values(place, every), objective
 
     def residual(

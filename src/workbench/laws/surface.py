@@ -49,7 +49,7 @@ def law_rate(
     curve = resamples.predict(_inputs(other, grid))
     falling = resamples.fit.law.metric == "loss"
     enough = np.stack([fewest(grid, curve, target[:, j], falling=falling) for j in range(len(at))], axis=1)
-    return summarise(at, enough, low)
+    return summarise(at, enough / at)
 
 
 def rate_surface(

@@ -9,7 +9,9 @@ TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 DOUBT = 0.05
 """A law whose misfit is rarer than this under the seeds' noise is not believed."""
 LIKELY = 0.5
-"""Above this probability a size counts as not reached, or as not worth training for."""
+"""Above this probability something is likelier than not; a sentence says it for sure from ``LEVEL`` on."""
+TWICE = 2.0
+"""Factor up to which more of a quality has to be tried before 'no amount tried was enough' is said."""
 
 
 def misfit_probability(squares: float, left: int, freedom: float) -> float:

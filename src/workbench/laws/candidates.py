@@ -1,0 +1,158 @@
+"""The laws that may describe a study: each fitted to the cell means, and whether the data reject it.
+
+A law of size alone is fitted to every quality apart; so is a law of size and model where the model varies
+within a quality. A law that knows the share of clean examples is fitted to all qualities together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from workbench.errors import InputError
+from workbench.laws.fitting import Fit, Problem, fit_law
+from workbench.laws.library import LAWS, Law
+from workbench.laws.noise import Noise, Replicates, covariance
+from workbench.laws.thresholds import misfit_probability, trusted
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What was measured: the means of every cell, its inputs, and its noise.
+
+    Attributes:
+        x: Inputs by name, one value a cell; "size" always.
+        noise: The noise of a measurement; where no cell has a second seed it was read from residuals.
+        from_residuals: Whether it was.
+    """
+
+    data: Replicates
+    x: Mapping[str, Float[np.ndarray, " cells"]]
+    noise: Noise
+    from_residuals: bool = False
+
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """The qualities in their order."""
+        return tuple(dict.fromkeys(self.data.quality))
+
+    def of(self, quality: str) -> np.ndarray:
+        """Return the positions of a quality's cells."""
+        return self.data.of(quality)
+
+    def problem(self, at: np.ndarray) -> Problem:
+        """Return the problem of fitting a law to the means of some cells."""
+        data, noise = self.data.part(at), self.noise.part(at)
+        return Problem(
+            {name: column[at] for name, column in self.x.items()},
+            data.mean,
+            whitening(data, noise),
+            freedom=noise.freedom,
+            quality=data.quality,
+            replicates=data,
+            noise=noise,
+        )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One law, fitted to the qualities it was measured for.
+
+    Attributes:
+        fits: By quality; a joint law has one and the same for all.
+        misfit: Probability of such a misfit under the noise, if the law were right; None if nothing tells.
+    """
+
+    law: Law
+    fits: Mapping[str, Fit]
+    misfit: float | None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the data do not reject the law."""
+        return trusted(self.misfit)
+
+    @property
+    def distinct(self) -> tuple[Fit, ...]:
+        """The fits, a joint one once."""
+        return tuple({id(fit): fit for fit in self.fits.values()}.values())
+
+    @property
+    def squares(self) -> float:
+        """Sum of the squared whitened residuals."""
+        return 2 * sum(fit.objective for fit in self.distinct)
+
+    @property
+    def free(self) -> int:
+        """Constants that were fitted."""
+        return sum(fit.free for fit in self.distinct)
+
+
+def whitening(data: Replicates, noise: Noise) -> np.ndarray:
+    """Return what whitens cell means: a weight each, or a matrix where seeds are shared."""
+    if not data.paired or data.value.shape[1] == 1:
+        return np.sqrt(data.count) / (noise.spread * np.sqrt(noise.variances[2]))
+    return np.linalg.inv(np.linalg.cholesky(covariance(data, noise)))
+
+
+def names_for(kind: str, inputs: Sequence[str], shares: int) -> list[str]:
+    """Return the laws that a table's columns allow.
+
+    Args:
+        kind: "loss" or "accuracy".
+        inputs: The columns that vary within a quality: "size", and perhaps "model".
+        shares: How many different shares of clean examples the qualities have; 0 where one has none.
+    """
+    found = []
+    for law in LAWS.values():
+        if law.metric != kind or law.model_free or "unique" in law.inputs:
+            continue
+        own = set(law.inputs) - {"share"}
+        # two shares can't contradict a law of shares
+        if own == set(inputs) and (not law.joint or shares > 2):
+            found.append(law.name)
+    return found
+
+
+def fit_candidate(law: Law, cells: Cells, fixed: Mapping[str, float]) -> Candidate | None:
+    """Fit one law to every quality that has enough cells; None if none has.
+
+    Raises:
+        InputError: If the law can't be evaluated, such as for a share of 0.
+    """
+    held = {name: value for name, value in fixed.items() if any(p.name == name for p in law.parameters)}
+    needed = len(law.parameters) - len(held)
+    fits: dict[str, Fit] = {}
+    if law.joint:
+        every = np.arange(len(cells.data.size))
+        if len(every) < needed:
+            return None
+        fits = dict.fromkeys(cells.qualities, fit_law(law, cells.problem(every), fixed=held))
+    else:
+        for quality in cells.qualities:
+            at = cells.of(quality)
+            enough = all(len(np.unique(cells.x[name][at])) > 1 for name in law.inputs)
+            if len(at) >= needed and enough and np.ptp(cells.data.mean[at]) > 0:
+                fits[quality] = fit_law(law, cells.problem(at), fixed=held)
+    if not fits:
+        return None
+    candidate = Candidate(law, fits, None)
+    left = sum(len(fit.problem.y) for fit in candidate.distinct) - candidate.free
+    if left < 1 or cells.from_residuals:
+        return candidate
+    return Candidate(law, fits, misfit_probability(candidate.squares, left, cells.noise.freedom))
+
+
+def fit_candidates(names: Sequence[str], cells: Cells, fixed: Mapping[str, float]) -> list[Candidate]:
+    """Fit the named laws; a law that the table doesn't suit is left out."""
+    found = []
+    for name in names:
+        try:
+            candidate = fit_candidate(LAWS[name], cells, fixed)
+        except InputError:
+            # a law such as that of shares, of which one is 0, says nothing about this table
+            continue
+        if candidate is not None:
+            found.append(candidate)
+    return found

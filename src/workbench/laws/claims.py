@@ -1,0 +1,300 @@
+"""What an answer claims, and each claim in words: the same ones in terminal, report, notebook and paper.
+
+A claim is made where its probability reaches 95% for all qualities compared at once; else the sentence says
+that it can't be told yet, and what would tell. 'No amount was enough' is only said of sizes of which at
+least twice as many were tried.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from workbench.laws.thresholds import LEVEL, LIKELY, TWICE
+
+
+@dataclass(frozen=True)
+class RateCurve:
+    """The rate at each reference size, with its interval; infinity means not reached, 0 below what was tried.
+
+    Attributes:
+        low: Lower end of the 95% interval; 0 where the smallest amount tried may already be enough.
+        high: Upper end; infinity where no amount tried may be enough.
+        sure_low: Lower end that holds for all qualities compared at once; verdicts rest on it.
+        sure_high: Its upper end.
+        not_reached: Probability that no amount tried of the other quality is enough.
+        at_most: Probability that the smallest amount tried is already enough.
+    """
+
+    size: Float[np.ndarray, " sizes"]
+    median: Float[np.ndarray, " sizes"]
+    low: Float[np.ndarray, " sizes"]
+    high: Float[np.ndarray, " sizes"]
+    sure_low: Float[np.ndarray, " sizes"]
+    sure_high: Float[np.ndarray, " sizes"]
+    not_reached: Float[np.ndarray, " sizes"]
+    at_most: Float[np.ndarray, " sizes"]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The reference size at which the better quality changes, with its interval; infinity is beyond."""
+
+    size: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rated:
+    """What is known about two qualities, from which the claims follow.
+
+    Attributes:
+        tried: The largest size of the other quality that was measured.
+        rates: The rate over reference sizes; None where no interval can be given.
+        useless: Probability that the reference quality at this size is no better than no training at all.
+        crossing: Where the better quality changes; None where no change is sure.
+        comparisons: How many qualities the reference is compared with at once.
+    """
+
+    reference: str
+    other: str
+    tried: float
+    rates: RateCurve | None
+    useless: Float[np.ndarray, " sizes"] | None
+    crossing: Crossing | None = None
+    comparisons: int = 1
+
+
+Kind = Literal["better", "worse", "alike", "never", "unsure", "useless", "beyond", "doubtful", "crossing"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that an answer says.
+
+    Attributes:
+        kind: "better": the reference's examples are worth more; "worse": the other's are; "alike": can't be
+            told apart; "never": no amount tried matches ``size`` reference examples; "unsure": whether any
+            does can't be told; "useless": ``size`` reference examples are no better than no training;
+            "beyond": from ``size`` on, no amount tried was enough; "doubtful": from ``size`` on that can't
+            be told; "crossing": which is better changes at ``size``.
+        size: Reference examples.
+        low: Lower end of what is claimed: of the rate at ``size``, or of a crossing.
+        middle: Its median.
+        high: Its upper end.
+    """
+
+    kind: Kind
+    size: float
+    low: float = math.nan
+    middle: float = math.nan
+    high: float = math.nan
+
+
+def claims_of(answer: Rated, size: float | int | None) -> tuple[Claim, ...]:
+    """Return what an answer claims at one size, or at its most telling one and beyond."""
+    rates = answer.rates
+    if rates is None:
+        return ()
+    known = np.flatnonzero(~np.isnan(rates.not_reached))
+    if not len(known):
+        return ()
+    if size is not None:
+        at = int(np.abs(np.log(rates.size / size)).argmin())
+        return () if at not in known else (_at(answer, rates, at),)
+    at = _most_telling(answer, rates, known)
+    first = _at(answer, rates, at)
+    return (first, *_crossing(answer), *_beyond(answer, rates, known, at, first))
+
+
+def _sure(answer: Rated) -> float:
+    """Return the probability from which something is said for sure, corrected for the comparisons."""
+    return 1 - (1 - LEVEL) / answer.comparisons
+
+
+def _most_telling(answer: Rated, rates: RateCurve, known: np.ndarray) -> int:
+    """Return the largest size whose rate has two ends and of which twice as many were tried.
+
+    Where none has, it is the largest that is likelier reached than not, else the smallest.
+    """
+    useful = [i for i in known if answer.useless is None or answer.useless[i] <= LIKELY] or list(known)
+    tried = [i for i in useful if answer.tried >= TWICE * rates.size[i]] or useful
+    closed = [i for i in tried if rates.low[i] > 0 and math.isfinite(rates.high[i])]
+    reached = [i for i in tried if rates.not_reached[i] < LIKELY]
+    return int((closed or reached or tried[:1])[-1])
+
+
+def _at(answer: Rated, rates: RateCurve, at: int) -> Claim:
+    n = float(rates.size[at])
+    ends = (float(rates.low[at]), float(rates.median[at]), float(rates.high[at]))
+    if answer.useless is not None and answer.useless[at] >= _sure(answer):
+        return Claim("useless", n)
+    if rates.not_reached[at] >= _sure(answer):
+        return Claim("never" if answer.tried >= TWICE * n else "unsure", n, *ends)
+    if rates.sure_low[at] > 1:
+        return Claim("better", n, *ends)
+    if rates.sure_high[at] < 1:
+        return Claim("worse", n, *ends)
+    return Claim("alike" if rates.not_reached[at] < LIKELY else "unsure", n, *ends)
+
+
+def _crossing(answer: Rated) -> tuple[Claim, ...]:
+    found = answer.crossing
+    return () if found is None else (Claim("crossing", found.size, found.low, found.size, found.high),)
+
+
+def _beyond(answer: Rated, rates: RateCurve, known: np.ndarray, at: int, first: Claim) -> tuple[Claim, ...]:
+    if first.kind in ("never", "unsure", "useless"):
+        return ()
+    later = [i for i in known if i > at]
+    lost = [
+        i for i in later if rates.not_reached[i] >= _sure(answer) and answer.tried >= TWICE * rates.size[i]
+    ]
+    if lost:
+        return (Claim("beyond", float(rates.size[lost[0]])),)
+    doubtful = [i for i in later if rates.not_reached[i] > 1 - LEVEL]
+    return (Claim("doubtful", float(rates.size[doubtful[0]])),) if doubtful else ()
+
+
+def in_words(answer: Rated, claim: Claim) -> str:
+    """Return a claim as a sentence."""
+    reference, other = _label(answer.reference), _label(answer.other)
+    n = f"{claim.size:,.0f}"
+    match claim.kind:
+        case "better":
+            return (
+                f"{_start(reference)}: one {reference} example does the work of {_amount(claim)} {other} "
+                f"ones at {n} {reference} examples{_interval(claim)}. {_price(answer, claim)}"
+            )
+        case "worse":
+            back = _inverse(claim)
+            return (
+                f"{_start(other)}: one {other} example does the work of {_amount(back)} {reference} ones at "
+                f"{n} {reference} examples{_interval(back)}. Turning {other} examples into {reference} ones "
+                "gains nothing there."
+            )
+        case "alike":
+            return (
+                f"Can't tell yet: at {n} {reference} examples, one does the work of {_range(claim)} {other} "
+                f"ones. Collect whichever is cheaper, or add seeds, which narrow this."
+            )
+        case "never":
+            return (
+                f"{_start(reference)}: at {n} {reference} examples, no amount of {other} ones we tried, up to "
+                f"{_times(answer, claim)} as many, was enough."
+            )
+        case "unsure":
+            return _unsure(answer, claim, reference, other)
+        case "useless":
+            return f"Nothing to exchange: {n} {reference} examples are no better than no training at all."
+        case "beyond":
+            return (
+                f"From {n} on, no amount of {other} ones we tried, up to {_times(answer, claim)} as many, "
+                "was enough."
+            )
+        case "doubtful":
+            more = TWICE * claim.size
+            tell = (
+                f"{more:,.0f} {other} ones were not tried; they would tell"
+                if answer.tried < more
+                else "more seeds would tell"
+            )
+            return f"From {n} on, whether any amount of {other} ones is enough can't be told yet: {tell}."
+        case "crossing":
+            return (
+                f"Which is better changes at about {n} {reference} examples "
+                f"({claim.low:,.0f} to {claim.high:,.0f})."
+            )
+
+
+def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
+    n = f"{claim.size:,.0f}"
+    least = claim.low
+    known = f" It takes at least {_number(least)} times as many." if 1 < least < math.inf else ""
+    more = TWICE * claim.size
+    tell = (
+        f"At least {more:,.0f} {other} ones would tell; up to {answer.tried:,.0f} were tried."
+        if answer.tried < more
+        else f"Up to {answer.tried:,.0f} were tried; more seeds would tell."
+    )
+    return (
+        f"Can't tell yet whether any amount of {other} examples matches {n} {reference} ones.{known} {tell}"
+    )
+
+
+def _price(answer: Rated, claim: Claim) -> str:
+    reference, other = _label(answer.reference), _label(answer.other)
+    least = _number(claim.low - 1) if claim.low > 1 else "0"
+    most = "no limit" if math.isinf(claim.high) else _number(claim.high - 1)
+    middle = "" if math.isinf(claim.middle) else f"{_number(claim.middle - 1)} more "
+    return (
+        f"It pays to turn {_article(other)} {other} example into {_article(reference)} {reference} one while "
+        f"that costs less than collecting {middle}({least} to {most})."
+    )
+
+
+def _inverse(claim: Claim) -> Claim:
+    def back(value: float) -> float:
+        if value == 0:
+            return math.inf
+        return 0.0 if math.isinf(value) else 1 / value
+
+    return Claim(claim.kind, claim.size, back(claim.high), back(claim.middle), back(claim.low))
+
+
+def _amount(claim: Claim) -> str:
+    if claim.middle == 0:
+        return f"at most {_number(claim.high)}"
+    if math.isinf(claim.middle):
+        return f"at least {_number(claim.low)}"
+    return f"about {_number(claim.middle)}"
+
+
+def _interval(claim: Claim) -> str:
+    """Return the interval in brackets; nothing where the amount itself is one end."""
+    if claim.middle == 0 or math.isinf(claim.middle):
+        return ""
+    if claim.low == 0:
+        return f" (at most {_number(claim.high)})"
+    if math.isinf(claim.high):
+        return f" (at least {_number(claim.low)})"
+    return f" ({_number(claim.low)} to {_number(claim.high)})"
+
+
+def _range(claim: Claim) -> str:
+    if claim.low == 0 and math.isinf(claim.high):
+        return "any number of"
+    if claim.low == 0:
+        return f"at most {_number(claim.high)}"
+    if math.isinf(claim.high):
+        return f"at least {_number(claim.low)}"
+    return f"{_number(claim.low)} to {_number(claim.high)}"
+
+
+def _times(answer: Rated, claim: Claim) -> str:
+    return f"{_number(answer.tried / claim.size)} times"
+
+
+def _number(value: float) -> str:
+    """Return a rate with two digits."""
+    if value >= 100:
+        return f"{float(f'{value:.2g}'):,.0f}"
+    return f"{value:.2g}"
+
+
+def _label(quality: str) -> str:
+    """Return a quality's label as it stands in a sentence; in quotes where it isn't a plain word or two."""
+    return (
+        quality if quality.replace("_", "a").replace(" ", "a").replace("%", "a").isalnum() else repr(quality)
+    )
+
+
+def _start(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _article(words: str) -> str:
+    return "an" if words[:1].lower() in "aeio8" else "a"

@@ -41,7 +41,7 @@ def main():
         }
         rates = {}
         for rate in rates_of(study):
-            best = rate.best
+            best = rate.rates
             by_size = zip(best.size, best.median, best.low, best.high, strict=True)
             rates[rate.other] = {
                 int(size): [None if math.isinf(value) else value for value in values]

@@ -24,7 +24,7 @@ from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
 from workbench.laws import library
-from workbench.laws.curves import ACCURACY_FLOOR, curve_laws
+from workbench.laws.library import LAWS
 from workbench.models import loaders
 from workbench.studies import executors, grid
 from workbench.studies.disk.schema import FORMAT as STUDY_FORMAT
@@ -76,8 +76,10 @@ def fetchable() -> Iterable[tuple[str, ...]]:
 def curves() -> Iterable[tuple[str, ...]]:
     """Return each law that can be the curve of one quality."""
     yield "curve", "formula", "for", "source"
-    for name, law in curve_laws().items():
-        floor = f"; floor: {ACCURACY_FLOOR}" if law.metric == "accuracy" else ""
+    for name, law in LAWS.items():
+        if law.inputs != ("size",) or law.model_free:
+            continue
+        floor = "; floor: the zero-shot score, or 0" if law.metric == "accuracy" else ""
         yield f"`{name}`", f"`{law.formula}`", law.metric, law.source + floor
 
 

@@ -155,18 +155,22 @@ def _print_rates(table: Table, args: argparse.Namespace) -> None:
 
 
 def _print_rate(answer: ExchangeRate) -> None:
-    for kind, rates in (("fitted", answer.fitted), ("model-free", answer.model_free)):
-        if rates is None:
-            continue
-        print(f"  {kind:12}{'n':>10}{'rate':>14}{INTERVAL:>30}{'P(not reached)':>16}")
-        for n, middle, low, high, lost in zip(
-            rates.size, rates.median, rates.low, rates.high, rates.not_reached, strict=True
-        ):
-            ends = f"{_rate(low)} to {_rate(high)}"
-            print(f"  {'':12}{n:10,.0f}{_rate(middle):>14}{ends:>30}{lost:16.0%}")
+    rates = answer.rates
+    if rates is None:
+        return
+    print(f"  {'n':>10}{'rate':>14}{INTERVAL:>30}{'P(not reached)':>16}")
+    for n, middle, low, high, lost in zip(
+        rates.size, rates.median, rates.low, rates.high, rates.not_reached, strict=True
+    ):
+        least = answer.smallest / n
+        ends = f"{_rate(low, least)} to {_rate(high, least)}"
+        print(f"  {n:10,.0f}{_rate(middle, least):>14}{ends:>30}{lost:16.0%}")
 
 
-def _rate(value: float) -> str:
+def _rate(value: float, least: float) -> str:
+    """Return a rate; 0 is below what the smallest size tried can tell."""
+    if value == 0:
+        return f"below {least:.3g}"
     return "not reached" if value == float("inf") else f"{value:.3g}"
 
 

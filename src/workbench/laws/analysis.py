@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.errors import InputError, unknown_name
-from workbench.laws.candidates import Candidate, Cells, fit_candidate, fit_candidates, names_for
+from workbench.laws.candidates import Candidate, Cells, fit_candidates, fit_law_of, names_for
 from workbench.laws.curves import Curve, Drawing
 from workbench.laws.deviation import Space, Way, space_of, weigh
 from workbench.laws.library import LAWS, Law
@@ -84,7 +84,7 @@ class Analysis(Shown):
         """Return the probability that a law holds without deviation; None if it wasn't fitted."""
         if law not in {candidate.law.name for candidate in self.candidates}:
             return None
-        return sum(w.weight for w in self.ways if w.candidate.law.name == law and w.share == 0)
+        return float(sum(w.weight for w in self.ways if w.candidate.law.name == law and w.share == 0))
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         found = {quality: self.constants(quality) for quality in self.curves}
@@ -227,8 +227,7 @@ def _fitted(
     if law is None:
         return fit_candidates(names, cells, fixed)
     # a law that was asked for and can't be evaluated is an error, not a candidate less
-    one = fit_candidate(LAWS[law], cells, fixed)
-    return [] if one is None else [one]
+    return fit_law_of(LAWS[law], cells, fixed)
 
 
 def _widest(candidates: list[Candidate]) -> list[Candidate]:

@@ -16,6 +16,9 @@ from workbench.laws.library import LAWS, Law
 from workbench.laws.noise import Noise, Replicates, covariance
 from workbench.laws.thresholds import misfit_probability, trusted
 
+FEWEST_SIZES = 3
+"""Cells of a quality from which its curve is known between them; two are joined by any curve."""
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -60,13 +63,16 @@ class Candidate:
     """One law, fitted to the qualities it was measured for.
 
     Attributes:
-        fits: By quality; a joint law has one and the same for all.
+        fits: By quality; a joint law has one and the same for all. Where a quality has one size too few for a
+            law, the law is tried with its first constant held at each of its starts.
         misfit: Probability of such a misfit under the noise, if the law were right; None if nothing tells.
     """
 
     law: Law
     fits: Mapping[str, Fit]
     misfit: float | None
+    share: float = 1.0
+    """Share of the law's probability, before the data are seen, that is this one's."""
 
     @property
     def trusted(self) -> bool:
@@ -115,13 +121,24 @@ def names_for(kind: str, inputs: Sequence[str], shares: int) -> list[str]:
     return found
 
 
-def fit_candidate(law: Law, cells: Cells, fixed: Mapping[str, float]) -> Candidate | None:
-    """Fit one law to every quality that has enough cells; None if none has.
+def fit_law_of(law: Law, cells: Cells, fixed: Mapping[str, float]) -> list[Candidate]:
+    """Fit one law to every quality that has enough cells; nothing if none has.
 
     Raises:
         InputError: If the law can't be evaluated, such as for a share of 0.
     """
     held = {name: value for name, value in fixed.items() if any(p.name == name for p in law.parameters)}
+    most = max(len(cells.of(quality)) for quality in cells.qualities)
+    first = next((p for p in law.shapes if p.name not in held), None)
+    if law.joint or first is None or most != len(law.parameters) - len(held) - 1:
+        return [found for found in [_fit_one(law, cells, held, 1.0)] if found]
+    tried = [
+        _fit_one(law, cells, held | {first.name: value}, 1 / len(first.starts)) for value in first.starts
+    ]
+    return [found for found in tried if found]
+
+
+def _fit_one(law: Law, cells: Cells, held: Mapping[str, float], share: float) -> Candidate | None:
     needed = len(law.parameters) - len(held)
     fits: dict[str, Fit] = {}
     if law.joint:
@@ -133,15 +150,15 @@ def fit_candidate(law: Law, cells: Cells, fixed: Mapping[str, float]) -> Candida
         for quality in cells.qualities:
             at = cells.of(quality)
             enough = all(len(np.unique(cells.x[name][at])) > 1 for name in law.inputs)
-            if len(at) >= needed and enough and np.ptp(cells.data.mean[at]) > 0:
+            if len(at) >= max(needed, FEWEST_SIZES) and enough and np.ptp(cells.data.mean[at]) > 0:
                 fits[quality] = fit_law(law, cells.problem(at), fixed=held)
     if not fits:
         return None
-    candidate = Candidate(law, fits, None)
+    candidate = Candidate(law, fits, None, share)
     left = sum(len(fit.problem.y) for fit in candidate.distinct) - candidate.free
     if left < 1 or cells.from_residuals:
         return candidate
-    return Candidate(law, fits, misfit_probability(candidate.squares, left, cells.noise.freedom))
+    return Candidate(law, fits, misfit_probability(candidate.squares, left, cells.noise.freedom), share)
 
 
 def fit_candidates(names: Sequence[str], cells: Cells, fixed: Mapping[str, float]) -> list[Candidate]:
@@ -149,10 +166,8 @@ def fit_candidates(names: Sequence[str], cells: Cells, fixed: Mapping[str, float
     found = []
     for name in names:
         try:
-            candidate = fit_candidate(LAWS[name], cells, fixed)
+            found += fit_law_of(LAWS[name], cells, fixed)
         except InputError:
             # a law such as that of shares, of which one is 0, says nothing about this table
             continue
-        if candidate is not None:
-            found.append(candidate)
     return found

@@ -183,8 +183,8 @@ def in_words(answer: Rated, claim: Claim) -> str:
             )
         case "never":
             return (
-                f"{_start(reference)}: at {n} {reference} examples, no amount of {other} ones we tried, up to "
-                f"{_times(answer, claim)} as many, was enough."
+                f"{_start(reference)}: at {n} {reference} examples, no amount of {other} ones we tried, up "
+                f"to {_times(answer, claim)} as many, was enough."
             )
         case "unsure":
             return _unsure(answer, claim, reference, other)

@@ -23,7 +23,7 @@ from workbench.laws.candidates import Candidate, Cells
 from workbench.laws.fitting import Fit
 from workbench.laws.noise import covariance
 
-SHARES = (0.01, 0.03, 0.1, 0.3)
+SHARES = (0.01, 0.04, 0.15, 0.4)
 """Standard deviations that are tried, as shares of the range over which the metric moves."""
 LENGTHS = (0.2, 0.5, 1.0)
 """Lengths that are tried, as shares of the logarithmic range of an input."""
@@ -98,6 +98,7 @@ def weigh(candidates: Sequence[Candidate], cells: Cells, space: Space) -> list[W
                 continue
             lengths = LENGTHS if share else (1.0,)
             prior = NO_DEVIATION if share == 0 else (1 - NO_DEVIATION) / len(SHARES) / len(lengths)
+            prior *= candidate.share
             for length in lengths:
                 likelihood = _log_likelihoods(candidate, cells, space, share, length, levels)
                 ways += [Way(candidate, share, length, level, 0.0) for level in levels]

@@ -92,7 +92,7 @@ def rate_of(
         drawn = _drawn_rates(analysis, one, two, at, model)
         if two.parts:
             rates = summarise(at, drawn, comparisons)
-            crossing = _crossing(at, drawn, rates)
+            crossing = _crossing(one, two, model, rates, falling=analysis.falling)
             useless = _useless(analysis, one, at, model)
         else:
             silent = too_few_sizes(other, len(theirs))
@@ -191,28 +191,23 @@ def summarise(
 
 
 def _crossing(
-    at: Float[np.ndarray, " sizes"], drawn: Float[np.ndarray, "draws sizes"], rates: RateCurve
+    one: Curve, two: Curve, model: float | None, rates: RateCurve, *, falling: bool
 ) -> Crossing | None:
-    """Return where the better quality changes, if each is surely better at some size."""
+    """Return where the better quality changes, if each is surely better at some size.
+
+    A rate of 1 is where the two curves meet.
+    """
     better, worse = rates.sure_low > 1, rates.sure_high < 1
-    if not (better.any() and worse.any()) or np.isnan(drawn).any():
+    if not (better.any() and worse.any()):
         return None
-    # from the better side to the other: where a draw's rate passes 1, in log size
-    first, last = (better, worse) if better.argmax() < worse.argmax() else (worse, better)
-    start, end = int(np.flatnonzero(first)[0]), int(np.flatnonzero(last)[0])
-    span = np.arange(start, end + 1)
-    log = np.log(np.clip(drawn[:, span], 1e-6, 1e6))
-    passed = (np.sign(log) != np.sign(log[:, :1])) & (np.arange(len(span)) > 0)
-    step = passed.argmax(axis=1)
-    some = passed.any(axis=1)
-    row = np.flatnonzero(some)
-    before, after = log[row, step[some] - 1], log[row, step[some]]
-    share = np.where(after != before, -before / np.where(after != before, after - before, 1), 0.5)
-    x = np.log(at[span])
-    place = np.exp(x[step[some] - 1] + share * (x[step[some]] - x[step[some] - 1]))
-    size = np.full(len(drawn), np.inf)
-    size[row] = place
-    low, middle, high = (float(_quantile(size[:, None], p)[0]) for p in (TAILS[0], 0.5, TAILS[1]))
+    start, end = sorted((float(rates.size[better.argmax()]), float(rates.size[worse.argmax()])))
+    grid = np.geomspace(start, end, SIZES_READ)
+    lead = two.predict(grid, model=model)[1:] - one.predict(grid, model=model)[1:]
+    if not falling:
+        lead = -lead
+    changed = np.sign(lead) != np.sign(lead[:, :1])
+    place = np.where(changed.any(axis=1), grid[changed.argmax(axis=1)], np.inf)[:, None]
+    low, middle, high = (float(_quantile(place, p)[0]) for p in (TAILS[0], 0.5, TAILS[1]))
     return Crossing(middle, low, high)
 
 

@@ -225,7 +225,9 @@ LAWS: dict[str, Law] = {
         inputs=("size",),
         metric="loss",
         shapes=(
-            Parameter("learned", "size to the beta", 1e-2, 1e7, (1.0, 30.0, 1e3, 3e4), grid=(1.0, 1e6)),
+            Parameter(
+                "learned", "size to the beta", 1e-2, 1e12, (1.0, 30.0, 1e3, 3e4, 1e6, 1e9), grid=(1.0, 1e6)
+            ),
             _exponent("beta", "size", grid=(0.05, 3.0)),
         ),
         coefficients=(FLOOR, _gain("B")),

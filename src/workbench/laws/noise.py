@@ -21,6 +21,7 @@ Shape letters: resamples, cells (quality x size), seeds, items.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -102,7 +103,7 @@ class Stratum:
     freedom: float
     cells: float
 
-    @property
+    @cached_property
     def median(self) -> float:
         """The median of the mean squares that could as well be the true one."""
         return self.square * self.freedom / float(chi2.median(self.freedom)) if self.freedom else 0.0
@@ -132,7 +133,7 @@ class Noise:
     freedom: float
     strata: tuple[Stratum, Stratum, Stratum]
 
-    @property
+    @cached_property
     def variances(self) -> tuple[float, float, float]:
         """The variance that seeds, seeds within a quality and the rest add, in units of ``spread`` squared.
 

@@ -248,7 +248,7 @@ def plan_purchase(
 
 
 def _at(analysis: Analysis, quality: str, size: float) -> Float[np.ndarray, " resamples"]:
-    return analysis.curve(quality).predict([size], model_free=not analysis.trusted)[:, 0]
+    return analysis.curve(quality).predict([size])[:, 0]
 
 
 def _after(
@@ -339,7 +339,7 @@ def next_cells(
                 "Give one number per size, or one for every cell."
             )
         cost = np.broadcast_to(told, curve.size.shape)
-        value = curve.predict(curve.size, model_free=not analysis.trusted)[1:]
+        value = curve.predict(curve.size)[1:]
         for j, at in enumerate(curve.size):
             move = value[:, j] - value[:, j].mean()
             covariance = float(np.mean(move * (rate - rate.mean())))
@@ -353,7 +353,6 @@ def _log_rate(analysis: Analysis, reference: str, other: str, size: float) -> Fl
     """Return every resample's log rate; 'not reached' counts as twice the largest rate in sight."""
     two = analysis.curve(other)
     grid = np.geomspace(two.size[0], two.size[-1], 200)
-    free = not analysis.trusted
-    target = analysis.curve(reference).predict([size], model_free=free)[1:, 0]
-    enough = fewest(grid, two.predict(grid, model_free=free)[1:], target, falling=analysis.falling)
-    return np.log(np.minimum(enough, 2 * two.size[-1]) / size)
+    target = analysis.curve(reference).predict([size])[1:, 0]
+    enough = fewest(grid, two.predict(grid)[1:], target, falling=analysis.falling)
+    return np.log(np.clip(enough, two.size[0], 2 * two.size[-1]) / size)

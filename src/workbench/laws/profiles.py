@@ -16,9 +16,10 @@ from jaxtyping import Float
 from scipy.stats import f as fisher
 
 from workbench.errors import unknown_name
-from workbench.laws.fitting import LARGEST_LOG, Fit, fit_law
+from workbench.laws.fitting import Fit, fit_law
 from workbench.laws.freedom import degrees_of_freedom
 from workbench.laws.library import Parameter
+from workbench.laws.squares import LARGEST_LOG
 from workbench.laws.thresholds import LEVEL
 
 SPAN = 10.0

@@ -5,13 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from workbench.laws.candidates import Candidate, Cells
+from workbench.laws.candidates import FEWEST_SIZES, Candidate, Cells
 from workbench.laws.library import LAWS
 from workbench.laws.noise import Replicates
 from workbench.laws.thresholds import LEVEL
-
-FEWEST_SIZES = 3
-"""Sizes of a quality from which its curve is known between them."""
 
 
 def remarks(

@@ -90,10 +90,8 @@ class Game:
     def score(self, given: GameRound, share: float | int) -> float:
         """Return the metric that such a set of examples gives."""
         size, cleaned = self.buys(given, share)
-        free = not self.analysis.trusted
         worse, clean = (
-            float(self.analysis.curve(quality).predict([size], model_free=free)[0, 0])
-            for quality in (self.worse, self.clean)
+            float(self.analysis.curve(quality).predict([size])[0, 0]) for quality in (self.worse, self.clean)
         )
         return worse + cleaned / size * (clean - worse)
 

@@ -280,7 +280,7 @@ def _is_loss(metric: str) -> bool:
 
 
 def _rate_table(metric: str, rates: Sequence[ExchangeRate]) -> RateTable:
-    best = [(readable(rate.other), rate.best) for rate in rates]
+    best = [(readable(rate.other), rate.rates) for rate in rates]
     curves = [curve for _, curve in best if curve is not None]
     sizes = [] if not curves else [int(size) for size in curves[0].size]
     return RateTable(

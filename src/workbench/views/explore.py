@@ -50,10 +50,10 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
     Raises:
         InputError: If there is no rate, as with one seed.
     """
-    best = rate.best
+    best = rate.rates
     if best is None:
         raise InputError(f"no rate can be given: {rate.sentence()}")
-    drawn = analysis.curve(rate.reference).predict(best.size, model_free=best is rate.model_free)
+    drawn = analysis.curve(rate.reference).predict(best.size)
     low, high = np.quantile(drawn[1:], TAILS, axis=0)
     return {
         "names": [readable(rate.reference), readable(rate.other)],
@@ -65,8 +65,8 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
         "target": _plain(drawn[0]),
         "targetLow": _plain(low),
         "targetHigh": _plain(high),
-        "median": _plain(best.median),
-        "low": _plain(best.low),
+        "median": _plain(np.maximum(best.median, rate.smallest / best.size)),
+        "low": _plain(np.maximum(best.low, rate.smallest / best.size)),
         "high": _plain(best.high),
         "never": _plain(best.not_reached),
         "sentence": [rate.sentence(float(size)) for size in best.size],
@@ -118,14 +118,11 @@ def _pairs(analysis: Analysis, fits: Mapping[str, Band]) -> list[dict[str, Any]]
     if analysis.noise is None or len(analysis.curve(reference).size) < 2:
         return []
     at = places(analysis, reference)
+    rates = [rate_of(analysis, reference=reference, other=other, sizes=at) for other in reversed(others)]
     return [
-        exchange_pair(
-            analysis,
-            rate_of(analysis, reference=reference, other=other, sizes=at),
-            fits[reference],
-            fits[other],
-        )
-        for other in reversed(others)
+        exchange_pair(analysis, rate, fits[reference], fits[rate.other])
+        for rate in rates
+        if rate.rates is not None
     ]
 
 

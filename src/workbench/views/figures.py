@@ -36,7 +36,7 @@ FAR = 10.0
 """A zero-shot loss so many times the others is told by an arrow: its line would squeeze them together."""
 WIDE = 1000.0
 """Factor between the ends of a logarithmic axis from which only the powers of ten are written."""
-BAND_WORDS = {"fitted": "fitted law", "model-free": "monotone interpolation"}
+BAND_WORDS = {"fitted": "fitted law", "interpolated": "smooth interpolation"}
 """What a band of each kind is, in words."""
 
 

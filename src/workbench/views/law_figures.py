@@ -3,7 +3,7 @@
 Each takes what ``workbench.laws`` returns and gives a figure in the style of ``figures``; none fits anything.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -62,21 +62,17 @@ def _one_panel(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, PaperF
 def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     """Draw the rate over the reference sizes with its interval; sizes never reached are hatched.
 
-    The fitted rate is a line with a band, left out where the law misses the measurements; the model-free one
-    points with bars. An interval without an upper end runs to the top of the panel.
+    An interval without an upper end runs to the top of the panel, one without a lower end to what the
+    smallest size tried would mean.
 
     Raises:
         InputError: If the table gave no interval and so no rate.
     """
-    rates = answer.best
+    rates = answer.rates
     if rates is None:
         raise InputError(f"nothing to draw: {answer.sentence()}")
-    fitted = rates is answer.fitted
-    top = _top([rates] if answer.model_free is None else [rates, answer.model_free])
-    if fitted:
-        _rate_band(axes, rates, top)
-    if answer.model_free is not None:
-        _rate_points(axes, answer.model_free, top)
+    top = _top(rates)
+    _rate_band(axes, rates, answer.smallest, top)
     _never(axes, rates)
     axes.axhline(1, color=FAINT, linewidth=0.8, linestyle=":")
     axes.set_xscale("log", base=2)
@@ -86,9 +82,8 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     _plain_logarithm(axes.yaxis)
     axes.set_xlabel(f"{readable(answer.reference)} examples")
     axes.set_ylabel(f"{readable(answer.other)} examples for one")
-    line = "line: fitted, " if fitted else ""
     axes.set_title(
-        f"by {readable(answer.metric)}; {line}points: model-free, {LEVEL:.0%} intervals",
+        f"by {readable(answer.metric)}; {LEVEL:.0%} interval",
         loc="left",
         fontsize=SMALL_POINTS,
         color=FAINT,
@@ -102,38 +97,26 @@ def _plain_logarithm(axis: Axis, formatter: Formatter | None = None) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _top(curves: Sequence[RateCurve]) -> float:
+def _top(rates: RateCurve) -> float:
     """Return a height above every finite end of an interval."""
-    ends = np.concatenate([np.concatenate([r.low, r.median, r.high]) for r in curves])
+    ends = np.concatenate([rates.low, rates.median, rates.high])
     finite = ends[np.isfinite(ends)]
     return 2 * float(finite.max()) if len(finite) else 10.0
 
 
-def _rate_band(axes: Axes, rates: RateCurve, top: float) -> None:
+def _rate_band(axes: Axes, rates: RateCurve, smallest: float, top: float) -> None:
+    least = smallest / rates.size
     axes.fill_between(
         rates.size,
-        np.minimum(rates.low, top),
+        np.clip(rates.low, least, top),
         np.minimum(rates.high, top),
         color=COLOURS[0],
         alpha=BAND_OPACITY,
         linewidth=0,
     )
-    shown = np.where(np.isfinite(rates.median), rates.median, np.nan)
+    shown = np.where(np.isfinite(rates.median), np.maximum(rates.median, least), np.nan)
     # a marker too, for a single size that is reached makes no line
     axes.plot(rates.size, shown, MARKERS[1], linestyle="-", markersize=3, color=COLOURS[0])
-
-
-def _rate_points(axes: Axes, rates: RateCurve, top: float) -> None:
-    shown = np.isfinite(rates.low)
-    axes.vlines(
-        rates.size[shown],
-        rates.low[shown],
-        np.minimum(rates.high[shown], top),
-        color=COLOURS[1],
-        linewidth=0.9,
-    )
-    middle = np.isfinite(rates.median)
-    axes.plot(rates.size[middle], rates.median[middle], MARKERS[0], color=COLOURS[1])
 
 
 def _never(axes: Axes, rates: RateCurve) -> None:

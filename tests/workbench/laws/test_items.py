@@ -56,7 +56,7 @@ def test_items_shared_by_both_qualities_leave_the_rate_as_it_was():
         rate_of(analyse(judged(1, known=known), "loss"), reference="clean", other="noisy", sizes=[64])
         for known in (True, False)
     )
-    width = [np.log(r.fitted.high[0] / r.fitted.low[0]) for r in (with_items, without)]
+    width = [np.log(r.rates.high[0] / r.rates.low[0]) for r in (with_items, without)]
     assert width[0] < 1.5 * width[1]
 
 

@@ -1,96 +1,210 @@
-"""The sentence of an exchange rate says the numbers that stand in it, and what they mean for a purse."""
+"""What an answer says: the numbers that stand in its sentences, and what may be claimed from them."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench.laws import ExchangeRate, RateCurve
+from workbench.laws.claims import Crossing
 
 
-def answer(median, low, high, *, not_reached=0.0, at_most=0.0, useless=0.0):
+def answer(median, low, high, *, not_reached=0.0, at_most=0.0, useless=0.0, tried=2048.0, sure=None):
     def each(value):
         return np.array([float(value)])
 
-    curve = RateCurve(each(256), each(median), each(low), each(high), each(not_reached), each(at_most))
+    sure_low, sure_high = sure or (low, high)
+    curve = RateCurve(
+        size=each(256),
+        median=each(median),
+        low=each(low),
+        high=each(high),
+        sure_low=each(sure_low),
+        sure_high=each(sure_high),
+        not_reached=each(not_reached),
+        at_most=each(at_most),
+    )
     return ExchangeRate(
         reference="clean",
         other="noisy",
         metric="exact_match",
         evaluation="600 records",
-        tried=2048.0,
-        fitted=curve,
-        model_free=None,
+        smallest=32.0,
+        tried=tried,
+        rates=curve,
         useless=each(useless),
         misfit=0.5,
         notes=(),
     )
 
 
-def test_cleaning_pays_up_to_the_price_of_the_others_that_it_saves():
-    said = answer(3.2, 2.1, 4.5).sentence()
-    assert said.startswith(
-        "Judged by exact match on 600 records, matching 256 'clean' examples takes 3.2 times"
+def test_the_first_words_are_the_decision_and_the_last_what_it_is_judged_by():
+    said = answer(3.2, 2.1, 4.5)
+    assert said.headline() == (
+        "Clean: one clean example does the work of about 3.2 noisy ones at 256 clean examples (2.1 to 4.5). "
+        # one clean example in place of 3.2 noisy ones, of which one is there: 2.2 more would be collected
+        "It pays to turn a noisy example into a clean one while that costs less than collecting 2.2 more "
+        "(1.1 to 3.5)."
     )
-    assert "(95% interval 2.1 to 4.5)" in said
-    # one clean example in place of 3.2 noisy ones, of which one is there: 2.2 more would have to be collected
-    assert "costs less than collecting 2.2 more (interval 1.1 to 3.5)" in said
+    assert said.sentence() == f"{said.headline()} Judged by exact match on 600 records; intervals of 95%."
 
 
-def test_an_interval_without_an_end_says_how_likely_that_is():
+def test_an_interval_without_an_end_says_what_it_is_at_least():
     said = answer(3.2, 2.1, np.inf, not_reached=0.12).sentence()
-    assert "95% interval 2.1 to not reached, which has probability 12%" in said
-    assert "(interval 1.1 to no limit)" in said
+    assert "the work of about 3.2 noisy ones at 256 clean examples (at least 2.1)" in said
+    assert "collecting 2.2 more (1.1 to no limit)" in said
 
 
-def test_what_is_never_reached_takes_no_amount():
-    said = answer(np.inf, 4.0, np.inf, not_reached=0.8).sentence()
-    assert "no amount of 'noisy' examples tried (up to 2,048) matches 256 'clean' ones" in said
-    assert "(probability 80%; if it can be reached, it takes at least 4 times as many)" in said
-    assert "more of the same does not help" in said
+def test_an_interval_without_a_lower_end_says_what_it_is_at_most():
+    said = answer(0.5, 0.0, 0.8, at_most=0.2).sentence()
+    # one noisy example is worth at least 1 / 0.8 clean ones
+    assert said.startswith(
+        "Noisy: one noisy example does the work of about 2 clean ones at 256 clean examples"
+    )
+    assert "(at least 1.2)" in said
+    both = answer(1.5, 0.0, np.inf, at_most=0.1, not_reached=0.1).sentence()
+    assert "any number of noisy ones" in both
+
+
+def test_never_is_said_of_what_was_tried_at_least_twice_as_often():
+    lost = answer(np.inf, np.inf, np.inf, not_reached=0.98)
+    assert lost.claims()[0].kind == "never"
+    assert "no amount of noisy ones we tried, up to 8 times as many, was enough" in lost.sentence()
+    short = answer(np.inf, np.inf, np.inf, not_reached=1.0, tried=511.0)
+    assert short.claims()[0].kind == "unsure"
+    assert "At least 512 noisy ones would tell; up to 511 were tried." in short.sentence()
+    assert "no amount" not in short.sentence()
+
+
+@pytest.mark.parametrize(("p", "kind"), [(0.949, "unsure"), (0.951, "never")])
+def test_never_needs_ninety_five_percent(p, kind):
+    assert answer(np.inf, 4.0, np.inf, not_reached=p, sure=(0.5, np.inf)).claims()[0].kind == kind
+
+
+def test_of_two_comparisons_never_needs_more():
+    lost = answer(np.inf, 0.5, np.inf, not_reached=0.97)
+    assert lost.claims()[0].kind == "never"
+    assert replace(lost, comparisons=2).claims()[0].kind == "unsure"
+    assert replace(answer(np.inf, 0.5, np.inf, not_reached=0.976), comparisons=2).claims()[0].kind == "never"
 
 
 @pytest.mark.parametrize(
-    ("ends", "words"),
+    ("ends", "kind"),
     [
-        ((1.01, 1.1, 1.2), "it pays to turn"),
-        ((0.99, 1.1, 1.2), "can't tell the two qualities apart"),
-        ((0.7, 0.8, 1.01), "can't tell the two qualities apart"),
-        ((0.7, 0.8, 0.99), "'noisy' examples are worth more each"),
+        ((1.01, 1.1, 1.2), "better"),
+        ((0.99, 1.1, 1.2), "alike"),
+        ((0.7, 0.8, 1.01), "alike"),
+        ((0.7, 0.8, 0.99), "worse"),
     ],
 )
-def test_a_verdict_needs_an_interval_beside_one(ends, words):
+def test_a_verdict_needs_an_interval_beside_one(ends, kind):
     low, median, high = ends
-    assert words in answer(median, low, high).sentence()
+    assert answer(median, low, high).claims()[0].kind == kind
 
 
-def test_an_upper_bound_is_called_one_where_it_is_likely():
-    assert "takes at most 0.5 times" in answer(0.5, 0.5, 0.5, at_most=0.51).sentence()
-    assert "takes 0.5 times" in answer(0.5, 0.5, 0.5, at_most=0.49).sentence()
+def test_a_verdict_rests_on_the_interval_for_all_comparisons():
+    said = answer(1.5, 1.1, 2.0, sure=(0.9, 2.3))
+    assert said.claims()[0].kind == "alike"
+    assert said.sentence().startswith("Can't tell yet: at 256 clean examples, one does the work of 1.1 to 2")
 
 
-def test_nothing_is_exchanged_for_what_is_likely_useless():
-    assert "nothing to exchange" in answer(3, 2, 4, useless=0.51).sentence()
-    assert "nothing to exchange" not in answer(3, 2, 4, useless=0.49).sentence()
+def test_the_other_way_round_the_numbers_are_turned_round():
+    said = answer(0.25, 0.2, 0.5).headline()
+    assert said == (
+        "Noisy: one noisy example does the work of about 4 clean ones at 256 clean examples (2 to 5). "
+        "Turning noisy examples into clean ones gains nothing there."
+    )
 
 
-@pytest.mark.parametrize(("p", "words"), [(0.995, "over 99%"), (0.985, "98%"), (0.005, "under 1%")])
-def test_resamples_show_nothing_for_certain(p, words):
-    found = answer(3, 2, np.inf, not_reached=p).sentence()
-    assert f"probability {words}" in found
+@pytest.mark.parametrize(("p", "kind"), [(0.96, "useless"), (0.51, "better"), (0.1, "better")])
+def test_what_is_no_better_than_no_training_is_said_where_it_is_sure(p, kind):
+    assert answer(3, 2, 4, useless=p).claims()[0].kind == kind
+
+
+FOUR = RateCurve(
+    size=np.array([64.0, 128.0, 256.0, 512.0]),
+    median=np.array([2.0, 3.0, 4.0, np.inf]),
+    low=np.array([1.5, 2.0, 3.0, 5.0]),
+    high=np.array([2.5, 4.0, np.inf, np.inf]),
+    sure_low=np.array([1.5, 2.0, 3.0, 5.0]),
+    sure_high=np.array([2.5, 4.0, np.inf, np.inf]),
+    not_reached=np.array([0.0, 0.0, 0.3, 0.96]),
+    at_most=np.zeros(4),
+)
 
 
 def test_of_many_sizes_the_largest_with_two_ends_is_told_and_where_it_ends():
-    curve = RateCurve(
-        size=np.array([64.0, 128.0, 256.0, 512.0]),
-        median=np.array([2.0, 3.0, 4.0, np.inf]),
-        low=np.array([1.5, 2.0, 3.0, 5.0]),
-        high=np.array([2.5, 4.0, np.inf, np.inf]),
-        not_reached=np.array([0.0, 0.0, 0.3, 0.9]),
-        at_most=np.zeros(4),
-    )
-    told = replace(answer(1, 1, 1), fitted=curve, useless=np.zeros(4))
+    told = replace(answer(1, 1, 1), rates=FOUR, useless=np.zeros(4))
     said = told.sentence()
-    assert "matching 128 'clean' examples takes 3 times as many 'noisy' ones" in said
-    assert "from 512 on, no amount tried (up to 2,048) was enough (probability 90%)" in said
-    assert "matching 256 'clean' examples takes 4 times" in told.sentence(300)
+    assert said.startswith(
+        "Clean: one clean example does the work of about 3 noisy ones at 128 clean examples"
+    )
+    assert "From 512 on, no amount of noisy ones we tried, up to 4 times as many, was enough." in said
+    assert "about 4 noisy ones at 256 clean examples (at least 3)" in told.sentence(300)
+    # of 512, less than twice as many were tried: what would tell is said instead
+    short = replace(told, tried=600.0)
+    assert "From 256 on, whether any amount of noisy ones is enough can't be told yet" in short.sentence()
+    assert "512 noisy ones were not tried" not in short.sentence()
+
+
+def test_where_more_would_have_to_be_tried_that_is_said():
+    told = replace(answer(1, 1, 1), rates=FOUR, useless=np.zeros(4), tried=400.0)
+    assert "512 noisy ones were not tried; they would tell." in told.sentence()
+
+
+def test_a_crossing_is_told_with_its_interval():
+    told = replace(answer(3, 2, 4), crossing=Crossing(900.0, 700.0, 1200.0))
+    assert "Which is better changes at about 900 clean examples (700 to 1,200)." in told.sentence()
+
+
+def test_a_model_is_named():
+    assert "for the model of 7e+09 parameters" in replace(answer(3, 2, 4), model=7e9).sentence()
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [("50% other_form", "50% other_form"), ("say 'x'; y", repr("say 'x'; y")), ("a.b", "'a.b'")],
+)
+def test_a_label_that_is_no_plain_word_stands_in_quotes(label, said):
+    assert f"about 3 {said} ones" in replace(answer(3, 2, 4), other=label).sentence()
+
+
+def test_without_an_interval_the_reason_stands_instead():
+    silent = replace(answer(1, 1, 1), rates=None, silent="One seed per cell: no interval can be given.")
+    assert silent.sentence() == (
+        "Judged by exact match on 600 records, there is no answer yet: one seed per cell: no interval can be "
+        "given."
+    )
+    assert silent.claims() == ()
+
+
+NUMBERS = st.floats(0.01, 100)
+
+
+@given(
+    st.tuples(NUMBERS, NUMBERS, NUMBERS).map(sorted),
+    st.sampled_from([0.0, 0.02, 0.2, 0.6, 0.97, 1.0]),
+    st.sampled_from([0.0, 0.1, 0.9]),
+    st.sampled_from([300.0, 512.0, 4096.0]),
+)
+def test_no_sentence_says_what_its_interval_does_not(ends, lost, useless, tried):
+    """Whatever the numbers: no verdict against the interval, no "never" of what was not tried twice."""
+    low, median, high = ends
+    high = np.inf if lost > 0.025 else high
+    median = np.inf if lost > 0.5 else median
+    low = np.inf if lost > 0.975 else low
+    found = answer(median, low, high, not_reached=lost, useless=useless, tried=tried)
+    first, *_ = found.claims()
+    said = found.sentence()
+    assert "nan" not in said
+    assert "inf" not in said
+    if "no amount" in said:
+        assert lost >= 0.95
+        assert tried >= 512
+    if first.kind == "better":
+        assert low > 1
+    if first.kind == "worse":
+        assert high < 1
+    assert (first.kind == "alike") <= (low <= 1 <= high or lost > 0.5)

@@ -86,8 +86,8 @@ def _rates(part: MetricSource) -> Iterator[Macro]:
     metric = macro_name(part.metric)
     for rate in part.rates:
         yield f"Answer{metric}{macro_name(rate.other)}", escaped(_readable_sentence(rate))
-        assert rate.best is not None, "a part holds rates with an interval"
-        curve = rate.best
+        assert rate.rates is not None, "a part holds rates with an interval"
+        curve = rate.rates
         for at, size in enumerate(curve.size):
             if math.isnan(curve.median[at]):
                 continue

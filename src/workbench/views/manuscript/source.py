@@ -63,7 +63,7 @@ class MetricSource:
     @cached_property
     def rates(self) -> list[ExchangeRate]:
         """What each other quality's examples are worth; those without an interval are left out."""
-        return [rate for rate in rates_of(self.analysis) if rate.best is not None]
+        return [rate for rate in rates_of(self.analysis) if rate.rates is not None]
 
     @cached_property
     def forecast(self) -> Forecast | None:

@@ -52,7 +52,7 @@ def _measured(part: MetricSource) -> PaperTable:
 
 
 def _exchange_rates(part: MetricSource) -> PaperTable | None:
-    best = {rate.other: rate.best for rate in part.rates if rate.best is not None}
+    best = {rate.other: rate.rates for rate in part.rates if rate.rates is not None}
     if not best:
         return None
     sizes = next(iter(best.values())).size

@@ -45,6 +45,9 @@ class Exchange(View):
             drawn = bands(study)
             for other in reversed([quality for quality in study.curves if quality != first]):
                 rate = rate_of(study, reference=first, other=other, sizes=places(study, first))
+                if rate.rates is None:
+                    self.left_out[f"{study.metric}, {other}"] = rate.sentence()
+                    continue
                 self.rates.append(rate)
                 pairs.append(exchange_pair(study, rate, drawn[first], drawn[other]))
         if not pairs and self.left_out:

@@ -237,7 +237,7 @@ def _widest(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _weight(candidate: Candidate, ways: Sequence[Way]) -> float:
-    return sum(way.weight for way in ways if way.candidate is candidate)
+    return float(sum(way.weight for way in ways if way.candidate is candidate))
 
 
 def _cells(

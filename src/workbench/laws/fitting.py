@@ -312,11 +312,11 @@ def _counts(problem: Problem, predicted: np.ndarray) -> np.ndarray:
 
 def _outward(parameters: Sequence[Parameter], values: Mapping[str, float]) -> np.ndarray:
     """Map values to the unbounded scale on which they are searched."""
-    return np.array([float(outward(p, np.asarray(values[p.name]))) for p in parameters])
+    return np.array([float(outward(p, np.array([values[p.name]]))[0]) for p in parameters])
 
 
 def _inward(parameters: Sequence[Parameter], position: np.ndarray) -> list[float]:
-    return [float(inward(p, v)) for p, v in zip(parameters, position, strict=True)]
+    return [float(inward(p, np.array([v]))[0]) for p, v in zip(parameters, position, strict=True)]
 
 
 def _on_bound(p: Parameter, value: float) -> bool:

@@ -145,7 +145,7 @@ def _noise_floor(s: Shapes, x: Inputs) -> np.ndarray:
     return _columns(1.0, 1 - x["share"], x["size"] ** -s["beta"])
 
 
-def effective(unique: np.ndarray, seen: np.ndarray, decay: float) -> np.ndarray:
+def effective(unique: np.ndarray, seen: np.ndarray, decay: float | np.ndarray) -> np.ndarray:
     """Return what ``seen`` examples are worth when only ``unique`` are distinct (Muennighoff et al., eq. 5).
 
     Each repeat is worth less than the one before; ``decay`` is R*, the number of repeats after which

@@ -5,12 +5,13 @@ from dataclasses import replace
 import calibration
 import numpy as np
 import pytest
-from calibration import FREE, NOT_IDENTIFIED, Tally, check, main, page, true_rate
+from calibration import NOT_IDENTIFIED, OF, Tally, check, main, page
 from scipy.stats import binom
+from situations import SITUATIONS, is_true, tell, true_rate
 
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
-from workbench.laws import analyse, read_table
+from workbench.laws import analyse, exchange_rate, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.library import LAWS
@@ -198,15 +199,15 @@ def test_the_smallest_difference_is_detected_four_times_in_five():
     assert np.mean(ttest_ind(a + gap, b, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.02)
 
 
-QUICK = ("power", "free", "noise_floor")
+QUICK = ("power", "noise_floor")
 
 
 @pytest.mark.parametrize(
     "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in sorted(set(TRUTHS) - set(QUICK)))]
 )
 def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatch):
-    truth = TRUTHS["power" if law == FREE else law]
-    named = [] if law == FREE else [p.name for p in LAWS[law].parameters if p.name not in truth.fixed]
+    truth = TRUTHS[law]
+    named = [p.name for p in LAWS[law].parameters if p.name not in truth.fixed]
     ends = truth.sizes[len(truth.sizes) // 2], truth.sizes[-1]
     predictions = {f"prediction at {n:,.0f}" for n in ends}
     rates = {f"rate at {truth.reachable:,.0f}", f"'not reached' at {truth.unreachable:,.0f}"}
@@ -237,20 +238,52 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatc
     assert not named or not all(missed[f"parameter {name}"] for name in named)
 
 
-@pytest.mark.parametrize("law", ["power", "free"])
-def test_calibration_sees_a_rate_that_is_the_wrong_way_round(law, monkeypatch):
+def test_calibration_sees_a_rate_that_is_the_wrong_way_round(monkeypatch):
     truth = TRUTHS["power"]
     mirrored = replace(truth, own={"clean": truth.own["noisy"]})
     monkeypatch.setattr(calibration, "simulated", lambda _, seed: simulated(mirrored, seed))
-    held = check(law, seed=14, resamples=20)
+    held = check("power", seed=14, resamples=20)
     assert not held["rate at 256"]
     assert not held["'not reached' at 2,048"]
 
 
+def test_a_situation_counts_what_is_true_and_sees_what_is_not():
+    situation = next(s for s in SITUATIONS if s.name == "power, 7 sizes, 3 seeds, noise 0.007")
+    held = tell(situation, 3, 200)
+    assert held["an answer"] == (1, 1)
+    assert held["rate inside its interval"] == (5, 5)
+    assert held["sentences that are true"][0] == held["sentences that are true"][1] > 1
+    assert held["'no amount was enough' that is true"] == (1, 1)
+    # the same study, told of a truth in which the qualities are exchanged
+    wrong = replace(situation.truth, reference="noisy", other="clean")
+    told = replace(situation, truth=situation.truth)
+    answer = exchange_rate(told.table(3), "loss", reference="clean", other="noisy", bootstraps=200)
+    verdicts = [is_true(claim, wrong, "clean") for claim in answer.claims()]
+    assert verdicts
+    assert not any(verdicts)
+
+
+def test_a_situation_sees_a_difference_claimed_where_there_is_none(monkeypatch):
+    situation = next(s for s in SITUATIONS if s.name == "2 qualities that are the same, noise 0.014")
+    held = tell(situation, 1, 200)["no difference claimed where there is none"]
+    assert held == (1, 1)
+    different = replace(TRUTHS["power"], settings={"mix 1": {}, "mix 2": {}}, own={"mix 2": {"B": 5.0}})
+    monkeypatch.setattr(type(situation), "table", lambda self, seed: simulated(different, seed))
+    assert tell(situation, 1, 200)["no difference claimed where there is none"] == (0, 1)
+
+
 def test_calibration_page_marks_what_fails(tmp_path):
     output = tmp_path / "calibration.md"
-    assert main(["--studies", "2", "--resamples", "20", "--laws", "free", "--output", str(output)]) == 0
-    assert "| free | rate at 256 | 2 |" in output.read_text()
+    assert (
+        main(
+            [
+                *["--studies", "1", "--resamples", "20", "--laws", "power", "--no-situations", "--output"],
+                str(output),
+            ]
+        )
+        == 0
+    )
+    assert "| power | rate at 256 | 1 |" in output.read_text()
     shares = {"nearly": 899, "low": 900, "high": 980, "over": 981}
     text = page([Tally("power", name, held, 1000) for name, held in shares.items()], 10)
     assert "| power | nearly | 1000 | 89.9% * | 1.0% |" in text
@@ -262,6 +295,10 @@ def test_calibration_page_marks_what_fails(tmp_path):
     assert "94.9% *" in text
     assert "95.0% |" in text
     assert "100.0% |" in text
+    name = SITUATIONS[0].name
+    counts = {"studies": 10, "rate inside its interval": 97, OF + "rate inside its interval": 100}
+    text = page([], 10, {name: counts | {"sentences that are true": 94, OF + "sentences that are true": 100}})
+    assert f"| {name} | 10 | none | 97.0% | none | 94.0% * | none | none |" in text
 
 
 @pytest.mark.slow

@@ -1,18 +1,20 @@
 """Every law in the registry recovers itself, and refuses what it can't be fitted to."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import lsq_linear
 
 from workbench import laws
 from workbench.errors import InputError
 from workbench.laws import read_table
-from workbench.laws.descent import descend
-from workbench.laws.fitting import Problem, fit_law
+from workbench.laws.descent import descend, solve_in_box
+from workbench.laws.fitting import Problem, fit_law, fit_values
 from workbench.laws.forecast import candidates
 from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS, Law, Parameter, effective
@@ -215,9 +217,41 @@ def test_a_censored_run_bounds_the_fit_from_above_only():
 
 
 def test_descent_stops_on_the_edge_of_the_box():
-    x, cost = descend(lambda p: p - np.array([3.0, -1.0]), np.zeros(2), np.full(2, -2.0), np.full(2, 2.0))
-    np.testing.assert_allclose(x, [2.0, -1.0], atol=1e-6)
-    assert cost == pytest.approx(0.5)
+    goal = np.array([[3.0, -1.0], [1.0, 0.5]])
+    x, cost = descend(lambda p, which: p - goal[which], np.zeros((2, 2)), np.full(2, -2.0), np.full(2, 2.0))
+    np.testing.assert_allclose(x, [[2.0, -1.0], [1.0, 0.5]], atol=1e-6)
+    np.testing.assert_allclose(cost, [0.5, 0.0], atol=1e-12)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 3), st.booleans())
+def test_coefficients_in_a_box_are_those_of_a_library(seed, terms, bounded):
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((4, 8, terms)), rng.standard_normal((4, 8))
+    low, high = np.zeros(terms), np.full(terms, 0.3 if bounded else np.inf)
+    found = solve_in_box(a, b, low, high)
+    for one, goal, got in zip(a, b, found, strict=True):
+        expected = lsq_linear(one, goal, bounds=(low, high), method="bvls", tol=1e-13).x
+        np.testing.assert_allclose(got, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(n for n, law in LAWS.items() if law.inputs == ("size",) and not law.model_free)
+)
+def test_many_fits_at_once_are_the_fits_one_by_one(name):
+    law = LAWS[name]
+    rng = np.random.default_rng(0)
+    size = np.geomspace(10, 5000, 8)
+    shapes = {p.name: p.starts[len(p.starts) // 2] for p in law.shapes}
+    ends = {"E": 1.0, "B": 3.0, "floor": 0.1, "ceiling": 0.8}
+    values = shapes | {p.name: ends[p.name] for p in law.coefficients}
+    x = {"size": size}
+    problem = Problem(x, law.predict(values, x), np.full(8, 100.0), freedom=9.0)
+    fit = fit_law(law, problem)
+    y = problem.y + 0.01 * rng.standard_normal((5, 8))
+    together = fit_values(fit, y)
+    for i, one in enumerate(y):
+        alone = fit_law(law, replace(problem, y=one), starts=[fit.values])
+        assert {k: v[i] for k, v in together.items()} == pytest.approx(alone.values, rel=1e-6, abs=1e-9)
 
 
 def test_laws_know_no_trainer():

@@ -67,7 +67,7 @@ shipped.figure(qualities=("clean", half))
 
 # %%
 rate = shipped.exchange_rate("exact_match", reference="clean", other=half.label)
-slider = widgets.SelectionSlider(options=[int(size) for size in rate.best.size], description="clean")
+slider = widgets.SelectionSlider(options=[int(size) for size in rate.rates.size], description="clean")
 _ = widgets.interact(lambda n: print(fill(rate.sentence(n), 90)), n=slider)
 
 # %% [markdown]
@@ -95,5 +95,5 @@ rows = shipped.table().rows
 score = {(row["quality"], row["size"], row["seed"]): row["exact_match"] for row in rows}
 sizes, seeds = ({key[place] for key in score if key[1] > 0} for place in (1, 2))
 assert all(score["clean", n, s] > score[half.label, n, s] for n in sizes for s in seeds)
-assert rate.best.low[0] > 2
+assert rate.rates.low[0] > 2
 shipped.figure(qualities=("clean", half))

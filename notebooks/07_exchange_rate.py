@@ -49,23 +49,22 @@ exchange
 
 # %%
 def enough_mine(sizes, scores, target):
-    # your turn: scores, one a size, never fall; the result is a number, np.inf where none is enough
+    # your turn: the result is a number; 0 where the first size is enough, np.inf where none is
     return ...
 
 
 # %% jupyter={"source_hidden": true} tags=["solution"]
 def enough_solved(sizes, scores, target):
-    good = sizes[scores >= target]
-    return good[0] if len(good) else np.inf
+    good = scores >= target
+    if not good.any():
+        return np.inf
+    return 0 if good[0] else sizes[good.argmax()]
 
 
 # %%
 clean, half = exact.curve("clean"), exact.curve("50% other_form")
 sizes = np.geomspace(half.size[0], half.size[-1], 400)
-curves, targets = (
-    half.predict(sizes, model_free=True),
-    clean.predict(np.array([64.0, 512.0]), model_free=True),
-)
+curves, targets = half.predict(sizes), clean.predict(np.array([64.0, 512.0]))
 check(
     "the fewest that are enough",
     enough_mine,
@@ -78,7 +77,7 @@ check(
 # %% [markdown]
 # ## 2. The rate, over all that could have been measured
 #
-# Other seeds would have given other curves. So the workbench draws 400 studies that could as well have been
+# Other seeds would have given other curves. So the workbench draws 1,000 studies that could as well have been
 # measured, and each has its own m.
 #
 # **Exercise.** From their m's: the median rate at n, and the share of draws in which no amount is enough.
@@ -97,7 +96,7 @@ def rate_solved(n, enough):
 
 # %%
 def answer(n, enough):
-    summary = summarise(np.array([n]), enough[:, None], half.size[0])
+    summary = summarise(np.array([n]), enough[:, None] / n)
     return [summary.median[0], summary.not_reached[0]]
 
 
@@ -118,7 +117,7 @@ check(
 
 # %%
 rate = exchange.rates[0]
-at_512 = rate.best.not_reached[rate.best.size >= 512]
+at_512 = rate.rates.not_reached[rate.rates.size >= 512]
 assert rate.other == "50% other_form"
 assert at_512.min() > 0.5
 print(score())

@@ -23,6 +23,7 @@ class ExchangeRate(Rated):
         smallest: The smallest size of the other quality that was measured.
         model: Model size for which it holds, where the study has several.
         misfit: Probability of a misfit as large as the most probable law's, if it were right.
+        from_residuals: Whether the noise was read from what the laws leave, for want of seeds.
         silent: Why there is no rate at all; see ``Analysis.silent``.
     """
 
@@ -32,6 +33,7 @@ class ExchangeRate(Rated):
     misfit: float | None
     notes: tuple[str, ...]
     model: float | None = None
+    from_residuals: bool = False
     silent: str | None = None
 
     def __repr__(self) -> str:
@@ -59,7 +61,8 @@ class ExchangeRate(Rated):
     def _judged(self) -> str:
         on = f" on {self.evaluation}" if self.evaluation else ""
         model = f", for the model of {self.model:.3g} parameters" if self.model is not None else ""
-        return f"Judged by {self.metric.replace('_', ' ')}{on}{model}; intervals of 95%."
+        noise = ", with one run a cell: the noise is what the laws leave" if self.from_residuals else ""
+        return f"Judged by {self.metric.replace('_', ' ')}{on}{model}; intervals of 95%{noise}."
 
     def _why_none(self) -> str:
         judged = self._judged().split(";", maxsplit=1)[0]

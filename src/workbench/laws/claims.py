@@ -287,9 +287,8 @@ def _number(value: float) -> str:
 
 def _label(quality: str) -> str:
     """Return a quality's label as it stands in a sentence; in quotes where it isn't a plain word or two."""
-    return (
-        quality if quality.replace("_", "a").replace(" ", "a").replace("%", "a").isalnum() else repr(quality)
-    )
+    plain = quality[:1].isalpha() and all(letter.isalnum() or letter in " _%-" for letter in quality)
+    return quality if plain else repr(quality)
 
 
 def _start(words: str) -> str:

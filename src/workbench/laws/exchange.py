@@ -110,6 +110,7 @@ def rate_of(
         crossing=crossing,
         comparisons=comparisons,
         model=model,
+        from_residuals=analysis.from_residuals,
         silent=silent,
     )
 

@@ -18,7 +18,7 @@ from workbench.laws import (
     read_table,
     silence,
 )
-from workbench.laws.thresholds import LIKELY
+from workbench.laws.thresholds import LEVEL
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, TableRow, is_number, measured, readable
@@ -296,15 +296,19 @@ def _rate_table(metric: str, rates: Sequence[ExchangeRate]) -> RateTable:
 def rate_in_words(curve: RateCurve | None, at: int) -> str:
     """Return the rate at one size with its interval, such as "3.1 (2.4 to 4.0)"."""
     if curve is None or math.isnan(curve.median[at]):
-        return "no interval: one seed" if curve is None else "not measured"
-    low, high = number_in_words(curve.low[at]), number_in_words(curve.high[at])
-    interval = (
-        f"({low} to {high})" if low != high else f"(probability {percent_in_words(curve.not_reached[at])})"
-    )
-    if math.isinf(curve.median[at]):
-        return f"not reached {interval}"
-    bound = "at most " if curve.at_most[at] > LIKELY else ""
-    return f"{bound}{number_in_words(curve.median[at])} {interval}"
+        return "no interval" if curve is None else "not measured"
+    low, middle, high = (float(end[at]) for end in (curve.low, curve.median, curve.high))
+    if curve.not_reached[at] >= LEVEL:
+        return f"not reached (probability {percent_in_words(curve.not_reached[at])})"
+    if math.isinf(middle):
+        return f"at least {number_in_words(low)}" if low > 0 else "can't tell"
+    if middle == 0:
+        return f"at most {number_in_words(high)}" if math.isfinite(high) else "can't tell"
+    if low == 0 or math.isinf(high):
+        ends = [f"at least {number_in_words(low)}"] if low > 0 else []
+        ends += [f"at most {number_in_words(high)}"] if math.isfinite(high) else []
+        return f"{number_in_words(middle)} ({' '.join(ends) or 'no interval'})"
+    return f"{number_in_words(middle)} ({number_in_words(low)} to {number_in_words(high)})"
 
 
 def number_in_words(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers

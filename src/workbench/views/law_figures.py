@@ -27,7 +27,7 @@ from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
 from workbench.laws.profiles import Profile
 from workbench.laws.surface import RateSurface
-from workbench.laws.thresholds import LEVEL, LIKELY
+from workbench.laws.thresholds import LEVEL
 from workbench.views.figures import (
     BAND_OPACITY,
     COLOURS,
@@ -120,8 +120,8 @@ def _rate_band(axes: Axes, rates: RateCurve, smallest: float, top: float) -> Non
 
 
 def _never(axes: Axes, rates: RateCurve) -> None:
-    """Hatch from the first size that is more likely never reached, halfway to the one before."""
-    lost = np.flatnonzero(rates.not_reached >= LIKELY)
+    """Hatch from the first size that is surely never reached, halfway to the one before."""
+    lost = np.flatnonzero(rates.not_reached >= LEVEL)
     if not len(lost):
         return
     first = int(lost[0])

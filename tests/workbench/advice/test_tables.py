@@ -9,7 +9,6 @@ from following import FEW, between, follows, options_in, told
 
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.curves import fit_curve
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.formula import tree_of
@@ -368,7 +367,7 @@ def test_a_forecast_of_a_quality():
     told(forecast_quality, table.where(np.array([row.quality != "c" for row in table.rows])), "loss", "b")
 
 
-@follows("or use workers=1", "give the problem delta=None", "sizes or more")
+@follows("or use workers=1", "give the problem delta=None")
 def test_fits_in_python():
     law = replace(LAWS["power"], terms=lambda shapes, x: LAWS["power"].terms(shapes, x))
     fit = fit_table(read_table(SINGLE), "loss", law)
@@ -378,9 +377,6 @@ def test_fits_in_python():
     problem = Problem({"size": size}, 1 / size - 0.125, np.ones(4), delta=1e-3)
     told(fit_law, LAWS["power"], problem)
     fit_law(LAWS["power"], replace(problem, delta=None))
-    message = told(fit_curve, LAWS["rectified"], size[:2], 1 / size[None, :2], np.ones(2))
-    needed = int(between(message, "Measure ", " sizes"))
-    fit_curve(LAWS["rectified"], size[:needed], 1 / size[None, :needed], np.ones(needed))
 
 
 @follows("a space where two factors are multiplied")

@@ -159,13 +159,23 @@ def test_a_crossing_is_told_with_its_interval():
     assert "Which is better changes at about 900 clean examples (700 to 1,200)." in told.sentence()
 
 
+def test_noise_from_residuals_is_said():
+    said = replace(answer(3, 2, 4), from_residuals=True).sentence()
+    assert said.endswith("intervals of 95%, with one run a cell: the noise is what the laws leave.")
+
+
 def test_a_model_is_named():
     assert "for the model of 7e+09 parameters" in replace(answer(3, 2, 4), model=7e9).sentence()
 
 
 @pytest.mark.parametrize(
     ("label", "said"),
-    [("50% other_form", "50% other_form"), ("say 'x'; y", repr("say 'x'; y")), ("a.b", "'a.b'")],
+    [
+        ("50% other_form", "'50% other_form'"),
+        ("other form", "other form"),
+        ("say 'x'; y", repr("say 'x'; y")),
+        ("a.b", "'a.b'"),
+    ],
 )
 def test_a_label_that_is_no_plain_word_stands_in_quotes(label, said):
     assert f"about 3 {said} ones" in replace(answer(3, 2, 4), other=label).sentence()

@@ -48,24 +48,27 @@ def edges(band):
     return at, low, high
 
 
-def test_the_rate_is_a_line_with_its_band_and_points_with_their_bars(answer):
+def test_the_rate_is_a_line_with_its_band(answer):
     axes = drawn(law_figures.exchange_rate_curve(answer))
-    line, points = axes.lines[0], axes.lines[1]
-    reached = np.isfinite(answer.fitted.median)
-    np.testing.assert_array_equal(line.get_ydata()[reached], answer.fitted.median[reached])
-    free = answer.model_free
-    np.testing.assert_array_equal(points.get_xdata(), free.size[np.isfinite(free.median)])
-    np.testing.assert_array_equal(points.get_ydata(), free.median[np.isfinite(free.median)])
+    line, rates = axes.lines[0], answer.rates
+    reached = np.isfinite(rates.median)
+    np.testing.assert_array_equal(line.get_ydata()[reached], rates.median[reached])
     top = axes.get_ylim()[1]
-    ends = np.concatenate([np.concatenate([r.low, r.median, r.high]) for r in (answer.fitted, free)])
+    ends = np.concatenate([rates.low, rates.median, rates.high])
     assert top == pytest.approx(2 * ends[np.isfinite(ends)].max())
     _, low, high = edges(axes.collections[0])
-    np.testing.assert_allclose(low, np.minimum(answer.fitted.low, top))
-    np.testing.assert_allclose(high, np.minimum(answer.fitted.high, top))
-    bars = [segment[:, 1] for segment in axes.collections[1].get_segments()]
-    known = np.isfinite(free.low)
-    expected = np.stack([free.low[known], np.minimum(free.high[known], top)], axis=1)
-    np.testing.assert_allclose(bars, expected)
+    np.testing.assert_allclose(low, np.minimum(rates.low, top))
+    np.testing.assert_allclose(high, np.minimum(rates.high, top))
+
+
+def test_an_end_below_what_was_tried_is_drawn_where_the_smallest_size_lies(answer):
+    rates = replace(
+        answer.rates, low=np.zeros(7), median=np.where(np.arange(7) < 2, 0.0, answer.rates.median)
+    )
+    axes = drawn(law_figures.exchange_rate_curve(replace(answer, rates=rates)))
+    _, low, _ = edges(axes.collections[0])
+    np.testing.assert_allclose(low, 32 / rates.size)
+    np.testing.assert_allclose(axes.lines[0].get_ydata()[:2], 32 / rates.size[:2])
     assert [text.get_text() for text in (axes.xaxis.label, axes.yaxis.label)] == [
         "clean examples",
         "noisy examples for one",
@@ -76,16 +79,16 @@ def test_the_never_region_is_marked(answer):
     axes = law_figures.exchange_rate_curve(answer).axes[0]
     assert "not reached" in [text.get_text() for text in axes.texts]
     line = axes.lines[0].get_ydata()
-    np.testing.assert_array_equal(np.isfinite(line), np.isfinite(answer.fitted.median))
-    lost = answer.fitted.size[answer.fitted.not_reached >= 0.5]
-    before = answer.fitted.size[answer.fitted.not_reached < 0.5]
+    np.testing.assert_array_equal(np.isfinite(line), np.isfinite(answer.rates.median))
+    lost = answer.rates.size[answer.rates.not_reached >= 0.95]
+    before = answer.rates.size[answer.rates.not_reached < 0.95]
     hatched = axes.patches[0]
     assert hatched.get_x() == pytest.approx(np.sqrt(lost[0] * before[-1]))
 
 
 def test_where_all_is_reached_nothing_is_hatched(answer):
-    reached = replace(answer.fitted, not_reached=np.full(7, 0.49))
-    axes = law_figures.exchange_rate_curve(replace(answer, fitted=reached)).axes[0]
+    reached = replace(answer.rates, not_reached=np.full(7, 0.94))
+    axes = law_figures.exchange_rate_curve(replace(answer, rates=reached)).axes[0]
     assert not axes.patches
 
 

@@ -13,19 +13,21 @@ from workbench.views.words import bytes_in_words, seconds_in_words
 
 
 def one(median, low, high, *, not_reached=0.0, at_most=0.0):
-    values = (256, median, low, high, not_reached, at_most)
+    values = (256, median, low, high, low, high, not_reached, at_most)
     return RateCurve(*(np.array([float(value)]) for value in values))
 
 
 def test_a_rate_is_told_with_two_digits_and_its_interval():
     assert rate_in_words(one(3.14, 2.36, 4.04), 0) == "3.1 (2.4 to 4)"
-    assert rate_in_words(one(3.14, 2.36, np.inf, not_reached=0.2), 0) == "3.1 (2.4 to not reached)"
-    assert rate_in_words(one(np.inf, 2.36, np.inf, not_reached=0.6), 0) == "not reached (2.4 to not reached)"
+    assert rate_in_words(one(3.14, 2.36, np.inf, not_reached=0.2), 0) == "3.1 (at least 2.4)"
+    assert rate_in_words(one(np.inf, 2.36, np.inf, not_reached=0.949), 0) == "at least 2.4"
+    assert rate_in_words(one(np.inf, 0.0, np.inf, not_reached=0.6), 0) == "can't tell"
     lost = one(np.inf, np.inf, np.inf, not_reached=0.98)
     assert rate_in_words(lost, 0) == "not reached (probability 98%)"
-    assert rate_in_words(one(0.5, 0.4, 0.6, at_most=0.51), 0) == "at most 0.5 (0.4 to 0.6)"
-    assert rate_in_words(one(0.5, 0.4, 0.6, at_most=0.5), 0) == "0.5 (0.4 to 0.6)"
-    assert rate_in_words(None, 0) == "no interval: one seed"
+    assert rate_in_words(one(0.0, 0.0, 0.6, at_most=0.51), 0) == "at most 0.6"
+    assert rate_in_words(one(0.5, 0.0, 0.6, at_most=0.1), 0) == "0.5 (at most 0.6)"
+    assert rate_in_words(one(0.5, 0.0, np.inf, at_most=0.1, not_reached=0.1), 0) == "0.5 (no interval)"
+    assert rate_in_words(None, 0) == "no interval"
 
 
 def test_nothing_is_certain_by_resampling():

@@ -156,7 +156,7 @@ def test_law_explorer_refuses_what_the_page_cannot_compute(shipped):
 def test_exchange_tells_the_rates_of_the_laws(analysed, check_shown):
     view = Exchange([analysed])
     assert view.pairs[0]["names"] == ["clean", "50% other form"]
-    best = view.rates[0].best
+    best = view.rates[0].rates
     expected = [float(f"{value:.5g}") if math.isfinite(value) else None for value in best.median]
     assert view.pairs[0]["median"] == expected
     assert None in expected
@@ -196,7 +196,7 @@ def test_the_game_pays_what_the_curves_say(analysed):
     given = GameRound(examples=64, coins=64, clean_price=1.0)
     assert game.buys(given, 1) == (64, 64)
     assert game.buys(given, 0) == (128, 0)
-    clean = analysed.curve("clean").predict([64.0], model_free=not analysed.trusted)[0, 0]
+    clean = analysed.curve("clean").predict([64.0])[0, 0]
     assert game.score(given, 1) == pytest.approx(clean)
     outcome = game.play(given, 0.0)
     assert outcome.best_score == max(outcome.curve) >= outcome.score

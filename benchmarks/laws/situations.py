@@ -166,7 +166,7 @@ def grid_of_models(seed: int, noise: float = 0.004) -> Table:
                 * (1 + noise * rng.standard_normal())
             ),
         }
-        for mix, worth in (("clean", 1.92), ("noisy", 1.0))
+        for mix, worth in (("clean", 1.0), ("noisy", 1.92))
         for model in (2e7, 6e7, 18e7, 54e7)
         for size in (1e8 * 2.0 ** np.arange(7)).tolist()
     ]

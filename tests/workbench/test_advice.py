@@ -45,6 +45,8 @@ NOT_HERE = {
     "add a second to the study": "is for who writes Python; test_explore.py shows studies with two",
     "make at least 20: bootstrap(fit, 20)": "is for who writes Python; the widgets' tests draw more",
     "start one with BackgroundRun.start": "is for who writes Python; test_live.py starts one",
+    "Measure both with one model": "is for who writes Python; there is no option",
+    "was measured for both qualities; choose one of": "is for who writes Python; test_exchange.py chooses",
     "Give one number per size, or one": "is for who writes Python; test_planner_values.py gives both",
     "REMEDIES SQLITE_READONLY": "needs a disk that can only be read; faults.py has one",
     "REMEDIES SQLITE_CANTOPEN": "needs a folder that can't be entered",

@@ -11,11 +11,12 @@ from jaxtyping import Float
 
 from workbench.errors import InputError, unknown_name
 from workbench.laws.candidates import Candidate, Cells, fit_candidates, fit_law_of, names_for
-from workbench.laws.curves import Curve, Drawing
+from workbench.laws.curves import Curve, CurveSampler
 from workbench.laws.deviation import Space, Way, space_of, weigh
 from workbench.laws.library import LAWS, Law
-from workbench.laws.noise import Noise, Replicates, arrange_by, estimate_noise, level_noise, resample_means
-from workbench.laws.remarks import remarks
+from workbench.laws.noise import Noise, estimate_noise, level_noise, resample_means
+from workbench.laws.remarks import notes_of_analysis
+from workbench.laws.replicates import Replicates, arrange_by
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table, kind_of, smaller_is_better
 from workbench.laws.thresholds import TAILS, trusted
@@ -168,7 +169,7 @@ def analyse(
         candidates = sorted(candidates, key=lambda c: -_weight(c, ways))
         drawing = _drawing(cells, ways, space, bootstraps, falling, generator)
         curves = {quality: _drawn(drawing, quality, falling) for quality in cells.qualities}
-    found = remarks(data, cells, candidates, names, silent, falling=falling)
+    found = notes_of_analysis(data, cells, candidates, names, silent, falling=falling)
     return Analysis(
         metric=metric,
         evaluation=table.evaluation,
@@ -289,7 +290,7 @@ def _drawing(
     draws: int,
     falling: bool,
     generator: np.random.Generator,
-) -> Drawing:
+) -> CurveSampler:
     """Choose each draw's way and move the means; draw 0 is the most probable way and the means measured."""
     data = cells.data
     moved = resample_means(data, cells.noise, draws, generator)
@@ -302,10 +303,10 @@ def _drawing(
         moved = data.mean + level * (moved - data.mean)
     if not falling:
         moved = np.clip(moved, 0, 1)
-    return Drawing(cells, ways, space, chosen, np.concatenate([data.mean[None], moved]), generator)
+    return CurveSampler(cells, ways, space, chosen, np.concatenate([data.mean[None], moved]), generator)
 
 
-def _drawn(drawing: Drawing, quality: str, falling: bool) -> Curve:
+def _drawn(drawing: CurveSampler, quality: str, falling: bool) -> Curve:
     cells = drawing.cells
     at = cells.of(quality)
     return Curve(

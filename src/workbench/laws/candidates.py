@@ -13,10 +13,11 @@ from jaxtyping import Float
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit, Problem, fit_law
 from workbench.laws.library import LAWS, Law
-from workbench.laws.noise import Noise, Replicates, covariance
+from workbench.laws.noise import Noise, covariance
+from workbench.laws.replicates import Replicates
 from workbench.laws.thresholds import misfit_probability, trusted
 
-FEWEST_SIZES = 3
+FEWEST_CELLS = 3
 """Cells of a quality from which its curve is known between them; two are joined by any curve."""
 
 
@@ -150,7 +151,7 @@ def _fit_one(law: Law, cells: Cells, held: Mapping[str, float], share: float) ->
         for quality in cells.qualities:
             at = cells.of(quality)
             enough = all(len(np.unique(cells.x[name][at])) > 1 for name in law.inputs)
-            if len(at) >= max(needed, FEWEST_SIZES) and enough and np.ptp(cells.data.mean[at]) > 0:
+            if len(at) >= max(needed, FEWEST_CELLS) and enough and np.ptp(cells.data.mean[at]) > 0:
                 fits[quality] = fit_law(law, cells.problem(at), fixed=held)
     if not fits:
         return None

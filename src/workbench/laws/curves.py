@@ -49,7 +49,7 @@ class Curve:
     model: Float[np.ndarray, " cells"] | None
     mean: Float[np.ndarray, " cells"]
     count: Float[np.ndarray, " cells"]
-    parts: tuple["Part", ...]
+    parts: tuple["LawDraws", ...]
     measured: Float[np.ndarray, "draws cells"]
     ends: tuple[float, float]
     """The least and the largest value that the metric can have."""
@@ -86,7 +86,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Part:
+class LawDraws:
     """The draws of one curve that share a law: its constants, and the deviation on a grid of sizes.
 
     Attributes:
@@ -132,7 +132,7 @@ def grid_of(cells: Cells) -> Float[np.ndarray, " grid"]:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class CurveSampler:
     """What the draws of all qualities share.
 
     Attributes:
@@ -147,7 +147,7 @@ class Drawing:
     means: Float[np.ndarray, "draws cells"]
     generator: np.random.Generator
 
-    def parts(self, quality: str) -> tuple[Part, ...]:
+    def parts(self, quality: str) -> tuple[LawDraws, ...]:
         """Return a quality's draws, law by law; none where it has too few cells for the laws."""
         by_candidate: dict[int, list[int]] = {}
         for i in sorted({int(i) for i in self.chosen}):
@@ -156,7 +156,7 @@ class Drawing:
             return ()
         return tuple(self._part(quality, group) for group in by_candidate.values())
 
-    def _part(self, quality: str, group: Sequence[int]) -> Part:
+    def _part(self, quality: str, group: Sequence[int]) -> LawDraws:
         """Draw the curves that take the ways of one law."""
         candidate = self.ways[group[0]].candidate
         fit = candidate.fits[quality]
@@ -187,7 +187,7 @@ class Drawing:
             stray[own] += left[own] @ root.T @ root @ gain.T
         setting = {n: float(x[n][fit.problem.quality.index(quality)]) for n in ("share",) if n in x}
         shaped = stray.reshape(len(rows), 1 if models is None else len(models), len(grid)) if gains else None
-        return Part(candidate, setting, rows, values, grid, models, shaped)
+        return LawDraws(candidate, setting, rows, values, grid, models, shaped)
 
     def _way(
         self, fit: Fit, way: Way, place: np.ndarray, goal: np.ndarray

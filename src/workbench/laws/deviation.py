@@ -23,16 +23,16 @@ from workbench.laws.candidates import Candidate, Cells
 from workbench.laws.fitting import Fit
 from workbench.laws.noise import covariance
 
-SHARES = (0.01, 0.04, 0.15, 0.4)
+DEVIATION_SHARES = (0.01, 0.04, 0.15, 0.4)
 """Standard deviations that are tried, as shares of the range over which the metric moves."""
 LENGTHS = (0.2, 0.5, 1.0)
 """Lengths that are tried, as shares of the logarithmic range of an input."""
 NO_DEVIATION = 0.5
 """Probability, before the data are seen, that a law holds without any deviation."""
-LEVELS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
+NOISE_LEVELS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
 """Noise levels that are tried where only residuals tell the noise, in units of theirs."""
 JITTER = 1e-9
-SLOPE_STEP = 1e-5
+LINEAR_STEP = 1e-5
 """Relative step of the differences by which a fit is made linear."""
 
 
@@ -89,15 +89,15 @@ def weigh(candidates: Sequence[Candidate], cells: Cells, space: Space) -> list[W
     A law without deviation takes part where the data don't reject it; with one, every law of one quality's
     own curve does.
     """
-    levels = LEVELS if cells.from_residuals else (1.0,)
+    levels = NOISE_LEVELS if cells.from_residuals else (1.0,)
     ways, logs = [], []
     for candidate in candidates:
-        shares = (0.0,) if candidate.law.joint else (0.0, *SHARES)
+        shares = (0.0,) if candidate.law.joint else (0.0, *DEVIATION_SHARES)
         for share in shares:
             if share == 0 and not candidate.trusted:
                 continue
             lengths = LENGTHS if share else (1.0,)
-            prior = NO_DEVIATION if share == 0 else (1 - NO_DEVIATION) / len(SHARES) / len(lengths)
+            prior = NO_DEVIATION if share == 0 else (1 - NO_DEVIATION) / len(DEVIATION_SHARES) / len(lengths)
             prior *= candidate.share
             for length in lengths:
                 likelihood = _log_likelihoods(candidate, cells, space, share, length, levels)
@@ -169,7 +169,7 @@ def _made_linear(fit: Fit) -> tuple[np.ndarray, Float[np.ndarray, "cells constan
     for p in fit.law.parameters:
         if p.name in fit.fixed or p.name in fit.at_bounds:
             continue
-        step = SLOPE_STEP * max(abs(values[p.name]), SLOPE_STEP)
+        step = LINEAR_STEP * max(abs(values[p.name]), LINEAR_STEP)
         up, down = (fit.law.predict({**values, p.name: values[p.name] + d}, x) for d in (step, -step))
         column = (up - down) / (2 * step)
         length = float(np.linalg.norm(column))

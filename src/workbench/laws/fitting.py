@@ -21,7 +21,8 @@ from scipy.optimize import minimize
 
 from workbench.errors import InputError
 from workbench.laws.library import FREE, LAWS, Inputs, Law, Parameter
-from workbench.laws.noise import Noise, Replicates
+from workbench.laws.noise import Noise
+from workbench.laws.replicates import Replicates
 from workbench.laws.squares import Squares, inward, outward, search_bounds
 from workbench.showing import Shown
 

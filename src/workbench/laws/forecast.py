@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit
 from workbench.laws.library import LAWS, Law
-from workbench.laws.noise import arrange
 from workbench.laws.problems import fit_each, law_named
+from workbench.laws.replicates import arrange
 from workbench.laws.table import Table, kind_of, smaller_is_better
 from workbench.laws.thresholds import TAILS
 

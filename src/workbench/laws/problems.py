@@ -14,7 +14,8 @@ from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
 from workbench.laws.library import LAWS, Law
 from workbench.laws.measurement import Measurement
-from workbench.laws.noise import Noise, Replicates, covariance, estimate_noise, replicates
+from workbench.laws.noise import Noise, covariance, estimate_noise
+from workbench.laws.replicates import Replicates, replicates
 from workbench.laws.table import SMALLER_IS_BETTER, Table, kind_of, smaller_is_better
 from workbench.laws.thresholds import misfit_probability
 

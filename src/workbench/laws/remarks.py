@@ -5,13 +5,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from workbench.laws.candidates import FEWEST_SIZES, Candidate, Cells
+from workbench.laws.candidates import FEWEST_CELLS, Candidate, Cells
 from workbench.laws.library import LAWS
-from workbench.laws.noise import Replicates
+from workbench.laws.replicates import Replicates
 from workbench.laws.thresholds import LEVEL
 
 
-def remarks(
+def notes_of_analysis(
     data: Replicates,
     cells: Cells | None,
     candidates: Sequence[Candidate],
@@ -43,13 +43,13 @@ def _too_few(data: Replicates, candidates: Sequence[Candidate], names: Sequence[
             continue
         own = data.of(quality)
         sizes = len(np.unique(data.size[own]))
-        if np.ptp(data.mean[own]) == 0 and sizes >= FEWEST_SIZES:
+        if np.ptp(data.mean[own]) == 0 and sizes >= FEWEST_CELLS:
             yield f"{quality}: the same at every size, so no curve is fitted."
             continue
         laws = ", ".join(name for name in names if LAWS[name].inputs == ("size",))
         yield (
             f"{quality}: {sizes} size{'s' * (sizes > 1)}; a curve ({laws or 'a law'}) needs at least "
-            f"{FEWEST_SIZES}, so only what was measured is known."
+            f"{FEWEST_CELLS}, so only what was measured is known."
         )
 
 

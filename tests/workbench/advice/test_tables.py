@@ -13,7 +13,7 @@ from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS
-from workbench.laws.noise import arrange, estimate_noise
+from workbench.laws.noise import estimate_noise
 from workbench.laws.planner import (
     Offer,
     Prices,
@@ -23,6 +23,7 @@ from workbench.laws.planner import (
     smallest_difference,
 )
 from workbench.laws.problems import fit_table
+from workbench.laws.replicates import arrange
 from workbench.laws.simulate import TRUTHS, simulated
 
 GRID = [(q, n, s) for q in "ab" for n in (4, 8, 16, 32) for s in (0, 1)]

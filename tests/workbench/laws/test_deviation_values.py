@@ -6,10 +6,11 @@ from scipy.stats import multivariate_normal
 
 from workbench.laws import analyse, read_table
 from workbench.laws.candidates import Cells, fit_candidates
-from workbench.laws.curves import Drawing
-from workbench.laws.deviation import NO_DEVIATION, SHARES, Way, matern, space_of, weigh
+from workbench.laws.curves import CurveSampler
+from workbench.laws.deviation import DEVIATION_SHARES, NO_DEVIATION, Way, matern, space_of, weigh
 from workbench.laws.library import LAWS
-from workbench.laws.noise import arrange_by, level_noise
+from workbench.laws.noise import level_noise
+from workbench.laws.replicates import arrange_by
 
 SIZES = np.array([10.0, 30.0, 100.0, 400.0, 1000.0])
 SPREAD = 0.01
@@ -62,7 +63,7 @@ def test_draws_are_those_of_the_exact_posterior_where_the_law_is_linear(share, l
     means = study.data.mean + SPREAD * rng.standard_normal((draws + 1, len(SIZES)))
     means[0] = study.data.mean
     way = Way(candidate, share, length, 1.0, 1.0)
-    (part,) = Drawing(study, [way], space, np.zeros(draws + 1, dtype=int), means, rng).parts("a")
+    (part,) = CurveSampler(study, [way], space, np.zeros(draws + 1, dtype=int), means, rng).parts("a")
     at = np.array([20.0, 200.0, 700.0])
     found = part.predict(at, None)
     every = np.concatenate([SIZES, at])
@@ -94,7 +95,7 @@ def test_ways_are_weighed_by_the_restricted_likelihood():
         covariance = SPREAD**2 * np.eye(5) + spread
         log = multivariate_normal(cov=contrast @ covariance @ contrast.T).logpdf(contrast @ study.data.mean)
         lengths = len({w.length for w in ways if w.share == way.share})
-        prior = NO_DEVIATION if way.share == 0 else (1 - NO_DEVIATION) / len(SHARES) / lengths
+        prior = NO_DEVIATION if way.share == 0 else (1 - NO_DEVIATION) / len(DEVIATION_SHARES) / lengths
         return np.exp(log) * prior
 
     expected = np.array([weight(way) for way in ways])

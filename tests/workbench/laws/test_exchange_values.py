@@ -7,7 +7,8 @@ from scipy.stats import f as fisher
 
 from workbench.laws import analyse, bands, exchange_rate, rate_of, read_table
 from workbench.laws.exchange import fewest, summarise
-from workbench.laws.noise import arrange_by, covariance
+from workbench.laws.noise import covariance
+from workbench.laws.replicates import arrange_by
 from workbench.laws.thresholds import LEVEL
 
 SIZES = (32, 128, 512, 2048)

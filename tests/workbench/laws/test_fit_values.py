@@ -12,9 +12,10 @@ from workbench.laws.bootstrap import Resamples, bootstrap, resampled
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.freedom import degrees_of_freedom
 from workbench.laws.library import LAWS, Law, Parameter
-from workbench.laws.noise import Noise, Replicates, Stratum
+from workbench.laws.noise import Noise, Stratum
 from workbench.laws.problems import fit_each, fit_table, misfit, problem_of
 from workbench.laws.profiles import profile, statistic_scale
+from workbench.laws.replicates import Replicates
 from workbench.laws.surface import law_rate, rate_surface
 
 

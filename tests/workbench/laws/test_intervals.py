@@ -15,10 +15,11 @@ from workbench.laws import analyse, exchange_rate, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.library import LAWS
-from workbench.laws.noise import Replicates, estimate_noise, resample_means
+from workbench.laws.noise import estimate_noise, resample_means
 from workbench.laws.planner import Offer, Prices, next_cells, plan_purchase, smallest_difference
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile, profiles
+from workbench.laws.replicates import Replicates
 from workbench.laws.simulate import TRUTHS, simulated
 from workbench.laws.surface import law_rate
 

@@ -5,8 +5,9 @@ import pytest
 
 from workbench.errors import InputError
 from workbench.laws import analyse, rate_of, read_table
-from workbench.laws.noise import arrange, estimate_noise, resample_means
+from workbench.laws.noise import estimate_noise, resample_means
 from workbench.laws.problems import fit_table, problem_of
+from workbench.laws.replicates import arrange
 from workbench.laws.simulate import TRUTHS
 
 SIZES = (32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)

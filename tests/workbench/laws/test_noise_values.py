@@ -9,16 +9,8 @@ from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import resampled
 from workbench.laws.fitting import Problem, fit_law
 from workbench.laws.library import Law, Parameter
-from workbench.laws.noise import (
-    ItemMeans,
-    Noise,
-    Replicates,
-    Stratum,
-    arrange,
-    covariance,
-    estimate_noise,
-    resample_means,
-)
+from workbench.laws.noise import Noise, Stratum, covariance, estimate_noise, resample_means
+from workbench.laws.replicates import ItemMeans, Replicates, arrange
 
 SEED = 0.03 * np.array([1.0, 0.0, -1.0])
 QUALITY = 0.01 * np.array([1.0, -2.0, 1.0])

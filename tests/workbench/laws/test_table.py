@@ -4,7 +4,7 @@ import pytest
 
 from workbench.errors import InputError
 from workbench.laws import read_table
-from workbench.laws.noise import arrange
+from workbench.laws.replicates import arrange
 
 GOOD = {"quality": "clean", "size": 32, "seed": 0, "status": "done", "loss": 1.5}
 

@@ -85,14 +85,15 @@ class Pairs:
         told = np.array([predicted[rows].mean() for rows in self.cells])
         guess = np.sign(told[self.first] - told[self.second])
         right = np.where(guess == 0, 0.5, guess == self.order)[self.counts]
-        low, high = _interval(float(right.mean()), self.sets - 1)
+        # no fewer than the order of independent forecasts has (Kendall 1938): about 2.25 k for k data sets
+        low, high = interval(float(right.mean()), min(pairs, 2 * (self.sets - 1)))
         return Decisions(float(right.mean()), low, high, pairs, unclear)
 
 
-def _interval(accuracy: float, decisions: int) -> tuple[float, float]:
-    """Return the interval of a share of independent decisions (Clopper and Pearson 1934).
+def interval(accuracy: float, decisions: int) -> tuple[float, float]:
+    """Return the 95% interval of a share of independent decisions (Clopper and Pearson 1934).
 
-    Pairs that share a data set aren't independent: the order of k data sets is taken for k - 1 decisions.
+    Pairs that share a data set aren't independent: k data sets are taken for 2 (k - 1) decisions at most.
     """
     right = accuracy * decisions
     low = float(beta.ppf(TAILS[0], right, decisions - right + 1)) if right > 0 else 0.0

@@ -81,7 +81,9 @@ def forecast_sizes(
         )
     scorer = Scorer(table, seen, [row for row, _ in asked], metric, seed)
     if unseen := len(later) - len(asked):
-        scorer.skipped.append(f"{unseen} rows above size {cut:g}, for no smaller size of them was measured")
+        scorer.skipped.append(
+            f"{unseen} row{'s' * (unseen > 1)} above size {cut:g}, for no smaller size of them was measured"
+        )
     scorer.pairs = pairs_of(table, metric, scorer.rows)
     scorer.add_baseline(LAST_VALUE, last_value(known, asked))
     scorer.add_baseline(LINE, line(known, asked, falling=scorer.falling))

@@ -61,9 +61,9 @@ def _gain(name: str) -> Parameter:
 
 
 REPEATS = (0.5, 2.0, 8.0, 30.0, 120.0)
-FEWER = (0.15, 0.4, 1.0)
+FEWER = (0.2, 0.6)
 """Starts of an exponent in a law of many shapes, whose starts are tried in all combinations."""
-SHARE_GAMMA = Parameter("gamma", "exponent of share", -6.0, 6.0, (0.2, 1.5), scale="linear")
+SHARE_GAMMA = Parameter("gamma", "exponent of share", -6.0, 6.0, (0.4,), scale="linear")
 """On a linear scale, for 0 is a simpler law, and below it spoiled data has the smaller coefficient."""
 SHARE_KAPPA = Parameter("kappa", "exponent of share", -3.0, 3.0, (0.0, 1.0), scale="linear")
 

@@ -15,6 +15,7 @@ from workbench.laws.measurement import Measurement
 from workbench.laws.nested import gain_by_noise, refused
 from workbench.laws.problems import fit_each
 from workbench.laws.scores import Forecast, ForecastScore
+from workbench.laws.series import columns_within_cells
 from workbench.laws.table import Table, smaller_is_better
 from workbench.laws.thresholds import DOUBT, TAILS
 
@@ -62,7 +63,9 @@ class Scorer:
         try:
             fits = fit_each(self.seen, self.metric, law)
         except InputError as error:
-            self.skipped.append(f"{law.name}: {error}")
+            mixed = columns_within_cells(self.seen.measured(self.metric), law.inputs)
+            apart = f"can't tell rows apart that differ in {', '.join(map(repr, mixed))}"
+            self.skipped.append(f"{law.name}: {apart if mixed else error}")
             return
         predicted = np.empty(len(self.rows))
         for name, fit in fits.items():

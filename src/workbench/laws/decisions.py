@@ -114,6 +114,7 @@ def pairs_of(table: Table, metric: str, rows: Sequence[Measurement]) -> Pairs:
     groups: dict[tuple[float, float | None], dict[tuple, list[int]]] = {}
     for i, (row, label) in enumerate(zip(rows, labels, strict=True)):
         groups.setdefault((row.size, row.values.get("model")), {}).setdefault(label, []).append(i)
+    measured = table.column(metric, rows)
     noise = _noise(table, metric)
     keys = cell_keys(rows)
     cells: list[np.ndarray] = []
@@ -121,7 +122,7 @@ def pairs_of(table: Table, metric: str, rows: Sequence[Measurement]) -> Pairs:
     for (_, model), here in sorted(groups.items(), key=lambda group: -group[0][0]):
         start = len(cells)
         cells += [np.array(own) for own in here.values()]
-        value = np.array([np.mean([rows[i].values[metric] or 0.0 for i in own]) for own in here.values()])
+        value = np.array([measured[own].mean() for own in here.values()])
         gap = value[:, None] - value[None, :]
         counts = gap != 0 if noise is None else _clear(gap, *noise, [keys[own[0]] for own in here.values()])
         for a, one in enumerate(here):

@@ -71,7 +71,7 @@ def forecast_sizes(
     cut = sizes[-hold_out - 1]
     seen = _part(table, np.array([row.size <= cut for row in table.rows]))
     columns = columns_within_cells(table.measured(metric))
-    known = courses(seen.measured(metric), metric, columns)
+    known = courses(seen, seen.measured(metric), metric, columns)
     later = [row for row in table.measured(metric) if row.size > cut]
     asked = [pair for pair in zip(later, series_of(later, columns), strict=True) if pair[1] in known]
     if not asked:
@@ -126,7 +126,7 @@ def _nearest(table: Table, seen: Table, rows: Sequence[Measurement], metric: str
         (row, alike.get(tuple(row.values.get(name) for name in rest), list(shares)), share)
         for row, share in zip(rows, table.column("share", rows).tolist(), strict=True)
     ]
-    return nearest_quality(courses(known, metric, columns), shares, asked)
+    return nearest_quality(courses(seen, known, metric, columns), shares, asked)
 
 
 def _part(table: Table, keep: Bool[np.ndarray, " rows"]) -> Table:

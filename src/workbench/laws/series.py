@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.laws.library import LAWS
 from workbench.laws.measurement import Measurement
+from workbench.laws.table import Table
 
 CellKey = tuple[Hashable, ...]
 SeriesKey = tuple[Hashable, ...]
@@ -43,12 +44,13 @@ def series_of(rows: Sequence[Measurement], columns: Sequence[str]) -> list[Serie
 
 
 def courses(
-    rows: Sequence[Measurement], metric: str, columns: Sequence[str]
+    table: Table, rows: Sequence[Measurement], metric: str, columns: Sequence[str]
 ) -> dict[SeriesKey, tuple[np.ndarray, np.ndarray]]:
     """Return each series' sizes, in their order, and the metric's mean at each."""
     found: dict[SeriesKey, dict[float, list[float]]] = {}
-    for row, key in zip(rows, series_of(rows, columns), strict=True):
-        found.setdefault(key, {}).setdefault(row.size, []).append(row.values[metric] or 0.0)
+    values = table.column(metric, rows)
+    for row, key, value in zip(rows, series_of(rows, columns), values, strict=True):
+        found.setdefault(key, {}).setdefault(row.size, []).append(value)
     return {
         key: (np.array(sorted(by_size)), np.array([np.mean(by_size[size]) for size in sorted(by_size)]))
         for key, by_size in found.items()

@@ -56,8 +56,8 @@ VALUES = {
     ),
     "floor_coefficient_model": (
         {"E": 1.5, "A": 6.0, "F": 0.8, "B": 4.0, "alpha": 0.25, "beta": 0.5, "gamma": 1.0},
-        {"model": 81.0, "size": 64.0, "share": 0.5},
-        1.5 + 6 / 3 + 0.8 / 2 + 4 / 8 * 2,
+        {"model": 81.0, "size": 64.0, "share": 0.25},
+        1.5 + 6 / 3 + 0.8 * 0.75 + 4 / 8 * 4,
     ),
     "floor_coefficient_exponent_model": (
         {"E": 1.5, "A": 6.0, "F": 0.8, "B": 4.0, "alpha": 0.25, "beta": 1.0, "gamma": 0.5, "kappa": 0.5},
@@ -73,8 +73,8 @@ VALUES = {
     "noisy_overfitting": (
         {"E": 1.5, "F": 0.8, "B": 4.0, "C": 0.6, "G": 0.4}
         | {"beta": 0.5, "gamma": 1.0, "rho": 1.5, "delta": 0.25},
-        {"size": 80.0, "unique": 16.0, "share": 0.5},
-        1.5 + 0.8 / 2 + 4 / math.sqrt(80) * 2 + (0.6 + 0.4 / 2) * 8 / 2,
+        {"size": 80.0, "unique": 16.0, "share": 0.25},
+        1.5 + 0.8 * 0.75 + 4 / math.sqrt(80) * 4 + (0.6 + 0.4 * 0.75) * 8 / 2,
     ),
     # four epochs: three repeats of sixteen examples, whose worth has fallen by e after two
     "repetition": (

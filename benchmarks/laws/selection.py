@@ -1,7 +1,9 @@
 """Is a wrong law believed? Studies simulated from each law, analysed with all laws that suit their columns.
 
-For every true law: how often each law is chosen by its forecast of the two largest sizes, how often by AICc,
-and how often its misfit gives it away. The page is made by
+For every true law: how often each law is nearest on the two largest sizes, how often it is then chosen (a law
+that the sizes seen refuse isn't, nor a larger one than they ask for), how often AICc would choose it, and how
+often its misfit on the whole study gives it away; and how often law and single-scale ranking decide right.
+The page is made by
 
     python benchmarks/laws/selection.py --studies 40 --output docs/selection.md
 """
@@ -11,11 +13,13 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from workbench.errors import InputError
 from workbench.files import write_atomically
-from workbench.laws.forecast import candidates, forecast_sizes
-from workbench.laws.problems import fit_each, misfit
+from workbench.laws.forecast import Forecast, candidates, forecast_sizes
+from workbench.laws.nested import refused
+from workbench.laws.problems import fit_each
 from workbench.laws.simulate import TRUTHS, simulated
 from workbench.laws.table import Table
 from workbench.laws.thresholds import DOUBT
@@ -28,9 +32,12 @@ class Choices:
     truth: str
     studies: int = 0
     tried: tuple[str, ...] = ()
-    by_forecast: Counter[str] = field(default_factory=Counter)
+    nearest: Counter[str] = field(default_factory=Counter)
+    chosen: Counter[str] = field(default_factory=Counter)
     by_aicc: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    decided: list[tuple[float, float]] = field(default_factory=list)
+    """Decision accuracy of the law chosen and of single-scale ranking, by study."""
 
 
 def choose(truth: str, studies: int) -> Choices:
@@ -40,9 +47,12 @@ def choose(truth: str, studies: int) -> Choices:
         table, metric = simulated(TRUTHS[truth], 10_000 + seed), TRUTHS[truth].metric
         found.tried = tuple(law for law in candidates(table, metric) if law != "data_constrained")
         forecast = forecast_sizes(table, metric, laws=found.tried, hold_out=2)
-        found.by_forecast[forecast.chosen.name] += 1
+        found.nearest[forecast.scores[0].name] += 1
+        found.chosen[forecast.chosen.name] += 1
+        _note_decisions(found, forecast)
         scored = [score for score in forecast.scores if score.aicc is not None]
-        found.by_aicc[min(scored, key=lambda score: score.aicc or 0.0).name] += 1
+        if scored:
+            found.by_aicc[min(scored, key=lambda score: score.aicc or 0.0).name] += 1
         for law in found.tried:
             found.refused[law] += _is_refused(table, metric, law)
         found.studies += 1
@@ -57,9 +67,15 @@ def _is_refused(table: Table, metric: str, law: str) -> bool:
         fits = fit_each(table, metric, law)
     except InputError:
         return True
-    doubts = [p for fit in fits.values() if (p := misfit(fit)) is not None]
-    # several fits give several chances of a false alarm
-    return bool(doubts) and min(doubts) < DOUBT / len(doubts)
+    return refused(fits.values())
+
+
+def _note_decisions(found: Choices, forecast: Forecast) -> None:
+    law, order = forecast.chosen_law, forecast.single_scale
+    if law is None or law.decisions is None or order is None:
+        return
+    if law.decisions.accuracy is not None and order.accuracy is not None:
+        found.decided.append((law.decisions.accuracy, order.accuracy))
 
 
 def page(found: list[Choices]) -> str:
@@ -68,21 +84,26 @@ def page(found: list[Choices]) -> str:
         "# Is a wrong law believed?",
         "",
         "Studies are simulated from each law (as for `calibration.md`) and fitted with every law that",
-        "suits their columns. Chosen by forecast: smallest mean error on the two largest sizes, baselines",
-        "included. Chosen by AICc: among laws, on the sizes before those. Refused: misfit at the",
-        f"{DOUBT:.0%} level on the whole study. A law of one quality (power, rectified) is fitted to each",
-        "quality apart and is true there as well, so its being chosen is no mistake but a less economical",
-        "truth. The data-constrained law is left out: a study this small doesn't tell its seven constants.",
+        "suits their columns. Nearest: smallest mean error on the two largest sizes, baselines included.",
+        "Chosen: the same among laws that the sizes before those don't refuse, and no larger one than they",
+        "ask for. By AICc: among laws, on the sizes before those. Decided: pairs of data sets whose order at",
+        "the largest size is clear, told right by the law chosen and by the order at the largest size seen.",
+        f"Refused: misfit at the {DOUBT:.0%} level on the whole study. A law of one quality (power,",
+        "rectified) is fitted to each quality apart and is true there as well, so its being chosen is no",
+        "mistake but a less economical truth. The data-constrained law is left out: a study this small",
+        "doesn't tell its seven constants.",
         "",
         "Made by `python benchmarks/laws/selection.py --output docs/selection.md`.",
         "",
-        "| true law | studies | chosen by forecast | chosen by AICc | refused |",
-        "|---|---:|---|---|---|",
+        "| true law | studies | nearest | chosen | by AICc | decided: law, order | refused |",
+        "|---|---:|---|---|---|---|---|",
     ]
     for f in found:
-        refused = ", ".join(f"{law} {f.refused[law] / f.studies:.0%}" for law in f.tried)
+        missed = ", ".join(f"{law} {f.refused[law] / f.studies:.0%}" for law in f.tried)
+        decided = ", ".join(f"{fmean(column):.0%}" for column in zip(*f.decided, strict=True))
         lines.append(
-            f"| {f.truth} | {f.studies} | {_shares(f.by_forecast)} | {_shares(f.by_aicc)} | {refused} |"
+            f"| {f.truth} | {f.studies} | {_shares(f.nearest)} | {_shares(f.chosen)} | {_shares(f.by_aicc)} "
+            f"| {decided} | {missed} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -12,27 +12,31 @@ WORDING = f"{TESTS}test_wording_values.py"
 
 MISTAKES = [
     *mistakes(
-        f"{LAWS}forecast.py",
+        f"{LAWS}baselines.py",
         FORECAST,
-        ("the nearest quality is the farthest", "nearest = min(shares", "nearest = max(shares"),
+        ("the nearest quality is the farthest", "seen[min(near", "seen[max(near"),
         (
             "the nearest quality is read in plain size",
-            "np.interp(np.log([row.size for row in scorer.rows]), np.log(size), value)",
-            "np.interp([row.size for row in scorer.rows], size, value)",
+            "np.interp(np.log(row.size), np.log(size), value)",
+            "np.interp(row.size, size, value)",
         ),
-        ("the last value is the first", "means[row.quality][1][-1]", "means[row.quality][1][0]"),
+        ("the last value is the first", "seen[key][1][-1]", "seen[key][1][0]"),
         ("the line goes through two points", "(column[-3:] for column", "(column[-2:] for column"),
         (
             "the line of a loss is straight in the loss",
-            "y = np.log(value) if scorer.falling else value",
-            "y = np.log(value) if not scorer.falling else value",
+            "y = np.log(value) if falling else value",
+            "y = np.log(value) if not falling else value",
         ),
         ("the line of an accuracy leaves 0 to 1", "float(np.clip(at, 0, 1))", "float(at)"),
+    ),
+    *mistakes(
+        f"{LAWS}scoring.py",
+        FORECAST,
         ("a loss is judged by its absolute error", "(self.truth if self.falling else 1.0)", "1.0"),
         (
             "an error is relative to the prediction",
             "/ (self.truth if self.falling",
-            "/ (predicted if self.falling",
+            "/ (one.values if self.falling",
         ),
         (
             "an error's interval resamples cells of one quality apart",
@@ -41,25 +45,37 @@ MISTAKES = [
         ),
         ("an error's interval holds 90%", "np.quantile(means, TAILS)", "np.quantile(means, [0.05, 0.95])"),
         ("the worst error is the mean", "worst=float(error.max())", "worst=float(error.mean())"),
+        ("the worst forecast comes first", "key=lambda s: s.error)", "key=lambda s: -s.error)"),
         (
-            "the worst forecast comes first",
-            "key=lambda score: score.error)",
-            "key=lambda score: -score.error)",
+            "ranking counts pairs in the wrong order",
+            "right.append(guess == np.sign",
+            "right.append(guess != np.sign",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}criteria.py",
+        FORECAST,
         (
             "AICc lacks its correction",
             "misfit + 2 * k * rows / (rows - k - 1)",
             "misfit + 2 * k * rows / rows",
         ),
         ("AICc corrects one row off", "rows / (rows - k - 1)", "rows / (rows - k)"),
-        ("BIC charges Akaike's price", "bic = misfit + k * np.log(rows)", "bic = misfit + k * 2"),
-        ("the criteria take half the misfit", "misfit = 2 * sum(fit.objective", "misfit = sum(fit.objective"),
+        ("BIC charges Akaike's price", "misfit + k * np.log(rows)", "misfit + k * 2"),
         (
-            "ranking counts pairs in the wrong order",
-            "right.append(guess == np.sign",
-            "right.append(guess != np.sign",
+            "the criteria take half the misfit",
+            "np.sum(joint.whiten(residual) ** 2)",
+            "np.sum(joint.whiten(residual) ** 2) / 2",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}forecast.py",
+        FORECAST,
         ("one size too many is held out", "cut = sizes[-hold_out - 1]", "cut = sizes[-hold_out - 2]"),
+    ),
+    *mistakes(
+        f"{LAWS}scores.py",
+        FORECAST,
         ("a lead by chance is called sure", "sure = law.high < rival.low", "sure = law.error < rival.low"),
     ),
     *mistakes(
@@ -197,13 +213,17 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        f"{LAWS}library.py",
+        f"{LAWS}terms.py",
         FORMULAS,
-        ("a dirty share lowers the loss", 'x["share"] ** -s["gamma"]', 'x["share"] ** s["gamma"]'),
+        (
+            "a dirty share lowers the loss",
+            'x["size"] ** -s["beta"] * x["share"] ** -s["gamma"]',
+            'x["size"] ** -s["beta"] * x["share"] ** s["gamma"]',
+        ),
         (
             "the noise floor rises with the clean share",
-            '1 - x["share"], x["size"] ** -s["beta"]',
-            'x["share"], x["size"] ** -s["beta"]',
+            'columns(1.0, 1 - x["share"], x["size"]',
+            'columns(1.0, x["share"], x["size"]',
         ),
         ("repeats count the first pass", "repeats = seen / unique - 1", "repeats = seen / unique"),
         (

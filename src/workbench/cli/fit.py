@@ -12,6 +12,7 @@ from workbench.laws.exchange import ExchangeRate, rate_of
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast, candidates, forecast_quality, forecast_sizes
 from workbench.laws.library import LAWS
+from workbench.laws.nested import simpler_laws
 from workbench.laws.problems import fit_each, law_named, misfit
 from workbench.laws.profiles import profiles
 from workbench.laws.table import Table, read_table
@@ -100,12 +101,13 @@ def _forecast(table: Table, args: argparse.Namespace) -> Forecast | None:
     except InputError as error:
         print(f"\nNo forecast: {error}")
         return None
-    heads = f"{'law':24}{'mean error':>12}{INTERVAL:>20}{'worst':>9}{'AICc':>9}"
+    heads = f"{'law':34}{'mean error':>12}{INTERVAL:>20}{'worst':>9}{'decided right':>22}{'AICc':>9}"
     print(f"\nForecast of {forecast.held_out}\n  {heads}")
     for s in forecast.scores:
         aicc = "" if s.aicc is None else f"{s.aicc:.1f}"
         name = f"({s.name})" if s.is_baseline else s.name
-        print(f"  {name:24}{s.error:12.2%}{s.interval:>20}{s.worst:9.1%}{aicc:>9}  {s.note}")
+        decided = "" if s.decisions is None else s.decisions.words
+        print(f"  {name:34}{s.error:12.2%}{s.interval:>20}{s.worst:9.1%}{decided:>22}{aicc:>9}  {s.note}")
     _print_all(f"left out: {reason}" for reason in forecast.skipped)
     print(f"  {forecast.verdict()}")
     return forecast
@@ -133,6 +135,8 @@ def _print_fit(label: str, fit: Fit, resamples: Resamples) -> None:
     if (doubt := misfit(fit)) is not None:
         verdict = "" if trusted(doubt) else ": this law is not believed"
         print(f"  misfit by the seeds' noise: p = {doubt:.2g}{verdict}")
+    for simpler in simpler_laws(fit):
+        print(f"  {simpler.sentence()}")
     print(
         f"  {'parameter':14}{'value':>12}{f'profile {LEVEL:.0%}':>26}{f'bootstrap {LEVEL:.0%}':>26}  verdict"
     )

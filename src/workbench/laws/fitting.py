@@ -233,12 +233,13 @@ def fit_values(fit: Fit, y: Float[np.ndarray, "problems rows"]) -> dict[str, Flo
 def _huber(
     law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
 ) -> tuple[float, dict[str, float]]:
-    """Minimise over all free parameters at once, in logarithms, from the least-squares coefficients."""
+    """Minimise over all free parameters at once, coefficients in logarithms, from those of least squares."""
     assert problem.delta is not None
     delta = problem.delta
     relative = replace(problem, root=1 / problem.y, delta=None)
     ((_, values),) = _squares(law, relative, fixed | dict(start), [{}])
-    free = [replace(p, scale="log", low=max(p.low, 1e-9)) for p in law.parameters if p.name not in fixed]
+    logarithms = tuple(replace(p, scale="log", low=max(p.low, 1e-9)) for p in law.coefficients)
+    free = [p for p in law.shapes + logarithms if p.name not in fixed]
     names = [p.name for p in free]
     low, high = search_bounds(free)
 

@@ -5,186 +5,39 @@ shape parameters. Given the shapes the coefficients follow by linear least squar
 shapes only (variable projection). A law that can't be written so lists no coefficients: its prediction is
 then the plain sum of its terms.
 
-A *law* is such a formula with its constants; a *curve* is a law fitted to one quality of a study. Both
-fitters and the page of the law explorer take formula, limits and source from here: ``fitting`` fits any law,
-``curves`` a law of size alone to thousands of resampled studies at once.
+A *law* is such a formula with its constants; a *curve* is what is known of one quality of a study: a law's
+fit and how far the truth may stray from it. The fitter and the page of the law explorer take formula, limits
+and source from here.
 
-To add a law write its ``terms`` and one entry of ``LAWS``, and its true study in ``simulate.TRUTHS``;
-CONTRIBUTING.md lists the values worked by hand that the tests ask for. A loss of size alone that is to be a
-curve has two terms, the constant 1 and then what falls, the coefficients ``E`` and ``B``, and a ``grid`` for
-each shape. A formula is written with + - / ^ and a space; one with a function, such as exp, goes into
-``NO_TREE`` of the tests.
+To add a law write its terms in ``terms`` and one entry of ``LAWS``, and its true study in
+``simulate.TRUTHS``; CONTRIBUTING.md lists the values worked by hand that the tests ask for. ``nests`` names
+the simpler laws that it contains, with which ``nested`` compares it. A formula is written with + - / ^ and
+a space; one with a function, such as exp, goes into ``NO_TREE`` of the tests.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import numpy as np
 
 from workbench.errors import InputError
+from workbench.laws import terms
+from workbench.laws.law import Inputs, Law, Parameter, Shapes
+from workbench.laws.terms import effective
 
-Inputs = Mapping[str, np.ndarray]
-Shapes = Mapping[str, Any]
-"""Each shape parameter's value: a number, or trial values with a last axis of length 1 for the rows."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One fitted constant.
-
-    Attributes:
-        low: Least value; the search of ``fitting`` and every profile end there.
-        high: Largest value.
-        starts: Where a search starts; those of several parameters are tried in all combinations.
-        scale: On which scale it is searched and profiled.
-        grid: The ends between which ``curves`` lays its grid; None where it lays none. They are narrower than
-            ``low`` and ``high``: a grid has a fixed number of points, which wide ends would set far apart,
-            while a descent loses nothing by wide ends and a profile that meets one has no end to give.
-    """
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    starts: tuple[float, ...] = ()
-    scale: Literal["log", "linear"] = "log"
-    grid: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Law:
-    """A prediction of a metric from columns of a table.
-
-    Attributes:
-        formula: The law in the names of its parameters, n or D for the size, X or N for the model; a space
-            multiplies. For a law of size and share the page of the law explorer computes what stands here.
-        inputs: Columns it needs. "size" counts examples or tokens, "model" parameters, "share" the share of
-            examples left as they were, "unique" the distinct examples among "size" seen.
-        metric: What it predicts: a loss that falls, or an accuracy that rises.
-        shapes: Parameters inside the terms.
-        coefficients: One per term, or none.
-        terms: Shapes and inputs to an array (rows, terms).
-        made_for: For a law whose terms depend on the inputs that were measured: makes the law for those.
-        model_free: Whether it is no law but the values measured: it suits either kind of metric, fits any
-            values, and is no candidate of a forecast.
-    """
-
-    name: str
-    formula: str
-    source: str
-    inputs: tuple[str, ...]
-    metric: Literal["loss", "accuracy"]
-    shapes: tuple[Parameter, ...]
-    coefficients: tuple[Parameter, ...]
-    terms: Callable[[Shapes, Inputs], np.ndarray]
-    made_for: Callable[[Inputs], "Law"] | None = None
-    model_free: bool = False
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Shapes, then coefficients."""
-        return self.shapes + self.coefficients
-
-    @property
-    def joint(self) -> bool:
-        """Whether the law itself tells qualities apart, so that one fit covers them all."""
-        return "share" in self.inputs
-
-    @property
-    def fits_curves(self) -> bool:
-        """Whether ``curves`` can fit it to one quality: a law of size alone whose shapes all have a grid."""
-        return self.inputs == ("size",) and bool(self.shapes) and all(p.grid for p in self.shapes)
-
-    def suits(self, kind: str) -> bool:
-        """Say whether it predicts this kind of metric, "loss" or "accuracy"."""
-        return self.model_free or self.metric == kind
-
-    def measured_at(self, x: Inputs) -> "Law":
-        """Return the law with its terms for the inputs that were measured."""
-        return self.made_for(x) if self.made_for else self
-
-    def predict(self, values: Mapping[str, float], x: Inputs) -> np.ndarray:
-        """Return the metric (rows,) for parameter values by name."""
-        terms = self.terms(values, x)
-        if not self.coefficients:
-            return terms.sum(axis=1)
-        return terms @ np.array([values[p.name] for p in self.coefficients])
-
-
-def _columns(*terms: np.ndarray | float) -> np.ndarray:
-    return np.stack(np.broadcast_arrays(*terms), axis=-1)
-
-
-def _power(s: Shapes, x: Inputs) -> np.ndarray:
-    return _columns(1.0, x["size"] ** -s["beta"])
-
-
-def _rectified(s: Shapes, x: Inputs) -> np.ndarray:
-    return _columns(1.0, 1 / (s["learned"] + x["size"] ** s["beta"]))
-
-
-def _multiplicative(s: Shapes, x: Inputs) -> np.ndarray:
-    return _columns(1.0, x["model"] ** -s["alpha"] * x["size"] ** -s["beta"])
-
-
-def _chinchilla(s: Shapes, x: Inputs) -> np.ndarray:
-    return _columns(1.0, x["model"] ** -s["alpha"], x["size"] ** -s["beta"])
-
-
-def _quality_exponent(s: Shapes, x: Inputs) -> np.ndarray:
-    if np.any(x["share"] <= 0):
-        raise InputError(
-            "law 'quality_exponent': a share of 0 means no effective data at any size. Leave the rows of "
-            "that quality out, or take another law: --law noise_floor."
-        )
-    return _columns(1.0, x["size"] ** -s["beta"] * x["share"] ** -s["gamma"])
-
-
-def _noise_floor(s: Shapes, x: Inputs) -> np.ndarray:
-    return _columns(1.0, 1 - x["share"], x["size"] ** -s["beta"])
-
-
-def effective(unique: np.ndarray, seen: np.ndarray, decay: float | np.ndarray) -> np.ndarray:
-    """Return what ``seen`` examples are worth when only ``unique`` are distinct (Muennighoff et al., eq. 5).
-
-    Each repeat is worth less than the one before; ``decay`` is R*, the number of repeats after which
-    their worth has fallen by a factor e.
-    """
-    unique = np.minimum(unique, seen)
-    repeats = seen / unique - 1
-    return unique * (1 + decay * -np.expm1(-repeats / decay))
-
-
-def _repetition(s: Shapes, x: Inputs) -> np.ndarray:
-    return _columns(1.0, effective(x["unique"], x["size"], s["R_D"]) ** -s["beta"])
-
-
-def _data_constrained(s: Shapes, x: Inputs) -> np.ndarray:
-    """Return the three terms; the model size is worth no more than the unique data can use."""
-    ratio = (s["alpha"] * s["A"] / (s["beta"] * s["B"])) ** (1 / (s["alpha"] + s["beta"]))
-    usable = ratio * (ratio * np.minimum(x["unique"], x["size"])) ** (s["beta"] / s["alpha"])
-    parameters = effective(usable, x["model"], s["R_N"])
-    data = effective(x["unique"], x["size"], s["R_D"])
-    return _columns(s["E"], s["A"] * parameters ** -s["alpha"], s["B"] * data ** -s["beta"])
-
-
-def _bounded(s: Shapes, x: Inputs) -> np.ndarray:
-    gain = 1 / (1 + (np.maximum(x["size"], 1e-9) / s["half"]) ** -s["steepness"])
-    return _columns(1 - gain, gain)
+__all__ = ["FREE", "LAWS", "Inputs", "Law", "Parameter", "Shapes", "effective"]
 
 
 def _lines_between(x: Inputs) -> Law:
     """Return the law of straight lines in log size between the sizes measured, each end held beyond it."""
     knots = np.unique(x["size"])
 
-    def terms(_: Shapes, at: Inputs) -> np.ndarray:
+    def between(_: Shapes, at: Inputs) -> np.ndarray:
         return np.stack(
             [np.interp(np.log(at["size"]), np.log(knots), hat) for hat in np.eye(len(knots))], axis=-1
         )
 
     levels = tuple(Parameter(f"at {n:g}", "metric", 0.0, np.inf, scale="linear") for n in knots)
-    return replace(LAWS[FREE], coefficients=levels, terms=terms, made_for=None)
+    return replace(LAWS[FREE], coefficients=levels, terms=between, made_for=None)
 
 
 def _no_sizes_yet(_: Shapes, __: Inputs) -> np.ndarray:
@@ -197,8 +50,8 @@ EXPONENTS = (0.1, 0.25, 0.45, 0.8, 1.4)
 FLOOR = Parameter("E", "metric", 0.0, np.inf, scale="linear")
 
 
-def _exponent(name: str, of: str, grid: tuple[float, float] | None = None) -> Parameter:
-    return Parameter(name, f"exponent of {of}", 0.01, 4.0, EXPONENTS, grid=grid)
+def _exponent(name: str, of: str) -> Parameter:
+    return Parameter(name, f"exponent of {of}", 0.01, 4.0, EXPONENTS)
 
 
 def _gain(name: str) -> Parameter:
@@ -206,6 +59,19 @@ def _gain(name: str) -> Parameter:
 
 
 REPEATS = (0.5, 2.0, 8.0, 30.0, 120.0)
+FEWER = (0.2, 0.6)
+"""Starts of an exponent in a law of many shapes, whose starts are tried in all combinations."""
+SHARE_GAMMA = Parameter("gamma", "exponent of share", -6.0, 6.0, (0.4,), scale="linear")
+"""On a linear scale, for 0 is a simpler law, and below it spoiled data has the smaller coefficient."""
+SHARE_KAPPA = Parameter("kappa", "exponent of share", -3.0, 3.0, (0.0, 1.0), scale="linear")
+
+
+def _few_starts(name: str, of: str) -> Parameter:
+    return Parameter(name, f"exponent of {of}", 0.01, 4.0, FEWER)
+
+
+QUALITY_SOURCE = "this project: Subramanyam et al. 2026, arXiv:2510.03313, with more that the share may move"
+PENALTY_SOURCE = "after Lovelace et al. 2026, arXiv:2605.01640 (an additive penalty), at one model size"
 
 LAWS: dict[str, Law] = {
     "power": Law(
@@ -214,9 +80,9 @@ LAWS: dict[str, Law] = {
         source="Hestness et al. 2017, arXiv:1712.00409",
         inputs=("size",),
         metric="loss",
-        shapes=(_exponent("beta", "size", grid=(0.02, 3.0)),),
+        shapes=(_exponent("beta", "size"),),
         coefficients=(FLOOR, _gain("B")),
-        terms=_power,
+        terms=terms.power,
     ),
     "rectified": Law(
         name="rectified",
@@ -225,13 +91,11 @@ LAWS: dict[str, Law] = {
         inputs=("size",),
         metric="loss",
         shapes=(
-            Parameter(
-                "learned", "size to the beta", 1e-2, 1e12, (1.0, 30.0, 1e3, 3e4, 1e6, 1e9), grid=(1.0, 1e6)
-            ),
-            _exponent("beta", "size", grid=(0.05, 3.0)),
+            Parameter("learned", "size to the beta", 1e-2, 1e12, (1.0, 30.0, 1e3, 3e4, 1e6, 1e9)),
+            _exponent("beta", "size"),
         ),
         coefficients=(FLOOR, _gain("B")),
-        terms=_rectified,
+        terms=terms.rectified,
     ),
     "multiplicative": Law(
         name="multiplicative",
@@ -241,7 +105,7 @@ LAWS: dict[str, Law] = {
         metric="loss",
         shapes=(_exponent("alpha", "model size"), _exponent("beta", "size")),
         coefficients=(FLOOR, _gain("A")),
-        terms=_multiplicative,
+        terms=terms.multiplicative,
     ),
     "chinchilla": Law(
         name="chinchilla",
@@ -251,7 +115,7 @@ LAWS: dict[str, Law] = {
         metric="loss",
         shapes=(_exponent("alpha", "model size"), _exponent("beta", "size")),
         coefficients=(FLOOR, _gain("A"), _gain("B")),
-        terms=_chinchilla,
+        terms=terms.chinchilla,
     ),
     "quality_exponent": Law(
         name="quality_exponent",
@@ -264,7 +128,7 @@ LAWS: dict[str, Law] = {
             Parameter("gamma", "exponent of share", 0.001, 6.0, (0.1, 0.4, 1.2, 3.0)),
         ),
         coefficients=(FLOOR, _gain("B")),
-        terms=_quality_exponent,
+        terms=terms.quality_exponent,
     ),
     "noise_floor": Law(
         name="noise_floor",
@@ -274,7 +138,7 @@ LAWS: dict[str, Law] = {
         metric="loss",
         shapes=(_exponent("beta", "size"),),
         coefficients=(FLOOR, _gain("F"), _gain("B")),
-        terms=_noise_floor,
+        terms=terms.noise_floor,
     ),
     "repetition": Law(
         name="repetition",
@@ -284,7 +148,7 @@ LAWS: dict[str, Law] = {
         metric="loss",
         shapes=(Parameter("R_D", "repeats", 0.05, 5e3, REPEATS), _exponent("beta", "effective size")),
         coefficients=(FLOOR, _gain("B")),
-        terms=_repetition,
+        terms=terms.repetition,
     ),
     "data_constrained": Law(
         name="data_constrained",
@@ -302,7 +166,104 @@ LAWS: dict[str, Law] = {
             Parameter("B", "metric", 1e-2, 1e9, (2000.0,)),
         ),
         coefficients=(),
-        terms=_data_constrained,
+        terms=terms.data_constrained,
+    ),
+    "floor_coefficient": Law(
+        name="floor_coefficient",
+        formula="E + F (1 - share) + B share^-gamma n^-beta",
+        source=QUALITY_SOURCE,
+        inputs=("size", "share"),
+        metric="loss",
+        shapes=(_exponent("beta", "size"), SHARE_GAMMA),
+        coefficients=(FLOOR, _gain("F"), _gain("B")),
+        terms=terms.floor_coefficient,
+        nests={"noise_floor": {"gamma": 0.0}, "quality_exponent": {"F": 0.0}},
+    ),
+    "coefficient_exponent": Law(
+        name="coefficient_exponent",
+        formula="E + B share^-gamma n^-(beta share^kappa)",
+        source=QUALITY_SOURCE,
+        inputs=("size", "share"),
+        metric="loss",
+        shapes=(_few_starts("beta", "size"), SHARE_GAMMA, SHARE_KAPPA),
+        coefficients=(FLOOR, _gain("B")),
+        terms=terms.coefficient_exponent,
+        nests={"quality_exponent": {"kappa": 0.0}},
+    ),
+    "floor_coefficient_exponent": Law(
+        name="floor_coefficient_exponent",
+        formula="E + F (1 - share) + B share^-gamma n^-(beta share^kappa)",
+        source=QUALITY_SOURCE,
+        inputs=("size", "share"),
+        metric="loss",
+        shapes=(_few_starts("beta", "size"), SHARE_GAMMA, SHARE_KAPPA),
+        coefficients=(FLOOR, _gain("F"), _gain("B")),
+        terms=terms.floor_coefficient_exponent,
+        nests={"floor_coefficient": {"kappa": 0.0}, "coefficient_exponent": {"F": 0.0}},
+    ),
+    "quality_exponent_model": Law(
+        name="quality_exponent_model",
+        formula="E + A N^-alpha + B D^-beta share^-gamma",
+        source="Subramanyam et al. 2026, arXiv:2510.03313",
+        inputs=("model", "size", "share"),
+        metric="loss",
+        shapes=(_few_starts("alpha", "model size"), _few_starts("beta", "size"), SHARE_GAMMA),
+        coefficients=(FLOOR, _gain("A"), _gain("B")),
+        terms=terms.quality_exponent_model,
+        nests={"chinchilla": {"gamma": 0.0}},
+    ),
+    "floor_coefficient_model": Law(
+        name="floor_coefficient_model",
+        formula="E + A N^-alpha + F (1 - share) + B D^-beta share^-gamma",
+        source=QUALITY_SOURCE,
+        inputs=("model", "size", "share"),
+        metric="loss",
+        shapes=(_few_starts("alpha", "model size"), _few_starts("beta", "size"), SHARE_GAMMA),
+        coefficients=(FLOOR, _gain("A"), _gain("F"), _gain("B")),
+        terms=terms.floor_coefficient_model,
+        nests={"quality_exponent_model": {"F": 0.0}},
+    ),
+    "floor_coefficient_exponent_model": Law(
+        name="floor_coefficient_exponent_model",
+        formula="E + A N^-alpha + F (1 - share) + B share^-gamma D^-(beta share^kappa)",
+        source=QUALITY_SOURCE,
+        inputs=("model", "size", "share"),
+        metric="loss",
+        shapes=(_few_starts("alpha", "model size"), _few_starts("beta", "size"), SHARE_GAMMA, SHARE_KAPPA),
+        coefficients=(FLOOR, _gain("A"), _gain("F"), _gain("B")),
+        terms=terms.floor_coefficient_exponent_model,
+        nests={"floor_coefficient_model": {"kappa": 0.0}},
+    ),
+    "overfitting": Law(
+        name="overfitting",
+        formula="E + B n^-beta + C (n / unique - 1)^rho unique^-delta",
+        source=PENALTY_SOURCE,
+        inputs=("size", "unique"),
+        metric="loss",
+        shapes=(
+            _few_starts("beta", "size"),
+            Parameter("rho", "exponent of repeats", 0.05, 4.0, (0.5, 1.5)),
+            Parameter("delta", "exponent of unique", 0.01, 4.0, (0.2, 0.8)),
+        ),
+        coefficients=(FLOOR, _gain("B"), _gain("C")),
+        terms=terms.overfitting,
+    ),
+    "noisy_overfitting": Law(
+        name="noisy_overfitting",
+        formula="E + F (1 - share) + B share^-gamma n^-beta "
+        "+ (C + G (1 - share)) (n / unique - 1)^rho unique^-delta",
+        source=f"this project: floor_coefficient and, {PENALTY_SOURCE}",
+        inputs=("size", "unique", "share"),
+        metric="loss",
+        shapes=(
+            _few_starts("beta", "size"),
+            SHARE_GAMMA,
+            Parameter("rho", "exponent of repeats", 0.05, 4.0, (0.5, 1.5)),
+            Parameter("delta", "exponent of unique", 0.01, 4.0, (0.2, 0.8)),
+        ),
+        coefficients=(FLOOR, _gain("F"), _gain("B"), _gain("C"), _gain("G")),
+        terms=terms.noisy_overfitting,
+        nests={"overfitting": {"gamma": 0.0, "F": 0.0, "G": 0.0}, "floor_coefficient": {"C": 0.0, "G": 0.0}},
     ),
     "bounded": Law(
         name="bounded",
@@ -311,14 +272,14 @@ LAWS: dict[str, Law] = {
         inputs=("size",),
         metric="accuracy",
         shapes=(
-            Parameter("half", "size", 1e-1, 1e8, (10.0, 100.0, 1e3, 1e4, 1e5), grid=(1.0, 1e6)),
-            Parameter("steepness", "per factor e of size", 0.1, 8.0, (0.5, 1.0, 2.0), grid=(0.2, 6.0)),
+            Parameter("half", "size", 1e-1, 1e8, (10.0, 100.0, 1e3, 1e4, 1e5)),
+            Parameter("steepness", "per factor e of size", 0.1, 8.0, (0.5, 1.0, 2.0)),
         ),
         coefficients=(
             Parameter("floor", "metric", 0.0, 1.0, scale="linear"),
             Parameter("ceiling", "metric", 0.0, 1.0, scale="linear"),
         ),
-        terms=_bounded,
+        terms=terms.bounded,
     ),
     FREE: Law(
         name=FREE,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from workbench.errors import InputError
 from workbench.laws.measurement import Measurement, second_row
 from workbench.laws.table import Table
 

@@ -82,8 +82,18 @@ TWO: dict[str, dict[str, float]] = {"clean": {}, "noisy": {}}
 """Two qualities that no input tells apart."""
 SHARES = {"clean": {"share": 1.0}, "30% spoiled": {"share": 0.7}, "60% spoiled": {"share": 0.4}}
 MODELS = {f"{m:g}M": {"model": m * 1e6} for m in (20, 60, 180, 540, 1600)}
+SHARES_AND_MODELS = {
+    f"{quality}, {m:g}M": {**share, "model": m * 1e6}
+    for quality, share in SHARES.items()
+    for m in (20, 180, 1600)
+}
 EPOCHS = tuple(100.0 * 2**k for k in range(9))
 UNIQUE = {f"{u:g} unique": {"unique": u} for u in (100.0, 400.0, 1600.0, 25600.0)}
+SHARES_AND_UNIQUE = {
+    f"{quality}, {u:g} unique": {**share, "unique": u}
+    for quality, share in SHARES.items()
+    for u in (100.0, 400.0, 25600.0)
+}
 
 TRUTHS: dict[str, Truth] = {
     "power": Truth(
@@ -160,6 +170,109 @@ TRUTHS: dict[str, Truth] = {
         other="30% spoiled",
         reachable=128.0,
         unreachable=2048.0,
+    ),
+    "floor_coefficient": Truth(
+        law="floor_coefficient",
+        values={"beta": 0.4, "gamma": 0.6, "E": 1.0, "F": 0.3, "B": 4.0},
+        settings=SHARES,
+        spread=LOSS_SPREAD,
+        reference="clean",
+        other="30% spoiled",
+        reachable=64.0,
+        unreachable=2048.0,
+    ),
+    "coefficient_exponent": Truth(
+        law="coefficient_exponent",
+        values={"beta": 0.45, "gamma": 0.1, "kappa": 0.4, "E": 1.0, "B": 4.0},
+        settings=SHARES,
+        spread=LOSS_SPREAD,
+        reference="clean",
+        other="60% spoiled",
+        reachable=64.0,
+        unreachable=2048.0,
+    ),
+    "floor_coefficient_exponent": Truth(
+        law="floor_coefficient_exponent",
+        values={"beta": 0.45, "gamma": 0.2, "kappa": 0.4, "E": 1.0, "F": 0.15, "B": 4.0},
+        settings=SHARES,
+        spread=LOSS_SPREAD,
+        reference="clean",
+        other="30% spoiled",
+        reachable=64.0,
+        unreachable=2048.0,
+    ),
+    "quality_exponent_model": Truth(
+        law="quality_exponent_model",
+        values={"alpha": 0.35, "beta": 0.4, "gamma": 0.5, "E": 1.5, "A": 500.0, "B": 6.0},
+        settings=SHARES_AND_MODELS,
+        spread=LOSS_SPREAD,
+        reference="clean, 180M",
+        other="60% spoiled, 180M",
+        reachable=256.0,
+        unreachable=2048.0,
+    ),
+    "floor_coefficient_model": Truth(
+        law="floor_coefficient_model",
+        values={"alpha": 0.35, "beta": 0.4, "gamma": 0.5, "E": 1.5, "A": 500.0, "F": 0.3, "B": 6.0},
+        settings=SHARES_AND_MODELS,
+        spread=LOSS_SPREAD,
+        reference="clean, 180M",
+        other="30% spoiled, 180M",
+        reachable=64.0,
+        unreachable=2048.0,
+    ),
+    "floor_coefficient_exponent_model": Truth(
+        law="floor_coefficient_exponent_model",
+        values={
+            "alpha": 0.35,
+            "beta": 0.45,
+            "gamma": 0.2,
+            "kappa": 0.4,
+            "E": 1.5,
+            "A": 500.0,
+            "F": 0.2,
+            "B": 6.0,
+        },
+        settings=SHARES_AND_MODELS,
+        spread=LOSS_SPREAD,
+        reference="clean, 180M",
+        other="30% spoiled, 180M",
+        reachable=64.0,
+        unreachable=2048.0,
+    ),
+    "overfitting": Truth(
+        law="overfitting",
+        values={"beta": 0.4, "rho": 0.6, "delta": 0.5, "E": 1.0, "B": 6.0, "C": 0.2},
+        settings=UNIQUE,
+        spread=LOSS_SPREAD,
+        reference="25600 unique",
+        other="400 unique",
+        reachable=1600.0,
+        unreachable=25600.0,
+        sizes=EPOCHS,
+        judged="400 unique",
+    ),
+    "noisy_overfitting": Truth(
+        law="noisy_overfitting",
+        values={
+            "beta": 0.4,
+            "gamma": 0.4,
+            "rho": 0.6,
+            "delta": 0.5,
+            "E": 1.0,
+            "F": 0.2,
+            "B": 6.0,
+            "C": 0.15,
+            "G": 0.4,
+        },
+        settings=SHARES_AND_UNIQUE,
+        spread=LOSS_SPREAD,
+        reference="clean, 25600 unique",
+        other="30% spoiled, 400 unique",
+        reachable=800.0,
+        unreachable=25600.0,
+        sizes=EPOCHS,
+        judged="30% spoiled, 400 unique",
     ),
     "repetition": Truth(
         law="repetition",

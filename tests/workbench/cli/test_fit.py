@@ -89,3 +89,15 @@ def test_without_another_metric_it_says_what_would_tell(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "larger sizes, more held-out records" in error
     assert "Check the column" not in error
+
+
+def test_a_law_of_the_family_is_told_with_what_speaks_for_it(measured, capsys):
+    assert main(["fit", str(measured), *NAMES, "--bootstraps", "20", "--law", "floor_coefficient"]) == 0
+    out = capsys.readouterr().out
+    assert "against noise_floor (gamma = 0): p = " in out
+    assert "against quality_exponent (F = 0): p = " in out
+    assert "decided right" in out
+    # three qualities, three pairs, all of them in the same order at every size
+    line = next(line for line in out.splitlines() if line.startswith("  (last value)"))
+    assert "100% (29% to 100%)" in line
+    assert "of 3 clear pairs" in out

@@ -32,6 +32,50 @@ VALUES = {
         {"size": 64.0, "share": 0.75},
         1.5 + 0.8 * 0.25 + 4 / 8,
     ),
+    # a quarter is spoiled and a quarter of 0.8 is lost for good; a gamma of 2 makes 4 / 8 * 16 / 9
+    "floor_coefficient": (
+        {"E": 1.5, "F": 0.8, "B": 4.0, "beta": 0.5, "gamma": 2.0},
+        {"size": 64.0, "share": 0.75},
+        1.5 + 0.8 * 0.25 + 4 / 8 * 16 / 9,
+    ),
+    # a quarter is clean: at kappa 1/2 the exponent 1 halves, at gamma -1/2 so does the coefficient
+    "coefficient_exponent": (
+        {"E": 1.5, "B": 4.0, "beta": 1.0, "gamma": -0.5, "kappa": 0.5},
+        {"size": 64.0, "share": 0.25},
+        1.5 + 4 / 2 / 8,
+    ),
+    "floor_coefficient_exponent": (
+        {"E": 1.5, "F": 0.8, "B": 4.0, "beta": 1.0, "gamma": 0.5, "kappa": 0.5},
+        {"size": 64.0, "share": 0.25},
+        1.5 + 0.8 * 0.75 + 4 * 2 / 8,
+    ),
+    "quality_exponent_model": (
+        {"E": 1.5, "A": 6.0, "B": 4.0, "alpha": 0.25, "beta": 0.5, "gamma": 1.0},
+        {"model": 81.0, "size": 64.0, "share": 0.5},
+        1.5 + 6 / 3 + 4 / 8 * 2,
+    ),
+    "floor_coefficient_model": (
+        {"E": 1.5, "A": 6.0, "F": 0.8, "B": 4.0, "alpha": 0.25, "beta": 0.5, "gamma": 1.0},
+        {"model": 81.0, "size": 64.0, "share": 0.25},
+        1.5 + 6 / 3 + 0.8 * 0.75 + 4 / 8 * 4,
+    ),
+    "floor_coefficient_exponent_model": (
+        {"E": 1.5, "A": 6.0, "F": 0.8, "B": 4.0, "alpha": 0.25, "beta": 1.0, "gamma": 0.5, "kappa": 0.5},
+        {"model": 81.0, "size": 64.0, "share": 0.25},
+        1.5 + 6 / 3 + 0.8 * 0.75 + 4 * 2 / 8,
+    ),
+    # five epochs: four repeats of sixteen examples
+    "overfitting": (
+        {"E": 1.5, "B": 4.0, "C": 0.6, "beta": 0.5, "rho": 1.5, "delta": 0.25},
+        {"size": 80.0, "unique": 16.0},
+        1.5 + 4 / math.sqrt(80) + 0.6 * 8 / 2,
+    ),
+    "noisy_overfitting": (
+        {"E": 1.5, "F": 0.8, "B": 4.0, "C": 0.6, "G": 0.4}
+        | {"beta": 0.5, "gamma": 1.0, "rho": 1.5, "delta": 0.25},
+        {"size": 80.0, "unique": 16.0, "share": 0.25},
+        1.5 + 0.8 * 0.75 + 4 / math.sqrt(80) * 4 + (0.6 + 0.4 * 0.75) * 8 / 2,
+    ),
     # four epochs: three repeats of sixteen examples, whose worth has fallen by e after two
     "repetition": (
         {"E": 1.5, "B": 4.0, "beta": 0.5, "R_D": 2.0},

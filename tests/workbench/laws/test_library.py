@@ -58,6 +58,16 @@ def test_a_law_recovers_itself_with_the_robust_loss(name):
     np.testing.assert_allclose(fit.predict(problem.x), problem.y, rtol=3e-4)
 
 
+def test_the_robust_loss_finds_a_negative_shape():
+    truth, problem = noiseless("floor_coefficient_exponent")
+    law = LAWS["floor_coefficient_exponent"]
+    values = {**truth.values, "gamma": -0.5, "kappa": -0.2}
+    y = law.predict(values, problem.x)
+    start = {"beta": 0.45, "gamma": -0.45, "kappa": -0.18}
+    fit = fit_law(law, Problem(problem.x, y, np.ones(len(y)), delta=1e-3), starts=[start])
+    assert fit.values == pytest.approx(values, rel=0.02)
+
+
 @pytest.mark.parametrize("name", sorted(LAWS))
 def test_a_law_is_documented_and_its_search_is_bounded(name):
     law = LAWS[name]
@@ -65,10 +75,9 @@ def test_a_law_is_documented_and_its_search_is_bounded(name):
     assert law.formula
     assert law.source
     for parameter in law.shapes:
-        assert 0 < parameter.low < min(parameter.starts) <= max(parameter.starts) < parameter.high < np.inf
-        if parameter.grid:
-            # what one fitter may find the other has to allow
-            assert parameter.low <= parameter.grid[0] < parameter.grid[1] <= parameter.high
+        assert parameter.low > 0 or parameter.scale == "linear"
+        assert -np.inf < parameter.low < min(parameter.starts)
+        assert max(parameter.starts) < parameter.high < np.inf
         assert parameter.unit
 
 
@@ -99,12 +108,46 @@ def computed(tree, values):
 def test_the_formula_is_the_function(name, data):
     law = LAWS[name]
     values = {
-        p.name: data.draw(st.floats(max(p.low, 1e-3), min(p.high, 1e3)), label=p.name) for p in law.parameters
+        # a constant that may be negative is tried there too
+        p.name: data.draw(st.floats(p.low if p.low < 0 else max(p.low, 1e-3), min(p.high, 1e3)), label=p.name)
+        for p in law.parameters
     }
-    ranges = {"size": (1.0, 1e9), "model": (1e3, 1e12), "share": (0.01, 1.0)}
+    ranges = {"size": (1.0, 1e9), "model": (1e3, 1e12), "share": (0.01, 1.0), "unique": (1.0, 1e9)}
     x = {one: np.array([data.draw(st.floats(*ranges[one]), label=one)]) for one in law.inputs}
+    if "unique" in x:
+        # none but the examples seen can be distinct
+        x["unique"] = np.minimum(x["unique"], x["size"])
     values |= {one: float(column[0]) for one, column in x.items()}
     assert law.predict(values, x)[0] == pytest.approx(computed(tree_of(law.formula), values), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "simpler"), [(name, simpler) for name, law in LAWS.items() for simpler in law.nests]
+)
+@given(data=st.data())
+def test_a_law_becomes_the_simpler_ones_that_it_nests(name, simpler, data):
+    law, one = LAWS[name], LAWS[simpler]
+    ranges = {"size": (1.0, 1e6), "model": (1e3, 1e12), "share": (0.01, 1.0), "unique": (1.0, 1e6)}
+    x = {column: np.array([data.draw(st.floats(*ranges[column]))]) for column in law.inputs}
+    own = {p.name: data.draw(st.floats(max(p.low, 1e-3), min(p.high, 1e3))) for p in one.parameters}
+    rest = {p.name for p in law.parameters} - set(own) - set(law.nests[simpler])
+    # what is left over must not matter: the penalty's exponents without a penalty
+    values = {**dict.fromkeys(rest, 1.0), **own, **law.nests[simpler]}
+    assert set(one.inputs) <= set(law.inputs)
+    assert law.predict(values, x) == pytest.approx(one.predict(own, x), rel=1e-9)
+
+
+def test_repeats_can_hurt_and_those_of_noisy_data_sooner():
+    truth = TRUTHS["noisy_overfitting"]
+
+    def lowest(quality):
+        size = np.geomspace(truth.sizes[0], truth.sizes[-1], 400)
+        curve = truth.predict(quality, size)
+        assert curve[-1] > curve.min() + 0.1, "the curve rises again"
+        return size[curve.argmin()]
+
+    assert lowest("60% spoiled, 100 unique") < lowest("30% spoiled, 100 unique")
+    assert lowest("30% spoiled, 100 unique") < lowest("clean, 100 unique")
 
 
 def test_a_formula_is_read_as_it_is_printed():
@@ -178,6 +221,22 @@ def test_repeats_are_worth_less_and_less():
             "quality_exponent",
             "a share of 0 means no effective data",
         ),
+        (
+            [
+                {"size": n, "unique": u, "share": s, "loss": 1 / n}
+                for n in (4, 8, 16)
+                for s in (0, 1)
+                for u in (2, 4)
+            ],
+            "noisy_overfitting",
+            "a share of 0 means no effective data",
+        ),
+        (
+            [{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)],
+            "floor_coefficient",
+            "no number in column 'share'",
+        ),
+        ([{"size": n, "loss": 1 / n} for n in (1, 2, 4, 8)], "overfitting", "no number in column 'unique'"),
     ],
 )
 def test_what_cannot_be_fitted_is_said(rows, law, message):

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workbench.errors import InputError
 from workbench.laws import Analysis, ExchangeRate, Table, read_table
 from workbench.laws.fitting import Fit
@@ -79,7 +81,10 @@ class MetricSource:
 
     @cached_property
     def joint_fit(self) -> Fit | None:
-        """The joint law that is nearest to the cells; None where no share is told or no noise is known."""
+        """The joint law of the least BIC; None where no share is told or no noise is known.
+
+        The one nearest to the cells would always be the largest, which has the others inside it.
+        """
         if self.analysis.noise is None:
             return None
         joint = [
@@ -91,7 +96,9 @@ class MetricSource:
                 fits.append(fit_table(self._table, self.metric, law))
             except InputError as error:
                 self.notes.append(f"no {law} law: {error}")
-        return min(fits, key=lambda fit: fit.objective, default=None)
+        return min(
+            fits, key=lambda fit: 2 * fit.objective + fit.free * np.log(len(fit.problem.y)), default=None
+        )
 
     @cached_property
     def _table(self) -> Table:

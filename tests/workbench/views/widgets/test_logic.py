@@ -149,7 +149,7 @@ def test_law_explorer_refuses_what_the_page_cannot_compute(shipped):
     with pytest.raises(InputError, match="at least 20"):
         LawExplorer(resamples)
     resamples = bootstrap(fit_each(shipped, "loss", "power")["clean"], 5, workers=1)
-    with pytest.raises(InputError, match="Known: noise_floor, quality_exponent"):
+    with pytest.raises(InputError, match="Known: coefficient_exponent, floor_coefficient"):
         LawExplorer(resamples)
 
 

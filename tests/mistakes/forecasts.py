@@ -156,25 +156,6 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}answer.py",
         WORDING,
-        ("cleaning pays up to the whole rate", "{middle - 1:.2g} more", "{middle:.2g} more"),
-        (
-            "the price of cleaning has the rate's lower end",
-            "(interval {low - 1:.2g} to",
-            "(interval {low:.2g} to",
-        ),
-        ("cleaning pays where the interval holds 1", "    if low > 1:", "    if middle > 1:"),
-        ("a quality is worth more where the interval holds 1", "    if high < 1:", "    if middle < 1:"),
-        ("draws are sure", 'return "over 99%"', 'return "100%"'),
-        (
-            "the size that is told is the first",
-            "(closed or reached or useful[:1] or list(known[:1]))[-1]",
-            "(closed or reached or useful[:1] or list(known[:1]))[0]",
-        ),
-        (
-            "the size asked for is the nearest in plain numbers",
-            "np.abs(np.log(rates.size / size)).argmin()",
-            "np.abs(rates.size - size).argmax()",
-        ),
     ),
     *mistakes(
         f"{LAWS}table.py",
@@ -188,29 +169,6 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}curves.py",
         f"{EXCHANGE} {FORMULAS} {TESTS}test_exchange.py",
-        (
-            "a curve weighs all its sizes alike",
-            "w = weight / weight.sum()\n    mean_x",
-            "w = np.ones_like(weight) / len(weight)\n    mean_x",
-        ),
-        (
-            "the misfit of a curve is a mean, not a sum",
-            "return offset, slope, misfit * weight.sum()",
-            "return offset, slope, misfit",
-        ),
-        ("pooling forgets the weights", "weights=weight, increasing=not falling", "increasing=not falling"),
-        (
-            "measurements are joined in plain size",
-            "x, wanted = np.log(size), np.log(np.asarray(at, dtype=float))",
-            "x, wanted = np.asarray(size, dtype=float), np.asarray(at, dtype=float)",
-        ),
-        ("the measurements' curve goes on beyond them", "extrapolate=False", "extrapolate=True"),
-        ("a curve's ceiling may pass 1", "-floor, 1 - floor)", "-floor, 9.0)"),
-        (
-            "an accuracy's curve forgets its floor",
-            "return floor + rise, -rise, misfit",
-            "return rise, -rise, misfit",
-        ),
     ),
     *mistakes(
         f"{LAWS}terms.py",

@@ -73,11 +73,6 @@ MISTAKES = [
         f"{VIEWS}law_figures.py",
         f"{LAWS}::test_the_never_region_is_marked {LAWS}::test_where_all_is_reached_nothing_is_hatched",
         (
-            "not reached is hatched from one in four on",
-            "rates.not_reached >= LIKELY",
-            "rates.not_reached >= LIKELY / 2",
-        ),
-        (
             "the hatch begins at the size itself",
             "np.sqrt(rates.size[first] * rates.size[first - 1])",
             "rates.size[first]",
@@ -86,16 +81,6 @@ MISTAKES = [
     *mistakes(
         f"{VIEWS}law_figures.py",
         f"{LAWS}::test_the_rate_is_a_line_with_its_band_and_points_with_their_bars",
-        (
-            "a rate's band begins at its middle",
-            "np.minimum(rates.low, top),",
-            "np.minimum(rates.median, top),",
-        ),
-        (
-            "a rate's bars end at its middle",
-            "np.minimum(rates.high[shown], top)",
-            "np.minimum(rates.median[shown], top)",
-        ),
     ),
     *mistakes(
         f"{VIEWS}law_figures.py",
@@ -160,11 +145,6 @@ MISTAKES = [
         NUMBERS,
         ("few right answers lead the answer", "FEW_RIGHT = 0.1", "FEW_RIGHT = 0.01"),
         ("the metrics that tell least come first", "not _tells(metric, rows))", "_tells(metric, rows))"),
-        (
-            "a rate that is no bound is called one",
-            "curve.at_most[at] > LIKELY",
-            "curve.at_most[at] >= LIKELY",
-        ),
         ("draws show what is certain", "if probability > 0.99", "if probability > 2"),
         ("a rate has one digit", "{float(value):.2g}", "{float(value):.1g}"),
     ),
@@ -214,5 +194,34 @@ MISTAKES = [
         f"{VIEWS}report.py",
         f"{TESTS}test_report.py",
         ("a cost's ratio is the other way round", "{one / two:.2f}", "{two / one:.2f}"),
+    ),
+    *mistakes(
+        "src/workbench/views/law_figures.py",
+        "tests/workbench/views/test_law_figures.py",
+        (
+            "not reached is hatched from one in two on",
+            "rates.not_reached >= LEVEL",
+            "rates.not_reached >= LEVEL / 2",
+        ),
+        (
+            "a rate's band begins at its middle",
+            "np.clip(rates.low, least, top)",
+            "np.clip(rates.median, least, top)",
+        ),
+        (
+            "a low end that is open is drawn at 0",
+            "np.clip(rates.low, least, top)",
+            "np.clip(rates.low, 0, top)",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/views/answers.py",
+        "tests/workbench/views/test_numbers_shown.py",
+        (
+            "not reached is said from one in two on",
+            "curve.not_reached[at] >= LEVEL",
+            "curve.not_reached[at] >= LEVEL / 2",
+        ),
+        ("an open end is told as a number", "if low == 0 or math.isinf(high):", "if math.isinf(high):"),
     ),
 ]

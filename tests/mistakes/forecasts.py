@@ -17,10 +17,10 @@ MISTAKES = [
         ("the nearest quality is the farthest", "nearest = min(shares", "nearest = max(shares"),
         (
             "the nearest quality is read in plain size",
-            "np.interp(np.log([row.size for row in scorer.rows]), np.log(size), value)",
-            "np.interp([row.size for row in scorer.rows], size, value)",
+            "np.interp(np.log(row.size), np.log(size), value)",
+            "np.interp(row.size, size, value)",
         ),
-        ("the last value is the first", "means[row.quality][1][-1]", "means[row.quality][1][0]"),
+        ("the last value is the first", "names, lines)[2][-1]", "names, lines)[2][0]"),
         ("the line goes through two points", "(column[-3:] for column", "(column[-2:] for column"),
         (
             "the line of a loss is straight in the loss",

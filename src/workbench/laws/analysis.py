@@ -5,6 +5,7 @@ Everything that compares qualities starts here: the bands of a figure, the excha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from workbench.laws.curves import FittedCurve, constants_of, curve_laws, fit_cur
 from workbench.laws.library import Law
 from workbench.laws.noise import Noise, Replicates, arrange, estimate_noise, resample_means
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
-from workbench.laws.table import Table, kind_of, smaller_is_better
+from workbench.laws.table import Table
 from workbench.laws.thresholds import TAILS, misfit_probability, trusted
 from workbench.showing import Shown
 
@@ -66,7 +67,7 @@ class Analysis(Shown):
     @property
     def falling(self) -> bool:
         """Whether smaller values are better."""
-        return smaller_is_better(self.metric)
+        return self.law.metric == "loss"
 
     @property
     def trusted(self) -> bool:
@@ -148,8 +149,8 @@ def analyse(
         InputError: If nothing was measured or the law doesn't suit the metric.
     """
     data = arrange(table, metric)
-    chosen = _law(law, metric)
-    noise, silent = _noise(data, metric, items)
+    chosen = _law(law, metric, table.kind_of(metric))
+    noise, silent = _noise(data, metric, items, falling=table.falling(metric))
     zero_shot = table.zero_shot(metric)
     fitter = _Fitter(data, noise, chosen, zero_shot or 0.0)
     curves = fitter.curves(data.mean[None])
@@ -162,7 +163,7 @@ def analyse(
     ]
     if noise is not None:
         resamples = resample_means(data, noise, bootstraps, np.random.default_rng(seed))
-        if not smaller_is_better(metric):
+        if not table.falling(metric):
             resamples = np.clip(resamples, 0, 1)
         curves = fitter.curves(np.concatenate([data.mean[None], resamples]), inflation)
     return Analysis(
@@ -179,8 +180,7 @@ def analyse(
     )
 
 
-def _law(name: str | None, metric: str) -> Law:
-    kind = kind_of(metric)
+def _law(name: str | None, metric: str, kind: Literal["loss", "accuracy"]) -> Law:
     name = name or {"loss": "power", "accuracy": "bounded"}[kind]
     known = curve_laws()
     if name not in known:
@@ -194,14 +194,16 @@ def _law(name: str | None, metric: str) -> Law:
     return known[name]
 
 
-def _noise(data: Replicates, metric: str, items: int | None) -> tuple[Noise | None, str | None]:
+def _noise(
+    data: Replicates, metric: str, items: int | None, *, falling: bool
+) -> tuple[Noise | None, str | None]:
     """Return the noise, or why there is nothing to say without it."""
     known = data.value[np.isfinite(data.value)]
     if len(data.size) > 1 and np.ptp(known) == 0:
         return None, same_in_every_cell(metric, float(known[0]))
     if data.count.max() < 2:
         return None, ONE_SEED
-    rate = float(np.clip(np.nanmean(data.value), 0.05, 0.95)) if not smaller_is_better(metric) else 0.0
+    rate = float(np.clip(np.nanmean(data.value), 0.05, 0.95)) if not falling else 0.0
     floor = float(np.sqrt(rate * (1 - rate) / items)) if items and rate else 0.0
     noise = estimate_noise(data, floor=floor)
     if not noise.spread.any():

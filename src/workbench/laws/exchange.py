@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from workbench.laws.analysis import Analysis, Curve, analyse
 from workbench.laws.answer import ExchangeRate, RateCurve
-from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.table import Table
 from workbench.laws.thresholds import TAILS
 
 MOST_SIZES = 12
@@ -153,7 +153,5 @@ def _useless(analysis: Analysis, one: Curve, at: Float[np.ndarray, " sizes"]) ->
     if analysis.zero_shot is None:
         return np.zeros(len(at))
     reached = one.predict(at, model_free=True)[1:]
-    worse = (
-        reached >= analysis.zero_shot if smaller_is_better(analysis.metric) else reached <= analysis.zero_shot
-    )
+    worse = reached >= analysis.zero_shot if analysis.falling else reached <= analysis.zero_shot
     return worse.mean(axis=0)

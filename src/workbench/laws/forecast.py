@@ -5,7 +5,7 @@ last value, a straight line through the last three points on log-log axes, and, 
 the order at the largest size seen. Where a rule wins the verdict says so.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,9 +14,10 @@ from jaxtyping import Bool, Float
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit
 from workbench.laws.library import LAWS, Law
-from workbench.laws.noise import arrange
+from workbench.laws.measurement import INPUTS, Measurement
+from workbench.laws.noise import replicates
 from workbench.laws.problems import fit_each, law_named
-from workbench.laws.table import Table, kind_of, smaller_is_better
+from workbench.laws.table import Table
 from workbench.laws.thresholds import TAILS
 
 LAST_VALUE, LINE, NEAREST = "last value", "line through last three", "nearest quality"
@@ -93,7 +94,7 @@ class Forecast:
 
 def candidates(table: Table, metric: str) -> tuple[str, ...]:
     """Return the laws whose kind of metric and columns the table has."""
-    kind = kind_of(metric)
+    kind = table.kind_of(metric)
     rows = table.measured(metric)
 
     def varies(name: str) -> bool:
@@ -108,7 +109,14 @@ def candidates(table: Table, metric: str) -> tuple[str, ...]:
 
 
 def forecast_sizes(
-    table: Table, metric: str, *, laws: Sequence[str | Law] | None = None, hold_out: int = 1, seed: int = 0
+    table: Table,
+    metric: str,
+    *,
+    laws: Sequence[str | Law] | None = None,
+    hold_out: int = 1,
+    seed: int = 0,
+    fixed: Mapping[str, Mapping[str, float]] | None = None,
+    delta: float | None = None,
 ) -> Forecast:
     """Hold out the largest sizes of every quality and score all laws and baselines on them.
 
@@ -118,6 +126,8 @@ def forecast_sizes(
         laws: Laws to try; by default all that suit the table.
         hold_out: How many of the largest sizes.
         seed: Seed of the resampling behind the errors' intervals.
+        fixed: By law, the parameters held at a value.
+        delta: Force the robust fit with this threshold on the log residual; infinity forces squares.
 
     Raises:
         InputError: If fewer than three sizes would be left.
@@ -136,12 +146,13 @@ def forecast_sizes(
         )
     cut = sizes[-hold_out - 1]
     seen = _part(table, np.array([row.size <= cut for row in table.rows]))
-    later = _part(table, np.array([row.size > cut for row in table.rows]))
+    known = {row.quality for row in seen.measured(metric)}
+    later = _part(table, np.array([row.size > cut and row.quality in known for row in table.rows]))
     scorer = _Scorer(table, seen, later, metric, seed)
     scorer.add_baseline(LAST_VALUE, _last_value)
     scorer.add_baseline(LINE, _line)
-    for law in laws or candidates(table, metric):
-        scorer.add_law(law_named(law))
+    for law in map(law_named, laws or candidates(table, metric)):
+        scorer.add_law(law, (fixed or {}).get(law.name), delta)
     return scorer.result(f"sizes above {cut:g}")
 
 
@@ -166,8 +177,8 @@ def forecast_quality(
 
 
 def _part(table: Table, keep: Bool[np.ndarray, " rows"]) -> Table:
-    """Return some rows of a table that is checked as a whole: a part may well be the same everywhere."""
-    return replace(table.where(keep), measured_here=True)
+    """Return some rows of a table that is checked as a whole."""
+    return replace(table.where(keep), checked=True)
 
 
 class _Scorer:
@@ -179,7 +190,7 @@ class _Scorer:
         self.later = later
         self.label = np.array([row.quality for row in self.rows])
         self.truth = later.column(metric, self.rows)
-        self.falling = smaller_is_better(metric)
+        self.falling = table.falling(metric)
         known = [row.values[metric] for row in (*seen.measured(metric), *self.rows)]
         if self.falling and min(value for value in known if value is not None) <= 0:
             raise InputError(
@@ -192,9 +203,9 @@ class _Scorer:
     def add_baseline(self, name: str, rule: Callable[["_Scorer"], np.ndarray]) -> None:
         self._score(name, rule(self), is_baseline=True, fits=())
 
-    def add_law(self, law: Law) -> None:
+    def add_law(self, law: Law, fixed: Mapping[str, float] | None = None, delta: float | None = None) -> None:
         try:
-            fits = fit_each(self.seen, self.metric, law)
+            fits = fit_each(self.seen, self.metric, law, fixed=fixed, delta=delta)
         except InputError as error:
             self.skipped.append(f"{law.name}: {error}")
             return
@@ -274,22 +285,66 @@ def _criteria(fits: tuple[Fit, ...]) -> tuple[float | None, float | None]:
     return (misfit + 2 * k * rows / (rows - k - 1) if rows > k + 1 else None), float(bic)
 
 
-def _means(scorer: _Scorer) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    data = arrange(scorer.seen, scorer.metric)
-    return {q: (data.size[data.of(q)], data.mean[data.of(q)]) for q in dict.fromkeys(data.quality)}
+_Series = tuple[tuple[object, ...], np.ndarray, np.ndarray]
+"""What tells a line of cells from others, its sizes, and the mean at each."""
+
+
+def _series(scorer: _Scorer) -> tuple[tuple[str, ...], list[_Series]]:
+    """Return the seen cells as lines over size, one a quality and model (or whatever else tells cells apart).
+
+    The first part names the columns, besides the quality, that tell the lines apart.
+    """
+    rows = scorer.seen.measured(scorer.metric)
+    names = _telling_apart(rows)
+    keys = [(_label(row, names), row.size) for row in rows]
+    cells = sorted(dict.fromkeys(keys), key=lambda key: key[1])
+    mean = replicates(scorer.seen, scorer.metric, rows, keys, cells).mean
+    lines = []
+    for label in dict.fromkeys(label for label, _ in cells):
+        own = [i for i, (other, _) in enumerate(cells) if other == label]
+        lines.append((label, np.array([cells[i][1] for i in own]), mean[own]))
+    return names, lines
+
+
+def _telling_apart(rows: Sequence[Measurement]) -> tuple[str, ...]:
+    """Return the columns in which rows of one quality and size differ."""
+    found = []
+    for name in INPUTS:
+        values: dict[tuple[str, float], set[float | None]] = {}
+        for row in rows:
+            values.setdefault((row.quality, row.size), set()).add(row.values.get(name))
+        if any(len(own) > 1 for own in values.values()):
+            found.append(name)
+    return tuple(found)
+
+
+def _label(row: Measurement, names: Sequence[str]) -> tuple[object, ...]:
+    return row.quality, *(row.values.get(name) for name in names)
+
+
+def _line_of(row: Measurement, quality: str, names: Sequence[str], lines: Sequence[_Series]) -> _Series:
+    """Return the line of a quality that is nearest to a row in the columns that tell lines apart."""
+    wanted = [row.values.get(name) for name in names]
+
+    def distance(line: _Series) -> float:
+        pairs = zip(wanted, line[0][1:], strict=True)
+        return sum(abs(np.log1p(float(a or 0)) - np.log1p(float(b or 0))) for a, b in pairs)  # type: ignore[arg-type]
+
+    return min((line for line in lines if line[0][0] == quality), key=distance)
 
 
 def _last_value(scorer: _Scorer) -> np.ndarray:
-    means = _means(scorer)
-    return np.array([means[row.quality][1][-1] for row in scorer.rows])
+    names, lines = _series(scorer)
+    return np.array([_line_of(row, row.quality, names, lines)[2][-1] for row in scorer.rows])
 
 
 def _line(scorer: _Scorer) -> np.ndarray:
     """Extend the line through the last three sizes: on log-log axes, for an accuracy on log-linear."""
-    means = _means(scorer)
+    names, lines = _series(scorer)
     predicted = []
     for row in scorer.rows:
-        size, value = (column[-3:] for column in means[row.quality])
+        _, *columns = _line_of(row, row.quality, names, lines)
+        size, value = (column[-3:] for column in columns)
         y = np.log(value) if scorer.falling else value
         if len(size) < 2:
             predicted.append(value[-1])
@@ -305,5 +360,9 @@ def _nearest(scorer: _Scorer) -> np.ndarray:
     shares = {row.quality: row.values.get("share") or 0.0 for row in scorer.seen.rows if row.size > 0}
     own = scorer.rows[0].values.get("share") or 0.0
     nearest = min(shares, key=lambda q: abs(shares[q] - own))
-    size, value = _means(scorer)[nearest]
-    return np.interp(np.log([row.size for row in scorer.rows]), np.log(size), value)
+    names, lines = _series(scorer)
+    predicted = []
+    for row in scorer.rows:
+        _, size, value = _line_of(row, nearest, names, lines)
+        predicted.append(float(np.interp(np.log(row.size), np.log(size), value)))
+    return np.array(predicted)

@@ -21,6 +21,7 @@ Shape letters: resamples, cells (quality x size), seeds, items.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +31,7 @@ from scipy.stats import chi2
 from workbench.errors import InputError
 from workbench.laws.measurement import Measurement, second_row
 from workbench.laws.table import Table
+from workbench.laws.varying import refuse_other_settings
 
 FEWEST_SEEDS = 2
 LEAST_OWN = 0.05
@@ -188,11 +190,7 @@ def arrange(table: Table, metric: str) -> Replicates:
 
 
 def replicates(
-    table: Table,
-    metric: str,
-    rows: Sequence[Measurement],
-    keys: Sequence[Hashable],
-    cells: Sequence[Hashable],
+    table: Table, metric: str, rows: Sequence[Measurement], keys: Sequence[Hashable], cells: Sequence[Any]
 ) -> Replicates:
     """Arrange rows by cell and seed.
 
@@ -206,8 +204,10 @@ def replicates(
         cells: The cells in the order wanted.
 
     Raises:
-        InputError: If two rows fall on one cell and seed.
+        InputError: If two rows fall on one cell and seed, or differ in a setting and are no replicates.
     """
+    if not table.measured_here:
+        refuse_other_settings(table.name, rows, keys, metric=metric, falling=table.falling(metric))
     distinct = {row.seed for row in rows}
     paired = None not in distinct and 2 * len(distinct) <= len(rows)
     seen: dict[Hashable, int] = {}

@@ -19,6 +19,7 @@ from workbench.laws.noise import replicates
 from workbench.laws.problems import fit_each, law_named
 from workbench.laws.table import Table
 from workbench.laws.thresholds import TAILS
+from workbench.laws.varying import OtherSettings
 
 LAST_VALUE, LINE, NEAREST = "last value", "line through last three", "nearest quality"
 TIES = 2000
@@ -206,6 +207,10 @@ class _Scorer:
     def add_law(self, law: Law, fixed: Mapping[str, float] | None = None, delta: float | None = None) -> None:
         try:
             fits = fit_each(self.seen, self.metric, law, fixed=fixed, delta=delta)
+        except OtherSettings as error:
+            names = ", ".join(map(repr, error.columns))
+            self.skipped.append(f"{law.name}: it doesn't know {names}, in which rows of one size differ")
+            return
         except InputError as error:
             self.skipped.append(f"{law.name}: {error}")
             return

@@ -58,7 +58,7 @@ def lack_of_fit(fit: Fit, *, draws: int = DRAWS, seed: int = 0) -> float | None:
         noise = generator.standard_normal(shape)
         if robust:
             noise = (residual - np.median(residual))[np.argsort(noise, axis=1)]
-        rest = noise - (noise @ taken) @ taken.T
+        rest = noise - _pull(noise, residual, problem.delta) @ taken @ taken.T
         below += int(np.sum(_ratio(_clipped(rest, robust), one, two) <= measured))
     return (1 + below) / (1 + draws)
 
@@ -66,6 +66,25 @@ def lack_of_fit(fit: Fit, *, draws: int = DRAWS, seed: int = 0) -> float | None:
 def _residual(fit: Fit) -> Float[np.ndarray, " rows"]:
     problem, predicted = fit.problem, fit.predict(fit.problem.x)
     return problem.whiten(problem.y - predicted) if problem.delta is None else np.log(problem.y / predicted)
+
+
+def _pull(
+    noise: Float[np.ndarray, "draws rows"], residual: Float[np.ndarray, " rows"], delta: float | None
+) -> Float[np.ndarray, "draws rows"]:
+    """Return how strongly each row pulls at the constants: as it is for squares, cut off for the robust loss.
+
+    The mean slope of the cut is taken over half a standard deviation, for within ``delta`` lie few rows.
+    """
+    if delta is None:
+        return noise
+    near = max(delta, 0.5 * _spread(residual[None]).item())
+    slope = float(np.mean(np.abs(residual) <= near)) * delta / near
+    return np.clip(noise, -delta, delta) / slope
+
+
+def _spread(residual: Float[np.ndarray, "draws rows"]) -> Float[np.ndarray, "draws 1"]:
+    """Return the robust standard deviation of every draw."""
+    return 1.4826 * np.median(np.abs(residual), axis=1, keepdims=True)
 
 
 def _neighbours(fit: Fit, counted: np.ndarray) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
@@ -109,7 +128,7 @@ def _ratio(residual: Float[np.ndarray, "draws rows"], one: np.ndarray, two: np.n
 def _clipped(residual: Float[np.ndarray, "draws rows"], robust: bool) -> Float[np.ndarray, "draws rows"]:
     if not robust:
         return residual
-    edge = CLIP * 1.4826 * np.median(np.abs(residual), axis=1, keepdims=True)
+    edge = CLIP * _spread(residual)
     return np.clip(residual, -edge, edge)
 
 

@@ -37,7 +37,15 @@ MOST_NAMED = 3
 
 
 class OtherSettings(InputError):
-    """Rows that would be taken for replicates differ in a setting."""
+    """Rows that would be taken for replicates differ in settings.
+
+    Attributes:
+        columns: The settings.
+    """
+
+    def __init__(self, message: str, columns: Sequence[str]) -> None:
+        super().__init__(message)
+        self.columns = tuple(columns)
 
 
 def value_in(row: Measurement, column: str) -> float | str | None:
@@ -98,7 +106,7 @@ def refuse_other_settings(
             by_seed.setdefault(row.seed, []).append(row)
         for group, among in [*((same, columns) for same in by_seed.values()), (own, ["model"])]:
             if found := {name: pair for name in among if (pair := _two_values(group, name))}:
-                raise OtherSettings(_no_replicates(table, found, rows, falling=falling))
+                raise OtherSettings(_no_replicates(table, found, rows, falling=falling), list(found))
 
 
 def _prefix(column: str) -> tuple[str, str]:
@@ -144,7 +152,8 @@ def _no_replicates(
     """Say in which columns two rows of one cell differ, and what to do."""
     names = sorted(found, key=lambda name: "seed" not in words_of(name))
     one, two = found[names[0]]
-    by_seed = "that no seed tells apart" if one.seed == two.seed else f"with seeds {one.seed} and {two.seed}"
+    same = "that no seed tells apart" if one.seed is None else f"and seed {one.seed}"
+    by_seed = same if one.seed == two.seed else f"with seeds {one.seed} and {two.seed}"
     shown = ", ".join(
         f"{name!r} ({_shown(value_in(a, name))} and {_shown(value_in(b, name))})"
         for name in names[:MOST_NAMED]

@@ -17,7 +17,7 @@ from workbench.cli.fit.printing import (
 from workbench.errors import InputError
 from workbench.laws.analysis import analyse
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.checklist import COUNTS, checklist
+from workbench.laws.checklist import COUNTS, Checklist, checklist
 from workbench.laws.exchange import rate_of
 from workbench.laws.forecast import Forecast, candidates, forecast_quality, forecast_sizes
 from workbench.laws.lack_of_fit import lack_of_fit
@@ -164,20 +164,16 @@ def _print_laws(
             f"--model-counts says how the size of a model was counted, and law {name!r} doesn't know it. "
             "Leave it out, or take a law that does: --law chinchilla."
         )
+    said: Checklist | None = None
     for label, fit in fit_each(table, args.metric, law, fixed=fixed, delta=delta).items():
         resamples = bootstrap(fit, args.bootstraps, seed=args.seed, progress=progress)
         print_fit(label, fit, resamples, lack_of_fit(fit, seed=args.seed))
         print_predictions(args.metric, resamples, asked)
-        print_checklist(
-            checklist(
-                table,
-                args.metric,
-                fit,
-                resamples,
-                forecast=forecast,
-                model_counts=args.model_counts,
-            )
+        points = checklist(
+            table, args.metric, fit, resamples, forecast=forecast, model_counts=args.model_counts
         )
+        print_checklist(points, said)
+        said = said or points
 
 
 def _forecast(

@@ -81,10 +81,17 @@ def print_predictions(metric: str, resamples: Resamples, asked: Sequence[Mapping
         )
 
 
-def print_checklist(points: Checklist) -> None:
-    """Print what somebody has to know who judges the fit."""
-    print("  checklist")
-    for line in points.lines():
+def print_checklist(points: Checklist, said: Checklist | None) -> None:
+    """Print what somebody has to know who judges the fit; of a further quality what differs from the first's.
+
+    Args:
+        points: The checklist.
+        said: That of the first quality; None for the first.
+    """
+    before = set() if said is None else set(said.lines())
+    own = [line for line in points.lines() if line not in before]
+    print("  checklist" + ("" if said is None else ": as above" + (", but for" if own else "")))
+    for line in own:
         print(f"    {line}")
 
 

@@ -101,7 +101,7 @@ PIECE = re.compile(rf"(?:[;:.,}}] (?:and |or )?|^ ?)(?:{VERBS}|split)\b.* |`|--[
 WORDED = (
     *("_conversion", "_other_kind", "_recoded", "_tables_of", "_which_counts", "which_measures"),
     *("same_everywhere", "second_row", "trained_twice", "unit_problem", "unreadable_table"),
-    *("_no_replicates", "_ways_out", "alike", "or_leave_out", "other_way", "said_of_copies"),
+    *("_no_replicates", "_ways_out", "alike", "or_leave_out", "other_way", "out_of_range", "said_of_copies"),
 )
 """Functions of the laws that return a message or the end of one."""
 VALUE = re.compile(

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Hashable, Sequence
 
 from workbench.laws.direction import Better, known_direction, measurements_first
-from workbench.laws.measurement import Measurement
+from workbench.laws.measurement import LEAST, MOST, Measurement, out_of_range
 
 FARTHEST = 50.0
 """Factor between two seeds of one cell from which a loss is taken to be in mixed units, such as percent."""
@@ -41,6 +41,8 @@ def unit_problem(
                 f"{name}, line {row.line}: {metric} is {value:g}; a loss is above 0. If the column NAME is "
                 f"an accuracy: {other_way(metric, 'higher')}; else leave the field empty."
             )
+        if falling and not LEAST <= value <= MOST:
+            return out_of_range(f"{name}, line {row.line}", metric, value)
         if not falling and not 0 <= value <= 1:
             return (
                 f"{name}, line {row.line}: {metric} is {value:g}, outside [0, 1]. Write shares, not "

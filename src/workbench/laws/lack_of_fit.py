@@ -17,8 +17,10 @@ from scipy.spatial import KDTree
 
 from workbench.laws.fitting import Fit
 
-DRAWS = 999
-"""Draws of the ratio under the law."""
+DRAWS = (199, 999)
+"""Fewest and most draws of the ratio under the law."""
+ENOUGH = 500_000
+"""Numbers drawn in all; of a large table they give fewer draws."""
 FEWEST_LEFT = 2
 """Rows beyond the fitted constants; with one the ratio is a constant."""
 STEP = 1e-5
@@ -29,12 +31,12 @@ CLIP = 3.0
 """Robust standard deviations beyond which a residual of the robust loss counts no more."""
 
 
-def lack_of_fit(fit: Fit, *, draws: int = DRAWS, seed: int = 0) -> float | None:
+def lack_of_fit(fit: Fit, *, draws: int | None = None, seed: int = 0) -> float | None:
     """Return the probability of neighbouring residuals as alike as these, if the law were right.
 
     Args:
         fit: A fit whose rows stand alone.
-        draws: Ratios drawn under the law.
+        draws: Ratios drawn under the law; by default as many as the size of the table allows.
         seed: Seed of the draws.
 
     Returns:
@@ -51,6 +53,7 @@ def lack_of_fit(fit: Fit, *, draws: int = DRAWS, seed: int = 0) -> float | None:
     robust = problem.delta is not None
     measured = float(_ratio(_clipped(residual[None], robust), one, two)[0])
     generator = np.random.default_rng(seed)
+    draws = draws or int(np.clip(ENOUGH // len(residual), *DRAWS))
     block = max(1, MOST_VALUES // len(residual))
     below = 0
     for start in range(0, draws, block):

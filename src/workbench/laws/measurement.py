@@ -18,6 +18,8 @@ ROLES = ("quality", "size", "seed", "status", "evaluation")
 """Columns with a meaning of their own; every other numeric column is a metric or an input of a law."""
 INPUTS = ("model", "unique", "share", "raters", "rank", "steps", "epochs")
 """Columns that tell two cells of one quality, size and seed apart."""
+LEAST, MOST = 1e-30, 1e30
+"""What a size, a loss or another input of a law can be: powers of numbers beyond overflow."""
 COUNTED = word_set("size n examples example samples records items tokens data documents rows")
 """Words of columns that count the examples."""
 WHOLE = "all"
@@ -158,6 +160,8 @@ def _measurement(row: Mapping[str, Any], status: str, where: str, line: int) -> 
     size = _number(row["size"], "size", where)
     if size is None or size < 0:
         raise InputError(f"{where}: size is {row['size']!r}; expected a count of examples, 0 for zero-shot.")
+    if size and not LEAST <= size <= MOST:
+        raise InputError(out_of_range(where, "size", size))
     share = _finite_or_none(row.get("share"), "share", where)
     if share is not None and not 0 <= share <= 1:
         raise InputError(
@@ -183,6 +187,14 @@ def _measurement(row: Mapping[str, Any], status: str, where: str, line: int) -> 
             if value is None and not _is_empty(given[key])
         },
         line=line,
+    )
+
+
+def out_of_range(where: str, column: str, value: float) -> str:
+    """Say that a number is too large, too small or negative for what a law does with it."""
+    return (
+        f"{where}: {column} is {value:g}; expected a number from {LEAST:g} to {MOST:g}. Write the column in "
+        "another unit, or leave the row out."
     )
 
 

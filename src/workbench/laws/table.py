@@ -20,12 +20,16 @@ from workbench.errors import InputError
 from workbench.laws.checks import same_everywhere, unit_problem, which_measures
 from workbench.laws.direction import Better, falls, known_direction, measurements_first
 from workbench.laws.measurement import (
+    INPUTS,
+    LEAST,
+    MOST,
     Measurement,
     cell_of,
     failed_early,
     lost_numbers,
     measurements,
     not_finite,
+    out_of_range,
     second_row,
     with_our_names,
 )
@@ -184,7 +188,7 @@ class Table(Shown):
         """Return a numeric column over ``rows``; ``size`` is one too.
 
         Raises:
-            InputError: If one of the rows lacks it; the message names the line.
+            InputError: If one of the rows lacks it, or no law can take its value; the message names the line.
         """
         if name == "size":
             return np.array([r.size for r in rows], dtype=float)
@@ -195,6 +199,8 @@ class Table(Shown):
                     f"Fill it in, name the column that has it (--columns {name}=NAME), or choose another "
                     "law, such as --law power."
                 )
+            if name in INPUTS and name != "share" and not LEAST <= (row.values[name] or 0) <= MOST:
+                raise InputError(out_of_range(f"{self.name}, line {row.line}", name, row.values[name] or 0))
         return np.array([r.values[name] for r in rows], dtype=float)
 
     def where(self, keep: Bool[np.ndarray, " rows"]) -> "Table":

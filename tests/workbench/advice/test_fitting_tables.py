@@ -218,3 +218,18 @@ def test_copies_and_names_that_differ_in_case(write, fits):
     assert "not counted again" not in fits(write("quality,size,loss,seed", *seeds), "--law", "power")
     said = fits(write("quality,size,loss", *[("noisy", *row[1:]) for row in rows[:5]]), "--law", "power")
     assert "note:" not in said
+
+
+@follows("expected a number from {LEAST:g} to {MOST:g}")
+@pytest.mark.parametrize(
+    "wrong", [(1e300, 10, 0.5), (1e-40, 10, 0.5), (64, -10, 0.5), (64, 0, 0.5), (64, 10, 1e200)]
+)
+def test_numbers_that_no_law_can_take(write, refused, fits, wrong):
+    rows = [(n, m, 1 / n + 1 / m) for n in SIZES for m in (10, 20, 40)]
+    law = ("--law", "chinchilla")
+    message = refused("fit", write("size,model,loss", *rows, wrong), *law)
+    assert "line 17: " in message
+    fits(write("size,model,loss", *rows), *law)
+    unit = [(n * 1e-40, m, value) for n, m, value in rows]
+    refused("fit", write("size,model,loss", *unit), *law)
+    fits(write("size,model,loss", *[(n * 1e40, m, value) for n, m, value in unit]), *law)

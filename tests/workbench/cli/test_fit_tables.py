@@ -104,7 +104,7 @@ TRACKERS = {
 }
 
 
-@pytest.mark.parametrize(("tracker", "named"), zip(TRACKERS, ["by --metric", "as loss"] * 2, strict=True))
+@pytest.mark.parametrize(("tracker", "named"), [*zip(TRACKERS, ["by --metric", "as loss"] * 2, strict=True)])
 def test_a_trackers_export(fit, tracker, named):
     rows, (size, quality, rate, loss) = TRACKERS[tracker]
     columns = ["--columns", f"size={size}", f"quality={quality}"]

@@ -45,7 +45,7 @@ NOT_HERE = {
     "add a second to the study": "is for who writes Python; test_explore.py shows studies with two",
     "make at least 20: bootstrap(fit, 20)": "is for who writes Python; the widgets' tests draw more",
     "start one with BackgroundRun.start": "is for who writes Python; test_live.py starts one",
-    "Give one number per size, or one for every cell": "is for who writes Python; test_planner_values.py gives both",
+    "Give one number per size, or one": "is for who writes Python; test_planner_values.py gives both",
     "REMEDIES SQLITE_READONLY": "needs a disk that can only be read; faults.py has one",
     "REMEDIES SQLITE_CANTOPEN": "needs a folder that can't be entered",
     "REMEDIES SQLITE_FULL": "needs a full disk; faults.py has one and runs the same command again",

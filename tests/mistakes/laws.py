@@ -247,8 +247,8 @@ MISTAKES = [
         ),
         (
             "single losses are fitted by their absolute error",
-            "relative = 1 / y if smaller_is_better(metric)",
-            "relative = np.ones(len(y)) if smaller_is_better(metric)",
+            "relative = 1 / y if falling",
+            "relative = np.ones(len(y)) if falling",
         ),
         (
             "means of more seeds weigh no more",

@@ -6,7 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
-ROOMS = ("config", "data", "models", "training", "costs", "studies", "laws", "quality", "forecasts", "views")
+ROOMS = (
+    *("config", "data", "models", "training", "costs", "studies"),
+    *("tables", "laws", "quality", "forecasts", "views"),
+)
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 
 

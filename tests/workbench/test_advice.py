@@ -62,7 +62,7 @@ NOT_HERE = {
 
 CHECKED = (
     "adapters/*.py",
-    "cli/*.py",
+    "cli/**/*.py",
     "config.py",
     "data/**/*.py",
     "errors.py",
@@ -103,6 +103,7 @@ PIECE = re.compile(rf"(?:[;:.,}}] (?:and |or )?|^ ?)(?:{VERBS}|split)\b.* |`|--[
 WORDED = (
     *("_conversion", "_other_kind", "_recoded", "_tables_of", "_which_counts", "which_measures"),
     *("same_everywhere", "second_row", "trained_twice", "unit_problem", "unreadable_table"),
+    *("_no_replicates", "_ways_out", "alike", "or_leave_out", "other_way", "out_of_range", "said_of_copies"),
 )
 """Functions of the laws that return a message or the end of one."""
 VALUE = re.compile(
@@ -128,7 +129,7 @@ def text_of(node: ast.expr) -> str:
 def strings(function: ast.FunctionDef) -> Iterator[tuple[ast.expr, str]]:
     """Yield the whole strings of a function."""
     for node in ast.walk(function):
-        if isinstance(node, ast.Assign | ast.Return) and node.value is not None:
+        if isinstance(node, ast.Assign | ast.Return | ast.Yield) and node.value is not None:
             texts = [one for one in ast.walk(node.value) if isinstance(one, ast.JoinedStr | ast.Constant)]
             for one in texts[:1] if isinstance(node.value, ast.JoinedStr) else texts:
                 if isinstance(text := text_of(one), str):

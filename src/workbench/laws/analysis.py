@@ -18,7 +18,7 @@ from workbench.laws.noise import Noise, estimate_noise, level_noise, resample_me
 from workbench.laws.remarks import notes_of_analysis
 from workbench.laws.replicates import Replicates, arrange_by
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
-from workbench.laws.table import Table, kind_of, smaller_is_better
+from workbench.laws.table import Table
 from workbench.laws.thresholds import TAILS, trusted
 from workbench.showing import Shown
 
@@ -151,11 +151,11 @@ def analyse(
     """
     inputs = inputs_of(table, metric)
     data, x = arrange_by(table, metric, inputs)
-    falling = smaller_is_better(metric)
+    falling = table.falling(metric)
     zero_shot = table.zero_shot(metric)
     fixed = {} if falling else {"floor": zero_shot or 0.0}
     names = _names(table, metric, law, inputs)
-    noise, silent = _noise(data, metric, items)
+    noise, silent = _noise(data, metric, items, falling=falling)
     cells = _cells(data, x, noise, falling, names, fixed) if silent in (None, ONE_SEED) else None
     candidates = [] if cells is None else _widest(_fitted(law, names, cells, fixed))
     if cells is not None and cells.from_residuals:
@@ -200,7 +200,7 @@ def inputs_of(table: Table, metric: str) -> tuple[str, ...]:
 
 def _names(table: Table, metric: str, law: str | None, inputs: Sequence[str]) -> list[str]:
     """Return the laws to try."""
-    kind = kind_of(metric)
+    kind = table.kind_of(metric)
     rows = table.measured(metric)
     share = {row.quality: row.values.get("share") for row in rows}
     shares = 0 if None in share.values() else len(set(share.values()))
@@ -264,14 +264,16 @@ def _cells(
     return Cells(data, x, level_noise(unit.spread * np.sqrt(best)), from_residuals=True)
 
 
-def _noise(data: Replicates, metric: str, items: int | None) -> tuple[Noise | None, str | None]:
+def _noise(
+    data: Replicates, metric: str, items: int | None, *, falling: bool
+) -> tuple[Noise | None, str | None]:
     """Return the noise that seeds tell, or why there is nothing to say without it."""
     known = data.value[np.isfinite(data.value)]
     if len(data.size) > 1 and np.ptp(known) == 0:
         return None, same_in_every_cell(metric, float(known[0]))
     if data.count.max() < 2:
         return None, ONE_SEED
-    rate = float(np.clip(np.nanmean(data.value), 0.05, 0.95)) if not smaller_is_better(metric) else 0.0
+    rate = float(np.clip(np.nanmean(data.value), 0.05, 0.95)) if not falling else 0.0
     floor = float(np.sqrt(rate * (1 - rate) / items)) if items and rate else 0.0
     noise = estimate_noise(data, floor=floor)
     if not noise.spread.any():

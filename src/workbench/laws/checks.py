@@ -5,18 +5,23 @@ exactly 0 or a metric that is the same in every cell are results there, not slip
 """
 
 import shlex
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
 
-from workbench.laws.measurement import Measurement, cell_of
+from workbench.laws.direction import Better, known_direction, measurements_first
+from workbench.laws.measurement import LEAST, MOST, Measurement, out_of_range
 
 FARTHEST = 50.0
 """Factor between two seeds of one cell from which a loss is taken to be in mixed units, such as percent."""
-MEASUREMENT_ENDINGS = ("loss", "perplexity", "error", "accuracy", "acc", "match", "f1", "score")
-"""How the names of measurements end; such columns are offered first."""
 
 
-def unit_problem(name: str, metric: str, rows: Sequence[Measurement], *, falling: bool) -> str | None:
+def unit_problem(
+    name: str,
+    metric: str,
+    rows: Sequence[Measurement],
+    *,
+    falling: bool,
+    cell: Callable[[Measurement], Hashable],
+) -> str | None:
     """Say which values can't be what the metric's name says; None if all of them can.
 
     Args:
@@ -24,8 +29,9 @@ def unit_problem(name: str, metric: str, rows: Sequence[Measurement], *, falling
         metric: The column.
         rows: Rows that have it.
         falling: Whether smaller values are better.
+        cell: What tells a row's cell from others, all but its seed.
     """
-    first: dict[Any, Measurement] = {}
+    first: dict[Hashable, Measurement] = {}
     for row in rows:
         value = row.values[metric]
         if value is None:
@@ -33,15 +39,17 @@ def unit_problem(name: str, metric: str, rows: Sequence[Measurement], *, falling
         if falling and value <= 0:
             return (
                 f"{name}, line {row.line}: {metric} is {value:g}; a loss is above 0. If the column NAME is "
-                "an accuracy: --columns exact_match=NAME --metric exact_match; else leave the field empty."
+                f"an accuracy: {other_way(metric, 'higher')}; else leave the field empty."
             )
+        if falling and not LEAST <= value <= MOST:
+            return out_of_range(f"{name}, line {row.line}", metric, value)
         if not falling and not 0 <= value <= 1:
             return (
                 f"{name}, line {row.line}: {metric} is {value:g}, outside [0, 1]. Write shares, not "
                 "percent, in every row; or, if smaller is better in this column NAME: "
-                "--columns loss=NAME --metric loss."
+                f"{other_way(metric, 'lower')}."
             )
-        other = first.setdefault(cell_of(row), row)
+        other = first.setdefault(cell(row), row)
         before = other.values[metric] or value
         if falling and max(value / before, before / value) > FARTHEST:
             return (
@@ -52,18 +60,27 @@ def unit_problem(name: str, metric: str, rows: Sequence[Measurement], *, falling
     return None
 
 
-def likely(columns: Sequence[str]) -> list[str]:
-    """Return the columns, those first whose names are a measurement's."""
-    return sorted(columns, key=lambda column: not column.lower().endswith(MEASUREMENT_ENDINGS))
+def other_way(metric: str, better: Better) -> str:
+    """Return the options that judge by a metric the other way round; the column stands as NAME."""
+    if known_direction(metric) is None:
+        return f"--metric NAME --better {better}"
+    ours = "loss" if better == "lower" else "accuracy"
+    return f"--columns {ours}=NAME --metric {ours}"
 
 
 def which_measures(columns: Sequence[str]) -> str:
     """Say how to judge by one of the columns that could be a measurement."""
-    if columns:
-        return f"If one of them measures the result, judge by it: --metric {shlex.quote(columns[0])}."
+    if not columns:
+        return (
+            "If one of them, NAME, measures the result: --metric NAME, with --better lower or --better "
+            "higher where its name doesn't say it."
+        )
+    (first, *_) = measurements_first(columns)
+    if known_direction(first):
+        return f"If one of them measures the result, judge by it: --metric {shlex.quote(first)}."
     return (
-        "If one of them, NAME, measures the result: --metric NAME; where smaller is better: "
-        "--columns loss=NAME --metric loss."
+        "If one of them measures the result, judge by it and say which values are better: "
+        f"--metric {shlex.quote(first)} --better lower, or --better higher."
     )
 
 
@@ -76,7 +93,7 @@ def same_everywhere(name: str, metric: str, value: float, others: Sequence[str])
         value: Its value.
         others: The columns that could be judged by.
     """
-    found = likely(others)
+    found = measurements_first(others)
     advice = (
         f"Columns that do differ: {', '.join(found)}. {which_measures(found)}"
         if found

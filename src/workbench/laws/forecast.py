@@ -5,7 +5,7 @@ last value, a straight line through the last three points on log-log axes, and, 
 the order at the largest size seen. Where a rule wins the verdict says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,14 +20,14 @@ from workbench.laws.problems import law_named
 from workbench.laws.scores import Forecast, ForecastScore
 from workbench.laws.scoring import Scorer
 from workbench.laws.series import columns_within_cells, courses, series_of
-from workbench.laws.table import Table, kind_of
+from workbench.laws.table import Table
 
 __all__ = ["Forecast", "ForecastScore", "candidates", "forecast_quality", "forecast_sizes"]
 
 
 def candidates(table: Table, metric: str) -> tuple[str, ...]:
     """Return the laws whose kind of metric and columns the table has."""
-    kind = kind_of(metric)
+    kind = table.kind_of(metric)
     rows = table.measured(metric)
 
     def varies(name: str) -> bool:
@@ -42,7 +42,14 @@ def candidates(table: Table, metric: str) -> tuple[str, ...]:
 
 
 def forecast_sizes(
-    table: Table, metric: str, *, laws: Sequence[str | Law] | None = None, hold_out: int = 1, seed: int = 0
+    table: Table,
+    metric: str,
+    *,
+    laws: Sequence[str | Law] | None = None,
+    hold_out: int = 1,
+    seed: int = 0,
+    fixed: Mapping[str, Mapping[str, float]] | None = None,
+    delta: float | None = None,
 ) -> Forecast:
     """Hold out the largest sizes of every quality and score all laws and baselines on them.
 
@@ -52,6 +59,8 @@ def forecast_sizes(
         laws: Laws to try; by default all that suit the table.
         hold_out: How many of the largest sizes.
         seed: Seed of the resampling behind the errors' intervals.
+        fixed: By law, the parameters held at a value.
+        delta: Force the robust fit with this threshold on the log residual; infinity forces squares.
 
     Raises:
         InputError: If fewer than three sizes would be left.
@@ -87,8 +96,8 @@ def forecast_sizes(
     scorer.pairs = pairs_of(table, metric, scorer.rows)
     scorer.add_baseline(LAST_VALUE, last_value(known, asked))
     scorer.add_baseline(LINE, line(known, asked, falling=scorer.falling))
-    for law in laws or candidates(table, metric):
-        scorer.add_law(law_named(law))
+    for law in map(law_named, laws or candidates(table, metric)):
+        scorer.add_law(law, (fixed or {}).get(law.name), delta)
     return scorer.result(f"sizes above {cut:g}")
 
 

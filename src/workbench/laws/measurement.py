@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.laws.direction import word_set, words_of
 from workbench.laws.readers import number_in
 from workbench.laws.statuses import UNFINISHED, status_column, status_in
 
@@ -17,6 +18,10 @@ ROLES = ("quality", "size", "seed", "status", "evaluation")
 """Columns with a meaning of their own; every other numeric column is a metric or an input of a law."""
 INPUTS = ("model", "unique", "share", "raters", "rank", "steps", "epochs")
 """Columns that tell two cells of one quality, size and seed apart."""
+LEAST, MOST = 1e-30, 1e30
+"""What a size, a loss or another input of a law can be: powers of numbers beyond overflow."""
+COUNTED = word_set("size n examples example samples records items tokens data documents rows")
+"""Words of columns that count the examples."""
 WHOLE = "all"
 """The quality of every row of a table that has no quality column."""
 
@@ -35,22 +40,24 @@ class Measurement:
     """Every other numeric column by name: metrics and inputs of laws. None is missing."""
     text: Mapping[str, str] = field(default_factory=dict)
     """Fields that are no numbers."""
+    not_finite: Mapping[str, str] = field(default_factory=dict)
+    """Fields that hold NaN or infinity, as they stand; in ``values`` they are missing."""
     line: int
     """Row of the source, counted as a spreadsheet does: the header is line 1."""
 
 
-def measurements(raw: Sequence[Mapping[str, Any]], name: str, measured_here: bool) -> Iterator[Measurement]:
-    """Yield the rows but those of runs that are not finished, or that failed before their size was known.
+def measurements(raw: Sequence[Mapping[str, Any]], kept: Sequence[bool], name: str) -> Iterator[Measurement]:
+    """Yield the kept rows but those of runs that are not finished, or failed before their size was known.
 
     Raises:
         InputError: Naming the line and the column of what can't be read.
     """
-    for line, row in enumerate(raw, start=2):
+    for line, (row, keep) in enumerate(zip(raw, kept, strict=True), start=2):
         where = f"{name}, line {line}"
-        status = status_in(row.get("status"), where)
+        status = status_in(row.get("status"), where) if keep else UNFINISHED
         if status == UNFINISHED or (status == "failed" and _is_empty(row["size"])):
             continue
-        yield _measurement(row, status, where, line, lenient=measured_here or status == "failed")
+        yield _measurement(row, status, where, line)
 
 
 def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name: str) -> list[dict[str, Any]]:
@@ -86,7 +93,8 @@ def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name:
 def _which_counts(rows: Sequence[Mapping[str, Any]], renamed: Sequence[Mapping[str, Any]]) -> str:
     """Say which column may hold the sizes: the first of numbers that differ, those that have a role last."""
     kept = [name for name in rows[0] if name in renamed[0] and name not in (*ROLES, *INPUTS)]
-    for name in dict.fromkeys((*kept, *rows[0])):
+    named = [name for name in kept if COUNTED.intersection(words_of(name))]
+    for name in dict.fromkeys((*named, *kept, *rows[0])):
         try:
             values = {number_in(row[name]) for row in rows if not _is_empty(row[name])}
         except (TypeError, ValueError):
@@ -97,16 +105,19 @@ def _which_counts(rows: Sequence[Mapping[str, Any]], renamed: Sequence[Mapping[s
     return "None of them counts the examples; add one called 'size'."
 
 
+def failed_early(raw: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many rows failed before they had a size."""
+    return sum(_is_empty(row["size"]) and status_in(row.get("status"), "") == "failed" for row in raw)
+
+
 def lost_numbers(raw: Sequence[Mapping[str, Any]], rows: Sequence[Measurement]) -> Iterator[str]:
     """Yield what is missing: rows that failed before they had a size, and numbers that were not finite."""
-    failed = [row for row in raw if _is_empty(row["size"]) and status_in(row.get("status"), "") == "failed"]
-    if failed:
-        yield f"{len(failed)} of {len(raw)} rows failed before their size was known; they are left out."
+    if failed := failed_early(raw):
+        yield f"{failed} of {len(raw)} rows failed before their size was known; they are left out."
     lost: dict[str, int] = {}
     for row in rows:
-        for column, value in raw[row.line - 2].items():
-            if row.status == "done" and isinstance(value, float) and not math.isfinite(value):
-                lost[column] = lost.get(column, 0) + 1
+        for column in row.not_finite if row.status == "done" else ():
+            lost[column] = lost.get(column, 0) + 1
     if lost:
         counts = ", ".join(f"{column} of {count} rows" for column, count in lost.items())
         yield f"Not a finite number and so missing: {counts}."
@@ -136,28 +147,22 @@ def trained_twice(name: str, one: Measurement, two: Measurement) -> str:
 
 
 def second_row(name: str, one: Measurement, two: Measurement, *, measured_here: bool) -> str:
-    """Say that two rows of one quality, size and seed differ in what a curve doesn't know."""
+    """Say that two rows are one cell, and nothing that was set tells them apart."""
     if measured_here:
         return trained_twice(name, one, two)
-    differ = [column for column in INPUTS if one.values.get(column) != two.values.get(column)]
-    column = (differ or ["seed"])[0]
-    named = (
-        f"compare its values as qualities: --columns quality={column}"
-        if two.quality == WHOLE
-        else f"name each quality after it, such as '{two.quality}, {column} {two.values.get(column)}'"
-    )
     return (
-        f"{name}, line {two.line}: a second row of quality {two.quality!r}, size {two.size:g} "
-        f"and seed {two.seed}; the two differ in {', '.join(map(repr, differ))}, which a curve of size alone "
-        f"can't tell apart. Keep the rows of one {column}, or {named}."
+        f"{name}, lines {one.line} and {two.line}: the same cell twice (quality {two.quality!r}, "
+        f"size {two.size:g}, seed {two.seed}). Remove one, or give the second its own seed."
     )
 
 
-def _measurement(row: Mapping[str, Any], status: str, where: str, line: int, *, lenient: bool) -> Measurement:
+def _measurement(row: Mapping[str, Any], status: str, where: str, line: int) -> Measurement:
     size = _number(row["size"], "size", where)
     if size is None or size < 0:
         raise InputError(f"{where}: size is {row['size']!r}; expected a count of examples, 0 for zero-shot.")
-    share = _number(row.get("share"), "share", where)
+    if size and not LEAST <= size <= MOST:
+        raise InputError(out_of_range(where, "size", size))
+    share = _finite_or_none(row.get("share"), "share", where)
     if share is not None and not 0 <= share <= 1:
         raise InputError(
             f"{where}: share is {row['share']}; expected the share left clean, from 0 to 1, not percent."
@@ -166,7 +171,8 @@ def _measurement(row: Mapping[str, Any], status: str, where: str, line: int, *, 
     if seed is not None and seed != int(seed):
         raise InputError(f"{where}: seed is {row['seed']!r}; expected a whole number.")
     quality = row.get("quality")
-    values = {key: _other(value, key, where, lenient) for key, value in row.items() if key not in ROLES}
+    given = {key: value for key, value in row.items() if key not in ROLES}
+    values = {key: _other(value, key, where) for key, value in given.items()}
     return Measurement(
         quality=WHOLE if quality in (None, "") else str(quality),
         size=size,
@@ -175,12 +181,33 @@ def _measurement(row: Mapping[str, Any], status: str, where: str, line: int, *, 
         evaluation=str(row.get("evaluation") or ""),
         values={key: value for key, value in values.items() if not isinstance(value, str)},
         text={key: value for key, value in values.items() if isinstance(value, str)},
+        not_finite={
+            key: str(given[key])
+            for key, value in values.items()
+            if value is None and not _is_empty(given[key])
+        },
         line=line,
     )
 
 
-def _number(value: object, column: str, where: str, lenient: bool = False) -> float | None:
-    """Read a number; empty is missing, NaN and infinity are refused or missing, so that nobody fits them."""
+def out_of_range(where: str, column: str, value: float) -> str:
+    """Say that a number is too large, too small or negative for what a law does with it."""
+    return (
+        f"{where}: {column} is {value:g}; expected a number from {LEAST:g} to {MOST:g}. Write the column in "
+        "another unit, or leave the row out."
+    )
+
+
+def not_finite(where: str, column: str, value: object) -> InputError:
+    """Return the error that says that a number which is needed is NaN or infinite."""
+    return InputError(
+        f"{where}: {column} is {value}; expected a finite number. Leave the field empty if it is "
+        "missing; if the run diverged, write 'failed' in a column 'status'."
+    )
+
+
+def _number(value: object, column: str, where: str) -> float | None:
+    """Read a number that has to be finite; empty is missing."""
     if _is_empty(value):
         return None
     try:
@@ -190,16 +217,21 @@ def _number(value: object, column: str, where: str, lenient: bool = False) -> fl
             f"{where}: {column} is {value!r}; expected a number, or nothing if missing."
         ) from None
     if not math.isfinite(number):
-        if lenient:
-            return None
-        raise InputError(
-            f"{where}: {column} is {value}; expected a finite number. Leave the field empty if it is "
-            "missing; if the run diverged, write 'failed' in a column 'status'."
-        )
+        raise not_finite(where, column, value)
     return number
 
 
-def _other(value: object, column: str, where: str, lenient: bool) -> float | str | None:
+def _finite_or_none(value: object, column: str, where: str) -> float | None:
+    """Read a number, of which NaN and infinity are missing, so that nobody fits them."""
+    try:
+        if not math.isfinite(number_in(value)):
+            return None
+    except (TypeError, ValueError):
+        pass  # what is no number is said below
+    return _number(value, column, where)
+
+
+def _other(value: object, column: str, where: str) -> float | str | None:
     """Read a column without a fixed role: numbers are kept, other text is not ours to judge."""
     if isinstance(value, str) and value.strip():
         try:
@@ -207,7 +239,7 @@ def _other(value: object, column: str, where: str, lenient: bool) -> float | str
         except ValueError:
             return value
     return (
-        _number(value, column, where, lenient)
+        _finite_or_none(value, column, where)
         if isinstance(value, str | int | float | np.number | None)
         else str(value)
     )

@@ -5,6 +5,7 @@ that seeds, qualities and the rest give them. Where every row stands alone, noth
 the noise: many rows are fitted robustly on the logarithm, few by squares of the relative residual.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from workbench.laws.library import LAWS, Law
 from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, covariance, estimate_noise
 from workbench.laws.replicates import Replicates, replicates
-from workbench.laws.table import SMALLER_IS_BETTER, Table, kind_of, smaller_is_better
+from workbench.laws.table import Table
 from workbench.laws.thresholds import misfit_probability
 
 REPEATED = 0.1
@@ -41,7 +42,7 @@ def problem_of(table: Table, metric: str, law: str | Law, *, delta: float | None
         table: A checked table.
         metric: The column to predict.
         law: Key of ``LAWS``, or a law.
-        delta: Force the robust fit with this threshold, whatever the seeds.
+        delta: Force the robust fit with this threshold, whatever the seeds; infinity forces squares.
 
     Raises:
         InputError: If the law is for the other kind of metric, or a column it needs is missing.
@@ -54,24 +55,25 @@ def _problems(
     table: Table, metric: str, law: Law, delta: float | None, wanted: Sequence[str | None]
 ) -> dict[str | None, Problem]:
     """Build the problem of each wanted quality, None for that of all; the noise is the whole table's."""
-    kind = kind_of(metric)
+    kind = table.kind_of(metric)
     if not law.suits(kind):
         other = next(name for name, own in LAWS.items() if own.metric == kind)
-        loss = (
-            ""
-            if metric in SMALLER_IS_BETTER or kind == "loss"
-            else f", or, if smaller is better, --columns loss={metric} --metric loss"
-        )
         raise InputError(
             f"law {law.name!r} is for {law.metric}, and {metric!r} is not. Choose another law, such as "
-            f"--law {other}{loss}."
+            f"--law {other}."
+        )
+    robust = delta is not None and math.isfinite(delta)
+    if robust and kind != "loss":
+        raise InputError(
+            f"{table.name}: Huber's loss is of the logarithm, as losses are fitted, and {metric!r} is an "
+            "accuracy. Fit it by squares: --objective squares."
         )
     rows = table.measured(metric)
     data, inputs = _by_cell(table, metric, rows, law)
     repeated = float(np.sum(data.count - 1))
-    if delta is not None or repeated < 1 or repeated < REPEATED * len(data.size):
+    if robust or repeated < 1 or repeated < REPEATED * len(data.size):
         alone = len(rows) / len(table.qualities) if fitted_apart(table, metric, law) else len(rows)
-        robust = kind == "loss" and (delta is not None or alone >= ENOUGH_FOR_ROBUST)
+        robust = robust or (kind == "loss" and delta is None and alone >= ENOUGH_FOR_ROBUST)
         whole = _by_row(table, metric, rows, law, delta or DELTA, robust=robust)
         return {quality: _rows_of(whole, quality) for quality in wanted}
     noise = estimate_noise(data)
@@ -141,7 +143,7 @@ def _with_bounds(table: Table, metric: str, quality: str | None, problem: Proble
 
 def _censored(table: Table, metric: str) -> tuple[Measurement, ...]:
     """Return the stopped runs whose last value says that the final one is no higher."""
-    if not smaller_is_better(metric):
+    if not table.falling(metric):
         return ()
     return tuple(
         r for r in table.rows if r.status == "censored" and r.size > 0 and r.values.get(metric) is not None
@@ -155,12 +157,13 @@ def _by_row(
     every = rows + _censored(table, metric)
     inputs = {name: table.column(name, every) for name in dict.fromkeys(("size", *law.inputs))}
     y = table.column(metric, every)
-    if smaller_is_better(metric) and np.any(y <= 0):
+    falling = table.falling(metric)
+    if falling and np.any(y <= 0):
         raise InputError(
             f"{table.name}: {metric} is 0 in a cell, and cells of one seed are fitted by their relative "
             "error. Judge by another metric, or train every cell with 2 seeds or more."
         )
-    relative = 1 / y if smaller_is_better(metric) else np.ones(len(y))
+    relative = 1 / y if falling else np.ones(len(y))
     only = np.arange(len(every)) >= len(rows)
     return Problem(
         inputs,
@@ -219,7 +222,7 @@ def fit_table(
         metric: The column to predict.
         law: Key of ``LAWS``, or a law.
         fixed: Parameters held at a value.
-        delta: Force the robust fit with this threshold on the log residual.
+        delta: Force the robust fit with this threshold on the log residual; infinity forces squares.
 
     Raises:
         InputError: If the law is for the other kind of metric, a column that it needs is missing, or there
@@ -248,17 +251,34 @@ def fitted_apart(table: Table, metric: str, law: Law) -> bool:
     return True
 
 
-def fit_each(table: Table, metric: str, law: str | Law) -> dict[str, Fit]:
+def fit_each(
+    table: Table,
+    metric: str,
+    law: str | Law,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    delta: float | None = None,
+) -> dict[str, Fit]:
     """Fit a law to every quality on its own; a joint law gives one fit under the name of all.
 
     The noise is estimated from the whole table, so that each quality's own few seeds need not carry it.
+
+    Args:
+        table: A checked table.
+        metric: The column to predict.
+        law: Key of ``LAWS``, or a law.
+        fixed: Parameters held at a value.
+        delta: Force the robust fit with this threshold on the log residual; infinity forces squares.
+
+    Raises:
+        InputError: As ``fit_table`` does.
     """
     law = law_named(law)
     if not fitted_apart(table, metric, law):
-        return {"all": fit_table(table, metric, law)}
+        return {"all": fit_table(table, metric, law, fixed=fixed, delta=delta)}
     qualities = tuple(dict.fromkeys(row.quality for row in table.measured(metric)))
-    problems = _problems(table, metric, law, None, qualities)
-    return {quality: fit_law(law, problems[quality]) for quality in qualities}
+    problems = _problems(table, metric, law, delta, qualities)
+    return {quality: fit_law(law, problems[quality], fixed=fixed) for quality in qualities}
 
 
 def misfit(fit: Fit) -> float | None:

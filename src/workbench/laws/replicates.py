@@ -5,6 +5,7 @@ Shape letters: cells (quality x size, and what else varies), seeds, items.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from workbench.errors import InputError
 from workbench.laws.measurement import Measurement, second_row
 from workbench.laws.table import Table
+from workbench.laws.varying import refuse_other_settings
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def replicates(
     metric: str,
     rows: Sequence[Measurement],
     keys: Sequence[Hashable],
-    cells: Sequence[Hashable],
+    cells: Sequence[Any],
 ) -> Replicates:
     """Arrange rows by cell and seed.
 
@@ -124,8 +126,10 @@ def replicates(
         cells: The cells in the order wanted.
 
     Raises:
-        InputError: If two rows fall on one cell and seed.
+        InputError: If two rows fall on one cell and seed, or differ in a setting and are no replicates.
     """
+    if not table.measured_here:
+        refuse_other_settings(table.name, rows, keys, metric=metric, falling=table.falling(metric))
     distinct = {row.seed for row in rows}
     paired = None not in distinct and 2 * len(distinct) <= len(rows)
     seen: dict[Hashable, int] = {}

@@ -16,8 +16,9 @@ from workbench.laws.nested import gain_by_noise, refused
 from workbench.laws.problems import fit_each
 from workbench.laws.scores import Forecast, ForecastScore
 from workbench.laws.series import columns_within_cells
-from workbench.laws.table import Table, smaller_is_better
+from workbench.laws.table import Table
 from workbench.laws.thresholds import DOUBT, TAILS
+from workbench.laws.varying import OtherSettings
 
 TIES = 2000
 """Resamples of the held-out cells behind the interval of an error."""
@@ -42,7 +43,7 @@ class Scorer:
         self.table, self.seen, self.rows, self.metric, self.seed = table, seen, rows, metric, seed
         self.label = np.array([row.quality for row in rows])
         self.truth = table.column(metric, rows)
-        self.falling = smaller_is_better(metric)
+        self.falling = table.falling(metric)
         known = [row.values[metric] for row in (*seen.measured(metric), *rows)]
         if self.falling and min(value for value in known if value is not None) <= 0:
             raise InputError(
@@ -58,10 +59,22 @@ class Scorer:
         """Add what a rule that needs no law says of the rows."""
         self.predictions.append(_Prediction(name, predicted))
 
-    def add_law(self, law: Law) -> None:
-        """Fit a law to what was seen and add its prediction, or the reason why it can't be fitted."""
+    def add_law(self, law: Law, fixed: Mapping[str, float] | None = None, delta: float | None = None) -> None:
+        """Fit a law to what was seen and add its prediction, or the reason why it can't be fitted.
+
+        Args:
+            law: The law.
+            fixed: Constants held at a value.
+            delta: Force the robust fit with this threshold on the log residual; infinity forces squares.
+        """
         try:
-            fits = fit_each(self.seen, self.metric, law)
+            fits = fit_each(self.seen, self.metric, law, fixed=fixed, delta=delta)
+        except OtherSettings as error:
+            mixed = columns_within_cells(self.seen.measured(self.metric), law.inputs) or error.columns
+            self.skipped.append(
+                f"{law.name}: can't tell rows apart that differ in {', '.join(map(repr, mixed))}"
+            )
+            return
         except InputError as error:
             mixed = columns_within_cells(self.seen.measured(self.metric), law.inputs)
             apart = f"can't tell rows apart that differ in {', '.join(map(repr, mixed))}"

@@ -15,7 +15,7 @@ STATUSES = ("done", "failed", "censored")
 UNFINISHED = "not finished"
 """What a row can be besides, in a file of a tracker: it is counted and left out."""
 WORDS = {
-    "done": "done finished complete completed success successful succeeded terminated",
+    "done": "done finished complete completed success successful succeeded terminated published",
     "failed": (
         "failed fail failure crashed crash error errored killed canceled cancelled aborted interrupted "
         "stopped pruned timeout timed_out out_of_memory node_fail"

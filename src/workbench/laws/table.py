@@ -8,30 +8,36 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from workbench.columns import Columns
 from workbench.errors import InputError
-from workbench.laws.checks import likely, same_everywhere, unit_problem, which_measures
+from workbench.laws.checks import same_everywhere, unit_problem, which_measures
+from workbench.laws.direction import Better, falls, known_direction, measurements_first
 from workbench.laws.measurement import (
     INPUTS,
+    LEAST,
+    MOST,
     Measurement,
     cell_of,
+    failed_early,
     lost_numbers,
     measurements,
-    trained_twice,
+    not_finite,
+    out_of_range,
+    second_row,
     with_our_names,
 )
 from workbench.laws.readers import raw_rows
-from workbench.laws.statuses import how_read
+from workbench.laws.selection import alike, rows_where, said_of_copies, without_copies
+from workbench.laws.statuses import UNFINISHED, how_read, status_in
+from workbench.laws.varying import settings_among, surely_set, value_in
 from workbench.showing import Shown
-
-SMALLER_IS_BETTER = {"loss": True, "exact_match": False, "choice_accuracy": False}
-"""The metrics whose direction is known; another metric's name ending in "loss" is taken as a loss."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,14 @@ class Table(Shown):
     measured_here: bool = False
     """Whether the workbench measured the values itself: then they are results, whatever they are, and the
     checks that a stranger's table needs are left out."""
+    checked: bool = False
+    """Whether it is a part of a table that was checked as a whole: a part may well be the same everywhere."""
+    better: Better | None = None
+    """Which values of its metrics are better, where their names don't say it."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many rows of the source were left out, by reason."""
+    swept: tuple[str, ...] = ()
+    """The columns of which only the best of each sweep was kept."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -92,13 +106,31 @@ class Table(Shown):
         """Labels of the qualities that were trained, in the table's order."""
         return tuple(dict.fromkeys(row.quality for row in self.rows if row.size > 0))
 
+    def falling(self, metric: str) -> bool:
+        """Say whether smaller values of a metric are better, by its name or as ``better`` was told.
+
+        Raises:
+            InputError: If neither says it, or they contradict each other.
+        """
+        return falls(metric, self.better, self.name)
+
+    def kind_of(self, metric: str) -> Literal["loss", "accuracy"]:
+        """Return which kind of law predicts a metric.
+
+        Raises:
+            InputError: If its direction isn't known.
+        """
+        return "loss" if self.falling(metric) else "accuracy"
+
     def measured(self, metric: str) -> tuple[Measurement, ...]:
         """Return the finished rows above size 0 that have this metric.
 
         Raises:
-            InputError: If no row has it, or its values can't be what its name says.
+            InputError: If no row has it, its direction isn't known, or its values can't be what that says.
         """
         for row in self.rows:
+            if metric in row.not_finite and row.status == "done" and not self.measured_here:
+                raise not_finite(f"{self.name}, line {row.line}", metric, row.not_finite[metric])
             if metric in row.text:
                 raise InputError(
                     f"{self.name}, line {row.line}: {metric} is {row.text[metric]!r}; expected a number, or "
@@ -109,10 +141,10 @@ class Table(Shown):
             known = sorted({name for r in self.rows for name, v in r.values.items() if v is not None})
             raise InputError(
                 f"{self.name}: no finished row has a value for {metric!r}. Columns with numbers: "
-                f"{', '.join(known) or 'none'}. {which_measures(likely(self._others_that_differ(metric)))}"
+                f"{', '.join(known) or 'none'}. {which_measures(self._others_that_differ(metric))}"
                 + "".join(f" {note}" for note in self.notes)
             )
-        if self.measured_here:
+        if self.measured_here or self.checked:
             return rows
         if problem := self._unit_problem(metric, rows):
             raise InputError(problem)
@@ -125,17 +157,27 @@ class Table(Shown):
         return tuple(row for row in self.rows if _is_measured(row, metric) and row.size > 0)
 
     def _unit_problem(self, metric: str, rows: Sequence[Measurement]) -> str | None:
-        return unit_problem(self.name, metric, rows, falling=smaller_is_better(metric))
+        def cell(row: Measurement) -> tuple[Any, ...]:
+            return (*cell_of(row), *(value_in(row, name) for name in self._settings))
+
+        return unit_problem(self.name, metric, rows, falling=self.falling(metric), cell=cell)
+
+    @cached_property
+    def _settings(self) -> tuple[str, ...]:
+        return settings_among(self.rows, [(row.quality, row.size) for row in self.rows])
 
     def _others_that_differ(self, metric: str) -> list[str]:
-        """Return the other columns that :meth:`measured` would take."""
+        """Return the other columns that :meth:`measured` would take, once their direction is told."""
         columns = dict.fromkeys(name for row in self.rows for name in row.values)
-        rows = {name: self._finished(name) for name in columns if name not in (metric, *INPUTS)}
-        return [
+        lost = {name for row in self.rows if row.status == "done" for name in row.not_finite}
+        rows = {n: self._finished(n) for n in columns if n not in (metric, *lost) and not surely_set(n)}
+        differ = [name for name, own in rows.items() if len({row.values[name] for row in own}) > 1]
+        return measurements_first(
             name
-            for name, own in rows.items()
-            if len({row.values[name] for row in own}) > 1 and not self._unit_problem(name, own)
-        ]
+            for name in differ
+            if not (known := known_direction(name))
+            or (self.better in (None, known) and not self._unit_problem(name, rows[name]))
+        )
 
     def zero_shot(self, metric: str) -> float | None:
         """Return the metric before any training (mean of the size-0 rows), or None if not measured."""
@@ -146,7 +188,7 @@ class Table(Shown):
         """Return a numeric column over ``rows``; ``size`` is one too.
 
         Raises:
-            InputError: If one of the rows lacks it; the message names the line.
+            InputError: If one of the rows lacks it, or no law can take its value; the message names the line.
         """
         if name == "size":
             return np.array([r.size for r in rows], dtype=float)
@@ -157,6 +199,8 @@ class Table(Shown):
                     f"Fill it in, name the column that has it (--columns {name}=NAME), or choose another "
                     "law, such as --law power."
                 )
+            if name in INPUTS and name != "share" and not LEAST <= (row.values[name] or 0) <= MOST:
+                raise InputError(out_of_range(f"{self.name}, line {row.line}", name, row.values[name] or 0))
         return np.array([r.values[name] for r in rows], dtype=float)
 
     def where(self, keep: Bool[np.ndarray, " rows"]) -> "Table":
@@ -216,16 +260,6 @@ class Table(Shown):
             )
 
 
-def kind_of(metric: str) -> Literal["loss", "accuracy"]:
-    """Return which kind of law predicts a metric."""
-    return "loss" if smaller_is_better(metric) else "accuracy"
-
-
-def smaller_is_better(metric: str) -> bool:
-    """Say whether a metric is a loss: known ones by name, others by an ending such as 'eval_loss'."""
-    return SMALLER_IS_BETTER.get(metric, metric.endswith(("loss", "perplexity", "error")))
-
-
 def read_table(
     source: object,
     *,
@@ -233,6 +267,8 @@ def read_table(
     evaluation: str | None = None,
     name: str | None = None,
     measured_here: bool | None = None,
+    better: str | None = None,
+    where: Mapping[str, str | Sequence[str]] | None = None,
 ) -> Table:
     """Read and check a table of measurements.
 
@@ -245,6 +281,8 @@ def read_table(
         measured_here: Whether the workbench measured the values itself, so that none of them is taken for a
             slip of a spreadsheet; a number that is not finite is then missing, with a note. None asks the
             table: that of a study's results says yes, all others no.
+        better: Which values of a metric are better, "lower" or "higher", where its name doesn't say it.
+        where: Which rows are kept: those that have the value, or one of the values, in each of these columns.
 
     Returns:
         The table of one evaluation set.
@@ -254,18 +292,55 @@ def read_table(
     """
     if isinstance(source, Table):
         return source
+    if better not in (None, *get_args(Better)):
+        raise InputError(f'better is {better!r}; expected better="lower" or better="higher".')
     if measured_here is None:
         measured_here = isinstance(source, Columns) and source.measured_here
     name = name or (Path(source).name if isinstance(source, str | Path) else "table")
-    raw = with_our_names(raw_rows(source, name), columns or {}, name)
-    words = [row.get("status") for row in raw]
-    rows = tuple(measurements(raw, name, measured_here))
-    notes = [*filter(None, [how_read(words)]), *lost_numbers(raw, rows)]
+    raw = raw_rows(source, name)
+    renamed = with_our_names(raw, columns or {}, name)
+    wanted = {key: [own] if isinstance(own, str) else list(own) for key, own in (where or {}).items()}
+    kept = rows_where(raw, renamed, wanted, name)
+    chosen_rows = [row for row, keep in zip(renamed, kept, strict=True) if keep]
+    words = [row.get("status") for row in chosen_rows]
+    rows = tuple(measurements(renamed, kept, name))
+    notes = [
+        *_said_of_where(wanted, kept),
+        *filter(None, [how_read(words)]),
+        *lost_numbers(chosen_rows, rows),
+    ]
     if not rows:
         raise InputError(f"{name}: no row is finished. {' '.join(notes)} Add rows of runs that are.")
+    left_out = {
+        "other rows than --where asks for": len(kept) - sum(kept),
+        "not finished": sum(status_in(word, "") == UNFINISHED for word in words),
+        "failed before their size was known": failed_early(chosen_rows),
+    }
+    every = len(rows)
     rows, chosen = _one_evaluation(rows, evaluation, name)
+    left_out["of other evaluation sets"] = every - len(rows)
+    if not measured_here:
+        rows, copies = without_copies(rows)
+        left_out["exact copies"] = len(copies)
+        notes += [said_of_copies(copies)] if copies else []
+        notes += filter(None, [alike(dict.fromkeys(row.quality for row in rows))])
     _refuse_duplicates(rows, name, measured_here)
-    return Table(name, rows, chosen, (*notes, *_notes(rows)), measured_here=measured_here)
+    return Table(
+        name,
+        rows,
+        chosen,
+        (*notes, *_notes(rows)),
+        measured_here=measured_here,
+        better=cast("Better | None", better),
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
+
+
+def _said_of_where(where: Mapping[str, Sequence[str]], kept: Sequence[bool]) -> list[str]:
+    if not where:
+        return []
+    asked = " and ".join(f"{column} {' or '.join(values)}" for column, values in where.items())
+    return [f"{sum(kept)} of {len(kept)} rows are kept: those with {asked}."]
 
 
 def _one_evaluation(
@@ -296,19 +371,15 @@ def _refuse_duplicates(rows: Sequence[Measurement], name: str, measured_here: bo
 
     A run that failed is no result: trackers keep it beside the one that was started again.
     """
+    settings = () if measured_here else settings_among(rows, [(row.quality, row.size) for row in rows])
     seen: dict[tuple[Any, ...], Measurement] = {}
     for row in rows:
         if row.seed is None or row.status == "failed":
             continue
-        key = (*cell_of(row), row.seed)
+        key = (*cell_of(row), row.seed, *(value_in(row, name) for name in settings))
         before = seen.setdefault(key, row)
-        if before is not row and measured_here:
-            raise InputError(trained_twice(name, before, row))
         if before is not row:
-            raise InputError(
-                f"{name}, lines {before.line} and {row.line}: the same cell twice (quality {row.quality!r}, "
-                f"size {row.size:g}, seed {row.seed}). Remove one, or give the second its own seed."
-            )
+            raise InputError(second_row(name, before, row, measured_here=measured_here))
 
 
 def _notes(rows: Sequence[Measurement]) -> Iterator[str]:

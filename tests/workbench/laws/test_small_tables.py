@@ -125,7 +125,7 @@ def test_what_a_stranger_is_asked_about_is_a_result_of_our_own():
 def test_our_own_numbers_that_are_not_finite_are_missing_with_a_note():
     rows = [OWN[0] | {"loss": float("nan")}, *OWN[1:]]
     with pytest.raises(InputError, match="line 2: loss is nan"):
-        read_table(rows)
+        read_table(rows).measured("loss")
     table = read_table(rows, measured_here=True)
     assert len(table.measured("loss")) == len(OWN) - 1
     assert table.notes == ("Not a finite number and so missing: loss of 1 rows.",)

@@ -1,0 +1,139 @@
+"""What ``workbench fit`` prints."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from workbench.laws.bootstrap import Resamples
+from workbench.laws.checklist import Checklist
+from workbench.laws.exchange import ExchangeRate
+from workbench.laws.fitting import Fit
+from workbench.laws.forecast import Forecast
+from workbench.laws.nested import simpler_laws
+from workbench.laws.problems import misfit
+from workbench.laws.profiles import profiles
+from workbench.laws.thresholds import LEVEL, trusted
+
+INTERVAL = f"{LEVEL:.0%} interval"
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what has to be known about a result, a line each."""
+    for note in notes:
+        print(f"  note: {note}")
+
+
+def print_forecast(forecast: Forecast) -> None:
+    """Print how laws and baselines predicted the largest sizes."""
+    heads = f"{'law':34}{'mean error':>12}{INTERVAL:>20}{'worst':>9}{'decided right':>22}{'AICc':>9}"
+    print(f"\nForecast of {forecast.held_out}\n  {heads}")
+    for s in forecast.scores:
+        aicc = "" if s.aicc is None else f"{s.aicc:.1f}"
+        name = f"({s.name})" if s.is_baseline else s.name
+        decided = "" if s.decisions is None else s.decisions.words
+        print(f"  {name:34}{s.error:12.2%}{s.interval:>20}{s.worst:9.1%}{decided:>22}{aicc:>9}  {s.note}")
+    print_notes(f"left out: {reason}" for reason in forecast.skipped)
+    print(f"  {forecast.verdict()}")
+
+
+def print_fit(label: str, fit: Fit, resamples: Resamples, lacking: float | None) -> None:
+    """Print a fitted law.
+
+    Args:
+        label: The quality, or "all".
+        fit: The fit.
+        resamples: Its bootstrap.
+        lacking: The probability of its lack of fit where every run stands alone; None where nothing tells.
+    """
+    print(f"\n{label}: {fit.law.formula}   [{fit.law.source}]")
+    print(f"  objective {fit.objective:.9g}, {fit.agreeing:.0%} of {fit.starts} starts agree")
+    if fit.at_bounds:
+        print(f"  at a bound: {', '.join(fit.at_bounds)}; there the value is the bound's, not the data's")
+    if len(fit.problem.y) <= fit.free:
+        print("  as many parameters as cells: such a fit can't miss, so it is no evidence for the law")
+    if (doubt := misfit(fit)) is not None:
+        print(f"  misfit by the seeds' noise: p = {doubt:.2g}{_belief(doubt)}")
+    if lacking is not None:
+        print(f"  lack of fit, by neighbouring residuals: p = {lacking:.2g}{_belief(lacking)}")
+    for simpler in simpler_laws(fit):
+        print(f"  {simpler.sentence()}")
+    print(
+        f"  {'parameter':14}{'value':>12}{f'profile {LEVEL:.0%}':>26}{f'bootstrap {LEVEL:.0%}':>26}  verdict"
+    )
+    for name, found in profiles(fit).items():
+        low, high = resamples.interval(name)
+        ends = f"{_end(found.low)} to {_end(found.high)}"
+        print(f"  {name:14}{found.value:12.5g}{ends:>26}{f'{low:.4g} to {high:.4g}':>26}  {found.verdict}")
+
+
+def print_predictions(metric: str, resamples: Resamples, asked: Sequence[Mapping[str, float]]) -> None:
+    """Print what a law predicts at the inputs asked for, with the band of its bootstrap."""
+    for inputs in asked:
+        at = {name: np.array([value]) for name, value in inputs.items()}
+        value, (low, high) = resamples.fit.predict(at), resamples.band(at)
+        beyond = [
+            name
+            for name, measured in resamples.fit.problem.x.items()
+            if not measured.min() <= at[name][0] <= measured.max()
+        ]
+        where = ", ".join(f"{name} {number:g}" for name, number in inputs.items())
+        far = f"; {' and '.join(beyond)} beyond what was measured" if beyond else ""
+        print(
+            f"  predicted {metric} at {where}: {value[0]:.7g} ({low[0]:.7g} to {high[0]:.7g}, {LEVEL:.0%} of "
+            f"the law{far})"
+        )
+
+
+def print_checklist(points: Checklist, said: Checklist | None) -> None:
+    """Print what somebody has to know who judges the fit; of a further quality what differs from the first's.
+
+    Args:
+        points: The checklist.
+        said: That of the first quality; None for the first.
+    """
+    before = set() if said is None else set(said.lines())
+    own = [line for line in points.lines() if line not in before]
+    print("  checklist" + ("" if said is None else ": as above" + (", but for" if own else "")))
+    for line in own:
+        print(f"    {line}")
+
+
+def print_rate(answer: ExchangeRate) -> None:
+    """Print an exchange rate: the sentence, and the rate by size."""
+    print(f"\n{answer.sentence()}")
+    rates = answer.rates
+    if rates is None:
+        return
+    print(f"  {'n':>10}{'rate':>14}{INTERVAL:>30}{'P(not reached)':>16}")
+    for n, middle, low, high, lost in zip(
+        rates.size, rates.median, rates.low, rates.high, rates.not_reached, strict=True
+    ):
+        least = answer.smallest / n
+        ends = f"{_rate(low, least)} to {_rate(high, least)}"
+        print(f"  {n:10,.0f}{_rate(middle, least):>14}{ends:>30}{lost:16.0%}")
+
+
+def progress(done: int, wanted: int) -> None:
+    """Show the bootstrap's progress on a terminal, and nothing in a file."""
+    if sys.stderr.isatty():
+        print(
+            f"\r  bootstrap {done} of {wanted}",
+            end="" if done < wanted else "\r" + " " * 40 + "\r",
+            file=sys.stderr,
+        )
+
+
+def _belief(probability: float) -> str:
+    return "" if trusted(probability) else ": this law is not believed"
+
+
+def _rate(value: float, least: float) -> str:
+    """Return a rate; 0 is below what the smallest size tried can tell."""
+    if value == 0:
+        return f"below {least:.3g}"
+    return "not reached" if value == float("inf") else f"{value:.3g}"
+
+
+def _end(value: float | None) -> str:
+    return "no end" if value is None else f"{value:.4g}"

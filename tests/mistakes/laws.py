@@ -17,11 +17,6 @@ MISTAKES = [
         f"{LAWS}exchange.py",
         EXCHANGE,
         (
-            "intervals of a rate hold 90% of the draws",
-            "for p in (TAILS[0], 0.5, TAILS[1]))",
-            "for p in (0.05, 0.5, 0.95))",
-        ),
-        (
             "the qualities of a rate are swapped",
             "analysis.curve(reference), analysis.curve(other)",
             "analysis.curve(other), analysis.curve(reference)",
@@ -321,6 +316,11 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}exchange.py",
         STUDIES,
+        (
+            "the interval of a crossing holds 90% of the draws",
+            "for p in (TAILS[0], 0.5, TAILS[1]))",
+            "for p in (0.05, 0.5, 0.95))",
+        ),
         ("a crossing is searched from the largest size", "changed.argmax(axis=1)", "changed.argmin(axis=1)"),
         ("the model asked for is forgotten", "shared.max()", "shared.min()"),
         (

@@ -210,6 +210,8 @@ def test_model_sizes_are_no_seeds():
         for mix, worth in (("clean", 1.0), ("noisy", 2.0))
         for model in (2e7, 6e7, 18e7, 54e7)
         for size in (1e8 * 2.0 ** np.arange(7)).tolist()
+        # of the smallest model fewer sizes were tried
+        if model > 2e7 or size < 4e9
     ]
     analysis = analyse(read_table(rows), "loss")
     assert analysis.models == (2e7, 6e7, 18e7, 54e7)
@@ -221,6 +223,7 @@ def test_model_sizes_are_no_seeds():
     assert answer.rates.high[0] / answer.rates.low[0] < 1.5
     small = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy", sizes=[8e8], model=2e7)
     assert small.model == 2e7
+    assert (small.tried, answer.tried) == (3.2e9, 6.4e9)
     assert small.rates.low[0] <= 2 <= small.rates.high[0]
     with pytest.raises(InputError, match="no model of 3e\\+07 was measured"):
         exchange_rate(read_table(rows), "loss", reference="clean", other="noisy", model=3e7)
@@ -234,4 +237,10 @@ def test_a_crossing_is_named_with_its_interval():
     apart = 1.2 + 2 * sizes**-0.35 - (1.0 + 4 * sizes**-0.45)
     truth = sizes[np.abs(apart).argmin()]
     assert answer.crossing.low <= truth <= answer.crossing.high
+    analysis = analyse(read_table(rows), "loss")
+    lead = [analysis.curve(q).predict(sizes)[1:] for q in ("clean", "noisy")]
+    places = sizes[(lead[0] < lead[1]).argmin(axis=1)]
+    expected = np.quantile(places, [0.025, 0.5, 0.975])
+    found = (answer.crossing.low, answer.crossing.size, answer.crossing.high)
+    assert found == pytest.approx(expected, rel=0.01)
     assert "Which is better changes at about" in answer.sentence()

@@ -9,7 +9,7 @@ from workbench.laws import analyse, bands, exchange_rate, rate_of, read_table
 from workbench.laws.exchange import fewest, summarise
 from workbench.laws.noise import covariance
 from workbench.laws.replicates import arrange_by
-from workbench.laws.thresholds import LEVEL
+from workbench.laws.thresholds import LEVEL, trusted
 
 SIZES = (32, 128, 512, 2048)
 RESAMPLES = 80
@@ -97,6 +97,12 @@ def test_an_interval_holds_ninety_five_of_a_hundred_resamples():
     assert (rates.low[0], rates.median[0], rates.high[0]) == (26, 501, 976)
     assert (rates.sure_low[0], rates.sure_high[0]) == (26, 976)
     assert LEVEL == 0.95
+
+
+def test_a_law_is_rejected_from_one_in_twenty_on():
+    assert trusted(0.051)
+    assert not trusted(0.049)
+    assert trusted(None)
 
 
 def test_of_five_comparisons_each_verdict_takes_a_fifth_of_the_doubt():

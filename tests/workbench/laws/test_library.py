@@ -280,6 +280,9 @@ def test_descent_stops_on_the_edge_of_the_box():
     x, cost = descend(lambda p, which: p - goal[which], np.zeros((2, 2)), np.full(2, -2.0), np.full(2, 2.0))
     np.testing.assert_allclose(x, [[2.0, -1.0], [1.0, 0.5]], atol=1e-6)
     np.testing.assert_allclose(cost, [0.5, 0.0], atol=1e-12)
+    # a search that begins on the edge leaves it where the objective falls inside
+    x, _ = descend(lambda p, which: p - goal[which], np.full((2, 2), -2.0), np.full(2, -2.0), np.full(2, 2.0))
+    np.testing.assert_allclose(x, [[2.0, -1.0], [1.0, 0.5]], atol=1e-6)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 3), st.booleans())

@@ -143,6 +143,8 @@ def test_of_many_sizes_the_largest_with_two_ends_is_told_and_where_it_ends():
     )
     assert "From 512 on, no amount of noisy ones we tried, up to 4 times as many, was enough." in said
     assert "about 4 noisy ones at 256 clean examples (at least 3)" in told.sentence(300)
+    # the nearest in the logarithm: 370 is nearer to 512 than to 256
+    assert "at 512 clean examples" in told.sentence(370)
     # of 512, less than twice as many were tried: what would tell is said instead
     short = replace(told, tried=600.0)
     assert "From 256 on, whether any amount of noisy ones is enough can't be told yet" in short.sentence()

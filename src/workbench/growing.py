@@ -93,7 +93,8 @@ def growing(
             "--quality clean typo:0.5"
         )
     smallest, largest = min(study.sizes), max(study.sizes)
-    size = round(math.sqrt(smallest * largest)) if at is None else at
+    # as many doublings above it as below, or one more
+    size = smallest * 2 ** int(math.log2(largest / smallest) / 2) if at is None else at
     if not smallest <= size <= largest:
         raise InputError(
             f"--at {size} lies outside the sizes that may be trained, {smallest} to {largest}; give --at "

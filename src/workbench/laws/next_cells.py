@@ -27,8 +27,8 @@ REACH = 3
 """Doublings on each side of the question within which new sizes are tried."""
 CLOSE = 0.15
 """A new size is another one only where it differs by this much, in the logarithm."""
-LEAST = 0.005
-"""A batch that is expected to narrow the interval by a smaller share isn't worth its minutes."""
+LEAST = 0.001
+"""Where no cell is expected to narrow the interval by this share, there is nothing left to train."""
 SIZES_READ = 300
 """Sizes at which the other quality's curve is read."""
 
@@ -65,7 +65,7 @@ class Interval:
         return cls(low or 0.0, math.nan, math.inf if high is None else high)
 
 
-def interval_of(analysis: Analysis, *, reference: str, other: str, size: float) -> Interval | None:
+def interval_of(analysis: Analysis, *, reference: str, other: str, size: float | int) -> Interval | None:
     """Return the interval of the rate at one size of the reference; None where there is none.
 
     Raises:
@@ -87,11 +87,11 @@ class Room:
     largest: int
     used: Mapping[tuple[str, int], Collection[int]]
     """Seeds of each quality and size that have a result, whatever it is."""
-    minutes: Callable[[str, int], float]
+    minutes: Callable[[str, int], float | int]
     """What one cell of a quality and size takes, in minutes or any other unit of cost."""
     cells: int
     """Most cells in the batch."""
-    left: float = math.inf
+    left: float | int = math.inf
     """What the batch may take, in the same unit."""
     seeds: tuple[int, ...] = ()
     """Seeds to take first, in this order; then the whole numbers above, from 0 on where there are none."""
@@ -108,9 +108,9 @@ def next_batch(
     *,
     reference: str,
     other: str,
-    size: float,
+    size: float | int,
     room: Room,
-    factor: float | None = None,
+    factor: float | int | None = None,
 ) -> tuple[NextCell, ...]:
     """Return the cells to train next, best first; none where nothing that may be trained is worth it.
 
@@ -146,7 +146,7 @@ def next_batch(
         narrowing = 1 - np.sqrt(np.maximum(1 - gain, 0.0))
         worth = np.where(minutes <= left, narrowing / minutes, -1.0)
         best = int(worth.argmax())
-        if worth[best] <= 0:
+        if worth[best] <= 0 or (not batch and narrowing.max() < LEAST):
             break
         quality, at = cells[best]
         seed = room.fresh(taken[cells[best]])
@@ -158,8 +158,6 @@ def next_batch(
         narrowed = math.sqrt(max(joint[0, 0], 0.0) / first)
         if joint[0, 0] <= 0 or (factor is not None and now.factor**narrowed <= factor):
             break
-    if math.sqrt(max(joint[0, 0], 0.0) / first) > 1 - LEAST:
-        return ()
     return tuple(batch)
 
 
@@ -170,7 +168,7 @@ def _values(
     return analysis.curve(quality).predict(sizes, model_free=not analysis.trusted)[1:]
 
 
-def _further(analysis: Analysis, reference: str, other: str, size: float, room: Room) -> int | None:
+def _further(analysis: Analysis, reference: str, other: str, size: float | int, room: Room) -> int | None:
     """Return the size that the other quality needs first, where those measured lie on one side of it."""
     rates = rate_of(analysis, reference=reference, other=other, sizes=[size]).best
     measured = analysis.curve(other).size
@@ -202,7 +200,7 @@ def _seeds(quality: str, size: int, room: Room) -> tuple[NextCell, ...]:
 
 
 def _log_rate(
-    analysis: Analysis, reference: str, other: str, size: float, room: Room
+    analysis: Analysis, reference: str, other: str, size: float | int, room: Room
 ) -> Float[np.ndarray, " resamples"]:
     """Return every resample's log rate; 'not reached' counts as twice the largest size read.
 
@@ -211,13 +209,13 @@ def _log_rate(
     measured = analysis.curve(other).size
     top = max(float(room.largest), float(measured[-1])) if analysis.trusted else float(measured[-1])
     grid = np.geomspace(float(measured[0]), top, SIZES_READ)
-    target = _values(analysis, reference, np.array([size]))[:, 0]
+    target = _values(analysis, reference, np.array([size], dtype=float))[:, 0]
     enough = fewest(grid, _values(analysis, other, grid), target, falling=analysis.falling)
     return np.log(np.minimum(enough, 2 * top) / size)
 
 
 def _candidates(
-    analysis: Analysis, reference: str, other: str, size: float, log_rate: float, room: Room
+    analysis: Analysis, reference: str, other: str, size: float | int, log_rate: float, room: Room
 ) -> tuple[list[tuple[str, int]], Float[np.ndarray, "resamples cells"]]:
     """Return the cells that may be measured and what each resample says that they would give."""
     cells: list[tuple[str, int]] = []

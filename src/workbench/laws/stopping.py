@@ -30,7 +30,7 @@ class Question:
     reference: str
     other: str
     size: int
-    factor: float | None = None
+    factor: float | int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,8 @@ def next_step(question: Question, analysis: Analysis, room: Room, looks: Sequenc
     def chosen(within: Room) -> tuple[NextCell, ...]:
         return next_batch(analysis, reference=reference, other=other, size=size, room=within, factor=goal)
 
+    if math.isinf(now.low) and analysis.curve(other).size[-1] >= room.largest:
+        return Step(now, (), f"answered, up to {room.largest:,} examples: {said}")
     if cells := chosen(few):
         return Step(now, cells, said)
     late = math.isfinite(few.left) and chosen(replace(few, left=math.inf))
@@ -92,17 +94,20 @@ def next_step(question: Question, analysis: Analysis, room: Room, looks: Sequenc
 
 def in_words(question: Question, interval: Interval) -> str:
     """Return the interval as a line says it."""
-    low = "no lower end" if interval.low <= 0 else _end(interval.low)
+    reference, other = repr(question.reference), repr(question.other)
+    if math.isinf(interval.middle):
+        least = (
+            f"; if any is, at least {interval.low:.2g} times as many" if 0 < interval.low < math.inf else ""
+        )
+        return f"no amount of {other} examples tried is enough for {question.size:,} {reference} ones{least}"
+    low = "no lower end" if interval.low <= 0 else f"{interval.low:.2g}"
+    high = "not reached" if math.isinf(interval.high) else f"{interval.high:.2g}"
     finite = math.isfinite(interval.factor)
     spans = f"a factor of {interval.factor:.3g} to each side" if finite else "one end is open"
     return (
-        f"one {question.reference!r} example is worth {_end(interval.middle)} {question.other!r} ones at "
-        f"{question.size:,} ({low} to {_end(interval.high)}, {spans})"
+        f"matching {question.size:,} {reference} examples takes {interval.middle:.2g} times as many {other} "
+        f"ones ({low} to {high}, {spans})"
     )
-
-
-def _end(value: float) -> str:
-    return "more than was tried" if math.isinf(value) else f"{value:.2g}"
 
 
 def _short_of(goal: float | None, now: Interval) -> str:

@@ -11,7 +11,7 @@ rule that took it.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Place, Study
@@ -49,6 +49,7 @@ class Decision:
         return f"{self.after} cells, {self.minutes:.1f} minutes of training: {self.why}; {end}"
 
 
+@runtime_checkable
 class Grower(Protocol):
     """A rule by which a study grows."""
 

@@ -66,7 +66,7 @@ def growing(
     folder: Path,
     *,
     until: str | None = None,
-    minutes: float | None = None,
+    minutes: float | int | None = None,
     at: int | None = None,
 ) -> tuple[Study, Grower]:
     """Return the grid with which a growing study begins, and the rule by which it grows.

@@ -210,10 +210,12 @@ class Results(Shown):
                 counts, manifest = store.counts(), store.manifest
             study = manifest.study.parsed()
             grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
+            grown = sum(len(batch) for batch in study.grown)
+            more = f" and {grown} cells that it chose" if grown else ""
             done = f"{counts.pop('done', 0)} of {manifest.study.cells} done"
             failed = "".join(f", {count} {status}" for status, count in counts.items())
             return title, {
-                "study": f"{study.name}: {grid} on base {study.base}",
+                "study": f"{study.name}: {grid}{more} on base {study.base}",
                 "cells": f"{done}{failed}",
                 "answer": self.answers().sentences[0],
             }

@@ -10,6 +10,7 @@ from workbench.adapters.adapter import LoraAdapter
 from workbench.columns import Columns
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError, unknown_name
+from workbench.growing import growing
 from workbench.laws import Analysis, ExchangeRate, rate_of, read_table
 from workbench.laws.problems import fit_table
 from workbench.lessons.shipped import VERBS
@@ -209,10 +210,12 @@ class Results(Shown):
                 counts, manifest = store.counts(), store.manifest
             study = manifest.study.parsed()
             grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
+            grown = sum(len(batch) for batch in study.grown)
+            more = f" and {grown} cells that it chose" if grown else ""
             done = f"{counts.pop('done', 0)} of {manifest.study.cells} done"
             failed = "".join(f", {count} {status}" for status, count in counts.items())
             return title, {
-                "study": f"{study.name}: {grid} on base {study.base}",
+                "study": f"{study.name}: {grid}{more} on base {study.base}",
                 "cells": f"{done}{failed}",
                 "answer": self.answers().sentences[0],
             }
@@ -230,6 +233,9 @@ def run(
     workers: int | None = None,
     threads: int | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    until: str | None = None,
+    minutes: float | int | None = None,
+    at: int | None = None,
 ) -> Results:
     """Train what is missing of a study, here, and return its results; :func:`start` does it beside you.
 
@@ -243,6 +249,12 @@ def run(
         workers: How many stacks of cells train at once; None leaves it to the executor.
         threads: Threads of torch in each process that trains; None takes those that the study began with.
         checkpoint_seconds: Time between two checkpoints of a stack.
+        until: Such as "rate:1.3": the study begins small and chooses its own cells, batch by batch, until the
+            95% interval of the rate of its first quality against its last reaches, in two looks in a row, at
+            most 1.3 times its middle (the square root of the product of its ends), and at least that middle
+            divided by 1.3. The study's smallest and largest size are then the range of sizes.
+        minutes: Such as 30: it chooses its own cells for so many minutes of training, from now on.
+        at: Reference examples at which that rate is asked for; by default the middle of the range.
 
     Raises:
         InputError: If the input can't be used, the folder holds a study of other settings, other data or
@@ -250,7 +262,11 @@ def run(
     """
     from workbench.views.progress import progress_bars
 
-    folder = Path(folder)
+    folder, grower = Path(folder), None
+    if until is not None or minutes is not None:
+        study, grower = growing(study, folder, until=until, minutes=minutes, at=at)
+    elif at is not None:
+        raise InputError(f"at is {at}, but the study doesn't grow: give until or minutes as well")
     with progress_bars(study, folder) if on_progress is None else nullcontext(on_progress) as tell:
         store = runner.run(
             study,
@@ -261,6 +277,7 @@ def run(
             workers=workers,
             threads=threads,
             checkpoint_seconds=checkpoint_seconds,
+            grower=grower,
         )
     store.close()
     return Results(folder)

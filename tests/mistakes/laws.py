@@ -492,4 +492,54 @@ MISTAKES = [
             "again = taken @ self.value.T / taken.sum()",
         ),
     ),
+    *mistakes(
+        f"{LAWS}next_cells.py",
+        f"{TESTS}test_growth_rule.py",
+        (
+            "a factor is the ratio of both ends",
+            "return math.sqrt(self.high / self.low)",
+            "return self.high / self.low",
+        ),
+        (
+            "a lower end that nobody has seen is taken for closed",
+            "low = 0.0 if rates.at_most[0] > TAILS[0] else",
+            "low = 0.0 if rates.at_most[0] > 2.0 else",
+        ),
+        (
+            "a batch forgets what its first cells tell",
+            "joint = joint - np.outer(column, column)",
+            "joint = joint - 0 * np.outer(column, column)",
+        ),
+        (
+            "a measurement has no noise of its own",
+            "(np.diag(joint)[1:] + noise) / joint[0, 0]",
+            "(np.diag(joint)[1:] + 0 * noise) / joint[0, 0]",
+        ),
+        (
+            "cells are chosen whatever they cost",
+            "np.where(minutes <= left, narrowing / minutes, -1.0)",
+            "np.where(minutes <= left, narrowing, -1.0)",
+        ),
+        (
+            "the time that is left is not looked at",
+            "np.where(minutes <= left, narrowing / minutes, -1.0)",
+            "narrowing / minutes",
+        ),
+        (
+            "a seed is trained twice",
+            "        taken[cells[best]].add(seed)\n",
+            "",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}stopping.py",
+        f"{TESTS}test_growth_rule.py",
+        ("one look is enough", "LOOKS = 2", "LOOKS = 1"),
+        ("a study that grows in vain goes on", "if _stalled(every):", "if False:"),
+        (
+            "a rate that nothing allowed reaches is grown for ever",
+            "if math.isinf(now.low) and",
+            "if math.isnan(now.low) and",
+        ),
+    ),
 ]

@@ -265,4 +265,46 @@ MISTAKES = [
             "test_another_value_is_refused_or_an_axis_or_decides_nothing[CellConfig.learning_rate]",
         ),
     ),
+    *mistakes(
+        "src/workbench/studies/growth.py",
+        "tests/workbench/studies/test_growth.py",
+        (
+            "what was chosen is not written down before it is trained",
+            '        described["grown"] = study.to_dict()["grown"]',
+            "        pass",
+            "test_a_study_that_was_killed_goes_on_as_one_that_never_was[recorded]",
+        ),
+        (
+            "an end is written down again and again",
+            "(last.rule, last.why) == (decision.rule, decision.why)",
+            "False",
+            "test_a_study_that_has_ended_trains_and_records_nothing_again",
+        ),
+        (
+            "a stopped batch is taken for done",
+            'if store.manifest.outcome != "finished":',
+            "if False:",
+            "test_a_study_whose_cells_fail_for_want_of_memory_asks_no_rule",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/identity.py",
+        "tests/workbench/studies/test_growth.py",
+        (
+            "a plain run forgets what a study has grown by",
+            "grown=study.grown or self.study.grown",
+            "grown=study.grown",
+            "test_a_plain_run_and_a_wider_grid_keep_what_has_grown",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/plan.py",
+        "tests/workbench/studies/test_growth.py",
+        (
+            "growth cuts the stacks anew",
+            "for batch in batches for stack in partition(batch,",
+            "for batch in [cells] for stack in partition(batch,",
+            "test_growth_leaves_the_stacks_before_it_as_they_were",
+        ),
+    ),
 ]

@@ -33,6 +33,7 @@ LAYERS = (
     "views",
     "lessons",
     "beside",
+    "growing",
     "results",
     "cli",
     "__main__",

@@ -32,7 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{folder} holds no study yet; start with: workbench run verbs --budget coffee")
         return 0
     lines = [STUDY_HEADINGS, *(_line(study) for study in studies if study.problem is None)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(STUDY_HEADINGS))]
+    if any(study.rule for study in studies):
+        rules = ["grown by", *(study.rule for study in studies if study.problem is None)]
+        lines = [(*line, rule) for line, rule in zip(lines, rules, strict=True)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     for study in studies:

@@ -52,6 +52,23 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
     grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
+    growth = parser.add_argument_group(
+        "a study that chooses its own cells",
+        "It begins with three sizes and two seeds of the first quality and the last, and adds cells, batch "
+        "by batch, where they narrow the 95%% interval of the rate of the first against the last most for "
+        "what they cost. --sizes is then the range of sizes, --seeds the first ones taken. The same command "
+        "goes on with a study that was stopped; another rule may go on with it too.",
+    )
+    growth.add_argument(
+        "--until",
+        metavar="rate:F",
+        help="grow until the interval reaches at most F times its middle (the square root of the product of "
+        "its ends), and at least its middle / F, in two looks in a row: rate:1.3",
+    )
+    growth.add_argument("--for", dest="minutes", metavar="TIME", help="grow for so long: 90s, 30m or 2h")
+    growth.add_argument(
+        "--at", type=int, metavar="N", help="examples at which the rate counts (default: the range's middle)"
+    )
     held = grid.add_mutually_exclusive_group()
     held.add_argument(
         "--heldout",
@@ -159,7 +176,14 @@ def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[
     from workbench.studies import runner
     from workbench.views.progress import progress_bars
 
-    study = chosen_study(arguments)
+    study, grower = chosen_study(arguments), None
+    if arguments.until is not None or arguments.minutes is not None:
+        from workbench.growing import growing, minutes_of
+
+        minutes = None if arguments.minutes is None else minutes_of(arguments.minutes)
+        study, grower = growing(study, folder, until=arguments.until, minutes=minutes, at=arguments.at)
+    elif arguments.at is not None:
+        raise InputError(f"--at {arguments.at} is for a study that grows; add --until rate:1.3 or --for 30m")
     with progress_bars(study, folder) as on_progress:
         store = runner.run(
             study,
@@ -170,6 +194,7 @@ def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[
             workers=arguments.workers,
             threads=arguments.threads,
             checkpoint_seconds=arguments.checkpoint_every,
+            grower=grower,
         )
     return folder, store
 

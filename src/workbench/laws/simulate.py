@@ -8,7 +8,7 @@ assumed: a quarter by all cells of a seed and a seventh by the cells of a seed a
 none of either, which is the easier case.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,6 +75,43 @@ def simulated(truth: Truth, seed: int, *, seeds: int = 3) -> Table:
                 if truth.metric != "loss":
                     measured = min(max(measured, 0.0), 1.0)
                 rows.append({"quality": quality, "size": size, "seed": k, **setting, truth.metric: measured})
+    return read_table(rows, name=f"simulated {truth.law}")
+
+
+def grown(truth: Truth, study: int, cells: Iterable[tuple[str, float, int]]) -> Table:
+    """Return the table of a study that chooses its cells: quality, size and seed.
+
+    What a cell measures is a function of itself and of the study's number, so a study that grows keeps what
+    it has measured. The noise is that of :func:`simulated`.
+    """
+    qualities = list(truth.settings)
+
+    def drawn(*place: int) -> float:
+        return float(np.random.default_rng([study, *place]).standard_normal())
+
+    rows: list[dict[str, object]] = []
+    if "floor" in truth.values:
+        rows.append({"quality": None, "size": 0, "seed": 0, truth.metric: truth.values["floor"]})
+    for quality, size, seed in sorted(cells, key=lambda cell: (qualities.index(cell[0]), *cell[1:])):
+        number = qualities.index(quality)
+        noise = (
+            np.sqrt(SEED_SHARE) * drawn(0, seed)
+            + np.sqrt(QUALITY_SHARE) * drawn(1, number, seed)
+            + np.sqrt(1 - SEED_SHARE - QUALITY_SHARE) * drawn(2, number, round(size), seed)
+        )
+        spread = truth.spread * (1 + np.sqrt(truth.sizes[0] / size))
+        measured = float(truth.predict(quality, [size])[0] + spread * noise)
+        if truth.metric != "loss":
+            measured = min(max(measured, 0.0), 1.0)
+        rows.append(
+            {
+                "quality": quality,
+                "size": size,
+                "seed": seed,
+                **truth.settings[quality],
+                truth.metric: measured,
+            }
+        )
     return read_table(rows, name=f"simulated {truth.law}")
 
 

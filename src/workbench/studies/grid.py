@@ -38,6 +38,25 @@ CELL_SETTINGS = tuple(
 """Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a cell stands in a study; all else its cells share."""
+
+    quality: Quality
+    size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no place, as a damaged record may hold it."""
+        if not isinstance(self.quality, Quality) or type(self.size) is not int or type(self.seed) is not int:
+            raise InputError("the study's description can't be read: a place has no quality, size or seed")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Place":
+        """Read what a study's ``to_dict`` wrote."""
+        return cls(**{**values, "quality": Quality(**values["quality"])})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class Study(Shown):
     """A grid of cells over one data set and one base, before either is loaded."""
@@ -73,6 +92,8 @@ class Study(Shown):
     bfloat16 where that is faster here, and the record says so (``models/precision.py``)."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Those of :data:`CELL_SETTINGS` that differ from the defaults of :class:`CellConfig`, for every cell."""
+    grown: tuple[tuple[Place, ...], ...] = ()
+    """Cells beside the grid, batch by batch as a rule chose them; see ``studies/growth.py``."""
 
     def __post_init__(self) -> None:
         """Refuse an empty or doubled axis."""
@@ -113,6 +134,8 @@ class Study(Shown):
             "sizes": ", ".join(map(str, self.sizes)),
             "seeds": ", ".join(map(str, self.seeds)),
         }
+        if self.grown:
+            facts["grown"] = f"{sum(map(len, self.grown))} cells beside the grid"
         if self.settings:
             facts["settings"] = ", ".join(f"{name} {value}" for name, value in self.settings.items())
         return f"Study {self.name}", facts
@@ -136,7 +159,10 @@ class Study(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
-        return json.loads(json.dumps(asdict(self)))
+        values = json.loads(json.dumps(asdict(self)))
+        if not self.grown:
+            del values["grown"]  # earlier versions read every study that didn't grow
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Study":
@@ -151,7 +177,8 @@ class Study(Shown):
             settings = dict(values.get("settings", {}))
             if "targets" in settings:
                 settings["targets"] = tuple(settings["targets"])
-            study = cls(**{**values, **axes, "qualities": qualities, "settings": settings})
+            grown = tuple(tuple(map(Place.from_dict, batch)) for batch in values.get("grown", ()))
+            study = cls(**{**values, **axes, "qualities": qualities, "settings": settings, "grown": grown})
         except InputError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -168,24 +195,45 @@ class Study(Shown):
         return max(0, layers - (self.adapted_layers or layers))
 
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
-        """Return every cell, sizes innermost; ``common`` adds what is known after loading.
+        """Return every cell: the grid, sizes innermost, then what the study has grown by.
 
-        A precision of "auto" counts as float32 until :func:`workbench.studies.plan.plan` has chosen one.
+        ``common`` adds what is known after loading. A precision of "auto" counts as float32 until
+        :func:`workbench.studies.plan.plan` has chosen one.
         """
         precision = "float32" if self.precision == "auto" else self.precision
         return [
             CellConfig(
                 data=self.data,
                 base=self.base,
-                quality=quality,
-                size=size,
-                seed=seed,
+                quality=place.quality,
+                size=place.size,
+                seed=place.seed,
                 **{"precision": precision, **self.settings, **common},
             )
+            for batch in self.batches()
+            for place in batch
+        ]
+
+    def batches(self) -> list[list[Place]]:
+        """Return the places of the grid, then those of each batch that it has grown by; none twice."""
+        grid = [
+            Place(quality=quality, size=size, seed=seed)
             for quality in self.qualities
             for seed in self.seeds
             for size in self.sizes
         ]
+        seen: set[Place] = set()
+        batches = []
+        for batch in (grid, *self.grown):
+            new = [place for place in batch if place not in seen]
+            seen.update(new)
+            batches += [new] if new else []
+        return batches
+
+
+def place_of(cell: CellConfig) -> Place:
+    """Return where a cell stands in its study."""
+    return Place(quality=cell.quality, size=cell.size, seed=cell.seed)
 
 
 def by_budget(budget: str, coffee: Any, lunch: Any, night: Any) -> Any:  # noqa: ANN401 - any value per budget

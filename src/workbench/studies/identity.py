@@ -34,6 +34,7 @@ NOT_COMPARED = {
     "adapted_layers": "compared in the cells, which all have the first adapted block",
     "precision": "compared in the cells, which all have it",
     "settings": "compared in the cells, which all have them",
+    "grown": "cells beside the axes, by which a study may grow",
     "date": "compared with the day of the folder's study, where a template writes it",
 }
 """Fields of a study that aren't compared by what they say, each with the reason. Every other one is."""
@@ -91,6 +92,7 @@ class Begun:
             settings=kept,
             precision=self.cell.precision if study.precision == "auto" else study.precision,
             date=self.manifest.day if study.date is None else study.date,
+            grown=study.grown or self.study.grown,
         )
 
     def check(

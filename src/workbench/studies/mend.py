@@ -30,7 +30,7 @@ from workbench.studies.disk.manifest import (
     read_manifest,
 )
 from workbench.studies.disk.store import DATABASE, ZERO_SHOT, Store
-from workbench.studies.grid import CELL_SETTINGS, Study
+from workbench.studies.grid import CELL_SETTINGS, Study, place_of
 from workbench.studies.identity import folder_beside
 from workbench.studies.provenance import now
 from workbench.studies.settings import (
@@ -195,7 +195,9 @@ class _Whole:
         lead = group.lead
         own = self.was.study.parsed()
         default = CellConfig(data="", base="", size=1)
-        cells = [self.cells[key] for key in group.keys]
+        grown = own.grown if self._is_latest(group) else ()
+        beside = {place for batch in grown for place in batch}
+        cells = [cell for key in group.keys if place_of(cell := self.cells[key]) not in beside]
         study = replace(
             own,
             template=lead.template,
@@ -208,12 +210,13 @@ class _Whole:
             },
         )
         if self._is_latest(group):  # what it was to have besides is still to be trained
-            cells += own.cells()
+            cells += replace(own, grown=()).cells()
         return replace(
             study,
             qualities=_ordered(own.qualities, (cell.quality for cell in cells)),
             sizes=_ordered(own.sizes, sorted(cell.size for cell in cells)),
             seeds=_ordered(own.seeds, sorted(cell.seed for cell in cells)),
+            grown=grown,
         )
 
     def _is_latest(self, group: Group) -> bool:

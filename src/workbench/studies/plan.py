@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import accumulate, pairwise
 
 import torch
 
@@ -91,7 +92,10 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         check(study, dataset, base, cells)
     drawn = draw_all(dataset, cells)
     prepared = prepare(base, dataset, cells, template, freeze_once, study.on_long, drawn)
-    stacks = partition(cells, prepared, base.decoder.config)
+    # a batch that the study has grown by has stacks of its own, so that growth leaves the others as they were
+    ends = [0, *accumulate(map(len, study.batches()))]
+    batches = [cells[begin:end] for begin, end in pairwise(ends)]
+    stacks = [stack for batch in batches for stack in partition(batch, prepared, base.decoder.config)]
     branched = [branches(stack, [prepared.draws[cell.key()] for cell in stack]) for stack in stacks]
     return Plan(
         study=study,

@@ -7,7 +7,7 @@ from its checkpoint.
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,10 +29,10 @@ from workbench.studies.executors import make_executor
 from workbench.studies.executors.in_process import InProcess
 from workbench.studies.executors.protocol import Event, Executor, ShouldStop, Task, TrainingJob
 from workbench.studies.grid import Study
+from workbench.studies.growth import Grower, Growing, grow
 from workbench.studies.identity import Begun
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
-    Prediction,
     Rates,
     corrected,
     earlier_sessions,
@@ -40,43 +40,15 @@ from workbench.studies.predict import (
     peak_bytes,
     predict,
 )
+from workbench.studies.progress import OnProgress, Progress
 from workbench.studies.provenance import first_manifest, hardware, now
-from workbench.studies.states import LAST_PHASE, Ending, Phase
+from workbench.studies.states import LAST_PHASE, Ending
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
 from workbench.training.run_stack import zero_shot
 
 ATTEMPTS = 3
 """How often a stack is tried whose process was lost."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """Where a run is."""
-
-    phase: Phase
-    stack: int = 0
-    """Of the stacks to train, counted from 1; with several workers, the one that has just moved on."""
-    stacks: int = 0
-    step: int = 0
-    steps: int = 0
-    cells_done: int = 0
-    cells: int = 0
-    share: float = 0.0
-    """Of all steps to train in this run, the share that is taken."""
-    mean_loss: float | None = None
-    """Over the cells below; None before the first step and when no loss is a number."""
-    keys: tuple[str, ...] = ()
-    """The cells of the stack that is training."""
-    losses: tuple[float | None, ...] = ()
-    """Each one's training loss of this step; None where it is not a number, or the cell has ended."""
-    note: str = ""
-    """A sentence about something that was left out or changed, or that went wrong and is dealt with; told
-    once."""
-    prediction: Prediction | None = None
-
-
-OnProgress = Callable[[Progress], None]
 
 
 def run(
@@ -89,6 +61,7 @@ def run(
     workers: int | None = None,
     threads: int | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    grower: Grower | None = None,
 ) -> Store:
     """Run what is missing of a study and return its store.
 
@@ -106,6 +79,7 @@ def run(
             with, so that its numbers stay the same to the bit; for a new study, torch's own choice in
             this process, and 1 in workers.
         checkpoint_seconds: Time between two checkpoints of a stack; 0 writes one after every step.
+        grower: The rule by which the study goes on to grow; see ``studies/growth.py``.
 
     The manifest's ``outcome`` is "finished", "stopped", or "incomplete" where cells failed for a reason
     outside of themselves, such as memory; ``Store.attempts`` says why, and another run tries them again.
@@ -114,30 +88,54 @@ def run(
         InputError: If the input can't be used, the folder holds a study of other settings, other data or
             another base, or another run is writing it.
     """
-    began = time.monotonic()
     tell = on_progress or (lambda progress: None)
-    tell(Progress(phase="loading"))
+    stop = should_stop or (lambda: False)
     # first the lock: a folder that another run is writing is refused before anything is loaded
     with locked(folder):
         _check_options(threads, checkpoint_seconds)
         trainer = _trainer(executor, workers)
         try:
-            begun = Begun.read(folder)
-            with torch_threads(_chosen_threads(begun, threads, trainer)) as chosen:
-                # what needs nothing loaded is compared first, the rest before the long work
-                if begun:
-                    study = begun.settled(study)
-                    begun.check(study)
-                concrete = plan(study, begun.check if begun else None, chosen)
-                for note in concrete.notes:
-                    tell(Progress(phase="loading", note=note))
-                store = _open_or_create(concrete, folder)
-                this = _Run(concrete, store, tell, trainer, began)
-                this.go(should_stop or (lambda: False), checkpoint_seconds)
-                return store
+            if grower is None:
+                return _session(study, folder, tell, stop, trainer, threads, checkpoint_seconds)
+            growing = Growing(tell)
+            store = grow(
+                study,
+                grower,
+                lambda more: _session(more, folder, growing, stop, trainer, threads, checkpoint_seconds),
+                growing.note,
+                trainer.workers,
+            )
+            growing.end()
+            return store
         finally:
             if trainer is not executor:
                 trainer.close()
+
+
+def _session(
+    study: Study,
+    folder: Path,
+    tell: OnProgress,
+    should_stop: ShouldStop,
+    trainer: Executor,
+    threads: int | None,
+    checkpoint_seconds: float,
+) -> Store:
+    """Run what is missing of a study whose folder's lock is held."""
+    began = time.monotonic()
+    tell(Progress(phase="loading"))
+    begun = Begun.read(folder)
+    with torch_threads(_chosen_threads(begun, threads, trainer)) as chosen:
+        # what needs nothing loaded is compared first, the rest before the long work
+        if begun:
+            study = begun.settled(study)
+            begun.check(study)
+        concrete = plan(study, begun.check if begun else None, chosen)
+        for note in concrete.notes:
+            tell(Progress(phase="loading", note=note))
+        store = _open_or_create(concrete, folder)
+        _Run(concrete, store, tell, trainer, began).go(should_stop, checkpoint_seconds)
+        return store
 
 
 def _check_options(threads: int | None, checkpoint_seconds: float) -> None:

@@ -128,7 +128,19 @@ def _grid(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     return (
         f"{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds on {base}: "
         f"{done} of {manifest.study.cells or len(cells)} cells done. {manifest.started or ''}"
+        f"{_growth(manifest)}"
     )
+
+
+def _growth(manifest: Manifest) -> str:
+    """Say by which rules a study grew and how that ended; nothing for one whose every cell was asked for."""
+    decisions = manifest.growth.decisions
+    if not decisions:
+        return ""
+    rules = ", then ".join(dict.fromkeys(one.rule or "a rule that was not recorded" for one in decisions))
+    chosen, last = sum(one.cells or 0 for one in decisions), decisions[-1]
+    ending = f"The last look: {last.why}." if last.cells else f"It ended: {last.why}."
+    return f" Not a full grid: {chosen} of the cells were chosen while it ran, by {rules}. {ending}"
 
 
 def _warnings(cells: Sequence[TableRow]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from workbench.errors import InputError
 from workbench.studies import plan as planning
 from workbench.studies import runner
 from workbench.studies.disk.store import Store
-from workbench.studies.grid import Study
+from workbench.studies.grid import Place, Study
 from workbench.studies.identity import NOT_COMPARED
 from workbench.studies.settings import SHARED, differing, folder_suffix, grouped, settings_of
 
@@ -63,6 +63,7 @@ OF_A_STUDY = {
     "qualities": (of_study(qualities=MORE), GROWS),
     "sizes": (of_study(sizes=(4, 8)), GROWS),
     "seeds": (of_study(seeds=(0, 1)), GROWS),
+    "grown": (of_study(grown=((Place(quality=Quality(), size=8, seed=3),),)), GROWS),
     "heldout": (of_study(heldout=12), "heldout was 20 and is 12"),
     "heldout_file": (heldout_file, r"heldout_file was none and is .*heldout\.jsonl"),
     "on_empty": (of_study(on_empty="drop"), STAYS),

@@ -21,6 +21,8 @@ class Summary:
     planned: int = 0
     seconds: float = 0.0
     """Training and evaluation of its cells so far."""
+    rule: str = ""
+    """By which it grew, as the command line says it, the latest; empty where every cell was asked for."""
     problem: str | None = None
     """Why it can't be read; None when it can."""
 
@@ -56,4 +58,5 @@ def _summary(folder: Path) -> Summary:
         failed=sum(counts.values()) - done,
         planned=store.manifest.study.cells,
         seconds=sum(row["seconds"] or 0.0 for row in rows),
+        rule=next((one.rule for one in store.manifest.growth.decisions[::-1] if one.rule), ""),
     )

@@ -30,10 +30,14 @@ class StudyFacts(Facts):
     sizes: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     date: str | None = None
+    grown: tuple[tuple[Mapping[str, Any], ...], ...] = ()
+    """What the study has grown by, batch by batch; see ``studies/growth.py``."""
 
     @property
     def cells(self) -> int:
-        """How many cells the grid has; 0 where the manifest doesn't say."""
+        """How many cells the study is to have; 0 where the manifest doesn't say."""
+        if self.grown:
+            return sum(map(len, self.parsed().batches()))
         return math.prod(map(len, (self.qualities, self.sizes, self.seeds)))
 
     def parsed(self) -> Study:
@@ -133,6 +137,34 @@ class Session(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecisionFacts(Facts):
+    """One decision of a rule by which the study grows."""
+
+    rule: str | None = None
+    """As the command line says it."""
+    metric: str | None = None
+    at: str | None = None
+    """When."""
+    after: int | None = None
+    """Cells that had a result."""
+    minutes: float | None = None
+    """That these have trained."""
+    cells: int | None = None
+    """How many were chosen; 0 where the rule ended the study."""
+    low: float | None = None
+    """End of the interval that it saw; None where it is open."""
+    high: float | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthFacts(Facts):
+    """How the study has grown."""
+
+    decisions: tuple[DecisionFacts, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest(Facts):
     """What a study says about itself. What it doesn't say is None or empty."""
 
@@ -148,6 +180,8 @@ class Manifest(Facts):
     code_sha256: str | None = None
     versions: Mapping[str, str | None] = field(default_factory=dict)
     hardware: HardwareFacts = field(default_factory=HardwareFacts)
+    growth: GrowthFacts = field(default_factory=GrowthFacts)
+    """Empty for a study whose every cell was asked for."""
     sessions: tuple[Session, ...] = ()
     outcome: Outcome | None = None
     """Of the latest run."""

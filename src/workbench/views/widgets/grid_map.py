@@ -1,6 +1,7 @@
 """Quality x size as a map that fills in while a study trains and opens a cell on a click."""
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -87,7 +88,9 @@ class GridMap(View):
         self._cells = {key: (cell.quality.label, cell.size) for key, cell in manifest.planned().items()}
         study = manifest.study.parsed()
         self._qualities = [quality.label for quality in study.qualities]
-        self._sizes, self._seeds = list(study.sizes), study.seeds
+        self._planned = Counter(self._cells.values())
+        new = {size for _, size in self._planned} - set(study.sizes)
+        self._sizes = sorted({*study.sizes, *new}) if new else list(study.sizes)
         found = measured(self.rows)
         self.metrics = [[name, METRICS[name]] for name in found]
         if not self._begun and found:
@@ -126,8 +129,8 @@ class GridMap(View):
             "mean": fmean(values) if values else None,
             "spread": stdev(values) if len(values) > 1 else None,
             "done": len(values),
-            "planned": len(self._seeds),
-            "training": (quality, size) in training and len(values) < len(self._seeds),
+            "planned": self._planned[quality, size],
+            "training": (quality, size) in training and len(values) < self._planned[quality, size],
         }
 
     def _at(self, quality: str, size: int) -> list[TableRow]:

@@ -202,7 +202,7 @@ def _seeds(quality: str, size: int, room: Room) -> tuple[NextCell, ...]:
 def _log_rate(
     analysis: Analysis, reference: str, other: str, size: float | int, room: Room
 ) -> Float[np.ndarray, " resamples"]:
-    """Return every resample's log rate; 'not reached' counts as twice the largest size read.
+    """Return every draw's log rate; 'not reached' counts as twice the largest size read, a bound as itself.
 
     That is the largest that may be trained where a law is trusted, else the largest that was.
     """
@@ -211,7 +211,7 @@ def _log_rate(
     grid = np.geomspace(float(measured[0]), top, SIZES_READ)
     target = _values(analysis, reference, np.array([size], dtype=float))[:, 0]
     enough = fewest(grid, _values(analysis, other, grid), target, falling=analysis.falling)
-    return np.log(np.minimum(enough, 2 * top) / size)
+    return np.log(np.clip(enough, grid[0], 2 * top) / size)
 
 
 def _candidates(

@@ -53,6 +53,26 @@ def linear_law(place, terms, y, noise, spread, length):
     return mean, covariance
 
 
+def test_between_two_kept_sizes_a_deviation_is_on_the_line_in_log_size():
+    study = cells(lambda n: 1 + 3 * n**-0.5 + 0.05 * np.sin(n / 60))
+    (candidate,) = fit_candidates(["power"], study, {"beta": 0.5})
+    way = Way(candidate, 0.3, 0.2, 1.0, 1.0)
+    means = np.tile(study.data.mean, (3, 1))
+    rng = np.random.default_rng(0)
+    sampler = CurveSampler(study, [way], space_of(study, ["size"]), np.zeros(3, dtype=int), means, rng)
+    (part,) = sampler.parts("a")
+    grid = part.grid
+    between = np.sqrt(grid[10:30] * grid[11:31])
+    law = np.stack(
+        [
+            LAWS["power"].predict({n: float(v[i]) for n, v in part.values.items()}, {"size": between})
+            for i in range(3)
+        ]
+    )
+    stray = part.predict(between, None) - law
+    np.testing.assert_allclose(stray, (part.stray[:, 0, 10:30] + part.stray[:, 0, 11:31]) / 2, atol=1e-12)
+
+
 @pytest.mark.parametrize(("share", "length"), [(0.0, 1.0), (0.1, 0.2), (0.3, 1.0)])
 def test_draws_are_those_of_the_exact_posterior_where_the_law_is_linear(share, length):
     study = cells(lambda n: 1 + 3 * n**-0.5 + 0.05 * np.sin(n / 60))

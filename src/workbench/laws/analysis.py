@@ -26,6 +26,9 @@ DRAWS = 1000
 """Draws behind every interval."""
 FEWEST_LEFT = 3
 """Measurements beyond the constants from which residuals tell the noise."""
+UNSEEN = 0.25
+"""What one run does to all cells of a quality, which no residual shows, as a share of the variance that they
+do show: in studies with seeds it is of that size (see ``simulate``)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -261,7 +264,9 @@ def _cells(
             best = min(best, candidate.squares / left)
     if not 0 < best < np.inf:
         return None
-    return Cells(data, x, level_noise(unit.spread * np.sqrt(best)), from_residuals=True)
+    per_quality = len(data.size) / len(set(data.quality))
+    noise = level_noise(unit.spread * np.sqrt(best), shared=UNSEEN, cells=per_quality)
+    return Cells(data, x, noise, from_residuals=True)
 
 
 def _noise(

@@ -20,7 +20,6 @@ class ExchangeRate(Rated):
     """The answer to 'clean or collect?' for one pair of qualities, one metric, one evaluation set.
 
     Attributes:
-        smallest: The smallest size of the other quality that was measured.
         model: Model size for which it holds, where the study has several.
         misfit: Probability of a misfit as large as the most probable law's, if it were right.
         from_residuals: Whether the noise was read from what the laws leave, for want of seeds.
@@ -29,7 +28,6 @@ class ExchangeRate(Rated):
 
     metric: str
     evaluation: str
-    smallest: float
     misfit: float | None
     notes: tuple[str, ...]
     model: float | None = None

@@ -52,7 +52,8 @@ class Rated:
     """What is known about two qualities, from which the claims follow.
 
     Attributes:
-        tried: The largest size of the other quality that was measured.
+        smallest: The smallest size of the other quality that was measured.
+        tried: The largest.
         rates: The rate over reference sizes; None where no interval can be given.
         useless: Probability that the reference quality at this size is no better than no training at all.
         crossing: Where the better quality changes; None where no change is sure.
@@ -61,6 +62,7 @@ class Rated:
 
     reference: str
     other: str
+    smallest: float
     tried: float
     rates: RateCurve | None
     useless: Float[np.ndarray, " sizes"] | None
@@ -129,7 +131,9 @@ def _most_telling(answer: Rated, rates: RateCurve, known: np.ndarray) -> int:
 
 def _at(answer: Rated, rates: RateCurve, at: int) -> Claim:
     n = float(rates.size[at])
-    ends = (float(rates.low[at]), float(rates.median[at]), float(rates.high[at]))
+    # where the smallest size tried is surely enough, it is the bound
+    high = float(rates.high[at]) or answer.smallest / n
+    ends = (float(rates.low[at]), float(rates.median[at]), high)
     if answer.useless is not None and answer.useless[at] >= _sure(answer):
         return Claim("useless", n)
     if rates.not_reached[at] >= _sure(answer):

@@ -127,9 +127,17 @@ class Noise:
         return replace(self, spread=self.spread[cells])
 
 
-def level_noise(spread: Float[np.ndarray, " cells"]) -> Noise:
-    """Return the noise of cells that share nothing, of a spread taken as known."""
-    return Noise(spread, KNOWN, (NO_PART, NO_PART, Stratum(1.0, KNOWN, 1.0)))
+def level_noise(spread: Float[np.ndarray, " cells"], *, shared: float = 0.0, cells: float = 1.0) -> Noise:
+    """Return the noise of cells of a spread taken as known.
+
+    Args:
+        spread: Standard deviation of what is each measurement's own.
+        shared: Variance that the cells of one quality share, as a share of that.
+        cells: Cells of a quality.
+    """
+    own = Stratum(1.0, KNOWN, 1.0)
+    quality = Stratum(1.0 + cells * shared, KNOWN, cells) if shared else NO_PART
+    return Noise(spread, KNOWN, (NO_PART, quality, own))
 
 
 def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:

@@ -92,9 +92,9 @@ def test_bits_per_byte_are_not_an_accuracy():
             rows = [{key: value for key, value in row.items() if key != "judged"} for row in rows]
         table = read_table(rows, better="lower")
         rates = rate_of(analyse(table, name, bootstraps=50), reference="a", other="b", sizes=[64])
-        assert rates.fitted is not None
+        assert rates.rates is not None
         # (1.1 / 0.9) ** (1 / 0.3)
-        assert rates.fitted.median[0] == pytest.approx(1.952, rel=0.15)
+        assert rates.rates.median[0] == pytest.approx(1.952, rel=0.15)
 
 
 def test_what_is_told_turns_the_answer():

@@ -68,6 +68,13 @@ def test_an_interval_without_a_lower_end_says_what_it_is_at_most():
     assert "any number of noisy ones" in both
 
 
+def test_what_the_smallest_size_surely_does_is_a_bound():
+    said = answer(0.0, 0.0, 0.0, at_most=1.0).sentence()
+    # 32 noisy examples, the fewest tried, do what 256 clean ones do
+    assert said.startswith("Noisy: one noisy example does the work of at least 8 clean ones at 256 clean")
+    assert "inf" not in said
+
+
 def test_never_is_said_of_what_was_tried_at_least_twice_as_often():
     lost = answer(np.inf, np.inf, np.inf, not_reached=0.98)
     assert lost.claims()[0].kind == "never"

@@ -199,8 +199,9 @@ class Table(Shown):
                     f"Fill it in, name the column that has it (--columns {name}=NAME), or choose another "
                     "law, such as --law power."
                 )
-            if name in INPUTS and name != "share" and not LEAST <= (row.values[name] or 0) <= MOST:
-                raise InputError(out_of_range(f"{self.name}, line {row.line}", name, row.values[name] or 0))
+            value, where = row.values[name] or 0.0, f"{self.name}, line {row.line}"
+            if name in INPUTS and name != "share" and not LEAST <= value <= MOST:
+                raise InputError(out_of_range(where, name, value))
         return np.array([r.values[name] for r in rows], dtype=float)
 
     def where(self, keep: Bool[np.ndarray, " rows"]) -> "Table":

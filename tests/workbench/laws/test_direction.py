@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import InputError
@@ -47,6 +47,7 @@ NEUTRAL = st.sampled_from(["val", "eval", "c4", "en", "x", "final", "metrics", "
 MARK = st.sampled_from([".", "/", "_", "-", " ", ":"])
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(sorted(LOWER | HIGHER)),
     st.lists(NEUTRAL, max_size=2),

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import InputError
@@ -136,6 +136,7 @@ def test_a_sweep_with_seeds_is_no_cell_twice():
         assert row.values["loss"] == min(own)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_the_best_of_a_sweep_is_its_minimum(data):
     """Against the definition, for a loss and an accuracy, with a second setting that is no part of it."""

@@ -106,7 +106,7 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}profiles.py",
         NESTED,
-        ("a constant of either sign is always identified", "WIDE = 0.25", "WIDE = 25"),
+        ("a constant of either sign is always identified", "WIDEST = 0.25", "WIDEST = 25"),
     ),
     *mistakes(
         f"{LAWS}criteria.py",

@@ -64,7 +64,7 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        f"{LAWS}noise.py",
+        f"{LAWS}replicates.py",
         VARYING,
         (
             "settings are replicates",
@@ -117,12 +117,6 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}forecast.py",
         VARYING,
-        ("a baseline mixes the models", "names = _telling_apart(rows)", "names = ()"),
-        (
-            "a baseline takes another model's line",
-            "if line[0][0] == quality), key=distance)",
-            "if line[0][0] == quality))",
-        ),
     ),
     *mistakes(
         f"{LAWS}lack_of_fit.py",
@@ -135,7 +129,7 @@ MISTAKES = [
         ("residuals that wave are doubted", "one, two) <= measured))", "one, two) >= measured))"),
         ("neighbours are those of the file, of all inputs the first", "if len(columns) == 1:", "if columns:"),
         ("each row is its own neighbour", "nearest[:, 1], nearest[:, 0])", "nearest[:, 0], nearest[:, 0])"),
-        ("a ratio that can't vary is a test", "FEWEST_LEFT = 2", "FEWEST_LEFT = 1"),
+        ("a ratio that can't vary is a test", "ROWS_LEFT = 2", "ROWS_LEFT = 1"),
         ("seeds' noise is doubted by neighbours", "if problem.freedom is not None or fit", "if fit"),
     ),
     *mistakes(

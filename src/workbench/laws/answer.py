@@ -11,7 +11,7 @@ The sentence is made of claims, each of which can be true or false of a known tr
 from dataclasses import dataclass
 from html import escape
 
-from workbench.laws.claims import Claim, Rated, claims_of, in_words
+from workbench.laws.claims import Claim, Rated, claim_in_words, claims_of
 from workbench.showing import one_line
 
 
@@ -47,14 +47,14 @@ class ExchangeRate(Rated):
     def headline(self, size: float | int | None = None) -> str:
         """Return the decision in one short sentence, at ``size`` reference examples or the most telling."""
         found = self.claims(size)
-        return in_words(self, found[0]) if found else self._why_none()
+        return claim_in_words(self, found[0]) if found else self._why_none()
 
     def sentence(self, size: float | int | None = None) -> str:
         """Answer in plain sentences, at ``size`` reference examples or at the most telling size."""
         found = self.claims(size)
         if not found:
             return self._why_none()
-        return " ".join([*(in_words(self, claim) for claim in found), self._judged()])
+        return " ".join([*(claim_in_words(self, claim) for claim in found), self._judged()])
 
     def _judged(self) -> str:
         on = f" on {self.evaluation}" if self.evaluation else ""

@@ -50,12 +50,12 @@ class Checklist:
 
     def lines(self) -> Iterator[str]:
         """Yield one line a point."""
-        for name, words in NAMES.items():
+        for name, words in POINT_NAMES.items():
             if (said := getattr(self, name)) is not None:
                 yield f"{words}: {said}"
 
 
-NAMES = {
+POINT_NAMES = {
     "law": "form",
     "parameters": "constants",
     "objective": "objective",

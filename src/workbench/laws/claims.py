@@ -163,7 +163,7 @@ def _beyond(answer: Rated, rates: RateCurve, known: np.ndarray, at: int, first: 
     return (Claim("doubtful", float(rates.size[doubtful[0]])),) if doubtful else ()
 
 
-def in_words(answer: Rated, claim: Claim) -> str:
+def claim_in_words(answer: Rated, claim: Claim) -> str:
     """Return a claim as a sentence."""
     reference, other = _label(answer.reference), _label(answer.other)
     n = f"{claim.size:,.0f}"

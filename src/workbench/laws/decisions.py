@@ -87,11 +87,11 @@ class Pairs:
         guess = np.sign(told[self.first] - told[self.second])
         right = np.where(guess == 0, 0.5, guess == self.order)[self.counts]
         # no fewer than the order of independent forecasts has (Kendall 1938): about 2.25 k for k data sets
-        low, high = interval(float(right.mean()), min(pairs, 2 * (self.sets - 1)))
+        low, high = share_interval(float(right.mean()), min(pairs, 2 * (self.sets - 1)))
         return Decisions(float(right.mean()), low, high, pairs, unclear)
 
 
-def interval(accuracy: float, decisions: int) -> tuple[float, float]:
+def share_interval(accuracy: float, decisions: int) -> tuple[float, float]:
     """Return the 95% interval of a share of independent decisions (Clopper and Pearson 1934).
 
     Pairs that share a data set aren't independent: k data sets are taken for 2 (k - 1) decisions at most.

@@ -46,7 +46,7 @@ UNSURE = word_set(
     "coefficient count num steps time free target threshold rank"
 )
 """Words beside which another word doesn't say it: a loss reduction, the standard error of an accuracy."""
-ENDINGS = ("loss", "perplexity", "error", "entropy", "accuracy")
+WORD_ENDINGS = ("loss", "perplexity", "error", "entropy", "accuracy")
 """Long words that names have without a separator, as in "valloss"."""
 BEFORE = re.compile(r"(?:train|training|val|valid|validation|eval|evaluation|test|dev|heldout)(?=[a-z])")
 WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+")
@@ -76,7 +76,7 @@ def _of_word(word: str) -> Better | None:
             return "lower"
         if one in HIGHER:
             return "higher"
-    ending = next((end for end in ENDINGS if word.endswith(end) and word != "entropy"), None)
+    ending = next((end for end in WORD_ENDINGS if word.endswith(end) and word != "entropy"), None)
     return None if ending is None else "higher" if ending == "accuracy" else "lower"
 
 

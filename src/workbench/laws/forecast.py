@@ -139,5 +139,5 @@ def _nearest(table: Table, seen: Table, rows: Sequence[Measurement], metric: str
 
 
 def _part(table: Table, keep: Bool[np.ndarray, " rows"]) -> Table:
-    """Return some rows of a table that is checked as a whole: a part may well be the same everywhere."""
-    return replace(table.where(keep), measured_here=True)
+    """Return some rows of a table that is checked as a whole."""
+    return replace(table.where(keep), checked=True)

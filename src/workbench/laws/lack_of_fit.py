@@ -17,15 +17,15 @@ from scipy.spatial import KDTree
 
 from workbench.laws.fitting import Fit
 
-DRAWS = (199, 999)
+RATIOS_DRAWN = (199, 999)
 """Fewest and most draws of the ratio under the law."""
 ENOUGH = 500_000
 """Numbers drawn in all; of a large table they give fewer draws."""
-FEWEST_LEFT = 2
+ROWS_LEFT = 2
 """Rows beyond the fitted constants; with one the ratio is a constant."""
-STEP = 1e-5
+DERIVATIVE_STEP = 1e-5
 """Step of the central differences, as a share of the constant."""
-MOST_VALUES = 4_000_000
+MOST_DRAWN = 4_000_000
 """Numbers drawn at once."""
 CLIP = 3.0
 """Robust standard deviations beyond which a residual of the robust loss counts no more."""
@@ -47,14 +47,14 @@ def lack_of_fit(fit: Fit, *, draws: int | None = None, seed: int = 0) -> float |
     one, two = _neighbours(fit, counted)
     residual = _residual(fit)[counted]
     left = len(residual) - fit.free
-    if problem.freedom is not None or fit.law.model_free or left < FEWEST_LEFT or not residual.any():
+    if problem.freedom is not None or fit.law.model_free or left < ROWS_LEFT or not residual.any():
         return None
     taken = _taken(fit)[counted]
     robust = problem.delta is not None
     measured = float(_ratio(_clipped(residual[None], robust), one, two)[0])
     generator = np.random.default_rng(seed)
-    draws = draws or int(np.clip(ENOUGH // len(residual), *DRAWS))
-    block = max(1, MOST_VALUES // len(residual))
+    draws = draws or int(np.clip(ENOUGH // len(residual), *RATIOS_DRAWN))
+    block = max(1, MOST_DRAWN // len(residual))
     below = 0
     for start in range(0, draws, block):
         shape = (min(block, draws - start), len(residual))
@@ -143,7 +143,7 @@ def _taken(fit: Fit) -> Float[np.ndarray, "rows constants"]:
         if p.name in fit.fixed or p.name in fit.at_bounds:
             continue
         value = fit.values[p.name]
-        step = STEP * (abs(value) or 1.0)
+        step = DERIVATIVE_STEP * (abs(value) or 1.0)
         above, below = (fit.law.predict({**fit.values, p.name: value + d}, problem.x) for d in (step, -step))
         columns.append((above - below) / (2 * step))
     slopes = np.stack(columns, axis=1) if columns else np.zeros((len(problem.y), 0))

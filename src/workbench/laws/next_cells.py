@@ -21,7 +21,7 @@ from workbench.laws.exchange import fewest, rate_of
 from workbench.laws.planner import NextCell
 from workbench.laws.thresholds import LIKELY, TAILS
 
-STEP = math.sqrt(2)
+SIZE_STEP = math.sqrt(2)
 """Between two new sizes that are tried."""
 REACH = 3
 """Doublings on each side of the question within which new sizes are tried."""
@@ -29,7 +29,7 @@ CLOSE = 0.15
 """A new size is another one only where it differs by this much, in the logarithm."""
 LEAST = 0.001
 """Where no cell is expected to narrow the interval by this share, there is nothing left to train."""
-SIZES_READ = 300
+MATCHES_READ = 300
 """Sizes at which the other quality's curve is read."""
 
 
@@ -179,7 +179,7 @@ def _further(analysis: Analysis, reference: str, other: str, size: float | int, 
     if open_end and above < room.largest:
         # the law may guess how far; it is believed by at most one doubling
         guess = float(np.exp(np.median(_log_rate(analysis, reference, other, size, room)))) * size
-        return min(round(min(max(guess, STEP * above), 2 * above)), room.largest)
+        return min(round(min(max(guess, SIZE_STEP * above), 2 * above)), room.largest)
     if rates.at_most[0] > LIKELY and below > room.smallest:
         return max(below // 2, room.smallest)
     return None
@@ -208,7 +208,7 @@ def _log_rate(
     """
     measured = analysis.curve(other).size
     top = max(float(room.largest), float(measured[-1])) if analysis.trusted else float(measured[-1])
-    grid = np.geomspace(float(measured[0]), top, SIZES_READ)
+    grid = np.geomspace(float(measured[0]), top, MATCHES_READ)
     target = _values(analysis, reference, np.array([size], dtype=float))[:, 0]
     enough = fewest(grid, _values(analysis, other, grid), target, falling=analysis.falling)
     return np.log(np.clip(enough, grid[0], 2 * top) / size)
@@ -223,7 +223,7 @@ def _candidates(
     for quality, centre in ((reference, size), (other, size * math.exp(log_rate))):
         measured = [int(at) for at in analysis.curve(quality).size]
         steps = range(-round(2 * REACH), round(2 * REACH) + 1)
-        around = [round(min(max(centre, room.smallest), room.largest) * STEP**step) for step in steps]
+        around = [round(min(max(centre, room.smallest), room.largest) * SIZE_STEP**step) for step in steps]
         new = [at for at in around if _differs(at, measured)]
         sizes = [at for at in (*measured, *new) if room.smallest <= at <= room.largest]
         drawn = _values(analysis, quality, np.array(sizes, dtype=float)) if sizes else np.zeros((0, 0))

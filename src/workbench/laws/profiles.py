@@ -24,7 +24,7 @@ from workbench.laws.thresholds import LEVEL
 
 SPAN = 10.0
 """An interval on a logarithmic scale that is wider than this factor identifies nothing."""
-WIDE = 0.25
+WIDEST = 0.25
 """Nor does one of a constant of either sign that is wider than this share of what it may be."""
 
 
@@ -178,7 +178,7 @@ def _verdict(p: Parameter, low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
         if p.scale == "log" and high / low > SPAN:
             return f"not identified: the interval spans a factor of {high / low:.2g}"
-        if p.low < 0 and high - low > WIDE * (p.high - p.low):
+        if p.low < 0 and high - low > WIDEST * (p.high - p.low):
             return f"not identified: it may be anything from {low:.2g} to {high:.2g}"
         return "identified, and it may as well be 0" if p.low < 0 and low < 0 < high else "identified"
     if p.scale == "linear" and p.low == 0 and high is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
-from workbench.laws.checklist import NAMES, Checklist, checklist
+from workbench.laws.checklist import POINT_NAMES, Checklist, checklist
 from workbench.laws.forecast import forecast_sizes
 from workbench.laws.problems import fit_table
 from workbench.laws.sweep import best_of
@@ -91,9 +91,9 @@ def test_parameters_of_a_model():
 
 
 def test_every_point_has_a_line_and_a_name():
-    assert [field.name for field in fields(Checklist)] == list(NAMES)
+    assert [field.name for field in fields(Checklist)] == list(POINT_NAMES)
     said = points([{"size": n, "loss": 1 + 3 / n} for n in (1, 2, 4, 8)])
-    assert len(list(said.lines())) == len(NAMES) - 1
+    assert len(list(said.lines())) == len(POINT_NAMES) - 1
     assert all(": " in line and not line.endswith(": ") for line in said.lines())
 
 

@@ -6,7 +6,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from workbench.laws import read_table
-from workbench.laws.decisions import interval, pairs_of
+from workbench.laws.decisions import pairs_of, share_interval
 from workbench.laws.forecast import forecast_sizes
 from workbench.laws.library import Law, Parameter
 
@@ -145,8 +145,8 @@ def test_few_evaluation_items_leave_a_pair_unclear(items, clear):
 
 def test_the_interval_of_few_decisions_is_wide():
     # all of four right: a chance of p each gives that with p^4
-    assert interval(1.0, 4) == pytest.approx((0.025**0.25, 1.0))
-    assert interval(0.0, 4) == pytest.approx((0.0, 1 - 0.025**0.25))
+    assert share_interval(1.0, 4) == pytest.approx((0.025**0.25, 1.0))
+    assert share_interval(0.0, 4) == pytest.approx((0.0, 1 - 0.025**0.25))
     # three data sets have three pairs, for which three decisions are taken; nine have 36, for which 16 are
     nine = {chr(97 + k): tuple(9 - i + k / 4 for i in range(5)) for k in range(9)}
     for sets, decisions in ((2, 1), (3, 3), (9, 16)):
@@ -168,5 +168,5 @@ def test_the_interval_holds_the_true_share(sets, error):
 
     true = share(50_000).mean()
     decisions = min(len(one), 2 * (sets - 1))
-    held = [low <= true <= high for low, high in (interval(float(s), decisions) for s in share(400))]
+    held = [low <= true <= high for low, high in (share_interval(float(s), decisions) for s in share(400))]
     assert np.mean(held) > 0.93

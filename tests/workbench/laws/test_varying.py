@@ -47,7 +47,12 @@ SETTINGS = {
 @pytest.mark.parametrize("column", SETTINGS)
 def test_a_setting_is_named_before_anything_is_fitted(column):
     table = read_table(grid(**{column: SETTINGS[column]}))
-    for act in (lambda: fit_table(table, "loss", "power"), lambda: analyse(table, "loss")):
+    # what an analysis knows as an input of laws is none of these
+    acts = [
+        lambda: fit_table(table, "loss", "power"),
+        *([] if column == "model" else [lambda: analyse(table, "loss")]),
+    ]
+    for act in acts:
         with pytest.raises(OtherSettings, match=f"lines 2 and 3: two rows .* differ in '{column}'") as raised:
             act()
         assert raised.value.columns == (column,)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.cli.fit.options import columns_of, delta_of, fixed_of, inputs_of, where_of
+from workbench.cli.fit.options import asked_inputs, columns_of, delta_of, fixed_of, where_of
 from workbench.cli.fit.printing import (
     print_checklist,
     print_fit,
@@ -158,7 +158,7 @@ def _print_laws(
             print(f"  {forecast_quality(table, args.metric, quality, seed=args.seed).verdict()}")
     name = args.law if args.law != "auto" else _chosen(table, args.metric, forecast)
     law = law_named(name)
-    asked = [inputs_of(pairs, law) for pairs in args.predict]
+    asked = [asked_inputs(pairs, law) for pairs in args.predict]
     if args.model_counts and "model" not in law.inputs:
         raise InputError(
             f"--model-counts says how the size of a model was counted, and law {name!r} doesn't know it. "

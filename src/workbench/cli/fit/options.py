@@ -99,7 +99,7 @@ def delta_of(objective: str | None) -> float | None:
     return delta
 
 
-def inputs_of(pairs: Sequence[str], law: Law) -> Mapping[str, float]:
+def asked_inputs(pairs: Sequence[str], law: Law) -> Mapping[str, float]:
     """Read one ``--predict``: a value for each input of the law, and for nothing else."""
     example = " ".join(f"{name}={_example(name)}" for name in law.inputs)
     given = numbers_of("--predict", pairs, example)

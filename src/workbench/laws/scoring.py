@@ -69,6 +69,8 @@ class Scorer:
         """
         try:
             fits = fit_each(self.seen, self.metric, law, fixed=fixed, delta=delta)
+            # a law may fit what was seen and have no value at what was held out, such as a share of 0
+            predicted = self._predict(law, fits)
         except OtherSettings as error:
             mixed = columns_within_cells(self.seen.measured(self.metric), law.inputs) or error.columns
             self.skipped.append(
@@ -80,13 +82,16 @@ class Scorer:
             apart = f"can't tell rows apart that differ in {', '.join(map(repr, mixed))}"
             self.skipped.append(f"{law.name}: {apart if mixed else error}")
             return
+        self.laws.append(law)
+        self.predictions.append(_Prediction(law.name, predicted, fits))
+
+    def _predict(self, law: Law, fits: Mapping[str, Fit]) -> Float[np.ndarray, " rows"]:
         predicted = np.empty(len(self.rows))
         for name, fit in fits.items():
             mask = np.ones(len(self.rows), dtype=bool) if name == "all" else self.label == name
             chosen = [row for row, m in zip(self.rows, mask, strict=True) if m]
             predicted[mask] = fit.predict({k: self.table.column(k, chosen) for k in law.inputs})
-        self.laws.append(law)
-        self.predictions.append(_Prediction(law.name, predicted, fits))
+        return predicted
 
     def result(self, held_out: str) -> Forecast:
         """Return the scores, best first."""

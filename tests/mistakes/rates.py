@@ -147,14 +147,14 @@ MISTAKES = [
         ("deviations of two inputs add", "return np.prod(", "return np.sum("),
         (
             "a deviation's share is its variance",
-            "stray = (share * space.rise) ** 2",
-            "stray = (share * space.rise)",
+            "spread = (share * space.rise) ** 2",
+            "spread = share * space.rise",
         ),
         ("a rejected law keeps its weight", "if share == 0 and not candidate.trusted:", "if share < 0:"),
         (
             "the determinant of the slopes is left out",
-            "+ 0.5 * (_slope_determinant(lower, slope) - base)",
-            "+ 0.0 * base",
+            "+ 0.5 * (determinant - one.base)",
+            "+ 0.0 * determinant",
         ),
         ("the likelihood forgets its determinant", "np.log(np.diag(lower)).sum() +", "0.0 +"),
         ("lengths share no probability", "/ len(DEVIATION_SHARES) / len(lengths)", "/ len(DEVIATION_SHARES)"),

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import solve_triangular
 
 from workbench.laws.candidates import Candidate, Cells
 from workbench.laws.fitting import Fit
@@ -92,6 +93,7 @@ def weigh(candidates: Sequence[Candidate], cells: Cells, space: Space) -> list[W
     levels = NOISE_LEVELS if cells.from_residuals else (1.0,)
     ways, logs = [], []
     for candidate in candidates:
+        linear = [_made_linear(fit, space) for fit in candidate.distinct]
         shares = (0.0,) if candidate.law.joint else (0.0, *DEVIATION_SHARES)
         for share in shares:
             if share == 0 and not candidate.trusted:
@@ -100,7 +102,8 @@ def weigh(candidates: Sequence[Candidate], cells: Cells, space: Space) -> list[W
             prior = NO_DEVIATION if share == 0 else (1 - NO_DEVIATION) / len(DEVIATION_SHARES) / len(lengths)
             prior *= candidate.share
             for length in lengths:
-                likelihood = _log_likelihoods(candidate, cells, space, share, length, levels)
+                spread = (share * space.rise) ** 2
+                likelihood = _log_likelihoods(candidate, cells, linear, spread, length, levels)
                 ways += [Way(candidate, share, length, level, 0.0) for level in levels]
                 logs += [value + np.log(prior) for value in likelihood]
     weight = np.exp(np.array(logs) - max(logs, default=0.0))
@@ -110,36 +113,43 @@ def weigh(candidates: Sequence[Candidate], cells: Cells, space: Space) -> list[W
     ]
 
 
+@dataclass(frozen=True)
+class _Linear:
+    """A fit made linear: what it leaves, how it moves with each constant that no bound holds, its noise.
+
+    ``base`` is the logarithm of the determinant of the slopes' squares in units of the noise alone, with
+    which that of a deviation is compared, so that no constant's unit counts.
+    """
+
+    place: Float[np.ndarray, "cells inputs"]
+    both: Float[np.ndarray, "cells columns"]
+    """The slopes, and last the residual."""
+    noise: Float[np.ndarray, "cells cells"]
+    base: float
+
+
 def _log_likelihoods(
     candidate: Candidate,
     cells: Cells,
-    space: Space,
-    share: float,
+    linear: Sequence[_Linear],
+    spread: float,
     length: float,
     levels: Sequence[float],
 ) -> list[float]:
     """Return the log restricted likelihood at each noise level, up to what all ways share."""
-    whole = len(cells.data.size)
     squares = np.zeros(len(levels))
     log = np.zeros(len(levels))
-    for fit in candidate.distinct:
-        residual, slope = _made_linear(fit)
-        place = space.place(fit.problem.x)
-        noise = noise_of(fit)
-        stray = (share * space.rise) ** 2 * matern(place, place, length)
-        # the determinant of the slopes is compared with that of the noise alone, so that no unit counts
-        base = _slope_determinant(np.linalg.cholesky(noise), slope)
+    for one in linear:
+        stray = spread * matern(one.place, one.place, length) if spread else 0.0
         for j, level in enumerate(levels):
-            lower = np.linalg.cholesky(level**2 * noise + stray)
-            a, b = np.linalg.solve(lower, slope), np.linalg.solve(lower, residual)
-            u, size, _ = np.linalg.svd(a, full_matrices=False)
-            kept = u[:, size > 1e-9 * size.max()] if size.size else u
-            left = b - kept @ (kept.T @ b)
+            lower = np.linalg.cholesky(level**2 * one.noise + stray)
+            whitened = solve_triangular(lower, one.both, lower=True, check_finite=False)
+            kept, determinant = _slopes(whitened[:, :-1])
+            left = whitened[:, -1] - kept @ (kept.T @ whitened[:, -1])
             squares[j] += float(left @ left)
-            log[j] -= np.log(np.diag(lower)).sum() + 0.5 * (_slope_determinant(lower, slope) - base)
-    # qualities that the law was not fitted to say nothing for or against it
-    counted = sum(len(fit.problem.y) for fit in candidate.distinct)
-    pays = 0.5 * candidate.free * np.log(whole)
+            log[j] -= np.log(np.diag(lower)).sum() + 0.5 * (determinant - one.base)
+    counted = sum(len(one.both) for one in linear)
+    pays = 0.5 * candidate.free * np.log(len(cells.data.size))
     if cells.from_residuals:
         return [float(v) for v in log - 0.5 * squares - pays]
     freedom = cells.noise.freedom
@@ -147,9 +157,11 @@ def _log_likelihoods(
     return [float(v) for v in log - 0.5 * left_over * np.log1p(squares / freedom) - pays]
 
 
-def _slope_determinant(lower: np.ndarray, slope: np.ndarray) -> float:
-    size = np.linalg.svd(np.linalg.solve(lower, slope), compute_uv=False)
-    return float(2 * np.log(size[size > 1e-9 * size.max()]).sum()) if size.size else 0.0
+def _slopes(whitened: Float[np.ndarray, "cells constants"]) -> tuple[np.ndarray, float]:
+    """Return a basis of the slopes, and the logarithm of the determinant of their squares."""
+    basis, size, _ = np.linalg.svd(whitened, full_matrices=False)
+    known = size > 1e-9 * size.max() if size.size else np.zeros(0, dtype=bool)
+    return basis[:, known], float(2 * np.log(size[known]).sum())
 
 
 def noise_of(fit: Fit) -> Float[np.ndarray, "cells cells"]:
@@ -162,8 +174,7 @@ def noise_of(fit: Fit) -> Float[np.ndarray, "cells cells"]:
     return covariance(problem.replicates, problem.noise)
 
 
-def _made_linear(fit: Fit) -> tuple[np.ndarray, Float[np.ndarray, "cells constants"]]:
-    """Return what the fit leaves, and how it moves with each constant that no bound holds."""
+def _made_linear(fit: Fit, space: Space) -> _Linear:
     x, values = fit.problem.x, fit.values
     columns = []
     for p in fit.law.parameters:
@@ -175,5 +186,7 @@ def _made_linear(fit: Fit) -> tuple[np.ndarray, Float[np.ndarray, "cells constan
         length = float(np.linalg.norm(column))
         if length > 0:
             columns.append(column / length)
-    left = fit.problem.y - fit.predict(x)
-    return left, np.stack(columns, axis=1) if columns else np.zeros((len(left), 0))
+    both = np.stack([*columns, fit.problem.y - fit.predict(x)], axis=1)
+    noise = noise_of(fit)
+    whitened = solve_triangular(np.linalg.cholesky(noise), both[:, :-1], lower=True, check_finite=False)
+    return _Linear(space.place(x), both, noise, _slopes(whitened)[1])

@@ -184,9 +184,10 @@ def _sentences(
     """Return the answer by the first metric that has one, or why none has."""
     cells = [row for row in rows if row["size"] > 0]
     failures = [_failure(row) for row in cells if row["status"] != "done"]
-    found = next(filter(None, rates.values()), None)
-    if found:
-        silent = found[0].silent
+    metric = next((name for name, own in rates.items() if own), None)
+    if metric is not None:
+        found = rates[metric]
+        silent = studies[metric].silent
         tell = silence.WOULD_TELL.get(silent, silence.MORE_OF_ALL) if silent else ""
         return tuple(rate.sentence() + tell for rate in reversed(found))
     if refused:

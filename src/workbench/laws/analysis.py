@@ -26,6 +26,8 @@ DRAWS = 1000
 """Draws behind every interval."""
 FEWEST_LEFT = 3
 """Measurements beyond the constants from which residuals tell the noise."""
+LEAST_SIZE = 1e-3
+"""A loss smaller than this share of the largest has the noise of that share."""
 UNSEEN = 0.25
 """What one run does to all cells of a quality, which no residual shows, as a share of the variance that they
 do show: in studies with seeds it is of that size (see ``simulate``)."""
@@ -255,7 +257,9 @@ def _cells(
     """Return the cells with their noise: that of seeds, or for want of them that of residuals."""
     if noise is not None:
         return Cells(data, x, noise)
-    unit = level_noise(np.abs(data.mean) if falling else np.ones(len(data.mean)))
+    # the noise of a loss is taken to be a share of it; where it is 0, of the others
+    size = np.abs(data.mean)
+    unit = level_noise(np.maximum(size, LEAST_SIZE * size.max()) if falling else np.ones(len(size)))
     first = Cells(data, x, unit, from_residuals=True)
     best = np.inf
     for candidate in _widest(fit_candidates(names, first, fixed)):

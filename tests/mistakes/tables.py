@@ -15,14 +15,17 @@ MISTAKES = [
         DIRECTION,
         ("a metric of unknown direction is an accuracy", "told or known):", 'told or known or "higher"):'),
         ("of two words that contradict each other one wins", "if len(found) == 1 else", "if found else"),
-        ("a name says more than the user", "direction := told or known", "direction := known or told"),
         (
             "the user inverts what a name says",
             "if known and told and known != told:",
             "if known and told and known == told + told:",
         ),
         ("a standard error of an accuracy is an accuracy", "if UNSURE.intersection(words):", "if not words:"),
-        ("a number behind a word hides it", 'word.rstrip("0123456789"), bare', "word, bare"),
+        (
+            "a number behind a word hides it",
+            'word, bare, word.rstrip("0123456789"), bare.rstrip("0123456789")',
+            "word, bare",
+        ),
         ("names in camel case are one word", "|[A-Z]?[a-z]+", "|[A-Za-z]+"),
     ),
     *mistakes(
@@ -108,9 +111,9 @@ MISTAKES = [
         ("one wanted column is enough", "kept[i] &= any", "kept[i] |= any"),
         ("numbers are compared as texts", "return number_in(one) == number_in(two)", "return False"),
         (
-            "a copy with a seed of its own is a copy",
-            "(row.quality, row.size, row.seed, row.status",
-            "(row.quality, row.size, row.status",
+            "a cell that stands there twice is a copy",
+            "if row.seed is None and row.size > 0",
+            "if row.size > 0",
         ),
         ("noisy and Noisy are told apart without a word", ".casefold()", ""),
     ),
@@ -151,7 +154,7 @@ MISTAKES = [
     ),
     *mistakes(
         f"{LAWS}problems.py",
-        FIT,
+        CHECKLIST,
         (
             "a constant that is held is fitted to each quality",
             "fit_law(law, problems[quality], fixed=fixed)",

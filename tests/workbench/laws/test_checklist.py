@@ -9,7 +9,7 @@ from workbench.laws import read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.checklist import POINT_NAMES, Checklist, checklist
 from workbench.laws.forecast import forecast_sizes
-from workbench.laws.problems import fit_table
+from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.sweep import best_of
 
 ROWS = [
@@ -51,7 +51,13 @@ def test_what_was_left_out_is_counted_with_its_reason():
     assert said.learning_rate == "the best of each sweep over lr"
     assert said.replicates.startswith("2 to 2 runs a cell; the noise is that between them")
     assert "the noise that seeds show" in said.objective
-    assert said.held_out.startswith(f"{next(s.error for s in forecast.scores if s.name == 'power'):.2%}")
+    errors = {score.name: f"{score.error:.2%}" for score in forecast.scores}
+    assert errors["power"] != errors["rectified"]
+    assert said.held_out.startswith(errors["power"])
+    other = fit_table(table, "loss", "rectified")
+    assert checklist(table, "loss", other, bootstrap(other, 3), forecast=forecast).held_out.startswith(
+        errors["rectified"]
+    )
     # every row of the table is accounted for: fitted, a bound, or left out
     left = sum(int(part.split()[0]) for part in said.left_out.split("; "))
     assert left + 10 + 1 == len(ROWS) + len(LOST)
@@ -71,6 +77,17 @@ def test_single_runs_and_a_constant_that_is_held():
     )
     assert "residuals' size" in said.interval
     assert points(rows, delta=0.01).objective.startswith("Huber's loss of the log residual, threshold 0.01")
+
+
+def test_a_constant_is_held_for_every_quality():
+    rows = [
+        {"quality": q, "size": n, "loss": 1.1 + b * n**-0.4 + 0.01 * math.sin(n)}
+        for q, b in (("a", 3), ("b", 5))
+        for n in (1, 2, 4, 8, 16, 32)
+    ]
+    fits = fit_each(read_table(rows), "loss", "power", fixed={"E": 1.0})
+    assert {name: fit.values["E"] for name, fit in fits.items()} == {"a": 1.0, "b": 1.0}
+    assert all(fit.free == 2 for fit in fits.values())
 
 
 def test_a_bound_that_is_hit_is_said_with_its_value():

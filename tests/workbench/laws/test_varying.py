@@ -130,6 +130,13 @@ def test_models_are_no_seeds_even_where_each_has_its_own_number():
         fit_table(read_table(rows), "loss", "power")
 
 
+def test_seeds_that_each_have_a_setting_of_their_own_are_replicates():
+    rows = [{**row, "lr": 1e-4 * (row["seed"] + 1)} for row in grid(seed=(0, 1))]
+    fit = fit_table(read_table(rows), "loss", "power")
+    assert fit.problem.replicates is not None
+    assert fit.problem.replicates.paired
+
+
 def test_a_sweep_with_seeds_is_no_cell_twice():
     rows = grid(learning_rate=(1e-4, 3e-4), seed=(0, 1))
     with pytest.raises(OtherSettings, match=r"differ in 'learning_rate' \(0.0001 and 0.0003\)"):

@@ -33,6 +33,8 @@ from workbench.laws.replicates import Replicates
 FEWEST_SEEDS = 2
 LEAST_OWN = 0.05
 """Least share of the noise that is taken to be each measurement's own."""
+LEAST_SPREAD = 1e-6
+"""Least spread of a cell, as a share of the largest."""
 FEWEST_FOR_TREND = 6
 """Cells from which the spread may depend on size."""
 ROUNDING = 4 * np.finfo(float).eps  # of a mean, as a share of it
@@ -162,7 +164,9 @@ def estimate_noise(data: Replicates, *, floor: float = 0.0) -> Noise:
     variance = np.nansum(residual**2, axis=1) / np.maximum(freedom, 1)
     spread = np.sqrt(_moderated(variance, freedom, data.size))
     strata = _strata(data, residual, spread)
-    return Noise(np.maximum(spread, floor), float(freedom.sum()), strata)
+    # no cell is known without any noise beside others that have some
+    least = max(floor, LEAST_SPREAD * float(spread.max()))
+    return Noise(np.maximum(spread, least), float(freedom.sum()), strata)
 
 
 def _moderated(
@@ -216,6 +220,9 @@ def _strata(
     own = np.array(data.quality) == np.array(list(dict.fromkeys(data.quality)))[:, None]
     nothing = _Sum(0.0, 0.0, 1.0)
     total = _Sum(float((z**2).sum()), float(np.maximum(data.count - 1, 0).sum()), 1.0)
+    if total.squares == 0:
+        # seeds that all agree show no part; what counting few items adds is each measurement's own
+        return NO_PART, NO_PART, Stratum(1.0, total.freedom, 1.0)
     by_seed = _between(np.ones((1, len(z))), z, finished)
     # cells that failed may leave too few to tell a seed's own effect from the rest
     if not data.paired or len(z) < 2 or total.freedom - by_seed.freedom < 1:

@@ -226,3 +226,12 @@ def test_a_bootstrap_draws_one_quality_and_many_each_in_its_own_way():
         # around the fitted level, 1 everywhere, and not around the measurements
         assert np.median(drawn, axis=0) == pytest.approx(np.ones(9), abs=0.2)
         assert np.quantile(drawn[:, 0] - 1, 0.975) == pytest.approx(expected, rel=0.2), qualities
+
+
+def test_seeds_that_all_agree_have_the_noise_of_counting_items():
+    data = Replicates(("a", "a", "a"), np.array([8.0, 16.0, 32.0]), np.full((3, 2), 0.25))
+    noise = estimate_noise(data, floor=0.05)
+    assert noise.spread == pytest.approx([0.05] * 3)
+    drawn = resample_means(data, noise, 4000, np.random.default_rng(0))
+    # two seeds, and three degrees of freedom behind the spread: Student's t of three
+    assert np.quantile(drawn[:, 0], 0.975) - 0.25 == pytest.approx(3.18 * 0.05 / np.sqrt(2), rel=0.1)

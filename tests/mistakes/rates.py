@@ -59,8 +59,8 @@ MISTAKES = [
         ("worse is said where the interval holds 1", "rates.sure_high[at] < 1", "rates.sure_low[at] < 1"),
         (
             "never is said from one in two on",
-            "rates.not_reached[at] >= _sure(answer):",
-            "rates.not_reached[at] >= 0.5:",
+            "rates.not_reached[at] >= _sure(answer) or",
+            "rates.not_reached[at] >= 0.5 or",
         ),
         ("never is said of what was not tried", '"never" if answer.tried >= TWICE * n', '"never" if n'),
         ("comparisons leave the doubt as it was", "(1 - LEVEL) / answer.comparisons", "(1 - LEVEL)"),

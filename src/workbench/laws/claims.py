@@ -133,10 +133,12 @@ def _at(answer: Rated, rates: RateCurve, at: int) -> Claim:
     n = float(rates.size[at])
     # where the smallest size tried is surely enough, it is the bound
     high = float(rates.high[at]) or answer.smallest / n
-    ends = (float(rates.low[at]), float(rates.median[at]), high)
+    # nearly sure that nothing is enough, but not for all comparisons at once: their end is the one to tell
+    low = float(rates.low[at] if math.isfinite(rates.low[at]) else rates.sure_low[at])
+    ends = (low, float(rates.median[at]), high)
     if answer.useless is not None and answer.useless[at] >= _sure(answer):
         return Claim("useless", n)
-    if rates.not_reached[at] >= _sure(answer):
+    if rates.not_reached[at] >= _sure(answer) or math.isinf(low):
         return Claim("never" if answer.tried >= TWICE * n else "unsure", n, *ends)
     if rates.sure_low[at] > 1:
         return Claim("better", n, *ends)

@@ -77,8 +77,8 @@ MISTAKES = [
         ),
         (
             "cleaning pays up to the whole rate",
-            "{_number(claim.middle - 1)} more",
-            "{_number(claim.middle)} more",
+            "{_number(claim.middle - 1)} more (",
+            "{_number(claim.middle)} more (",
         ),
         (
             "the price of cleaning has the rate's lower end",

@@ -235,10 +235,14 @@ def _price(answer: Rated, claim: Claim) -> str:
     reference, other = _label(answer.reference), _label(answer.other)
     least = _number(claim.low - 1) if claim.low > 1 else "0"
     most = "no limit" if math.isinf(claim.high) else _number(claim.high - 1)
-    middle = "" if math.isinf(claim.middle) else f"{_number(claim.middle - 1)} more "
+    more = (
+        f"at least {least} more"
+        if math.isinf(claim.middle)
+        else f"{_number(claim.middle - 1)} more ({least} to {most})"
+    )
     return (
         f"It pays to turn {_article(other)} {other} example into {_article(reference)} {reference} one while "
-        f"that costs less than collecting {middle}({least} to {most})."
+        f"that costs less than collecting {more}."
     )
 
 

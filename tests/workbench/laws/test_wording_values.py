@@ -72,7 +72,7 @@ def test_what_is_nearly_sure_never_reached_has_the_end_of_all_comparisons():
     lost = replace(answer(np.inf, np.inf, np.inf, not_reached=0.98, sure=(4.0, np.inf)), comparisons=6)
     assert lost.claims()[0].kind == "better"
     assert "the work of at least 4 noisy ones" in lost.sentence()
-    assert "(3 to no limit)" in lost.sentence()
+    assert "collecting at least 3 more." in lost.sentence()
 
 
 def test_what_the_smallest_size_surely_does_is_a_bound():

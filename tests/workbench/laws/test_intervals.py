@@ -210,7 +210,7 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatc
     ends = truth.sizes[len(truth.sizes) // 2], truth.sizes[-1]
     predictions = {f"prediction at {n:,.0f}" for n in ends}
     rates = {f"rate at {truth.reachable:,.0f}", f"'not reached' at {truth.unreachable:,.0f}"}
-    held = check(law, seed=14, resamples=20)
+    held, *others = (check(law, seed=seed, resamples=20) for seed in (14, 15, 16))
     assert set(held) == {
         *predictions,
         *rates,
@@ -218,7 +218,9 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatc
         *(NOT_IDENTIFIED + name for name in named),
     }
     judged = [quantity for quantity in held if not quantity.startswith(NOT_IDENTIFIED)]
-    assert sum(held[quantity] for quantity in judged) >= len(judged) - 1
+    # of intervals of 95%, whose misses in one study hang together
+    share = np.mean([one[quantity] for one in (held, *others) for quantity in judged])
+    assert share >= 0.8
 
     def study_of_another_truth(_, seed):
         table = simulated(truth, seed)

@@ -148,3 +148,17 @@ def test_paper_and_no_script_show_the_figure_that_stands_still(open_report):
     expect(plain.locator(".still svg")).to_be_visible()
     expect(plain.locator(".workbench")).to_have_count(0)
     expect(plain.locator("tbody tr").first).to_be_visible()
+
+
+def test_a_band_that_leaves_the_panel_is_cut_off_at_its_edge(browser, report, tmp_path):
+    text, changed = re.subn(r'"high": \[[\d.]+', '"high": [99', report.read_text(encoding="utf-8"), count=1)
+    assert changed == 1
+    far = tmp_path / "far.html"
+    far.write_text(text, encoding="utf-8")
+    page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
+    page.goto(far.as_uri())
+    quality = page.locator(".workbench-quality svg[role=img]").first
+    panel = quality.bounding_box()
+    for band in quality.locator(".quality path").all():
+        assert band.bounding_box()["y"] >= panel["y"]
+    page.context.close()

@@ -218,9 +218,9 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatc
         *(NOT_IDENTIFIED + name for name in named),
     }
     judged = [quantity for quantity in held if not quantity.startswith(NOT_IDENTIFIED)]
-    # of intervals of 95%, whose misses in one study hang together
-    share = np.mean([one[quantity] for one in (held, *others) for quantity in judged])
-    assert share >= 0.8
+    # one miss a study: it is intervals of 95%, and the misses of one study hang together
+    studies = (held, *others)
+    assert sum(not one[quantity] for one in studies for quantity in judged) <= len(studies)
 
     def study_of_another_truth(_, seed):
         table = simulated(truth, seed)

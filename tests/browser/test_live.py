@@ -26,6 +26,10 @@ def wait_for_points(notebook, more_than):
     return points
 
 
+def saves_it(response):
+    return response.request.method == "PUT" and f"/api/contents/{NAME}" in response.url
+
+
 def median(values):
     return sorted(values)[len(values) // 2]
 
@@ -58,9 +62,12 @@ def test_run_drag_reload_restart_and_stop(server, make_notebook, tmp_path):
     print(f"slider to picture: median {median(times):.0f} ms, worst {max(times):.0f} ms")
     assert median(times) < 150
 
-    notebook.menu("File", "Save Notebook")
-    while "widget-view" not in json.dumps(server.api(f"contents/{NAME}")):
-        notebook.page.wait_for_timeout(100)  # a reload would overtake what isn't saved yet
+    # A reload would overtake what isn't saved yet. The server's answer says when it is; to read the file until
+    # it is there meets it half written: the server writes in place.
+    with notebook.page.expect_response(saves_it) as saved:
+        notebook.menu("File", "Save Notebook")
+    assert saved.value.ok
+    assert "widget-view" in json.dumps(server.api(f"contents/{NAME}"))
     notebook.page.reload()
     notebook.ready()
     points = wait_for_points(notebook, points)

@@ -29,14 +29,14 @@ def open_report(browser, report):
     """Return a function that opens the report; afterwards nothing may have gone wrong or out."""
     opened, wrong = [], []
 
-    def make(width=1280, **options):
+    def make(width=1280, shown=report, **options):
         context = browser.new_context(viewport={"width": width, "height": 1000}, **options)
         page = context.new_page()
         opened.append(context)
         page.on("request", lambda one: one.url.startswith("file:") or wrong.append(one.url))
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(report.as_uri())
+        page.goto(shown.as_uri())
         return page
 
     yield make
@@ -148,3 +148,16 @@ def test_paper_and_no_script_show_the_figure_that_stands_still(open_report):
     expect(plain.locator(".still svg")).to_be_visible()
     expect(plain.locator(".workbench")).to_have_count(0)
     expect(plain.locator("tbody tr").first).to_be_visible()
+
+
+def test_a_band_that_leaves_the_panel_is_cut_off_at_its_edge(open_report, report, tmp_path):
+    text, changed = re.subn(r'"high": \[[\d.]+', '"high": [99', report.read_text(encoding="utf-8"), count=1)
+    assert changed == 1
+    far = tmp_path / "far.html"
+    far.write_text(text, encoding="utf-8")
+    quality = open_report(shown=far).locator(".workbench-quality svg[role=img]").first
+    panel = quality.bounding_box()
+    for band in quality.locator(".quality path").all():
+        box = band.bounding_box()
+        assert panel["y"] <= box["y"]
+        assert box["y"] + box["height"] <= panel["y"] + panel["height"]

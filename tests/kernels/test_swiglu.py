@@ -42,6 +42,13 @@ def test_matches_reference(rng, shape, dtype, backend):
     check(*drawn(rng, shape, dtype), backend)
 
 
+@pytest.mark.parametrize("backend", ["reference", "torch", "triton"])
+@pytest.mark.parametrize("shape", [(3, 0), (0, 4), (2, 0, 5)])
+def test_rows_of_nothing_give_nothing(rng, shape, backend):
+    for part in results(*drawn(rng, shape, torch.float32), backend):
+        assert part.shape == shape
+
+
 @pytest.mark.parametrize("layout", layouts(torch.zeros(2, 2)))
 def test_any_layout(rng, layout):
     gate, up, dy = drawn(rng, (5, 48), torch.float32)

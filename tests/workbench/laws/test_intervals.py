@@ -201,9 +201,6 @@ def test_the_smallest_difference_is_detected_four_times_in_five():
 
 
 QUICK = ("power", "noise_floor")
-STUDY = {"noisy_overfitting": 15}
-"""The study judged, where 14 is one of the few whose beta, E and B, which hang together, all miss."""
-
 
 @pytest.mark.parametrize(
     "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in sorted(set(TRUTHS) - set(QUICK)))]
@@ -214,8 +211,7 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatc
     ends = truth.sizes[len(truth.sizes) // 2], truth.sizes[-1]
     predictions = {f"prediction at {n:,.0f}" for n in ends}
     rates = {f"rate at {truth.reachable:,.0f}", f"'not reached' at {truth.unreachable:,.0f}"}
-    seed = STUDY.get(law, 14)
-    held = check(law, seed=seed, resamples=20)
+    held, *others = (check(law, seed=seed, resamples=20) for seed in (14, 15, 16))
     assert set(held) == {
         *predictions,
         *rates,
@@ -223,7 +219,9 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatc
         *(NOT_IDENTIFIED + name for name in named),
     }
     judged = [quantity for quantity in held if not quantity.startswith(NOT_IDENTIFIED)]
-    assert sum(held[quantity] for quantity in judged) >= len(judged) - 1
+    # one miss a study: it is intervals of 95%, and the misses of one study hang together
+    studies = (held, *others)
+    assert sum(not one[quantity] for one in studies for quantity in judged) <= len(studies)
 
     def study_of_another_truth(_, seed):
         table = simulated(truth, seed)
@@ -237,7 +235,7 @@ def test_calibration_says_what_holds_the_truth_and_what_does_not(law, monkeypatc
         )
 
     monkeypatch.setattr(calibration, "simulated", study_of_another_truth)
-    missed = check(law, seed=seed, resamples=20)
+    missed = check(law, seed=14, resamples=20)
     assert not any(missed[quantity] for quantity in predictions)
     assert not named or not all(missed[f"parameter {name}"] for name in named)
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from workbench.studies.compare import CellNumbers, FirstDifference, first_difference
@@ -61,6 +61,7 @@ def test_a_training_curve_comes_before_what_follows_from_it():
 
 
 @given(points=st.lists(st.floats(), max_size=5), metric=st.none() | st.floats(allow_nan=False))
+@example(points=[1.0, math.nan], metric=None)
 def test_what_is_equal_to_the_bit_is_the_same(points, metric):
     """Not a number is itself, too."""
     one, two = (CellNumbers("done", {"loss": metric}, {"train_loss": list(points)}) for _ in range(2))

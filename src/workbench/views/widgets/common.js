@@ -26,6 +26,9 @@ const colour = index => `var(--workbench-${((index % COLOURS) + COLOURS) % COLOU
 const DASHES = ["", "6 3", "2 2", "8 3 2 3", "1 3", "10 4", "4 1"];
 const dash = index => DASHES[index % DASHES.length];
 
+// The nearest value that lies between two ends.
+const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
+
 // A function from values to places; of logarithms where `log` is true.
 function scale([low, high], [from, to], log = false) {
   const f = log ? Math.log : value => value;

@@ -37,7 +37,7 @@ export default {
         && (!text || `${row.prompt}\n${row.response}\n${row.before ?? ""}`.toLowerCase().includes(text)));
       if (sorted) found = found.toSorted(compare(sorted, down));
       const pages = Math.max(1, Math.ceil(found.length / PAGE));
-      page = Math.min(Math.max(page, 0), pages - 1);
+      page = clamp(page, [0, pages - 1]);
       body.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(row => html("tr", {},
         ...used.map(([name]) => html("td", { class: name === "score" ? "number" : "text" },
           name === "score" ? short(row.score) : row[name] ?? "")))));

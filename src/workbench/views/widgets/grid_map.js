@@ -5,7 +5,7 @@
 const CIVIDIS = [[0, 34, 78], [67, 78, 108], [125, 124, 120], [188, 174, 108], [254, 232, 56]];
 
 function shade(share) {
-  const at = Math.min(Math.max(share, 0), 1) * (CIVIDIS.length - 1);
+  const at = clamp(share, [0, 1]) * (CIVIDIS.length - 1);
   const below = Math.min(Math.floor(at), CIVIDIS.length - 2);
   const mixed = CIVIDIS[below].map((one, i) => one + (at - below) * (CIVIDIS[below + 1][i] - one));
   return { background: `rgb(${mixed.map(Math.round)})`, ink: at > 2.1 ? "#111" : "#fff" };

@@ -143,9 +143,8 @@ function lossCurves(state, size, share) {
 }
 
 function move(model, state, size, share) {
-  const inside = (value, [low, high]) => Math.min(Math.max(value, low), high);
-  model.set("size", Math.round(inside(size, state.sizes)));
-  model.set("share", Math.round(100 * inside(share, [state.shares[0], 1])) / 100);
+  model.set("size", Math.round(clamp(size, state.sizes)));
+  model.set("share", Math.round(100 * clamp(share, [state.shares[0], 1])) / 100);
   model.save_changes();
 }
 

@@ -36,12 +36,14 @@ function qualityChart(metric, hidden, current, tell, width) {
   const { range, log, near } = extent(metric, shown);
   const x = scale([sizes[0], sizes.at(-1)], [box.left + 14, box.right - 6], true);
   const y = scale(range, [box.bottom, box.top], log);
+  // the range is that of the measurements: a band without a near end is cut off at the panel's edge
+  const inside = value => clamp(y(value), [box.top, box.bottom]);
   const lines = shown.map(({ index, curve, points }) => {
-    const rows = curve.size.map((n, i) => [x(n), y(curve.low[i]), y(curve.high[i])]);
+    const rows = curve.size.map((n, i) => [x(n), inside(curve.low[i]), inside(curve.high[i])]);
     const band = [...rows.map(([px, , high]) => [px, high]), ...rows.toReversed().map(([px, low]) => [px, low])];
     return svg("g", { class: "quality" },
       svg("path", { d: `${path(band)}Z`, fill: colour(index), opacity: 0.18 }),
-      svg("path", { d: path(curve.size.map((n, i) => [x(n), y(curve.middle[i])])), fill: "none", stroke: colour(index),
+      svg("path", { d: path(curve.size.map((n, i) => [x(n), inside(curve.middle[i])])), fill: "none", stroke: colour(index),
         "stroke-width": 2, "stroke-dasharray": dash(index) }),
       ...points.map(p => svg("path", { d: `M${x(p.size)},${y(p.low)}V${y(p.high)}`, stroke: colour(index) })),
       ...points.map(p => marker(index, x(p.size), y(p.mean), { class: "point" })));
@@ -76,10 +78,10 @@ function qualityChart(metric, hidden, current, tell, width) {
 // The measurement one step along the sizes or across the qualities; at an edge it stays where it is.
 function walk(shown, from, [across, down]) {
   const row = shown.findIndex(one => one.name === from.quality);
-  const next = shown[Math.min(Math.max(row + down, 0), shown.length - 1)];
+  const next = shown[clamp(row + down, [0, shown.length - 1])];
   const sizes = next.points.map(p => p.size);
   const here = sizes.findIndex(size => size >= from.size);
-  const at = Math.min(Math.max((here < 0 ? sizes.length - 1 : here) + across, 0), sizes.length - 1);
+  const at = clamp((here < 0 ? sizes.length - 1 : here) + across, [0, sizes.length - 1]);
   return { quality: next.name, size: sizes[at] };
 }
 

@@ -62,8 +62,8 @@ def test_run_drag_reload_restart_and_stop(server, make_notebook, tmp_path):
     print(f"slider to picture: median {median(times):.0f} ms, worst {max(times):.0f} ms")
     assert median(times) < 150
 
-    # A reload would overtake what isn't saved yet. The server's answer says when it is; to read the file until
-    # it is there meets it half written: the server writes in place.
+    # A reload would overtake what isn't saved yet. The server's answer says when it is; whoever reads
+    # it before meets half of it, for the server writes in place.
     with notebook.page.expect_response(saves_it) as saved:
         notebook.menu("File", "Save Notebook")
     assert saved.value.ok

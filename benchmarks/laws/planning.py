@@ -20,7 +20,7 @@ from workbench.laws import stopping
 from workbench.laws.analysis import Analysis, analyse
 from workbench.laws.next_cells import Interval, Room, interval_of
 from workbench.laws.simulate import TRUTHS, Truth, grown
-from workbench.laws.stopping import Look, Question, next_step
+from workbench.laws.stopping import Look, RateQuestion, next_step
 
 Cell = tuple[str, float, int]
 Chooser = Callable[[Truth, Analysis, Interval, list[Cell], list[Look], float], list[Cell]]
@@ -69,7 +69,7 @@ def by_rule(
     for quality, size, seed in cells:
         used.setdefault((quality, int(size)), set()).add(seed)
     room = Room(int(truth.sizes[0]), int(truth.sizes[-1]), used, lambda _, size: float(size), STACK)
-    question = Question(truth.reference, truth.other, int(truth.reachable), goal)
+    question = RateQuestion(truth.reference, truth.other, int(truth.reachable), goal)
     step = next_step(question, analysis, room, looks)
     return [(cell.quality, cell.size, cell.seed) for cell in step.cells]
 

@@ -19,14 +19,14 @@ from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.laws import Analysis
 from workbench.laws.next_cells import Interval, Room
-from workbench.laws.stopping import Look, Question, next_step
+from workbench.laws.noise import FEWEST_SEEDS
+from workbench.laws.stopping import Look, RateQuestion, next_step
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Place, Study
-from workbench.studies.growth import Decision, Grower
+from workbench.studies.growth import Grower, GrowthDecision
 from workbench.studies.identity import Begun
 from workbench.views.answers import analysed, by_worth, item_outcomes
 
-FEWEST_SEEDS = 2
 START_SIZES = 3
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 """Minutes in each unit of a time."""
@@ -166,7 +166,7 @@ class NarrowRate:
     seeds: tuple[int, ...]
     """Taken in this order, then those above."""
 
-    def next(self, store: Store, room: int) -> Decision:
+    def next(self, store: Store, room: int) -> GrowthDecision:
         """Say what is trained next; the arguments are those of ``Grower.next``."""
         rows = store.rows()
         minutes = _minutes(rows)
@@ -178,15 +178,15 @@ class NarrowRate:
                 analysis.curve(quality.label)
         except InputError as error:
             why = f"ended: {error}"
-            return Decision(rule=self.rule, metric=metric, why=why, after=len(rows), minutes=minutes)
-        question = Question(self.reference.label, self.other.label, self.at, self.factor)
+            return GrowthDecision(rule=self.rule, metric=metric, why=why, after=len(rows), minutes=minutes)
+        question = RateQuestion(self.reference.label, self.other.label, self.at, self.factor)
         looks = [
             Look(one.after or 0, Interval.of_ends(one.low, one.high).factor) for one in decided if one.cells
         ]
         step = next_step(question, analysis, self._room(store, rows, room), looks)
         by_label = {quality.label: quality for quality in (self.reference, self.other)}
         ends = step.interval.ends if step.interval else (None, None)
-        return Decision(
+        return GrowthDecision(
             rule=self.rule,
             after=len(rows),
             minutes=minutes,

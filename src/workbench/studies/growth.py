@@ -21,7 +21,7 @@ from workbench.studies.states import LAST_PHASE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
+class GrowthDecision:
     """What a rule says after a look at the results."""
 
     rule: str
@@ -53,7 +53,7 @@ class Decision:
 class Grower(Protocol):
     """A rule by which a study grows."""
 
-    def next(self, store: Store, room: int) -> Decision:
+    def next(self, store: Store, room: int) -> GrowthDecision:
         """Say what is trained next.
 
         Args:
@@ -124,7 +124,7 @@ def grow(
         store.close()
 
 
-def _record(store: Store, decision: Decision, study: Study) -> None:
+def _record(store: Store, decision: GrowthDecision, study: Study) -> None:
     """Write a decision down, with its cells, in one step; the same end is not written twice."""
     held = store.manifest.growth.decisions
     last = held[-1] if held else None

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from workbench.laws import analyse, read_table
 from workbench.laws.next_cells import Interval, Room, interval_of, next_batch
 from workbench.laws.simulate import TRUTHS, grown
-from workbench.laws.stopping import LOOKS, Look, Question, in_words, next_step
+from workbench.laws.stopping import LOOKS, Look, RateQuestion, interval_in_words, next_step
 
 TRUTH = TRUTHS["power"]
-ASKED = Question("clean", "noisy", 256, 1.3)
+ASKED = RateQuestion("clean", "noisy", 256, 1.3)
 
 
 def cells_of(sizes=(64, 128, 256, 512, 1024), seeds=3):
@@ -181,7 +181,7 @@ def test_no_interval_is_told():
     silent = analyse(
         read_table([{"quality": q, "size": n, "loss": n**-0.5} for q in "ab" for n in (4, 8)]), "loss"
     )
-    step = next_step(Question("a", "b", 8, 1.3), silent, Room(4, 8, {}, lambda *_: 1.0, 4))
+    step = next_step(RateQuestion("a", "b", 8, 1.3), silent, Room(4, 8, {}, lambda *_: 1.0, 4))
     assert (step.cells, step.interval) == ((), None)
     assert step.why.startswith("ended: there is no interval to narrow: ")
 
@@ -196,14 +196,14 @@ def test_a_rate_that_no_amount_allowed_reaches_ends_the_study():
 
 
 def test_the_words():
-    told = in_words(ASKED, Interval(2.0, 3.1, 4.5))
+    told = interval_in_words(ASKED, Interval(2.0, 3.1, 4.5))
     assert told == (
         "matching 256 'clean' examples takes 3.1 times as many 'noisy' ones "
         "(2 to 4.5, a factor of 1.5 to each side)"
     )
-    assert "(no lower end to 4.5, one end is open)" in in_words(ASKED, Interval(0.0, 3.1, 4.5))
-    assert "(2 to not reached, one end is open)" in in_words(ASKED, Interval(2.0, 3.1, math.inf))
-    assert in_words(ASKED, Interval(2.0, math.inf, math.inf)).endswith(
+    assert "(no lower end to 4.5, one end is open)" in interval_in_words(ASKED, Interval(0.0, 3.1, 4.5))
+    assert "(2 to not reached, one end is open)" in interval_in_words(ASKED, Interval(2.0, 3.1, math.inf))
+    assert interval_in_words(ASKED, Interval(2.0, math.inf, math.inf)).endswith(
         "; if any is, at least 2 times as many"
     )
 

@@ -14,7 +14,7 @@ from workbench.studies.disk.listing import find_studies
 from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Place, Study
-from workbench.studies.growth import Decision
+from workbench.studies.growth import GrowthDecision
 from workbench.studies.plan import plan
 from workbench.studies.replay import replay
 
@@ -39,14 +39,16 @@ class Listed:
         self.rule = rule
         self.asked: list[tuple[int, int]] = []
 
-    def next(self, store: Store, room: int) -> Decision:
+    def next(self, store: Store, room: int) -> GrowthDecision:
         """Choose the batch that stands behind those that the study has."""
         grown = store.manifest.study.parsed().grown
         done = len(store.rows())
         self.asked.append((done, room))
         cells = BATCHES[len(grown)] if len(grown) < len(BATCHES) else ()
         why = f"look {len(grown) + 1}" if cells else "reached"
-        return Decision(rule=self.rule, why=why, cells=cells, metric="loss", low=2.0, after=done, minutes=0.5)
+        return GrowthDecision(
+            rule=self.rule, why=why, cells=cells, metric="loss", low=2.0, after=done, minutes=0.5
+        )
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ CHECKED = (
     "errors.py",
     "fetch.py",
     "files.py",
+    "foresight.py",
     "growing.py",
     "laws/*.py",
     "lessons/**/*.py",

@@ -19,6 +19,7 @@ from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.laws import Analysis
 from workbench.laws.next_cells import Interval, Room
+from workbench.laws.noise import FEWEST_SEEDS
 from workbench.laws.stopping import Look, RateQuestion, next_step
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Place, Study
@@ -26,7 +27,6 @@ from workbench.studies.growth import Grower, GrowthDecision
 from workbench.studies.identity import Begun
 from workbench.views.answers import analysed, by_worth, item_outcomes
 
-LEAST_SEEDS = 2
 START_SIZES = 3
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 """Minutes in each unit of a time."""
@@ -135,7 +135,7 @@ def _start_sizes(at: int, smallest: int, largest: int) -> tuple[int, ...]:
 
 def _two(seeds: tuple[int, ...]) -> tuple[int, ...]:
     """Return the first two seeds; fewer show no noise, and growth adds more where they tell."""
-    return seeds[:LEAST_SEEDS] if len(seeds) >= LEAST_SEEDS else (seeds[0], seeds[0] + 1)
+    return seeds[:FEWEST_SEEDS] if len(seeds) >= FEWEST_SEEDS else (seeds[0], seeds[0] + 1)
 
 
 def _trained_minutes(folder: Path) -> float:

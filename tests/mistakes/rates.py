@@ -265,4 +265,14 @@ MISTAKES = [
             "if math.isnan(now.low) and",
         ),
     ),
+    *mistakes(
+        "src/workbench/foresight.py",
+        "tests/workbench/test_foresight.py",
+        (
+            "a planned study is taken for one of the earlier one's seeds",
+            "seeds=len(study.seeds)",
+            "seeds=None",
+        ),
+        ("sizes that are planned are not counted", "sizes=sizes,", "sizes=1,"),
+    ),
 ]

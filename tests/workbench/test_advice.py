@@ -68,6 +68,7 @@ CHECKED = (
     "errors.py",
     "fetch.py",
     "files.py",
+    "foresight.py",
     "growing.py",
     "laws/*.py",
     "lessons/**/*.py",

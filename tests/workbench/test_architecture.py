@@ -35,6 +35,7 @@ LAYERS = (
     "beside",
     "growing",
     "results",
+    "foresight",
     "cli",
     "__main__",
 )

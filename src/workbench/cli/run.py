@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.studies.disk.store import Store
     from workbench.studies.executors.protocol import ShouldStop
     from workbench.studies.grid import Study
+    from workbench.studies.growth import Grower
 
 READER = (
     "A JSON list, or JSONL with an object on each line, in UTF-8. Each record has 'prompt' and 'response', "
@@ -40,6 +41,14 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
     parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")
     parser.add_argument("--out", type=Path, help=f"study folder (default: {RUNS}/NAME-BUDGET)")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train nothing: say which cells are planned and the smallest difference that they would show",
+    )
+    parser.add_argument(
+        "--like", type=Path, metavar="STUDY", help="with --dry-run: the study whose noise is expected"
+    )
     grid = parser.add_argument_group("the grid (each replaces what the budget chose)")
     grid.add_argument(
         "--quality",
@@ -145,6 +154,10 @@ def run(arguments: argparse.Namespace) -> int:
     The status is 0 when every cell has its result, 1 when some failed for a reason outside of themselves,
     and 130 when the run was stopped.
     """
+    if arguments.dry_run:
+        return _foretell(arguments)
+    if arguments.like is not None:
+        raise InputError(f"--like {arguments.like} says whose noise to expect before a run; add --dry-run")
     from workbench.cli.stopping import stop_on_signals
 
     with stop_on_signals() as should_stop:
@@ -168,22 +181,46 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _foretell(arguments: argparse.Namespace) -> int:
+    """Print what is planned and what it could see; trains and writes nothing."""
+    from workbench.foresight import smallest_differences
+
+    study, _ = _planned(arguments, _folder(arguments))
+    sentences = list(smallest_differences(study, arguments.like))
+    print(study)
+    for sentence in sentences:
+        print(sentence)
+    return 0
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    return arguments.out or RUNS / f"{Path(arguments.data).stem}-{arguments.budget}"
+
+
+def _planned(arguments: argparse.Namespace, folder: Path) -> tuple["Study", "Grower | None"]:
+    """Return the study, and the rule by which it grows, if it does."""
+    study = chosen_study(arguments)
+    if arguments.until is None and arguments.minutes is None:
+        if arguments.at is not None:
+            raise InputError(
+                f"--at {arguments.at} is for a study that grows; add --until rate:1.3 or --for 30m"
+            )
+        return study, None
+    from workbench.growing import growing, minutes_of
+
+    minutes = None if arguments.minutes is None else minutes_of(arguments.minutes)
+    return growing(study, folder, until=arguments.until, minutes=minutes, at=arguments.at)
+
+
 def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[Path, "Store"]:
     from workbench.studies.disk.lock import refuse_if_locked
 
-    folder = arguments.out or RUNS / f"{Path(arguments.data).stem}-{arguments.budget}"
+    folder = _folder(arguments)
     refuse_if_locked(folder)  # before an own file is read, or torch is loaded
     from workbench.studies import runner
     from workbench.views.progress import progress_bars
 
-    study, grower = chosen_study(arguments), None
-    if arguments.until is not None or arguments.minutes is not None:
-        from workbench.growing import growing, minutes_of
-
-        minutes = None if arguments.minutes is None else minutes_of(arguments.minutes)
-        study, grower = growing(study, folder, until=arguments.until, minutes=minutes, at=arguments.at)
-    elif arguments.at is not None:
-        raise InputError(f"--at {arguments.at} is for a study that grows; add --until rate:1.3 or --for 30m")
+    study, grower = _planned(arguments, folder)
     with progress_bars(study, folder) as on_progress:
         store = runner.run(
             study,

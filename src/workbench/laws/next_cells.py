@@ -29,7 +29,7 @@ CLOSE = 0.15
 """A new size is another one only where it differs by this much, in the logarithm."""
 LEAST = 0.001
 """Where no cell is expected to narrow the interval by this share, there is nothing left to train."""
-MATCHES_READ = 300
+POINTS_READ = 300
 """Sizes at which the other quality's curve is read."""
 
 
@@ -208,7 +208,7 @@ def _log_rate(
     """
     measured = analysis.curve(other).size
     top = max(float(room.largest), float(measured[-1])) if analysis.trusted else float(measured[-1])
-    grid = np.geomspace(float(measured[0]), top, MATCHES_READ)
+    grid = np.geomspace(float(measured[0]), top, POINTS_READ)
     target = _values(analysis, reference, np.array([size], dtype=float))[:, 0]
     enough = fewest(grid, _values(analysis, other, grid), target, falling=analysis.falling)
     return np.log(np.clip(enough, grid[0], 2 * top) / size)

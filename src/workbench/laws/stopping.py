@@ -69,7 +69,7 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
         return Step(None, (), f"ended: there is no interval to narrow: {reason}")
     done = sum(len(seeds) for seeds in room.used.values())
     every = [*looks, Look(done, now.factor)]
-    said, goal = rule_in_words(question, now), question.factor
+    said, goal = interval_in_words(question, now), question.factor
     if goal is not None and len(every) >= LOOKS and max(look.factor for look in every[-LOOKS:]) <= goal:
         return Step(now, (), f"reached: {said}; at most {goal:g} was asked for")
     if _stalled(every):
@@ -92,7 +92,7 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
     return Step(now, (), f"{_short_of(goal, now)}: {reason}; {said}")
 
 
-def rule_in_words(question: RateQuestion, interval: Interval) -> str:
+def interval_in_words(question: RateQuestion, interval: Interval) -> str:
     """Return the interval as a line says it."""
     reference, other = repr(question.reference), repr(question.other)
     if math.isinf(interval.middle):

@@ -11,7 +11,10 @@ import workbench as wb
 from workbench.cli import main
 from workbench.config import Quality
 from workbench.errors import InputError
+from workbench.foresight import smallest_differences
 from workbench.growing import factor_of, growing, minutes_of
+from workbench.lessons.shipped import VERBS
+from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 
 
@@ -74,3 +77,25 @@ def test_a_size_to_ask_at_is_for_studies_that_grow(tmp_path, capsys):
         wb.run(tiny(), tmp_path / "none", at=64)
     growing(tiny(sizes=[8, 128]), tmp_path / "none", until="rate:1.3", at=64)
     growing(tiny(sizes=[8, 128]), tmp_path / "none", minutes=30, at=64)
+
+
+@follows("says whose noise to expect before a run; add --dry-run")
+def test_noise_of_another_study_is_for_a_dry_run(tmp_path, capsys):
+    command = ["run", "verbs", "--like", str(VERBS), "--out", str(tmp_path / "none")]
+    assert main(command) == 2
+    option = re.search(r"add (\S+)$", capsys.readouterr().err.strip())[1]
+    assert main([*command, option]) == 0
+
+
+@follows("shows no noise between seeds, so nothing can be said before the run")
+def test_a_study_without_noise_is_refused_as_a_model(tmp_path):
+    study = replace(verbs("coffee"), precision="float32")
+    described = {
+        "study": study.to_dict() | {"template": "verbs"},
+        "data": {"sha256": "d"},
+        "base": {"sha256": "b"},
+    }
+    Store.create(tmp_path / "study", described).close()
+    with pytest.raises(InputError, match="leave --like out"):
+        list(smallest_differences(study, tmp_path / "study"))
+    assert list(smallest_differences(study))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from workbench.laws import analyse, read_table
 from workbench.laws.next_cells import Interval, Room, interval_of, next_batch
 from workbench.laws.simulate import TRUTHS, grown
-from workbench.laws.stopping import LOOKS, Look, RateQuestion, next_step, rule_in_words
+from workbench.laws.stopping import LOOKS, Look, RateQuestion, interval_in_words, next_step
 
 TRUTH = TRUTHS["power"]
 ASKED = RateQuestion("clean", "noisy", 256, 1.3)
@@ -196,14 +196,14 @@ def test_a_rate_that_no_amount_allowed_reaches_ends_the_study():
 
 
 def test_the_words():
-    told = rule_in_words(ASKED, Interval(2.0, 3.1, 4.5))
+    told = interval_in_words(ASKED, Interval(2.0, 3.1, 4.5))
     assert told == (
         "matching 256 'clean' examples takes 3.1 times as many 'noisy' ones "
         "(2 to 4.5, a factor of 1.5 to each side)"
     )
-    assert "(no lower end to 4.5, one end is open)" in rule_in_words(ASKED, Interval(0.0, 3.1, 4.5))
-    assert "(2 to not reached, one end is open)" in rule_in_words(ASKED, Interval(2.0, 3.1, math.inf))
-    assert rule_in_words(ASKED, Interval(2.0, math.inf, math.inf)).endswith(
+    assert "(no lower end to 4.5, one end is open)" in interval_in_words(ASKED, Interval(0.0, 3.1, 4.5))
+    assert "(2 to not reached, one end is open)" in interval_in_words(ASKED, Interval(2.0, 3.1, math.inf))
+    assert interval_in_words(ASKED, Interval(2.0, math.inf, math.inf)).endswith(
         "; if any is, at least 2 times as many"
     )
 

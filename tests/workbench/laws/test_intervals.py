@@ -202,6 +202,7 @@ def test_the_smallest_difference_is_detected_four_times_in_five():
 
 QUICK = ("power", "noise_floor")
 
+
 @pytest.mark.parametrize(
     "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in sorted(set(TRUTHS) - set(QUICK)))]
 )

@@ -1,0 +1,44 @@
+"""What a study could see, before it is run: the smallest difference between two qualities."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from workbench.errors import InputError
+from workbench.laws.planner import detectable
+from workbench.lessons.shipped import VERBS
+from workbench.results import open_study
+from workbench.studies.grid import Study
+
+POWER = 0.8
+"""Probability with which the difference would be found."""
+
+
+def smallest_differences(study: Study, like: Path | None = None) -> Iterator[str]:
+    """Yield a sentence for each metric: the smallest difference that a planned study would detect.
+
+    Args:
+        study: What is planned.
+        like: An earlier study, whose noise is taken; by default the one that comes with the package.
+
+    Raises:
+        InputError: If fewer than two seeds are planned, or the earlier study shows no noise.
+    """
+    analyses = open_study(like or VERBS).answers().studies
+    known = {metric: one for metric, one in analyses.items() if one.noise is not None}
+    if not known:
+        raise InputError(
+            f"{like} shows no noise between seeds, so nothing can be said before the run; leave --like out: "
+            "the noise is then that of the study that comes with the package"
+        )
+    whose = like or "the study that comes with the package; --like STUDY takes that of your own"
+    sizes = len(study.sizes)
+    over = "at its one size" if sizes == 1 else f"averaged over its {sizes} sizes"
+    for metric, analysis in known.items():
+        least = detectable(
+            analysis, seeds=len(study.seeds), sizes=sizes, qualities=len(study.qualities), power=POWER
+        )
+        name = metric.replace("_", " ")
+        yield (
+            f"{name}: two qualities that differ by {least:.2g}, {over}, would be told apart "
+            f"with a probability of {POWER:.0%} (noise of {whose})"
+        )

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.errors import InputError
-from workbench.laws.fitting import Fit, Problem, fit_law
+from workbench.laws.fitting import Fit, Problem, fit_alike, fit_law
 from workbench.laws.library import LAWS, Law
 from workbench.laws.noise import Noise, covariance
 from workbench.laws.replicates import Replicates
@@ -148,11 +148,13 @@ def _fit_one(law: Law, cells: Cells, held: Mapping[str, float], share: float) ->
             return None
         fits = dict.fromkeys(cells.qualities, fit_law(law, cells.problem(every), fixed=held))
     else:
+        problems = {}
         for quality in cells.qualities:
             at = cells.of(quality)
             enough = all(len(np.unique(cells.x[name][at])) > 1 for name in law.inputs)
             if len(at) >= max(needed, FEWEST_CELLS) and enough and np.ptp(cells.data.mean[at]) > 0:
-                fits[quality] = fit_law(law, cells.problem(at), fixed=held)
+                problems[quality] = cells.problem(at)
+        fits = dict(zip(problems, fit_alike(law, list(problems.values()), fixed=held), strict=True))
     if not fits:
         return None
     candidate = Candidate(law, fits, None, share)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from workbench.laws.candidates import Candidate, Cells
 from workbench.laws.deviation import JITTER, Space, Way, matern, noise_of
-from workbench.laws.fitting import Fit
+from workbench.laws.fitting import MOST_TOGETHER, Fit
 from workbench.laws.squares import Squares
 
 GRID = 48
@@ -25,8 +25,6 @@ BEYOND = 8.0
 """Factor beyond the largest size up to which a curve can be asked for."""
 ENOUGH_FALL = 1e-6
 """Share of the objective below which a fall ends the fit of a draw: its noise is far larger."""
-MOST_TOGETHER = 32
-"""Cells up to which the draws of all ways are fitted together, each with its own matrix."""
 
 
 @dataclass(frozen=True)

@@ -73,14 +73,12 @@ def _directions(
     project: Project, x: np.ndarray, r: np.ndarray, active: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, Float[np.ndarray, "some rows shapes"], Float[np.ndarray, "some shapes"], np.ndarray]:
     """Return the problems that can still move, their slopes and gradients, and what their bounds hold."""
-    slope = np.empty((len(active), r.shape[1], x.shape[1]))
-    here = x[active]
-    for j in range(x.shape[1]):
-        # differences that stay inside the box
-        step = np.where(here[:, j] + DESCENT_STEP <= high[j], DESCENT_STEP, -DESCENT_STEP)
-        shifted = here.copy()
-        shifted[:, j] += step
-        slope[..., j] = (project(shifted, active) - r[active]) / step[:, None]
+    here, shapes = x[active], x.shape[1]
+    # differences that stay inside the box, all in one call: a call costs more than its sums
+    step = np.where(here + DESCENT_STEP <= high, DESCENT_STEP, -DESCENT_STEP)
+    shifted = here[None] + np.eye(shapes)[:, None, :] * step
+    moved = project(shifted.reshape(-1, shapes), np.tile(active, shapes))
+    slope = np.moveaxis(moved.reshape(shapes, *r[active].shape) - r[active], 0, 2) / step[:, None, :]
     gradient = np.einsum("pns,pn->ps", slope, r[active])
     # a parameter on its bound stays there while the objective falls beyond it
     held = ((here <= low) & (gradient > 0)) | ((here >= high) & (gradient < 0))
@@ -136,25 +134,31 @@ def solve_in_box(
 
 
 def _least_squares(a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "problems terms"]:
-    """Solve by Gram and Schmidt's orthogonalisation, done twice so that it loses no digits."""
+    """Solve by Gram and Schmidt's orthogonalisation, done twice so that it loses no digits.
+
+    A loop over the few columns, for all problems at once: thousands of small problems are solved here.
+    """
     count = a.shape[2]
-    basis = np.empty_like(a)
-    upper = np.zeros((len(a), count, count))
-    length = np.sqrt(np.einsum("pnt,pnt->pt", a, a))
-    independent: Bool[np.ndarray, "problems terms"] = np.ones(length.shape, dtype=bool)
+    basis: list[np.ndarray] = []
+    upper = [[np.zeros(len(a))] * count for _ in range(count)]
+    independent: list[Bool[np.ndarray, " problems"]] = []
     for j in range(count):
-        column = a[:, :, j]
-        for _ in range(2):
-            along = np.einsum("pnt,pn->pt", basis[:, :, :j], column)
-            column = column - np.einsum("pnt,pt->pn", basis[:, :, :j], along)
-            upper[:, :j, j] += along
-        left = np.sqrt(np.einsum("pn,pn->p", column, column))
-        independent[:, j] = left > SAME_DIRECTION * length[:, j]
-        upper[:, j, j] = np.where(independent[:, j], left, 1.0)
-        basis[:, :, j] = np.where(independent[:, j, None], column / upper[:, j, j, None], 0.0)
-    projected = np.einsum("pnt,pn->pt", basis, b)
+        column = np.ascontiguousarray(a[:, :, j])
+        length = np.sqrt(np.vecdot(column, column))
+        for _ in range(2 if j else 0):
+            for i, other in enumerate(basis):
+                along = np.vecdot(other, column)
+                column = column - along[:, None] * other
+                upper[i][j] = upper[i][j] + along
+        left = np.sqrt(np.vecdot(column, column)) if j else length
+        known = left > SAME_DIRECTION * length
+        upper[j][j] = np.where(known, left, 1.0)
+        basis.append(np.where(known, 1 / upper[j][j], 0.0)[:, None] * column)
+        independent.append(known)
     solution = np.zeros((len(a), count))
     for j in range(count - 1, -1, -1):
-        known = np.einsum("pt,pt->p", upper[:, j, j + 1 :], solution[:, j + 1 :])
-        solution[:, j] = np.where(independent[:, j], (projected[:, j] - known) / upper[:, j, j], 0.0)
+        rest = np.vecdot(basis[j], b)
+        for i in range(j + 1, count):
+            rest = rest - upper[j][i] * solution[:, i]
+        solution[:, j] = np.where(independent[j], rest / upper[j][j], 0.0)
     return solution

@@ -30,6 +30,8 @@ DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
 SLOPE_STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
+MOST_TOGETHER = 32
+"""Rows up to which several problems are searched together, each with its own matrix of noise."""
 AGREE = 1e-3
 """Two starts agree when their objectives differ by less than this share."""
 
@@ -129,14 +131,67 @@ def fit_law(
     Raises:
         InputError: With fewer rows than parameters, or values that do not vary.
     """
+    (fit,) = fit_alike(law, [problem], fixed=fixed, starts=starts)
+    return fit
+
+
+def fit_alike(
+    law: Law,
+    problems: Sequence[Problem],
+    *,
+    fixed: Mapping[str, float] | None = None,
+    starts: Sequence[Mapping[str, float]] | None = None,
+) -> list[Fit]:
+    """Fit a law to each problem, such as a quality of a study; those of equal inputs are searched together.
+
+    A search of many small problems takes hardly longer than that of one.
+
+    Raises:
+        InputError: As ``fit_law`` does.
+    """
     fixed = dict(fixed or {})
-    law = law.measured_at(problem.x)
-    _check(law, problem, fixed)
     begin = starts or _starts(law, fixed)
-    if problem.delta is None:
-        tried = _squares(law, problem, fixed, begin)
-    else:
-        tried = [_huber(law, problem, fixed, start) for start in begin]
+    fits: dict[int, Fit] = {}
+    for group in _of_same_inputs(problems):
+        together = [problems[i] for i in group]
+        measured = law.measured_at(together[0].x)
+        for problem in together:
+            _check(measured, problem, fixed)
+        for i, problem, tried in zip(group, together, _tried(measured, together, fixed, begin), strict=True):
+            fits[i] = _best(measured, problem, fixed, tried)
+    return [fits[i] for i in range(len(problems))]
+
+
+def _of_same_inputs(problems: Sequence[Problem]) -> list[list[int]]:
+    """Return the positions of problems that one search can hold: few rows, the same inputs, squares."""
+    groups: dict[object, list[int]] = {}
+    for i, problem in enumerate(problems):
+        alone = len(problem.y) > MOST_TOGETHER or problem.delta is not None or problem.bound_only is not None
+        inputs = tuple((name, np.asarray(problem.x[name]).tobytes()) for name in sorted(problem.x))
+        groups.setdefault(i if alone else inputs, []).append(i)
+    return list(groups.values())
+
+
+def _tried(
+    law: Law, problems: Sequence[Problem], fixed: dict[str, float], starts: Sequence[Mapping[str, float]]
+) -> list[list[tuple[float, dict[str, float]]]]:
+    """Return each problem's objective and values from every start."""
+    (first, *others) = problems
+    if first.delta is not None:
+        return [[_huber(law, first, fixed, start) for start in starts]]
+    if not others:
+        return [_squares(law, first, fixed, starts)]
+    root = np.stack([np.diag(p.root) if p.root.ndim == 1 else p.root for p in problems])
+    y = np.repeat(np.stack([p.y for p in problems]), len(starts), axis=0)
+    found = _from_starts(
+        Squares(law, first.x, y, np.repeat(root, len(starts), axis=0), fixed), list(starts) * len(problems)
+    )
+    return [found[i : i + len(starts)] for i in range(0, len(found), len(starts))]
+
+
+def _best(
+    law: Law, problem: Problem, fixed: Mapping[str, float], tried: Sequence[tuple[float, dict[str, float]]]
+) -> Fit:
     objective, values = min(tried, key=lambda pair: pair[0])
     close = [abs(o - objective) <= AGREE * max(abs(objective), 1e-12) for o, _ in tried]
     free = [p for p in law.parameters if p.name not in fixed]
@@ -204,14 +259,14 @@ def _squares(
     law: Law, problem: Problem, fixed: Mapping[str, float], starts: Sequence[Mapping[str, float]]
 ) -> list[tuple[float, dict[str, float]]]:
     """Fit from every start; return the objectives and all values."""
-    squares = Squares(
-        law,
-        problem.x,
-        np.broadcast_to(problem.y, (len(starts), len(problem.y))),
-        problem.root,
-        dict(fixed),
-        problem.bound_only,
-    )
+    y = np.broadcast_to(problem.y, (len(starts), len(problem.y)))
+    return _from_starts(Squares(law, problem.x, y, problem.root, dict(fixed), problem.bound_only), starts)
+
+
+def _from_starts(
+    squares: Squares, starts: Sequence[Mapping[str, float]]
+) -> list[tuple[float, dict[str, float]]]:
+    """Fit every problem from its start; return the objectives and all values."""
     begin = {p.name: np.array([start[p.name] for start in starts]) for p in squares.searched}
     values, objective = squares.fit(begin)
     by_start = ({name: float(column[i]) for name, column in values.items()} for i in range(len(starts)))

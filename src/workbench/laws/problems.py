@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.errors import InputError, unknown_name
-from workbench.laws.fitting import DELTA, Fit, Problem, fit_law
+from workbench.laws.fitting import DELTA, Fit, Problem, fit_alike, fit_law
 from workbench.laws.library import LAWS, Law
 from workbench.laws.measurement import Measurement
 from workbench.laws.noise import Noise, covariance, estimate_noise
@@ -278,7 +278,8 @@ def fit_each(
         return {"all": fit_table(table, metric, law, fixed=fixed, delta=delta)}
     qualities = tuple(dict.fromkeys(row.quality for row in table.measured(metric)))
     problems = _problems(table, metric, law, delta, qualities)
-    return {quality: fit_law(law, problems[quality], fixed=fixed) for quality in qualities}
+    fits = fit_alike(law, [problems[quality] for quality in qualities], fixed=fixed)
+    return dict(zip(qualities, fits, strict=True))
 
 
 def misfit(fit: Fit) -> float | None:

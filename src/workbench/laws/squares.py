@@ -96,7 +96,8 @@ class Squares:
             p.name: inward(p, position[:, j : j + 1]) for j, p in enumerate(self.searched)
         }
         terms = np.asarray(self.law.terms(shapes, self.x))
-        terms = np.broadcast_to(terms, (len(position), *terms.shape[-2:]))
+        if terms.ndim < 3:
+            terms = np.broadcast_to(terms, (len(position), *terms.shape))
         if not self.law.coefficients:
             return terms[..., :0], terms.sum(axis=-1)
         held = [p.name in self.fixed for p in self.law.coefficients]

@@ -12,7 +12,11 @@ from workbench.laws.law import Inputs, Shapes
 
 def columns(*terms: np.ndarray | float) -> np.ndarray:
     """Stack terms as columns; a number stands for itself in every row."""
-    return np.stack(np.broadcast_arrays(*terms), axis=-1)
+    shape = np.broadcast_shapes(*(np.shape(term) for term in terms))
+    stacked = np.empty((*shape, len(terms)))
+    for j, term in enumerate(terms):
+        stacked[..., j] = term
+    return stacked
 
 
 def power(s: Shapes, x: Inputs) -> np.ndarray:

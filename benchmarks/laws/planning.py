@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from calibration import true_rate
+from situations import true_rate
 
 from workbench.laws import stopping
 from workbench.laws.analysis import Analysis, analyse

@@ -6,6 +6,7 @@ within a quality. A law that knows the share of clean examples is fitted to all 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit, Problem, fit_alike, fit_law
 from workbench.laws.library import LAWS, Law
-from workbench.laws.noise import Noise, covariance
+from workbench.laws.noise import Noise, whitening
 from workbench.laws.replicates import Replicates
 from workbench.laws.thresholds import misfit_probability, trusted
 
@@ -44,6 +45,11 @@ class Cells:
     def of(self, quality: str) -> np.ndarray:
         """Return the positions of a quality's cells."""
         return self.data.of(quality)
+
+    @cached_property
+    def apart(self) -> Mapping[str, Problem]:
+        """The problem of each quality by itself."""
+        return {quality: self.problem(self.of(quality)) for quality in self.qualities}
 
     def problem(self, at: np.ndarray) -> Problem:
         """Return the problem of fitting a law to the means of some cells."""
@@ -96,13 +102,6 @@ class Candidate:
         return sum(fit.free for fit in self.distinct)
 
 
-def whitening(data: Replicates, noise: Noise) -> np.ndarray:
-    """Return what whitens cell means: a weight each, or a matrix where seeds are shared."""
-    if not data.paired or data.value.shape[1] == 1:
-        return np.sqrt(data.count) / (noise.spread * np.sqrt(noise.variances[2]))
-    return np.linalg.inv(np.linalg.cholesky(covariance(data, noise)))
-
-
 def names_for(kind: str, inputs: Sequence[str], shares: int) -> list[str]:
     """Return the laws that a table's columns allow.
 
@@ -153,7 +152,7 @@ def _fit_one(law: Law, cells: Cells, held: Mapping[str, float], share: float) ->
             at = cells.of(quality)
             enough = all(len(np.unique(cells.x[name][at])) > 1 for name in law.inputs)
             if len(at) >= max(needed, FEWEST_CELLS) and enough and np.ptp(cells.data.mean[at]) > 0:
-                problems[quality] = cells.problem(at)
+                problems[quality] = cells.apart[quality]
         fits = dict(zip(problems, fit_alike(law, list(problems.values()), fixed=held), strict=True))
     if not fits:
         return None

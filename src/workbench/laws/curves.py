@@ -17,6 +17,7 @@ from jaxtyping import Float
 from workbench.laws.candidates import Candidate, Cells
 from workbench.laws.deviation import JITTER, Space, Way, matern, noise_of
 from workbench.laws.fitting import MOST_TOGETHER, Fit
+from workbench.laws.noise import inverse_root
 from workbench.laws.squares import Squares
 
 GRID = 48
@@ -196,12 +197,12 @@ class CurveSampler:
         """
         noise = way.level**2 * noise_of(fit)
         if not way.share:
-            return np.linalg.inv(np.linalg.cholesky(noise)), None, None
+            return inverse_root(noise), None, None
         spread = (way.share * self.space.rise) ** 2
         every = np.concatenate([place, goal])
         whole = spread * matern(every, every, way.length)
         count = len(place)
-        root = np.linalg.inv(np.linalg.cholesky(noise + whole[:count, :count]))
+        root = inverse_root(noise + whole[:count, :count])
         both = np.linalg.cholesky(whole + JITTER * spread * np.eye(len(whole)))
         return root, whole[count:, :count], both
 

@@ -24,6 +24,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import solve_triangular
 from scipy.special import polygamma
 from scipy.stats import chi2
 
@@ -274,6 +275,19 @@ def covariance(data: Replicates, noise: Noise) -> Float[np.ndarray, "cells cells
     """Return the covariance of the cell means."""
     parts = zip(noise.variances, part_patterns(data, noise), strict=True)
     return sum((variance * pattern for variance, pattern in parts), np.zeros((len(data.size),) * 2))
+
+
+def whitening(data: Replicates, noise: Noise) -> np.ndarray:
+    """Return what whitens the cell means: a weight each, or a matrix where seeds are shared."""
+    if not data.paired or data.value.shape[1] == 1:
+        return np.sqrt(data.count) / (noise.spread * np.sqrt(noise.variances[2]))
+    return inverse_root(covariance(data, noise))
+
+
+def inverse_root(matrix: Float[np.ndarray, "cells cells"]) -> Float[np.ndarray, "cells cells"]:
+    """Return the inverse of a covariance's lower Cholesky factor."""
+    lower = np.linalg.cholesky(matrix)
+    return solve_triangular(lower, np.eye(len(lower)), lower=True, check_finite=False)
 
 
 def resample_means(

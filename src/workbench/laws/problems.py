@@ -15,7 +15,7 @@ from workbench.errors import InputError, unknown_name
 from workbench.laws.fitting import DELTA, Fit, Problem, fit_alike, fit_law
 from workbench.laws.library import LAWS, Law
 from workbench.laws.measurement import Measurement
-from workbench.laws.noise import Noise, covariance, estimate_noise
+from workbench.laws.noise import Noise, estimate_noise, whitening
 from workbench.laws.replicates import Replicates, replicates
 from workbench.laws.table import Table
 from workbench.laws.thresholds import misfit_probability
@@ -111,7 +111,7 @@ def _of_means(inputs: dict[str, np.ndarray], data: Replicates, noise: Noise) -> 
     return Problem(
         inputs,
         data.mean,
-        _root(data, noise),
+        whitening(data, noise),
         freedom=noise.freedom,
         quality=data.quality,
         replicates=data,
@@ -188,13 +188,6 @@ def _rows_of(whole: Problem, quality: str | None) -> Problem:
         bound_only=None if whole.bound_only is None else whole.bound_only[keep],
         quality=(quality,) * int(keep.sum()),
     )
-
-
-def _root(data: Replicates, noise: Noise) -> np.ndarray:
-    """Return what whitens the cell means: a weight each, or a matrix where seeds are shared."""
-    if not data.paired:
-        return np.sqrt(data.count) / (noise.spread * np.sqrt(noise.variances[2]))
-    return np.linalg.inv(np.linalg.cholesky(covariance(data, noise)))
 
 
 def _bordered(root: np.ndarray, extra: int, noise: Noise) -> np.ndarray:

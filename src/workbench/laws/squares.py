@@ -114,7 +114,11 @@ class Squares:
         """Divide the rows of some problems' columns by their noise."""
         if self.root.ndim == 1:
             return columns * self.root[:, None]
-        return (self.root if self.root.ndim == 2 else self.root[problems]) @ columns
+        if self.root.ndim == 3:
+            return self.root[problems] @ columns
+        # one product for all problems: a large matrix is read once
+        flat = np.moveaxis(columns, 1, 0)
+        return np.moveaxis((self.root @ flat.reshape(len(flat), -1)).reshape(flat.shape), 0, 1)
 
     def _solve(
         self, terms: np.ndarray, known: np.ndarray, problems: np.ndarray

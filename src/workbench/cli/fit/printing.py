@@ -7,9 +7,11 @@ import numpy as np
 
 from workbench.laws.bootstrap import Resamples
 from workbench.laws.checklist import Checklist
+from workbench.laws.claims import rate_in_words
 from workbench.laws.exchange import ExchangeRate
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
+from workbench.laws.in_words import percent_in_words, size_in_words
 from workbench.laws.nested import simpler_laws
 from workbench.laws.problems import misfit
 from workbench.laws.profiles import profiles
@@ -102,16 +104,12 @@ def print_checklist(points: Checklist, said: Checklist | None) -> None:
 def print_rate(answer: ExchangeRate) -> None:
     """Print an exchange rate: the sentence, and the rate by size."""
     print(f"\n{answer.sentence()}")
-    rates = answer.rates
-    if rates is None:
+    if answer.rates is None:
         return
-    print(f"  {'n':>10}{'rate':>14}{INTERVAL:>30}{'P(not reached)':>16}")
-    for n, middle, low, high, lost in zip(
-        rates.size, rates.median, rates.low, rates.high, rates.not_reached, strict=True
-    ):
-        least = answer.smallest / n
-        ends = f"{_rate(low, least)} to {_rate(high, least)}"
-        print(f"  {n:10,.0f}{_rate(middle, least):>14}{ends:>30}{lost:16.0%}")
+    print(f"  {'n':>14}  {f'rate and its {INTERVAL}':42}{'P(not reached)':>14}")
+    for at, (n, lost) in enumerate(zip(answer.rates.size, answer.rates.not_reached, strict=True)):
+        told = "" if np.isnan(lost) else percent_in_words(lost)
+        print(f"  {size_in_words(n):>14}  {rate_in_words(answer, at):42}{told:>14}")
 
 
 def progress(done: int, wanted: int) -> None:
@@ -126,13 +124,6 @@ def progress(done: int, wanted: int) -> None:
 
 def _belief(probability: float) -> str:
     return "" if trusted(probability) else ": this law is not believed"
-
-
-def _rate(value: float, least: float) -> str:
-    """Return a rate; 0 is below what the smallest size tried can tell."""
-    if value == 0:
-        return f"below {least:.3g}"
-    return "not reached" if value == float("inf") else f"{value:.3g}"
 
 
 def _end(value: float | None) -> str:

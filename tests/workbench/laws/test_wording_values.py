@@ -189,7 +189,7 @@ def test_noise_from_residuals_is_said():
 
 
 def test_a_model_is_named():
-    assert "for the model of 7e+09 parameters" in replace(answer(3, 2, 4), model=7e9).sentence()
+    assert "for the model of size 7 billion;" in replace(answer(3, 2, 4), model=7e9).sentence()
 
 
 @pytest.mark.parametrize(

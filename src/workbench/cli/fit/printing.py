@@ -69,22 +69,41 @@ def print_fit(label: str, fit: Fit, resamples: Resamples, lacking: float | None)
         print(f"  {name:14}{found.value:12.5g}{ends:>26}{f'{low:.4g} to {high:.4g}':>26}  {found.verdict}")
 
 
-def print_predictions(metric: str, resamples: Resamples, asked: Sequence[Mapping[str, float]]) -> None:
-    """Print what a law predicts at the inputs asked for, with the band of its bootstrap."""
+def print_predictions(
+    metric: str, resamples: Resamples, asked: Sequence[Mapping[str, float]], lacking: float | None
+) -> None:
+    """Print what a law predicts at the inputs asked for, with the band of its bootstrap.
+
+    Args:
+        metric: What is predicted.
+        resamples: The fit's bootstrap.
+        asked: The inputs.
+        lacking: The probability of the law's lack of fit, as for :func:`print_fit`.
+    """
+    believed = trusted(misfit(resamples.fit)) and trusted(lacking)
     for inputs in asked:
         at = {name: np.array([value]) for name, value in inputs.items()}
         value, (low, high) = resamples.fit.predict(at), resamples.band(at)
-        beyond = [
-            name
-            for name, measured in resamples.fit.problem.x.items()
-            if not measured.min() <= at[name][0] <= measured.max()
-        ]
         where = ", ".join(f"{name} {number:g}" for name, number in inputs.items())
-        far = f"; {' and '.join(beyond)} beyond what was measured" if beyond else ""
-        print(
-            f"  predicted {metric} at {where}: {value[0]:.7g} ({low[0]:.7g} to {high[0]:.7g}, {LEVEL:.0%} of "
-            f"the law{far})"
-        )
+        far = [
+            words for name in resamples.fit.problem.x if (words := _beyond(resamples.fit, name, inputs[name]))
+        ]
+        said = [f"{LEVEL:.0%} of the law", *far]
+        if not believed:
+            said.append("the law is not believed, so the truth may well lie outside")
+        band = f"{low[0]:.7g} to {high[0]:.7g}"
+        print(f"  predicted {metric} at {where}: {value[0]:.7g} ({band}, {'; '.join(said)})")
+
+
+def _beyond(fit: Fit, name: str, value: float) -> str:
+    """Say how far an input lies beyond what was measured; nothing where it doesn't."""
+    measured = fit.problem.x[name]
+    low, high = float(measured.min()), float(measured.max())
+    if low <= value <= high:
+        return ""
+    if value > high:
+        return f"{name} is {value / high:.3g} times the largest measured, {high:g}"
+    return f"{name} is below the smallest measured, {low:g}"
 
 
 def print_checklist(points: Checklist, said: Checklist | None) -> None:

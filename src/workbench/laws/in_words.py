@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+MULTIPLES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 """Names of large numbers."""
-FROM = 1e7
+NAMED_FROM = 1e7
 """Sizes from here on are told in millions and more."""
-BEYOND = 1e15
+POWERS_FROM = 1e15
 """Sizes from here on are told in powers of ten."""
 
 
@@ -36,10 +36,10 @@ def percent_in_words(probability: Any) -> str:  # noqa: ANN401 - NumPy's and Pyt
 
 def size_in_words(size: float | int) -> str:
     """Return a number of examples, in whatever unit a table has them, such as 2,048, 0.5 or 30 billion."""
-    if size >= BEYOND:
+    if size >= POWERS_FROM:
         return f"{size:.3g}"
-    if size >= FROM:
-        unit, name = next((unit, name) for unit, name in LARGE if size >= unit)
+    if size >= NAMED_FROM:
+        unit, name = next((unit, name) for unit, name in MULTIPLES if size >= unit)
         return f"{size / unit:,.4g} {name}"
     # a whole number that came through a logarithm may be off in its last digits
     return f"{size:,.0f}" if size >= 1000 or math.isclose(size, round(size), rel_tol=1e-9) else f"{size:.3g}"

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+from follows import follows
 
 from workbench.cli import main
 from workbench.laws import analyse, read_table
@@ -61,11 +62,13 @@ def test_too_few_draws_are_told_and_the_rate_takes_enough(fit):
     assert few[few.index("\nClean:") :] == enough[enough.index("\nClean:") :]
 
 
+@follows("quality is empty, and other rows have one")
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_a_quality_that_is_missing_in_some_rows_is_no_quality(fit, empty):
     table = rows()
     table[5]["quality"] = empty
     assert "runs.csv, line 7: quality is empty, and other rows have one." in fit(table, status=2)
+    fit([row for row in table if row["quality"].strip()])  # the row left out
     # a row before any training has none
     table[5] |= {"size": 0, "seed": ""}
     fit(table)
@@ -81,6 +84,7 @@ def test_a_shortened_number_is_told_in_full(fit, written, full):
     fit(table)
 
 
+@follows("write the models' sizes as numbers")
 def test_models_named_by_text_are_to_be_written_as_numbers(fit):
     grid = [
         {"size": n, "model": m, "loss": 1.5 + 300 / full**0.35 + 40 / n**0.4 + 0.001 * np.sin(7 * n)}
@@ -97,16 +101,21 @@ def test_models_named_by_text_are_to_be_written_as_numbers(fit):
     assert "Hoffmann et al. 2022" in followed
 
 
+@follows("Make the names of the columns the first line of the file")
 def test_a_comment_before_the_header_is_told(tmp_path, capsys):
     path = tmp_path / "runs.csv"
     path.write_text("# my runs\nsize,loss\n1,2\n")
     assert main(["fit", str(path)]) == 2
     assert "line 1: '# my runs' has no ',' in it, and line 2 has 2 fields." in capsys.readouterr().err
+    path.write_text("size,loss\n1,2\n2,1.5\n4,1.25\n8,1.2\n")
+    assert main(["fit", str(path), "--bootstraps", "40"]) == 0
 
 
+@follows("--best-of asks for {column!r}")
 def test_best_of_a_column_that_tells_cells_apart_says_so(fit):
     said = fit(rows(), "--best-of", "seed", status=2)
     assert "'seed', which tells cells apart and is no setting. There is no column of settings" in said
+    fit(rows())
 
 
 def test_steps_are_not_offered_as_seeds_where_there_are_seeds(fit):

@@ -186,7 +186,11 @@ MISTAKES = [
     *mistakes(
         "src/workbench/cli/fit/__init__.py",
         WORDS,
-        ("a law that doesn't suit is passed over", 'if args.law != "auto":\n', 'if args.law == "none":\n'),
+        (
+            "a law that doesn't suit is passed over",
+            "problem_of(table, args.metric, args.law)  #",
+            "law_named(args.law)  #",
+        ),
         ("the law asked for seems to be the rate's", 'if args.law != "auto" or args.objective:', "if False:"),
         ("one draw is an interval", "draws = max(args.bootstraps, FEWEST_DRAWS)", "draws = args.bootstraps"),
     ),
@@ -237,8 +241,8 @@ MISTAKES = [
         WORDS,
         (
             "four sizes are fewer than three",
-            "if sizes >= FEWEST_CELLS:\n            if",
-            "if sizes < 0:\n            if",
+            "        if sizes >= FEWEST_CELLS:",
+            "        if sizes < 0:",
         ),
     ),
 ]

@@ -30,10 +30,14 @@ def best_of(table: Table, columns: Sequence[str], metric: str) -> Table:
                 wrong = "which is the metric itself"
             elif column in ROLES:
                 wrong = "which tells cells apart and is no setting"
-            there = f"The columns are: {', '.join(others)}. {or_leave_out(column, others, '--best-of')}"
+            if not others:
+                raise InputError(
+                    f"{table.name}: --best-of asks for {column!r}, {wrong}. There is no column of settings; "
+                    "leave --best-of out."
+                )
             raise InputError(
-                f"{table.name}: --best-of asks for {column!r}, {wrong}. "
-                + (there if others else "There is no column of settings; leave --best-of out.")
+                f"{table.name}: --best-of asks for {column!r}, {wrong}. The columns are: "
+                f"{', '.join(others)}. {or_leave_out(column, others, '--best-of')}"
             )
     rows = list(table.measured(metric))
     plain = [(row.quality, row.size) for row in rows]

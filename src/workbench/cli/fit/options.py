@@ -46,8 +46,9 @@ def numbers_of(option: str, pairs: Iterable[str], example: str) -> dict[str, flo
         except ValueError:
             value = math.nan
         if not (name and math.isfinite(value)):
-            expected = in_full(text) or f"expected NAME=NUMBER, such as {example}."
-            raise InputError(f"{option} {pair!r} can't be read; {expected}")
+            if full := in_full(text):
+                raise InputError(f"{option} {pair!r} can't be read; {full}")
+            raise InputError(f"{option} {pair!r} can't be read; expected NAME=NUMBER, such as {example}.")
         if name in found:
             raise InputError(f"{option} gives {name!r} twice. Give it once.")
         found[name] = value

@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from follows import follows
+from following import follows
 
 from workbench.cli import main
 from workbench.laws import analyse, read_table
@@ -111,7 +111,7 @@ def test_a_comment_before_the_header_is_told(tmp_path, capsys):
     assert main(["fit", str(path), "--bootstraps", "40"]) == 0
 
 
-@follows("--best-of asks for {column!r}")
+@follows("There is no column of settings; leave --best-of out")
 def test_best_of_a_column_that_tells_cells_apart_says_so(fit):
     said = fit(rows(), "--best-of", "seed", status=2)
     assert "'seed', which tells cells apart and is no setting. There is no column of settings" in said

@@ -8,6 +8,7 @@ VARYING = f"{TESTS}test_varying.py"
 LACK = f"{TESTS}test_lack_of_fit.py"
 CHECKLIST = f"{TESTS}test_checklist.py"
 FIT = "tests/workbench/cli/test_fit_tables.py"
+WORDS = "tests/workbench/cli/test_fit_words.py"
 
 MISTAKES = [
     *mistakes(
@@ -181,5 +182,67 @@ MISTAKES = [
         ("the number of items is ignored", "seed=args.seed, items=args.items)", "seed=args.seed)"),
         ("the forecast ignores the objective", "fixed=held, delta=delta", "fixed=held"),
         ("the forecast ignores what is held", "fixed=held, delta=delta", "delta=delta"),
+    ),
+    *mistakes(
+        "src/workbench/cli/fit/__init__.py",
+        WORDS,
+        (
+            "a law that doesn't suit is passed over",
+            "problem_of(table, args.metric, args.law)  #",
+            "law_named(args.law)  #",
+        ),
+        ("the law asked for seems to be the rate's", 'if args.law != "auto" or args.objective:', "if False:"),
+        ("one draw is an interval", "draws = max(args.bootstraps, FEWEST_DRAWS)", "draws = args.bootstraps"),
+    ),
+    *mistakes(
+        "src/workbench/cli/fit/printing.py",
+        WORDS,
+        (
+            "a rejected law predicts as if it were believed",
+            "believed = trusted(misfit(resamples.fit)) and trusted(lacking)",
+            "believed = True",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}measurement.py",
+        WORDS,
+        (
+            "a missing quality is one",
+            'if labelled and measured.size > 0 and _is_empty(row.get("quality")):',
+            'if labelled and measured.size > 0 and row.get("quality") is None:',
+        ),
+        (
+            "parameters count examples",
+            "and not OF_MODELS.intersection(words)",
+            "and not OF_MODELS.intersection(())",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}varying.py",
+        WORDS,
+        (
+            "a setting that goes with the quality isn't told",
+            "if fixed and len(set().union(*by_quality.values())) > 1:",
+            "if fixed and len(set().union(*by_quality.values())) > 2:",
+        ),
+        (
+            "a setting that goes with the seed isn't told",
+            'elif name != "model" and any(len(own) > 1',
+            'elif name != "model" and any(len(own) > 2',
+        ),
+        (
+            "steps are offered as seeds beside seeds",
+            "and all(row.seed is None for row in rows)",
+            "and any(True for row in rows)",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}remarks.py",
+        WORDS,
+        (
+            "four sizes are fewer than three",
+            "        if sizes >= FEWEST_CELLS:",
+            "        if sizes < 0:",
+        ),
     ),
 ]

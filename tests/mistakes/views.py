@@ -200,8 +200,8 @@ MISTAKES = [
         "tests/workbench/views/test_law_figures.py",
         (
             "not reached is hatched from one in two on",
-            "rates.not_reached >= LEVEL",
-            "rates.not_reached >= LEVEL / 2",
+            "(lost := never_enough(answer))",
+            "(lost := rates.not_reached >= LEVEL / 2)",
         ),
         (
             "a rate's band begins at its middle",
@@ -215,13 +215,38 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "src/workbench/views/answers.py",
+        "src/workbench/laws/claims.py",
         "tests/workbench/views/test_numbers_shown.py",
         (
             "not reached is said from one in two on",
-            "curve.not_reached[at] >= LEVEL",
-            "curve.not_reached[at] >= LEVEL / 2",
+            "(answer.rates.not_reached >= LEVEL) &",
+            "(answer.rates.not_reached >= LEVEL / 2) &",
+        ),
+        (
+            "not reached is said of sizes of which no more was tried",
+            "return (answer.rates.not_reached >= LEVEL) & (answer.tried >= TWICE * answer.rates.size)",
+            "return answer.rates.not_reached >= LEVEL",
         ),
         ("an open end is told as a number", "if low == 0 or math.isinf(high):", "if math.isinf(high):"),
+        (
+            "a bound below what was tried is told as 0",
+            "most = high or answer.smallest / curve.size[at]",
+            "most = high",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/laws/in_words.py",
+        "tests/workbench/views/test_numbers_shown.py",
+        ("a rate beside 1 is told as 1", "if float(t) != 1 or value == 1", "if True"),
+        ("a part of a unit is told as 0", 'else f"{size:.3g}"', 'else f"{size:,.0f}"'),
+    ),
+    *mistakes(
+        "src/workbench/laws/claims.py",
+        "tests/workbench/laws/test_wording_values.py",
+        (
+            "the sides of a crossing are swapped",
+            "if surely_worse.argmax() < surely_better.argmax():",
+            "if surely_worse.argmax() > surely_better.argmax():",
+        ),
     ),
 ]

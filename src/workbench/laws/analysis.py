@@ -20,6 +20,7 @@ from workbench.laws.replicates import Replicates, arrange_by
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table
 from workbench.laws.thresholds import TAILS, trusted
+from workbench.laws.varying import settings_that_vary
 from workbench.showing import Shown
 
 DRAWS = 1000
@@ -174,7 +175,10 @@ def analyse(
         candidates = sorted(candidates, key=lambda c: -_weight(c, ways))
         drawing = _drawing(cells, ways, space, bootstraps, falling, generator)
         curves = {quality: _drawn(drawing, quality, falling) for quality in cells.qualities}
-    found = notes_of_analysis(data, cells, candidates, names, silent, falling=falling)
+    found = [
+        *(() if table.measured_here else settings_that_vary(table.measured(metric))),
+        *notes_of_analysis(data, cells, candidates, names, silent, falling=falling),
+    ]
     return Analysis(
         metric=metric,
         evaluation=table.evaluation,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 from workbench.laws.claims import Claim, Rated, claim_in_words, claims_of
+from workbench.laws.in_words import size_in_words
 from workbench.showing import one_line
 
 
@@ -58,7 +59,7 @@ class ExchangeRate(Rated):
 
     def _judged(self) -> str:
         on = f" on {self.evaluation}" if self.evaluation else ""
-        model = f", for the model of {self.model:.3g} parameters" if self.model is not None else ""
+        model = f", for the model of size {size_in_words(self.model)}" if self.model is not None else ""
         noise = ", with one run a cell: the noise is what the laws leave" if self.from_residuals else ""
         return f"Judged by {self.metric.replace('_', ' ')}{on}{model}; intervals of 95%{noise}."
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from workbench.laws.in_words import number_in_words, percent_in_words, size_in_words
 from workbench.laws.thresholds import LEVEL, LIKELY, TWICE
 
 
@@ -165,10 +166,39 @@ def _beyond(answer: Rated, rates: RateCurve, known: np.ndarray, at: int, first: 
     return (Claim("doubtful", float(rates.size[doubtful[0]])),) if doubtful else ()
 
 
+def never_enough(answer: Rated) -> Bool[np.ndarray, " sizes"]:
+    """Say at which sizes no amount tried is surely enough, at least twice the size among them."""
+    assert answer.rates is not None, "an answer without rates says nothing of a size"
+    return (answer.rates.not_reached >= LEVEL) & (answer.tried >= TWICE * answer.rates.size)
+
+
+def rate_in_words(answer: Rated, at: int) -> str:
+    """Return the rate at one of its sizes with its interval, such as "3.1 (2.4 to 4.0)"."""
+    curve = answer.rates
+    if curve is None or math.isnan(curve.median[at]):
+        return "no interval" if curve is None else "not measured"
+    low, middle, high = (float(end[at]) for end in (curve.low, curve.median, curve.high))
+    if never_enough(answer)[at]:
+        return f"not reached (probability {percent_in_words(curve.not_reached[at])})"
+    if curve.not_reached[at] >= LEVEL:
+        return f"at least {number_in_words(answer.tried / curve.size[at])}; more was not tried"
+    if math.isinf(middle):
+        return f"at least {number_in_words(low)}" if low > 0 else "can't tell"
+    if middle == 0:
+        # where the smallest size tried is surely enough, it is the bound
+        most = high or answer.smallest / curve.size[at]
+        return f"at most {number_in_words(most)}" if math.isfinite(high) else "can't tell"
+    if low == 0 or math.isinf(high):
+        ends = [f"at least {number_in_words(low)}"] if low > 0 else []
+        ends += [f"at most {number_in_words(high)}"] if math.isfinite(high) else []
+        return f"{number_in_words(middle)} ({' '.join(ends) or 'no interval'})"
+    return f"{number_in_words(middle)} ({number_in_words(low)} to {number_in_words(high)})"
+
+
 def claim_in_words(answer: Rated, claim: Claim) -> str:
     """Return a claim as a sentence."""
     reference, other = _label(answer.reference), _label(answer.other)
-    n = f"{claim.size:,.0f}"
+    n = size_in_words(claim.size)
     match claim.kind:
         case "better":
             return (
@@ -181,6 +211,11 @@ def claim_in_words(answer: Rated, claim: Claim) -> str:
                 f"{_start(other)}: one {other} example does the work of {_amount(back)} {reference} ones at "
                 f"{n} {reference} examples{_interval(back)}. Turning {other} examples into {reference} ones "
                 "gains nothing there."
+            )
+        case "alike" if claim.low == 0 and math.isinf(claim.high):
+            return (
+                f"Can't tell yet how many {other} examples do the work of one {reference} one at {n} "
+                f"{reference} examples. Add seeds, or held-out items, which narrow this."
             )
         case "alike":
             return (
@@ -204,27 +239,41 @@ def claim_in_words(answer: Rated, claim: Claim) -> str:
         case "doubtful":
             more = TWICE * claim.size
             tell = (
-                f"{more:,.0f} {other} ones were not tried; they would tell"
+                f"{size_in_words(more)} {other} ones were not tried; they would tell"
                 if answer.tried < more
                 else "more seeds would tell"
             )
             return f"From {n} on, whether any amount of {other} ones is enough can't be told yet: {tell}."
         case "crossing":
-            return (
-                f"Which is better changes at about {n} {reference} examples "
-                f"({claim.low:,.0f} to {claim.high:,.0f})."
-            )
+            return _changes(answer, claim)
+
+
+def _changes(answer: Rated, claim: Claim) -> str:
+    """Say at which size which quality becomes the worse one."""
+    reference, other = _label(answer.reference), _label(answer.other)
+    assert answer.rates is not None, "a crossing is seen in rates"
+    surely_better, surely_worse = answer.rates.sure_low > 1, answer.rates.sure_high < 1
+    first, second = (reference, other)
+    if surely_worse.argmax() < surely_better.argmax():
+        first, second = second, first
+    at, low, high = (size_in_words(float(f"{size:.2g}")) for size in (claim.size, claim.low, claim.high))
+    ends = f"{low} or more" if math.isinf(claim.high) else f"{low} to {high}"
+    return (
+        f"Which is better changes at about {at} {reference} examples ({ends}): with "
+        f"fewer, one {first} example is worth more than one {second} one."
+    )
 
 
 def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
-    n = f"{claim.size:,.0f}"
+    n = size_in_words(claim.size)
     least = claim.low
-    known = f" It takes at least {_number(least)} times as many." if 1 < least < math.inf else ""
+    known = f" It takes at least {number_in_words(least)} times as many." if 1 < least < math.inf else ""
     more = TWICE * claim.size
     tell = (
-        f"At least {more:,.0f} {other} ones would tell; up to {answer.tried:,.0f} were tried."
+        f"At least {size_in_words(more)} {other} ones would tell; up to {size_in_words(answer.tried)} were "
+        "tried."
         if answer.tried < more
-        else f"Up to {answer.tried:,.0f} were tried; more seeds would tell."
+        else f"Up to {size_in_words(answer.tried)} were tried; more seeds would tell."
     )
     return (
         f"Can't tell yet whether any amount of {other} examples matches {n} {reference} ones.{known} {tell}"
@@ -233,12 +282,12 @@ def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
 
 def _price(answer: Rated, claim: Claim) -> str:
     reference, other = _label(answer.reference), _label(answer.other)
-    least = _number(claim.low - 1) if claim.low > 1 else "0"
-    most = "no limit" if math.isinf(claim.high) else _number(claim.high - 1)
+    least = number_in_words(claim.low - 1) if claim.low > 1 else "0"
+    most = "no limit" if math.isinf(claim.high) else number_in_words(claim.high - 1)
     more = (
         f"at least {least} more"
         if math.isinf(claim.middle)
-        else f"{_number(claim.middle - 1)} more ({least} to {most})"
+        else f"{number_in_words(claim.middle - 1)} more ({least} to {most})"
     )
     return (
         f"It pays to turn {_article(other)} {other} example into {_article(reference)} {reference} one while "
@@ -257,10 +306,10 @@ def _inverse(claim: Claim) -> Claim:
 
 def _amount(claim: Claim) -> str:
     if claim.middle == 0:
-        return f"at most {_number(claim.high)}"
+        return f"at most {number_in_words(claim.high)}"
     if math.isinf(claim.middle):
-        return f"at least {_number(claim.low)}"
-    return f"about {_number(claim.middle)}"
+        return f"at least {number_in_words(claim.low)}"
+    return f"about {number_in_words(claim.middle)}"
 
 
 def _interval(claim: Claim) -> str:
@@ -268,31 +317,22 @@ def _interval(claim: Claim) -> str:
     if claim.middle == 0 or math.isinf(claim.middle):
         return ""
     if claim.low == 0:
-        return f" (at most {_number(claim.high)})"
+        return f" (at most {number_in_words(claim.high)})"
     if math.isinf(claim.high):
-        return f" (at least {_number(claim.low)})"
-    return f" ({_number(claim.low)} to {_number(claim.high)})"
+        return f" (at least {number_in_words(claim.low)})"
+    return f" ({number_in_words(claim.low)} to {number_in_words(claim.high)})"
 
 
 def _range(claim: Claim) -> str:
-    if claim.low == 0 and math.isinf(claim.high):
-        return "any number of"
     if claim.low == 0:
-        return f"at most {_number(claim.high)}"
+        return f"at most {number_in_words(claim.high)}"
     if math.isinf(claim.high):
-        return f"at least {_number(claim.low)}"
-    return f"{_number(claim.low)} to {_number(claim.high)}"
+        return f"at least {number_in_words(claim.low)}"
+    return f"{number_in_words(claim.low)} to {number_in_words(claim.high)}"
 
 
 def _times(answer: Rated, claim: Claim) -> str:
-    return f"{_number(answer.tried / claim.size)} times"
-
-
-def _number(value: float) -> str:
-    """Return a rate with two digits."""
-    if value >= 100:
-        return f"{float(f'{value:.2g}'):,.0f}"
-    return f"{value:.2g}"
+    return f"{number_in_words(answer.tried / claim.size)} times"
 
 
 def _label(quality: str) -> str:

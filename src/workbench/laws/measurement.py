@@ -11,7 +11,7 @@ import numpy as np
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.laws.direction import word_set, words_of
-from workbench.laws.readers import number_in
+from workbench.laws.readers import in_full, number_in
 from workbench.laws.statuses import UNFINISHED, status_column, status_in
 
 ROLES = ("quality", "size", "seed", "status", "evaluation")
@@ -22,6 +22,8 @@ LEAST, MOST = 1e-30, 1e30
 """What a size, a loss or another input of a law can be: powers of numbers beyond overflow."""
 COUNTED = word_set("size n examples example samples records items tokens data documents rows")
 """Words of columns that count the examples."""
+OF_MODELS = word_set("model models params parameters")
+"""Words of columns that count something of a model instead."""
 WHOLE = "all"
 """The quality of every row of a table that has no quality column."""
 
@@ -52,12 +54,19 @@ def measurements(raw: Sequence[Mapping[str, Any]], kept: Sequence[bool], name: s
     Raises:
         InputError: Naming the line and the column of what can't be read.
     """
+    labelled = any(not _is_empty(row.get("quality")) for row in raw)
     for line, (row, keep) in enumerate(zip(raw, kept, strict=True), start=2):
         where = f"{name}, line {line}"
         status = status_in(row.get("status"), where) if keep else UNFINISHED
         if status == UNFINISHED or (status == "failed" and _is_empty(row["size"])):
             continue
-        yield _measurement(row, status, where, line)
+        measured = _measurement(row, status, where, line)
+        if labelled and measured.size > 0 and _is_empty(row.get("quality")):
+            raise InputError(
+                f"{where}: quality is empty, and other rows have one. Write this row's quality, or leave the "
+                "row out."
+            )
+        yield measured
 
 
 def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name: str) -> list[dict[str, Any]]:
@@ -93,7 +102,11 @@ def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name:
 def _which_counts(rows: Sequence[Mapping[str, Any]], renamed: Sequence[Mapping[str, Any]]) -> str:
     """Say which column may hold the sizes: the first of numbers that differ, those that have a role last."""
     kept = [name for name in rows[0] if name in renamed[0] and name not in (*ROLES, *INPUTS)]
-    named = [name for name in kept if COUNTED.intersection(words_of(name))]
+    named = [
+        name
+        for name in kept
+        if COUNTED.intersection(words := set(words_of(name))) and not OF_MODELS.intersection(words)
+    ]
     for name in dict.fromkeys((*named, *kept, *rows[0])):
         try:
             values = {number_in(row[name]) for row in rows if not _is_empty(row[name])}
@@ -150,9 +163,10 @@ def second_row(name: str, one: Measurement, two: Measurement, *, measured_here: 
     """Say that two rows are one cell, and nothing that was set tells them apart."""
     if measured_here:
         return trained_twice(name, one, two)
+    of = "" if two.quality == WHOLE else f"quality {two.quality!r}, "
     return (
-        f"{name}, lines {one.line} and {two.line}: the same cell twice (quality {two.quality!r}, "
-        f"size {two.size:g}, seed {two.seed}). Remove one, or give the second its own seed."
+        f"{name}, lines {one.line} and {two.line}: the same cell twice ({of}size {two.size:g}, seed "
+        f"{two.seed}). Remove one, or give the second its own seed."
     )
 
 
@@ -174,7 +188,7 @@ def _measurement(row: Mapping[str, Any], status: str, where: str, line: int) -> 
     given = {key: value for key, value in row.items() if key not in ROLES}
     values = {key: _other(value, key, where) for key, value in given.items()}
     return Measurement(
-        quality=WHOLE if quality in (None, "") else str(quality),
+        quality=WHOLE if _is_empty(quality) else str(quality),
         size=size,
         seed=None if seed is None else int(seed),
         status=status,
@@ -213,9 +227,8 @@ def _number(value: object, column: str, where: str) -> float | None:
     try:
         number = number_in(value)
     except (TypeError, ValueError):
-        raise InputError(
-            f"{where}: {column} is {value!r}; expected a number, or nothing if missing."
-        ) from None
+        said = in_full(value) or "expected a number, or nothing if missing."
+        raise InputError(f"{where}: {column} is {value!r}; {said}") from None
     if not math.isfinite(number):
         raise not_finite(where, column, value)
     return number

@@ -23,6 +23,9 @@ POINT_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 """A number with points between thousands, where the comma is the decimal mark."""
 DECIMAL_COMMA = re.compile(r"[+-]?(\d+),(\d+)([eE][+-]?\d+)?")
 DECIMAL_POINT = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
+SHORTENED = re.compile(r"(\d+(?:[.,]\d+)?)\s*([kKmMbBgGtT])")
+"""A number whose thousands, millions or more are a letter."""
+SHORT = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 JSON = re.compile(r"\s*(\[\s*)?\{")
 EXAMPLE = '{"size": 32, "seed": 0, "loss": 1.5}'
 """A row in JSON."""
@@ -38,6 +41,15 @@ def number_in(value: object) -> float:
     if isinstance(value, str) and GROUPED.fullmatch(value.strip()):
         value = re.sub(r"[,' \u00a0\u202f]", "", value.strip())
     return float(value)  # type: ignore[arg-type]
+
+
+def in_full(value: object) -> str:
+    """Say how to write a number whose end is shortened, such as "7B" or "2k"; nothing for other text."""
+    found = SHORTENED.fullmatch(str(value).strip())
+    if not found:
+        return ""
+    number = float(found[1].replace(",", ".")) * SHORT[found[2].lower()]
+    return f"expected a number written in full, such as {number:.12g}."
 
 
 def raw_rows(source: object, name: str) -> list[dict[str, Any]]:
@@ -110,6 +122,11 @@ def _csv_rows(text: str, path: Path) -> list[dict[str, Any]]:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
+            if len(header) == 1:
+                raise InputError(
+                    f"{path}, line 1: {header[0]!r} has no {mark!r} in it, and line {reader.line_num} has "
+                    f"{len(cells)} fields. Make the names of the columns the first line of the file."
+                )
             raise InputError(
                 f"{path}, line {reader.line_num}: {len(cells)} fields under a header of {len(header)}. "
                 f"Write a field for every column, and put quotes around a text that has {mark!r} in it."

@@ -46,6 +46,10 @@ def _too_few(data: Replicates, candidates: Sequence[Candidate], names: Sequence[
         if np.ptp(data.mean[own]) == 0 and sizes >= FEWEST_CELLS:
             yield f"{quality}: the same at every size, so no curve is fitted."
             continue
+        if sizes >= FEWEST_CELLS:
+            if candidates:
+                yield f"{quality}: no law fits its {sizes} sizes, so only what was measured is known."
+            continue
         laws = ", ".join(name for name in names if LAWS[name].inputs == ("size",))
         yield (
             f"{quality}: {sizes} size{'s' * (sizes > 1)}; a curve ({laws or 'a law'}) needs at least "
@@ -57,7 +61,7 @@ def _rejected(candidates: Sequence[Candidate]) -> Iterator[str]:
     lost = [candidate for candidate in candidates if not candidate.trusted]
     if not lost:
         return
-    which = ", ".join(f"{candidate.law.name} (p = {candidate.misfit:.2g})" for candidate in lost)
+    which = ", ".join(f"{_with_held(candidate)} (p = {candidate.misfit:.2g})" for candidate in lost)
     if len(lost) == len(candidates):
         yield (
             f"Every law misses the means by more than the noise explains: {which}. The curves are smooth "
@@ -65,6 +69,13 @@ def _rejected(candidates: Sequence[Candidate]) -> Iterator[str]:
         )
     else:
         yield f"Rejected, for missing the means by more than the noise explains: {which}."
+
+
+def _with_held(candidate: Candidate) -> str:
+    """Return a law's name with the constants that were held."""
+    fixed = next(iter(candidate.fits.values())).fixed if candidate.fits else {}
+    held = " and ".join(f"{name} = {value:.3g}" for name, value in fixed.items())
+    return f"{candidate.law.name} with {held}" if held else candidate.law.name
 
 
 def _turns(cells: Cells, falling: bool) -> Iterator[str]:

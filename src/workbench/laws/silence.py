@@ -5,7 +5,7 @@ A silence counts neither for an effect nor against one, and each sentence says w
 
 from collections.abc import Iterator, Mapping, Sequence
 
-ONE_SEED = "One seed per cell: no interval can be given. Train the cells with at least 3 seeds."
+ONE_SEED = "One seed per cell: no interval can be given. Train at least 3 seeds a cell, or at least 5 sizes."
 SEEDS_AGREE = "All seeds agree to the last digit: the table says nothing about noise, so no interval holds."
 ONE_QUALITY = "The study has one quality, so there is nothing to exchange: add a second with --quality."
 WOULD_TELL = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workbench.errors import InputError
-from workbench.laws.measurement import INPUTS, Measurement
+from workbench.laws.measurement import INPUTS, ROLES, Measurement
 from workbench.laws.selection import or_leave_out
 from workbench.laws.table import Table
 from workbench.laws.varying import settings_among, value_in
@@ -25,9 +25,18 @@ def best_of(table: Table, columns: Sequence[str], metric: str) -> Table:
     for column in columns:
         if column not in known or column == metric:
             others = [name for name in known if name != metric]
-            wrong = "is the metric itself" if column == metric else "isn't there"
+            wrong = "which isn't there"
+            if column == metric:
+                wrong = "which is the metric itself"
+            elif column in ROLES:
+                wrong = "which tells cells apart and is no setting"
+            if not others:
+                raise InputError(
+                    f"{table.name}: --best-of asks for {column!r}, {wrong}. There is no column of settings; "
+                    "leave --best-of out."
+                )
             raise InputError(
-                f"{table.name}: --best-of asks for a column {column!r}, which {wrong}. The columns are: "
+                f"{table.name}: --best-of asks for {column!r}, {wrong}. The columns are: "
                 f"{', '.join(others)}. {or_leave_out(column, others, '--best-of')}"
             )
     rows = list(table.measured(metric))

@@ -6,6 +6,8 @@ LEVEL = 0.95
 """Probability that an interval is meant to hold the truth."""
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 """The quantiles at the two ends of an interval."""
+FEWEST_DRAWS = 40
+"""Draws of which the outermost two hold 95%; fewer show no such interval."""
 DOUBT = 0.05
 """A law whose misfit is rarer than this under the seeds' noise is not believed."""
 LIKELY = 0.5

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from workbench.errors import InputError
 from workbench.laws.direction import known_direction, word_set, words_of
-from workbench.laws.measurement import INPUTS, WHOLE, Measurement
+from workbench.laws.measurement import INPUTS, WHOLE, Measurement, cell_of
 
 SETTINGS = word_set(
     "model models params parameters lr batch bs depth width layers heads dropout decay warmup "
@@ -32,6 +32,8 @@ BOOKKEEPING = word_set(
 """Words of columns that tell when and where something ran, and change no result."""
 MODEL_WORDS = word_set("model models params parameters size width depth layers n")
 """Words of columns that may hold the size of a model."""
+OF_QUALITY = ("share", "raters", "unique", "epochs", "steps")
+"""Settings that may well differ between qualities, or between sizes."""
 MOST_NAMED = 3
 """Columns that a message names."""
 
@@ -109,6 +111,31 @@ def refuse_other_settings(
                 raise OtherSettings(_no_replicates(table, found, rows, falling=falling), list(found))
 
 
+def settings_that_vary(rows: Sequence[Measurement]) -> tuple[str, ...]:
+    """Say which settings differ where only the quality or the seed should, so that a reader can judge it."""
+    columns = dict.fromkeys(name for row in rows for name in (*row.values, *row.text))
+    columns = [name for name in columns if name not in OF_QUALITY and surely_set(name)]
+    said = []
+    for name in columns:
+        by_quality: dict[str, set[float | str | None]] = {}
+        by_cell: dict[Hashable, set[float | str | None]] = {}
+        for row in rows:
+            by_quality.setdefault(row.quality, set()).add(value_in(row, name))
+            by_cell.setdefault(cell_of(row)[:2], set()).add(value_in(row, name))
+        fixed = all(len(own) == 1 for own in by_quality.values())
+        if fixed and len(set().union(*by_quality.values())) > 1:
+            said.append(
+                f"{name!r} differs between the qualities, so what it does is counted as theirs. Rows that "
+                "differ in the quality alone would tell them apart."
+            )
+        elif name != "model" and any(len(own) > 1 for own in by_cell.values()):
+            said.append(
+                f"{name!r} differs between runs of one quality and size, so what it does is counted as noise "
+                "between seeds."
+            )
+    return tuple(said)
+
+
 def _prefix(column: str) -> tuple[str, str]:
     """Return what a tracker puts before a name, in lower case, and the name."""
     for mark in (".", "/", ":"):
@@ -179,13 +206,14 @@ def _ways_out(column: str, rows: Sequence[Measurement], *, falling: bool) -> Ite
     yield f"Keep the rows of one value: --where {shlex.quote(f'{column}={most}')}"
     yield f"keep the best row of each sweep over it: --best-of {shlex.quote(column)}"
     if column == "model" and falling:
-        yield "fit a law that knows it: --law chinchilla"
+        full = "" if len(numbers) == len(values) else "write the models' sizes as numbers, such as 7e9, and "
+        yield f"{full}fit a law that knows it: --law chinchilla"
     elif column not in INPUTS:
         sized = any("model" in row.values for row in rows) or not MODEL_WORDS.intersection(words_of(column))
         if len(numbers) == len(values) and min(numbers) > 0 and falling and not sized:
             named = shlex.quote(f"model={column}")
             yield f"if it is a model's size, fit a law that knows it: --columns {named} --law chinchilla"
-        if whole:
+        if whole and not surely_set(column) and all(row.seed is None for row in rows):
             yield numbered
     if rows[0].quality == WHOLE:
         yield f"compare its values as qualities: --columns {shlex.quote(f'quality={column}')}"

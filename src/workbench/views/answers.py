@@ -1,24 +1,21 @@
 """The answer of a study in words and numbers, as a report shows it: laws applied to the study's table."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench.errors import InputError
 from workbench.laws import (
     Analysis,
     Band,
     ExchangeRate,
-    RateCurve,
     analyse,
     bands,
     rate_of,
     read_table,
     silence,
 )
-from workbench.laws.thresholds import LEVEL
+from workbench.laws.claims import rate_in_words
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.points import METRICS, TableRow, is_number, measured, readable
@@ -281,43 +278,11 @@ def _is_loss(metric: str) -> bool:
 
 
 def _rate_table(metric: str, rates: Sequence[ExchangeRate]) -> RateTable:
-    best = [(readable(rate.other), rate.rates) for rate in rates]
-    curves = [curve for _, curve in best if curve is not None]
+    curves = [rate.rates for rate in rates if rate.rates is not None]
     sizes = [] if not curves else [int(size) for size in curves[0].size]
     return RateTable(
         metric=METRICS[metric],
         reference=readable(rates[0].reference),
-        others=tuple(other for other, _ in best),
-        rows=tuple(
-            (size, tuple(rate_in_words(curve, at) for _, curve in best)) for at, size in enumerate(sizes)
-        ),
+        others=tuple(readable(rate.other) for rate in rates),
+        rows=tuple((size, tuple(rate_in_words(rate, at) for rate in rates)) for at, size in enumerate(sizes)),
     )
-
-
-def rate_in_words(curve: RateCurve | None, at: int) -> str:
-    """Return the rate at one size with its interval, such as "3.1 (2.4 to 4.0)"."""
-    if curve is None or math.isnan(curve.median[at]):
-        return "no interval" if curve is None else "not measured"
-    low, middle, high = (float(end[at]) for end in (curve.low, curve.median, curve.high))
-    if curve.not_reached[at] >= LEVEL:
-        return f"not reached (probability {percent_in_words(curve.not_reached[at])})"
-    if math.isinf(middle):
-        return f"at least {number_in_words(low)}" if low > 0 else "can't tell"
-    if middle == 0:
-        return f"at most {number_in_words(high)}" if math.isfinite(high) else "can't tell"
-    if low == 0 or math.isinf(high):
-        ends = [f"at least {number_in_words(low)}"] if low > 0 else []
-        ends += [f"at most {number_in_words(high)}"] if math.isfinite(high) else []
-        return f"{number_in_words(middle)} ({' '.join(ends) or 'no interval'})"
-    return f"{number_in_words(middle)} ({number_in_words(low)} to {number_in_words(high)})"
-
-
-def number_in_words(value: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
-    """Return a rate or an end of its interval; infinity is "not reached"."""
-    return "not reached" if math.isinf(value) else f"{float(value):.2g}"
-
-
-def percent_in_words(probability: Any) -> str:  # noqa: ANN401 - NumPy's and Python's numbers
-    """Return a probability that resamples have shown, in percent."""
-    # resamples never show that something is certain
-    return "over 99%" if probability > 0.99 else f"{float(probability):.0%}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.errors import InputError
 from workbench.laws import Analysis, Band, ExchangeRate, rate_of
+from workbench.laws.claims import never_enough
 from workbench.laws.thresholds import TAILS
 from workbench.views.points import METRICS, TableRow, points, readable
 
@@ -68,7 +69,7 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
         "median": _plain(np.maximum(best.median, rate.smallest / best.size)),
         "low": _plain(np.maximum(best.low, rate.smallest / best.size)),
         "high": _plain(best.high),
-        "never": _plain(best.not_reached),
+        "never": never_enough(rate).tolist(),
         "sentence": [rate.sentence(float(size)) for size in best.size],
     }
 

@@ -22,6 +22,7 @@ from matplotlib.ticker import (
 
 from workbench.errors import InputError
 from workbench.laws.bootstrap import Resamples
+from workbench.laws.claims import never_enough
 from workbench.laws.exchange import ExchangeRate, RateCurve
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
@@ -73,7 +74,7 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
         raise InputError(f"nothing to draw: {answer.sentence()}")
     top = _top(rates)
     _rate_band(axes, rates, answer.smallest, top)
-    _never(axes, rates)
+    _never(axes, answer)
     axes.axhline(1, color=FAINT, linewidth=0.8, linestyle=":")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
@@ -119,12 +120,12 @@ def _rate_band(axes: Axes, rates: RateCurve, smallest: float, top: float) -> Non
     axes.plot(rates.size, shown, MARKERS[1], linestyle="-", markersize=3, color=COLOURS[0])
 
 
-def _never(axes: Axes, rates: RateCurve) -> None:
-    """Hatch from the first size that is surely never reached, halfway to the one before."""
-    lost = np.flatnonzero(rates.not_reached >= LEVEL)
-    if not len(lost):
+def _never(axes: Axes, answer: ExchangeRate) -> None:
+    """Hatch from the first size at which no amount tried is surely enough, halfway to the one before."""
+    rates = answer.rates
+    if rates is None or not (lost := never_enough(answer)).any():
         return
-    first = int(lost[0])
+    first = int(lost.argmax())
     start = rates.size[first] if first == 0 else np.sqrt(rates.size[first] * rates.size[first - 1])
     end = rates.size[-1] * 1.2
     axes.axvspan(start, end, facecolor="none", edgecolor=FAINT, hatch="////", linewidth=0, alpha=0.5)

@@ -19,7 +19,7 @@ from workbench.studies.plan import plan
 
 SOURCE = Path(workbench.__file__).parent
 SMALL = ("--sizes", "8", "--seeds", "0", "--steps", "2", "--heldout", "20", "--quality", "clean")
-FEW = ("--bootstraps", "4")
+FEW = ("--bootstraps", "40")
 
 
 def told(act: Callable, *arguments: object, **options: object) -> str:

@@ -85,7 +85,13 @@ WAYS = ("--where", "--best-of", "--columns model=", "--columns seed=", "--column
 )
 @pytest.mark.parametrize(
     ("column", "values"),
-    [("learning_rate", (0.1, 0.2)), ("params.width", (64, 128)), ("data_seed", (3, 4)), ("model", (10, 20))],
+    [
+        ("learning_rate", (0.1, 0.2)),
+        ("params.width", (64, 128)),
+        ("attempt", (3, 4)),
+        ("data_seed", (3, 4)),
+        ("model", (10, 20)),
+    ],
 )
 @pytest.mark.parametrize("named", [True, False], ids=["with qualities", "without"])
 def test_rows_that_differ_in_a_setting(write, refused, fits, column, values, named):
@@ -99,7 +105,7 @@ def test_rows_that_differ_in_a_setting(write, refused, fits, column, values, nam
     assert len(ways) == (
         1
         if column == "data_seed"
-        else {"learning_rate": 2, "params.width": 4, "model": 3}[column] + (not named)
+        else {"learning_rate": 2, "params.width": 3, "attempt": 3, "model": 3}[column] + (not named)
     )
     for way in ways:
         fits(path, *(() if "--law" in way else law), *way)

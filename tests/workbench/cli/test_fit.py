@@ -28,7 +28,7 @@ def test_it_forecasts_fits_and_answers(measured, capsys):
     assert "100% of 5 starts agree" in out
     assert "line through last three" in out
     assert out.count("Judged by loss") == 2
-    assert "not reached to not reached" in out
+    assert "not reached (probability over 99%)" in out
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_an_interval_without_a_lower_end_says_what_it_is_at_most():
     )
     assert "(at least 1.2)" in said
     both = answer(1.5, 0.0, np.inf, at_most=0.1, not_reached=0.1).sentence()
-    assert "any number of noisy ones" in both
+    assert both.startswith("Can't tell yet how many noisy examples do the work of one clean one at 256 clean")
 
 
 def test_what_is_nearly_sure_never_reached_has_the_end_of_all_comparisons():
@@ -172,7 +172,15 @@ def test_where_more_would_have_to_be_tried_that_is_said():
 
 def test_a_crossing_is_told_with_its_interval():
     told = replace(answer(3, 2, 4), crossing=Crossing(900.0, 700.0, 1200.0))
-    assert "Which is better changes at about 900 clean examples (700 to 1,200)." in told.sentence()
+    start = "Which is better changes at about 900 clean examples (700 to 1,200): with fewer, one"
+    assert f"{start} clean example is worth more than one noisy one." in told.sentence()
+    # the size that is told first need not be the smallest: the first at which one is surely better tells
+    ends = [(256.0, 2048.0), *[(0.5, 2.0)] * 5, (0.0, 0.0), (0.0, 0.0)]
+    both = RateCurve(*(np.array(pair) for pair in ends))
+    told = replace(told, rates=both, tried=8192.0, useless=None)
+    assert f"{start} noisy example is worth more than one clean one." in told.sentence()
+    told = replace(told, crossing=Crossing(900.0, 700.0, np.inf))
+    assert "at about 900 clean examples (700 or more): with fewer" in told.sentence()
 
 
 def test_noise_from_residuals_is_said():
@@ -181,7 +189,7 @@ def test_noise_from_residuals_is_said():
 
 
 def test_a_model_is_named():
-    assert "for the model of 7e+09 parameters" in replace(answer(3, 2, 4), model=7e9).sentence()
+    assert "for the model of size 7 billion;" in replace(answer(3, 2, 4), model=7e9).sentence()
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,27 @@
 """Numbers on their way to a reader: rounded, in words, in a game's purse, in a table of costs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from workbench.laws import RateCurve, analyse, read_table
+from workbench.laws.claims import Rated, rate_in_words
+from workbench.laws.in_words import number_in_words, percent_in_words, size_in_words
 from workbench.lessons.budget import Game, GameRound, total_regret
 from workbench.lessons.figures import held
-from workbench.views.answers import by_worth, number_in_words, percent_in_words, rate_in_words
+from workbench.views.answers import by_worth
 from workbench.views.board_figures import heat_map
 from workbench.views.points import digits, points
 from workbench.views.words import bytes_in_words, seconds_in_words
 
 
-def one(median, low, high, *, not_reached=0.0, at_most=0.0):
+def one(median, low, high, *, not_reached=0.0, at_most=0.0, tried=2048.0):
     values = (256, median, low, high, low, high, not_reached, at_most)
-    return RateCurve(*(np.array([float(value)]) for value in values))
+    curve = RateCurve(*(np.array([float(value)]) for value in values))
+    return Rated(
+        reference="clean", other="noisy", smallest=32.0, tried=float(tried), rates=curve, useless=None
+    )
 
 
 def test_a_rate_is_told_with_two_digits_and_its_interval():
@@ -27,12 +34,38 @@ def test_a_rate_is_told_with_two_digits_and_its_interval():
     assert rate_in_words(one(0.0, 0.0, 0.6, at_most=0.51), 0) == "at most 0.6"
     assert rate_in_words(one(0.5, 0.0, 0.6, at_most=0.1), 0) == "0.5 (at most 0.6)"
     assert rate_in_words(one(0.5, 0.0, np.inf, at_most=0.1, not_reached=0.1), 0) == "0.5 (no interval)"
-    assert rate_in_words(None, 0) == "no interval"
+    # where the smallest amount tried is surely enough, it is the bound, and never 0
+    assert rate_in_words(one(0.0, 0.0, 0.0, at_most=1.0), 0) == "at most 0.12"
+    assert rate_in_words(replace(lost, rates=None), 0) == "no interval"
+
+
+@pytest.mark.parametrize(
+    ("tried", "words"),
+    [
+        (512, "not reached (probability over 99%)"),
+        (511, "at least 2; more was not tried"),
+        (256, "at least 1; more was not tried"),
+        (16, "at least 0.062; more was not tried"),
+    ],
+)
+def test_not_reached_is_only_told_of_sizes_of_which_twice_as_many_were_tried(tried, words):
+    assert rate_in_words(one(np.inf, np.inf, np.inf, not_reached=1.0, tried=tried), 0) == words
+
+
+def test_what_is_not_1_is_never_told_as_1():
+    said = [number_in_words(v) for v in (0.94, 0.996, 0.9996, 1, 1.04, 1.02, 1.004, 1.2, 123)]
+    assert said == ["0.94", "0.996", "0.9996", "1", "1.04", "1.02", "1.004", "1.2", "120"]
+
+
+def test_sizes_are_told_in_any_unit():
+    said = [size_in_words(v) for v in (0.1, 2.5, 3, np.exp(np.log(512)), 2048, 1.6384e7, 3e10, 1.3e19)]
+    assert said == ["0.1", "2.5", "3", "512", "2,048", "16.38 million", "30 billion", "1.3e+19"]
 
 
 def test_nothing_is_certain_by_resampling():
     assert [percent_in_words(p) for p in (0.991, 0.99, 0.5)] == ["over 99%", "99%", "50%"]
     assert number_in_words(np.inf) == "not reached"
+    assert number_in_words(np.inf, tried=False) == "not tried"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from workbench.cli.fit.printing import (
     print_rate,
     progress,
 )
-from workbench.errors import InputError
+from workbench.errors import InputError, unknown_name
 from workbench.laws.analysis import analyse
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.checklist import COUNTS, Checklist, checklist
@@ -25,7 +25,8 @@ from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_each, law_named, problem_of
 from workbench.laws.sweep import best_of
 from workbench.laws.table import Table, read_table
-from workbench.laws.varying import OtherSettings
+from workbench.laws.thresholds import FEWEST_DRAWS, LEVEL
+from workbench.laws.varying import OtherSettings, settings_that_vary
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 -- argparse names this type privately
@@ -129,14 +130,26 @@ def run(args: argparse.Namespace) -> int:
             f"--items counts the items behind an accuracy, and {args.metric!r} is a loss. Leave it out."
         )
     _refuse_other_settings(table, args.metric, args.law)
+    if args.law != "auto":
+        problem_of(table, args.metric, args.law)  # a law that was asked for and doesn't suit is an error
     qualities = list(dict.fromkeys(row.quality for row in rows))
-    print(f"{table.name}: {len(rows)} measurements of {args.metric}, qualities: {', '.join(qualities)}.")
-    print_notes(table.notes)
+    if args.reference is not None and args.reference not in qualities:
+        raise unknown_name("quality", args.reference, qualities, "the table's column of qualities")
+    many = "s" * (len(rows) > 1)
+    print(f"{table.name}: {len(rows)} measurement{many} of {args.metric}, qualities: {', '.join(qualities)}.")
+    print_notes((*table.notes, *settings_that_vary(rows)))
+    if args.bootstraps < FEWEST_DRAWS:
+        print_notes(
+            [
+                f"{args.bootstraps} bootstraps show no interval of {LEVEL:.0%}, which needs at least "
+                f"{FEWEST_DRAWS}: those of the laws are too narrow, and the rate takes {FEWEST_DRAWS} draws."
+            ]
+        )
     refused: InputError | None = None
     try:
         _print_laws(table, args, qualities, delta, fixed)
     except InputError as error:
-        if len(qualities) < 2 or args.predict:
+        if len(qualities) < 2 or args.predict or args.model_counts:
             raise
         refused = error
         print(f"\nNo law: {error}")
@@ -167,8 +180,9 @@ def _print_laws(
     said: Checklist | None = None
     for label, fit in fit_each(table, args.metric, law, fixed=fixed, delta=delta).items():
         resamples = bootstrap(fit, args.bootstraps, seed=args.seed, progress=progress)
-        print_fit(label, fit, resamples, lack_of_fit(fit, seed=args.seed))
-        print_predictions(args.metric, resamples, asked)
+        lacking = lack_of_fit(fit, seed=args.seed)
+        print_fit(label, fit, resamples, lacking)
+        print_predictions(args.metric, resamples, asked, lacking)
         points = checklist(
             table, args.metric, fit, resamples, forecast=forecast, model_counts=args.model_counts
         )
@@ -224,14 +238,24 @@ def _unknown_to(law: str, table: Table, metric: str) -> OtherSettings | None:
 
 def _print_rates(table: Table, args: argparse.Namespace, refused: InputError | None) -> None:
     try:
-        analysis = analyse(table, args.metric, bootstraps=args.bootstraps, seed=args.seed, items=args.items)
+        draws = max(args.bootstraps, FEWEST_DRAWS)
+        analysis = analyse(table, args.metric, bootstraps=draws, seed=args.seed, items=args.items)
     except InputError as error:
         if refused is not None:
             raise
         print(f"\nNo rate: {error}")
         return
     reference = args.reference or next(iter(analysis.curves))
-    print_notes(note for note in analysis.notes if note not in table.notes)
+    said = {*table.notes, *settings_that_vary(table.measured(args.metric))}
+    print_notes(note for note in analysis.notes if note not in said)
+    if args.law != "auto" or args.objective:
+        suited = ", ".join(candidate.law.name for candidate in analysis.candidates) or "none does"
+        print_notes(
+            [
+                f"The rate weighs all laws that suit ({suited}) by what the data say; --law, --fix and "
+                "--objective hold for the laws above alone."
+            ]
+        )
     for other in analysis.curves:
         if other != reference:
             print_rate(rate_of(analysis, reference=reference, other=other))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from workbench.errors import InputError, unknown_name
 from workbench.laws.library import LAWS, Law
-from workbench.laws.readers import number_in
+from workbench.laws.readers import in_full, number_in
 
 
 def columns_of(pairs: Iterable[str]) -> dict[str, str]:
@@ -46,6 +46,8 @@ def numbers_of(option: str, pairs: Iterable[str], example: str) -> dict[str, flo
         except ValueError:
             value = math.nan
         if not (name and math.isfinite(value)):
+            if full := in_full(text):
+                raise InputError(f"{option} {pair!r} can't be read; {full}")
             raise InputError(f"{option} {pair!r} can't be read; expected NAME=NUMBER, such as {example}.")
         if name in found:
             raise InputError(f"{option} gives {name!r} twice. Give it once.")

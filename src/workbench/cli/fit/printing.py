@@ -7,9 +7,11 @@ import numpy as np
 
 from workbench.laws.bootstrap import Resamples
 from workbench.laws.checklist import Checklist
+from workbench.laws.claims import rate_in_words
 from workbench.laws.exchange import ExchangeRate
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
+from workbench.laws.in_words import percent_in_words, size_in_words
 from workbench.laws.nested import simpler_laws
 from workbench.laws.problems import misfit
 from workbench.laws.profiles import profiles
@@ -67,22 +69,41 @@ def print_fit(label: str, fit: Fit, resamples: Resamples, lacking: float | None)
         print(f"  {name:14}{found.value:12.5g}{ends:>26}{f'{low:.4g} to {high:.4g}':>26}  {found.verdict}")
 
 
-def print_predictions(metric: str, resamples: Resamples, asked: Sequence[Mapping[str, float]]) -> None:
-    """Print what a law predicts at the inputs asked for, with the band of its bootstrap."""
+def print_predictions(
+    metric: str, resamples: Resamples, asked: Sequence[Mapping[str, float]], lacking: float | None
+) -> None:
+    """Print what a law predicts at the inputs asked for, with the band of its bootstrap.
+
+    Args:
+        metric: What is predicted.
+        resamples: The fit's bootstrap.
+        asked: The inputs.
+        lacking: The probability of the law's lack of fit, as for :func:`print_fit`.
+    """
+    believed = trusted(misfit(resamples.fit)) and trusted(lacking)
     for inputs in asked:
         at = {name: np.array([value]) for name, value in inputs.items()}
         value, (low, high) = resamples.fit.predict(at), resamples.band(at)
-        beyond = [
-            name
-            for name, measured in resamples.fit.problem.x.items()
-            if not measured.min() <= at[name][0] <= measured.max()
-        ]
         where = ", ".join(f"{name} {number:g}" for name, number in inputs.items())
-        far = f"; {' and '.join(beyond)} beyond what was measured" if beyond else ""
-        print(
-            f"  predicted {metric} at {where}: {value[0]:.7g} ({low[0]:.7g} to {high[0]:.7g}, {LEVEL:.0%} of "
-            f"the law{far})"
-        )
+        far = [
+            words for name in resamples.fit.problem.x if (words := _beyond(resamples.fit, name, inputs[name]))
+        ]
+        said = [f"{LEVEL:.0%} of the law", *far]
+        if not believed:
+            said.append("the law is not believed, so the truth may well lie outside")
+        band = f"{low[0]:.7g} to {high[0]:.7g}"
+        print(f"  predicted {metric} at {where}: {value[0]:.7g} ({band}, {'; '.join(said)})")
+
+
+def _beyond(fit: Fit, name: str, value: float) -> str:
+    """Say how far an input lies beyond what was measured; nothing where it doesn't."""
+    measured = fit.problem.x[name]
+    low, high = float(measured.min()), float(measured.max())
+    if low <= value <= high:
+        return ""
+    if value > high:
+        return f"{name} is {value / high:.3g} times the largest measured, {high:g}"
+    return f"{name} is below the smallest measured, {low:g}"
 
 
 def print_checklist(points: Checklist, said: Checklist | None) -> None:
@@ -102,16 +123,12 @@ def print_checklist(points: Checklist, said: Checklist | None) -> None:
 def print_rate(answer: ExchangeRate) -> None:
     """Print an exchange rate: the sentence, and the rate by size."""
     print(f"\n{answer.sentence()}")
-    rates = answer.rates
-    if rates is None:
+    if answer.rates is None:
         return
-    print(f"  {'n':>10}{'rate':>14}{INTERVAL:>30}{'P(not reached)':>16}")
-    for n, middle, low, high, lost in zip(
-        rates.size, rates.median, rates.low, rates.high, rates.not_reached, strict=True
-    ):
-        least = answer.smallest / n
-        ends = f"{_rate(low, least)} to {_rate(high, least)}"
-        print(f"  {n:10,.0f}{_rate(middle, least):>14}{ends:>30}{lost:16.0%}")
+    print(f"  {'n':>14}  {f'rate and its {INTERVAL}':42}{'P(not reached)':>14}")
+    for at, (n, lost) in enumerate(zip(answer.rates.size, answer.rates.not_reached, strict=True)):
+        told = "" if np.isnan(lost) else percent_in_words(lost)
+        print(f"  {size_in_words(n):>14}  {rate_in_words(answer, at):42}{told:>14}")
 
 
 def progress(done: int, wanted: int) -> None:
@@ -126,13 +143,6 @@ def progress(done: int, wanted: int) -> None:
 
 def _belief(probability: float) -> str:
     return "" if trusted(probability) else ": this law is not believed"
-
-
-def _rate(value: float, least: float) -> str:
-    """Return a rate; 0 is below what the smallest size tried can tell."""
-    if value == 0:
-        return f"below {least:.3g}"
-    return "not reached" if value == float("inf") else f"{value:.3g}"
 
 
 def _end(value: float | None) -> str:

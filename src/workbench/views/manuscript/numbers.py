@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from workbench.errors import InputError
 from workbench.laws import ExchangeRate
 from workbench.laws.forecast import ForecastScore
+from workbench.laws.in_words import number_in_words, percent_in_words
 from workbench.laws.problems import misfit
-from workbench.laws.thresholds import LEVEL
-from workbench.views.answers import number_in_words, percent_in_words
+from workbench.laws.thresholds import LEVEL, TWICE
 from workbench.views.manuscript.latex import count, escaped, macro_name, spelled
 from workbench.views.manuscript.source import MetricSource, PaperSource
 from workbench.views.points import METRICS, digits, points, readable
@@ -92,9 +92,10 @@ def _rates(part: MetricSource) -> Iterator[Macro]:
             if math.isnan(curve.median[at]):
                 continue
             name = f"Rate{metric}{macro_name(rate.other)}At{spelled(int(size))}"
-            yield name, number_in_words(curve.median[at])
-            yield f"{name}Low", number_in_words(curve.low[at])
-            yield f"{name}High", number_in_words(curve.high[at])
+            tried = bool(rate.tried >= TWICE * size)
+            yield name, number_in_words(curve.median[at], tried=tried)
+            yield f"{name}Low", number_in_words(curve.low[at], tried=tried)
+            yield f"{name}High", number_in_words(curve.high[at], tried=tried)
             yield f"{name}NotReached", escaped(percent_in_words(curve.not_reached[at]))
 
 

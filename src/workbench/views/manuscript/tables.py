@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.views.answers import rate_in_words
+from workbench.laws.claims import rate_in_words
 from workbench.views.manuscript.latex import count, escaped, over, tabular
 from workbench.views.manuscript.source import COORDINATES, MetricSource, PaperSource
 from workbench.views.points import METRICS, Point, digits, points, readable
@@ -52,7 +52,8 @@ def _measured(part: MetricSource) -> PaperTable:
 
 
 def _exchange_rates(part: MetricSource) -> PaperTable | None:
-    best = {rate.other: rate.rates for rate in part.rates if rate.rates is not None}
+    known = [rate for rate in part.rates if rate.rates is not None]
+    best = {rate.other: rate.rates for rate in known}
     if not best:
         return None
     sizes = next(iter(best.values())).size
@@ -72,7 +73,7 @@ def _exchange_rates(part: MetricSource) -> PaperTable | None:
             "r" * (1 + len(best)),
             [f"{reference} examples", *(escaped(readable(other)) for other in best)],
             [
-                [count(int(size)), *(_two_lines(rate_in_words(curve, at)) for curve in best.values())]
+                [count(int(size)), *(_two_lines(rate_in_words(rate, at)) for rate in known)]
                 for at, size in enumerate(sizes)
             ],
         ),

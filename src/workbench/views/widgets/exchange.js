@@ -44,7 +44,7 @@ function ratePanel(pair, at) {
   const x = scale([pair.size[0], pair.size.at(-1)], [box.left, box.right], true);
   const y = scale(range, [box.bottom, box.top], true);
   const top = pair.high.map((high, i) => (high === null && pair.low[i] !== null ? range[1] : high));
-  const never = pair.size.filter((_, i) => pair.median[i] === null && pair.never[i] !== null);
+  const never = pair.size.filter((_, i) => pair.never[i]);
   const shadow = never.length ? svg("g", {},
     svg("rect", { x: x(never[0]), y: box.top, width: x(never.at(-1)) - x(never[0]), height: box.bottom - box.top,
       fill: "var(--faint)", opacity: 0.15 }),

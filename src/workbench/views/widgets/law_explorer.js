@@ -62,8 +62,10 @@ function sentence(state, found, size, share) {
   const loss = `${Math.round(size).toLocaleString("en")} examples of which ${percent} are right: loss ` +
     `${short(found.loss)} (${band(found.lossBand)}).`;
   const most = short(state.sizes[1]);
+  const sure = found.never >= state.tails[1] - state.tails[0] && state.sizes[1] >= 2 * size;
   const rate = found.rate[1] === Infinity
-    ? `No amount tried (up to ${most}) does the work of as many clean ones (probability ${Math.round(100 * found.never)}%).`
+    ? `${sure ? "No amount tried" : "Can't tell yet whether any amount tried"} (up to ${most}) does the work of as many ` +
+      `clean ones${sure ? ` (probability ${Math.round(100 * found.never)}%)` : ""}.`
     : `One clean example does the work of ${short(found.rate[1])} of these (${band(found.rate)}).`;
   return `${loss} ${rate}`;
 }

@@ -1,6 +1,8 @@
 """``workbench plan``: what a study's next hour should train, and what a budget should buy."""
 
 import argparse
+import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,10 @@ if TYPE_CHECKING:
     from workbench.results import Results
     from workbench.views.advice import Advice
 
-OF_BUYING = ("have", "hours", "price_new", "price_clean", "price_score", "cleaner_right", "price_rater")
+OF_BUYING = (
+    *("have", "hours", "price_new", "price_clean", "price_score", "cleaner_right", "price_rater"),
+    "price_per_hour",
+)
 """Options that mean something with a budget only."""
 
 
@@ -71,11 +76,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan."""
-    prices = _prices(arguments)
     from workbench.files import write_atomically
     from workbench.results import open_study
 
     results = open_study(arguments.study)
+    prices = _prices(arguments, results.study.qualities[-1].label)
     advice = results.plan(
         reference=arguments.of,
         other=arguments.by,
@@ -129,39 +134,51 @@ def _table(lines: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _prices(arguments: argparse.Namespace) -> "Prices | None":
-    """Return what can be bought, from the options; None where nothing is asked for."""
-    given = {name: value for name in (*OF_BUYING, "price_per_hour") if (value := getattr(arguments, name)) is not None}
+def _prices(arguments: argparse.Namespace, quality: str) -> "Prices | None":
+    """Return what can be bought, from the options; None where nothing is asked for.
+
+    Args:
+        arguments: The options.
+        quality: One of the study's, for examples in messages.
+    """
+    given = {name: value for name in OF_BUYING if (value := getattr(arguments, name)) is not None}
+    example = shlex.quote(f"{quality}=2000")
     if arguments.budget is None:
         if given:
             option = "--" + next(iter(given)).replace("_", "-")
-            raise InputError(f"{option} is for a plan of what to buy; add --have noisy=2000 --budget 100")
+            raise InputError(
+                f"{option} is for a plan of what to buy, which needs what is at hand, what may be spent and "
+                f"a price: --have {example} --budget 100 --price-clean 0.4"
+            )
         return None
     if arguments.have is None:
         raise InputError(
-            f"--budget {arguments.budget:g} needs what is at hand; add it, such as --have noisy=2000"
+            f"--budget {arguments.budget:g} needs the examples at hand; add them, such as --have {example}"
         )
     from workbench.laws.prices import Prices
 
-    quality, count = _pair("--have", arguments.have, "noisy=2000")
+    own, count = _pair("--have", arguments.have, example)
     if count != int(count):
-        raise InputError(f"--have is {arguments.have!r}; expected a whole number of examples: noisy=2000")
+        raise InputError(
+            f"--have is {arguments.have!r}; expected a whole number of examples, such as --have {example}"
+        )
+    of_new = shlex.quote(f"{quality}=0.05")
+    new = dict(_pair("--price-new", text, of_new) for text in arguments.price_new or ())
     renamed = {
         name.removeprefix("price_").replace("cleaner_", ""): value
         for name, value in given.items()
         if name not in ("have", "price_new")
     }
-    new = dict(_pair("--price-new", text, "noisy=0.05") for text in arguments.price_new or ())
-    return Prices(have=(quality, int(count)), budget=arguments.budget, new=new, **renamed)
+    return Prices(have=(own, int(count)), budget=arguments.budget, new=new, **renamed)
 
 
 def _pair(option: str, text: str, example: str) -> tuple[str, float]:
     """Read "QUALITY=NUMBER"."""
-    quality, equals, number = text.rpartition("=")
+    quality, _, number = text.rpartition("=")
     try:
         value = float(number)
     except ValueError:
-        value = float("nan")
-    if not quality or not equals or not abs(value) < float("inf"):
+        value = math.nan
+    if not quality or not math.isfinite(value):
         raise InputError(f"{option} is {text!r}; expected a quality and a number, such as {option} {example}")
     return quality, value

@@ -1,6 +1,7 @@
 """Prices as people know them, and what can be bought for them."""
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -55,7 +56,10 @@ class Prices:
             raise InputError(f"--hours is {self.hours:g}; it has to be above 0")
         if not 0 <= self.right <= 1:
             raise InputError(f"--cleaner-right is {self.right:g}; it is a probability, from 0 to 1")
-        for option, given in (("--price-score", self.score is not None), ("--cleaner-right", self.right != 1)):
+        for option, given in (
+            ("--price-score", self.score is not None),
+            ("--cleaner-right", self.right != 1),
+        ):
             if given and self.clean is None:
                 raise InputError(
                     f"{option} is for cleaning, and no price of that is given; add --price-clean 0.4"
@@ -63,7 +67,7 @@ class Prices:
         if not self.new and self.clean is None and self.rater is None:
             raise InputError(
                 f"--budget {self.budget:g} buys nothing without a price; give at least one, such as "
-                f"--price-new {self.have[0]!r}=0.05 or --price-clean 0.4"
+                f"--price-new {shlex.quote(f'{self.have[0]}=0.05')}"
             )
 
     @property

@@ -26,6 +26,8 @@ from workbench.laws.thresholds import TAILS
 
 SHARES = 21
 """Ways to divide a budget between two offers, both ends included."""
+MORE = 1e-6
+"""Share by which a divided budget has to gain more than an undivided one, so that rounding names none."""
 CLOSE_TO = 0.001
 """A size is taken to be measured where it is off by this share."""
 
@@ -46,7 +48,7 @@ class Offer:
     upgrade: bool = False
     """Whether it turns examples at hand into that quality: cleaning, or more raters."""
     score: float | int | None = None
-    """Of looking at one example to see whether it is wrong; None where nobody does, and every one is mended."""
+    """Of looking whether one example is wrong; None where nobody does, and every one is mended."""
     wrong: float | int = 1.0
     """Share of the examples looked at that turn out to be wrong. Only those are mended."""
     right: float | int = 1.0
@@ -94,12 +96,12 @@ class Budget:
 class TrainingTime:
     """Minutes that training on a number of examples takes: a fixed part and one for each example."""
 
-    fixed: float = 0.0
-    each: float = 0.0
+    fixed: float | int = 0.0
+    each: float | int = 0.0
 
     def hours(self, examples: float | int) -> float:
         """Return the hours of training on so many examples."""
-        return (self.fixed + self.each * examples) / 60
+        return float(self.fixed + self.each * examples) / 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +166,8 @@ def plan_purchases(
 ) -> tuple[Purchase, ...]:
     """Say what each offer would do with the whole budget, and the best division between two; best first.
 
-    The division stands in the list where it is expected to gain more than every offer by itself. What can't be
-    judged comes last.
+    The division stands in the list where it is expected to gain more than every offer by itself. What can't
+    be judged comes last.
 
     Args:
         analysis: An analysed study, with at least two seeds.
@@ -207,7 +209,9 @@ def plan_purchases(
     expected = np.array([-math.inf if np.isnan(one).any() else float(one.mean()) for one in gains[1:].T])
     chosen = list(range(len(alone)))
     best = int(expected.argmax())
-    if best >= len(alone) and expected[best] > expected[: len(alone)].max():
+    undivided = float(expected[: len(alone)].max())
+    least_more = MORE * abs(undivided) if math.isfinite(undivided) else 0.0
+    if best >= len(alone) and expected[best] > undivided + least_more:
         chosen.append(best)
     first = _first(gains[1:, chosen])
     purchases = [
@@ -217,7 +221,7 @@ def plan_purchases(
     return tuple(sorted(purchases, key=lambda one: -math.inf if one.gain is None else one.gain, reverse=True))
 
 
-def metric_of_set(analysis: Analysis, held: Mapping[str, float]) -> Float[np.ndarray, " draws"]:
+def metric_of_set(analysis: Analysis, held: Mapping[str, float | int]) -> Float[np.ndarray, " draws"]:
     """Return the metric of examples of several qualities, by how many there are of each.
 
     It is what the module's first lines say, in the best single curves (row 0) and every draw.
@@ -310,9 +314,7 @@ def _basket(
 ) -> _Basket:
     """Spend the budget: what training on the result costs first, the rest by the shares."""
     each_hour = budget.price_per_hour
-    new = [
-        0.0 if offer.upgrade else share / offer.each for offer, share in zip(offers, shares, strict=True)
-    ]
+    new = [0.0 if offer.upgrade else share / offer.each for offer, share in zip(offers, shares, strict=True)]
     # each new example makes training longer, which the same money pays
     left = budget.money - each_hour * training.hours(size)
     spent = left / (1 + each_hour * training.each / 60 * sum(new))

@@ -26,7 +26,7 @@ class CellCost:
 
 def operations_by_size(rows: Sequence[Mapping[str, Any]]) -> CellCost | None:
     """Return what a cell takes in 10^12 operations; None in studies of versions that didn't record them."""
-    known = [(row["size"], row["flops"] / 1e12) for row in rows if row.get("flops")]
+    known = [(float(row["size"]), row["flops"] / 1e12) for row in rows if row.get("flops")]
     return _line(known) if known else None
 
 
@@ -36,7 +36,7 @@ def minutes_by_size(rows: Sequence[Mapping[str, Any]]) -> CellCost | None:
     Seconds tell how fast the machine was, operations how the time depends on the size, for cells that train
     together share their time.
     """
-    timed = [(row["size"], row["seconds"] / 60) for row in rows if row.get("seconds")]
+    timed = [(float(row["size"]), row["seconds"] / 60) for row in rows if row.get("seconds")]
     if not timed:
         return None
     operations = operations_by_size(rows)

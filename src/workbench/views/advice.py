@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -76,7 +77,7 @@ class Advice(Shown):
             found.setdefault((cell.quality, cell.size), []).append(cell)
         return [
             (
-                readable(quality),
+                quality,
                 f"{size:,.0f}",
                 _ranges(sorted(cell.seed for cell in own)),
                 f"{sum(cell.minutes for cell in own):.2g}",
@@ -88,10 +89,10 @@ class Advice(Shown):
         """Return the purchases as lines of a table with ``PURCHASE_HEADINGS``."""
         return [
             (
-                readable(one.name),
+                one.name,
                 " and ".join(f"{math.floor(count + 1e-9):,}" for count in one.counts),
                 f"{math.floor(one.examples + 1e-9):,}",
-                f"{one.money:,.4g}",
+                f"{one.money:,.6g}",
                 f"{one.hours:.2g}",
                 "can't be told" if one.gain is None else f"{one.gain:.3g} ({one.low:.3g} to {one.high:.3g})",
                 "" if one.best is None else _percent(one.best),
@@ -110,7 +111,8 @@ class Advice(Shown):
             for number, (quality, size, seeds, minutes) in enumerate(self.cell_lines(), 1)
         }
         bought = {
-            f"buy {what}": f"{count} examples; gain {gain}" + (f"; best with probability {best}" if best else "")
+            f"buy {what}": f"{count} examples; gain {gain}"
+            + (f"; best with probability {best}" if best else "")
             for what, count, _, _, _, gain, best in self.purchase_lines()
         }
         facts = {"now": self.now, "next": self.batch, **cells, "price": self.price, **bought}
@@ -132,7 +134,7 @@ def advice_part(store: Store, studies: Mapping[str, Analysis]) -> AdvicePart:
     found = advise(store, studies)
     return AdvicePart(
         sentences=(found.now, f"In the next hour: {found.batch[0].lower()}{found.batch[1:]}", found.price),
-        cells=tuple(found.cell_lines()),
+        cells=tuple((readable(quality), *rest) for quality, *rest in found.cell_lines()),
     )
 
 
@@ -172,7 +174,7 @@ def advise(
     if reference == other:
         raise InputError(
             f"both qualities are {reference!r}; a plan compares two, such as "
-            f"--of {labels[0]!r} --by {labels[-1]!r}"
+            f"--of {shlex.quote(labels[0])} --by {shlex.quote(labels[-1])}"
         )
     question = RateQuestion(reference, other, _asked_size(analysis, rate, size))
     interval = interval_of(analysis, reference=reference, other=other, size=question.size)
@@ -190,7 +192,7 @@ def advise(
         minutes=float(minutes),
         cells=cells,
         expected=expected,
-        batch=_batch(store.manifest, question, interval, cells, expected, time),
+        batch=_batch(store.manifest, question, interval, cells, expected, time, len(rows)),
         price=break_even_in_words(rate_of(analysis, **pair, sizes=[question.size]), question.size),
         break_even=break_even(analysis, **pair, size=question.size),
         purchases=purchases,
@@ -292,6 +294,7 @@ def _batch(
     cells: Sequence[NextCell],
     expected: Interval | None,
     time: CellCost | None,
+    done: int,
 ) -> str:
     if (asked := _sure_enough(manifest, question, interval)) is not None:
         return (
@@ -306,9 +309,10 @@ def _batch(
     what = f"{len(cells)} cell{'s' * (len(cells) > 1)}, {spent:.2g} minutes of training"
     if expected is None:
         return f"Train {what}: they should tell where the rate's open end lies."
+    more = " More cells than the study has are not foreseen." if len(cells) == done else ""
     return (
         f"Train {what}: the interval should then reach from {expected.low:.2g} to {expected.high:.2g}, "
-        f"a factor of {expected.factor:.3g} to each side, where it now spans {interval.factor:.3g}."
+        f"a factor of {expected.factor:.3g} to each side, where it now spans {interval.factor:.3g}.{more}"
     )
 
 
@@ -321,9 +325,7 @@ def _purchases(
 ) -> tuple[tuple[Purchase, ...], tuple[str, ...]]:
     own, count = prices.have
     described = {quality.label: quality for one in manifest.study.qualities if (quality := Quality(**one))}
-    offers = offers_of(
-        prices, {label: described.get(label) for label in analysis.curves}, question.reference
-    )
+    offers = offers_of(prices, {label: described.get(label) for label in analysis.curves}, question.reference)
     if time is None and (prices.per_hour or prices.hours is not None):
         raise InputError(
             "the study did not record how long its cells took, so hours can't be counted; leave out "
@@ -345,9 +347,10 @@ def _purchases(
 def _purchase_notes(found: Sequence[Purchase], own: str, count: int, metric: str) -> Iterator[str]:
     first = found[0]
     if first.best is not None:
+        if_law = ", if the law goes on as it was measured" if any(one.beyond for one in found) else ""
         yield (
             f"To improve {_in_words(metric)} most, buy {first.name}: with a probability of "
-            f"{_percent(first.best)} nothing else in this list gains more."
+            f"{_percent(first.best)} nothing else in this list gains more{if_law}."
         )
     for why in dict.fromkeys(one.unknown for one in found if one.unknown is not None):
         yield f"Which is best can't be told: {why}."
@@ -360,9 +363,8 @@ def _purchase_notes(found: Sequence[Purchase], own: str, count: int, metric: str
     for offer in dict.fromkeys(offer for one in found for offer in one.offers):
         if offer.score is not None:
             yield (
-                f"{offer.name}: each example is looked at for {offer.score:g}, and the {offer.wrong:.0%} that "
-                f"are wrong are mended for {offer.price:g} each; the examples in the table are those looked "
-                "at."
+                f"{offer.name}: each example is looked at for {offer.score:g}, and the {offer.wrong:.0%} of "
+                f"them that are wrong are mended for {offer.price:g} each; the table counts those looked at."
             )
     if any(offer.upgrade for one in found for offer in one.offers):
         yield ASSUMED

@@ -1,6 +1,6 @@
 """Studies of known results, as a run would have left them, for plans."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +8,24 @@ from workbench.config import CellConfig
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study, verbs
 from workbench.training.results import CellResult
+from workbench.views.answers import Answers, answers_of
+from workbench.views.points import TableRow
 
 SIZES = (32, 128, 512, 2048)
 RECORDS = 3000
+LAYERS = 4
+
+
+def answered_once() -> Callable[..., Answers]:
+    """Return ``answers_of`` with a memory, for tests that plan the same study many times."""
+    known: dict[Path, Answers] = {}
+
+    def answers(store: Store, table: Sequence[TableRow]) -> Answers:
+        if store.folder not in known:
+            known[store.folder] = answers_of(store, table)
+        return known[store.folder]
+
+    return answers
 
 
 def planned(**changes: object) -> Study:
@@ -35,11 +50,13 @@ def write_planned(
     **facts: object,
 ) -> Path:
     """Write a study whose first ``done`` cells, or all, have a result."""
-    cells = study.cells(data_fingerprint="d", base_sha256="b", template="verbs")[:done]
+    cells = study.cells(
+        data_fingerprint="d", base_sha256="b", template="verbs", first_layer=study.first_layer(LAYERS)
+    )[:done]
     manifest = {
         "study": study.to_dict() | {"template": "verbs"},
         "data": {"sha256": "d", "train_records": RECORDS},
-        "base": {"sha256": "b"},
+        "base": {"sha256": "b", "layers": LAYERS},
     }
     results = {
         cell.key(): CellResult(cell=cell, metrics={"loss": value(cell)}, seconds=seconds) for cell in cells

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from following import between, told
 from follows import follows
-from planned_studies import loss, planned, write_planned
+from planned_studies import answered_once, loss, planned, write_planned
 
 import workbench as wb
 from workbench.config import Quality
@@ -16,11 +16,20 @@ from workbench.laws import analyse
 from workbench.laws.prices import Prices, offers_of
 from workbench.laws.purchases import Budget, Offer, TrainingTime, plan_purchases
 from workbench.laws.simulate import TRUTHS, simulated
+from workbench.views.answers import answers_of
 
 NOISY = "50% other_form"
 HAVE = ("--have", f"{NOISY}=1024")
 BUDGET = (*HAVE, "--budget", "100")
 SHOP = (*BUDGET, "--price-clean", "0.4")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def answer_once():
+    """The studies of these tests don't change: analyse each once."""
+    with pytest.MonkeyPatch.context() as once:
+        once.setattr("workbench.results.answers_of", answered_once())
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +140,7 @@ def test_prices_that_need_another(folder, refused, followed):
         followed("plan", folder, *new, option, *shlex.split(between(message, "; add ")))
     message = refused("plan", folder, *BUDGET, "--price-new", f"{NOISY}=0")
     assert "give a price above 0" in message
-    followed("plan", folder, *BUDGET, "--price-new", f"{NOISY}=0.001")
+    followed("plan", folder, *BUDGET, "--price-new", f"{NOISY}=1")
 
 
 @follows("turns examples at hand into", "--price-rater needs a study that measured more raters")
@@ -189,8 +198,8 @@ def test_no_law_to_trust_is_told_with_what_would_tell(tmp_path, refused, followe
     beyond = ("--have", f"{NOISY}=2048", "--budget", "100", "--price-new", f"{NOISY}=0.1")
     message = refused("plan", lost, *beyond)
     assert re.match(
-        r"nothing can be said of 3,048 '50% other_form' examples, for up to 2,048 were measured and no law is "
-        r"trusted beyond; cells of 3,048 would tell\.",
+        r"nothing can be said of 3,048 '50% other_form' examples, for up to 2,048 were measured and no law "
+        r"is trusted beyond; cells of 3,048 would tell\.",
         message,
     )
     both = followed("plan", lost, *beyond, "--price-clean", "0.4")
@@ -204,8 +213,10 @@ def test_an_unfinished_study_is_told_to_go_on(tmp_path, refused, followed):
     assert refused("plan", half).endswith(
         "10 of 24 cells have a result, and a plan needs all; the command that began the study goes on with it"
     )
-    assert "no finished cell" in refused("plan", write_planned(tmp_path / "none", planned(), done=0)) or True
-    followed("plan", write_planned(tmp_path / "whole", planned()))
+    assert "0 of 24 cells have a result" in refused(
+        "plan", write_planned(tmp_path / "none", planned(), done=0)
+    )
+    followed("plan", write_planned(tmp_path / "whole", planned(), done=24))
 
 
 def test_one_seed_is_told_to_become_three(tmp_path, refused, followed):
@@ -231,3 +242,40 @@ def test_training_takes_time_that_a_limit_can_cut(hours):
     with pytest.raises(InputError, match="above 0"):
         Budget(money=1, hours=hours)
     assert TrainingTime(fixed=30, each=1).hours(30) == 1.0
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A study that was small, with settings that are nobody's defaults."""
+    folder = tmp_path_factory.mktemp("small") / "a study"
+    described = wb.study(
+        "verbs",
+        qualities=["clean", "other_form:0.5"],
+        sizes=[8, 16, 32, 64],
+        seeds=[3, 1],
+        heldout=40,
+        steps=6,
+        rank=2,
+        batch_size=4,
+        learning_rate=0.004,
+        targets=["q_proj", "v_proj"],
+    )
+    wb.run(described, folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_its_command_works_when_it_is_typed(small, followed, monkeypatch):
+    monkeypatch.setattr("workbench.results.answers_of", answers_of)  # this study does change
+    results = wb.open_study(small)
+    before = results.manifest.study.cells
+    advice = results.plan(minutes=0.02)
+    text = followed("plan", small, "--minutes", "0.02")
+    command = shlex.split(between(text, "  workbench ", "\n"))
+    assert command[command.index("--rank") + 1] == "2"
+    assert command[command.index("--targets") + 1 :][:2] == ["q_proj", "v_proj"]
+    assert "the end" in followed(*command)
+    after = wb.open_study(small).manifest.study
+    assert after.cells > before
+    first = [(Quality(**one["quality"]).label, one["size"], one["seed"]) for one in after.grown[0]]
+    assert first == [(cell.quality, int(cell.size), cell.seed) for cell in advice.cells[: len(first)]]

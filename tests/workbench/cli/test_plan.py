@@ -1,5 +1,6 @@
 """``workbench plan``: what it says, that its command trains those cells, and what it buys."""
 
+import argparse
 import json
 import math
 import re
@@ -7,18 +8,30 @@ import shlex
 from dataclasses import replace
 
 import pytest
-from planned_studies import RECORDS, loss, planned, write_planned
+from planned_studies import RECORDS, answered_once, loss, planned, write_planned
 
 import workbench as wb
 from workbench.cli import main
+from workbench.cli.run import add_parser, chosen_study
 from workbench.config import Quality
-from workbench.growing import growing
+from workbench.growing import growing, minutes_of
 from workbench.laws.next_cells import interval_of
+from workbench.studies.command import growing_command
 from workbench.studies.disk.store import Store
+from workbench.studies.identity import Begun
 from workbench.views.advice import PURCHASE_HEADINGS, advise
 
 NOISY = "50% other_form"
+HALF = Quality(corruption="typo", share=0.5)
 SHOP = ["--have", f"{NOISY}=1024", "--budget", "100", "--price-new", f"{NOISY}=0.05", "--price-clean", "0.4"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def answer_once():
+    """The studies of these tests don't change: analyse each once."""
+    with pytest.MonkeyPatch.context() as once:
+        once.setattr("workbench.results.answers_of", answered_once())
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -98,38 +111,40 @@ def test_its_first_cells_are_those_that_its_command_trains_first(study, said):
     assert first == [(cell.quality, int(cell.size), cell.seed) for cell in advice.cells[: len(first)]]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A study that was trained, with settings that are nobody's defaults."""
-    folder = tmp_path_factory.mktemp("trained") / "a study"
-    described = wb.study(
-        "verbs",
-        qualities=["clean", "other_form:0.5"],
-        sizes=[8, 16, 32, 64],
-        seeds=[3, 1],
-        heldout=40,
-        steps=6,
-        rank=2,
-        batch_size=4,
-        learning_rate=0.004,
-        targets=["q_proj", "v_proj"],
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="as-it-comes"),
+        pytest.param(
+            {"settings": {"rank": 2, "targets": ("q_proj", "v_proj"), "learning_rate": 0.004}}, id="cell"
+        ),
+        pytest.param({"settings": {"steps": None, "epochs": 0.5}}, id="epochs"),
+        pytest.param(
+            {"settings": {"schedule": "trunk", "steps": None, "epochs": 1.0, "warmup_steps": 10}}, id="trunk"
+        ),
+        pytest.param({"seeds": (7, 3), "heldout": 40, "adapted_layers": 1}, id="study"),
+        pytest.param({"qualities": (Quality(), HALF, replace(HALF, share=1 / 3))}, id="qualities"),
+        pytest.param({"base": "another base.gguf"}, id="a-place-with-a-space"),
+    ],
+)
+def test_its_command_is_read_as_the_study_it_goes_on_with(tmp_path, said, changes):
+    folder = write_planned(tmp_path / "a study", planned(**changes))
+    begun = Begun.read(folder)
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    arguments = parser.parse_args(command_in(said("plan", folder, "--minutes", "7.5")))
+    chosen = chosen_study(arguments)
+    assert begun.differences(begun.settled(chosen)) == []
+    start, rule = growing(chosen, arguments.out, minutes=minutes_of(arguments.minutes), at=arguments.at)
+    assert (start.base, start.heldout, start.seeds) == (
+        begun.study.base,
+        begun.study.heldout,
+        begun.study.seeds,
     )
-    wb.run(described, folder)
-    return folder
-
-
-def test_its_command_works_when_it_is_typed(trained, said):
-    results = wb.open_study(trained)
-    before = results.manifest.study.cells
-    advice = results.plan(minutes=0.05)
-    command = command_in(said("plan", trained, "--minutes", "0.05"))
-    assert command[command.index("--rank") + 1] == "2"
-    assert command[command.index("--targets") + 1 :][:2] == ["q_proj", "v_proj"]
-    assert "the end" in said(*command)
-    after = wb.open_study(trained).manifest.study
-    assert after.cells > before
-    first = [(Quality(**one["quality"]).label, one["size"], one["seed"]) for one in after.grown[0]]
-    assert first == [(cell.quality, int(cell.size), cell.seed) for cell in advice.cells[: len(first)]]
+    assert (start.sizes, start.qualities) == (begun.study.sizes, begun.study.qualities)
+    question = wb.open_study(folder).plan().question
+    assert (rule.reference.label, rule.other.label) == (question.reference, question.other)
+    assert arguments.minutes == "7.5m"
 
 
 def test_what_the_command_line_cannot_say_is_said_in_python(tmp_path, said):
@@ -141,9 +156,6 @@ def test_what_the_command_line_cannot_say_is_said_in_python(tmp_path, said):
 
 
 def test_nothing_is_added_to_the_study_of_the_package():
-    from workbench.studies.command import growing_command
-    from workbench.studies.identity import Begun
-
     begun = Begun.read(wb.shipped_study().folder)
     command, why = growing_command(begun, begun.study.qualities[:2], (32, 64), ["--for", "1m"])
     assert command is None

@@ -26,8 +26,8 @@ from workbench.laws.thresholds import TAILS
 
 SHARES = 21
 """Ways to divide a budget between two offers, both ends included."""
-MORE = 1e-6
-"""Share by which a divided budget has to gain more than an undivided one, so that rounding names none."""
+MORE = 0.05
+"""Share by which a divided budget has to gain more than an undivided one to be worth its trouble."""
 CLOSE_TO = 0.001
 """A size is taken to be measured where it is off by this share."""
 
@@ -166,8 +166,8 @@ def plan_purchases(
 ) -> tuple[Purchase, ...]:
     """Say what each offer would do with the whole budget, and the best division between two; best first.
 
-    The division stands in the list where it is expected to gain more than every offer by itself. What can't
-    be judged comes last.
+    The division stands in the list where it is expected to gain clearly more than every offer by itself, by
+    ``MORE``. What can't be judged comes last.
 
     Args:
         analysis: An analysed study, with at least two seeds.

@@ -124,7 +124,9 @@ class AdvicePart:
     """What a report's page says of it."""
 
     sentences: tuple[str, ...]
+    """What is known, and what to train; or why nothing is planned."""
     cells: tuple[tuple[str, ...], ...] = ()
+    price: str | None = None
 
 
 def advice_part(store: Store, studies: Mapping[str, Analysis]) -> AdvicePart:
@@ -133,8 +135,9 @@ def advice_part(store: Store, studies: Mapping[str, Analysis]) -> AdvicePart:
         return AdvicePart(sentences=(f"{why[0].upper()}{why[1:].rstrip('.')}.",))
     found = advise(store, studies)
     return AdvicePart(
-        sentences=(found.now, f"In the next hour: {found.batch[0].lower()}{found.batch[1:]}", found.price),
+        sentences=(found.now, f"In the next hour: {found.batch[0].lower()}{found.batch[1:]}"),
         cells=tuple((readable(quality), *rest) for quality, *rest in found.cell_lines()),
+        price=found.price,
     )
 
 

@@ -154,6 +154,10 @@ MISTAKES = [
             "largest",
             "test_its_first_cells_are_those_that_its_command_trains_first",
         ),
+    ),
+    *mistakes(
+        "src/workbench/views/buying.py",
+        PLAN,
         (
             "hours are counted as if training took no time for an example",
             "TrainingTime(time.fixed, time.each)",

@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lines(results: "Results", advice: "Advice") -> list[str]:
-    from workbench.views.advice import CELL_HEADINGS, PURCHASE_HEADINGS
+    from workbench.views.advice import CELL_HEADINGS
+    from workbench.views.buying import PURCHASE_HEADINGS
 
     lines = [advice.now, "", advice.batch]
     if advice.cells:

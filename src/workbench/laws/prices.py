@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from workbench.config import Quality
 from workbench.errors import InputError, unknown_name
-from workbench.laws.purchases import Budget, Offer
+from workbench.laws.purchases import Offer, Purse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +71,9 @@ class Prices:
             )
 
     @property
-    def purse(self) -> Budget:
+    def purse(self) -> Purse:
         """What may be spent."""
-        return Budget(money=self.budget, price_per_hour=self.per_hour, hours=self.hours)
+        return Purse(money=self.budget, price_per_hour=self.per_hour, hours=self.hours)
 
 
 def offers_of(prices: Prices, qualities: Mapping[str, Quality | None], reference: str) -> tuple[Offer, ...]:

@@ -24,7 +24,7 @@ from workbench.laws.curves import BEYOND
 from workbench.laws.exchange import rate_of
 from workbench.laws.thresholds import TAILS
 
-SHARES = 21
+DIVISIONS = 21
 """Ways to divide a budget between two offers, both ends included."""
 MORE = 0.05
 """Share by which a divided budget has to gain more than an undivided one to be worth its trouble."""
@@ -74,7 +74,7 @@ class Offer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class Purse:
     """What may be spent; training on the result is paid out of it too."""
 
     money: float | int
@@ -161,7 +161,7 @@ def plan_purchases(
     *,
     quality: str,
     size: float | int,
-    budget: Budget,
+    budget: Purse,
     training: TrainingTime | None = None,
 ) -> tuple[Purchase, ...]:
     """Say what each offer would do with the whole budget, and the best division between two; best first.
@@ -197,7 +197,7 @@ def plan_purchases(
     training = training or TrainingTime()
     _refuse_too_little(budget, training, quality, size)
     alone = [_basket([offer], [1.0], quality, size, budget, training) for offer in offers]
-    shares = np.linspace(0, 1, SHARES)[1:-1]
+    shares = np.linspace(0, 1, DIVISIONS)[1:-1]
     divided = [
         _basket(pair, [share, 1 - share], quality, size, budget, training)
         for pair in combinations(offers, 2)
@@ -287,7 +287,7 @@ def break_even(analysis: Analysis, *, reference: str, other: str, size: float | 
     return BreakEven(low, middle, high)
 
 
-def _refuse_too_little(budget: Budget, training: TrainingTime, quality: str, size: float | int) -> None:
+def _refuse_too_little(budget: Purse, training: TrainingTime, quality: str, size: float | int) -> None:
     hours = training.hours(size)
     at_hand = f"training on the {size:,.0f} {quality!r} examples at hand takes {hours:.2g} hours"
     if budget.money < budget.price_per_hour * hours:
@@ -309,7 +309,7 @@ def _basket(
     shares: Sequence[float],
     quality: str,
     size: float | int,
-    budget: Budget,
+    budget: Purse,
     training: TrainingTime,
 ) -> _Basket:
     """Spend the budget: what training on the result costs first, the rest by the shares."""

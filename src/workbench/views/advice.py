@@ -4,23 +4,23 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.laws import Analysis, ExchangeRate, rate_of
-from workbench.laws.claims import break_even_in_words
 from workbench.laws.next_cells import Interval, NextCell, Room, expected_after, interval_of, next_batch
-from workbench.laws.prices import Prices, offers_of
-from workbench.laws.purchases import BreakEven, Purchase, TrainingTime, break_even, plan_purchases
-from workbench.laws.stopping import RateQuestion, interval_in_words
+from workbench.laws.prices import Prices
+from workbench.laws.purchases import BreakEven, Purchase, break_even
+from workbench.laws.silence import in_words
+from workbench.laws.stopping import RateQuestion
 from workbench.showing import Shown
 from workbench.studies.cell_costs import CellCost, minutes_by_size
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
+from workbench.views.buying import purchase_lines, purchases_of
 from workbench.views.points import readable
 
 MINUTES = 60.0
@@ -28,11 +28,6 @@ MINUTES = 60.0
 FURTHER = 2
 """A plan may ask for sizes up to so many times the largest one measured."""
 CELL_HEADINGS = ("quality", "examples", "seeds", "minutes")
-PURCHASE_HEADINGS = ("what", "examples", "then in all", "money", "hours", "gain", "best")
-ASSUMED = (
-    "Mending a share of the examples is taken to move the metric by that share of the way between the curves "
-    "of both qualities, at the number of examples that there are then."
-)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -68,7 +63,7 @@ class Advice(Shown):
     @property
     def now(self) -> str:
         """What is known, in words."""
-        return f"Now, {interval_in_words(self.question, self.interval)}, judged by {_in_words(self.metric)}."
+        return f"Now, {interval_in_words(self.question, self.interval)}, judged by {in_words(self.metric)}."
 
     def cell_lines(self) -> list[tuple[str, ...]]:
         """Return the cells as lines of a table with ``CELL_HEADINGS``, the most telling first."""
@@ -87,18 +82,7 @@ class Advice(Shown):
 
     def purchase_lines(self) -> list[tuple[str, ...]]:
         """Return the purchases as lines of a table with ``PURCHASE_HEADINGS``."""
-        return [
-            (
-                one.name,
-                " and ".join(f"{math.floor(count + 1e-9):,}" for count in one.counts),
-                f"{math.floor(one.examples + 1e-9):,}",
-                f"{one.money:,.6g}",
-                f"{one.hours:.2g}",
-                "can't be told" if one.gain is None else f"{one.gain:.3g} ({one.low:.3g} to {one.high:.3g})",
-                "" if one.best is None else _percent(one.best),
-            )
-            for one in self.purchases
-        ]
+        return purchase_lines(self.purchases)
 
     def to_json(self) -> bytes:
         """Return all of it for a program; what isn't known, or open, is null."""
@@ -187,7 +171,7 @@ def advise(
     cells = _cells(store.manifest, rows, analysis, question, interval, time, float(minutes))
     expected = expected_after(interval, cells) if cells else None
     pair = {"reference": reference, "other": other}
-    purchases, notes = _purchases(analysis, store.manifest, question, time, prices) if prices else ((), ())
+    purchases, notes = purchases_of(analysis, store.manifest, question, time, prices) if prices else ((), ())
     return Advice(
         question=question,
         metric=analysis.metric,
@@ -319,65 +303,6 @@ def _batch(
     )
 
 
-def _purchases(
-    analysis: Analysis,
-    manifest: Manifest,
-    question: RateQuestion,
-    time: CellCost | None,
-    prices: Prices,
-) -> tuple[tuple[Purchase, ...], tuple[str, ...]]:
-    own, count = prices.have
-    described = {quality.label: quality for one in manifest.study.qualities if (quality := Quality(**one))}
-    offers = offers_of(prices, {label: described.get(label) for label in analysis.curves}, question.reference)
-    if time is None and (prices.per_hour or prices.hours is not None):
-        raise InputError(
-            "the study did not record how long its cells took, so hours can't be counted; leave out "
-            "--price-per-hour and --hours"
-        )
-    found = plan_purchases(
-        analysis,
-        offers,
-        quality=own,
-        size=count,
-        budget=prices.purse,
-        training=TrainingTime(time.fixed, time.each) if time else None,
-    )
-    if all(one.gain is None for one in found):
-        raise InputError(f"{found[0].unknown}. Nothing can be said of these offers before")
-    return found, tuple(_purchase_notes(found, own, count, analysis.metric))
-
-
-def _purchase_notes(found: Sequence[Purchase], own: str, count: int, metric: str) -> Iterator[str]:
-    first = found[0]
-    if first.best is not None:
-        if_law = ", if the law goes on as it was measured" if any(one.beyond for one in found) else ""
-        yield (
-            f"To improve {_in_words(metric)} most, buy {first.name}: with a probability of "
-            f"{_percent(first.best)} nothing else in this list gains more{if_law}."
-        )
-    for why in dict.fromkeys(one.unknown for one in found if one.unknown is not None):
-        yield f"Which is best can't be told: {why}."
-    for one in found:
-        if one.beyond and one.unknown is None:
-            yield (
-                f"{one.name}: {one.examples:,.0f} examples are more than the {one.measured:,.0f} measured; "
-                "there the gain is the law's forecast, with its deviation."
-            )
-    for offer in dict.fromkeys(offer for one in found for offer in one.offers):
-        if offer.score is not None:
-            yield (
-                f"{offer.name}: each example is looked at for {offer.score:g}, and the {offer.wrong:.0%} of "
-                f"them that are wrong are mended for {offer.price:g} each; the table counts those looked at."
-            )
-    if any(offer.upgrade for one in found for offer in one.offers):
-        yield ASSUMED
-
-
-def _percent(probability: float) -> str:
-    # draws never show that something is certain
-    return "over 99%" if probability > 0.99 else "under 1%" if probability < 0.01 else f"{probability:.0%}"
-
-
 def _ranges(numbers: Sequence[int]) -> str:
     """Return whole numbers such as "3 to 5, 8"."""
     found = []
@@ -385,10 +310,6 @@ def _ranges(numbers: Sequence[int]) -> str:
         own = [number for _, number in run]
         found.append(f"{own[0]} to {own[-1]}" if len(own) > 2 else ", ".join(map(str, own)))
     return ", ".join(found)
-
-
-def _in_words(metric: str) -> str:
-    return metric.replace("_", " ")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any value of a record

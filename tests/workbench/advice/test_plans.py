@@ -14,7 +14,7 @@ from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.laws import analyse
 from workbench.laws.prices import Prices, offers_of
-from workbench.laws.purchases import Budget, Offer, TrainingTime, plan_purchases
+from workbench.laws.purchases import Offer, Purse, TrainingTime, plan_purchases
 from workbench.laws.simulate import TRUTHS, simulated
 from workbench.views.answers import answers_of
 
@@ -67,7 +67,7 @@ def test_a_size_that_was_not_measured(folder, refused, followed, size):
     followed("plan", folder, *shlex.split(between(message, "between them: ")))
 
 
-@follows("minutes is {minutes:g}; expected a number above 0")
+@follows("minutes is {minutes}; expected a number above 0")
 @pytest.mark.parametrize("minutes", ["0", "-3", "nan", "inf"])
 def test_minutes(folder, refused, followed, minutes):
     message = refused("plan", folder, f"--minutes={minutes}")
@@ -105,9 +105,9 @@ def test_what_is_at_hand(folder, refused, followed, text):
 
 
 @follows(
-    "{option} is {value:g}; it has to be 0 or more",
-    "--hours is {self.hours:g}; it has to be above 0",
-    "--cleaner-right is {self.right:g}; it is a probability",
+    "{option} is {value}; it has to be 0 or more",
+    "--hours is {self.hours}; it has to be above 0",
+    "--cleaner-right is {self.right}; it is a probability",
     "--have is {self.have[1]}; a plan needs at least 1",
 )
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_offers_that_lead_nowhere(folder, refused, followed):
     offers_of(replace(rater, have=("2 raters", 10)), rated, "3 raters")
 
 
-@follows("which costs more than the budget of", ", and the limit is {budget.hours:g}; give at least")
+@follows("which costs more than the budget of", ", and the limit is {budget.hours}; give at least")
 def test_a_budget_that_does_not_pay_for_training(folder, refused, followed):
     for option, price in (("--budget", "1e6"), ("--hours", "0")):
         short = (*HAVE, "--price-clean", "0.4", "--price-per-hour", price)
@@ -174,7 +174,7 @@ def test_too_few_at_hand_and_nothing_to_buy(folder, refused, followed):
     least = between(message, "Give at least ", ",")
     followed("plan", folder, "--have", f"{NOISY}={least}", "--budget", "1", "--price-clean", "1")
     analysis = analyse(simulated(TRUTHS["power"], 0), "loss", bootstraps=20)
-    options = {"quality": "noisy", "size": 64, "budget": Budget(money=1)}
+    options = {"quality": "noisy", "size": 64, "budget": Purse(money=1)}
     told(plan_purchases, analysis, [], **options)
     plan_purchases(analysis, [Offer(name="new", quality="noisy", price=1)], **options)
 
@@ -240,7 +240,7 @@ def test_a_metric_that_says_nothing_plans_nothing(tmp_path, refused):
 @pytest.mark.parametrize("hours", [0.0, -1.0])
 def test_training_takes_time_that_a_limit_can_cut(hours):
     with pytest.raises(InputError, match="above 0"):
-        Budget(money=1, hours=hours)
+        Purse(money=1, hours=hours)
     assert TrainingTime(fixed=30, each=1).hours(30) == 1.0
 
 

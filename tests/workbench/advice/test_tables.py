@@ -16,7 +16,7 @@ from workbench.laws.library import LAWS
 from workbench.laws.noise import estimate_noise
 from workbench.laws.planner import detectable, smallest_difference
 from workbench.laws.problems import fit_table
-from workbench.laws.purchases import Budget, Offer, plan_purchases
+from workbench.laws.purchases import Offer, Purse, plan_purchases
 from workbench.laws.replicates import arrange
 from workbench.laws.simulate import TRUTHS, simulated
 
@@ -275,7 +275,7 @@ def test_one_seed():
         smallest_difference(0.01, seeds=int(seeds))
     told(detectable, alone)
     detectable(three)
-    offer, budget = Offer(name="more", quality="clean", price=1), Budget(money=1)
+    offer, budget = Offer(name="more", quality="clean", price=1), Purse(money=1)
     silent = replace(three, noise=None)
     told(plan_purchases, silent, [offer], quality="clean", size=256, budget=budget)
     plan_purchases(three, [offer], quality="clean", size=256, budget=budget)

@@ -19,7 +19,8 @@ from workbench.laws.next_cells import interval_of
 from workbench.studies.command import growing_command
 from workbench.studies.disk.store import Store
 from workbench.studies.identity import Begun
-from workbench.views.advice import PURCHASE_HEADINGS, advise
+from workbench.views.advice import advise
+from workbench.views.buying import PURCHASE_HEADINGS
 
 NOISY = "50% other_form"
 HALF = Quality(corruption="typo", share=0.5)

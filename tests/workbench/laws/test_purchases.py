@@ -14,8 +14,8 @@ from workbench.laws import analyse, read_table
 from workbench.laws.curves import BEYOND
 from workbench.laws.prices import Prices, offers_of
 from workbench.laws.purchases import (
-    Budget,
     Offer,
+    Purse,
     TrainingTime,
     break_even,
     metric_of_set,
@@ -52,7 +52,7 @@ def at(analysis, quality, size):
 
 
 def bought(analysis, *offers, size=128, money=100, training=None, quality="noisy", **options):
-    budget = Budget(money=money, **options)
+    budget = Purse(money=money, **options)
     found = plan_purchases(analysis, offers, quality=quality, size=size, budget=budget, training=training)
     return {one.name: one for one in found}
 
@@ -105,7 +105,7 @@ def test_no_more_is_mended_than_there_is_and_the_rest_is_not_spent(analysis):
 
 def test_two_ways_of_mending_share_what_is_at_hand(analysis):
     both = [CLEAN, replace(CLEAN, name="other", quality="noisy", price=1.0)]
-    budget = Budget(money=9999)
+    budget = Purse(money=9999)
     found = plan_purchases(analysis, both, quality="noisy", size=128, budget=budget)
     assert all(sum(one.counts) <= 128 + 1e-9 for one in found)
 
@@ -138,7 +138,7 @@ def test_the_best_is_counted_over_the_draws_and_what_is_alike_shares(analysis):
     if len(found) == 2:
         assert found["new"].best == pytest.approx(np.mean(a > b))
     twice = plan_purchases(
-        analysis, [NEW, replace(NEW, name="again")], quality="noisy", size=128, budget=Budget(money=100)
+        analysis, [NEW, replace(NEW, name="again")], quality="noisy", size=128, budget=Purse(money=100)
     )
     assert [one.best for one in twice[:2]] == pytest.approx([0.5, 0.5])
 
@@ -190,7 +190,7 @@ price = st.floats(0.01, 50)
 def test_any_prices_give_a_plan_that_adds_up(analysis, new, clean, money, right, size, each):
     offers = [replace(NEW, price=new), replace(CLEAN, price=clean, right=right)]
     training = TrainingTime(fixed=1, each=each)
-    budget = Budget(money=money + 5 * training.hours(size), price_per_hour=5)
+    budget = Purse(money=money + 5 * training.hours(size), price_per_hour=5)
     found = plan_purchases(analysis, offers, quality="noisy", size=size, budget=budget, training=training)
     alone = [one for one in found if len(one.offers) == 1]
     assert len(alone) == 2
@@ -231,7 +231,7 @@ def test_a_cleaner_that_always_errs_gains_nothing_and_a_free_one_mends_all(analy
     assert free["clean"].best > 0.99
 
 
-CASE = {"quality": "noisy", "size": 1024, "budget": Budget(money=10_000)}
+CASE = {"quality": "noisy", "size": 1024, "budget": Purse(money=10_000)}
 """New data truly gains 0.145, mending all there is 0.088; up to 2,048 examples were measured."""
 OFFERS = (replace(NEW, price=1.0), replace(CLEAN, price=8.0))
 
@@ -330,9 +330,9 @@ def test_the_break_even_price_is_the_rate_less_the_example_at_hand(analysis):
         (lambda: replace(CLEAN, score=-0.5), "the score is -0.5"),
         (lambda: replace(CLEAN, right=1.5), "right is 1.5; it is a share, from 0 to 1"),
         (lambda: replace(CLEAN, wrong=-0.1), "wrong is -0.1; it is a share"),
-        (lambda: Budget(money=-1), "the budget is -1; it has to be 0 or more"),
-        (lambda: Budget(money=1, price_per_hour=-1), "the price of an hour is -1"),
-        (lambda: Budget(money=1, hours=0), "the limit of training is 0 hours; it has to be above 0"),
+        (lambda: Purse(money=-1), "the budget is -1; it has to be 0 or more"),
+        (lambda: Purse(money=1, price_per_hour=-1), "the price of an hour is -1"),
+        (lambda: Purse(money=1, hours=0), "the limit of training is 0 hours; it has to be above 0"),
     ],
 )
 def test_impossible_numbers_are_refused(act, says):

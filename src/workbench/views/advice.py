@@ -11,11 +11,12 @@ from typing import Any
 
 from workbench.errors import InputError
 from workbench.laws import Analysis, ExchangeRate, rate_of
+from workbench.laws.claims import break_even_in_words
 from workbench.laws.next_cells import Interval, NextCell, Room, expected_after, interval_of, next_batch
 from workbench.laws.prices import Prices
 from workbench.laws.purchases import BreakEven, Purchase, break_even
 from workbench.laws.silence import in_words
-from workbench.laws.stopping import RateQuestion
+from workbench.laws.stopping import RateQuestion, interval_in_words
 from workbench.showing import Shown
 from workbench.studies.cell_costs import CellCost, minutes_by_size
 from workbench.studies.disk.manifest import Manifest

@@ -14,6 +14,7 @@ with intervals to each quality and answers with an exchange rate. This is the fr
     results.table()                                  one row a cell; pandas and polars take it as it is
     results.exchange_rate("exact_match")             the answer, in a sentence
     results.analysis("loss")                         each quality's curve, with its constants
+    results.plan()                                   what to train next; with wb.Prices, what to buy
     results.figure(), results.report()               a figure for a paper, a page to read and explore
 
     wb.load_base, wb.load_dataset, wb.load_adapter   what a study is made of, each by itself
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from workbench.data.sources import load_dataset
     from workbench.errors import InputError
     from workbench.laws import analyse, exchange_rate, read_table
+    from workbench.laws.prices import Prices
     from workbench.laws.problems import fit_table
     from workbench.models.loaders import load_base
     from workbench.results import Results, open_study, run, shipped_study
@@ -49,6 +51,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "InputError",
+    "Prices",
     "Quality",
     "Results",
     "Study",
@@ -75,6 +78,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
         __name__,
         {
             "InputError": "workbench.errors",
+            "Prices": "workbench.laws.prices",
             "Quality": "workbench.config",
             "Results": "workbench.results",
             "Study": "workbench.studies.grid",

@@ -7,13 +7,10 @@ choice depends on results alone, and a run that was killed chooses what it would
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from scipy.optimize import nnls
 
 from workbench.config import Quality
 from workbench.errors import InputError
@@ -21,6 +18,7 @@ from workbench.laws import Analysis
 from workbench.laws.next_cells import Interval, Room
 from workbench.laws.noise import FEWEST_SEEDS
 from workbench.laws.stopping import Look, RateQuestion, next_step
+from workbench.studies.cell_costs import CellCost, operations_by_size
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Place, Study
 from workbench.studies.growth import Grower, GrowthDecision
@@ -28,6 +26,8 @@ from workbench.studies.identity import Begun
 from workbench.views.answers import analysed, by_worth, item_outcomes
 
 START_SIZES = 3
+ALIKE = CellCost(1.0, 0.0)
+"""What cells cost in studies of an early version, which didn't record operations: all the same."""
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 """Minutes in each unit of a time."""
 
@@ -214,7 +214,7 @@ class NarrowRate:
         used: dict[tuple[str, int], set[int]] = {}
         for row in rows:
             used.setdefault((row["quality"], row["size"]), set()).add(row["seed"])
-        price, left = _price(rows), math.inf
+        price, left = operations_by_size(rows) or ALIKE, math.inf
         if self.until_minutes is not None:
             total = sum(price(row["size"]) for row in rows)
             pace = _minutes(rows) / total if total else 0.0
@@ -228,16 +228,3 @@ class NarrowRate:
             left=left,
             seeds=self.seeds,
         )
-
-
-def _price(rows: Sequence[Mapping[str, Any]]) -> Callable[[int], float]:
-    """Return what a cell of a size costs, in 10^12 operations: a fixed part and one for each example.
-
-    Studies of an early version didn't record operations; there every cell costs the same.
-    """
-    known = [(row["size"], row["flops"]) for row in rows if row.get("flops")]
-    if not known:
-        return lambda size: 1.0
-    sizes, flops = np.array(known, dtype=float).T
-    (fixed, each), _ = nnls(np.column_stack([np.ones(len(sizes)), sizes]), flops / 1e12)
-    return lambda size: float(fixed + each * size)

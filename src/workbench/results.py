@@ -12,6 +12,7 @@ from workbench.config import CellConfig, Quality
 from workbench.errors import InputError, unknown_name
 from workbench.growing import growing
 from workbench.laws import Analysis, ExchangeRate, rate_of, read_table
+from workbench.laws.prices import Prices
 from workbench.laws.problems import fit_table
 from workbench.lessons.shipped import VERBS
 from workbench.lessons.talk import find_cell
@@ -24,6 +25,7 @@ from workbench.studies.disk.store import DATABASE, Store
 from workbench.studies.executors.protocol import Executor, ShouldStop
 from workbench.studies.grid import Study
 from workbench.studies.runner import OnProgress
+from workbench.views.advice import MINUTES, Advice, advise
 from workbench.views.answers import Answers, analysed, answers_of
 from workbench.views.points import readable
 
@@ -126,6 +128,41 @@ class Results(Shown):
                 "with a second quality"
             )
         return rate_of(analysis, reference=reference or measured[0], other=other or measured[-1], sizes=sizes)
+
+    def plan(
+        self,
+        *,
+        reference: str | None = None,
+        other: str | None = None,
+        size: int | None = None,
+        minutes: float | int = MINUTES,
+        prices: Prices | None = None,
+    ) -> Advice:
+        """Return what to do next: which cells narrow the rate most in so many minutes, and what to buy.
+
+        Args:
+            reference: Label of the quality whose examples are replaced; by default the study's first.
+            other: Label of the quality whose examples replace them; by default the study's last.
+            size: Reference examples at which the rate counts; by default those of the study's answer.
+            minutes: Of training.
+            prices: What is at hand, what may be spent and what things cost, such as
+                ``wb.Prices(have=("50% typo", 2000), budget=100, new={"50% typo": 0.05}, clean=0.4)``; by
+                default nothing is bought.
+
+        Raises:
+            InputError: If cells or seeds are missing, so that nothing can be planned, or a choice can't be
+                used.
+        """
+        with Store.open(self.folder, read_only=True) as store:
+            return advise(
+                store,
+                self.answers().studies,
+                reference=reference,
+                other=other,
+                size=size,
+                minutes=minutes,
+                prices=prices,
+            )
 
     def fit(self, metric: str, law: "str | Law") -> "Fit":
         """Fit one law to all cells, as :func:`workbench.fit_table` does to a table made elsewhere.

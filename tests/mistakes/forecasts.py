@@ -81,55 +81,6 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}planner.py",
         PLANNER,
-        ("a new measurement is taken to have no noise", " + spread**2) / max(", ") / max("),
-        ("a new measurement's noise is its root", " + spread**2) / max(", " + spread) / max("),
-        (
-            "narrowing is of the variance, not of the interval",
-            "narrowing = 1 - np.sqrt(max(1 - gain, 0.0))",
-            "narrowing = gain",
-        ),
-        (
-            "a slow cell is worth more a minute",
-            "return self.narrowing / self.minutes",
-            "return self.narrowing * self.minutes",
-        ),
-        (
-            "compute is free",
-            "budget - offer.hours * price_per_hour",
-            "budget - 0 * offer.hours * price_per_hour",
-        ),
-        (
-            "twice the money buys half the examples",
-            "price_per_hour, 0.0) / offer.price",
-            "price_per_hour, 0.0) * offer.price",
-        ),
-        (
-            "a loss gains by rising",
-            "sign = 1.0 if analysis.falling else -1.0",
-            "sign = -1.0 if analysis.falling else 1.0",
-        ),
-        ("more can be cleaned than there is", "share = min(count / size, 1.0)", "share = count / size"),
-        (
-            "cleaning a share cleans the rest",
-            "(1 - share) * _at(analysis, quality, size) + share * _at(analysis, offer.quality, size)",
-            "share * _at(analysis, quality, size) + (1 - share) * _at(analysis, offer.quality, size)",
-        ),
-        ("a plan reads beyond the largest size", "min(size + count, largest)", "min(size + count, 1e9)"),
-        (
-            "the gain of a plan is its mean",
-            "gain=float(np.median(table[1:, j]))",
-            "gain=float(np.mean(table[1:, j]))",
-        ),
-        (
-            "the offer that is best is the worst",
-            "first = table[1:].argmax(axis=1)",
-            "first = table[1:].argmin(axis=1)",
-        ),
-        (
-            "cleaning costs what a new example does",
-            '("cleaned", cleaned, self.cleaned_example)',
-            '("cleaned", cleaned, self.new_example)',
-        ),
         (
             "what a quality's cells share averages out over sizes",
             "(quality_share + rest / sizes)",

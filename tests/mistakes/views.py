@@ -156,8 +156,8 @@ MISTAKES = [
         ("a game reads beyond the largest size", "float(self.largest))", "1e9)"),
         (
             "a game scores cleaned examples as a share of those at hand",
-            "cleaned / size *",
-            "cleaned / given.examples *",
+            "self.worse: size - cleaned, self.clean",
+            "self.worse: given.examples - cleaned, self.clean",
         ),
         (
             "the best loss of a game is its largest",

@@ -31,6 +31,13 @@ def answer(results: wb.Results) -> str:
     return rate.sentence(128)
 
 
+def next_hour(results: wb.Results) -> str:
+    prices = wb.Prices(have=("50% other_form", 2000), budget=100, new={"clean": 0.5}, clean=0.4, score=0.001)
+    advice = results.plan(reference="clean", size=128, minutes=30, prices=prices)
+    print([cell.size for cell in advice.cells], [one.gain for one in advice.purchases], advice.to_json())
+    return advice.batch
+
+
 def look(folder: str) -> None:
     wb.widgets.GridMap(wb.open_study(folder).folder)
     wb.widgets.Exchange([wb.shipped_study().analysis()])

@@ -47,7 +47,6 @@ NOT_HERE = {
     "start one with BackgroundRun.start": "is for who writes Python; test_live.py starts one",
     "Measure both with one model": "is for who writes Python; there is no option",
     "was measured for both qualities; choose one of": "is for who writes Python; test_exchange.py chooses",
-    "Give one number per size, or one": "is for who writes Python; test_planner_values.py gives both",
     "REMEDIES SQLITE_READONLY": "needs a disk that can only be read; faults.py has one",
     "REMEDIES SQLITE_CANTOPEN": "needs a folder that can't be entered",
     "REMEDIES SQLITE_FULL": "needs a full disk; faults.py has one and runs the same command again",

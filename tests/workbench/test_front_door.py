@@ -71,7 +71,7 @@ def test_dir_lists_the_names_and_help_reads_them():
 def test_a_mistyped_name_gets_the_nearest_one():
     with pytest.raises(AttributeError, match="did you mean 'open_study'"):
         _ = wb.opne_study
-    with pytest.raises(AttributeError, match="there are InputError, Quality"):
+    with pytest.raises(AttributeError, match="there are InputError, Prices, Quality"):
         _ = wb.zzzzzz
     assert not hasattr(wb.widgets, "nothing")
 

@@ -7,7 +7,8 @@ import pytest
 import workbench as wb
 from workbench.cli import main
 from workbench.config import Quality
-from workbench.growing import _price, factor_of, growing, minutes_of
+from workbench.growing import factor_of, growing, minutes_of
+from workbench.studies.cell_costs import minutes_by_size, operations_by_size
 from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
@@ -58,9 +59,19 @@ def test_one_seed_becomes_two(tmp_path):
 
 
 def test_a_cell_costs_a_fixed_part_and_one_for_each_example():
-    price = _price([{"size": size, "flops": 3e12 + 2e9 * size} for size in (10, 100, 1000)])
+    rows = [{"size": size, "flops": 3e12 + 2e9 * size, "seconds": 6.0} for size in (10, 100, 1000)]
+    price = operations_by_size(rows)
     assert [price(10), price(500)] == pytest.approx([3.02, 4.0])
-    assert _price([{"size": 5, "flops": None}, {"size": 50}])(7) == 1.0
+    assert operations_by_size([{"size": 5, "flops": None}, {"size": 50}]) is None
+    minutes = minutes_by_size(rows)
+    assert sum(map(minutes, (10, 100, 1000))) == pytest.approx(0.3), "18 seconds in all"
+    assert minutes(500) / minutes(10) == pytest.approx(4.0 / 3.02)
+
+
+def test_without_operations_time_itself_tells_and_without_either_nothing():
+    minutes = minutes_by_size([{"size": size, "seconds": 60 + 0.6 * size} for size in (10, 100, 1000)])
+    assert minutes(200) == pytest.approx(3.0)
+    assert minutes_by_size([{"size": 5, "flops": 1e12, "seconds": None}]) is None
 
 
 def test_a_study_grows_in_time_goes_on_by_a_rule_and_is_trained_again(tmp_path, capsys):

@@ -16,6 +16,7 @@ from workbench.errors import InputError
 COMMANDS = {
     "run": "run a study: quality x size x seed on one frozen base",
     "report": "write a study's report: a page, a figure for a paper, a table",
+    "plan": "say which cells the next hour should train, and what a budget should buy",
     "paper": "write every figure, table and number of a study for a paper, or check those written",
     "list": "list studies: cells done, failed and planned, when, and what they cost",
     "costs": "say what a study has cost, cell by cell, and how well that was predicted",

@@ -280,6 +280,25 @@ def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
     )
 
 
+def break_even_in_words(answer: Rated, size: float | int) -> str:
+    """Say up to what price turning examples of the other quality into reference ones pays, at one size."""
+    found = claims_of(answer, size)
+    kind = found[0].kind if found else "unsure"
+    reference, other = _label(answer.reference), _label(answer.other)
+    n = f"At {size:,.0f} {reference} examples"
+    if kind == "better":
+        return f"{n}: {_price(answer, found[0])[0].lower()}{_price(answer, found[0])[1:]}"
+    if kind == "never":
+        return (
+            f"{n}: it pays to turn {_article(other)} {other} example into {_article(reference)} {reference} "
+            f"one at least while that costs less than collecting {_number(answer.tried / size - 1)} more: so "
+            "many were tried, and were not enough."
+        )
+    if kind == "worse":
+        return f"{n}: turning {other} examples into {reference} ones gains nothing, whatever it costs."
+    return f"{n}: up to what price it pays to turn {other} examples into {reference} ones can't be told yet."
+
+
 def _price(answer: Rated, claim: Claim) -> str:
     reference, other = _label(answer.reference), _label(answer.other)
     least = number_in_words(claim.low - 1) if claim.low > 1 else "0"

@@ -10,7 +10,7 @@ reference's own, and the other quality's that matches it.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,6 @@ from jaxtyping import Float
 
 from workbench.laws.analysis import Analysis
 from workbench.laws.exchange import fewest, rate_of
-from workbench.laws.planner import NextCell
 from workbench.laws.thresholds import LIKELY, TAILS
 
 SIZE_STEP = math.sqrt(2)
@@ -77,6 +76,28 @@ def interval_of(analysis: Analysis, *, reference: str, other: str, size: float |
     # where the smallest size tried may be enough already, nobody has seen how few would do
     low = 0.0 if rates.at_most[0] > TAILS[0] else float(rates.low[0])
     return Interval(low, float(rates.median[0]), float(rates.high[0]))
+
+
+@dataclass(frozen=True)
+class NextCell:
+    """A cell that a study could train next, and what it is expected to do to the rate's interval."""
+
+    quality: str
+    size: float
+    seed: int
+    narrowing: float
+    """Expected share by which the interval of the rate's logarithm shrinks, after the cells before it in the
+    batch; NaN for a new size beyond which the rate lies, of which nothing is expected but that it tells."""
+    minutes: float
+
+
+def expected_after(interval: Interval, cells: Sequence[NextCell]) -> Interval | None:
+    """Return the interval that is expected once these cells are trained; None where they can't tell."""
+    left = math.prod(1 - cell.narrowing for cell in cells)
+    if math.isnan(left) or math.isinf(interval.factor) or not 0 < interval.middle < math.inf:
+        return None
+    low, high = (interval.middle * (end / interval.middle) ** left for end in (interval.low, interval.high))
+    return Interval(low, interval.middle, high)
 
 
 @dataclass(frozen=True, slots=True)

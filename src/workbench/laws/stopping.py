@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from workbench.laws.analysis import Analysis
-from workbench.laws.next_cells import Interval, Room, interval_of, next_batch
-from workbench.laws.planner import NextCell
+from workbench.laws.next_cells import Interval, NextCell, Room, interval_of, next_batch
 
 LOOKS = 2
 """Looks in a row that have to find the interval short enough."""

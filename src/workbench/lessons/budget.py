@@ -1,7 +1,8 @@
 """The rules of the budget game: collect more examples, or clean those at hand, out of one purse.
 
-The truth is a study's measured curves, which the player doesn't see. As in the planner, cleaning a share of
-the examples moves the score by that share of the way between the two qualities' curves at the same size.
+The truth is a study's measured curves, which the player doesn't see. As in ``laws/purchases.py``, cleaning a
+share of the examples moves the score by that share of the way between the two qualities' curves at the same
+size.
 """
 
 import csv
@@ -13,6 +14,7 @@ from random import Random
 from workbench.errors import InputError
 from workbench.files import not_written
 from workbench.laws.analysis import Analysis
+from workbench.laws.purchases import metric_of_set
 
 PRICES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Of cleaning one example, where a new one costs 1."""
@@ -90,10 +92,7 @@ class Game:
     def score(self, given: GameRound, share: float | int) -> float:
         """Return the metric that such a set of examples gives."""
         size, cleaned = self.buys(given, share)
-        worse, clean = (
-            float(self.analysis.curve(quality).predict([size])[0, 0]) for quality in (self.worse, self.clean)
-        )
-        return worse + cleaned / size * (clean - worse)
+        return float(metric_of_set(self.analysis, {self.worse: size - cleaned, self.clean: cleaned})[0])
 
     def play(self, given: GameRound, share: float | int) -> Decision:
         """Spend ``share`` of the coins on cleaning, the rest on new examples.

@@ -17,6 +17,7 @@ from workbench.files import write_atomically
 from workbench.laws.thresholds import LEVEL
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
+from workbench.views.advice import CELL_HEADINGS, AdvicePart, advice_part
 from workbench.views.answers import Answers, answers_of, by_worth, check_finished
 from workbench.views.board_figures import empty
 from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
@@ -53,11 +54,12 @@ def write_report(folder: Path | str) -> Report:
         manifest, table = store.manifest, store.table()
         check_finished(folder, manifest, table)
         found = answers_of(store, table)
+        advice = advice_part(store, found.studies)
     target = folder / "report"
     figure = quality_by_size(table, fits=found.fits) if by_worth(table) else empty("no finished cell")
     pdf, svg, _ = save_figure(figure, target)
     write_atomically(target / "table.csv", table_csv(table))
-    page = render_report(manifest, table, found, svg.read_text(encoding="utf-8"))
+    page = render_report(manifest, table, found, advice, svg.read_text(encoding="utf-8"))
     write_atomically(target / "index.html", page.encode())
     return Report(
         page=target / "index.html",
@@ -68,7 +70,9 @@ def write_report(folder: Path | str) -> Report:
     )
 
 
-def render_report(manifest: Manifest, table: Sequence[TableRow], found: Answers, svg: str) -> str:
+def render_report(
+    manifest: Manifest, table: Sequence[TableRow], found: Answers, advice: AdvicePart, svg: str
+) -> str:
     """Return the page; every text that comes from data is escaped."""
     cells = [row for row in table if row["size"] > 0]
     zero = [row for row in table if row["size"] == 0]
@@ -88,6 +92,8 @@ def render_report(manifest: Manifest, table: Sequence[TableRow], found: Answers,
         tables=found.tables,
         level=f"{LEVEL:.0%}",
         notes=found.notes,
+        advice=advice,
+        advice_headings=CELL_HEADINGS,
         data=Markup(inline_json(page_data(table, found.studies, found.fits))),
         script=Markup(code),
         script_source=Markup(sha256_source(code)),

@@ -9,14 +9,13 @@ from calibration import NOT_IDENTIFIED, OF, Tally, check, main, page
 from scipy.stats import binom
 from situations import SITUATIONS, is_true, tell, true_rate
 
-from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
-from workbench.laws import analyse, exchange_rate, read_table
+from workbench.laws import exchange_rate, read_table
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.forecast import forecast_quality, forecast_sizes
 from workbench.laws.library import LAWS
 from workbench.laws.noise import estimate_noise, resample_means
-from workbench.laws.planner import Offer, Prices, next_cells, plan_purchase, smallest_difference
+from workbench.laws.planner import smallest_difference
 from workbench.laws.problems import fit_each, fit_table
 from workbench.laws.profiles import profile, profiles
 from workbench.laws.replicates import Replicates
@@ -119,67 +118,6 @@ def test_a_joint_law_gives_the_rate_of_the_truth():
     rates = law_rate(resamples, truth.settings["clean"], truth.settings["30% spoiled"], [128, 2048])
     assert rates.low[0] <= true_rate(truth, 128.0) <= rates.high[0]
     assert rates.not_reached[1] == 1.0
-
-
-def test_the_planner_prefers_what_the_truth_prefers():
-    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
-    offers = [Offer("more of the same", "noisy", 1.0), Offer("clean them", "clean", 1.5)]
-    cheap = plan_purchase(analysed, offers, quality="noisy", size=256, budget=384)
-    assert cheap[0].offer.name == "clean them"
-    assert cheap[0].low <= cheap[0].gain <= cheap[0].high
-    assert sum(p.best for p in cheap) == pytest.approx(1)
-    dear = plan_purchase(
-        analysed, [offers[0], Offer("clean them", "clean", 20.0)], quality="noisy", size=256, budget=384
-    )
-    assert dear[0].offer.name == "more of the same"
-    paid = plan_purchase(
-        analysed,
-        [Offer("more", "noisy", 1.0, hours=100)],
-        quality="noisy",
-        size=256,
-        budget=384,
-        price_per_hour=2,
-    )
-    assert paid[0].examples == pytest.approx(184)
-
-
-def test_prices_of_every_kind_come_out_of_one_budget():
-    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
-    prices = Prices(new_example=1, cleaned_example=1.5, hour=2.0, rater=0.5, hours={"new": 10.0})
-    offers = {o.name: o for o in prices.offers(own="noisy", cleaned="clean", more_raters="clean")}
-    assert {name: o.price for name, o in offers.items()} == {"new": 1.0, "cleaned": 1.5, "rater": 0.5}
-    plan = plan_purchase(
-        analysed, tuple(offers.values()), quality="noisy", size=256, budget=384, price_per_hour=prices.hour
-    )
-    bought = {p.offer.name: p.examples for p in plan}
-    assert bought == pytest.approx({"new": 364, "cleaned": 256, "rater": 768})
-    with pytest.raises(InputError, match="no price"):
-        Prices(hour=1).offers(own="noisy")
-
-
-def test_plans_without_a_base_are_refused():
-    rows = [{"quality": q, "size": n, "seed": 0, "loss": 3 / n + 1} for q in "ab" for n in (1, 2, 4, 8)]
-    alone = analyse(read_table(rows), "loss")
-    with pytest.raises(InputError, match="no purchase is advised"):
-        plan_purchase(alone, [Offer("more", "a", 1)], quality="a", size=4, budget=1)
-    with pytest.raises(InputError, match="no interval to narrow"):
-        next_cells(alone, reference="a", other="b", size=4)
-    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
-    with pytest.raises(InputError, match="lie outside the sizes measured"):
-        plan_purchase(analysed, [Offer("more", "clean", 1.0)], quality="clean", size=9999, budget=1)
-
-
-def test_the_next_cell_is_near_the_question():
-    analysed = analyse(simulated(TRUTHS["power"], 0), "loss")
-    cells = next_cells(analysed, reference="clean", other="noisy", size=256)
-    assert all(0 < cell.narrowing < 1 and cell.seed == 3 for cell in cells)
-    known = CellConfig(data="verbs", base="classroom", size=1)
-    quality = {"clean": Quality(), "noisy": Quality(corruption="other_form", share=0.5)}
-    runnable = [cell.config(known, quality) for cell in cells]
-    assert [(c.size, c.seed) for c in runnable] == [(cell.size, 3) for cell in cells]
-    assert all(c.quality == quality[cell.quality] for c, cell in zip(runnable, cells, strict=True))
-    slow = next_cells(analysed, reference="clean", other="noisy", size=256, minutes=np.arange(1.0, 8.0) ** 3)
-    assert slow[0].size < 128
 
 
 def test_the_smallest_difference_shrinks_with_seeds_and_sizes():

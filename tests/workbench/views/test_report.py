@@ -8,9 +8,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from planned_studies import planned, write_planned
 
+from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.laws import exchange_rate, read_table
+from workbench.results import open_study
 from workbench.studies.disk.store import Store
 from workbench.views.answers import answers
 from workbench.views.explore import inline_json
@@ -70,6 +73,36 @@ def test_it_shows_what_a_reader_needs(report):
         "50% other form 2,048 3 0.78",
     ):
         assert expected in text, expected
+
+
+def test_it_says_what_to_do_next(tmp_path):
+    folder = write_planned(tmp_path / "study", planned())
+    text = Page(write_report(folder).page.read_text(encoding="utf-8")).text
+    advice = open_study(folder).plan()
+    part = text[text.index("What to do next") : text.index("What was measured")]
+    assert f"{advice.now} In the next hour: train {len(advice.cells)} cells" in part
+    for quality, *rest in advice.cell_lines():
+        assert " ".join([quality.replace("_", " "), *rest]) in part
+    assert advice.price in part
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "says"),
+    [
+        ({"seeds": (0,)}, {}, "One seed a cell shows no noise, and a plan weighs cells by it; run the study"),
+        ({}, {"done": 14}, "14 of 24 cells have a result, and a plan needs all; the command that began it"),
+        ({"sizes": (32, 64)}, {}, "Nothing can be planned: Judged by loss"),
+        ({}, {"value": lambda cell: 2.0}, "Nothing can be planned: Loss is 2 in every cell"),
+        ({"qualities": (Quality(),)}, {}, "The study has one quality, and a plan compares two"),
+    ],
+)
+def test_what_cannot_be_planned_is_said_in_a_sentence(tmp_path, changes, options, says):
+    folder = write_planned(tmp_path / "study", planned(**changes), **options)
+    text = Page(write_report(folder).page.read_text(encoding="utf-8")).text
+    part = text[text.index("What to do next") : text.index("What was measured")]
+    assert part.removeprefix("What to do next ").startswith(says.partition("; the command")[0])
+    assert part.strip().endswith(".")
+    assert ".." not in part
 
 
 def test_what_was_left_out_is_told(make_study, report):

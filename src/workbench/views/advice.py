@@ -171,7 +171,7 @@ def advise(
     time = minutes_by_size(rows)
     cells = _cells(store.manifest, rows, analysis, question, interval, time, float(minutes))
     expected = expected_after(interval, cells) if cells else None
-    pair = {"reference": reference, "other": other}
+    here = rate_of(analysis, reference=reference, other=other, sizes=[question.size])
     purchases, notes = purchases_of(analysis, store.manifest, question, time, prices) if prices else ((), ())
     return Advice(
         question=question,
@@ -181,8 +181,8 @@ def advise(
         cells=cells,
         expected=expected,
         batch=_batch(store.manifest, question, interval, cells, expected, time, len(rows)),
-        price=break_even_in_words(rate_of(analysis, **pair, sizes=[question.size]), question.size),
-        break_even=break_even(analysis, **pair, size=question.size),
+        price=break_even_in_words(here, question.size),
+        break_even=break_even(analysis, reference=reference, other=other, size=question.size),
         purchases=purchases,
         notes=notes,
     )

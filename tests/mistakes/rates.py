@@ -77,13 +77,13 @@ MISTAKES = [
         ),
         (
             "cleaning pays up to the whole rate",
-            "{_number(claim.middle - 1)} more (",
-            "{_number(claim.middle)} more (",
+            "{number_in_words(claim.middle - 1)} more (",
+            "{number_in_words(claim.middle)} more (",
         ),
         (
             "the price of cleaning has the rate's lower end",
-            "_number(claim.low - 1) if claim.low > 1",
-            "_number(claim.low) if claim.low > 1",
+            "number_in_words(claim.low - 1) if claim.low > 1",
+            "number_in_words(claim.low) if claim.low > 1",
         ),
         (
             "the other way round the ends change places",

@@ -8,7 +8,7 @@ VARYING = f"{TESTS}test_varying.py"
 LACK = f"{TESTS}test_lack_of_fit.py"
 CHECKLIST = f"{TESTS}test_checklist.py"
 FIT = "tests/workbench/cli/test_fit_tables.py"
-WORDS = "tests/workbench/cli/test_fit_words.py"
+WORDS = "tests/workbench/advice/test_fit_words.py"
 
 MISTAKES = [
     *mistakes(
@@ -172,8 +172,8 @@ MISTAKES = [
         ),
         (
             "a prediction beyond the sizes is not called so",
-            "if not measured.min() <= at[name][0] <= measured.max()",
-            "if measured.min() <= at[name][0] <= measured.max()",
+            "if low <= value <= high:",
+            "if not low <= value <= high:",
         ),
     ),
     *mistakes(

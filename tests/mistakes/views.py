@@ -145,8 +145,6 @@ MISTAKES = [
         NUMBERS,
         ("few right answers lead the answer", "FEW_RIGHT = 0.1", "FEW_RIGHT = 0.01"),
         ("the metrics that tell least come first", "not _tells(metric, rows))", "_tells(metric, rows))"),
-        ("draws show what is certain", "if probability > 0.99", "if probability > 2"),
-        ("a rate has one digit", "{float(value):.2g}", "{float(value):.1g}"),
     ),
     *mistakes(
         f"{LESSONS}budget.py",
@@ -237,6 +235,8 @@ MISTAKES = [
     *mistakes(
         "src/workbench/laws/in_words.py",
         "tests/workbench/views/test_numbers_shown.py",
+        ("draws show what is certain", "if probability > 0.99", "if probability > 2"),
+        ("a rate has one digit", 'text = f"{value:.2g}"', 'text = f"{value:.1g}"'),
         ("a rate beside 1 is told as 1", "if float(t) != 1 or value == 1", "if True"),
         ("a part of a unit is told as 0", 'else f"{size:.3g}"', 'else f"{size:,.0f}"'),
     ),

@@ -11,6 +11,7 @@ WORDING = f"{TESTS}test_wording_values.py"
 DEVIATION = f"{TESTS}test_deviation_values.py"
 STUDIES = f"{TESTS}test_exchange.py"
 LIBRARY = f"{TESTS}test_library.py"
+ROBUST = f"{TESTS}test_robust_fits.py"
 
 MISTAKES = [
     *mistakes(
@@ -270,6 +271,26 @@ MISTAKES = [
             "return len(self.law.parameters) - len(self.fixed)",
             "return len(self.law.parameters) + len(self.fixed) - 1",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}fitting.py",
+        ROBUST,
+        (
+            "a robust fit never leaves a floor of 0",
+            "if values[name] < SMALL * whole}",
+            "if values[name] < -SMALL * whole}",
+        ),
+        (
+            "a coefficient on a linear scale has the slope of a logarithm",
+            "unit.get(name, here[name]) * terms",
+            "here[name] * terms",
+        ),
+        (
+            "a constant is at a bound by the unit of the data",
+            "slack = 1e-9 * (p.high - p.low) if np.isfinite(p.high) else 0.0",
+            "slack = 1e-9",
+        ),
+        ("the end of a search is taken for better than its start", "if found.fun >= best:", "if False:"),
     ),
     *mistakes(
         f"{LAWS}surface.py",

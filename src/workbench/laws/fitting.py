@@ -30,6 +30,10 @@ DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
 SLOPE_STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
+SMALL = 1e-3
+"""Share of the metric below which a coefficient's part counts as next to nothing."""
+LEAST_SHARE = 1e-9
+"""Share of the metric at which the search of a coefficient in logarithms ends."""
 AGREE = 1e-3
 """Two starts agree when their objectives differ by less than this share."""
 
@@ -233,20 +237,24 @@ def fit_values(fit: Fit, y: Float[np.ndarray, "problems rows"]) -> dict[str, Flo
 def _huber(
     law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
 ) -> tuple[float, dict[str, float]]:
-    """Minimise over all free parameters at once, coefficients in logarithms, from those of least squares."""
+    """Minimise over all free parameters at once, coefficients in logarithms, from those of least squares.
+
+    A coefficient that adds next to nothing is searched on a linear scale: in logarithms the slope vanishes
+    towards 0, and a search that begins there, as at a floor of 0 from least squares, would never leave it.
+    """
     assert problem.delta is not None
     delta = problem.delta
     relative = replace(problem, root=1 / problem.y, delta=None)
     ((_, values),) = _squares(law, relative, fixed | dict(start), [{}])
-    logarithms = tuple(replace(p, scale="log", low=max(p.low, 1e-9)) for p in law.coefficients)
-    free = [p for p in law.shapes + logarithms if p.name not in fixed]
-    names = [p.name for p in free]
-    low, high = search_bounds(free)
+    names = [p.name for p in law.shapes + law.coefficients if p.name not in fixed]
+    free: list[Parameter] = []
+    unit: dict[str, float] = {}
 
     def values_at(position: np.ndarray) -> dict[str, float]:
-        return fixed | dict(zip(names, _inward(free, position), strict=True))
+        found = zip(names, _inward(free, position), strict=True)
+        return fixed | {name: value * unit.get(name, 1.0) for name, value in found}
 
-    if not free:
+    if not names:
         residual = _residual(problem, law.predict(fixed, problem.x))
         return float(_huber_loss(residual, delta).sum()), fixed
 
@@ -265,7 +273,7 @@ def _huber(
         columns = []
         for j, name in enumerate(names):
             if name in place:
-                columns.append(here[name] * terms[:, place[name]] / predicted)
+                columns.append(unit.get(name, here[name]) * terms[:, place[name]] / predicted)
                 continue
             shift = np.zeros(len(position))
             shift[j] = SLOPE_STEP
@@ -273,23 +281,42 @@ def _huber(
             columns.append((above - below) / (2 * SLOPE_STEP * predicted))
         return np.where(_counts(problem, predicted)[:, None], np.stack(columns, axis=1), 0.0)
 
-    position = np.clip(_outward(free, values), low, high)
-    bounds = list(zip(low, high, strict=True))
     for _ in range(3):
         # a restart forgets the curvature of the kinks passed on the way; three are enough in practice
+        units = _units(law, problem, values)
+        unit = {name: whole for name, whole in units.items() if values[name] < SMALL * whole}
+        scaled = [
+            replace(p, scale="linear")
+            if p.name in unit
+            else replace(p, scale="log", low=max(p.low, units[p.name] * LEAST_SHARE))
+            for p in law.coefficients
+        ]
+        free = [p for p in (*law.shapes, *scaled) if p.name not in fixed]
+        low, high = search_bounds(free)
+        begin = {name: values[name] / unit.get(name, 1.0) for name in names}
+        position = np.clip(_outward(free, begin), low, high)
+        best, _ = objective(position)
         found = minimize(
             objective,
             position,
             jac=True,
             method="L-BFGS-B",
-            bounds=bounds,
+            bounds=list(zip(low, high, strict=True)),
             options={"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 30},
         )
-        moved = np.abs(found.x - position).max()
-        position = found.x
-        if moved < 1e-7:
+        if found.fun >= best:  # also where the line search gives up at a kink, above its start
             break
-    return float(found.fun) * delta, values_at(position)
+        best, values = found.fun, values_at(found.x)
+        if np.abs(found.x - position).max() < 1e-7:
+            break
+    return float(best) * delta, values
+
+
+def _units(law: Law, problem: Problem, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the value of each coefficient that would alone make as much as the metric somewhere."""
+    share = np.abs(law.terms(values, problem.x)) / problem.y[:, None]
+    largest = np.maximum(share.max(axis=0), np.finfo(float).tiny)
+    return dict(zip((p.name for p in law.coefficients), (1 / largest).tolist(), strict=False))
 
 
 def _huber_loss(residual: np.ndarray, delta: float) -> np.ndarray:
@@ -324,4 +351,6 @@ def _inward(parameters: Sequence[Parameter], position: np.ndarray) -> list[float
 def _on_bound(p: Parameter, value: float) -> bool:
     if p.scale == "log":
         return value <= p.low * 1.001 or value >= p.high * 0.999
-    return value <= p.low + 1e-9 or value >= p.high - 1e-9
+    # what has no largest value is a coefficient, in the unit of the data, and is put on its bound exactly
+    slack = 1e-9 * (p.high - p.low) if np.isfinite(p.high) else 0.0
+    return value <= p.low + slack or value >= p.high - slack

@@ -12,6 +12,7 @@ DEVIATION = f"{TESTS}test_deviation_values.py"
 STUDIES = f"{TESTS}test_exchange.py"
 LIBRARY = f"{TESTS}test_library.py"
 ROBUST = f"{TESTS}test_robust_fits.py"
+BOUNDS = f"{TESTS}test_bounds.py"
 
 MISTAKES = [
     *mistakes(
@@ -285,12 +286,43 @@ MISTAKES = [
             "unit.get(name, here[name]) * terms",
             "here[name] * terms",
         ),
-        (
-            "a constant is at a bound by the unit of the data",
-            "slack = 1e-9 * (p.high - p.low) if np.isfinite(p.high) else 0.0",
-            "slack = 1e-9",
-        ),
         ("the end of a search is taken for better than its start", "if found.fun >= best:", "if False:"),
+    ),
+    *mistakes(
+        f"{LAWS}law.py",
+        ROBUST,
+        (
+            "a constant is at a limit by the unit of the data",
+            "return 1e-9 * (self.high - self.low) if np.isfinite(self.high) else 0.0",
+            "return 1e-9",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}bounds.py",
+        BOUNDS,
+        ("a limit that the resamples hit is not said", "if hit.fitted or hit.cuts:", "if hit.fitted:"),
+        ("a limit that the fit hits is not said", "if hit.fitted or hit.cuts:", "if hit.cuts:"),
+        ("resamples at a limit count from one in twenty on", "CUTS = TAILS[0]", "CUTS = 0.05"),
+        (
+            "a constant that is held is at a limit",
+            "if p.name in fit.fixed:",
+            "if p.name in ():",
+        ),
+        (
+            "the study as measured counts as a resample",
+            "part.values[name][part.rows > 0]",
+            "part.values[name][part.rows >= 0]",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}law.py",
+        BOUNDS,
+        ("the largest value is no limit", "self.high * 0.999 if", "self.high * 1.001 if"),
+    ),
+    *mistakes(
+        f"{LAWS}analysis.py",
+        f"{BOUNDS}::test_no_floor_is_said_with_the_share_of_resamples_that_have_none",
+        ("a report doesn't say which constants a limit chose", "*filter(None, [at_bounds])", ""),
     ),
     *mistakes(
         f"{LAWS}surface.py",

@@ -349,8 +349,5 @@ def _inward(parameters: Sequence[Parameter], position: np.ndarray) -> list[float
 
 
 def _on_bound(p: Parameter, value: float) -> bool:
-    if p.scale == "log":
-        return value <= p.low * 1.001 or value >= p.high * 0.999
-    # what has no largest value is a coefficient, in the unit of the data, and is put on its bound exactly
-    slack = 1e-9 * (p.high - p.low) if np.isfinite(p.high) else 0.0
-    return value <= p.low + slack or value >= p.high - slack
+    at = np.array([value])
+    return bool(p.at_least(at)[0] or p.at_largest(at)[0])

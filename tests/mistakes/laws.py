@@ -278,8 +278,8 @@ MISTAKES = [
         ROBUST,
         (
             "a robust fit never leaves a floor of 0",
-            "if values[name] < SMALL * whole}",
-            "if values[name] < -SMALL * whole}",
+            "if values[name] < NEXT_TO_NOTHING * whole}",
+            "if values[name] < -NEXT_TO_NOTHING * whole}",
         ),
         (
             "a coefficient on a linear scale has the slope of a logarithm",
@@ -300,6 +300,11 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}bounds.py",
         BOUNDS,
+        (
+            "the least value is called the largest",
+            '(("least", p.low), ("largest", p.high))',
+            '(("largest", p.low), ("least", p.high))',
+        ),
         ("a limit that the resamples hit is not said", "if hit.fitted or hit.cuts:", "if hit.fitted:"),
         ("a limit that the fit hits is not said", "if hit.fitted or hit.cuts:", "if hit.cuts:"),
         ("resamples at a limit count from one in twenty on", "CUTS = TAILS[0]", "CUTS = 0.05"),

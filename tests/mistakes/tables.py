@@ -11,6 +11,44 @@ FIT = "tests/workbench/cli/test_fit_tables.py"
 
 MISTAKES = [
     *mistakes(
+        f"{LAWS}varying.py",
+        VARYING,
+        (
+            "a setting that is crossed with seeds is said to go along with them",
+            "if any(_two_values(own, column) for own in by_seed.values()):",
+            "if False:",
+        ),
+        (
+            "the first cell speaks for all",
+            "in cells.values() if (pair := _along",
+            "in [*cells.values()][:1] if (pair := _along",
+        ),
+        (
+            "another seed is a setting",
+            "if column in known or SEED_WORDS.",
+            "if column in known or frozenset().",
+        ),
+        (
+            "runs that failed are noise",
+            'row.status == "done" and row.size > 0 and row.seed',
+            "row.size > 0 and row.seed",
+        ),
+        (
+            "a size's own setting is its seeds'",
+            "keys = [(row.quality, row.size, *(row.values.get(name) for name in known))",
+            "keys = [(row.quality, *(row.values.get(name) for name in known))",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}table.py",
+        VARYING,
+        (
+            "nobody says that seeds differ in a setting",
+            "if measured_here else said_of_seeds(rows)",
+            "if True else said_of_seeds(rows)",
+        ),
+    ),
+    *mistakes(
         f"{LAWS}direction.py",
         DIRECTION,
         ("a metric of unknown direction is an accuracy", "told or known):", 'told or known or "higher"):'),
@@ -140,11 +178,6 @@ MISTAKES = [
         CHECKLIST,
         ("constants that were held are called fitted", "if p.name not in fit.fixed]", "if p.name]"),
         ("stopped runs count as points", "runs = len(problem.y) - only", "runs = len(problem.y)"),
-        (
-            "a bound at the bottom is the largest value",
-            "<= high - fit.values[name]",
-            ">= high - fit.values[name]",
-        ),
         ("the error of another law is told", "if s.name == fit.law.name), None)", "if s.name), None)"),
         (
             "rows without the metric are not left out",

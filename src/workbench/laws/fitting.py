@@ -30,8 +30,8 @@ DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
 SLOPE_STEP = 1e-5
 """Step of the central differences, in the logarithm of a shape parameter."""
-SMALL = 1e-3
-"""Share of the metric below which a coefficient's part counts as next to nothing."""
+NEXT_TO_NOTHING = 1e-3
+"""Share of the metric below which a coefficient's part is next to nothing."""
 LEAST_SHARE = 1e-9
 """Share of the metric at which the search of a coefficient in logarithms ends."""
 AGREE = 1e-3
@@ -284,7 +284,7 @@ def _huber(
     for _ in range(3):
         # a restart forgets the curvature of the kinks passed on the way; three are enough in practice
         units = _units(law, problem, values)
-        unit = {name: whole for name, whole in units.items() if values[name] < SMALL * whole}
+        unit = {name: whole for name, whole in units.items() if values[name] < NEXT_TO_NOTHING * whole}
         scaled = [
             replace(p, scale="linear")
             if p.name in unit

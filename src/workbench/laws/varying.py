@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from workbench.errors import InputError
 from workbench.laws.direction import known_direction, word_set, words_of
+from workbench.laws.library import LAWS
 from workbench.laws.measurement import INPUTS, WHOLE, Measurement
 
 SETTINGS = word_set(
@@ -32,6 +33,10 @@ BOOKKEEPING = word_set(
 """Words of columns that tell when and where something ran, and change no result."""
 MODEL_WORDS = word_set("model models params parameters size width depth layers n")
 """Words of columns that may hold the size of a model."""
+SEED_WORDS = word_set(
+    "seed seeds run runs trial trials rep reps replicate replicates replica repeat fold name group"
+)
+"""Words of columns that number or name the replicates."""
 MOST_NAMED = 3
 """Columns that a message names."""
 
@@ -107,6 +112,39 @@ def refuse_other_settings(
         for group, among in [*((same, columns) for same in by_seed.values()), (own, ["model"])]:
             if found := {name: pair for name in among if (pair := _two_values(group, name))}:
                 raise OtherSettings(_no_replicates(table, found, rows, falling=falling), list(found))
+
+
+def said_of_seeds(rows: Sequence[Measurement]) -> Iterator[str]:
+    """Yield which settings vary along with the seeds of a cell: the noise then holds their effect too."""
+    cells: dict[Hashable, list[Measurement]] = {}
+    done = [row for row in rows if row.status == "done" and row.size > 0 and row.seed is not None]
+    known = sorted({name for law in LAWS.values() for name in law.inputs} - {"size"})
+    keys = [(row.quality, row.size, *(row.values.get(name) for name in known)) for row in done]
+    for key, row in zip(keys, done, strict=True):
+        cells.setdefault(key, []).append(row)
+    for column in settings_among(done, keys):
+        if column in known or SEED_WORDS.intersection(words_of(column)):
+            continue
+        along = [pair for own in cells.values() if (pair := _along_seeds(own, column))]
+        if along:
+            (one, two), *_ = along
+            several = sum(len({row.seed for row in own}) > 1 for own in cells.values())
+            values = " and ".join(_shown(value_in(row, column)) for row in (one, two))
+            yield (
+                f"Seeds of one cell also differ in {column!r}, in {len(along)} of {several} cells (lines "
+                f"{one.line} and {two.line}: {values}), so what is read as noise holds the effect of that "
+                "setting too. Seeds that share it would tell the noise alone."
+            )
+
+
+def _along_seeds(rows: Sequence[Measurement], column: str) -> tuple[Measurement, Measurement] | None:
+    """Return two rows of a cell that differ in a column, where each seed has one value of its own."""
+    by_seed: dict[int | None, list[Measurement]] = {}
+    for row in rows:
+        by_seed.setdefault(row.seed, []).append(row)
+    if any(_two_values(own, column) for own in by_seed.values()):
+        return None
+    return _two_values([own[0] for own in by_seed.values()], column)
 
 
 def _prefix(column: str) -> tuple[str, str]:

@@ -7,9 +7,42 @@ DIRECTION = f"{TESTS}test_direction.py"
 VARYING = f"{TESTS}test_varying.py"
 LACK = f"{TESTS}test_lack_of_fit.py"
 CHECKLIST = f"{TESTS}test_checklist.py"
+STATUSES = f"{TESTS}test_statuses.py"
 FIT = "tests/workbench/cli/test_fit_tables.py"
 
 MISTAKES = [
+    *mistakes(
+        f"{LAWS}statuses.py",
+        STATUSES,
+        (
+            "a run that Neptune still hears of is done",
+            '(ONGOING, ("not failed", UNKNOWN_END), UNFINISHED)',
+            '(ONGOING, ("not failed", UNKNOWN_END), "done")',
+        ),
+        (
+            "a run that Neptune marks as failed is done",
+            '(*ENDED, *ONGOING, UNKNOWN_STATE), ("failed",), "failed"',
+            '(*ENDED, *ONGOING, UNKNOWN_STATE), ("failed",), "done"',
+        ),
+        ("nobody says what sys/state alone leaves open", "word.endswith(UNKNOWN_END) and", "False and"),
+        ("nobody says what sys/failed alone leaves open", "word.startswith(UNKNOWN_STATE) and", "False and"),
+        ("a type behind a column's name hides it", '.partition(":")[0].replace', ".replace"),
+    ),
+    *mistakes(
+        f"{LAWS}measurement.py",
+        STATUSES,
+        ("one of Neptune's columns, named, is read alone", "in (None, state, failed):", "is None:"),
+        (
+            "a chart's export is a table whose sizes are steps",
+            '{"wall time", "step", "value"} <= names or',
+            "",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}varying.py",
+        STATUSES,
+        ("who owned a run in Neptune is a setting", '    "sys",\n', ""),
+    ),
     *mistakes(
         f"{LAWS}varying.py",
         VARYING,

@@ -35,7 +35,7 @@ from workbench.laws.measurement import (
 )
 from workbench.laws.readers import raw_rows
 from workbench.laws.selection import alike, rows_where, said_of_copies, said_of_statuses, without_copies
-from workbench.laws.statuses import UNFINISHED, how_read, status_in
+from workbench.laws.statuses import UNFINISHED, how_read, neptune_doubt, status_in
 from workbench.laws.varying import said_of_seeds, settings_among, surely_set, value_in
 from workbench.showing import Shown
 
@@ -307,7 +307,7 @@ def read_table(
     rows = tuple(measurements(renamed, kept, name))
     notes = [
         *_said_of_where(wanted, kept),
-        *filter(None, [how_read(words)]),
+        *filter(None, [how_read(words), neptune_doubt(words)]),
         *lost_numbers(chosen_rows, rows),
     ]
     if not rows:

@@ -5,6 +5,7 @@ differs. A table seldom says which of its columns were set and which were measur
 it; of the others a text that recurs was set, and so was a number that takes the same values in many cells.
 """
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -22,7 +23,20 @@ SETTINGS = word_set(
 SETTING_PHRASES = ("learning rate", "step size", "weight decay", "hidden size", "sequence length")
 CONFIGURED = ("config", "params", "parameters", "hparams", "hyperparameters", "args", "general")
 """How trackers begin the names of settings: W&B, MLflow, Neptune, TensorBoard and ClearML."""
-MEASURED = ("metrics", "summary", "train", "eval", "test", "val", "valid", "validation", "system", "perf")
+MEASURED = (
+    "metrics",
+    "summary",
+    "train",
+    "eval",
+    "test",
+    "val",
+    "valid",
+    "validation",
+    "system",
+    "perf",
+    "sys",
+    "monitoring",
+)
 """How they begin the names of what was measured."""
 BOOKKEEPING = word_set(
     "host hostname node gpu gpus device machine user username created updated started ended finished "
@@ -33,6 +47,8 @@ BOOKKEEPING = word_set(
 """Words of columns that tell when and where something ran, and change no result."""
 MODEL_WORDS = word_set("model models params parameters size width depth layers n")
 """Words of columns that may hold the size of a model."""
+PREFIX = re.compile(r"(\s*[^./:\s][^./:]*)[./:](.+)", re.DOTALL)
+"""A tracker's prefix and the name behind it."""
 SEED_WORDS = word_set(
     "seed seeds run runs trial trials rep reps replicate replicates replica repeat fold name group"
 )
@@ -149,11 +165,9 @@ def _along_seeds(rows: Sequence[Measurement], column: str) -> tuple[Measurement,
 
 def _prefix(column: str) -> tuple[str, str]:
     """Return what a tracker puts before a name, in lower case, and the name."""
-    for mark in (".", "/", ":"):
-        before, found, after = column.partition(mark)
-        if found and after and before.strip():
-            return before.strip().lower(), after
-    return "", column
+    if (found := PREFIX.fullmatch(column)) is None:
+        return "", column
+    return found[1].strip().lower(), found[2]
 
 
 def _recurs(column: str, rows: Sequence[Measurement], several: Sequence[Sequence[Measurement]]) -> bool:

@@ -13,6 +13,7 @@ STUDIES = f"{TESTS}test_exchange.py"
 LIBRARY = f"{TESTS}test_library.py"
 ROBUST = f"{TESTS}test_robust_fits.py"
 BOUNDS = f"{TESTS}test_bounds.py"
+OVERFIT = f"{TESTS}test_overfit.py"
 
 MISTAKES = [
     *mistakes(
@@ -296,6 +297,16 @@ MISTAKES = [
             "return 1e-9 * (self.high - self.low) if np.isfinite(self.high) else 0.0",
             "return 1e-9",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}overfit.py",
+        OVERFIT,
+        ("examples seen once overfit", "and passes >= SEEN_AGAIN and", "and"),
+        ("a loss that never fell on the examples overfits", "fitted < np.mean", "0 < np.mean"),
+        ("a rise is that over the first loss", "known[:, best]", "known[:, 0]"),
+        ("one of many cells counts as the only one", "1 - DOUBT / len(cells)", "1 - DOUBT"),
+        ("a mean is as noisy as one seed", "spread / np.sqrt(len(rise))", "spread"),
+        ("the advice has as many passes as what overfits", "/ 2]))", "]))"),
     ),
     *mistakes(
         f"{LAWS}bounds.py",

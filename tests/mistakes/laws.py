@@ -11,6 +11,9 @@ WORDING = f"{TESTS}test_wording_values.py"
 DEVIATION = f"{TESTS}test_deviation_values.py"
 STUDIES = f"{TESTS}test_exchange.py"
 LIBRARY = f"{TESTS}test_library.py"
+ROBUST = f"{TESTS}test_robust_fits.py"
+BOUNDS = f"{TESTS}test_bounds.py"
+OVERFIT = f"{TESTS}test_overfit.py"
 
 MISTAKES = [
     *mistakes(
@@ -245,6 +248,10 @@ MISTAKES = [
             "relative = 1 / y if falling",
             "relative = np.ones(len(y)) if falling",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}noise.py",
+        FITS,
         (
             "means of more seeds weigh no more",
             "return np.sqrt(data.count) / (noise",
@@ -252,24 +259,98 @@ MISTAKES = [
         ),
         (
             "means are whitened as if no seed were shared",
-            "covariance(data, noise)))",
-            "np.diag(np.diag(covariance(data, noise)))))",
+            "inverse_root(covariance(data, noise))",
+            "inverse_root(np.diag(np.diag(covariance(data, noise))))",
         ),
     ),
     *mistakes(
         f"{LAWS}fitting.py",
         FITS,
-        ("Huber's loss goes on as a parabola", "delta * (size - 0.5 * delta)", "0.5 * size**2"),
-        (
-            "the residual of a robust fit is not of the logarithm",
-            "np.log(np.maximum(predicted, 1e-300)) - np.log(problem.y)",
-            "predicted / problem.y - 1 + 0 * np.log(problem.y)",
-        ),
         (
             "the free parameters count those held too",
             "return len(self.law.parameters) - len(self.fixed)",
             "return len(self.law.parameters) + len(self.fixed) - 1",
         ),
+    ),
+    *mistakes(
+        f"{LAWS}problem.py",
+        FITS,
+        (
+            "the residual of a robust fit is not of the logarithm",
+            "np.log(np.maximum(predicted, 1e-300)) - np.log(self.y)",
+            "predicted / self.y - 1 + 0 * np.log(self.y)",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}robust.py",
+        FITS,
+        ("Huber's loss goes on as a parabola", "delta * (size - 0.5 * delta)", "0.5 * size**2"),
+    ),
+    *mistakes(
+        f"{LAWS}robust.py",
+        ROBUST,
+        (
+            "a robust fit never leaves a floor of 0",
+            "if values[name] < NEXT_TO_NOTHING * whole}",
+            "if values[name] < -NEXT_TO_NOTHING * whole}",
+        ),
+        (
+            "a coefficient on a linear scale has the slope of a logarithm",
+            "unit.get(name, here[name]) * terms",
+            "here[name] * terms",
+        ),
+        ("the end of a search is taken for better than its start", "if found.fun >= best:", "if False:"),
+    ),
+    *mistakes(
+        f"{LAWS}law.py",
+        ROBUST,
+        (
+            "a constant is at a limit by the unit of the data",
+            "return 1e-9 * (self.high - self.low) if np.isfinite(self.high) else 0.0",
+            "return 1e-9",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}overfit.py",
+        OVERFIT,
+        ("examples seen once overfit", "and passes >= SEEN_AGAIN and", "and"),
+        ("a loss that never fell on the examples overfits", "fitted < np.mean", "0 < np.mean"),
+        ("a rise is that over the first loss", "known[:, best]", "known[:, 0]"),
+        ("one of many cells counts as the only one", "1 - DOUBT / len(cells)", "1 - DOUBT"),
+        ("a mean is as noisy as one seed", "spread / np.sqrt(len(rise))", "spread"),
+        ("the advice has as many passes as what overfits", "/ 2]))", "]))"),
+    ),
+    *mistakes(
+        f"{LAWS}bounds.py",
+        BOUNDS,
+        (
+            "the least value is called the largest",
+            '(("least", p.low), ("largest", p.high))',
+            '(("largest", p.low), ("least", p.high))',
+        ),
+        ("a limit that the resamples hit is not said", "if hit.fitted or hit.cuts:", "if hit.fitted:"),
+        ("a limit that the fit hits is not said", "if hit.fitted or hit.cuts:", "if hit.cuts:"),
+        ("resamples at a limit count from one in twenty on", "CUTS = TAILS[0]", "CUTS = 0.05"),
+        (
+            "a constant that is held is at a limit",
+            "if p.name in fit.fixed:",
+            "if p.name in ():",
+        ),
+        (
+            "the study as measured counts as a resample",
+            "part.values[name][part.rows > 0]",
+            "part.values[name][part.rows >= 0]",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}law.py",
+        BOUNDS,
+        ("the largest value is no limit", "self.high * 0.999 if", "self.high * 1.001 if"),
+    ),
+    *mistakes(
+        f"{LAWS}analysis.py",
+        f"{BOUNDS}::test_no_floor_is_said_with_the_share_of_resamples_that_have_none",
+        ("a report doesn't say which constants a limit chose", "*filter(None, [at_bounds])", ""),
     ),
     *mistakes(
         f"{LAWS}surface.py",

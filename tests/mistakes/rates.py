@@ -193,7 +193,7 @@ MISTAKES = [
             "for v in (lo, hi) if np.isfinite(v)",
             "for v in (lo,) if np.isfinite(v)",
         ),
-        ("orthogonal once, not against what was found", "solution[:, j + 1 :])", "0 * solution[:, j + 1 :])"),
+        ("orthogonal once, not against what was found", "upper[j][i] * solution[:, i]", "0 * solution[:, i]"),
         ("a held parameter moves", "gradient > 0)) | ((here", "gradient < 0)) | ((here"),
     ),
     *mistakes(

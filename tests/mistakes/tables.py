@@ -7,10 +7,81 @@ DIRECTION = f"{TESTS}test_direction.py"
 VARYING = f"{TESTS}test_varying.py"
 LACK = f"{TESTS}test_lack_of_fit.py"
 CHECKLIST = f"{TESTS}test_checklist.py"
+STATUSES = f"{TESTS}test_statuses.py"
 FIT = "tests/workbench/cli/test_fit_tables.py"
 WORDS = "tests/workbench/advice/test_fit_words.py"
 
 MISTAKES = [
+    *mistakes(
+        f"{LAWS}statuses.py",
+        STATUSES,
+        (
+            "a run that Neptune still hears of is done",
+            '(ONGOING, ("not failed", UNKNOWN_END), UNFINISHED)',
+            '(ONGOING, ("not failed", UNKNOWN_END), "done")',
+        ),
+        (
+            "a run that Neptune marks as failed is done",
+            '(*ENDED, *ONGOING, UNKNOWN_STATE), ("failed",), "failed"',
+            '(*ENDED, *ONGOING, UNKNOWN_STATE), ("failed",), "done"',
+        ),
+        ("nobody says what sys/state alone leaves open", "word.endswith(UNKNOWN_END) and", "False and"),
+        ("nobody says what sys/failed alone leaves open", "word.startswith(UNKNOWN_STATE) and", "False and"),
+        ("a type behind a column's name hides it", '.partition(":")[0].replace', ".replace"),
+    ),
+    *mistakes(
+        f"{LAWS}measurement.py",
+        STATUSES,
+        ("one of Neptune's columns, named, is read alone", "in (None, state, failed):", "is None:"),
+        (
+            "a chart's export is a table whose sizes are steps",
+            '{"wall time", "step", "value"} <= names or',
+            "",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}varying.py",
+        STATUSES,
+        ("who owned a run in Neptune is a setting", '    "sys",\n', ""),
+    ),
+    *mistakes(
+        f"{LAWS}varying.py",
+        VARYING,
+        (
+            "a setting that is crossed with seeds is said to go along with them",
+            "if any(_two_values(own, column) for own in by_seed.values()):",
+            "if False:",
+        ),
+        (
+            "the first cell speaks for all",
+            "in cells.values() if (pair := _along",
+            "in [*cells.values()][:1] if (pair := _along",
+        ),
+        (
+            "another seed is a setting",
+            "if column in known or SEED_WORDS.",
+            "if column in known or frozenset().",
+        ),
+        (
+            "runs that failed are noise",
+            'row.status == "done" and row.size > 0 and row.seed',
+            "row.size > 0 and row.seed",
+        ),
+        (
+            "a size's own setting is its seeds'",
+            "keys = [(row.quality, row.size, *(row.values.get(name) for name in known))",
+            "keys = [(row.quality, *(row.values.get(name) for name in known))",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}table.py",
+        VARYING,
+        (
+            "nobody says that seeds differ in a setting",
+            "if measured_here else said_of_seeds(rows)",
+            "if True else said_of_seeds(rows)",
+        ),
+    ),
     *mistakes(
         f"{LAWS}direction.py",
         DIRECTION,
@@ -141,11 +212,6 @@ MISTAKES = [
         CHECKLIST,
         ("constants that were held are called fitted", "if p.name not in fit.fixed]", "if p.name]"),
         ("stopped runs count as points", "runs = len(problem.y) - only", "runs = len(problem.y)"),
-        (
-            "a bound at the bottom is the largest value",
-            "<= high - fit.values[name]",
-            ">= high - fit.values[name]",
-        ),
         ("the error of another law is told", "if s.name == fit.law.name), None)", "if s.name), None)"),
         (
             "rows without the metric are not left out",
@@ -158,8 +224,8 @@ MISTAKES = [
         CHECKLIST,
         (
             "a constant that is held is fitted to each quality",
-            "fit_law(law, problems[quality], fixed=fixed)",
-            "fit_law(law, problems[quality])",
+            "for quality in qualities], fixed=fixed)",
+            "for quality in qualities])",
         ),
     ),
     *mistakes(
@@ -224,11 +290,6 @@ MISTAKES = [
             "a setting that goes with the quality isn't told",
             "if fixed and len(set().union(*by_quality.values())) > 1:",
             "if fixed and len(set().union(*by_quality.values())) > 2:",
-        ),
-        (
-            "a setting that goes with the seed isn't told",
-            'elif name != "model" and any(len(own) > 1',
-            'elif name != "model" and any(len(own) > 2',
         ),
         (
             "steps are offered as seeds beside seeds",

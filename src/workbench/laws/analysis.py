@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench.errors import InputError, unknown_name
+from workbench.laws.bounds import note_of_bounds
 from workbench.laws.candidates import Candidate, Cells, fit_candidates, fit_law_of, names_for
 from workbench.laws.curves import Curve, CurveSampler
 from workbench.laws.deviation import Space, Way, space_of, weigh
@@ -179,6 +180,7 @@ def analyse(
         *(() if table.measured_here else settings_that_vary(table.measured(metric))),
         *notes_of_analysis(data, cells, candidates, names, silent, falling=falling),
     ]
+    at_bounds = note_of_bounds(candidates, curves)
     return Analysis(
         metric=metric,
         evaluation=table.evaluation,
@@ -189,7 +191,7 @@ def analyse(
         zero_shot=zero_shot,
         noise=None if cells is None else cells.noise,
         from_residuals=cells is not None and cells.from_residuals,
-        notes=tuple(dict.fromkeys([*table.notes, *found])),
+        notes=tuple(dict.fromkeys([*table.notes, *found, *filter(None, [at_bounds])])),
         next_seed=_next_seed(table, data),
         models=tuple(float(m) for m in np.unique(x["model"])) if "model" in x else (),
         silent=silent,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from workbench.laws.bootstrap import Resamples
+from workbench.laws.bounds import of_resamples
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
 from workbench.laws.table import Table
@@ -33,7 +34,7 @@ class Checklist:
     starts: str
     """How many, and how many of them agree."""
     bounds: str
-    """Which constants ended at a limit of the search, and at which."""
+    """Which constants ended at a limit of the search, and at which, in the fit or in many bootstraps."""
     points: str
     """How many measurements were fitted."""
     left_out: str
@@ -101,7 +102,7 @@ def checklist(
         objective=_objective(fit),
         optimizer=_optimizer(fit),
         starts=f"{fit.starts}, of which {fit.agreeing:.0%} end at the same minimum",
-        bounds=_bounds(fit),
+        bounds=_bounds(resamples),
         points=_points(fit),
         left_out=_left_out(table, metric),
         replicates=_replicates(fit),
@@ -129,15 +130,12 @@ def _optimizer(fit: Fit) -> str:
     return "damped Gauss-Newton steps on the exponents, coefficients solved for at each (variable projection)"
 
 
-def _bounds(fit: Fit) -> str:
-    limits = {p.name: (p.low, p.high) for p in fit.law.parameters}
-    hit = [
-        f"{name} at its {'least' if fit.values[name] - low <= high - fit.values[name] else 'largest'} value, "
-        f"{fit.values[name]:.4g}"
-        for name in fit.at_bounds
-        for low, high in [limits[name]]
-    ]
-    return "; ".join(hit) or "none"
+def _bounds(resamples: Resamples) -> str:
+    parts = []
+    for hit in of_resamples(resamples):
+        cut = f"{hit.resamples:.0%} of the bootstraps" if hit.cuts else ""
+        parts.append(hit.where + (f", and {cut}" if hit.fitted and cut else f" in {cut}" if cut else ""))
+    return "; ".join(parts) or "none"
 
 
 def _points(fit: Fit) -> str:

@@ -17,56 +17,20 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import minimize
 
 from workbench.errors import InputError
 from workbench.laws.library import FREE, LAWS, Inputs, Law, Parameter
-from workbench.laws.noise import Noise
-from workbench.laws.replicates import Replicates
-from workbench.laws.squares import Squares, inward, outward, search_bounds
+from workbench.laws.problem import Problem
+from workbench.laws.robust import fit_robustly
+from workbench.laws.squares import Squares
 from workbench.showing import Shown
 
 DELTA = 1e-3
 """Huber's threshold on the log residual, as in the published fits."""
-SLOPE_STEP = 1e-5
-"""Step of the central differences, in the logarithm of a shape parameter."""
 MOST_TOGETHER = 32
 """Rows up to which several problems are searched together, each with its own matrix of noise."""
 AGREE = 1e-3
 """Two starts agree when their objectives differ by less than this share."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is fitted: inputs and a metric by row, and how much each row can be trusted.
-
-    Attributes:
-        root: Whitens residuals: a weight per row (one over its standard deviation), or a matrix.
-        delta: Huber's threshold on the log residual; None for squares.
-        freedom: Degrees of freedom of the noise behind ``root``; None when the noise is unknown and has to be
-            read from the residuals.
-        bound_only: Rows whose value is only an upper bound of the metric (censored runs).
-        quality: The rows' qualities.
-        replicates: The measurements by seed behind the first rows, those that are not ``bound_only``; None
-            when every row stands alone.
-        noise: What the seeds tell about the noise.
-    """
-
-    x: Inputs
-    y: Float[np.ndarray, " rows"]
-    root: np.ndarray
-    delta: float | None = None
-    freedom: float | None = None
-    bound_only: np.ndarray | None = None
-    quality: tuple[str, ...] = ()
-    replicates: Replicates | None = None
-    noise: Noise | None = None
-
-    def whiten(self, values: np.ndarray) -> np.ndarray:
-        """Divide rows by their noise."""
-        if self.root.ndim == 2:
-            return self.root @ values
-        return values * (self.root if values.ndim == 1 else self.root[:, None])
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +74,7 @@ class Fit(Shown):
     @property
     def residual(self) -> Float[np.ndarray, " rows"]:
         """Measured minus fitted, in the unit of the objective: whitened, or of the logarithm."""
-        return _residual(self.problem, self.predict(self.problem.x))
+        return self.problem.residual(self.predict(self.problem.x))
 
 
 def fit_law(
@@ -178,7 +142,9 @@ def _tried(
     """Return each problem's objective and values from every start."""
     (first, *others) = problems
     if first.delta is not None:
-        return [[_huber(law, first, fixed, start) for start in starts]]
+        relative = replace(first, root=1 / first.y, delta=None)
+        least = [_squares(law, relative, fixed | dict(start), [{}])[0][1] for start in starts]
+        return [[fit_robustly(law, first, fixed, values) for values in least]]
     if not others:
         return [_squares(law, first, fixed, starts)]
     root = np.stack([np.diag(p.root) if p.root.ndim == 1 else p.root for p in problems])
@@ -285,98 +251,6 @@ def fit_values(fit: Fit, y: Float[np.ndarray, "problems rows"]) -> dict[str, Flo
     return values
 
 
-def _huber(
-    law: Law, problem: Problem, fixed: dict[str, float], start: Mapping[str, float]
-) -> tuple[float, dict[str, float]]:
-    """Minimise over all free parameters at once, coefficients in logarithms, from those of least squares."""
-    assert problem.delta is not None
-    delta = problem.delta
-    relative = replace(problem, root=1 / problem.y, delta=None)
-    ((_, values),) = _squares(law, relative, fixed | dict(start), [{}])
-    logarithms = tuple(replace(p, scale="log", low=max(p.low, 1e-9)) for p in law.coefficients)
-    free = [p for p in law.shapes + logarithms if p.name not in fixed]
-    names = [p.name for p in free]
-    low, high = search_bounds(free)
-
-    def values_at(position: np.ndarray) -> dict[str, float]:
-        return fixed | dict(zip(names, _inward(free, position), strict=True))
-
-    if not free:
-        residual = _residual(problem, law.predict(fixed, problem.x))
-        return float(_huber_loss(residual, delta).sum()), fixed
-
-    def objective(position: np.ndarray) -> tuple[float, np.ndarray]:
-        residual = _residual(problem, law.predict(values_at(position), problem.x))
-        loss = _huber_loss(residual, delta)
-        slope = np.clip(residual, -delta, delta) @ jacobian(position)
-        # scaled so that the stopping rules of the optimizer see numbers of order one
-        return float(loss.sum()) / delta, slope / delta
-
-    def jacobian(position: np.ndarray) -> np.ndarray:
-        here = values_at(position)
-        predicted = law.predict(here, problem.x)
-        terms = law.terms(here, problem.x)
-        place = {p.name: j for j, p in enumerate(law.coefficients)}
-        columns = []
-        for j, name in enumerate(names):
-            if name in place:
-                columns.append(here[name] * terms[:, place[name]] / predicted)
-                continue
-            shift = np.zeros(len(position))
-            shift[j] = SLOPE_STEP
-            above, below = (law.predict(values_at(position + d), problem.x) for d in (shift, -shift))
-            columns.append((above - below) / (2 * SLOPE_STEP * predicted))
-        return np.where(_counts(problem, predicted)[:, None], np.stack(columns, axis=1), 0.0)
-
-    position = np.clip(_outward(free, values), low, high)
-    bounds = list(zip(low, high, strict=True))
-    for _ in range(3):
-        # a restart forgets the curvature of the kinks passed on the way; three are enough in practice
-        found = minimize(
-            objective,
-            position,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 30},
-        )
-        moved = np.abs(found.x - position).max()
-        position = found.x
-        if moved < 1e-7:
-            break
-    return float(found.fun) * delta, values_at(position)
-
-
-def _huber_loss(residual: np.ndarray, delta: float) -> np.ndarray:
-    size = np.abs(residual)
-    return np.where(size <= delta, 0.5 * residual**2, delta * (size - 0.5 * delta))
-
-
-def _residual(problem: Problem, predicted: np.ndarray) -> np.ndarray:
-    if problem.delta is None:
-        residual = problem.whiten(problem.y - predicted)
-    else:
-        residual = np.log(np.maximum(predicted, 1e-300)) - np.log(problem.y)
-    return residual if problem.bound_only is None else np.where(_counts(problem, predicted), residual, 0.0)
-
-
-def _counts(problem: Problem, predicted: np.ndarray) -> np.ndarray:
-    """Say which rows speak against a prediction: a censored run doesn't where the prediction is lower."""
-    if problem.bound_only is None:
-        return np.ones(len(predicted), dtype=bool)
-    return ~problem.bound_only | (predicted > problem.y)
-
-
-def _outward(parameters: Sequence[Parameter], values: Mapping[str, float]) -> np.ndarray:
-    """Map values to the unbounded scale on which they are searched."""
-    return np.array([float(outward(p, np.array([values[p.name]]))[0]) for p in parameters])
-
-
-def _inward(parameters: Sequence[Parameter], position: np.ndarray) -> list[float]:
-    return [float(inward(p, np.array([v]))[0]) for p, v in zip(parameters, position, strict=True)]
-
-
 def _on_bound(p: Parameter, value: float) -> bool:
-    if p.scale == "log":
-        return value <= p.low * 1.001 or value >= p.high * 0.999
-    return value <= p.low + 1e-9 or value >= p.high - 1e-9
+    at = np.array([value])
+    return bool(p.at_least(at)[0] or p.at_largest(at)[0])

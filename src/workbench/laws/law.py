@@ -29,6 +29,19 @@ class Parameter:
     starts: tuple[float, ...] = ()
     scale: Literal["log", "linear"] = "log"
 
+    def at_least(self, values: np.ndarray) -> np.ndarray:
+        """Say which values lie at the least one."""
+        return values <= (self.low * 1.001 if self.scale == "log" else self.low + self._slack)
+
+    def at_largest(self, values: np.ndarray) -> np.ndarray:
+        """Say which values lie at the largest one."""
+        return values >= (self.high * 0.999 if self.scale == "log" else self.high - self._slack)
+
+    @property
+    def _slack(self) -> float:
+        # what has no largest value is a coefficient, in the unit of the data, and is put on its bound exactly
+        return 1e-9 * (self.high - self.low) if np.isfinite(self.high) else 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Law:

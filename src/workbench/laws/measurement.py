@@ -12,7 +12,7 @@ from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.laws.direction import word_set, words_of
 from workbench.laws.readers import in_full, number_in
-from workbench.laws.statuses import UNFINISHED, status_column, status_in
+from workbench.laws.statuses import UNFINISHED, neptune_columns, neptune_word, status_column, status_in
 
 ROLES = ("quality", "size", "seed", "status", "evaluation")
 """Columns with a meaning of their own; every other numeric column is a metric or an input of a law."""
@@ -84,7 +84,11 @@ def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name:
                 f"{name}: no column {theirs!r} for {ours!r}. The columns are: {', '.join(present)}. Name "
                 "one of them."
             )
-    if "status" not in columns and (found := status_column(rows)):
+    state, failed = neptune_columns(rows)
+    if (state or failed) and "status" not in present and columns.get("status") in (None, state, failed):
+        rows = [{**row, "status": neptune_word(row, state, failed)} for row in rows]
+        columns = {ours: theirs for ours, theirs in columns.items() if ours != "status"}
+    elif "status" not in columns and (found := status_column(rows)):
         columns = {**columns, "status": found}
     renamed = {theirs: ours for ours, theirs in columns.items()}
     shadowed = set(columns) - set(renamed)
@@ -101,6 +105,12 @@ def with_our_names(rows: list[dict[str, Any]], columns: Mapping[str, str], name:
 
 def _which_counts(rows: Sequence[Mapping[str, Any]], renamed: Sequence[Mapping[str, Any]]) -> str:
     """Say which column may hold the sizes: the first of numbers that differ, those that have a role last."""
+    names = {name.strip().lower() for name in rows[0]}
+    if {"wall time", "step", "value"} <= names or any(name.endswith("__min") for name in names):
+        return (
+            "It looks like a chart's export of learning curves, with a row a step; a table has a row a "
+            "trained model. Export the table of runs instead, or write each run's size and last value in one."
+        )
     kept = [name for name in rows[0] if name in renamed[0] and name not in (*ROLES, *INPUTS)]
     named = [
         name

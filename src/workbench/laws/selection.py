@@ -1,7 +1,7 @@
 """Which rows of a table are kept: those with a wanted value, and one of exact copies."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -87,6 +87,19 @@ def said_of_copies(lines: Sequence[int]) -> str:
         f"{len(lines)} {rows} not counted again (line{'s' * (len(lines) > 1)} {named}{more}). If these are "
         "runs that happened to agree, tell them apart by a column 'seed'."
     )
+
+
+def said_of_statuses(rows: Sequence[Measurement]) -> Iterator[str]:
+    """Yield which cells failed or were stopped, and what becomes of them."""
+    for status, meaning in (
+        ("failed", "left out of the means"),
+        ("censored", "a law is held below their last value, a curve leaves them out"),
+    ):
+        cells = [row for row in rows if row.status == status]
+        if cells:
+            places = sorted({f"{row.quality} at {row.size:g}" for row in cells})
+            shown = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
+            yield f"{len(cells)} of {len(rows)} cells {status} ({meaning}): {shown}."
 
 
 def alike(labels: Iterable[str]) -> str | None:

@@ -30,6 +30,19 @@ WORDS = {
 """Words of Weights & Biases, MLflow, Ray Tune (whose "terminated" is done), Optuna, Slurm, SageMaker,
 Azure ML, Kubernetes and ClearML, by what they mean here."""
 MEANING = {word: status for status, words in WORDS.items() for word in words.split()}
+ENDED, ONGOING = ("inactive", "idle"), ("active", "running")
+"""Neptune's words for a run that logs no more and one that still does; the first says nothing of its end."""
+UNKNOWN_STATE, UNKNOWN_END = "state not exported", "failure not exported"
+MEANING |= {
+    _of_neptune: _meant
+    for _states, _ends, _meant in (
+        ((*ENDED, UNKNOWN_STATE), ("not failed", UNKNOWN_END), "done"),
+        ((*ENDED, *ONGOING, UNKNOWN_STATE), ("failed",), "failed"),
+        (ONGOING, ("not failed", UNKNOWN_END), UNFINISHED),
+    )
+    for _of_neptune in (f"{state}, {end}".replace(" ", "_") for state in _states for end in _ends)
+}
+"""A run that Neptune still hears of and that isn't marked as failed is not finished."""
 COLUMNS = ("state", "status")
 """A column of such a name, in any case, is taken for the status where its words are."""
 
@@ -66,6 +79,44 @@ def status_column(rows: Sequence[Mapping[str, Any]]) -> str | None:
         ),
         None,
     )
+
+
+def neptune_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str | None, str | None]:
+    """Return Neptune's columns that say whether a run still logs and whether it failed; None if missing.
+
+    A plain "State" is Neptune's where its words are.
+    """
+    known = {name.strip().lower().partition(":")[0].replace(".", "/"): name for name in rows[0]}
+    state, failed = known.get("sys/state"), known.get("sys/failed")
+    if state is None and failed is None and (plain := known.get("state")) is not None:
+        words = {_plain(row[plain]) for row in rows} - {""}
+        if words <= {*ENDED, *ONGOING} and words & set(ENDED):
+            return plain, known.get("failed")
+    return state, failed
+
+
+def neptune_word(row: Mapping[str, Any], state: str | None, failed: str | None) -> str:
+    """Say in one phrase what Neptune's two columns say of a run."""
+    marks = {"": UNKNOWN_END, "true": "failed", "1": "failed", "false": "not failed", "0": "not failed"}
+    mark = "" if failed is None else _plain(row[failed])
+    ongoing = "" if state is None else _plain(row[state])
+    return f"{ongoing or UNKNOWN_STATE}, {marks.get(mark, mark)}"
+
+
+def neptune_doubt(words: Sequence[object]) -> str | None:
+    """Say what Neptune leaves open where one of its two columns is missing; None otherwise."""
+    plain = [str(word) for word in words]
+    if running := sum(word.startswith(UNKNOWN_STATE) and not word.endswith(", failed") for word in plain):
+        return (
+            f"sys/failed alone doesn't tell runs that ended from those that still run: {running} may be "
+            "either and are read as done. Export sys/state as well."
+        )
+    if open_end := sum(word.endswith(UNKNOWN_END) and word.split(",")[0] in ENDED for word in plain):
+        return (
+            f"sys/state alone doesn't tell runs that ended well from those that failed: {open_end} may be "
+            "either and are read as done. Export sys/failed as well."
+        )
+    return None
 
 
 def how_read(words: Sequence[object]) -> str | None:

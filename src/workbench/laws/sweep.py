@@ -7,7 +7,7 @@ from workbench.errors import InputError
 from workbench.laws.measurement import INPUTS, ROLES, Measurement
 from workbench.laws.selection import or_leave_out
 from workbench.laws.table import Table
-from workbench.laws.varying import settings_among, value_in
+from workbench.laws.varying import said_of_seeds, settings_among, value_in
 
 
 def best_of(table: Table, columns: Sequence[str], metric: str) -> Table:
@@ -62,4 +62,7 @@ def best_of(table: Table, columns: Sequence[str], metric: str) -> Table:
         else f"No two rows differ only in {names}, so --best-of left none out."
     )
     left_out = {**table.left_out, f"not the best of its sweep over {names}": dropped}
-    return replace(table, rows=kept, notes=(*table.notes, said), left_out=left_out, swept=tuple(columns))
+    # what was said of the seeds may hold of rows that are gone
+    before = set(said_of_seeds(table.rows))
+    notes = (*(note for note in table.notes if note not in before), *said_of_seeds(kept), said)
+    return replace(table, rows=kept, notes=notes, left_out=left_out, swept=tuple(columns))

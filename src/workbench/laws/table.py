@@ -6,7 +6,7 @@ was measured. Whoever made the table, a study or a spreadsheet, it comes in here
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,9 +34,9 @@ from workbench.laws.measurement import (
     with_our_names,
 )
 from workbench.laws.readers import raw_rows
-from workbench.laws.selection import alike, rows_where, said_of_copies, without_copies
-from workbench.laws.statuses import UNFINISHED, how_read, status_in
-from workbench.laws.varying import settings_among, surely_set, value_in
+from workbench.laws.selection import alike, rows_where, said_of_copies, said_of_statuses, without_copies
+from workbench.laws.statuses import UNFINISHED, how_read, neptune_doubt, status_in
+from workbench.laws.varying import said_of_seeds, settings_among, surely_set, value_in
 from workbench.showing import Shown
 
 
@@ -307,7 +307,7 @@ def read_table(
     rows = tuple(measurements(renamed, kept, name))
     notes = [
         *_said_of_where(wanted, kept),
-        *filter(None, [how_read(words)]),
+        *filter(None, [how_read(words), neptune_doubt(words)]),
         *lost_numbers(chosen_rows, rows),
     ]
     if not rows:
@@ -330,7 +330,7 @@ def read_table(
         name,
         rows,
         chosen,
-        (*notes, *_notes(rows)),
+        (*notes, *said_of_statuses(rows), *([] if measured_here else said_of_seeds(rows))),
         measured_here=measured_here,
         better=cast("Better | None", better),
         left_out={reason: count for reason, count in left_out.items() if count},
@@ -381,18 +381,6 @@ def _refuse_duplicates(rows: Sequence[Measurement], name: str, measured_here: bo
         before = seen.setdefault(key, row)
         if before is not row:
             raise InputError(second_row(name, before, row, measured_here=measured_here))
-
-
-def _notes(rows: Sequence[Measurement]) -> Iterator[str]:
-    for status, meaning in (
-        ("failed", "left out of the means"),
-        ("censored", "a law is held below their last value, a curve leaves them out"),
-    ):
-        cells = [row for row in rows if row.status == status]
-        if cells:
-            places = sorted({f"{row.quality} at {row.size:g}" for row in cells})
-            shown = ", ".join(places[:4]) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
-            yield f"{len(cells)} of {len(rows)} cells {status} ({meaning}): {shown}."
 
 
 def _is_measured(row: Measurement, metric: str) -> bool:

@@ -5,13 +5,15 @@ differs. A table seldom says which of its columns were set and which were measur
 it; of the others a text that recurs was set, and so was a number that takes the same values in many cells.
 """
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from workbench.errors import InputError
 from workbench.laws.direction import known_direction, word_set, words_of
-from workbench.laws.measurement import INPUTS, WHOLE, Measurement, cell_of
+from workbench.laws.library import LAWS
+from workbench.laws.measurement import INPUTS, WHOLE, Measurement
 
 SETTINGS = word_set(
     "model models params parameters lr batch bs depth width layers heads dropout decay warmup "
@@ -21,7 +23,20 @@ SETTINGS = word_set(
 SETTING_PHRASES = ("learning rate", "step size", "weight decay", "hidden size", "sequence length")
 CONFIGURED = ("config", "params", "parameters", "hparams", "hyperparameters", "args", "general")
 """How trackers begin the names of settings: W&B, MLflow, Neptune, TensorBoard and ClearML."""
-MEASURED = ("metrics", "summary", "train", "eval", "test", "val", "valid", "validation", "system", "perf")
+MEASURED = (
+    "metrics",
+    "summary",
+    "train",
+    "eval",
+    "test",
+    "val",
+    "valid",
+    "validation",
+    "system",
+    "perf",
+    "sys",
+    "monitoring",
+)
 """How they begin the names of what was measured."""
 BOOKKEEPING = word_set(
     "host hostname node gpu gpus device machine user username created updated started ended finished "
@@ -34,6 +49,12 @@ MODEL_WORDS = word_set("model models params parameters size width depth layers n
 """Words of columns that may hold the size of a model."""
 OF_QUALITY = ("share", "raters", "unique", "epochs", "steps")
 """Settings that may well differ between qualities, or between sizes."""
+PREFIX = re.compile(r"(\s*[^./:\s][^./:]*)[./:](.+)", re.DOTALL)
+"""A tracker's prefix and the name behind it."""
+SEED_WORDS = word_set(
+    "seed seeds run runs trial trials rep reps replicate replicates replica repeat fold name group"
+)
+"""Words of columns that number or name the replicates."""
 MOST_NAMED = 3
 """Columns that a message names."""
 
@@ -111,38 +132,61 @@ def refuse_other_settings(
                 raise OtherSettings(_no_replicates(table, found, rows, falling=falling), list(found))
 
 
-def settings_that_vary(rows: Sequence[Measurement]) -> tuple[str, ...]:
-    """Say which settings differ where only the quality or the seed should, so that a reader can judge it."""
+def settings_that_vary(rows: Sequence[Measurement]) -> Iterator[str]:
+    """Yield which settings differ between the qualities: what they do is counted as the qualities' own."""
     columns = dict.fromkeys(name for row in rows for name in (*row.values, *row.text))
-    columns = [name for name in columns if name not in OF_QUALITY and surely_set(name)]
-    said = []
     for name in columns:
+        if name in OF_QUALITY or not surely_set(name):
+            continue
         by_quality: dict[str, set[float | str | None]] = {}
-        by_cell: dict[Hashable, set[float | str | None]] = {}
         for row in rows:
             by_quality.setdefault(row.quality, set()).add(value_in(row, name))
-            by_cell.setdefault(cell_of(row)[:2], set()).add(value_in(row, name))
         fixed = all(len(own) == 1 for own in by_quality.values())
         if fixed and len(set().union(*by_quality.values())) > 1:
-            said.append(
+            yield (
                 f"{name!r} differs between the qualities, so what it does is counted as theirs. Rows that "
                 "differ in the quality alone would tell them apart."
             )
-        elif name != "model" and any(len(own) > 1 for own in by_cell.values()):
-            said.append(
-                f"{name!r} differs between runs of one quality and size, so what it does is counted as noise "
-                "between seeds."
+
+
+def said_of_seeds(rows: Sequence[Measurement]) -> Iterator[str]:
+    """Yield which settings vary along with the seeds of a cell: the noise then holds their effect too."""
+    cells: dict[Hashable, list[Measurement]] = {}
+    done = [row for row in rows if row.status == "done" and row.size > 0 and row.seed is not None]
+    known = sorted({name for law in LAWS.values() for name in law.inputs} - {"size"})
+    keys = [(row.quality, row.size, *(row.values.get(name) for name in known)) for row in done]
+    for key, row in zip(keys, done, strict=True):
+        cells.setdefault(key, []).append(row)
+    for column in settings_among(done, keys):
+        if column in known or SEED_WORDS.intersection(words_of(column)):
+            continue
+        along = [pair for own in cells.values() if (pair := _along_seeds(own, column))]
+        if along:
+            (one, two), *_ = along
+            several = sum(len({row.seed for row in own}) > 1 for own in cells.values())
+            values = " and ".join(_shown(value_in(row, column)) for row in (one, two))
+            yield (
+                f"Seeds of one cell also differ in {column!r}, in {len(along)} of {several} cells (lines "
+                f"{one.line} and {two.line}: {values}), so what is read as noise holds the effect of that "
+                "setting too. Seeds that share it would tell the noise alone."
             )
-    return tuple(said)
+
+
+def _along_seeds(rows: Sequence[Measurement], column: str) -> tuple[Measurement, Measurement] | None:
+    """Return two rows of a cell that differ in a column, where each seed has one value of its own."""
+    by_seed: dict[int | None, list[Measurement]] = {}
+    for row in rows:
+        by_seed.setdefault(row.seed, []).append(row)
+    if any(_two_values(own, column) for own in by_seed.values()):
+        return None
+    return _two_values([own[0] for own in by_seed.values()], column)
 
 
 def _prefix(column: str) -> tuple[str, str]:
     """Return what a tracker puts before a name, in lower case, and the name."""
-    for mark in (".", "/", ":"):
-        before, found, after = column.partition(mark)
-        if found and after and before.strip():
-            return before.strip().lower(), after
-    return "", column
+    if (found := PREFIX.fullmatch(column)) is None:
+        return "", column
+    return found[1].strip().lower(), found[2]
 
 
 def _recurs(column: str, rows: Sequence[Measurement], several: Sequence[Sequence[Measurement]]) -> bool:

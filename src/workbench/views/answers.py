@@ -1,7 +1,7 @@
 """The answer of a study in words and numbers, as a report shows it: laws applied to the study's table."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workbench.errors import InputError
@@ -18,6 +18,7 @@ from workbench.laws import (
 from workbench.laws.claims import rate_in_words
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
+from workbench.views.overfitting import overfitting_note
 from workbench.views.points import METRICS, TableRow, is_number, measured, readable
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
@@ -107,7 +108,7 @@ def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
         InputError: If a record can't be understood.
     """
     manifest = store.manifest
-    return answers(
+    found = answers(
         table,
         name=str(store.folder),
         heldout=manifest.data.heldout_records,
@@ -115,6 +116,8 @@ def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
         heldout_answers=manifest.data.heldout_answers,
         planned_qualities=len(manifest.study.qualities),
     )
+    overfitting = overfitting_note(store, table)
+    return replace(found, notes=(*found.notes, overfitting)) if overfitting else found
 
 
 def answers(

@@ -137,6 +137,63 @@ def test_seeds_that_each_have_a_setting_of_their_own_are_replicates():
     assert fit.problem.replicates.paired
 
 
+NOTE = "what is read as noise holds the effect of that setting too"
+
+
+def said(rows: list[dict], **options: object) -> list[str]:
+    return [note for note in read_table(rows, **options).notes if NOTE in note]
+
+
+@pytest.mark.parametrize("column", [name for name in SETTINGS if name not in ("model", "fold")])
+def test_a_setting_that_varies_along_with_the_seeds_is_named(column):
+    one, two = SETTINGS[column]
+    rows = [{**row, column: (one, two, one)[row["seed"]]} for row in grid(seed=(0, 1, 2))]
+    (note,) = said(rows)
+    values = " and ".join(v if isinstance(v, str) else f"{v:.12g}" for v in (one, two))
+    assert note.startswith(
+        f"Seeds of one cell also differ in {column!r}, in 5 of 5 cells (lines 2 and 3: {values})"
+    )
+    analysis = analyse(read_table(rows), "loss", bootstraps=10)
+    assert note in analysis.notes
+    # the advice works: seeds that share the setting are read without the note
+    assert not said(rows, where={column: str(one)})
+
+
+def test_one_cell_is_enough_and_the_others_are_counted():
+    rows = [
+        {**row, "lr": 2e-4 if (row["size"], row["seed"]) == (64, 1) else 1e-4} for row in grid(seed=(0, 1))
+    ]
+    (note,) = said(rows)
+    assert "in 1 of 5 cells (lines 6 and 7: 0.0001 and 0.0002)" in note
+
+
+@pytest.mark.parametrize(
+    "settings_of",
+    [
+        lambda row: {"lr": 1e-4 * row["size"]},
+        lambda row: {"lr": 1e-4},
+        lambda row: {"data_seed": row["seed"] + 7},
+        lambda row: {"run": f"run-{row['seed']}"},
+        lambda row: {"gpu": row["seed"], "eval/acc": 0.5 + row["seed"] / 8},
+    ],
+    ids=["with the size", "one for all", "another seed", "a name", "books and measurements"],
+)
+def test_what_is_no_setting_of_a_seed_is_not_named(settings_of):
+    assert not said([{**row, **settings_of(row)} for row in grid(seed=(0, 1))])
+
+
+def test_a_setting_that_is_crossed_with_the_seeds_is_refused_and_not_noted():
+    rows = grid(learning_rate=(1e-4, 3e-4), seed=(0, 1))
+    # each seed begins with another of the rates
+    assert not said(sorted(rows, key=lambda row: (row["seed"], row["learning_rate"] * (1 - 2 * row["seed"]))))
+
+
+def test_runs_that_did_not_finish_say_nothing_of_the_noise():
+    rows = [{**row, "status": "done"} for row in grid(seed=(0,))]
+    lost = [{**row, "seed": 1, "lr": 1.0, "status": "failed"} for row in rows]
+    assert not said([{**row, "lr": 0.1} for row in rows] + lost)
+
+
 def test_a_sweep_with_seeds_is_no_cell_twice():
     rows = grid(learning_rate=(1e-4, 3e-4), seed=(0, 1))
     with pytest.raises(OtherSettings, match=r"differ in 'learning_rate' \(0.0001 and 0.0003\)"):

@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.studies.disk.store import ZERO_SHOT, Store
-from workbench.views.answers import answers, item_outcomes
+from workbench.views.answers import answers, answers_of, item_outcomes
 
 
 def kept(metrics: dict, **more) -> dict:
@@ -26,3 +26,26 @@ def test_an_old_study_says_what_its_intervals_leave_out(make_study, weighed):
     assert "exact_match" in items
     assert ("loss" in items) is weighed
     assert any("did not keep what each held-out record weighs" in note for note in notes) is not weighed
+
+
+@pytest.mark.parametrize("rise", [0.5, -0.5])
+def test_a_study_says_which_sizes_ended_worse_than_without_training(make_study, rise):
+    with Store.open(make_study("plain"), read_only=True) as store:
+        before = (store.zero_shot() or {})["loss"]
+        cells = store.configurations()
+    smallest = min(cell.size for cell in cells.values())
+    changed = {
+        key: {
+            "metrics": {"loss": before + (rise if cell.size == smallest else -0.5) + cell.seed / 99},
+            "curves": {"train_loss": [1.0] * (cell.total_steps - 1) + [0.01]},
+        }
+        for key, cell in cells.items()
+    }
+    folder = make_study(changed=changed)
+    with Store.open(folder, read_only=True) as store:
+        found = answers_of(store, store.table())
+    notes = [note for note in found.notes if note.startswith("Overfitting: ")]
+    passes = next(cell.passes for cell in cells.values() if cell.size == smallest)
+    assert len(notes) == (rise > 0)
+    if notes:
+        assert f"at {smallest} examples, each seen {passes:,.0f} times (training loss" in notes[0]

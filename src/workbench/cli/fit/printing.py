@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from workbench.laws.bootstrap import Resamples
+from workbench.laws.bounds import of_resamples
 from workbench.laws.checklist import Checklist
 from workbench.laws.claims import rate_in_words
 from workbench.laws.exchange import ExchangeRate
@@ -50,8 +51,12 @@ def print_fit(label: str, fit: Fit, resamples: Resamples, lacking: float | None)
     """
     print(f"\n{label}: {fit.law.formula}   [{fit.law.source}]")
     print(f"  objective {fit.objective:.9g}, {fit.agreeing:.0%} of {fit.starts} starts agree")
-    if fit.at_bounds:
-        print(f"  at a bound: {', '.join(fit.at_bounds)}; there the value is the bound's, not the data's")
+    for hit in of_resamples(resamples):
+        if hit.fitted:
+            print(f"  at a bound: {hit.where}; there the value is the bound's, not the data's")
+        if hit.cuts:
+            share = f"{hit.resamples:.0%} of the bootstraps"
+            print(f"  at a bound in {share}: {hit.where}; there their interval is cut")
     if len(fit.problem.y) <= fit.free:
         print("  as many parameters as cells: such a fit can't miss, so it is no evidence for the law")
     if (doubt := misfit(fit)) is not None:

@@ -115,12 +115,12 @@ MISTAKES = [
     ),
     *mistakes(
         f"{LAWS}next_cells.py",
-        PLAN,
+        f"{TESTS}laws/test_growth_rule.py",
         (
             "an expected interval narrows by each cell's share of the first",
             "left = math.prod(1 - cell.narrowing for cell in cells)",
             "left = 1 - sum(cell.narrowing for cell in cells)",
-            "test_it_says_what_is_known_what_to_train_and_what_that_should_bring",
+            "test_an_interval_is_expected_to_shrink_by_one_cell_after_the_other",
         ),
     ),
     *mistakes(
@@ -170,8 +170,8 @@ MISTAKES = [
         PLAN,
         (
             "a setting is left out of the command",
-            'OF_CELL = ("rank", "alpha",',
-            'OF_CELL = ("rank",',
+            '"targets", "learning_rate",',
+            '"targets",',
             "test_its_command_is_read_as_the_study_it_goes_on_with",
         ),
         (

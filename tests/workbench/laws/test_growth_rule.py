@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.laws import analyse, read_table
-from workbench.laws.next_cells import Interval, Room, interval_of, next_batch
+from workbench.laws.next_cells import Interval, NextCell, Room, expected_after, interval_of, next_batch
 from workbench.laws.simulate import TRUTHS, grown
 from workbench.laws.stopping import LOOKS, Look, RateQuestion, interval_in_words, next_step
 
@@ -118,6 +118,15 @@ def test_the_first_cell_narrows_as_the_formula_says(wide):
     spread = np.sqrt(np.interp(np.log(cell.size), np.log(sizes), variance))
     gain = np.cov(rate, value)[0, 1] ** 2 / (np.var(value, ddof=1) + spread**2) / np.var(rate, ddof=1)
     assert cell.narrowing == pytest.approx(1 - math.sqrt(1 - gain), rel=0.05)
+
+
+def test_an_interval_is_expected_to_shrink_by_one_cell_after_the_other():
+    half = [NextCell("clean", 64.0, seed, 0.5, 1.0) for seed in (0, 1)]
+    after = expected_after(Interval(2.0, 4.0, 64.0), half)
+    # half of a half of the logarithm's way is left to either end
+    assert (after.low, after.middle, after.high) == pytest.approx((4 / 2**0.25, 4.0, 4 * 16**0.25))
+    assert expected_after(Interval(2.0, 4.0, math.inf), half) is None
+    assert expected_after(Interval(2.0, 4.0, 64.0), [NextCell("clean", 64.0, 0, math.nan, 1.0)]) is None
 
 
 def test_a_batch_ends_once_the_interval_should_be_short_enough(wide):

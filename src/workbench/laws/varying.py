@@ -114,9 +114,8 @@ def refuse_other_settings(
 def settings_that_vary(rows: Sequence[Measurement]) -> tuple[str, ...]:
     """Say which settings differ where only the quality or the seed should, so that a reader can judge it."""
     columns = dict.fromkeys(name for row in rows for name in (*row.values, *row.text))
-    columns = [name for name in columns if name not in OF_QUALITY and surely_set(name)]
     said = []
-    for name in columns:
+    for name in (name for name in columns if name not in OF_QUALITY and surely_set(name)):
         by_quality: dict[str, set[float | str | None]] = {}
         by_cell: dict[Hashable, set[float | str | None]] = {}
         for row in rows:

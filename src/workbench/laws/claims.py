@@ -285,13 +285,13 @@ def break_even_in_words(answer: Rated, size: float | int) -> str:
     found = claims_of(answer, size)
     kind = found[0].kind if found else "unsure"
     reference, other = _label(answer.reference), _label(answer.other)
-    n = f"At {size:,.0f} {reference} examples"
+    n = f"At {size_in_words(size)} {reference} examples"
     if kind == "better":
         return f"{n}: {_price(answer, found[0])[0].lower()}{_price(answer, found[0])[1:]}"
     if kind == "never":
         return (
             f"{n}: it pays to turn {_article(other)} {other} example into {_article(reference)} {reference} "
-            f"one at least while that costs less than collecting {_number(answer.tried / size - 1)} more: so "
+            f"one at least while that costs less than collecting {number_in_words(answer.tried / size - 1)} more: so "
             "many were tried, and were not enough."
         )
     if kind == "worse":

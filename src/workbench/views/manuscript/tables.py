@@ -53,7 +53,7 @@ def _measured(part: MetricSource) -> PaperTable:
 
 def _exchange_rates(part: MetricSource) -> PaperTable | None:
     known = [rate for rate in part.rates if rate.rates is not None]
-    best = {rate.other: rate.rates for rate in known}
+    best = {rate.other: rate.rates for rate in known if rate.rates is not None}
     if not best:
         return None
     sizes = next(iter(best.values())).size

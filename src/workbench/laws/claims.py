@@ -291,8 +291,8 @@ def break_even_in_words(answer: Rated, size: float | int) -> str:
     if kind == "never":
         return (
             f"{n}: it pays to turn {_article(other)} {other} example into {_article(reference)} {reference} "
-            f"one at least while that costs less than collecting {number_in_words(answer.tried / size - 1)} more: so "
-            "many were tried, and were not enough."
+            f"one at least while that costs less than collecting {number_in_words(answer.tried / size - 1)} "
+            "more: so many were tried, and were not enough."
         )
     if kind == "worse":
         return f"{n}: turning {other} examples into {reference} ones gains nothing, whatever it costs."

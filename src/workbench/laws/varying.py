@@ -135,14 +135,9 @@ def refuse_other_settings(
 def settings_that_vary(rows: Sequence[Measurement]) -> Iterator[str]:
     """Yield which settings differ between the qualities: what they do is counted as the qualities' own."""
     columns = dict.fromkeys(name for row in rows for name in (*row.values, *row.text))
-<<<<<<< HEAD
     for name in columns:
         if name in OF_QUALITY or not surely_set(name):
             continue
-=======
-    said = []
-    for name in (name for name in columns if name not in OF_QUALITY and surely_set(name)):
->>>>>>> referee
         by_quality: dict[str, set[float | str | None]] = {}
         for row in rows:
             by_quality.setdefault(row.quality, set()).add(value_in(row, name))

@@ -79,7 +79,7 @@ def curves() -> Iterable[tuple[str, ...]]:
     for name, law in LAWS.items():
         if law.inputs != ("size",) or law.model_free:
             continue
-        floor = "; floor: the zero-shot score, or 0" if law.metric == "accuracy" else ""
+        floor = "; floor: the zero-shot score; without one, 0 or fitted" if law.metric == "accuracy" else ""
         yield f"`{name}`", f"`{law.formula}`", law.metric, law.source + floor
 
 

@@ -18,6 +18,8 @@ from workbench.laws.noise import Noise, whitening
 from workbench.laws.replicates import Replicates
 from workbench.laws.thresholds import misfit_probability, trusted
 
+FLOOR = "floor"
+"""The constant that is the score without training."""
 FEWEST_CELLS = 3
 """Cells of a quality from which its curve is known between them; two are joined by any curve."""
 
@@ -128,12 +130,19 @@ def fit_law_of(law: Law, cells: Cells, fixed: Mapping[str, float]) -> list[Candi
         InputError: If the law can't be evaluated, such as for a share of 0.
     """
     held = {name: value for name, value in fixed.items() if any(p.name == name for p in law.parameters)}
+    if FLOOR in held or all(p.name != FLOOR for p in law.parameters):
+        return _fit_held(law, cells, held, 1.0)
+    # nobody measured the score without training: it may be 0, and it may be anything
+    return _fit_held(law, cells, held | {FLOOR: 0.0}, 0.5) + _fit_held(law, cells, held, 0.5)
+
+
+def _fit_held(law: Law, cells: Cells, held: Mapping[str, float], share: float) -> list[Candidate]:
     most = max(len(cells.of(quality)) for quality in cells.qualities)
     first = next((p for p in law.shapes if p.name not in held), None)
     if law.joint or first is None or most != len(law.parameters) - len(held) - 1:
-        return [found for found in [_fit_one(law, cells, held, 1.0)] if found]
+        return [found for found in [_fit_one(law, cells, held, share)] if found]
     tried = [
-        _fit_one(law, cells, held | {first.name: value}, 1 / len(first.starts)) for value in first.starts
+        _fit_one(law, cells, held | {first.name: value}, share / len(first.starts)) for value in first.starts
     ]
     return [found for found in tried if found]
 

@@ -46,7 +46,7 @@ def forecast_sizes(
     metric: str,
     *,
     laws: Sequence[str | Law] | None = None,
-    hold_out: int = 1,
+    hold_out: int | None = None,
     seed: int = 0,
     fixed: Mapping[str, Mapping[str, float]] | None = None,
     delta: float | None = None,
@@ -57,7 +57,7 @@ def forecast_sizes(
         table: A checked table.
         metric: The column to predict.
         laws: Laws to try; by default all that suit the table.
-        hold_out: How many of the largest sizes.
+        hold_out: How many of the largest sizes; by default one, or a tenth of them where there are many.
         seed: Seed of the resampling behind the errors' intervals.
         fixed: By law, the parameters held at a value.
         delta: Force the robust fit with this threshold on the log residual; infinity forces squares.
@@ -66,6 +66,7 @@ def forecast_sizes(
         InputError: If fewer than three sizes would be left.
     """
     sizes = sorted({row.size for row in table.measured(metric)})
+    hold_out = max(1, len(sizes) // 10) if hold_out is None else hold_out
     if len(sizes) - hold_out < 3:
         lacking = 3 + hold_out - len(sizes)
         raise InputError(

@@ -21,6 +21,8 @@ LEAST_SHARE = 1e-9
 """Share of the metric at which the search of a coefficient in logarithms ends."""
 
 
+# a step beyond what numbers can hold is tried, found worse and taken back
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def fit_robustly(
     law: Law, problem: Problem, fixed: dict[str, float], values: dict[str, float]
 ) -> tuple[float, dict[str, float]]:

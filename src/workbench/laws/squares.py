@@ -48,6 +48,8 @@ class Squares:
         """The coefficients that are not held fixed."""
         return tuple(p for p in self.law.coefficients if p.name not in self.fixed)
 
+    # a step beyond what numbers can hold is tried, found worse and taken back
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def fit(
         self, start: Mapping[str, Float[np.ndarray, " problems"]], *, enough: float = SMALLEST_FALL
     ) -> tuple[dict[str, Float[np.ndarray, " problems"]], Float[np.ndarray, " problems"]]:

@@ -100,7 +100,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 -- argparse names this 
     parser.add_argument(
         "--model-counts", choices=COUNTS, help="how parameters of a model were counted, for the checklist"
     )
-    parser.add_argument("--hold-out", type=int, default=1, help="largest sizes held out for the forecast")
+    parser.add_argument(
+        "--hold-out", type=int, help="largest sizes held out for the forecast; by default one in ten, or one"
+    )
     parser.add_argument("--bootstraps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)

@@ -239,3 +239,15 @@ def test_numbers_that_no_law_can_take(write, refused, fits, wrong):
     unit = [(n * 1e-40, m, value) for n, m, value in rows]
     refused("fit", write("size,model,loss", *unit), *law)
     fits(write("size,model,loss", *[(n * 1e40, m, value) for n, m, value in unit]), *law)
+
+
+@follows("It looks like a chart's export of learning curves")
+def test_learning_curves_in_place_of_a_table(write, refused, fits):
+    last = {}
+    for n in SIZES:
+        path = write("Wall time,Step,Value", *[(100.0 + k, k, 1 / n + 1 / k) for k in (1, 2, 3)])
+        refused("fit", path)
+        # what the advice says: the size and the last value of each run in one table
+        with open(path) as file:
+            last[n] = file.read().splitlines()[-1].split(",")[2]
+    fits(write("size,loss", *last.items()))

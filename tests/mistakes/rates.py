@@ -106,7 +106,7 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}analysis.py",
         EXCHANGE,
-        ("an accuracy starts at 0 without training", "zero_shot or 0.0}", "0.0}"),
+        ("an accuracy starts at 0 without training", "{FLOOR: zero_shot}", "{FLOOR: 0.0}"),
         (
             "draws of an accuracy leave 0 to 1",
             "moved = np.clip(moved, 0, 1)",
@@ -134,11 +134,30 @@ MISTAKES = [
             "\n    if left < 1",
         ),
         ("squares are halved in a misfit", "return 2 * sum(fit.objective", "return sum(fit.objective"),
+        (
+            "a score that nobody measured is taken for 0",
+            "{FLOOR: 0.0}, 0.5) + _fit_held(law, cells, held, 0.5)",
+            "{FLOOR: 0.0}, 0.5)",
+        ),
+    ),
+    *mistakes(
+        f"{LAWS}fitting.py",
+        LIBRARY,
+        (
+            "problems searched together get each other's noise",
+            "np.repeat(root, len(starts), axis=0)",
+            "np.tile(root, (len(starts), 1, 1))",
+        ),
+        (
+            "problems of other inputs are searched together",
+            "groups.setdefault(i if alone else inputs, [])",
+            "groups.setdefault(i if alone else len(problem.y), [])",
+        ),
     ),
     *mistakes(
         f"{LAWS}candidates.py",
         DEVIATION,
-        ("a held constant costs no probability", "1 / len(first.starts)", "1.0"),
+        ("a held constant costs no probability", "share / len(first.starts)", "share"),
     ),
     *mistakes(
         f"{LAWS}deviation.py",

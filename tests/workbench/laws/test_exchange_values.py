@@ -225,3 +225,20 @@ def test_a_curve_of_scores_ends_at_one():
 def test_the_seed_that_no_cell_has_used_follows_the_largest():
     rows = [row | {"seed": 3 * row["seed"]} for row in rows_of(LOSSES)]
     assert analyse(read_table(rows), "loss", bootstraps=2).next_seed == 7
+
+
+def test_a_score_that_nobody_measured_before_training_is_not_taken_for_zero():
+    scores = {
+        "clean": lambda n: 0.5 + 0.4 / (1 + 90 / n),
+        "noisy": lambda n: 0.5 + 0.4 / (1 + 270 / n),
+    }
+    rows = rows_of(scores, metric="accuracy", spread=0.004, sizes=[8.0 * 2**k for k in range(8)])
+    analysis = analyse(read_table(rows), "accuracy", bootstraps=200)
+    assert analysis.zero_shot is None
+    free, held = analysis.candidates
+    assert [fit.values["floor"] for fit in free.distinct] == pytest.approx([0.5, 0.5], abs=0.05)
+    assert all(fit.fixed == {"floor": 0.0} for fit in held.distinct)
+    assert free.misfit > 0.01, "the truth"
+    assert held.misfit < 1e-9
+    rates = rate_of(analysis, reference="clean", other="noisy", sizes=[128]).rates
+    assert rates.low[0] < 3.0 < rates.high[0]

@@ -14,7 +14,7 @@ from workbench import laws
 from workbench.errors import InputError
 from workbench.laws import read_table
 from workbench.laws.descent import descend, solve_in_box
-from workbench.laws.fitting import Problem, fit_law, fit_values
+from workbench.laws.fitting import Problem, fit_alike, fit_law, fit_values
 from workbench.laws.forecast import candidates
 from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS, Law, Parameter, effective
@@ -314,6 +314,22 @@ def test_many_fits_at_once_are_the_fits_one_by_one(name):
     for i, one in enumerate(y):
         alone = fit_law(law, replace(problem, y=one), starts=[fit.values])
         assert {k: v[i] for k, v in together.items()} == pytest.approx(alone.values, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[(32, 128, 512, 2048)] * 3, [(32, 128, 512, 2048), (64, 128, 512, 1024)]])
+def test_problems_are_fitted_together_as_they_are_apart(sizes):
+    rng = np.random.default_rng(3)
+    problems = []
+    for place, own in enumerate(sizes):
+        x = np.array(own, dtype=float)
+        mix = np.tril(rng.uniform(0.5, 1.5, (4, 4))) * 50
+        root = mix if place else np.diag(mix)
+        problems.append(Problem({"size": x}, 1 + (2 + place) * x**-0.4 + 0.03 * rng.standard_normal(4), root))
+    for one, problem in zip(fit_alike(LAWS["power"], problems), problems, strict=True):
+        alone = fit_law(LAWS["power"], problem)
+        assert one.objective == pytest.approx(alone.objective, rel=1e-6)
+        assert one.values == pytest.approx(alone.values, rel=1e-3)
+        assert one.problem is problem
 
 
 def test_laws_know_no_trainer():

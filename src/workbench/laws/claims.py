@@ -169,7 +169,7 @@ def _beyond(answer: Rated, rates: RateCurve, known: np.ndarray, at: int, first: 
 def never_enough(answer: Rated) -> Bool[np.ndarray, " sizes"]:
     """Say at which sizes no amount tried is surely enough, at least twice the size among them."""
     assert answer.rates is not None, "an answer without rates says nothing of a size"
-    return (answer.rates.not_reached >= LEVEL) & (answer.tried >= TWICE * answer.rates.size)
+    return (answer.rates.not_reached >= _sure(answer)) & (answer.tried >= TWICE * answer.rates.size)
 
 
 def rate_in_words(answer: Rated, at: int) -> str:
@@ -178,9 +178,11 @@ def rate_in_words(answer: Rated, at: int) -> str:
     if curve is None or math.isnan(curve.median[at]):
         return "no interval" if curve is None else "not measured"
     low, middle, high = (float(end[at]) for end in (curve.low, curve.median, curve.high))
+    if math.isinf(low):
+        low = float(curve.sure_low[at])
     if never_enough(answer)[at]:
         return f"not reached (probability {percent_in_words(curve.not_reached[at])})"
-    if curve.not_reached[at] >= LEVEL:
+    if curve.not_reached[at] >= _sure(answer):
         return f"at least {number_in_words(answer.tried / curve.size[at])}; more was not tried"
     if math.isinf(middle):
         return f"at least {number_in_words(low)}" if low > 0 else "can't tell"

@@ -328,6 +328,11 @@ MISTAKES = [
             '(("least", p.low), ("largest", p.high))',
             '(("largest", p.low), ("least", p.high))',
         ),
+        (
+            "limits of a law that is rejected are told",
+            "if not candidates or not candidates[0].trusted:",
+            "if not candidates:",
+        ),
         ("a limit that the resamples hit is not said", "if hit.fitted or hit.cuts:", "if hit.fitted:"),
         ("a limit that the fit hits is not said", "if hit.fitted or hit.cuts:", "if hit.cuts:"),
         ("resamples at a limit count from one in twenty on", "CUTS = TAILS[0]", "CUTS = 0.05"),

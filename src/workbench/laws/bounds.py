@@ -70,8 +70,11 @@ def of_resamples(resamples: Resamples) -> list[BoundHit]:
 
 
 def note_of_bounds(candidates: Sequence[Candidate], curves: Mapping[str, Curve]) -> str | None:
-    """Say which constants of the most probable law have ended at their limits; None where none has."""
-    if not candidates:
+    """Say which constants of the most probable law have ended at their limits; None where none has.
+
+    Nothing either where the data reject that law: its constants are then read by nobody.
+    """
+    if not candidates or not candidates[0].trusted:
         return None
     (best, *_) = candidates
     said: dict[str, list[str]] = {}

@@ -54,6 +54,13 @@ def test_constants_inside_their_limits_are_not_mentioned():
     assert not any("limit" in note for note in analysis.notes)
 
 
+def test_the_constants_of_a_law_that_the_data_reject_are_read_by_nobody():
+    wavy = [{**row, "loss": row["loss"] + 0.3 * math.sin(2 * math.log(row["size"]))} for row in rows(0.0)]
+    analysis = analyse(read_table(wavy), "loss", law="power", bootstraps=50)
+    assert not analysis.trusted
+    assert not any("limit of the search" in note for note in analysis.notes)
+
+
 def test_a_law_of_all_qualities_says_it_once():
     table = read_table([{**row, "share": {"clean": 1.0, "typo": 0.5}[row["quality"]]} for row in rows(0.0)])
     analysis = analyse(table, "loss", law="quality_exponent", bootstraps=50)

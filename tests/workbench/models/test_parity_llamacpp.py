@@ -88,9 +88,11 @@ def test_awkward_texts_have_the_same_tokens(smollm2, llama_cpp, text):
 PIECES = st.sampled_from(
     ["<|im_end|>", "<|im_start|>", " ", "  ", "\n", "\t", "'s", "12", "é", "中文", "😀", "ab"]
 )
+# none that Unicode has not assigned yet: whether it is a letter, libraries of different years disagree
+CHARACTERS = st.characters(exclude_categories=["Cs", "Cn"])
 TEXTS = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
-    st.lists(PIECES | st.characters(exclude_categories=["Cs"]), max_size=15).map("".join),
+    st.text(CHARACTERS, max_size=40),
+    st.lists(PIECES | CHARACTERS, max_size=15).map("".join),
 )
 
 

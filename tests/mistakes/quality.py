@@ -26,9 +26,9 @@ MISTAKES = [
         ),
         (
             "the floor with a model term rises with the clean share",
-            """_refuse_no_clean(x, "floor_coefficient_model", "chinchilla")
+            """_refuse_no_clean(x, "floor_coefficient_model")
     return columns(1.0, x["model"] ** -s["alpha"], 1 - x["share"]""",
-            """_refuse_no_clean(x, "floor_coefficient_model", "chinchilla")
+            """_refuse_no_clean(x, "floor_coefficient_model")
     return columns(1.0, x["model"] ** -s["alpha"], x["share"]""",
         ),
         (

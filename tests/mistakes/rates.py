@@ -106,7 +106,7 @@ MISTAKES = [
     *mistakes(
         f"{LAWS}analysis.py",
         EXCHANGE,
-        ("an accuracy starts at 0 without training", "{FLOOR: zero_shot}", "{FLOOR: 0.0}"),
+        ("an accuracy starts at 0 without training", "{SCORE_FLOOR: zero_shot}", "{SCORE_FLOOR: 0.0}"),
         (
             "draws of an accuracy leave 0 to 1",
             "moved = np.clip(moved, 0, 1)",
@@ -136,8 +136,8 @@ MISTAKES = [
         ("squares are halved in a misfit", "return 2 * sum(fit.objective", "return sum(fit.objective"),
         (
             "a score that nobody measured is taken for 0",
-            "{FLOOR: 0.0}, 0.5) + _fit_held(law, cells, held, 0.5)",
-            "{FLOOR: 0.0}, 0.5)",
+            "SCORE_FLOOR: 0.0}, 0.5) + _fit_held(law, cells, held, 0.5)",
+            "SCORE_FLOOR: 0.0}, 0.5)",
         ),
     ),
     *mistakes(

@@ -231,13 +231,13 @@ MISTAKES = [
         "tests/workbench/views/test_numbers_shown.py",
         (
             "not reached is said from one in two on",
-            "(answer.rates.not_reached >= LEVEL) &",
+            "(answer.rates.not_reached >= _sure(answer)) &",
             "(answer.rates.not_reached >= LEVEL / 2) &",
         ),
         (
             "not reached is said of sizes of which no more was tried",
-            "return (answer.rates.not_reached >= LEVEL) & (answer.tried >= TWICE * answer.rates.size)",
-            "return answer.rates.not_reached >= LEVEL",
+            "_sure(answer)) & (answer.tried >= TWICE * answer.rates.size)",
+            "_sure(answer)) & (answer.tried >= 0 * answer.rates.size)",
         ),
         ("an open end is told as a number", "if low == 0 or math.isinf(high):", "if math.isinf(high):"),
         (

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from workbench.errors import InputError, unknown_name
 from workbench.laws.bounds import note_of_bounds
-from workbench.laws.candidates import FLOOR, Candidate, Cells, fit_candidates, fit_law_of, names_for
+from workbench.laws.candidates import SCORE_FLOOR, Candidate, Cells, fit_candidates, fit_law_of, names_for
 from workbench.laws.curves import Curve, CurveSampler
 from workbench.laws.deviation import Space, Way, space_of, weigh
 from workbench.laws.library import LAWS, Law
@@ -160,7 +160,7 @@ def analyse(
     data, x = arrange_by(table, metric, inputs)
     falling = table.falling(metric)
     zero_shot = table.zero_shot(metric)
-    fixed = {} if falling or zero_shot is None else {FLOOR: zero_shot}
+    fixed = {} if falling or zero_shot is None else {SCORE_FLOOR: zero_shot}
     names = _names(table, metric, law, inputs)
     noise, silent = _noise(data, metric, items, falling=falling)
     cells = _cells(data, x, noise, falling, names, fixed) if silent in (None, ONE_SEED) else None

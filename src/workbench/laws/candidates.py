@@ -18,7 +18,7 @@ from workbench.laws.noise import Noise, whitening
 from workbench.laws.replicates import Replicates
 from workbench.laws.thresholds import misfit_probability, trusted
 
-FLOOR = "floor"
+SCORE_FLOOR = "floor"
 """The constant that is the score without training."""
 FEWEST_CELLS = 3
 """Cells of a quality from which its curve is known between them; two are joined by any curve."""
@@ -130,10 +130,10 @@ def fit_law_of(law: Law, cells: Cells, fixed: Mapping[str, float]) -> list[Candi
         InputError: If the law can't be evaluated, such as for a share of 0.
     """
     held = {name: value for name, value in fixed.items() if any(p.name == name for p in law.parameters)}
-    if FLOOR in held or all(p.name != FLOOR for p in law.parameters):
+    if SCORE_FLOOR in held or all(p.name != SCORE_FLOOR for p in law.parameters):
         return _fit_held(law, cells, held, 1.0)
     # nobody measured the score without training: it may be 0, and it may be anything
-    return _fit_held(law, cells, held | {FLOOR: 0.0}, 0.5) + _fit_held(law, cells, held, 0.5)
+    return _fit_held(law, cells, {**held, SCORE_FLOOR: 0.0}, 0.5) + _fit_held(law, cells, held, 0.5)
 
 
 def _fit_held(law: Law, cells: Cells, held: Mapping[str, float], share: float) -> list[Candidate]:
@@ -142,7 +142,7 @@ def _fit_held(law: Law, cells: Cells, held: Mapping[str, float], share: float) -
     if law.joint or first is None or most != len(law.parameters) - len(held) - 1:
         return [found for found in [_fit_one(law, cells, held, share)] if found]
     tried = [
-        _fit_one(law, cells, held | {first.name: value}, share / len(first.starts)) for value in first.starts
+        _fit_one(law, cells, {**held, first.name: value}, share / len(first.starts)) for value in first.starts
     ]
     return [found for found in tried if found]
 

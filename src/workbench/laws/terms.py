@@ -41,15 +41,16 @@ def chinchilla(s: Shapes, x: Inputs) -> np.ndarray:
 
 def quality_exponent(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1 and n^-beta share^-gamma."""
-    _refuse_no_clean(x, "quality_exponent")
+    _refuse_no_clean(x, "quality_exponent", "noise_floor")
     return columns(1.0, x["size"] ** -s["beta"] * x["share"] ** -s["gamma"])
 
 
-def _refuse_no_clean(x: Inputs, law: str, instead: str = "noise_floor") -> None:
+def _refuse_no_clean(x: Inputs, law: str, instead: str | None = None) -> None:
     if np.any(x["share"] <= 0):
+        other = f", or take another law: --law {instead}" if instead else ""
         raise InputError(
             f"law {law!r}: a share of 0 means no effective data at any size. Leave the rows of "
-            f"that quality out, or take another law: --law {instead}."
+            f"that quality out{other}."
         )
 
 
@@ -100,37 +101,37 @@ def _falling(s: Shapes, x: Inputs) -> np.ndarray:
 
 def floor_coefficient(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1, 1 - share and share^-gamma n^-beta."""
-    _refuse_no_clean(x, "floor_coefficient")
+    _refuse_no_clean(x, "floor_coefficient", "noise_floor")
     return columns(1.0, 1 - x["share"], _falling(s, x))
 
 
 def coefficient_exponent(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1 and share^-gamma n^-(beta share^kappa)."""
-    _refuse_no_clean(x, "coefficient_exponent")
+    _refuse_no_clean(x, "coefficient_exponent", "noise_floor")
     return columns(1.0, _falling(s, x))
 
 
 def floor_coefficient_exponent(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1, 1 - share and share^-gamma n^-(beta share^kappa)."""
-    _refuse_no_clean(x, "floor_coefficient_exponent")
+    _refuse_no_clean(x, "floor_coefficient_exponent", "noise_floor")
     return columns(1.0, 1 - x["share"], _falling(s, x))
 
 
 def quality_exponent_model(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1, N^-alpha and share^-gamma D^-beta."""
-    _refuse_no_clean(x, "quality_exponent_model", "chinchilla")
+    _refuse_no_clean(x, "quality_exponent_model")
     return columns(1.0, x["model"] ** -s["alpha"], _falling(s, x))
 
 
 def floor_coefficient_model(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1, N^-alpha, 1 - share and share^-gamma D^-beta."""
-    _refuse_no_clean(x, "floor_coefficient_model", "chinchilla")
+    _refuse_no_clean(x, "floor_coefficient_model")
     return columns(1.0, x["model"] ** -s["alpha"], 1 - x["share"], _falling(s, x))
 
 
 def floor_coefficient_exponent_model(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1, N^-alpha, 1 - share and share^-gamma D^-(beta share^kappa)."""
-    _refuse_no_clean(x, "floor_coefficient_exponent_model", "chinchilla")
+    _refuse_no_clean(x, "floor_coefficient_exponent_model")
     return columns(1.0, x["model"] ** -s["alpha"], 1 - x["share"], _falling(s, x))
 
 
@@ -150,6 +151,6 @@ def overfitting(s: Shapes, x: Inputs) -> np.ndarray:
 
 def noisy_overfitting(s: Shapes, x: Inputs) -> np.ndarray:
     """Return 1, 1 - share, share^-gamma n^-beta, what repeats cost, and that times 1 - share."""
-    _refuse_no_clean(x, "noisy_overfitting", "overfitting")
+    _refuse_no_clean(x, "noisy_overfitting")
     spoiled, penalty = 1 - x["share"], _penalty(s, x)
     return columns(1.0, spoiled, _falling(s, x), penalty, spoiled * penalty)

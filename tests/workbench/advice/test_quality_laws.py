@@ -20,7 +20,8 @@ def test_a_share_of_0(write, refused, fits, law):
     path = write(",".join([*names, "loss"]), *rows)
     message = refused("fit", path, "--law", law, *FEW)
     assert f"law {law!r}" in message
-    fits(path, *options_in(message), *FEW)
+    if "or take another law" in message:
+        fits(path, *options_in(message), *FEW)
     some = [row for row in rows if row[names.index("share")]]
     fits(write(",".join([*names, "loss"]), *some), "--law", law, *FEW)
 

@@ -78,7 +78,7 @@ def rate():
         metric="exact_match",
         evaluation="heldout",
         smallest=32.0,
-        tried=2048.0,
+        tried=4096.0,
         rates=curve,
         useless=np.zeros(4),
         misfit=0.5,

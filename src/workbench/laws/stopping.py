@@ -94,11 +94,14 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
 def interval_in_words(question: RateQuestion, interval: Interval) -> str:
     """Return the interval as a line says it."""
     reference, other = repr(question.reference), repr(question.other)
+    if math.isinf(interval.low):
+        return f"no amount of {other} examples tried is enough for {question.size:,} {reference} ones"
     if math.isinf(interval.middle):
-        least = (
-            f"; if any is, at least {interval.low:.2g} times as many" if 0 < interval.low < math.inf else ""
+        least = f"; if any is, at least {interval.low:.2g} times as many" if interval.low > 0 else ""
+        return (
+            f"whether any amount of {other} examples is enough for {question.size:,} {reference} ones "
+            f"can't be told yet{least}"
         )
-        return f"no amount of {other} examples tried is enough for {question.size:,} {reference} ones{least}"
     low = "no lower end" if interval.low <= 0 else f"{interval.low:.2g}"
     high = "not reached" if math.isinf(interval.high) else f"{interval.high:.2g}"
     finite = math.isfinite(interval.factor)

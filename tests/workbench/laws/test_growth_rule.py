@@ -213,8 +213,8 @@ def test_the_words():
     assert "(no lower end to 4.5, one end is open)" in interval_in_words(ASKED, Interval(0.0, 3.1, 4.5))
     assert "(2 to not reached, one end is open)" in interval_in_words(ASKED, Interval(2.0, 3.1, math.inf))
     assert interval_in_words(ASKED, Interval(2.0, math.inf, math.inf)) == (
-        "whether any amount of 'noisy' examples is enough for 256 'clean' ones can't be told yet; if any is, at "
-        "least 2 times as many"
+        "whether any amount of 'noisy' examples is enough for 256 'clean' ones can't be told yet; if any is, "
+        "at least 2 times as many"
     )
     assert interval_in_words(ASKED, Interval(math.inf, math.inf, math.inf)).startswith(
         "no amount of 'noisy' "

@@ -203,6 +203,7 @@ def test_describes_itself(rng):
 # ------------------------------------------------------------------------------------------ real weights
 
 
+@pytest.mark.slow
 def test_real_weights_come_back_to_the_byte():
     """Every quantized byte of SmolLM2: decoded as the oracle does, packed again to the bytes of the file."""
     total = 0

@@ -209,6 +209,7 @@ def test_the_checks_pass_without_a_mutant(check):
     check()
 
 
+@pytest.mark.slow
 def test_every_mutant_is_killed(capsys):
     objections = {mutant.name: killed_by(mutant) for mutant in MUTANTS}
     survivors = [name for name, objection in objections.items() if objection is None]

@@ -39,6 +39,7 @@ def test_the_page_has_both_walks():
     assert [len(walk) > 5 for walk in walks()] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walk", walks(), ids=["a cell", "a step"])
 def test_a_walk_is_the_way_that_the_code_goes(walk, calls):
     assert not [station for station in walk if station not in calls], "nobody calls these"

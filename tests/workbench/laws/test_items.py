@@ -46,6 +46,7 @@ def coverage(*, known, studies):
     return float(np.mean(held))
 
 
+@pytest.mark.slow
 def test_the_choice_of_items_enters_the_interval_and_without_it_the_truth_is_missed():
     assert coverage(known=True, studies=40) > 0.88
     assert coverage(known=False, studies=20) < 0.5

@@ -256,6 +256,7 @@ def mended_in_a_child(folder: Path, event: int) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.slow
 def test_whenever_it_dies_no_cell_is_lost(several, tmp_path):
     _, whole = several
     before = contents(whole)

@@ -340,6 +340,7 @@ def tables(draw):
     return rows_of(measured, options)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_every_table_has_an_answer_or_a_reason(rows):

@@ -140,6 +140,7 @@ def test_written_checked_spoiled_and_mended(files, tmp_path):
     assert differences(files, folder) == []
 
 
+@pytest.mark.slow
 def test_the_command_writes_and_checks(make_study, capsys):
     study = make_study(seeds=1)
     assert main(["paper", str(study)]) == 0

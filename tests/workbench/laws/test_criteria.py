@@ -131,3 +131,16 @@ def test_laws_of_the_registry_that_see_the_same_cells_are_compared():
     lowest = min((s for s in forecast.scores if s.aicc is not None), key=lambda s: s.aicc)
     assert lowest.name == "noise_floor"
     assert LAWS["noise_floor"].joint
+
+
+def test_a_law_that_saw_other_cells_has_no_criterion_beside_the_others():
+    rows = grid(2, column=True, share=False)
+    table = read_table(rows)
+    # models read as seeds, as a table without their column has them
+    blind = [{**row, "seed": 2 * MODELS.index(row["model"]) + row["seed"], "model": None} for row in rows]
+    blind = read_table([{name: value for name, value in row.items() if name != "model"} for row in blind])
+    fits = {"chinchilla": fit_each(table, "loss", "chinchilla"), "power": fit_each(blind, "loss", "power")}
+    found = criteria_of(fits, [LAWS["chinchilla"], LAWS["power"]], table.measured("loss"))
+    assert found["chinchilla"].aicc is not None
+    assert found["power"].aicc is None
+    assert found["power"].reason.endswith("for seeds of 15 cells, not of 45")

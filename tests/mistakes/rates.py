@@ -277,11 +277,6 @@ MISTAKES = [
         f"{LAWS}stopping.py",
         f"{TESTS}test_growth_rule.py",
         ("one look is enough", "LOOKS = 2", "LOOKS = 1"),
-        (
-            "what is likelier than not is told as sure",
-            "if math.isinf(interval.low):",
-            "if math.isinf(interval.middle):",
-        ),
         ("a study that grows in vain goes on", "if _stalled(every):", "if False:"),
         (
             "a rate that nothing allowed reaches is grown for ever",

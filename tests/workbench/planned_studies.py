@@ -1,8 +1,10 @@
 """Studies of known results, as a run would have left them, for plans."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from workbench.config import CellConfig
 from workbench.studies.disk.store import Store
@@ -16,8 +18,9 @@ RECORDS = 3000
 LAYERS = 4
 
 
-def answered_once() -> Callable[..., Answers]:
-    """Return ``answers_of`` with a memory, for tests that plan the same study many times."""
+@pytest.fixture(scope="module", autouse=True)
+def answer_once() -> Iterator[None]:
+    """Analyse each study once, in the modules that import this: their studies don't change."""
     known: dict[Path, Answers] = {}
 
     def answers(store: Store, table: Sequence[TableRow]) -> Answers:
@@ -25,7 +28,9 @@ def answered_once() -> Callable[..., Answers]:
             known[store.folder] = answers_of(store, table)
         return known[store.folder]
 
-    return answers
+    with pytest.MonkeyPatch.context() as once:
+        once.setattr("workbench.results.answers_of", answers)
+        yield
 
 
 def planned(**changes: object) -> Study:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from following import between, told
 from follows import follows
-from planned_studies import answered_once, loss, planned, write_planned
+from planned_studies import answer_once, loss, planned, write_planned  # noqa: F401 - a fixture
 
 import workbench as wb
 from workbench.config import Quality
@@ -22,14 +22,6 @@ NOISY = "50% other_form"
 HAVE = ("--have", f"{NOISY}=1024")
 BUDGET = (*HAVE, "--budget", "100")
 SHOP = (*BUDGET, "--price-clean", "0.4")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def answer_once():
-    """The studies of these tests don't change: analyse each once."""
-    with pytest.MonkeyPatch.context() as once:
-        once.setattr("workbench.results.answers_of", answered_once())
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
-from planned_studies import RECORDS, answered_once, loss, planned, write_planned
+from planned_studies import RECORDS, answer_once, loss, planned, write_planned  # noqa: F401 - a fixture
 
 import workbench as wb
 from workbench.cli import main
@@ -25,14 +25,6 @@ from workbench.views.buying import PURCHASE_HEADINGS
 NOISY = "50% other_form"
 HALF = Quality(corruption="typo", share=0.5)
 SHOP = ["--have", f"{NOISY}=1024", "--budget", "100", "--price-new", f"{NOISY}=0.05", "--price-clean", "0.4"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def answer_once():
-    """The studies of these tests don't change: analyse each once."""
-    with pytest.MonkeyPatch.context() as once:
-        once.setattr("workbench.results.answers_of", answered_once())
-        yield
 
 
 @pytest.fixture(scope="module")

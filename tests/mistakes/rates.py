@@ -33,7 +33,11 @@ MISTAKES = [
             "target = one.predict(at, model=model)[[0] * (len(analysis.curves[one.quality].measured) - 1)]",
         ),
         ("the smallest size is an amount, not a bound", "np.where(first > 0, reached, 0.0)", "reached"),
-        ("of five comparisons each takes all the doubt", "/ 2 / comparisons", "/ 2"),
+        (
+            "of five comparisons each takes all the doubt",
+            "tail = (1 - LEVEL) / 2 / comparisons",
+            "tail = (1 - LEVEL) / 2",
+        ),
         ("the largest size tried is the smallest", "tried=float(theirs[-1])", "tried=float(theirs[0])"),
     ),
     *mistakes(
@@ -45,6 +49,12 @@ MISTAKES = [
             "for p in (0.05, 0.5, 0.95))",
         ),
         ("a crossing is searched from the largest size", "changed.argmax(axis=1)", "changed.argmin(axis=1)"),
+        ("at each of many sizes a side takes all the doubt", "/ comparisons / len(at)", "/ comparisons"),
+        (
+            "a crossing is told from the other side",
+            "reference_below=first < second",
+            "reference_below=first > second",
+        ),
         ("the model asked for is forgotten", "shared.max()", "shared.min()"),
         (
             "a rate is read with the other model's sizes",

@@ -259,8 +259,8 @@ MISTAKES = [
         "tests/workbench/laws/test_wording_values.py",
         (
             "the sides of a crossing are swapped",
-            "if surely_worse.argmax() < surely_better.argmax():",
-            "if surely_worse.argmax() > surely_better.argmax():",
+            "if answer.crossing.reference_below else",
+            "if not answer.crossing.reference_below else",
         ),
     ),
 ]

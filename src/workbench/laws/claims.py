@@ -46,6 +46,8 @@ class Crossing:
     size: float
     low: float
     high: float
+    reference_below: bool
+    """Whether the reference's examples are the better ones below; else they are above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,11 +255,8 @@ def claim_in_words(answer: Rated, claim: Claim) -> str:
 def _changes(answer: Rated, claim: Claim) -> str:
     """Say at which size which quality becomes the worse one."""
     reference, other = _label(answer.reference), _label(answer.other)
-    assert answer.rates is not None, "a crossing is seen in rates"
-    surely_better, surely_worse = answer.rates.sure_low > 1, answer.rates.sure_high < 1
-    first, second = (reference, other)
-    if surely_worse.argmax() < surely_better.argmax():
-        first, second = second, first
+    assert answer.crossing is not None, "a claim of a crossing rests on one"
+    first, second = (reference, other) if answer.crossing.reference_below else (other, reference)
     at, low, high = (size_in_words(float(f"{size:.2g}")) for size in (claim.size, claim.low, claim.high))
     ends = f"{low} or more" if math.isinf(claim.high) else f"{low} to {high}"
     return (

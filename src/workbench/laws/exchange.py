@@ -92,7 +92,7 @@ def rate_of(
         drawn = _drawn_rates(analysis, one, two, at, model)
         if two.parts:
             rates = summarise(at, drawn, comparisons)
-            crossing = _crossing(one, two, model, rates, falling=analysis.falling)
+            crossing = _crossing(one, two, model, at, drawn, comparisons, falling=analysis.falling)
             useless = _useless(analysis, one, at, model)
         else:
             silent = too_few_sizes(other, len(theirs))
@@ -192,24 +192,33 @@ def summarise(
 
 
 def _crossing(
-    one: Curve, two: Curve, model: float | None, rates: RateCurve, *, falling: bool
+    one: Curve,
+    two: Curve,
+    model: float | None,
+    at: Float[np.ndarray, " sizes"],
+    drawn: Float[np.ndarray, "draws sizes"],
+    comparisons: int,
+    *,
+    falling: bool,
 ) -> Crossing | None:
     """Return where the better quality changes, if each is surely better at some size.
 
-    A rate of 1 is where the two curves meet.
+    A rate of 1 is where the two curves meet. Each side is looked for at every size, so that sure means for
+    all of them at once: of many sizes at which two qualities are alike, one looks better by chance.
     """
-    better, worse = rates.sure_low > 1, rates.sure_high < 1
+    doubt = (1 - LEVEL) / 2 / comparisons / len(at)
+    better, worse = ((beyond.mean(axis=0) >= 1 - doubt) for beyond in (drawn > 1, drawn < 1))
     if not (better.any() and worse.any()):
         return None
-    start, end = sorted((float(rates.size[better.argmax()]), float(rates.size[worse.argmax()])))
-    grid = np.geomspace(start, end, SIZES_READ)
+    first, second = float(at[better.argmax()]), float(at[worse.argmax()])
+    grid = np.geomspace(*sorted((first, second)), SIZES_READ)
     lead = two.predict(grid, model=model)[1:] - one.predict(grid, model=model)[1:]
     if not falling:
         lead = -lead
     changed = np.sign(lead) != np.sign(lead[:, :1])
     place = np.where(changed.any(axis=1), grid[changed.argmax(axis=1)], np.inf)[:, None]
     low, middle, high = (float(_quantile(place, p)[0]) for p in (TAILS[0], 0.5, TAILS[1]))
-    return Crossing(middle, low, high)
+    return Crossing(middle, low, high, reference_below=first < second)
 
 
 def fewest(

@@ -1,10 +1,13 @@
 """The exchange rate on studies shaped as real ones are: few sizes, few seeds, failures, saturation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from workbench.errors import InputError
 from workbench.laws import analyse, exchange_rate, fit_curves, read_table
+from workbench.laws.simulate import TRUTHS, simulated
 
 SIZES = (32, 128, 512, 2048)
 
@@ -246,3 +249,20 @@ def test_a_crossing_is_named_with_its_interval():
     found = (answer.crossing.low, answer.crossing.size, answer.crossing.high)
     assert found == pytest.approx(expected, rel=0.01)
     assert "Which is better changes at about" in answer.sentence()
+    assert "with fewer, one clean example is worth more than one noisy one." in answer.sentence()
+
+
+def test_alike_at_one_of_several_sizes_is_no_crossing_by_chance():
+    # up to 32 examples both have learned nothing: at one of four sizes the noisy ones look better by chance
+    plateau = replace(
+        TRUTHS["rectified"],
+        values={"learned": 200.0**4, "beta": 4.0, "E": 1.0, "B": 200.0**4},
+        own={"noisy": {"learned": 500.0**4, "E": 1.05, "B": 0.95 * 500.0**4}},
+        sizes=(32.0, 128.0, 512.0, 2048.0),
+        spread=0.014,
+    )
+    answer = exchange_rate(
+        simulated(plateau, 100_028, seeds=3), "loss", reference="clean", other="noisy", bootstraps=400
+    )
+    assert answer.rates.sure_high[0] < 1 < answer.rates.sure_low[1]
+    assert answer.crossing is None

@@ -171,15 +171,12 @@ def test_where_more_would_have_to_be_tried_that_is_said():
 
 
 def test_a_crossing_is_told_with_its_interval():
-    told = replace(answer(3, 2, 4), crossing=Crossing(900.0, 700.0, 1200.0))
+    told = replace(answer(3, 2, 4), crossing=Crossing(900.0, 700.0, 1200.0, reference_below=True))
     start = "Which is better changes at about 900 clean examples (700 to 1,200): with fewer, one"
     assert f"{start} clean example is worth more than one noisy one." in told.sentence()
-    # the size that is told first need not be the smallest: the first at which one is surely better tells
-    ends = [(256.0, 2048.0), *[(0.5, 2.0)] * 5, (0.0, 0.0), (0.0, 0.0)]
-    both = RateCurve(*(np.array(pair) for pair in ends))
-    told = replace(told, rates=both, tried=8192.0, useless=None)
+    told = replace(told, crossing=Crossing(900.0, 700.0, 1200.0, reference_below=False))
     assert f"{start} noisy example is worth more than one clean one." in told.sentence()
-    told = replace(told, crossing=Crossing(900.0, 700.0, np.inf))
+    told = replace(told, crossing=Crossing(900.0, 700.0, np.inf, reference_below=True))
     assert "at about 900 clean examples (700 or more): with fewer" in told.sentence()
 
 

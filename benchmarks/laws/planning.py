@@ -78,7 +78,7 @@ def at_random(
     truth: Truth, analysis: Analysis, now: Interval, cells: list[Cell], looks: list[Look], goal: float
 ) -> list[Cell]:
     """Choose a random quality and size of the full grid, and a new seed."""
-    chance = np.random.default_rng([len(cells), round(1e6 * analysis.curve(truth.reference).mean[0, 0])])
+    chance = np.random.default_rng([len(cells), round(1e6 * analysis.curve(truth.reference).mean[0])])
     quality = (truth.reference, truth.other)[chance.integers(2)]
     size = truth.sizes[chance.integers(len(truth.sizes))]
     return [(quality, size, fresh(cells, quality, size))]

@@ -177,8 +177,15 @@ class NarrowRate:
             for quality in (self.reference, self.other):
                 analysis.curve(quality.label)
         except InputError as error:
-            why = f"ended: {error}"
-            return GrowthDecision(rule=self.rule, metric=metric, why=why, after=len(rows), minutes=minutes)
+            return GrowthDecision(
+                rule=self.rule,
+                size=self.at,
+                factor=self.factor,
+                metric=metric,
+                why=f"ended: {error}",
+                after=len(rows),
+                minutes=minutes,
+            )
         question = RateQuestion(self.reference.label, self.other.label, self.at, self.factor)
         looks = [
             Look(one.after or 0, Interval.of_ends(one.low, one.high).factor) for one in decided if one.cells
@@ -188,6 +195,8 @@ class NarrowRate:
         ends = step.interval.ends if step.interval else (None, None)
         return GrowthDecision(
             rule=self.rule,
+            size=self.at,
+            factor=self.factor,
             after=len(rows),
             minutes=minutes,
             metric=metric,

@@ -82,6 +82,7 @@ def test_a_study_grows_in_time_goes_on_by_a_rule_and_is_trained_again(tmp_path, 
     manifest = results.manifest
     assert {one.rule for one in manifest.growth.decisions} == {"--for 0.02m --at 16 --sizes 8 32"}
     assert manifest.growth.decisions[-1].cells == 0
+    assert {(one.size, one.factor) for one in manifest.growth.decisions} == {(16, None)}
     assert [at.note for at in told if "minutes of training" in at.note]
     command = [
         "run",
@@ -102,6 +103,7 @@ def test_a_study_grows_in_time_goes_on_by_a_rule_and_is_trained_again(tmp_path, 
     after = read_manifest(folder)
     assert after.growth.decisions[-1].rule == "--until rate:50 --at 16 --sizes 8 32"
     assert after.growth.decisions[-1].metric
+    assert (after.growth.decisions[-1].size, after.growth.decisions[-1].factor) == (16, 50)
     rows = wb.open_study(folder).table().rows
     assert {row["size"] for row in rows if row["size"]} <= set(range(8, 33))
     assert len(rows) - 1 == after.study.cells

@@ -20,7 +20,7 @@ from workbench.laws.remarks import notes_of_analysis
 from workbench.laws.replicates import Replicates, arrange_by
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table
-from workbench.laws.thresholds import TAILS, trusted
+from workbench.laws.thresholds import FEWEST_DRAWS, LEVEL, TAILS, trusted
 from workbench.laws.varying import settings_that_vary
 from workbench.showing import Shown
 
@@ -148,14 +148,19 @@ def analyse(
         table: A checked table.
         metric: The measured column.
         law: A law; by default all that suit the metric and the columns, weighed by what the data say.
-        bootstraps: Number of draws.
+        bootstraps: Number of draws, at least 40.
         seed: Seed of the draws: same seed, same numbers.
         items: Held-out items behind an accuracy. When given, no cell's spread is taken to be smaller than
             counting that many items allows, so that seeds that agree by chance aren't read as certainty.
 
     Raises:
-        InputError: If nothing was measured or the law doesn't suit the table.
+        InputError: If nothing was measured, the law doesn't suit the table, or the draws are too few.
     """
+    if bootstraps < FEWEST_DRAWS:
+        raise InputError(
+            f"bootstraps is {bootstraps}, and so few draws show no interval of {LEVEL:.0%}; give at least "
+            f"{FEWEST_DRAWS}, such as bootstraps={DRAWS}"
+        )
     inputs = inputs_of(table, metric)
     data, x = arrange_by(table, metric, inputs)
     falling = table.falling(metric)

@@ -211,7 +211,7 @@ def _crossing(
     if not (better.any() and worse.any()):
         return None
     first, second = float(at[better.argmax()]), float(at[worse.argmax()])
-    grid = np.geomspace(*sorted((first, second)), SIZES_READ)
+    grid = np.geomspace(min(first, second), max(first, second), SIZES_READ)
     lead = two.predict(grid, model=model)[1:] - one.predict(grid, model=model)[1:]
     if not falling:
         lead = -lead

@@ -30,6 +30,10 @@ class GrowthDecision:
     """A sentence for people."""
     cells: tuple[Place, ...] = ()
     """What is trained next; empty ends the study."""
+    size: int | None = None
+    """Reference examples at which the rule asks for a rate; None for a rule that asks for none."""
+    factor: float | None = None
+    """To which its interval is narrowed; None where time alone ends the study."""
     metric: str | None = None
     low: float | None = None
     """End of the interval that the rule saw; None where it is open or there is none."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -269,10 +268,9 @@ def _cells(
 def _sure_enough(manifest: Manifest, question: RateQuestion, interval: Interval) -> float | None:
     """Return the factor that a study which grew was asked for and has reached at that size; else None."""
     last = manifest.growth.decisions[-1] if manifest.growth.decisions else None
-    found = re.search(r"--until rate:([\d.]+) .*--at (\d+)", (last.rule or "") if last else "")
-    if last is None or last.cells or found is None or int(found[2]) != question.size:
+    if last is None or last.cells or last.factor is None or last.size != question.size:
         return None
-    return float(found[1]) if interval.factor <= float(found[1]) else None
+    return last.factor if interval.factor <= last.factor else None
 
 
 def _batch(

@@ -140,7 +140,7 @@ def test_settings_that_differ_with_the_quality_or_the_seed_are_told(fit):
     by_seed = rows(lr=lambda q, n, s: (1e-4, 1e-3)[s])
     said = "Seeds of one cell also differ in 'lr', in 8 of 8 cells"
     assert fit(by_seed).count(said) == 1
-    assert any(said in note for note in analyse(read_table(by_seed), "loss", bootstraps=4).notes)
+    assert any(said in note for note in analyse(read_table(by_seed), "loss", bootstraps=40).notes)
     assert "differs between" not in fit(rows(lr=lambda q, n, s: 1e-4))
 
 

@@ -165,7 +165,7 @@ def test_too_few_at_hand_and_nothing_to_buy(folder, refused, followed):
     message = refused("plan", folder, "--have", f"{NOISY}=8", "--budget", "1", "--price-clean", "1")
     least = between(message, "Give at least ", ",")
     followed("plan", folder, "--have", f"{NOISY}={least}", "--budget", "1", "--price-clean", "1")
-    analysis = analyse(simulated(TRUTHS["power"], 0), "loss", bootstraps=20)
+    analysis = analyse(simulated(TRUTHS["power"], 0), "loss", bootstraps=40)
     options = {"quality": "noisy", "size": 64, "budget": Purse(money=1)}
     told(plan_purchases, analysis, [], **options)
     plan_purchases(analysis, [Offer(name="new", quality="noisy", price=1)], **options)

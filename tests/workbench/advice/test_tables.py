@@ -267,7 +267,7 @@ THREE = simulated(TRUTHS["power"], 0)
     "so no purchase is advised. Run 3 seeds",
 )
 def test_one_seed():
-    alone, three = analyse(read_table(SINGLE), "loss"), analyse(THREE, "loss", bootstraps=20)
+    alone, three = analyse(read_table(SINGLE), "loss"), analyse(THREE, "loss", bootstraps=40)
     told(estimate_noise, arrange(read_table(SINGLE), "loss"))
     estimate_noise(arrange(THREE, "loss"))
     message = told(smallest_difference, 0.01, seeds=1)
@@ -279,6 +279,13 @@ def test_one_seed():
     silent = replace(three, noise=None)
     told(plan_purchases, silent, [offer], quality="clean", size=256, budget=budget)
     plan_purchases(three, [offer], quality="clean", size=256, budget=budget)
+
+
+@follows("so few draws show no interval of 95%; give at least")
+def test_too_few_draws():
+    message = told(analyse, THREE, "loss", bootstraps=39)
+    for draws in (between(message, "give at least ", ","), between(message, "as bootstraps=")):
+        analyse(THREE, "loss", bootstraps=int(draws))
 
 
 @follows("is 0 in a cell, and cells of one seed", "is judged by its relative error. Judge by another metric")

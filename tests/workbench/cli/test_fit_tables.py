@@ -229,7 +229,7 @@ def test_the_number_of_items_reaches_the_rate(fit, tmp_path):
     bare, counted = (text[text.index("P(not reached)") :] for text in said.values())
     assert bare != counted
     table = read_table(tmp_path / "runs.csv")
-    noise = [analyse(table, "acc", bootstraps=4, items=items).noise for items in (None, 100)]
+    noise = [analyse(table, "acc", bootstraps=40, items=items).noise for items in (None, 100)]
     mean = np.mean([row["acc"] for row in rows])
     assert noise[1].spread.min() == pytest.approx(math.sqrt(mean * (1 - mean) / 100))  # type: ignore[union-attr]
     assert noise[0].spread.max() < 0.002  # type: ignore[union-attr]

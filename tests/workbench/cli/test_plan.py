@@ -218,12 +218,8 @@ def test_a_study_that_is_as_sure_as_was_asked_has_nothing_to_train(tmp_path):
     wide = write_planned(tmp_path / "wide", planned())
     factor = wb.open_study(wide).plan().interval.factor
 
-    def grown(name, asked):
-        decision = {
-            "rule": f"--until rate:{asked:.3f} --at 512 --sizes 32 3000",
-            "why": "reached",
-            "cells": 0,
-        }
+    def grown(name, asked, size=512):
+        decision = {"rule": "--until", "size": size, "factor": asked, "why": "reached", "cells": 0}
         return wb.open_study(
             write_planned(tmp_path / name, planned(), growth={"decisions": [decision]})
         ).plan()
@@ -234,6 +230,7 @@ def test_a_study_that_is_as_sure_as_was_asked_has_nothing_to_train(tmp_path):
         f"Nothing to train: the interval spans a factor of {factor:.3g} to each side"
     )
     assert grown("unsure", factor * 0.9).cells
+    assert grown("elsewhere", factor * 1.1, 128).cells
 
 
 def test_without_times_cells_are_not_planned_and_money_still_is(tmp_path):

@@ -141,7 +141,7 @@ def test_the_zero_shot_score_is_the_mean_of_its_rows():
 
 def test_of_very_many_sizes_a_dozen_with_both_ends_are_answered():
     rows = rows_of(LOSSES, sizes=range(8, 64, 2))
-    at = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy", bootstraps=4).rates.size
+    at = exchange_rate(read_table(rows), "loss", reference="clean", other="noisy", bootstraps=40).rates.size
     assert len(at) == 12
     assert (at[0], at[-1]) == (8, 62)
 
@@ -186,7 +186,7 @@ def test_an_accuracy_starts_at_the_zero_shot_score(scores):
 
 def test_the_misfit_is_an_f_test_over_the_cells_that_are_left_over():
     table = read_table(rows_of(LOSSES))
-    analysis = analyse(table, "loss", bootstraps=2, law="power")
+    analysis = analyse(table, "loss", bootstraps=40, law="power")
     squares = 0.0
     for quality, curve in analysis.curves.items():
         v = analysis.candidates[0].fits[quality].values
@@ -218,13 +218,13 @@ def test_resamples_of_a_score_are_scores():
 def test_a_curve_of_scores_ends_at_one():
     # straight up to 1, so that the best curve without a bound would pass it
     rows = rows_of({"a": {32: 0.25, 128: 0.5, 512: 0.75, 2048: 0.99}.get}, metric="exact_match", spread=0.005)
-    curve = analyse(read_table(rows), "exact_match", bootstraps=2).curve("a")
+    curve = analyse(read_table(rows), "exact_match", bootstraps=40).curve("a")
     assert curve.predict([16000])[0, 0] <= 1
 
 
 def test_the_seed_that_no_cell_has_used_follows_the_largest():
     rows = [row | {"seed": 3 * row["seed"]} for row in rows_of(LOSSES)]
-    assert analyse(read_table(rows), "loss", bootstraps=2).next_seed == 7
+    assert analyse(read_table(rows), "loss", bootstraps=40).next_seed == 7
 
 
 def test_a_score_that_nobody_measured_before_training_is_not_taken_for_zero():

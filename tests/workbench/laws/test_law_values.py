@@ -131,7 +131,7 @@ def test_a_curve_of_one_quality_has_the_same_formula(law):
     metric, truth = CURVE_TRUTHS[law]
     sizes = (8, 32, 128, 512, 2048, 8192)
     rows = [{"size": n, "seed": k, metric: truth(n) + (k - 0.5) * 1e-6} for n in sizes for k in range(2)]
-    curve = analyse(read_table(rows), metric, law=law, bootstraps=2).curve("all")
+    curve = analyse(read_table(rows), metric, law=law, bootstraps=40).curve("all")
     between = np.array([12.0, 200.0, 5000.0])
     # the search over two shape parameters ends close to the best curve and not on it
     assert curve.predict(between)[0] == pytest.approx(truth(between), rel=2e-3)

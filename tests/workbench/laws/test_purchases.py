@@ -289,7 +289,7 @@ def test_a_law_is_read_only_so_far(analysis):
             ]
         ),
         "loss",
-        bootstraps=20,
+        bootstraps=40,
     )
     assert why_unknown(few, "noisy", 16).startswith("'noisy' was measured at 2 sizes, and a curve needs 3")
     assert why_unknown(few, "noisy", 32) is None

@@ -204,7 +204,7 @@ def test_what_neptune_keeps_beside_the_settings_makes_no_settings(tmp_path):
     head, *lines = NEPTUNE.splitlines()[:5]
     again = [line.replace("CLS", "XYZ").replace("ann", "eve")[:-4] + "9," + line[-1] for line in lines]
     table = neptune(tmp_path, "\n".join([head, *lines, *again]))
-    assert analyse(table, "loss", bootstraps=5).curves["clean"].count.tolist() == [2, 2, 2, 2]
+    assert analyse(table, "loss", bootstraps=40).curves["clean"].count.tolist() == [2, 2, 2, 2]
 
 
 MLFLOW = """Start Time,Duration,Run ID,Name,Source Type,Source Name,User,Status,mix,n_train,seed,val_loss

@@ -153,7 +153,7 @@ def test_a_setting_that_varies_along_with_the_seeds_is_named(column):
     assert note.startswith(
         f"Seeds of one cell also differ in {column!r}, in 5 of 5 cells (lines 2 and 3: {values})"
     )
-    analysis = analyse(read_table(rows), "loss", bootstraps=10)
+    analysis = analyse(read_table(rows), "loss", bootstraps=40)
     assert note in analysis.notes
     # the advice works: seeds that share the setting are read without the note
     assert not said(rows, where={column: str(one)})

@@ -111,7 +111,7 @@ def analysis():
         for n in (32, 128, 512, 2048)
         for k in range(3)
     ]
-    return analyse(read_table(rows), "loss", bootstraps=4)
+    return analyse(read_table(rows), "loss", bootstraps=40)
 
 
 def test_a_purse_buys_new_examples_or_cleans_those_at_hand(analysis):

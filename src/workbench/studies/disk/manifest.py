@@ -142,6 +142,10 @@ class DecisionFacts(Facts):
 
     rule: str | None = None
     """As the command line says it."""
+    size: int | None = None
+    """Reference examples at which the rate was asked for; None in records of an earlier version."""
+    factor: float | None = None
+    """The factor that its interval was to reach; None where time alone was to end the study."""
     metric: str | None = None
     at: str | None = None
     """When."""

@@ -166,7 +166,7 @@ def test_exchange_tells_the_rates_of_the_laws(analysed, check_shown):
 
 def test_a_study_of_one_quality_has_nothing_to_exchange(shipped):
     rows = [row.quality == "clean" for row in shipped.rows]
-    alone = analyse(shipped.where(np.array(rows)), "exact_match", bootstraps=20, items=600)
+    alone = analyse(shipped.where(np.array(rows)), "exact_match", bootstraps=40, items=600)
     with pytest.raises(InputError, match="one quality"):
         Exchange([alone])
 

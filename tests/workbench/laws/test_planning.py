@@ -36,7 +36,7 @@ def test_the_two_nearest_are_the_question_and_its_match():
 
 def test_a_study_ends_at_its_width_or_after_three_full_grids():
     whole = planning.cost(planning.full_grid(TRUTH))
-    paid, reached, _, cells = planning.grow(TRUTH, 0, planning.CHOOSERS["random"], 1e9)
-    # any width is reached; the second look has to agree, with one cell more
+    paid, reached, _, cells = planning.grow(TRUTH, 0, planning.CHOOSERS["random"], math.inf)
+    # any width will do; the second look has to agree, with one cell more
     assert (reached, cells) == (True, len(planning.start_grid(TRUTH)) + 1)
     assert paid * whole > planning.cost(planning.start_grid(TRUTH))

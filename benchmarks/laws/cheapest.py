@@ -1,10 +1,10 @@
-"""What would a study cost, to be as sure as the full grid, if its law were known?
+"""What a growing study would cost, to be as sure as the full grid, if its law were known.
 
-A yardstick for ``planning.py``. Who knows the right law, its constants and the noise needs no second look, and no cells to find out
-where the rate lies. It adds, one at a time, the cell by which the variance of the logarithm of the rate falls
-most for its examples, until that is as small as the full grid makes it. The update is that of a linear
-Gaussian model around the truth: constants of each quality's curve, what a seed does to all its cells, what it
-does to those of one quality, and the noise of one measurement.
+A yardstick for ``planning.py``. Who knows the law, its constants and the noise needs no second look, and no
+cells to find out where the rate lies. Added is, one at a time, the cell by which the variance of the
+logarithm of the rate falls most for its examples, until that is as small as the full grid makes it. The
+update is that of a linear Gaussian model around the truth: constants of each quality's curve, what a seed
+does to all its cells, what it does to those of one quality, and the noise of one measurement.
 
     python benchmarks/laws/cheapest.py
 """

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 from workbench.showing import Shown
@@ -32,6 +32,14 @@ class Record:
     """Earlier turns, oldest first: what was asked and what was answered."""
     spoiled: str | None = None
     """Name of the corruption that was applied; None when the record is as its source has it."""
+    source: str = ""
+    """Which of several files it comes from, by the file's label; empty where there is one."""
+    turn: str = field(default="", compare=False)
+    """What decides its place in every draw, the same for answers to one question; the id where it is empty.
+    It follows from what is asked, so it is no part of what the record is."""
+    extra: Mapping[str, str | int | float | bool] = field(default_factory=dict, compare=False)
+    """What else the source says of it, by the names of its columns, such as a score; no part of what is
+    trained. A missing value is absent."""
     place: str = field(default="", compare=False)
     """Where the source has it, such as "mine.jsonl, line 4", for messages; no part of what the record is."""
 

@@ -24,7 +24,7 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quality:
-    """One level of data quality: which damage, on which share, or how many raters per label."""
+    """One level of data quality: which records, which damage on which share, how many raters per label."""
 
     corruption: str = "none"
     """Key of ``workbench.data.corruptions.CORRUPTIONS``, or "none"."""
@@ -32,6 +32,8 @@ class Quality:
     """Share of examples left as they were, from 0 (every one spoiled) to 1 (none)."""
     raters: int | None = None
     """Human raters averaged for each label; None uses all that the source has."""
+    pool: str = ""
+    """Which records it draws from, in a form that ``workbench.data.pools`` reads; empty for all of them."""
 
     def __post_init__(self) -> None:
         """Refuse a share or a number of raters that means nothing, and two names for one quality."""
@@ -52,10 +54,17 @@ class Quality:
             )
         if self.raters is not None and self.raters < 1:
             raise InputError(f"raters is {self.raters}; at least 1 rater has to give a label: raters:1")
+        if self.pool and (self.corruption != "none" or self.raters is not None):
+            raise InputError(
+                f"quality {self.pool!r} chooses records, and damage or raters can't be asked for beside it; "
+                f"write {self.pool} alone"
+            )
 
     @property
     def label(self) -> str:
-        """A short name for figures and tables, such as "clean", "50% typo" or "1 rater"."""
+        """A short name for figures and tables, such as "clean", "50% typo", "1 rater" or "source=wiki"."""
+        if self.pool:
+            return self.pool.replace("file:", "")
         parts = []
         if self.raters is not None:
             parts.append(f"{self.raters} rater" + ("s" if self.raters > 1 else ""))
@@ -78,6 +87,11 @@ class Quality:
             raise
         except ValueError:
             raise InputError(f"quality {text!r} can't be read; expected {wanted}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; a pool only where there is one, so that older cells keep their keys."""
+        values = asdict(self)
+        return values if self.pool else {name: value for name, value in values.items() if name != "pool"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +195,7 @@ class CellConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which :meth:`from_dict` makes an equal cell."""
-        return json.loads(json.dumps(asdict(self)))
+        return json.loads(json.dumps(asdict(self) | {"quality": self.quality.to_dict()}))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "CellConfig":

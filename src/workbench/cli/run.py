@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.config import PRECISIONS
+from workbench.data.pools import POOLS
 from workbench.errors import InputError
 from workbench.studies.defaults import (
     CHECKPOINT_SECONDS,
@@ -37,7 +38,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         help="run a study: quality x size x seed on one frozen base",
         description="Train every cell of a study that isn't done yet, then write its report.",
     )
-    parser.add_argument("data", help="verbs, raters, or the path of your own JSON or JSONL file")
+    parser.add_argument(
+        "data",
+        nargs="+",
+        help="verbs, raters, or the path of your own JSON or JSONL file; several files are compared with the "
+        "first",
+    )
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
     parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")
     parser.add_argument("--out", type=Path, help=f"study folder (default: {RUNS}/NAME-BUDGET)")
@@ -54,7 +60,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "--quality",
         nargs="+",
         metavar="Q",
-        help="clean, a corruption with the share left as it was (typo:0.8), or raters:3",
+        help="clean, a corruption with the share left as it was (typo:0.8), raters:3, or some of your "
+        f"records: {'; '.join(kind.about.replace('%', '%%') for kind in POOLS.values())}",
     )
     grid.add_argument(
         "--corruption", help=f"damage whose price is asked for (your own file: {OWN_CORRUPTION})"
@@ -87,6 +94,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     held.add_argument("--heldout-file", help="for your own file: another one with the records to hold out")
     own = parser.add_argument_group("your own file", READER)
+    own.add_argument(
+        "--pair-key",
+        metavar="COLUMN",
+        help="column that says which records answer one question, so that they are drawn together (default: "
+        "what is asked)",
+    )
     own.add_argument(
         "--on-empty",
         choices=("error", "drop"),
@@ -142,7 +155,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 CHOICES = (
     *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
-    *("template", "adapted_layers", "precision"),
+    *("pair_key", "template", "adapted_layers", "precision"),
     *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""
@@ -194,7 +207,13 @@ def _foretell(arguments: argparse.Namespace) -> int:
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
-    return arguments.out or RUNS / f"{Path(arguments.data).stem}-{arguments.budget}"
+    if arguments.out:
+        return arguments.out
+    from workbench.data.sources.several import labels_of
+
+    first, *others = arguments.data
+    names = labels_of(arguments.data) if others else (Path(first).stem,)
+    return RUNS / f"{'-'.join(names).replace('/', '-')}-{arguments.budget}"
 
 
 def _planned(arguments: argparse.Namespace, folder: Path) -> tuple["Study", "Grower | None"]:
@@ -250,4 +269,5 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     from workbench.studies.choices import study
 
     options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
-    return study(arguments.data, arguments.budget, qualities=arguments.quality, **options)
+    data, *others = arguments.data
+    return study(data, arguments.budget, qualities=arguments.quality, others=others, **options)

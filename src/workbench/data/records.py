@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from workbench.showing import Shown
@@ -82,6 +82,8 @@ class Dataset(Shown):
     """One line: where the records come from."""
     notes: tuple[str, ...] = ()
     """What was left out or changed while reading, a sentence each, with counts."""
+    columns: tuple[str, ...] = ()
+    """Columns of the records on which qualities rest, so that they count in the fingerprint."""
     fingerprint: str = field(init=False)
     """SHA-256 over the records, whatever their order."""
 
@@ -91,7 +93,11 @@ class Dataset(Shown):
             doubled = [name for name, count in Counter(record.id for record in part).items() if count > 1]
             if doubled:
                 raise ValueError(f"{self.name}: id {doubled[0]!r} occurs more than once")
-        object.__setattr__(self, "fingerprint", _fingerprint(self.train, self.heldout))
+        object.__setattr__(self, "fingerprint", _fingerprint(self.columns, self.train, self.heldout))
+
+    def __hash__(self) -> int:
+        """Return a hash in which the records needn't be looked at."""
+        return hash(self.fingerprint)
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {"to train on": f"{len(self.train):,} records", "held out": f"{len(self.heldout):,} records"}
@@ -101,18 +107,19 @@ class Dataset(Shown):
         return f"Dataset {self.name}", facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
 
-def _fingerprint(*parts: Iterable[Record]) -> str:
+def _fingerprint(columns: Sequence[str], *parts: Iterable[Record]) -> str:
     """Hash records part by part, each part in the order of its ids."""
     digest = hashlib.sha256()
     for part in parts:
-        lines = [json.dumps(_content(record)) for record in sorted(part, key=lambda one: one.id)]
+        lines = [json.dumps(_content(record, columns)) for record in sorted(part, key=lambda one: one.id)]
         digest.update(json.dumps(len(lines)).encode() + "\n".join(lines).encode() + b"\n")
     return digest.hexdigest()
 
 
-def _content(record: Record) -> dict[str, object]:
+def _content(record: Record, columns: Sequence[str]) -> dict[str, object]:
     """Return the fields that say something; one that is added later then changes no older fingerprint."""
     values = {one.name: getattr(record, one.name) for one in fields(record) if one.compare}
+    values["columns"] = [[name, record.extra[name]] for name in columns if name in record.extra]
     return {name: value for name, value in values.items() if value}
 
 

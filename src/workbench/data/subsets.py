@@ -4,7 +4,7 @@ Each record has two numbers in [0, 1) from (seed, record id). One orders the rec
 beginning of a larger one. The other decides corruption: a record is spoiled when it lies below the rate, so
 whatever is spoiled at a low rate is spoiled, identically, at a higher one, and the same records are spoiled
 by every kind of corruption. The share of spoiled ones in a draw is therefore the rate on average, not
-exactly.
+exactly. A quality may draw from a pool of the records; see ``pools``.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from functools import lru_cache
 from workbench.config import Quality
 from workbench.data.chance import generator, number
 from workbench.data.corruptions import CORRUPTIONS, spoil
+from workbench.data.pools import ordered
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError, unknown_name
 
@@ -23,7 +24,7 @@ def draw(dataset: Dataset, quality: Quality, size: int, seed: int) -> list[Recor
 
     Args:
         dataset: Where to draw from; what it holds out is never drawn.
-        quality: Which damage, on which share, or how many raters.
+        quality: Which records, which damage on which share, or how many raters.
         size: Number of records.
         seed: Seed of the cell.
 
@@ -32,6 +33,8 @@ def draw(dataset: Dataset, quality: Quality, size: int, seed: int) -> list[Recor
     """
     if size < 1:
         raise InputError(f"size is {size}; draw at least 1 record")
+    if quality.pool:
+        return list(_of_pool(dataset, quality.pool, size, seed))
     if size > len(dataset.train):
         raise InputError(
             f"size {size} is larger than the data: {dataset.name} has {len(dataset.train)} records to train "
@@ -102,6 +105,23 @@ def _spoiled(chosen: Sequence[Record], pool: Sequence[Record], quality: Quality,
             record = spoil(record, quality.corruption, drawn if drawn_only else pool, seed)
         drawn.append(record)
     return drawn
+
+
+def _of_pool(dataset: Dataset, pool: str, size: int, seed: int) -> Sequence[Record]:
+    found = _ordered(dataset, pool, seed)
+    if size > len(found):
+        raise InputError(
+            f"size {size} is larger than the pool {pool!r}, which has {len(found)} of the "
+            f"{len(dataset.train)} records to train on, {size - len(found)} too few; choose sizes of at most "
+            f"{len(found)}, such as --sizes {len(found)}"
+        )
+    return found[:size]
+
+
+@lru_cache(maxsize=256)
+def _ordered(dataset: Dataset, pool: str, seed: int) -> Sequence[Record]:
+    """Keep a pool's order, as a study's sizes share it."""
+    return ordered(dataset, pool, seed)
 
 
 @lru_cache(maxsize=32)

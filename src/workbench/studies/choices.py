@@ -1,6 +1,6 @@
 """A study from a name or a file and what is chosen for it: what the command line and Python both call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from operator import index
 from pathlib import Path
@@ -8,6 +8,8 @@ from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
 
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
+from workbench.data.pools import parse_quality
+from workbench.data.sources.several import labels_of
 from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
 from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities, study_of_file
@@ -46,6 +48,8 @@ def study(
     seeds: Iterable[SupportsIndex] | None = None,
     heldout: int | None = None,
     heldout_file: str | Path | None = None,
+    others: Iterable[str | Path] = (),
+    pair_key: str | None = None,
     on_empty: Literal["error", "drop"] | None = None,
     on_bad: Literal["error", "drop"] | None = None,
     on_long: OnLong | None = None,
@@ -63,12 +67,16 @@ def study(
         budget: "coffee", "lunch" or "night": the same grid, wider.
         base: "classroom", "smollm2-135m", a .gguf file or a safetensors folder.
         qualities: Each a ``Quality``, or a text such as "clean", "typo:0.8" (a corruption and the share of
-            examples left as they were) or "raters:3"; the first is the one that others are compared with.
+            examples left as they were), "raters:3", or a choice of records such as "source=wiki", "ifd>=0.6",
+            "top:30%@ifd" or "0.7*file:clean+0.3*file:scraped" (``workbench.data.pools`` has them all); the
+            first is the one that others are compared with.
         corruption: The damage whose price is asked for, instead of naming qualities.
         sizes: Numbers of training examples; smaller draws are parts of larger ones.
         seeds: Of the draws; three are the fewest that show their own noise.
         heldout: Records to hold out for the evaluation.
         heldout_file: For your own file: another one with the records to hold out.
+        others: Further files of your own: each file is a quality then.
+        pair_key: For your own files: the column that says which records answer one question.
         on_empty: For your own file: "error" or "drop" records whose prompt or response is empty.
         on_bad: For your own file: "error" or "drop" records that can't be read.
         on_long: "error", "drop" or "truncate" records that the base can't read whole.
@@ -102,7 +110,15 @@ def study(
             known = (*CELL_SETTINGS, *grid, "qualities", "corruption")
             raise unknown_name("choice", name, known, "src/workbench/studies/choices.py")
     name = str(data)
+    further = tuple(map(str, _several("others", others)))
+    if qualities is not None:
+        qualities = _qualities(qualities, corruption, labels_of((name, *further)) if further else ())
     if name in STUDIES:
+        if further or pair_key:
+            raise InputError(
+                f"{name!r} is a built-in study, and other files or a pair key are for your own data; leave "
+                f"{' and '.join([*further, *([f'--pair-key {pair_key}'] if pair_key else [])])} out"
+            )
         found = STUDIES[name](budget)
     else:
         found = study_of_file(
@@ -110,6 +126,9 @@ def study(
             budget,
             base=grid["base"] or OWN_BASE,
             corruption=corruption or OWN_CORRUPTION,
+            qualities=qualities,
+            others=further,
+            pair_key=pair_key,
             heldout=heldout,
             heldout_file=grid["heldout_file"],
             on_empty=on_empty or "error",
@@ -123,7 +142,7 @@ def study(
         shares = sorted({quality.share for quality in found.qualities} - {1.0}, reverse=True)
         changes["qualities"] = damaged_qualities(corruption, shares or (0.5,))
     if qualities is not None:
-        changes["qualities"] = _qualities(qualities, corruption)
+        changes["qualities"] = qualities
     described = replace(found, **changes)
     # refuses settings that no cell could use, before anything is loaded
     CellConfig(data=described.data, base=described.base, size=1, **described.settings)
@@ -158,9 +177,11 @@ def _number(name: str, value: Any) -> int | float:  # noqa: ANN401 - refuses wha
         raise InputError(f"{name} is {value!r}; expected a {kind}") from None
 
 
-def _qualities(wanted: Iterable[Quality | str], corruption: str | None) -> tuple[Quality, ...]:
+def _qualities(
+    wanted: Iterable[Quality | str], corruption: str | None, files: Sequence[str]
+) -> tuple[Quality, ...]:
     several = _several("qualities", wanted)
-    found = tuple(one if isinstance(one, Quality) else Quality.parse(one) for one in several)
+    found = tuple(one if isinstance(one, Quality) else parse_quality(one, files) for one in several)
     if corruption and corruption not in {quality.corruption for quality in found}:
         raise InputError(
             f"--corruption {corruption} is in none of the qualities given; leave it out, or "

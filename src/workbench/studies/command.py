@@ -13,7 +13,10 @@ from workbench.studies.grid import STUDIES, Study
 from workbench.studies.identity import Begun
 
 PACKAGE = Path(__file__).resolve().parents[1]
-OF_STUDY = ("base", "heldout", "heldout_file", "on_empty", "on_bad", "on_long", "template", "adapted_layers")
+OF_STUDY = (
+    *("base", "heldout", "heldout_file", "pair_key", "on_empty", "on_bad", "on_long"),
+    *("template", "adapted_layers"),
+)
 OF_CELL = ("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs")
 """Options of ``workbench run`` that decide a study's settings; precision and date a folder knows itself."""
 
@@ -36,7 +39,12 @@ def growing_command(
     chosen = _chosen(held, begun.cell)
     try:
         asked = study(
-            held.data, qualities=[q for q in qualities if q], sizes=sizes, seeds=held.seeds, **chosen
+            held.data,
+            qualities=[q for q in qualities if q],
+            sizes=sizes,
+            seeds=held.seeds,
+            others=held.others,
+            **chosen,
         )
         different = begun.differences(begun.settled(asked))
     except InputError as error:
@@ -47,7 +55,7 @@ def growing_command(
             f"`workbench run` has no options for its {what}; in Python, "
             f"wb.run(wb.open_study({str(begun.folder)!r}).study, {str(begun.folder)!r}, minutes=60)"
         )
-    words: list[Any] = ["workbench", "run", held.data, "--out", begun.folder, *rule]
+    words: list[Any] = ["workbench", "run", held.data, *held.others, "--out", begun.folder, *rule]
     words += ["--quality", *qualities, "--sizes", *sizes, "--seeds", *held.seeds]
     for name, value in chosen.items():
         words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else (value,))]
@@ -77,6 +85,8 @@ def _chosen(held: Study, cell: CellConfig) -> dict[str, Any]:
 
 def _as_option(quality: Quality) -> str | None:
     """Return a quality as ``--quality`` takes it; None where it can't say it."""
+    if quality.pool:
+        return quality.pool
     if quality.raters is not None:
         text = f"raters:{quality.raters}"
     else:

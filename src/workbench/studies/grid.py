@@ -16,8 +16,10 @@ from workbench.config import PRECISIONS, CellConfig, Quality
 from workbench.data.heldout import both_given
 from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
+from workbench.data.pools import available, columns_of, with_columns
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
+from workbench.data.sources.several import labels_of
 from workbench.errors import InputError, unknown_name
 from workbench.showing import Shown
 from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS, OWN_CORRUPTION
@@ -51,6 +53,10 @@ class Place:
         if not isinstance(self.quality, Quality) or type(self.size) is not int or type(self.seed) is not int:
             raise InputError("the study's description can't be read: a place has no quality, size or seed")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"quality": self.quality.to_dict(), "size": self.size, "seed": self.seed}
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Place":
         """Read what a study's ``to_dict`` wrote."""
@@ -74,6 +80,10 @@ class Study(Shown):
     default: 600, or a fifth of a small file."""
     heldout_file: str | None = None
     """Another file whose records are held out instead; None holds out some of the data."""
+    others: tuple[str, ...] = ()
+    """Further files of the user's own; each is drawn from as ``file:LABEL`` (see ``data/pools.py``)."""
+    pair_key: str | None = None
+    """Column that says which records answer one question; None takes those that are asked the same."""
     on_empty: Literal["error", "drop"] = "error"
     """What to do with records of an own file whose prompt or response is empty."""
     on_bad: Literal["error", "drop"] = "error"
@@ -105,6 +115,9 @@ class Study(Shown):
                 raise InputError(
                     f"{axis} names one value twice: {', '.join(map(str, values))}; give each once"
                 )
+        labels = [quality.label for quality in self.qualities]
+        if doubled := next((label for label in labels if labels.count(label) > 1), None):
+            raise InputError(f"two qualities are both called {doubled!r}; rename a file, or leave one out")
         for name in self.settings:
             if name not in CELL_SETTINGS:
                 raise unknown_name("setting", name, CELL_SETTINGS, "src/workbench/config.py")
@@ -129,7 +142,7 @@ class Study(Shown):
         facts = {
             "cells": f"{grid} = {math.prod(counts)} cells",
             "base": self.base,
-            "data": self.data,
+            "data": ", ".join((self.data, *self.others)),
             "qualities": ", ".join(quality.label for quality in self.qualities),
             "sizes": ", ".join(map(str, self.sizes)),
             "seeds": ", ".join(map(str, self.seeds)),
@@ -153,16 +166,24 @@ class Study(Shown):
         """
         separate = None if self.heldout_file is None else Path(self.heldout_file)
         count = self.heldout if separate is None else None
-        return load_dataset(
-            self.data, heldout=count, heldout_file=separate, on_empty=self.on_empty, on_bad=self.on_bad
+        found = load_dataset(
+            self.data,
+            heldout=count,
+            heldout_file=separate,
+            others=self.others,
+            on_empty=self.on_empty,
+            on_bad=self.on_bad,
         )
+        return with_columns(found, columns_of(self.qualities), self.pair_key)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
-        values = json.loads(json.dumps(asdict(self)))
-        if not self.grown:
-            del values["grown"]  # earlier versions read every study that didn't grow
-        return values
+        values = asdict(self) | {"qualities": [quality.to_dict() for quality in self.qualities]}
+        values["grown"] = [[place.to_dict() for place in batch] for batch in self.grown]
+        for name in ("grown", "others", "pair_key"):
+            if not values[name]:
+                del values[name]  # earlier versions read every study that has none
+        return json.loads(json.dumps(values))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Study":
@@ -173,6 +194,7 @@ class Study(Shown):
         """
         try:
             axes = {axis: tuple(values[axis]) for axis in ("sizes", "seeds")}
+            axes["others"] = tuple(values.get("others", ()))
             qualities = tuple(Quality(**quality) for quality in values["qualities"])
             settings = dict(values.get("settings", {}))
             if "targets" in settings:
@@ -183,7 +205,7 @@ class Study(Shown):
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"the study's description can't be read: {error}") from error
-        texts = (study.name, study.data, study.base)
+        texts = (study.name, study.data, study.base, *study.others)
         if not all(isinstance(text, str) for text in texts) or not all(
             isinstance(number, int) for number in (*study.sizes, *study.seeds)
         ):
@@ -298,6 +320,9 @@ def study_of_file(
     *,
     base: str,
     corruption: str = OWN_CORRUPTION,
+    qualities: tuple[Quality, ...] | None = None,
+    others: tuple[str, ...] = (),
+    pair_key: str | None = None,
     heldout: int | None = None,
     heldout_file: str | None = None,
     on_empty: Literal["error", "drop"] = "error",
@@ -311,7 +336,10 @@ def study_of_file(
         data: Path of a JSON or JSONL file.
         budget: The dial.
         base: Name or path of a base.
-        corruption: The damage whose price is asked for.
+        corruption: The damage whose price is asked for, where no qualities are given and no other files.
+        qualities: What is compared; None compares the files, or one file with its damaged self.
+        others: Further files, each compared with the first.
+        pair_key: Column that says which records answer one question.
         heldout: Records to hold out; None takes the reader's default.
         heldout_file: Another file whose records are held out instead.
         on_empty: "drop" leaves out records with an empty prompt or response; "error" refuses them.
@@ -327,11 +355,18 @@ def study_of_file(
     if heldout is not None and heldout_file is not None:
         raise both_given(heldout, heldout_file)
     largest, rungs, factor = by_budget(budget, (512, 3, 4), (2048, 4, 4), (8192, 7, 2))
+    if qualities is None and others:
+        qualities = tuple(Quality(pool=f"file:{label}") for label in labels_of((data, *others)))
+    if qualities is None:
+        shares = by_budget(budget, (0.5,), (0.75, 0.5), (0.9, 0.75, 0.5))
+        qualities = damaged_qualities(corruption, shares)
     study = Study(
-        name=Path(data).stem,
+        name="-".join(labels_of((data, *others))) if others else Path(data).stem,
         data=data,
         base=base,
-        qualities=damaged_qualities(corruption, by_budget(budget, (0.5,), (0.75, 0.5), (0.9, 0.75, 0.5))),
+        qualities=qualities,
+        others=others,
+        pair_key=pair_key,
         sizes=(1,),
         seeds=seeds(budget),
         heldout=heldout,
@@ -343,5 +378,5 @@ def study_of_file(
         adapted_layers=LARGE_BASE_LAYERS,
         settings=dict(LARGE_BASE_SETTINGS),
     )
-    available = min(len(study.dataset().train), largest)
-    return replace(study, sizes=tuple(sorted({max(1, available // factor**rung) for rung in range(rungs)})))
+    most = min(available(study.dataset(), qualities, study.seeds), largest)
+    return replace(study, sizes=tuple(sorted({max(1, most // factor**rung) for rung in range(rungs)})))

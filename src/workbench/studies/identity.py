@@ -25,6 +25,8 @@ NOT_COMPARED = {
     "sizes": "an axis, along which a study may grow",
     "seeds": "an axis, along which a study may grow",
     "data": "a place; the records are compared by their hash",
+    "others": "places; the records are compared by their hash",
+    "pair_key": "what it comes to, the records with that column, is compared by their hash",
     "heldout": "what it comes to, the held-out records, is compared by their hash",
     "heldout_file": "a place; its records are compared by their hash",
     "on_empty": "what it comes to, the records, is compared by their hash",
@@ -211,7 +213,7 @@ class Begun:
 
     def _same_records(self, study: Study) -> bool:
         """Say whether the data, read with the folder's options, are the folder's."""
-        names = (*READING_POLICIES, "heldout", "heldout_file")
+        names = (*READING_POLICIES, "heldout", "heldout_file", "others", "pair_key")
         options = {name: getattr(self.study, name) for name in names}
         try:
             return replace(study, **options).dataset().fingerprint == self.manifest.data.sha256

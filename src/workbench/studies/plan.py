@@ -10,6 +10,7 @@ import torch
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import fit_context
+from workbench.data.pools import available
 from workbench.data.records import Dataset, Record, digest_of
 from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
@@ -124,8 +125,10 @@ def _largest(
 def _readable(study: Study, dataset: Dataset, template: str, base: Base) -> tuple[Study, Dataset]:
     """Leave out or cut what the base can't read whole; sizes that are then larger than the data shrink."""
     fitted = fit_context(dataset, template, base.tokenizer, base.decoder.config.context, study.on_long)
-    left = len(fitted.train)
-    if left == len(dataset.train) or max(study.sizes) <= left:
+    if len(fitted.train) == len(dataset.train):
+        return study, fitted
+    left = available(fitted, study.qualities, study.seeds)
+    if max(study.sizes) <= left:
         return study, fitted
     sizes = tuple(dict.fromkeys(min(size, left) for size in study.sizes))
     note = f"{dataset.name}: the largest size is {left:,}, all records to train on that are left"

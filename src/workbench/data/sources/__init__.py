@@ -1,13 +1,13 @@
 """Where records come from: built-in sources by name, and the user's own files by path."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
 from workbench.data.records import Dataset
-from workbench.data.sources import files, raters, verbs
+from workbench.data.sources import files, raters, several, verbs
 from workbench.errors import InputError, unknown_name
 
 SOURCES: dict[str, Callable[[int | None], Dataset]] = {
@@ -23,13 +23,15 @@ def load_dataset(
     *,
     heldout: int | None = None,
     heldout_file: Path | None = None,
+    others: Sequence[str | Path] = (),
     on_empty: files.Policy = "error",
     on_bad: files.Policy = "error",
 ) -> Dataset:
-    """Return a built-in source or the user's own file.
+    """Return a built-in source or the user's own file or files.
 
     Args:
         name_or_path: Key of :data:`SOURCES`, or a JSON list or JSONL as ``sources/files.py`` describes it.
+        others: Other files, each compared with the first; see ``sources/several.py``.
         heldout: Records to hold out, the same for every seed; None for 600, or a fifth of fewer than 3,000.
         heldout_file: For a file: another one with the records to hold out.
         on_empty: For a file: "error" refuses empty prompts and responses and names them all, "drop" leaves
@@ -45,15 +47,20 @@ def load_dataset(
             (f"--heldout-file {heldout_file}", heldout_file is not None),
             (f"--on-empty {on_empty}", on_empty != "error"),
             (f"--on-bad {on_bad}", on_bad != "error"),
+            *((str(other), True) for other in others),
         ):
             if given:
                 raise InputError(
                     f"{own} is for your own files, and {name!r} is a built-in source; leave {own} out"
                 )
         return SOURCES[name](heldout)
-    path = Path(name).expanduser()
-    if not path.exists():
-        raise _not_there(name, path)
+    paths = [Path(one).expanduser() for one in (name, *others)]
+    for given, path in zip((name, *others), paths, strict=True):
+        if not path.exists():
+            raise _not_there(str(given), path)
+    if others:
+        return several.load(paths, heldout, heldout_file=heldout_file, on_empty=on_empty, on_bad=on_bad)
+    path = paths[0]
     return files.load(path, heldout, heldout_file=heldout_file, on_empty=on_empty, on_bad=on_bad)
 
 

@@ -124,14 +124,14 @@ def _parsed(
     path: Path, heldout: int | None, heldout_file: Path | None, on_empty: Policy, on_bad: Policy
 ) -> Dataset:
     policies: dict[Option, Policy] = {"on_empty": on_empty, "on_bad": on_bad}
-    own = _read(path, prompts_needed=1 if heldout_file else 2)
-    separate = _read(heldout_file, prompts_needed=1) if heldout_file else None
+    own = read(path, prompts_needed=1 if heldout_file else 2)
+    separate = read(heldout_file, prompts_needed=1) if heldout_file else None
     files = [own, separate] if separate else [own]
     notes = left_out([one.findings for one in files], policies)
     notes += [one.unused for one in files if one.unused]
     if separate:
         train, held = own.records, separate.records
-        notes += _overlap(own, separate)
+        notes += overlap(own, separate)
     else:
         train, held = hold_out(own.records, heldout, str(path))
         notes += _other_count(heldout, len(held), len(own.records), path)
@@ -147,7 +147,7 @@ def _parsed(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
+class ReadFile:
     path: Path
     layout: RecordKeys
     records: tuple[Record, ...]
@@ -157,7 +157,7 @@ class _File:
     """A note on the keys that weren't used; empty where all were."""
 
 
-def _read(path: Path, *, prompts_needed: int) -> _File:
+def read(path: Path, *, prompts_needed: int) -> ReadFile:
     """Read all that a file has; what becomes of that which can't be used is decided elsewhere."""
     items, broken = read_items(path)
     layout, hint = _layout(path, items)
@@ -176,9 +176,11 @@ def _read(path: Path, *, prompts_needed: int) -> _File:
         if reading.findings:
             unusable.append(reading.findings)
         else:
-            records.append(Record(id=name, place=f"{path.name}, {item.place}", **values))
-            unused.update(key for key in item.values if key not in layout.keys)
-    return _File(
+            others = {key: value for key, value in item.values.items() if key not in layout.keys}
+            extra = {key: value for key, value in others.items() if isinstance(value, str | int | float)}
+            records.append(Record(id=name, place=f"{path.name}, {item.place}", extra=extra, **values))
+            unused.update(list(others))
+    return ReadFile(
         path=path,
         layout=layout,
         records=tuple(records),
@@ -362,7 +364,7 @@ def _unused(path: Path, keys: Counter[str]) -> str:
     return f"{path.name}: ignored key{'s' if len(keys) > 1 else ''} {', '.join(named)}{more}"
 
 
-def _overlap(own: _File, separate: _File) -> list[str]:
+def overlap(own: ReadFile, separate: ReadFile) -> list[str]:
     """Refuse what is asked and answered alike in both files, and count what is asked alike."""
     prompts = {record.prompt for record in own.records}
     answered = {(record.asked, record.response) for record in own.records}

@@ -64,8 +64,9 @@ def table_row(
         "key": key,
         "quality": cell.quality.label,
         "corruption": cell.quality.corruption,
-        "share": cell.quality.share,
+        "share": None if cell.quality.pool else cell.quality.share,
         "raters": cell.quality.raters,
+        **({"pool": cell.quality.pool} if cell.quality.pool else {}),
         **fields,
         "steps": cell.total_steps,
         "epochs": cell.passes,
@@ -104,13 +105,21 @@ def made_of(values: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a file sa
     return values
 
 
-def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what rows are ordered by: quality, best first, then size and seed."""
+def place(row: Mapping[str, Any], pools: Sequence[str]) -> tuple[Any, ...]:
+    """Return what rows are ordered by: quality, best first, then size and seed.
+
+    Args:
+        row: A cell's row.
+        pools: The study's pools in the order in which they were asked for: nobody knows which is best.
+    """
     raters = row["raters"] if row["raters"] is not None else float("inf")
+    pool = row.get("pool") or ""
     return (
+        pools.index(pool) if pool in pools else -1,
+        pool,
         row["corruption"] != "none",
         row["corruption"],
-        -row["share"],
+        -(row["share"] or 0.0),
         -raters,
         row["size"],
         row["seed"],

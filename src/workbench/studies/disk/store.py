@@ -234,7 +234,8 @@ class Store:
         columns = dict.fromkeys(name for row in rows for name in row)
         complete = [{name: row.get(name) for name in columns} for row in rows]
         with self._understood():
-            return sorted(complete, key=place)
+            pools = [pool for one in self.manifest.study.qualities if (pool := one.get("pool"))]
+            return sorted(complete, key=lambda row: place(row, pools))
 
     def table(self, *, of_one: bool = True) -> list[dict[str, Any]]:
         """Return the cells and, before them, the zero-shot line as a row of size 0, if it was measured.

@@ -1,0 +1,391 @@
+"""Which records a quality draws from: all of them, or a pool that a short text names.
+
+    file:clean              the records of one of several files, by the file's label
+    source=wiki             those with this value in a column
+    ifd>=0.6                those with such a number in a column (also >, <=, <)
+    top:30%@ifd             the 30% with the largest numbers in a column; bottom: the smallest
+    dedup:exact             one record of each that is asked and answered alike
+    0.7*file:clean+0.3*file:scraped     each example from one of the pools, with these probabilities
+
+The records of a pool come in an order that hangs on (seed, what is asked). Answers to one question have one
+place, whichever pool they are in: where two pools answer the same questions, their draws are pairs that
+differ in the answer alone.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from workbench.config import Quality
+from workbench.data.chance import number
+from workbench.data.places import listed
+from workbench.data.records import Dataset, Record
+from workbench.errors import InputError
+
+NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+MOST_VALUES = 8
+"""Values of a column that a message names."""
+TOLERANCE = 1e-9
+"""By which the shares of a mixture may miss 1."""
+
+Found = tuple[str, ...]
+"""What a kind's pattern found in a text: its groups."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolKind:
+    """One way to choose records."""
+
+    pattern: str
+    """The whole text of such a pool, as a regular expression."""
+    order: Callable[[Dataset, Found, int], Sequence[Record]]
+    """From the data, what was found in the text, and a seed to the records in the order of the draws."""
+    about: str
+    columns: Callable[[Found], Iterable[str]] = lambda found: ()
+    """The columns that it reads."""
+    name: Callable[[Found], str] | None = None
+    """The text in its shortest form, so that one pool has one name; None takes it as it is."""
+
+
+def parse_quality(text: str, files: Sequence[str] = ()) -> Quality:
+    """Read a quality: a pool, the name of one of several files, or what ``Quality.parse`` reads.
+
+    Args:
+        text: Such as "source=wiki", "clean.jsonl" or "typo:0.8".
+        files: The labels of the files, where there are several.
+
+    Raises:
+        InputError: If it can't be read.
+    """
+    text = text.strip()
+    if (label := _label_in(text, files)) is not None:
+        return Quality(pool=f"file:{label}")
+    try:
+        kind, found = _parsed(text)
+    except InputError as unreadable:
+        try:
+            quality = Quality.parse(text)
+        except InputError as error:
+            # a corruption or clean was meant, unless there is a sign that only pools have
+            raise (unreadable if set(text) & set("=<>@*") else error) from None
+        if files:
+            names = ", ".join(f"file:{label}" for label in files)
+            raise InputError(
+                f"quality {text!r} isn't one of the files, and damage of several files can't be asked for; "
+                f"give one file, or choose pools: {names}"
+            ) from None
+        return quality
+    if kind is POOLS["mixture"]:
+        terms = [f"{share}*{parse_quality(pool, files).pool or pool}" for share, pool in _terms(found)]
+        text = "+".join(terms)
+        _, found = _parsed(text)
+    return Quality(pool=kind.name(found) if kind.name else text)
+
+
+def ordered(dataset: Dataset, pool: str, seed: int) -> Sequence[Record]:
+    """Return the records of a pool in the order of the draws.
+
+    Raises:
+        InputError: If there is no such pool, or none of the records is in it.
+    """
+    kind, found = _parsed(pool)
+    records = kind.order(dataset, found, seed)
+    if not records:
+        raise InputError(f"no record of {dataset.name} is in {pool!r}{_offered(dataset, pool)}")
+    return records
+
+
+def available(dataset: Dataset, qualities: Iterable[Quality], seeds: Iterable[int]) -> int:
+    """Return how many records every quality has: those of the smallest pool.
+
+    Raises:
+        InputError: If a pool can't be read, or is empty.
+    """
+    pools = {quality.pool for quality in qualities}
+    sizes = [len(ordered(dataset, pool, seed)) for pool in pools if pool for seed in seeds]
+    return min([*sizes, *([len(dataset.train)] if "" in pools else [])])
+
+
+def with_columns(dataset: Dataset, columns: Sequence[str], pair_key: str | None) -> Dataset:
+    """Return a data set whose identity has the columns that qualities read, and its questions' names.
+
+    Args:
+        dataset: As it was read.
+        columns: Those that pools read.
+        pair_key: The column that says which records answer one question; None takes what is asked.
+
+    Raises:
+        InputError: If a record has no such key.
+    """
+    if pair_key is None:
+        return replace(dataset, columns=tuple(columns)) if columns else dataset
+    _check_column(dataset, pair_key)
+    if lacking := [record.where for record in dataset.train if pair_key not in record.extra]:
+        raise InputError(
+            f"{len(lacking)} of {len(dataset.train)} records of {dataset.name} have no {pair_key!r} "
+            f"({listed(lacking)}), which says what they answer; give each one, or another --pair-key"
+        )
+    train = tuple(replace(one, turn=f"{pair_key}={one.extra[pair_key]}") for one in dataset.train)
+    return replace(dataset, train=train, columns=tuple(sorted({*columns, pair_key})))
+
+
+def columns_of(qualities: Iterable[Quality]) -> tuple[str, ...]:
+    """Return the columns that the pools of qualities read, each once, in the order of their names.
+
+    Raises:
+        InputError: If a pool can't be read.
+    """
+    found = [_parsed(quality.pool) for quality in qualities if quality.pool]
+    return tuple(sorted({column for kind, groups in found for column in kind.columns(groups)}))
+
+
+def question_of(record: Record) -> str:
+    """Return a name of what is asked, the same for every answer to it."""
+    if record.turn:
+        return record.turn
+    asked = record.prompt
+    if record.system or record.history:
+        asked = json.dumps([record.system, record.history, asked])
+    return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
+
+
+def paired(one: Iterable[Record], other: Iterable[Record]) -> int:
+    """Return how many questions are answered in both pools."""
+    return len({*map(question_of, one)} & {*map(question_of, other)})
+
+
+def _in_turn(records: Iterable[Record], seed: int) -> list[Record]:
+    """Return records in the order of what they are asked; further answers to one have their own turn."""
+    copies: Counter[str] = Counter()
+    turns = []
+    for record in sorted(records, key=lambda one: one.id):
+        question = question_of(record)
+        copies[question] += 1
+        turn = question if copies[question] == 1 else f"{question}-{copies[question]}"
+        turns.append((number(seed, "order", turn), turn, record))
+    return [record for *_, record in sorted(turns, key=lambda one: one[:2])]
+
+
+def _file(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    return _in_turn((one for one in dataset.train if one.source == found[0]), seed)
+
+
+def _column(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    column, value = found
+    _check_column(dataset, column)
+    chosen = (r for r in dataset.train if column in r.extra and _same(r.extra[column], value))
+    return _in_turn(chosen, seed)
+
+
+def _same(held: str | int | float | bool, wanted: str) -> bool:
+    """Say whether a value is the one that was written: numbers as numbers, truth values as true and false."""
+    if isinstance(held, bool):
+        return wanted.lower() == str(held).lower()
+    if isinstance(held, str):
+        return held == wanted
+    return bool(re.fullmatch(f"[+-]?{NUMBER}", wanted)) and float(wanted) == held
+
+
+BEYOND: dict[str, Callable[[float, float], bool]] = {
+    ">=": lambda value, limit: value >= limit,
+    "<=": lambda value, limit: value <= limit,
+    ">": lambda value, limit: value > limit,
+    "<": lambda value, limit: value < limit,
+}
+
+
+def _score(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    column, sign, limit = found
+    scores = _scores(dataset, column)
+    return _in_turn(
+        (r for r, score in zip(dataset.train, scores, strict=True) if BEYOND[sign](score, float(limit))), seed
+    )
+
+
+def _best(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    end, percent, column = found
+    count = round(len(dataset.train) * float(percent) / 100)
+    if not 0 < float(percent) <= 100:
+        raise InputError(f"{end}:{percent}%@{column} takes {percent}%; give more than 0 and at most 100")
+    sign = -1.0 if end == "top" else 1.0
+    scored = zip(_scores(dataset, column), dataset.train, strict=True)
+    # of equal scores, chance decides, and the same chance for every seed and share
+    chosen = sorted(scored, key=lambda one: (sign * one[0], number(0, "tie", one[1].id)))[:count]
+    return _in_turn((record for _, record in chosen), seed)
+
+
+def _exact(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    first: dict[tuple[str, str], Record] = {}
+    for record in sorted(dataset.train, key=lambda one: one.id):
+        first.setdefault((record.asked, record.response), record)
+    return _in_turn(first.values(), seed)
+
+
+def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    """Fill place after place from the pool that chance gives it, until the first pool has no more.
+
+    A place goes to a later pool of the text where its number in [0, 1) lies below that pool's share, so that
+    a mixture with more of it has it wherever one with less has. A question is asked once.
+    """
+    terms = _terms(found)
+    shares = [float(share) for share, _ in terms]
+    if abs(sum(shares) - 1) > TOLERANCE:
+        raise InputError(
+            f"the shares of {found[0]!r} come to {sum(shares):g}; they have to come to 1, such as "
+            f"{mixture_text(shares, [pool for _, pool in terms])}"
+        )
+    parts = [iter(ordered(dataset, pool, seed)) for _, pool in terms]
+    ends = [sum(shares[place:]) for place in range(len(shares))]  # of the last pool, its own share
+    drawn: list[Record] = []
+    asked: set[str] = set()
+    taken: set[str] = set()
+    while True:
+        chance = number(seed, "mixture", str(len(drawn)))
+        part = max(place for place, end in enumerate(ends) if chance < end or place == 0)
+        record = next((r for r in parts[part] if question_of(r) not in asked and r.id not in taken), None)
+        if record is None:
+            return drawn
+        asked.add(question_of(record))
+        taken.add(record.id)
+        drawn.append(record)
+
+
+def mixture_text(shares: Sequence[float], pools: Sequence[str]) -> str:
+    """Return a mixture's text, with shares that come to 1."""
+    whole = sum(shares)
+    exact = [round(share / whole, 4) for share in shares[:-1]]
+    return "+".join(
+        f"{share:g}*{pool}" for share, pool in zip([*exact, round(1 - sum(exact), 4)], pools, strict=True)
+    )
+
+
+def _terms(found: Found) -> list[tuple[str, str]]:
+    """Return the shares and pools of a mixture, as they are written."""
+    return [
+        (share, pool.strip())
+        for share, pool in re.findall(rf"({NUMBER})\*([^*]+?)(?=\+{NUMBER}\*|$)", found[0])
+    ]
+
+
+def _shortest(found: Found) -> str:
+    return "+".join(f"{float(share):g}*{pool}" for share, pool in _terms(found))
+
+
+def _columns_of_terms(found: Found) -> Iterable[str]:
+    return [
+        column
+        for _, pool in _terms(found)
+        for kind, groups in [_parsed(pool)]
+        for column in kind.columns(groups)
+    ]
+
+
+POOLS: dict[str, PoolKind] = {
+    "mixture": PoolKind(
+        pattern=rf"({NUMBER}\*.+)",
+        order=_mixture,
+        about="each example from one of several pools: 0.7*file:clean+0.3*file:scraped",
+        columns=_columns_of_terms,
+        name=_shortest,
+    ),
+    "file": PoolKind(
+        pattern="file:(.+)", order=_file, about="the records of one of several files: file:clean"
+    ),
+    "best": PoolKind(
+        pattern=rf"(top|bottom):({NUMBER})%@(?:score\.)?(.+)",
+        order=_best,
+        about="the share with the largest or smallest numbers in a column: top:30%@ifd",
+        columns=lambda found: [found[2]],
+        name=lambda found: f"{found[0]}:{float(found[1]):g}%@{found[2]}",
+    ),
+    "dedup": PoolKind(
+        pattern="dedup:(exact)",
+        order=_exact,
+        about="one of each that is asked and answered alike: dedup:exact",
+    ),
+    "score": PoolKind(
+        pattern=rf"(?:score\.)?([^<>=]+?)\s*(>=|<=|>|<)\s*([+-]?{NUMBER})",
+        order=_score,
+        about="the records with such a number in a column: ifd>=0.6",
+        columns=lambda found: [found[0]],
+        name=lambda found: f"{found[0]}{found[1]}{float(found[2]):g}",
+    ),
+    "column": PoolKind(
+        pattern="([^=<>]+?)=(.*)",
+        order=_column,
+        about="the records with this value in a column: source=wiki",
+        columns=lambda found: [found[0]],
+    ),
+}
+"""The kinds by name, in the order in which a text is compared with them."""
+
+
+@lru_cache(maxsize=1024)
+def _parsed(pool: str) -> tuple[PoolKind, Found]:
+    for kind in POOLS.values():
+        if match := re.fullmatch(kind.pattern, pool, re.DOTALL):
+            return kind, match.groups()
+    known = "; ".join(kind.about for kind in POOLS.values())
+    raise InputError(f"quality {pool!r} chooses no records that are known; expected one of: {known}")
+
+
+def _label_in(text: str, files: Sequence[str]) -> str | None:
+    """Return the label that a text names, itself or as a file's name; None where it names none."""
+    return next((label for label in files if text in (label, f"file:{label}") or _stem(text) == label), None)
+
+
+def _stem(text: str) -> str:
+    name = re.split(r"[/\\]", text)[-1]
+    return name.split(".")[0] if "." in name else text
+
+
+def _check_column(dataset: Dataset, column: str) -> None:
+    """Refuse a column that no record has."""
+    if any(column in record.extra for record in dataset.train):
+        return
+    known = sorted({name for record in dataset.train for name in record.extra})
+    told = f"its columns are {', '.join(known)}" if known else "its records have none beside their texts"
+    raise InputError(f"{dataset.name} has no column {column!r}; {told}")
+
+
+def _scores(dataset: Dataset, column: str) -> list[float]:
+    """Return a column's numbers, one for each record.
+
+    Raises:
+        InputError: If a record has none, or another value.
+    """
+    _check_column(dataset, column)
+    values = [record.extra.get(column) for record in dataset.train]
+    odd = [
+        record
+        for record, value in zip(dataset.train, values, strict=True)
+        if isinstance(value, str | bool) or value is None or not math.isfinite(value)
+    ]
+    if odd:
+        raise InputError(
+            f"{len(odd)} of {len(values)} records of {dataset.name} have no number in {column!r} "
+            f"({listed(record.where for record in odd)}), so they are neither in nor out; give each one, or "
+            "leave those records out of the file"
+        )
+    return [float(value) for value in values if value is not None]
+
+
+def _offered(dataset: Dataset, pool: str) -> str:
+    """Return what might have been meant by a pool that holds nothing."""
+    kind, found = _parsed(pool)
+    if kind is POOLS["file"]:
+        return f"; the files are {', '.join(sorted({record.source for record in dataset.train}))}"
+    if kind is POOLS["column"]:
+        counted = Counter(str(r.extra[found[0]]) for r in dataset.train if found[0] in r.extra)
+        named = ", ".join(f"{value!r} ({count})" for value, count in counted.most_common(MOST_VALUES))
+        more = f" and {len(counted) - MOST_VALUES} more" if len(counted) > MOST_VALUES else ""
+        return f"; the values of {found[0]!r} are {named}{more}"
+    if kind is POOLS["score"]:
+        scores = _scores(dataset, found[0])
+        return f"; {found[0]!r} goes from {min(scores):g} to {max(scores):g}"
+    return "; ask for a larger share"

@@ -92,7 +92,9 @@ def growing(
             "a study that grows narrows the rate between two qualities, and this one has one; give two: "
             "--quality clean typo:0.5"
         )
-    smallest, largest = min(study.sizes), max(study.sizes)
+    # a size that only some of the qualities have stands beside the grid
+    asked = [*study.sizes, *(place.size for batch in study.grown for place in batch)]
+    smallest, largest = min(asked), max(asked)
     # as many doublings above it as below, or one more
     size = smallest * 2 ** int(math.log2(largest / smallest) / 2) if at is None else at
     if not smallest <= size <= largest:
@@ -109,6 +111,7 @@ def growing(
     else:
         axes = {"sizes": _start_sizes(size, smallest, largest), "seeds": _two(study.seeds)}
         axes["qualities"] = (reference, other)
+    axes["grown"] = ()  # the rule's own cells; those of a folder's study are its own record
     options = [f"--until {until.strip()}"] if until is not None else []
     options += [f"--for {minutes:g}m"] if minutes is not None else []
     options += [f"--at {size}", f"--sizes {smallest} {largest}"]
@@ -231,6 +234,7 @@ class NarrowRate:
         return Room(
             smallest=self.smallest,
             largest=min(self.largest, store.manifest.data.train_records or self.largest),
+            limits=store.manifest.limits(),
             used=used,
             minutes=lambda _, size: price(size),
             cells=cells,

@@ -28,7 +28,7 @@ from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 
 NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-MOST_VALUES = 8
+VALUES_NAMED = 8
 """Values of a column that a message names."""
 TOLERANCE = 1e-9
 """By which the shares of a mixture may miss 1."""
@@ -100,15 +100,21 @@ def ordered(dataset: Dataset, pool: str, seed: int) -> Sequence[Record]:
     return records
 
 
-def available(dataset: Dataset, qualities: Iterable[Quality], seeds: Iterable[int]) -> int:
-    """Return how many records every quality has: those of the smallest pool.
+def records_of_each(
+    dataset: Dataset, qualities: Iterable[Quality], seeds: Iterable[int]
+) -> dict[Quality, int]:
+    """Return how many records each quality has, with whichever of the seeds.
 
     Raises:
         InputError: If a pool can't be read, or is empty.
     """
-    pools = {quality.pool for quality in qualities}
-    sizes = [len(ordered(dataset, pool, seed)) for pool in pools if pool for seed in seeds]
-    return min([*sizes, *([len(dataset.train)] if "" in pools else [])])
+    several = list(seeds)
+    return {
+        quality: min(len(ordered(dataset, quality.pool, seed)) for seed in several)
+        if quality.pool
+        else len(dataset.train)
+        for quality in qualities
+    }
 
 
 def with_columns(dataset: Dataset, columns: Sequence[str], pair_key: str | None) -> Dataset:
@@ -134,7 +140,7 @@ def with_columns(dataset: Dataset, columns: Sequence[str], pair_key: str | None)
     return replace(dataset, train=train, columns=tuple(sorted({*columns, pair_key})))
 
 
-def columns_of(qualities: Iterable[Quality]) -> tuple[str, ...]:
+def columns_read(qualities: Iterable[Quality]) -> tuple[str, ...]:
     """Return the columns that the pools of qualities read, each once, in the order of their names.
 
     Raises:
@@ -191,7 +197,7 @@ def _same(held: str | int | float | bool, wanted: str) -> bool:
     return bool(re.fullmatch(f"[+-]?{NUMBER}", wanted)) and float(wanted) == held
 
 
-BEYOND: dict[str, Callable[[float, float], bool]] = {
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": lambda value, limit: value >= limit,
     "<=": lambda value, limit: value <= limit,
     ">": lambda value, limit: value > limit,
@@ -203,7 +209,8 @@ def _score(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     column, sign, limit = found
     scores = _scores(dataset, column)
     return _in_turn(
-        (r for r, score in zip(dataset.train, scores, strict=True) if BEYOND[sign](score, float(limit))), seed
+        (r for r, score in zip(dataset.train, scores, strict=True) if COMPARISONS[sign](score, float(limit))),
+        seed,
     )
 
 
@@ -276,7 +283,7 @@ def _shortest(found: Found) -> str:
     return "+".join(f"{float(share):g}*{pool}" for share, pool in _terms(found))
 
 
-def _columns_of_terms(found: Found) -> Iterable[str]:
+def _columns_of_mixture(found: Found) -> Iterable[str]:
     return [
         column
         for _, pool in _terms(found)
@@ -290,7 +297,7 @@ POOLS: dict[str, PoolKind] = {
         pattern=rf"({NUMBER}\*.+)",
         order=_mixture,
         about="each example from one of several pools: 0.7*file:clean+0.3*file:scraped",
-        columns=_columns_of_terms,
+        columns=_columns_of_mixture,
         name=_shortest,
     ),
     "file": PoolKind(
@@ -382,8 +389,8 @@ def _offered(dataset: Dataset, pool: str) -> str:
         return f"; the files are {', '.join(sorted({record.source for record in dataset.train}))}"
     if kind is POOLS["column"]:
         counted = Counter(str(r.extra[found[0]]) for r in dataset.train if found[0] in r.extra)
-        named = ", ".join(f"{value!r} ({count})" for value, count in counted.most_common(MOST_VALUES))
-        more = f" and {len(counted) - MOST_VALUES} more" if len(counted) > MOST_VALUES else ""
+        named = ", ".join(f"{value!r} ({count})" for value, count in counted.most_common(VALUES_NAMED))
+        more = f" and {len(counted) - VALUES_NAMED} more" if len(counted) > VALUES_NAMED else ""
         return f"; the values of {found[0]!r} are {named}{more}"
     if kind is POOLS["score"]:
         scores = _scores(dataset, found[0])

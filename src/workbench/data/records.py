@@ -37,9 +37,9 @@ class Record:
     turn: str = field(default="", compare=False)
     """What decides its place in every draw, the same for answers to one question; the id where it is empty.
     It follows from what is asked, so it is no part of what the record is."""
-    extra: Mapping[str, str | int | float | bool] = field(default_factory=dict, compare=False)
+    extra: Mapping[str, str | int | float | bool] = field(default_factory=dict, hash=False)
     """What else the source says of it, by the names of its columns, such as a score; no part of what is
-    trained. A missing value is absent."""
+    trained, and of the fingerprint only where a quality reads it. A missing value is absent."""
     place: str = field(default="", compare=False)
     """Where the source has it, such as "mine.jsonl, line 4", for messages; no part of what the record is."""
 
@@ -118,7 +118,8 @@ def _fingerprint(columns: Sequence[str], *parts: Iterable[Record]) -> str:
 
 def _content(record: Record, columns: Sequence[str]) -> dict[str, object]:
     """Return the fields that say something; one that is added later then changes no older fingerprint."""
-    values = {one.name: getattr(record, one.name) for one in fields(record) if one.compare}
+    named = [one.name for one in fields(record) if one.compare and one.name != "extra"]
+    values = {name: getattr(record, name) for name in named}
     values["columns"] = [[name, record.extra[name]] for name in columns if name in record.extra]
     return {name: value for name, value in values.items() if value}
 

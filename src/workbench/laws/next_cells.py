@@ -11,7 +11,7 @@ reference's own, and the other quality's that matches it.
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -114,8 +114,14 @@ class Room:
     """Most cells in the batch."""
     left: float | int = math.inf
     """What the batch may take, in the same unit."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Examples that a quality has, where that is fewer than the largest size."""
     seeds: tuple[int, ...] = ()
     """Seeds to take first, in this order; then the whole numbers above, from 0 on where there are none."""
+
+    def most(self, quality: str) -> int:
+        """Return the largest size of a quality."""
+        return min(self.largest, self.limits.get(quality, self.largest))
 
     def fresh(self, used: Collection[int]) -> int:
         """Return the first seed that isn't used; what both qualities' cells of one seed share cancels."""
@@ -197,10 +203,10 @@ def _further(analysis: Analysis, reference: str, other: str, size: float | int, 
         return None
     above, below = int(measured[-1]), int(measured[0])
     open_end = rates.not_reached[0] > (LIKELY if analysis.trusted else TAILS[0])
-    if open_end and above < room.largest:
+    if open_end and above < room.most(other):
         # the law may guess how far; it is believed by at most one doubling
         guess = float(np.exp(np.median(_log_rate(analysis, reference, other, size, room)))) * size
-        return min(round(min(max(guess, SIZE_STEP * above), 2 * above)), room.largest)
+        return min(round(min(max(guess, SIZE_STEP * above), 2 * above)), room.most(other))
     if rates.at_most[0] > LIKELY and below > room.smallest:
         return max(below // 2, room.smallest)
     return None
@@ -228,7 +234,7 @@ def _log_rate(
     That is the largest that may be trained where a law is trusted, else the largest that was.
     """
     measured = analysis.curve(other).size
-    top = max(float(room.largest), float(measured[-1])) if analysis.trusted else float(measured[-1])
+    top = max(float(room.most(other)), float(measured[-1])) if analysis.trusted else float(measured[-1])
     grid = np.geomspace(float(measured[0]), top, POINTS_READ)
     target = _values(analysis, reference, np.array([size], dtype=float))[:, 0]
     enough = fewest(grid, _values(analysis, other, grid), target, falling=analysis.falling)
@@ -244,9 +250,10 @@ def _candidates(
     for quality, centre in ((reference, size), (other, size * math.exp(log_rate))):
         measured = [int(at) for at in analysis.curve(quality).size]
         steps = range(-round(2 * REACH), round(2 * REACH) + 1)
-        around = [round(min(max(centre, room.smallest), room.largest) * SIZE_STEP**step) for step in steps]
+        most = room.most(quality)
+        around = [round(min(max(centre, room.smallest), most) * SIZE_STEP**step) for step in steps]
         new = [at for at in around if _differs(at, measured)]
-        sizes = [at for at in (*measured, *new) if room.smallest <= at <= room.largest]
+        sizes = [at for at in (*measured, *new) if room.smallest <= at <= most]
         drawn = _values(analysis, quality, np.array(sizes, dtype=float)) if sizes else np.zeros((0, 0))
         known = [column for column in range(len(sizes)) if np.isfinite(drawn[:, column]).all()]
         cells += [(quality, sizes[column]) for column in known]

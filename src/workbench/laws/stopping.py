@@ -82,8 +82,8 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
     def chosen(within: Room) -> tuple[NextCell, ...]:
         return next_batch(analysis, reference=reference, other=other, size=size, room=within, factor=goal)
 
-    if math.isinf(now.low) and analysis.curve(other).size[-1] >= room.largest:
-        return Step(now, (), f"answered, up to {room.largest:,} examples: {said}")
+    if math.isinf(now.low) and analysis.curve(other).size[-1] >= room.most(other):
+        return Step(now, (), f"answered, up to {room.most(other):,} examples: {said}")
     if cells := chosen(few):
         return Step(now, cells, said)
     late = math.isfinite(few.left) and chosen(replace(few, left=math.inf))

@@ -8,11 +8,11 @@ from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
 
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
-from workbench.data.pools import parse_quality
+from workbench.data.pools import parse_quality, records_of_each
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
-from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities, study_of_file
+from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities, study_of_file, within
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
@@ -144,6 +144,9 @@ def study(
     if qualities is not None:
         changes["qualities"] = qualities
     described = replace(found, **changes)
+    if "sizes" in changes and any(quality.pool for quality in described.qualities):
+        limits = records_of_each(described.dataset(), described.qualities, described.seeds)
+        described = within(replace(described, grown=()), limits)
     # refuses settings that no cell could use, before anything is loaded
     CellConfig(data=described.data, base=described.base, size=1, **described.settings)
     return described

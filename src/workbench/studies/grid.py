@@ -16,7 +16,7 @@ from workbench.config import PRECISIONS, CellConfig, Quality
 from workbench.data.heldout import both_given
 from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
-from workbench.data.pools import available, columns_of, with_columns
+from workbench.data.pools import columns_read, records_of_each, with_columns
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
 from workbench.data.sources.several import labels_of
@@ -174,7 +174,7 @@ class Study(Shown):
             on_empty=self.on_empty,
             on_bad=self.on_bad,
         )
-        return with_columns(found, columns_of(self.qualities), self.pair_key)
+        return with_columns(found, columns_read(self.qualities), self.pair_key)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
@@ -378,5 +378,50 @@ def study_of_file(
         adapted_layers=LARGE_BASE_LAYERS,
         settings=dict(LARGE_BASE_SETTINGS),
     )
-    most = min(available(study.dataset(), qualities, study.seeds), largest)
-    return replace(study, sizes=tuple(sorted({max(1, most // factor**rung) for rung in range(rungs)})))
+    limits = records_of_each(study.dataset(), qualities, study.seeds)
+    most = min(*limits.values(), largest)
+    rungs_down = {max(1, most // factor**rung) for rung in range(rungs)}
+    # a larger pool goes on: that many of it may do what all of the smallest do
+    top = min(largest, max(limits.values()))
+    rungs_up = [most * factor**rung for rung in range(1, rungs) if most * factor**rung <= top]
+    return within(replace(study, sizes=tuple(sorted({*rungs_down, *rungs_up}))), limits)
+
+
+def within(study: Study, limits: Mapping[Quality, int]) -> Study:
+    """Return a study whose sizes beyond a quality's records are trained with the others alone.
+
+    Sizes that no quality has stay as they are: drawing refuses them, and says which would do.
+
+    Args:
+        study: The study.
+        limits: How many records each quality has.
+    """
+    least, most = min(limits.values()), max(limits.values())
+    further = [size for size in study.sizes if least < size <= most]
+    if not further:
+        return study
+    beside = tuple(
+        Place(quality=quality, size=size, seed=seed)
+        for quality in study.qualities
+        for seed in study.seeds
+        for size in further
+        if size <= limits[quality]
+    )
+    shared = tuple(size for size in study.sizes if size not in further)
+    if not shared:
+        fewest = min(study.qualities, key=lambda quality: limits[quality])
+        raise InputError(
+            f"no size is small enough for {fewest.label!r}, which has {least} records; give a smaller one as "
+            f"well: --sizes {least} {' '.join(map(str, study.sizes))}"
+        )
+    return replace(study, sizes=shared, grown=(beside, *study.grown))
+
+
+def kept_within(
+    grown: Sequence[Sequence[Place]], limits: Mapping[Quality, int]
+) -> tuple[tuple[Place, ...], ...]:
+    """Return batches of cells beside a grid without those that are larger than their quality's records."""
+    return tuple(
+        tuple(place for place in batch if place.size <= limits.get(place.quality, place.size))
+        for batch in grown
+    )

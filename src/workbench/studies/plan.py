@@ -10,7 +10,7 @@ import torch
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import fit_context
-from workbench.data.pools import available
+from workbench.data.pools import records_of_each
 from workbench.data.records import Dataset, Record, digest_of
 from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
@@ -19,7 +19,7 @@ from workbench.models.loaders import load_base
 from workbench.studies.arithmetic import Arithmetic, arithmetic_of
 from workbench.studies.disk.state_cache import freeze_once
 from workbench.studies.examples import examples_in
-from workbench.studies.grid import Study
+from workbench.studies.grid import Study, kept_within
 from workbench.studies.stacks import own_steps, partition
 from workbench.training.loop import Branches, branches
 from workbench.training.prepare import Prepared, draw_all, prepare
@@ -127,7 +127,9 @@ def _readable(study: Study, dataset: Dataset, template: str, base: Base) -> tupl
     fitted = fit_context(dataset, template, base.tokenizer, base.decoder.config.context, study.on_long)
     if len(fitted.train) == len(dataset.train):
         return study, fitted
-    left = available(fitted, study.qualities, study.seeds)
+    limits = records_of_each(fitted, study.qualities, study.seeds)
+    left = min(limits.values())
+    study = replace(study, grown=kept_within(study.grown, limits))
     if max(study.sizes) <= left:
         return study, fitted
     sizes = tuple(dict.fromkeys(min(size, left) for size in study.sizes))

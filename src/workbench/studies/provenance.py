@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from workbench.data.pools import records_of_each
 from workbench.data.records import Record, digest_of
 from workbench.studies.arithmetic import code_digest
 from workbench.studies.disk.schema import FORMAT
@@ -37,6 +38,8 @@ MOST_ANSWERS = 20
 def first_manifest(plan: Plan) -> dict[str, Any]:
     """Return the manifest of a study that is about to start, as plain JSON values."""
     dataset, base = plan.dataset, plan.base
+    limits = records_of_each(dataset, plan.study.qualities, plan.study.seeds)
+    pools = {quality.pool: count for quality, count in limits.items() if quality.pool}
     return {
         "format": FORMAT,
         "started": now(),
@@ -47,6 +50,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
             "licence": dataset.licence,
             "sha256": dataset.fingerprint,
             "train_records": len(dataset.train),
+            **({"pools": pools} if pools else {}),
             "train_sha256": digest_of(dataset.train),
             "heldout_records": len(dataset.heldout),
             "heldout_sha256": digest_of(dataset.heldout),

@@ -258,6 +258,7 @@ def _cells(
         # what a study expects of more cells than it has itself is too much of a guess
         cells=len(rows),
         left=minutes,
+        limits=manifest.limits(),
         seeds=tuple(manifest.study.seeds),
     )
     return next_batch(

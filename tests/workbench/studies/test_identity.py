@@ -49,6 +49,18 @@ def heldout_file(study: Study) -> Study:
     return replace(study, heldout=None, heldout_file=str(path))
 
 
+def further_file(study: Study) -> Study:
+    return replace(study, others=(other_records(study).data,))
+
+
+def pair_key(study: Study) -> Study:
+    path = Path(study.data).parent / "keyed" / "letters.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    lines = Path(study.data).read_text().splitlines()
+    path.write_text("".join(json.dumps({**json.loads(line), "key": line[-9]}) + "\n" for line in lines))
+    return replace(study, data=str(path), pair_key="key")
+
+
 def moved(study: Study) -> Study:
     path = Path(study.data).parent / "moved" / "letters.jsonl"
     path.parent.mkdir(exist_ok=True)
@@ -66,6 +78,8 @@ OF_A_STUDY = {
     "grown": (of_study(grown=((Place(quality=Quality(), size=8, seed=3),),)), GROWS),
     "heldout": (of_study(heldout=12), "heldout was 20 and is 12"),
     "heldout_file": (heldout_file, r"heldout_file was none and is .*heldout\.jsonl"),
+    "others": (further_file, "data was letters and is letters and others"),
+    "pair_key": (pair_key, "the sha256 of letters, in its training records, was"),
     "on_empty": (of_study(on_empty="drop"), STAYS),
     "on_bad": (of_study(on_bad="drop"), STAYS),
     "on_long": (of_study(on_long="drop"), "on_long was error and is drop"),

@@ -148,6 +148,8 @@ def _parsed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFile:
+    """What a file holds, once it is read."""
+
     path: Path
     layout: RecordKeys
     records: tuple[Record, ...]

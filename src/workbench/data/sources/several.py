@@ -5,8 +5,10 @@ What is held out comes from the first file, or from a file of its own, and no fi
 is held out.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from workbench.data.heldout import both_given, hold_out
@@ -16,6 +18,7 @@ from workbench.data.records import Dataset, Record
 from workbench.data.sources import files
 from workbench.data.sources.findings import Policy, left_out
 from workbench.errors import InputError
+from workbench.files import sha256_of
 
 
 def labels_of(paths: Sequence[Path | str]) -> tuple[str, ...]:
@@ -60,6 +63,33 @@ def load(
     """
     if heldout is not None and heldout_file is not None:
         raise both_given(heldout, heldout_file)
+    given = [*paths, *([heldout_file] if heldout_file else [])]
+    if not all(path.is_file() and os.access(path, os.R_OK) for path in given):
+        return _parsed(tuple(paths), heldout, heldout_file, on_empty, on_bad)
+    hashes = tuple(sha256_of(path) for path in given)
+    return _parsed_once(tuple(paths), heldout, heldout_file, on_empty, on_bad, hashes)
+
+
+@lru_cache(maxsize=1)
+def _parsed_once(
+    paths: tuple[Path, ...],
+    heldout: int | None,
+    heldout_file: Path | None,
+    on_empty: Policy,
+    on_bad: Policy,
+    hashes: tuple[str, ...],
+) -> Dataset:
+    """Keep the last data set, as for one file; the hashes tell a change."""
+    return _parsed(paths, heldout, heldout_file, on_empty, on_bad)
+
+
+def _parsed(
+    paths: tuple[Path, ...],
+    heldout: int | None,
+    heldout_file: Path | None,
+    on_empty: Policy,
+    on_bad: Policy,
+) -> Dataset:
     labels = labels_of(paths)
     read = [files.read(path, prompts_needed=1) for path in paths]
     separate = files.read(heldout_file, prompts_needed=1) if heldout_file else None

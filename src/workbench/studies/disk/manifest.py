@@ -64,6 +64,8 @@ class DataFacts(Facts):
     heldout_sha256: str | None = None
     heldout_answers: Mapping[str, int] | None = None
     """How many held-out records have each answer; None where answers hardly recur."""
+    pools: Mapping[str, int] = field(default_factory=dict)
+    """How many records each pool has, of a study whose qualities draw from pools."""
     notes: tuple[str, ...] = ()
     """What was left out of the input or changed."""
 
@@ -247,6 +249,11 @@ class Manifest(Facts):
             first_layer=study.first_layer(self.base.layers or 0),
         )
         return {cell.key(): cell for cell in cells}
+
+    def limits(self) -> dict[str, int]:
+        """Return how many records a quality has, by its label, where it draws from a pool."""
+        qualities = [Quality(**one) for one in self.study.qualities]
+        return {q.label: self.data.pools[q.pool] for q in qualities if q.pool in self.data.pools}
 
     def lacks(self, part: str) -> InputError:
         """Say that a part is missing without which nothing can be done, such as "data.sha256"."""

@@ -12,7 +12,8 @@ from workbench.data.pools import parse_quality, records_of_each
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
-from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities, study_of_file, within
+from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities
+from workbench.studies.own_data import study_of_file, within
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)

@@ -19,7 +19,8 @@ from workbench.models.loaders import load_base
 from workbench.studies.arithmetic import Arithmetic, arithmetic_of
 from workbench.studies.disk.state_cache import freeze_once
 from workbench.studies.examples import examples_in
-from workbench.studies.grid import Study, kept_within
+from workbench.studies.grid import Study
+from workbench.studies.own_data import kept_within
 from workbench.studies.stacks import own_steps, partition
 from workbench.training.loop import Branches, branches
 from workbench.training.prepare import Prepared, draw_all, prepare

@@ -17,7 +17,8 @@ from workbench.studies.disk.checkpoints import Checkpoint
 from workbench.studies.executors import EXECUTORS, make_executor
 from workbench.studies.executors.in_process import InProcess
 from workbench.studies.executors.processes import Processes
-from workbench.studies.grid import raters, study_of_file
+from workbench.studies.grid import raters
+from workbench.studies.own_data import study_of_file
 
 REFUSED = r"workers is 4, but the executor in-process trains one stack at a time; leave it out or choose .*"
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from workbench.config import Quality
-from workbench.studies.grid import BUDGETS, STUDIES, Study, study_of_file
+from workbench.studies.grid import BUDGETS, STUDIES, Study
+from workbench.studies.own_data import study_of_file
 
 
 def labels(study: Study) -> list[str]:

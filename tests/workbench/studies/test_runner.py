@@ -13,7 +13,8 @@ from workbench.errors import InputError
 from workbench.studies import runner, stacks
 from workbench.studies.disk.store import Store
 from workbench.studies.executors import stack_task
-from workbench.studies.grid import STUDIES, study_of_file
+from workbench.studies.grid import STUDIES
+from workbench.studies.own_data import study_of_file
 
 
 def table(store: Store) -> list[dict]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.config import CellConfig
+from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
 from workbench.studies.disk.facts import NO_FACT, Facts, WrongFact, read_facts
 from workbench.studies.disk.schema import FORMAT

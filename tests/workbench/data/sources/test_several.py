@@ -11,7 +11,8 @@ from workbench.data.pools import ordered, question_of
 from workbench.data.sources import load_dataset
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError
-from workbench.studies.grid import Place, Study, within
+from workbench.studies.grid import Place, Study
+from workbench.studies.own_data import within
 
 
 def write(path, rows):
@@ -92,7 +93,7 @@ def test_labels_are_short_and_differ(paths, labels, tmp_path):
 def test_a_file_is_given_once(files):
     with pytest.raises(InputError, match=r"clean.jsonl is given twice"):
         load_dataset(files[0], others=[files[1], files[0]])
-    with pytest.raises(InputError, match=r"there is no file 'scrapped.jsonl' .* did you mean .*scraped.jsonl"):
+    with pytest.raises(InputError, match=r"no file 'scrapped.jsonl' .* did you mean .*scraped.jsonl"):
         load_dataset(files[0], others=[files[1].with_name("scrapped.jsonl")])
 
 

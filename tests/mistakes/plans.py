@@ -144,7 +144,7 @@ MISTAKES = [
         ),
         (
             "a study that is sure enough trains on",
-            "return float(found[1]) if interval.factor <= float(found[1]) else None",
+            "return last.factor if interval.factor <= last.factor else None",
             "return None",
             "test_a_study_that_is_as_sure_as_was_asked_has_nothing_to_train",
         ),

@@ -4,6 +4,68 @@ from mistakes_list import mistakes
 
 MISTAKES = [
     *mistakes(
+        "src/workbench/data/pools.py",
+        "tests/workbench/data/test_pools.py",
+        (
+            "at least is more than",
+            '">=": lambda value, limit: value >= limit',
+            '">=": lambda value, limit: value > limit',
+        ),
+        ("the best are the smallest", 'sign = -1.0 if end == "top"', 'sign = 1.0 if end == "top"'),
+        (
+            "the share is of a hundred records",
+            "round(len(dataset.train) * float(percent) / 100)",
+            "round(float(percent))",
+        ),
+        ("pairs are drawn apart", "turn = question if copies", "turn = record.id if copies"),
+        ("every seed draws alike", 'number(seed, "order", turn)', 'number(0, "order", turn)'),
+        ("a mixture asks a question twice", "question_of(r) not in asked and ", ""),
+        ("a mixture draws a record twice", " and r.id not in taken", ""),
+        ("the shares of a mixture change places", "sum(shares[place:])", "sum(shares[: place + 1])"),
+        (
+            "each mixture tosses coins of its own",
+            'number(seed, "mixture", str(',
+            "number(seed, found[0], str(",
+        ),
+        (
+            "answers alone make a duplicate",
+            "first.setdefault((record.asked, record.response)",
+            'first.setdefault(("", record.response)',
+        ),
+        (
+            "a system text is no part of a question",
+            "if record.system or record.history:",
+            "if record.history:",
+        ),
+        (
+            "a column that is read isn't hashed",
+            "replace(dataset, columns=tuple(columns)) if columns",
+            "replace(dataset, columns=()) if columns",
+        ),
+        (
+            "a mixture's columns aren't read",
+            "for column in kind.columns(groups)\n    ]",
+            "for column in ()\n    ]",
+        ),
+        ("a pair key is no part of the data", "sorted({*columns, pair_key})", "sorted(columns)"),
+    ),
+    *mistakes(
+        "src/workbench/data/sources/several.py",
+        "tests/workbench/data/sources/test_several.py",
+        ("a held-out question is trained on", "if record.prompt not in asked]", "]"),
+        (
+            "the last file judges",
+            "hold_out(parts[0], heldout, str(paths[0]))",
+            "hold_out(parts[-1], heldout, str(paths[0]))",
+        ),
+        (
+            "one file's faults are told alone",
+            "left_out([one.findings for one in given]",
+            "left_out([one.findings for one in given[:1]]",
+        ),
+        ("a file to judge by is compared with the first alone", "for own in read:", "for own in read[:1]:"),
+    ),
+    *mistakes(
         "src/workbench/data/subsets.py",
         "tests/workbench/data/test_subsets.py",
         (
@@ -272,14 +334,14 @@ MISTAKES = [
         "tests/workbench/data/test_records.py",
         (
             "the fingerprint leaves out what is held out",
-            "_fingerprint(self.train, self.heldout)",
-            "_fingerprint(self.train)",
+            "_fingerprint(self.columns, self.train, self.heldout)",
+            "_fingerprint(self.columns, self.train)",
             "test_fingerprint_is_the_content",
         ),
         (
             "the fingerprint leaves out the ratings",
-            "if one.compare}",
-            'if one.compare and one.name != "ratings"}',
+            'one.name != "extra"]',
+            'one.name not in ("extra", "ratings")]',
             "test_fingerprint_is_the_content",
         ),
     ),

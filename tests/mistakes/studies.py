@@ -48,6 +48,27 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/studies/own_data.py",
+        "tests/workbench/studies/test_grid.py",
+        (
+            "sizes of an own file step by too much",
+            "most // factor**rung",
+            "most // factor ** (2 * rung)",
+            "test_a_study_of_an_own_file_steps_down_from_all_its_records",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/own_data.py",
+        "tests/workbench/data/sources/test_several.py",
+        ("a larger file stops at the smaller one", "<= top]", "<= most]"),
+        ("every quality gets the sizes of the largest", "        if size <= limits[quality]\n", ""),
+        (
+            "the larger file has the first seed alone",
+            "for seed in study.seeds\n",
+            "for seed in study.seeds[:1]\n",
+        ),
+    ),
+    *mistakes(
         "src/workbench/studies/grid.py",
         "tests/workbench/studies/test_grid.py",
         (
@@ -61,12 +82,6 @@ MISTAKES = [
             "by_budget(budget, sizes[1:8:2],",
             "by_budget(budget, sizes[1:7:2],",
             "test_the_studies_that_come_with_the_workbench",
-        ),
-        (
-            "sizes of an own file step by too much",
-            "available // factor**rung",
-            "available // factor ** (2 * rung)",
-            "test_a_study_of_an_own_file_steps_down_from_all_its_records",
         ),
         (
             "an own study skips its clean cells",
@@ -116,8 +131,8 @@ MISTAKES = [
         ),
         (
             "the worst quality comes first",
-            '-row["share"],',
-            'row["share"],',
+            '-(row["share"] or 0.0),',
+            '(row["share"] or 0.0),',
             "test_the_table_does_not_depend_on_the_order_of_training",
         ),
         (

@@ -281,7 +281,7 @@ def test_one_seed():
     plan_purchases(three, [offer], quality="clean", size=256, budget=budget)
 
 
-@follows("so few draws show no interval of 95%; give at least")
+@follows("and so few draws show no interval of")
 def test_too_few_draws():
     message = told(analyse, THREE, "loss", bootstraps=39)
     for draws in (between(message, "give at least ", ","), between(message, "as bootstraps=")):

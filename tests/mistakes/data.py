@@ -19,8 +19,7 @@ MISTAKES = [
         ),
         ("pairs are drawn apart", "turn = question if copies", "turn = record.id if copies"),
         ("every seed draws alike", 'number(seed, "order", turn)', 'number(0, "order", turn)'),
-        ("a mixture asks a question twice", "question_of(r) not in asked and ", ""),
-        ("a mixture draws a record twice", " and r.id not in taken", ""),
+        ("a mixture asks a question twice", " if question_of(r) not in asked", ""),
         ("the shares of a mixture change places", "sum(shares[place:])", "sum(shares[: place + 1])"),
         (
             "each mixture tosses coins of its own",

@@ -250,15 +250,13 @@ def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     ends = [sum(shares[place:]) for place in range(len(shares))]  # of the last pool, its own share
     drawn: list[Record] = []
     asked: set[str] = set()
-    taken: set[str] = set()
     while True:
         chance = number(seed, "mixture", str(len(drawn)))
         part = max(place for place, end in enumerate(ends) if chance < end or place == 0)
-        record = next((r for r in parts[part] if question_of(r) not in asked and r.id not in taken), None)
+        record = next((r for r in parts[part] if question_of(r) not in asked), None)
         if record is None:
             return drawn
         asked.add(question_of(record))
-        taken.add(record.id)
         drawn.append(record)
 
 

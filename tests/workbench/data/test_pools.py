@@ -253,6 +253,7 @@ def test_the_columns_that_pools_read_are_part_of_what_the_data_are():
         parse_quality(text) for text in ("kind=a", "0.5*kind=a+0.5*score>=0.2", "clean", "top:5%@score")
     ]
     assert columns_read(qualities) == ("kind", "score")
+    assert columns_read(qualities[1:3]) == ("kind", "score")
     changed = replace(PAIRS.train[0], extra={**PAIRS.train[0].extra, "score": 0.9})
     other = dataset(changed, *PAIRS.train[1:])
     assert other.fingerprint == PAIRS.fingerprint

@@ -27,6 +27,7 @@ LAYERS = (
     "models",
     "adapters",
     "training",
+    "scoring",
     "classroom",
     "studies",
     "laws",

@@ -1,11 +1,18 @@
 """A study's progress in a terminal: one live line, or plain lines where the output is a file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from workbench.studies.grid import Study
 from workbench.studies.predict import Prediction
@@ -51,6 +58,21 @@ def progress_bars(study: Study, folder: Path) -> Iterator[OnProgress]:
                 bars.update(task, description=at.phase)
 
         yield on_progress
+
+
+@contextmanager
+def share_bar() -> Iterator[Callable[[str, float], None]]:
+    """Yield a function that is told what is at work, and which share of it is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(name: str, share: float) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=1.0)
+            bars.update(tasks[name], completed=share)
+
+        yield tell
 
 
 def _trust(prediction: Prediction) -> str:

@@ -1,0 +1,173 @@
+"""Scores of a file's records: worked out once, kept by content, and written beside what the file says.
+
+A scored file is the file with a column for each scorer. Qualities choose from such columns, see
+``workbench.data.pools``.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from workbench.data.records import Record, digest_of
+from workbench.data.sources import files
+from workbench.data.sources.findings import Policy, left_out
+from workbench.data.sources.json_items import read_items
+from workbench.errors import InputError, unknown_name
+from workbench.files import cache_folder, write_atomically
+from workbench.scoring.scorers import SCORERS, Given, Score, Scorer
+
+Function = Callable[[Record], float | int | None]
+"""A scorer of the user's own: a record to its number, None where it has none."""
+OnScorer = Callable[[str, float], None]
+"""Told which scorer is at work, and which share of it is done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """What one scorer said of the records."""
+
+    name: str
+    scores: tuple[Score, ...]
+    seconds: float
+    """What it took, when it was worked out."""
+    kept: bool
+    """Whether it was worked out at an earlier time."""
+
+    @property
+    def known(self) -> list[float]:
+        """The numbers, without those that don't exist."""
+        return [score for score in self.scores if score is not None]
+
+
+def score_columns(
+    given: Given, scorers: Sequence[str | Function], tell: OnScorer = lambda name, share: None
+) -> list[Column]:
+    """Score records.
+
+    Args:
+        given: What to work from.
+        scorers: Keys of :data:`SCORERS`, or functions of a record, whose names the columns get.
+        tell: Told how far it is.
+
+    Raises:
+        InputError: If a scorer is unknown, needs what isn't given, or says something that is no number.
+    """
+    found = []
+    for one in scorers:
+        name = one if isinstance(one, str) else one.__name__
+        if any(column.name == name for column in found):
+            raise InputError(f"scorer {name!r} is asked for twice; give each once")
+
+        def tell_share(share: float, name: str = name) -> None:
+            tell(name, share)
+
+        asked = replace(given, tell=tell_share)
+        found.append(_kept(name, asked) if isinstance(one, str) else _own(name, one, given.records))
+    return found
+
+
+def _kept(name: str, given: Given) -> Column:
+    """Score records, or take the scores that were kept from when the same was asked."""
+    if name not in SCORERS:
+        raise unknown_name("scorer", name, SCORERS, "src/workbench/scoring/scorers.py")
+    scorer = SCORERS[name]
+    _check(name, scorer, given)
+    path = cache_folder() / "scores" / f"{_identity(name, scorer, given)}.json"
+    if (held := _held(path, len(given.records))) is not None:
+        return Column(name=name, scores=tuple(held["scores"]), seconds=held["seconds"], kept=True)
+    started = time.monotonic()
+    scores = tuple(scorer.score(given))
+    seconds = time.monotonic() - started
+    write_atomically(path, json.dumps({"scores": scores, "seconds": seconds}).encode())
+    return Column(name=name, scores=scores, seconds=seconds, kept=False)
+
+
+def _check(name: str, scorer: Scorer, given: Given) -> None:
+    if scorer.needs == "base" and given.base is None:
+        raise InputError(f"scorer {name!r} needs a base; give one with --base, such as --base smollm2-135m")
+    if scorer.needs == "evaluation" and not given.evaluation:
+        raise InputError(
+            f"scorer {name!r} compares with the records that judge; give them as a file with --against"
+        )
+
+
+def _identity(name: str, scorer: Scorer, given: Given) -> str:
+    """Return a hash of all on which the scores rest."""
+    content: list[Any] = [name, scorer.version, digest_of(given.records)]
+    content += [[one.choices, one.ratings] for one in given.records if one.ratings]
+    if scorer.needs == "base" and given.base is not None:
+        base = given.base
+        content += [base.sha256, base.text_sha256, base.decoder.precision, given.template]
+        content += [base.tokenizer.day.isoformat() if base.tokenizer.day else None]
+    if scorer.needs == "evaluation":
+        content.append(digest_of(given.evaluation))
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _held(path: Path, count: int) -> dict[str, Any] | None:
+    """Return kept scores; None where there are none, or the file is no longer what was written."""
+    try:
+        held = json.loads(path.read_bytes())
+        scores, seconds = held["scores"], held["seconds"]
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None  # whatever is wrong with it, it is only a copy: the scores are worked out again
+    sound = isinstance(scores, list) and len(scores) == count and isinstance(seconds, float)
+    if not sound or not all(score is None or isinstance(score, int | float) for score in scores):
+        return None
+    return {"scores": scores, "seconds": seconds}
+
+
+def _own(name: str, function: Function, records: Sequence[Record]) -> Column:
+    started = time.monotonic()
+    scores: list[Score] = []
+    for record in records:
+        said = function(record)
+        if said is not None and (isinstance(said, bool) or not isinstance(said, int | float)):
+            raise InputError(
+                f"{name}() said {said!r} of {record.where}; expected a number, or None where there is none"
+            )
+        scores.append(None if said is None or not math.isfinite(said) else float(said))
+    return Column(name=name, scores=tuple(scores), seconds=time.monotonic() - started, kept=False)
+
+
+def read_records(path: Path, on_empty: Policy, on_bad: Policy) -> tuple[tuple[Record, ...], str, list[str]]:
+    """Return a file's records, the template that suits them, and what was left out.
+
+    Raises:
+        InputError: If the file can't be read, or holds what the policies don't leave out.
+    """
+    found = files.read(path, prompts_needed=1)
+    notes = left_out([found.findings], {"on_empty": on_empty, "on_bad": on_bad})
+    return found.records, found.layout.template, notes
+
+
+def write_scored(path: Path, records: Sequence[Record], columns: Sequence[Column], out: Path) -> None:
+    """Write a file's rows with the columns, as JSONL; rows that couldn't be used stay as they are.
+
+    Raises:
+        InputError: If a column is there already, the file has changed, or ``out`` exists or can't be
+            written.
+    """
+    if out.exists():
+        raise InputError(f"{out} is there already, and nothing is replaced; give another name with --out")
+    by_place = {record.place: number for number, record in enumerate(records)}
+    items, _ = read_items(path)
+    taken = {key for item in items for key in item.values} & {column.name for column in columns}
+    if taken:
+        raise InputError(
+            f"{path} has a column {sorted(taken)[0]!r} already, which scoring would replace; rename it, or "
+            "leave that scorer out"
+        )
+    lines = []
+    for item in items:
+        values: Mapping[str, Any] = item.values
+        if (number := by_place.get(f"{path.name}, {item.place}")) is not None:
+            new = {column.name: column.scores[number] for column in columns}
+            values = {**values, **{name: score for name, score in new.items() if score is not None}}
+        lines.append(json.dumps(values, ensure_ascii=False))
+    write_atomically(out, ("\n".join(lines) + "\n").encode())

@@ -9,12 +9,35 @@ from hypothesis import settings
 
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
+from workbench.errors import InputError
+from workbench.fetch import fetch
+from workbench.models.base import Base
 from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.gguf_reader import load_gguf
 
 sys.path.append(str(Path(__file__).parent))  # for tiny_chat, which tests of several rooms use
 settings.register_profile("workbench", deadline=None)  # no test asserts on time
 settings.load_profile("workbench")
 torch.set_num_threads(1)  # at these sizes a second thread only waits for the first
+
+
+@pytest.fixture(scope="session")
+def smollm2_path():
+    try:
+        return fetch("smollm2-135m")
+    except InputError as error:
+        pytest.skip(f"SmolLM2 can't be had here: {error}")
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_path) -> Base:
+    return load_gguf(smollm2_path, "smollm2-135m")
+
+
+VOCABULARY = 40
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{{ eos_token }}{% endfor %}"
+)
 
 
 @pytest.fixture

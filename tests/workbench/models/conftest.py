@@ -11,11 +11,7 @@ import torch
 from qlora_kernels import QuantizedTensor
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
-from workbench.errors import InputError
-from workbench.fetch import fetch
-from workbench.models.base import Base
 from workbench.models.decoder import DecoderConfig
-from workbench.models.gguf_reader import load_gguf
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.tokenizer import CharacterTokenizer
 
@@ -66,25 +62,6 @@ def toy_gguf(tmp_path, toy_config, make_weights):
     tokenizer = CharacterTokenizer(ALPHABET)
     write_gguf(path, toy_config, make_weights(toy_config), tokenizer, name="toy", licence="MIT")
     return path
-
-
-@pytest.fixture(scope="session")
-def smollm2_path():
-    try:
-        return fetch("smollm2-135m")
-    except InputError as error:
-        pytest.skip(f"SmolLM2 can't be had here: {error}")
-
-
-@pytest.fixture(scope="session")
-def smollm2(smollm2_path) -> Base:
-    return load_gguf(smollm2_path, "smollm2-135m")
-
-
-VOCABULARY = 40
-TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{{ eos_token }}{% endfor %}"
-)
 
 
 @pytest.fixture(scope="session")

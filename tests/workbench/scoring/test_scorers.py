@@ -186,7 +186,7 @@ def test_a_function_of_the_users_own_scores():
     def wrong(record):
         return "many"
 
-    with pytest.raises(InputError, match=r"wrong\(\) said 'many' of record '0'; expected a number, or None"):
+    with pytest.raises(InputError, match=r"wrong\(\) said 'many' of record '1'; expected a number, or None"):
         score_columns(given, [wrong])
     with pytest.raises(InputError, match="'commas' is asked for twice"):
         score_columns(given, [commas, commas])

@@ -7,7 +7,7 @@ from follows import follows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.data.lengths import cut_prompt, fit_context, longest
+from workbench.data.lengths import POLICIES, cut_prompt, fit_context, longest
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 from workbench.models.tokenizer import CharacterTokenizer
@@ -43,7 +43,7 @@ LONGER = record("4", "c" * 100 + " is it late")
 def test_the_boundary_is_exact():
     assert longest(EXACT, "plain", TOKENIZER) == CONTEXT
     data = dataset([SHORT, EXACT])
-    assert all(fitted(data, policy) is data for policy in ("error", "drop", "truncate"))
+    assert all(fitted(data, policy) is data for policy in POLICIES)
     with pytest.raises(InputError):
         fitted(dataset([SHORT, LONG]), "error")
 
@@ -54,8 +54,8 @@ def test_all_are_named_at_once_and_each_way_that_is_named_works():
     with pytest.raises(InputError) as refused:
         fitted(data, "error")
     assert str(refused.value).startswith(
-        "mine: 3 of 5 records are longer than the 40 tokens that the base can read (mine.jsonl, lines 3, 4 "
-        "and 7; the longest has 117 tokens); leave them out"
+        "mine: 3 of 5 records (60%) are longer than the 40 tokens that the base can read (mine.jsonl, lines 3, "
+        "4 and 7; the longest has 117 tokens); leave them out"
     )
     ways = re.findall(r"--on-long (\w+)", str(refused.value))
     assert ways == ["drop", "truncate"]
@@ -63,7 +63,7 @@ def test_all_are_named_at_once_and_each_way_that_is_named_works():
         kept = fitted(data, way)
         assert all(longest(one, "plain", TOKENIZER) <= CONTEXT for one in (*kept.train, *kept.heldout))
         assert len(kept.notes) == 1
-        assert "3 of 5 records" in kept.notes[0]
+        assert "3 of 5 records (60%)" in kept.notes[0]
         assert "lines 3, 4 and 7" in kept.notes[0]
 
 

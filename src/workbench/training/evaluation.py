@@ -86,7 +86,7 @@ def evaluate(
     pool = frozen.pool
     ends = pool.tokens[(pool.starts + pool.lengths - 1)[heldout.references]]
     stops = torch.cat([ends, torch.tensor(heldout.stops, dtype=ends.dtype)]).unique()
-    total, of_last = torch.zeros(2, cells, len(frozen.pool), dtype=torch.float64)
+    total = torch.zeros(cells, len(frozen.pool), dtype=torch.float64)
     exact = torch.zeros(cells, len(frozen.pool), dtype=torch.bool)
     openings = torch.zeros(cells, len(frozen.pool), len(columns))
     for indices in chunks(frozen.pool, heldout.examples, max(1, chunk_tokens // cells)):
@@ -94,19 +94,17 @@ def evaluate(
         hidden = frozen.decoder.at_labels(batch, adapters, frozen.hidden(batch), frozen.first)
         scores = _label_scores(frozen, hidden, batch, columns)
         examples = torch.arange(len(indices) * cells)
-        sums = torch.zeros(2, len(examples), dtype=torch.float64)
-        losses = scores.losses.double()
-        total[:, indices] = sums[0].index_add_(0, batch.label_examples, losses).view(cells, -1)
+        sums = torch.zeros(len(examples), dtype=torch.float64)
+        total[:, indices] = sums.index_add_(0, batch.label_examples, scores.losses.double()).view(cells, -1)
         last = _last_answers(batch, pool.prompts[indices].repeat(cells))
         owners = batch.label_examples[last]
-        of_last[:, indices] = sums[1].index_add_(0, owners, losses[last]).view(cells, -1)
         end_lengths = pool.ends[indices].repeat(cells)
         right = (scores.likeliest == batch.labels)[last]
         stopping = torch.isin(scores.likeliest, stops)[last]
         exact[:, indices] = _written(right, stopping, owners, end_lengths).view(cells, -1)
         first = torch.searchsorted(owners, examples)
         openings[:, indices] = scores.columns[last][first].unflatten(0, (cells, -1)).float()
-    return _summarize(frozen, heldout, total, of_last, exact, openings, columns)
+    return _summarize(frozen, heldout, total, exact, openings, columns)
 
 
 def _last_answers(batch: Batch, prompts: Int64[Tensor, " E"]) -> Int64[Tensor, " last"]:
@@ -165,13 +163,7 @@ def _written(
 
 
 def _summarize(
-    frozen: Frozen,
-    heldout: HeldOut,
-    total: Tensor,
-    of_last: Tensor,
-    exact: Tensor,
-    openings: Tensor,
-    columns: list[int],
+    frozen: Frozen, heldout: HeldOut, total: Tensor, exact: Tensor, openings: Tensor, columns: list[int]
 ) -> Evaluation:
     """Pick the held-out items out of the results for the pool; the first of equal choices wins."""
     pool, references = frozen.pool, heldout.references
@@ -184,8 +176,9 @@ def _summarize(
             picked = torch.tensor([[place[token] for token in row] for row in heldout.tokens])
             best = openings[:, references].gather(2, picked.expand(len(openings), -1, -1)).argmax(dim=2)
         else:
-            # summed log-likelihoods of whole responses, the end token with them
-            best = torch.stack([of_last[:, row].argmin(dim=1) for row in heldout.choices], dim=1)
+            # summed log-likelihoods of whole responses, the end token with them; what earlier answers add, if
+            # these count, is the same for each choice
+            best = torch.stack([total[:, row].argmin(dim=1) for row in heldout.choices], dim=1)
         chosen = best == right
     return Evaluation(
         losses=total[:, references] / tokens, tokens=tokens, exact=exact[:, references], chosen=chosen

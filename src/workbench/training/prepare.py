@@ -103,10 +103,11 @@ class _Index:
         missed = sum(example.earlier_missed for example in self.places)
         if missed and not learnt:
             raise InputError(
-                f"--loss-on all would learn none of the {missed:,} earlier answers: the base's chat template "
-                "writes an answer in another way once the conversation goes on, so its tokens are not what a "
-                "generation at that turn writes; learn the last answers alone with --loss-on last, or use a "
-                "template without a chat format, such as 'plain' (--template plain)"
+                f"--loss-on all would learn none of the {missed:,} earlier answers: the template "
+                f"{self.template!r} writes a conversation in another way once it goes on, so what "
+                "stands there is not what a generation at that turn is asked with and writes; learn the last "
+                "answers alone with --loss-on last, or use a template that writes each turn once, such "
+                "as 'plain' (--template plain)"
             )
         if not learnt:
             return "no record has earlier answers, so --loss-on all learns what --loss-on last learns"
@@ -114,8 +115,9 @@ class _Index:
         if not missed:
             return told
         return (
-            f"{told}, and not {missed:,} others, which the chat template writes in another way once the "
-            "conversation goes on, so that they are not what a generation at their turn writes"
+            f"{told} and leaves out {missed:,}: the template {self.template!r} writes these, or what stands "
+            "before them, in another way once the conversation goes on, so they are not what a generation at "
+            "their turn writes"
         )
 
 

@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.data.heldout import hold_out, opening
-from workbench.data.records import Record
+from workbench.data.lengths import fit_context, longest
+from workbench.data.records import Dataset, Record
 from workbench.data.templates import TEMPLATES, prompt_ids, render
 from workbench.data.turns import Turn, joined
+from workbench.errors import InputError
 from workbench.models.loaders import load_base
 
 transformers = pytest.importorskip("transformers")
@@ -195,6 +197,14 @@ def test_an_answer_s_end_is_cut_as_it_was_written(template):
     # the same text, and each label stands where its turn has it, but for the end of the first answer
     assert text.replace("\1", ".\n\n") == "".join(map(chr, each[1].token_ids)).replace("\1", ".\n\n")
     assert sum(example.token_ids[place] != token for place, token in example.labels) == 1
+    # which makes it longer, and has to fit
+    assert longest(record, template, Merging(), "all") == longest(record, template, Merging()) + 2
+    data = Dataset(name="d", train=(record,), heldout=(record,), template=template, licence="", origin="")
+    for loss_on, room in (("last", 0), ("all", 2)):
+        context = longest(record, template, Merging()) + room
+        assert fit_context(data, template, Merging(), context, "error", loss_on) is data
+        with pytest.raises(InputError, match="longer than"):
+            fit_context(data, template, Merging(), context - 1, "error", loss_on)
 
 
 @QUIET

@@ -111,7 +111,7 @@ DROPS = tiny_chat.ZEPHYR.replace(
 )
 
 
-@follows("learn the last answers alone with --loss-on last, or use a template without a chat format")
+@follows("learn the last answers alone with --loss-on last, or use a template that writes each turn once")
 def test_answers_that_the_chat_template_writes_otherwise_are_counted_or_refused(tmp_path):
     base = load_base(tiny_chat.make_folder(tmp_path / "base", "zephyr", chat_template=DROPS))
     dropped = replace(ASKED, history=(("Is it lost?", "hm#No"),))
@@ -120,4 +120,4 @@ def test_answers_that_the_chat_template_writes_otherwise_are_counted_or_refused(
     prepared(base, [dropped], loss_on="last")
     prepared(base, [dropped], loss_on="all", template="plain")
     made, _ = prepared(base, [dropped, replace(ASKED, id="2")], loss_on="all")
-    assert any("2 answers of earlier turns in 2 examples, and not 1 others" in note for note in made.notes)
+    assert any("2 answers of earlier turns in 2 examples and leaves out 1:" in note for note in made.notes)

@@ -4,6 +4,16 @@ from mistakes_list import mistakes
 
 MISTAKES = [
     *mistakes(
+        "src/workbench/data/batches.py",
+        "tests/workbench/data/test_batches.py",
+        (
+            "a label is whatever stands at its place",
+            "labels=self.label_tokens[label],",
+            "labels=self.tokens[starts[label_examples] + self.label_places[label]],",
+            "test_batch_is_the_examples_end_to_end",
+        ),
+    ),
+    *mistakes(
         "src/workbench/data/turns.py",
         "tests/workbench/data/test_templates.py",
         (
@@ -125,6 +135,32 @@ MISTAKES = [
             "while end < len(turns) and fits(_part(record, turns, begin, end + 1)):",
             "while end + 1 < len(turns) and fits(_part(record, turns, begin, end + 2)):",
             "test_split_loses_no_turn_and_says_so",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/executors/shipping.py",
+        "tests/workbench/studies/test_cluster.py",
+        (
+            "workers learn the last answers alone",
+            "tuple(map(tuple, pairs[: len(pairs) - len(tokens) + prompt]))",
+            "()",
+            "test_the_labels_of_earlier_answers_arrive",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/training/prepare.py",
+        "tests/workbench/training/test_prepare.py",
+        (
+            "the loss is on the last answer, whatever was asked for",
+            "response, self.base.tokenizer, self.loss_on)",
+            "response, self.base.tokenizer)",
+            "test_the_loss_on_all_answers_is_said_and_held_out_records_have_it",
+        ),
+        (
+            "a template under which no earlier answer counts is taken",
+            "if missed and not learnt:",
+            "if False:",
+            "test_answers_that_the_chat_template_writes_otherwise_are_counted_or_refused",
         ),
     ),
 ]

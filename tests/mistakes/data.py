@@ -176,14 +176,14 @@ MISTAKES = [
         "tests/workbench/data/test_batches.py",
         (
             "the loss begins one token late",
-            "before = prompts[label_examples] + response - 1",
-            "before = prompts[label_examples] + response",
+            "label_slots=gather[label_examples, self.label_places[label] - 1],",
+            "label_slots=gather[label_examples, self.label_places[label]],",
             "test_label_is_the_token_after_its_slot",
         ),
         (
             "a label is the token itself",
-            "labels=self.tokens[starts[label_examples] + before + 1],",
-            "labels=self.tokens[starts[label_examples] + before],",
+            "labels=self.label_tokens[label],",
+            "labels=self.tokens[starts[label_examples] + self.label_places[label] - 1],",
             "test_label_is_the_token_after_its_slot",
         ),
         (

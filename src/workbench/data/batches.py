@@ -68,11 +68,16 @@ class Pool:
         self.prompts = torch.tensor([example.prompt_length for example in kept])
         self.ends = torch.tensor([example.end_length for example in kept])
         self.starts = self.lengths.cumsum(0) - self.lengths
-        labels = [example.labels for example in kept]
-        self.labels = torch.tensor([len(pairs) for pairs in labels])
-        self.label_places = torch.tensor([place for pairs in labels for place, _ in pairs], dtype=torch.int64)
-        self.label_tokens = torch.tensor([token for pairs in labels for _, token in pairs], dtype=torch.int64)
+        # as ``Example.labels`` has them: those of earlier answers, then all behind the prompt
+        earlier = torch.tensor([pair for example in kept for pair in example.earlier], dtype=torch.int64)
+        counts = torch.tensor([len(example.earlier) for example in kept])
+        self.labels = counts + self.lengths - self.prompts
         self.label_starts = self.labels.cumsum(0) - self.labels
+        owner, number = _count_up(self.labels, 0)
+        behind = number - counts[owner]
+        self.label_places = torch.where(behind < 0, 0, self.prompts[owner] + behind)
+        self.label_tokens = self.tokens[self.starts[owner] + self.label_places]
+        self.label_places[behind < 0], self.label_tokens[behind < 0] = earlier.view(-1, 2).T
         prompts = [example.token_ids[: example.prompt_length] for example in kept]
         # what the first and the last in order begin with is common to all between them
         low, high = min(prompts), max(prompts)

@@ -77,7 +77,7 @@ def fit_context(
     counted = f"{dataset.name}: {_counted(list(long.values()), everything)}"
     note = f"{counted} {done}: {limit} ({listed(one.where for one in long.values())})"
     if policy == "split" and loss_on == "last":
-        note += "; of each part the last answer is learnt (--loss-on all learns every one)"
+        note += "; of each part the last answer is learnt"
     return replace(dataset, train=train, heldout=heldout, notes=(*dataset.notes, note))
 
 

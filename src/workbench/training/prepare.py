@@ -110,7 +110,7 @@ class _Index:
                 "as 'plain' (--template plain)"
             )
         if not learnt:
-            return "no record has earlier answers, so --loss-on all learns what --loss-on last learns"
+            return "no record has earlier answers, so the loss on all answers is that on the last"
         told = f"the loss counts {learnt:,} answers of earlier turns in {len(self.places):,} examples"
         if not missed:
             return told

@@ -55,6 +55,7 @@ def test_batch_is_the_examples_end_to_end(examples, opening, data):
         assert torch.equal(asked, slots)
         responses = enumerate(example.token_ids[example.prompt_length :], example.prompt_length)
         told = [*example.earlier, *responses]
+        assert told == example.labels
         labels += [(cell, number, int(slots[place - 1]), token) for place, token in told]
     # a slot of a row, empty ones too, reads from that row alone
     read = torch.cat([block.flatten() for block in batch.blocks])[batch.scatter]

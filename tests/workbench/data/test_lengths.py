@@ -155,7 +155,7 @@ def test_split_loses_no_turn_and_says_so(loss_on):
             assert longest(replace(more, response=turns_of([behind])[0][1]), "plain", TOKENIZER, loss_on) > 60
     (note,) = kept.notes
     assert f"2 of 4 records (50%) split into {2 * len(parts)} parts of whole turns" in note
-    assert ("--loss-on all learns every one" in note) == (loss_on == "last")
+    assert ("of each part the last answer is learnt" in note) == (loss_on == "last")
 
 
 def test_a_turn_that_is_too_long_alone_has_its_prompt_cut():

@@ -114,7 +114,7 @@ def test_with_the_loss_on_all_each_answer_counts_with_its_end_and_nothing_else(t
     text = "".join(map(chr, example.token_ids))
     # the same text as ever: what ends an answer stands in it only where the template writes it
     assert example.token_ids == render(template, IN_CONVERSATION, tokenizer).token_ids
-    assert text.count(end) == (5 if template == "chat" else 1)
+    assert text.count(end) == (7 if template == "chat" else 1)
     expected = []
     for answer in ("yes", "no", "no"):
         begin = text.index(answer, expected[-1][0] if expected else 0)

@@ -174,10 +174,10 @@ def split_turns(record: Record, fits: Callable[[Record], bool]) -> list[Record]:
         answered = [place for place in range(begin, end) if turns[place][1].strip()]
         if answered:
             part = _part(record, turns, begin, answered[-1] + 1)
-            part = part if fits(part) else cut_prompt(part, fits)
-            if part is None:
+            fitting = [part] if fits(part) else _truncated(part, fits)
+            if not fitting:
                 return []
-            parts.append(part)
+            parts += fitting
         begin = end
     turn, count = record.turn or record.id, len(parts)
     return [

@@ -18,6 +18,10 @@ SCHEDULES = ("constant", "linear", "cosine", "trunk")
 """How the learning rate goes on after its warm-up. "trunk" stays and falls at the end, and takes the examples
 in the order of the draw, so that cells of many sizes begin alike and that beginning is trained once."""
 
+LOSS_ON = ("last", "all")
+"""Which answers of a conversation count in the loss: the last one, its response, or those of earlier turns
+too."""
+
 PRECISIONS = ("float32", "bfloat16", "int8")
 """How products with the frozen base are computed on a CPU; ``qlora_kernels.products`` defines them."""
 
@@ -108,6 +112,8 @@ class CellConfig:
     """SHA-256 of the base's file."""
     template: str = "plain"
     """Key of ``workbench.data.templates.TEMPLATES``."""
+    loss_on: str = "last"
+    """One of :data:`LOSS_ON`."""
     quality: Quality = Quality()
     size: int
     """Training examples; smaller draws are prefixes of larger ones."""
@@ -170,6 +176,8 @@ class CellConfig:
                 "steps and see no example twice; give --schedule trunk alone or with --epochs 1 (in Python "
                 "warmup_steps=10, steps=None, epochs=1.0)"
             )
+        if self.loss_on not in LOSS_ON:
+            raise unknown_name("loss_on", self.loss_on, LOSS_ON, "src/workbench/config.py")
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS, "src/workbench/config.py")
         if self.schedule not in SCHEDULES:

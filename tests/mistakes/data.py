@@ -51,7 +51,7 @@ MISTAKES = [
     *mistakes(
         "src/workbench/data/sources/several.py",
         "tests/workbench/data/sources/test_several.py",
-        ("a held-out question is trained on", "if record.prompt not in asked]", "]"),
+        ("a held-out question is trained on", "if opening(record) not in asked]", "]"),
         (
             "the last file judges",
             "hold_out(parts[0], heldout, str(paths[0]))",
@@ -177,8 +177,8 @@ MISTAKES = [
         "tests/workbench/data/test_heldout.py",
         (
             "copies of a prompt lie on both sides",
-            "lambda record: record.prompt,",
-            "lambda record: record.id,",
+            "family: Callable[[Record], str] = opening,",
+            "family: Callable[[Record], str] = lambda record: record.id,",
             "test_splits_by_prompt_into_exact_numbers_or_says_why_not",
         ),
         (
@@ -237,14 +237,14 @@ MISTAKES = [
         "tests/workbench/data/test_batches.py",
         (
             "the loss begins one token late",
-            "before = prompts[label_examples] + response - 1",
-            "before = prompts[label_examples] + response",
+            "label_slots=gather[label_examples, self.label_places[label] - 1],",
+            "label_slots=gather[label_examples, self.label_places[label]],",
             "test_label_is_the_token_after_its_slot",
         ),
         (
             "a label is the token itself",
-            "labels=self.tokens[starts[label_examples] + before + 1],",
-            "labels=self.tokens[starts[label_examples] + before],",
+            "labels=self.label_tokens[label],",
+            "labels=self.tokens[starts[label_examples] + self.label_places[label] - 1],",
             "test_label_is_the_token_after_its_slot",
         ),
         (
@@ -285,24 +285,24 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "src/workbench/data/templates.py",
+        "src/workbench/data/turns.py",
         "tests/workbench/data/test_templates.py",
         (
             "the end token is not learnt",
-            "        said, ending = [*said, tokenizer.eos], ending + 1\n",
-            "        pass\n",
+            "told = said if turn.closed or tokenizer.eos is None else [*said, tokenizer.eos]",
+            "told = said",
             "test_prompt_then_response_then_end",
         ),
         (
             "the loss counts the prompt's last token",
-            "len(opening) + len(asked), ending",
-            "len(opening) + len(asked) - 1, ending",
+            "return Example((*opening, *ids, *told), begin,",
+            "return Example((*opening, *ids, *told), begin - 1,",
             "test_prompt_then_response_then_end",
         ),
         (
             "the token that opens a text is left out of the training",
-            "return Example((*opening, *asked, *said), len(opening) + len(asked)",
-            "return Example((*asked, *said), len(asked)",
+            "return Example((*opening, *ids, *told), begin,",
+            "return Example((*ids, *told), begin - len(opening),",
             "test_prompt_then_response_then_end",
         ),
     ),

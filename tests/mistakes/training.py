@@ -120,7 +120,7 @@ MISTAKES = [
         ),
         (
             "prompts count in the mean",
-            "labels = (pool.lengths - pool.prompts).tolist()",
+            "labels = pool.labels.tolist()",
             "labels = pool.lengths.tolist()",
             "test_a_step_s_loss_is_the_mean_over_its_response_tokens",
         ),
@@ -221,9 +221,21 @@ MISTAKES = [
             "test_loss_is_the_mean_over_response_tokens",
         ),
         (
+            "a response is right only if the answers before it are",
+            "return (places >= prompts[batch.label_examples]).nonzero().flatten()",
+            "return (places >= 0).nonzero().flatten()",
+            "test_an_answer_is_right_whatever_was_answered_before",
+        ),
+        (
+            "the held-out loss counts the last answer alone",
+            "tokens = pool.labels[references].double()",
+            "tokens = (pool.lengths - pool.prompts)[references].double()",
+            "test_the_loss_on_all_answers_is_that_of_each_turn_as_the_last",
+        ),
+        (
             "choices are read at the response's last token",
-            "first = torch.searchsorted(batch.label_examples, examples)",
-            "first = torch.searchsorted(batch.label_examples, examples, right=True) - 1",
+            "first = torch.searchsorted(owners, examples)",
+            "first = torch.searchsorted(owners, examples, right=True) - 1",
             "test_choices_of_one_token_are_scored_by_the_reference_alone",
         ),
     ),

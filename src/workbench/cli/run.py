@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.config import PRECISIONS
+from workbench.config import LOSS_ON, PRECISIONS
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
 from workbench.studies.defaults import (
@@ -114,9 +114,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     own.add_argument(
         "--on-long",
-        choices=("error", "drop", "truncate"),
-        help="refuse records longer than the base can read (default), leave them out, or cut their prompts "
-        "from the left",
+        choices=("error", "drop", "truncate", "split"),
+        help="refuse records longer than the base can read (default), leave them out, cut their prompts from "
+        "the left, or make several records of a conversation, each of whole turns",
     )
     engine = parser.add_argument_group("where it trains")
     engine.add_argument(
@@ -150,12 +150,18 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     length.add_argument("--steps", type=int, help="optimizer steps, the same for every size")
     length.add_argument("--epochs", type=float, help="passes over the examples, instead of steps")
     cell.add_argument("--template", help="how a record becomes text: plain, chat, alpaca, ...")
+    cell.add_argument(
+        "--loss-on",
+        choices=LOSS_ON,
+        help="which answers of a conversation are learnt: its last one, which is the response (default), or "
+        "all, those of its history too",
+    )
     parser.set_defaults(run=run)
 
 
 CHOICES = (
     *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
-    *("pair_key", "template", "adapted_layers", "precision"),
+    *("pair_key", "template", "loss_on", "adapted_layers", "precision"),
     *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""

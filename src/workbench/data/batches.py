@@ -40,9 +40,9 @@ class Batch:
     """Where a slot's token lies among the blocks, flattened and end to end; the first one for a shared
     token."""
     label_slots: Int64[Tensor, " P"]
-    """Slots whose next token belongs to a response."""
+    """Slots at which a token of an answer is to be told."""
     labels: Int64[Tensor, " P"]
-    """That next token."""
+    """That token: the next one, or what ends an answer where the text has no token for it."""
     label_cells: Int64[Tensor, " P"]
     """Row of the cell that a label counts for."""
     label_examples: Int64[Tensor, " P"]
@@ -56,6 +56,8 @@ class Pool:
         tokens: Every example's tokens, end to end; shape (total,).
         starts, lengths, prompts: First token, number of tokens and number of prompt tokens of each.
         ends: Number of tokens that end the response of each.
+        labels: Number of tokens that count in the loss of each.
+        label_places, label_tokens: These, end to end: where each is to stand in its example, and what it is.
         shared: Number of tokens that every prompt begins with.
     """
 
@@ -66,6 +68,16 @@ class Pool:
         self.prompts = torch.tensor([example.prompt_length for example in kept])
         self.ends = torch.tensor([example.end_length for example in kept])
         self.starts = self.lengths.cumsum(0) - self.lengths
+        # as ``Example.labels`` has them: those of earlier answers, then all behind the prompt
+        earlier = torch.tensor([pair for example in kept for pair in example.earlier], dtype=torch.int64)
+        counts = torch.tensor([len(example.earlier) for example in kept])
+        self.labels = counts + self.lengths - self.prompts
+        self.label_starts = self.labels.cumsum(0) - self.labels
+        owner, number = _count_up(self.labels, 0)
+        behind = number - counts[owner]
+        self.label_places = torch.where(behind < 0, 0, self.prompts[owner] + behind)
+        self.label_tokens = self.tokens[self.starts[owner] + self.label_places]
+        self.label_places[behind < 0], self.label_tokens[behind < 0] = earlier.view(-1, 2).T
         prompts = [example.token_ids[: example.prompt_length] for example in kept]
         # what the first and the last in order begin with is common to all between them
         low, high = min(prompts), max(prompts)
@@ -82,7 +94,7 @@ class Pool:
         cell = torch.arange(len(rows))
         chosen = torch.tensor([index for row in rows for index in row])
         cells = torch.repeat_interleave(cell, torch.tensor([len(row) for row in rows]))
-        lengths, starts, prompts = self.lengths[chosen], self.starts[chosen], self.prompts[chosen]
+        lengths, starts = self.lengths[chosen], self.starts[chosen]
         own = lengths - self.shared
         row_own = torch.zeros(len(rows), dtype=torch.int64).index_add_(0, cells, own)
         width, longest = self.shared + int(row_own.max()), int(lengths.max())
@@ -106,8 +118,8 @@ class Pool:
             return values.index_copy_(0, head, of_shared).index_copy_(0, slot, of_own).view(-1, width)
 
         source = matrix(shared.repeat(len(rows)), starts[example] + position)
-        label_examples, response = _count_up(lengths - prompts, 0)
-        before = prompts[label_examples] + response - 1
+        label_examples, number = _count_up(self.labels[chosen], 0)
+        label = self.label_starts[chosen][label_examples] + number
         return Batch(
             tokens=self.tokens[source],
             positions=matrix(shared.repeat(len(rows)), position),
@@ -118,8 +130,8 @@ class Pool:
             scatter=matrix(
                 (place[opener][:, None] + shared).flatten(), place[example] + position, place[opener]
             ),
-            label_slots=gather[label_examples, before],
-            labels=self.tokens[starts[label_examples] + before + 1],
+            label_slots=gather[label_examples, self.label_places[label] - 1],
+            labels=self.label_tokens[label],
             label_cells=cells[label_examples],
             label_examples=label_examples,
         )

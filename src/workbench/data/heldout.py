@@ -10,18 +10,24 @@ MOST_HELDOUT = 600
 """Enough for a standard error of 0.016 on an accuracy of 0.8."""
 
 
+def opening(record: Record) -> str:
+    """Return what is asked first in a record's conversation: its prompt, where nothing comes before it."""
+    return record.history[0][0] if record.history else record.prompt
+
+
 def hold_out(
     records: Iterable[Record],
     count: int | None,
     source: str,
     *,
-    family: Callable[[Record], str] = lambda record: record.prompt,
+    family: Callable[[Record], str] = opening,
 ) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
     """Split records into those to train on and those held out.
 
-    Families stay together: records with one prompt, or whatever else ``family`` says is one thing, are
-    never on both sides, so that nothing held out has been trained on. Families are taken in the order of
-    their hash; one that would go past ``count`` is left to the training side.
+    Families stay together: records with one prompt, conversations that begin with one, or whatever else
+    ``family`` says is one thing, are never on both sides, so that nothing held out has been trained on.
+    Families are taken in the order of their hash; one that would go past ``count`` is left to the training
+    side.
 
     Args:
         records: All records of the source.
@@ -43,7 +49,7 @@ def hold_out(
         places.setdefault(family(record), []).append(place)
     families = [places[name] for name in sorted(places, key=lambda name: (number(0, "held out", name), name))]
     if len(families) < 2:
-        raise InputError(_one_family(len(kept), source))
+        raise InputError(_one_family(kept, source))
     wanted = default_count(len(kept)) if count is None else count
     chosen = _taken(families, wanted)
     if count is None and not chosen:
@@ -76,8 +82,9 @@ def _taken(families: Sequence[Sequence[int]], wanted: int) -> list[int]:
     return chosen
 
 
-def _one_family(total: int, source: str) -> str:
-    what = "has 1 record" if total == 1 else f"has {total} records, all with the same prompt"
+def _one_family(records: Sequence[Record], source: str) -> str:
+    first = "first prompt" if any(record.history for record in records) else "prompt"
+    what = "has 1 record" if len(records) == 1 else f"has {len(records)} records, all with the same {first}"
     return (
         f"{source} {what}, so it can't be split into records to train on and records to judge by; give "
         "a file of records to judge by as heldout_file (--heldout-file)"

@@ -4,68 +4,24 @@ What is trained is what the base's tokenizer makes of prompt and response togeth
 generation stops. The prompt's tokens have to be those that the base is asked with afterwards: where a
 tokenizer would cut the prompt's end in another way with the response behind it (one token across the two, for
 instance), the response is tokenized as a continuation of the prompt, and the loss begins between the two all
-the same. Only the response and what ends
-it count in the loss.
+the same. Only the response and what ends it count in the loss.
+
+With the loss on all answers, those of earlier turns count too, each with what ends it: the tokens that the
+conversation up to there would have, were it a record of its own. A turn in the middle is asked with
+everything before it. An answer counts only if the text up to its end is what a generation at that turn would
+have been asked with and have written. A chat template that writes earlier turns in another way (one that
+drops their thinking, for instance) leaves their answers out of the loss, and they are counted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from workbench.data.records import Record
-from workbench.errors import ANOTHER_BASE, InputError, unknown_name
+from workbench.data.turns import Example, TokenizerProtocol, Turn, joined, within
+from workbench.errors import InputError, unknown_name
 
 PROBE = "an-answer-in-its-place"
 """Stands for a response, to see what a chat template writes around one."""
-
-
-@runtime_checkable
-class TokenizerProtocol(Protocol):
-    """What a template asks of a tokenizer; ``workbench.models.tokenizer`` has the real ones."""
-
-    @property
-    def name(self) -> str:
-        """Which kind it is."""
-
-    @property
-    def bos(self) -> int | None:
-        """Token to put before a text that isn't a rendered chat; None if there is none."""
-
-    @property
-    def eos(self) -> int | None:
-        """Token that ends a text."""
-
-    @property
-    def stops(self) -> frozenset[int]:
-        """Tokens at which a generation stops."""
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of ``text``, with nothing added."""
-
-    def render_chat(
-        self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = False
-    ) -> str:
-        """Write messages as the base expects them, special tokens included."""
-
-    def first_special(self, text: str) -> int | None:
-        """Return where the first special token that is written in ``text`` ends; None if there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """Tokens of a prompt and its response; those from ``prompt_length`` on count in the loss."""
-
-    token_ids: tuple[int, ...]
-    prompt_length: int
-    end_length: int = 1
-    """How many of the last tokens end the response: the end token and what a template writes before it."""
-    merged: bool = field(default=False, compare=False)
-    """Whether the tokenizer, given prompt and response as one text, would cut the prompt's end otherwise."""
-
-    @property
-    def response_ids(self) -> tuple[int, ...]:
-        """The response's own tokens, without those that end it."""
-        return self.token_ids[self.prompt_length : len(self.token_ids) - self.end_length]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,40 +83,52 @@ TEMPLATES: dict[str, Template] = {
 }
 
 
-def render(template: str, record: Record, tokenizer: TokenizerProtocol) -> Example:
+def render(template: str, record: Record, tokenizer: TokenizerProtocol, loss_on: str = "last") -> Example:
     """Return the tokens of a record as it is trained on: prompt, response and what ends it.
 
     Args:
         template: Key of :data:`TEMPLATES`.
         record: What to render.
         tokenizer: The base's.
+        loss_on: "last" learns the response, "all" the answers of earlier turns too, except for those that
+            say nothing (empty, or white space alone).
 
     Raises:
         InputError: If the template is unknown, or the tokenizer has no end token, no chat template where
             one is needed, or no token for a character; or if the chat template doesn't write the response
             behind the prompt.
     """
-    return continuation(template, record, record.response, tokenizer)
+    return continuation(template, record, record.response, tokenizer, loss_on)
 
 
-def continuation(template: str, record: Record, response: str, tokenizer: TokenizerProtocol) -> Example:
+def continuation(
+    template: str, record: Record, response: str, tokenizer: TokenizerProtocol, loss_on: str = "last"
+) -> Example:
     """Return the tokens of the record's prompt and another response, such as one of its choices.
 
     Raises:
         InputError: As :func:`render`.
     """
-    if _chosen(template).ask is None:
-        return _turn(record, response, tokenizer)
-    prompt, opening = prompt_text(template, record, tokenizer), _opening(template, tokenizer)
-    return _joined(prompt, response, "", tokenizer, opening)
+    last = _turn(template, record, response, tokenizer)
+    earlier = _earlier(template, record, tokenizer) if loss_on == "all" else []
+    kept = within(earlier, last.asked)
+    found = joined([*kept, last], tokenizer, _opening(template, tokenizer))
+    return replace(found, earlier_learnt=len(kept), earlier_missed=len(earlier) - len(kept))
 
 
-def prompt_ids(template: str, record: Record, tokenizer: TokenizerProtocol) -> list[int]:
+def prompt_ids(
+    template: str, record: Record, tokenizer: TokenizerProtocol, loss_on: str = "last"
+) -> list[int]:
     """Return the tokens that ask for a record's response: what a generation starts from.
+
+    With the loss on "all", earlier answers are cut as a generation has written them, token by token.
 
     Raises:
         InputError: As :func:`render`.
     """
+    if loss_on == "all" and record.history:
+        example = render(template, record, tokenizer, loss_on)
+        return list(example.token_ids[: example.prompt_length])
     return [*_opening(template, tokenizer), *tokenizer.encode(prompt_text(template, record, tokenizer))]
 
 
@@ -229,14 +197,16 @@ def _messages(record: Record, response: str | None = None) -> list[dict[str, str
     return [{"role": "system", "content": record.system}] * bool(record.system) + messages
 
 
-def _turn(record: Record, response: str, tokenizer: TokenizerProtocol) -> Example:
-    """Return a chat's tokens up to the end of the assistant's turn, as the base's template writes it.
+def _turn(template: str, record: Record, response: str, tokenizer: TokenizerProtocol) -> Turn:
+    """Return the conversation up to the end of the assistant's turn.
 
-    The prompt is what a generation starts from. What the template writes around a response shows in a probe:
-    text before it, which the base has to write too, and text behind it, of which a generation writes no
-    more than up to the first special token.
+    The prompt is what a generation starts from. What a base's template writes around a response shows in a
+    probe: text before it, which the base has to write too, and text behind it, of which a generation writes
+    no more than up to the first special token.
     """
-    prompt = tokenizer.render_chat(_messages(record), add_generation_prompt=True)
+    prompt = prompt_text(template, record, tokenizer)
+    if _chosen(template).ask is not None:
+        return Turn(prompt, response)
     written, whole = (tokenizer.render_chat(_messages(record, text)) for text in (response, PROBE))
     before, found, behind = whole.removeprefix(prompt).rpartition(PROBE)
     if not (whole.startswith(prompt) and found and written.startswith(prompt + before)):
@@ -246,9 +216,7 @@ def _turn(record: Record, response: str, tokenizer: TokenizerProtocol) -> Exampl
         raise _other_turn(record, prompt, written)
     own = own.removesuffix(behind)
     end = tokenizer.first_special(behind)
-    if end is None:
-        return _joined(prompt, before + own, behind, tokenizer, [])
-    return _joined(prompt, before + own, behind[:end], tokenizer, [], closed=True)
+    return Turn(prompt, before + own, behind[:end], closed=end is not None)
 
 
 def _other_turn(record: Record, prompt: str, written: str) -> InputError:
@@ -260,47 +228,11 @@ def _other_turn(record: Record, prompt: str, written: str) -> InputError:
     )
 
 
-def _joined(
-    prompt: str,
-    response: str,
-    end: str,
-    tokenizer: TokenizerProtocol,
-    opening: list[int],
-    *,
-    closed: bool = False,
-) -> Example:
-    """Tokenize prompt, response and end as one text; ``closed`` says that the end holds the end token."""
-    if not closed and tokenizer.eos is None:
-        raise InputError(
-            f"the base's tokenizer ({tokenizer.name}) has no end token, so a response couldn't end; "
-            f"{ANOTHER_BASE}"
-        )
-    asked = tokenizer.encode(prompt)
-    told = tokenizer.encode(prompt + response + end)
-    merged = told[: len(asked)] != asked
-    said = _continued(response + end, tokenizer) if merged else told[len(asked) :]
-    ending = 0
-    if end:
-        without = (
-            _continued(response, tokenizer) if merged else tokenizer.encode(prompt + response)[len(asked) :]
-        )
-        ending = len(said) - _alike(said, without)
-    if not closed:
-        assert tokenizer.eos is not None
-        said, ending = [*said, tokenizer.eos], ending + 1
-    return Example((*opening, *asked, *said), len(opening) + len(asked), ending, merged)
-
-
-def _alike(one: Sequence[int], other: Sequence[int]) -> int:
-    """Count the tokens that two sequences begin with alike."""
-    differ = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differ, min(len(one), len(other)))
-
-
-def _continued(text: str, tokenizer: TokenizerProtocol) -> list[int]:
-    """Return the tokens of a text that goes on from another, so that no space is put before it."""
-    for anchor in ("\n", "a", ".", " "):
-        before, both = tokenizer.encode(anchor), tokenizer.encode(anchor + text)
-        if both[: len(before)] == before:
-            return both[len(before) :]
-    return tokenizer.encode(text)
+def _earlier(template: str, record: Record, tokenizer: TokenizerProtocol) -> list[Turn]:
+    """Return the turns of a record's history, each as if the conversation ended with it."""
+    turns = []
+    for place, (asked, said) in enumerate(record.history):
+        if said.strip():
+            until = replace(record, history=record.history[:place], prompt=asked, context="")
+            turns.append(_turn(template, until, said, tokenizer))
+    return turns

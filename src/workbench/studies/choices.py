@@ -55,6 +55,7 @@ def study(
     on_bad: Literal["error", "drop"] | None = None,
     on_long: OnLong | None = None,
     template: str | None = None,
+    loss_on: str | None = None,
     adapted_layers: int | None = None,
     precision: str | None = None,
     **settings: Unpack[CellSettings],
@@ -80,8 +81,9 @@ def study(
         pair_key: For your own files: the column that says which records answer one question.
         on_empty: For your own file: "error" or "drop" records whose prompt or response is empty.
         on_bad: For your own file: "error" or "drop" records that can't be read.
-        on_long: "error", "drop" or "truncate" records that the base can't read whole.
+        on_long: "error", "drop", "truncate" or "split" records that the base can't read whole.
         template: How a record becomes text, such as "plain" or "chat".
+        loss_on: Which answers of a conversation are learnt: "last", the response alone, or "all".
         adapted_layers: How many of the topmost blocks carry adapters.
         precision: "auto", "float32", "bfloat16" or "int8": how products with the base are computed.
         settings: The same for every cell: rank, alpha, targets, learning_rate, schedule, warmup,
@@ -101,6 +103,7 @@ def study(
         "on_bad": on_bad,
         "on_long": on_long,
         "template": template,
+        "loss_on": loss_on,
         "adapted_layers": adapted_layers,
         "precision": precision,
         "sizes": None if sizes is None else _whole_numbers("sizes", sizes),

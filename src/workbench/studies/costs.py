@@ -68,10 +68,10 @@ def shared_flops(plan: Plan) -> float:
 def _work(plan: Plan, examples: Sequence[int], count: int) -> _Work:
     """Return what ``count`` of these examples come to; what all examples begin with stands once."""
     pool = plan.prepared.frozen.pool
-    lengths, prompts = pool.lengths[examples].double(), pool.prompts[examples]
+    lengths = pool.lengths[examples].double()
     return _Work(
         tokens=pool.shared + float((lengths - pool.shared).mean()) * count,
-        labels=float((lengths - prompts).mean()) * count,
+        labels=float(pool.labels[examples].double().mean()) * count,
         squares=float(lengths.square().mean()) * count,
     )
 

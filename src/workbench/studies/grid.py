@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import PRECISIONS, CellConfig, Quality
+from workbench.config import LOSS_ON, PRECISIONS, CellConfig, Quality
 from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
 from workbench.data.pools import columns_read, with_columns
@@ -31,8 +31,8 @@ CELL_SETTINGS = tuple(
     for one in fields(CellConfig)
     if one.name
     not in (
-        *("data", "data_fingerprint", "base", "base_sha256", "template", "precision", "first_layer"),
-        *("quality", "size", "seed"),
+        *("data", "data_fingerprint", "base", "base_sha256", "template", "loss_on", "precision"),
+        *("first_layer", "quality", "size", "seed"),
     )
 )
 """Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
@@ -87,12 +87,16 @@ class Study(Shown):
     on_bad: Literal["error", "drop"] = "error"
     """What to do with records of an own file that can't be read."""
     on_long: OnLong = "error"
-    """What to do with records that the base can't read whole; "truncate" cuts prompts from the left."""
+    """What to do with records that the base can't read whole: "truncate" cuts prompts from the left, "split"
+    makes several records of a conversation."""
     date: str | None = None
     """The day, such as "2026-11-28", that a chat template which writes one gets; None takes the day on
     which the study begins."""
     template: str | None = None
     """Key of ``TEMPLATES``; None takes the data set's own."""
+    loss_on: str = "last"
+    """Which answers of a conversation count in the loss, one of ``config.LOSS_ON``: "last" is the response,
+    "all" is every answer. A corruption spoils the response alone."""
     adapted_layers: int | None = None
     """How many of the base's topmost blocks carry adapters; None adapts all of them."""
     precision: str = "auto"
@@ -121,6 +125,8 @@ class Study(Shown):
                 raise unknown_name("setting", name, CELL_SETTINGS, "src/workbench/config.py")
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
+        if self.loss_on not in LOSS_ON:
+            raise unknown_name("loss_on", self.loss_on, LOSS_ON, "src/workbench/config.py")
         if self.on_long not in ON_LONG:
             raise InputError(f"on_long is {self.on_long!r}; it has to be one of {', '.join(ON_LONG)}")
         if self.date is not None:
@@ -181,6 +187,8 @@ class Study(Shown):
         for name in ("grown", "others", "pair_key"):
             if not values[name]:
                 del values[name]  # earlier versions read every study that has none
+        if self.loss_on == "last":
+            del values["loss_on"]  # and every one that learns what they learnt
         return json.loads(json.dumps(values))
 
     @classmethod
@@ -228,7 +236,7 @@ class Study(Shown):
                 quality=place.quality,
                 size=place.size,
                 seed=place.seed,
-                **{"precision": precision, **self.settings, **common},
+                **{"precision": precision, "loss_on": self.loss_on, **self.settings, **common},
             )
             for batch in self.batches()
             for place in batch

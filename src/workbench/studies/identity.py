@@ -33,6 +33,7 @@ NOT_COMPARED = {
     "on_bad": "what it comes to, the records, is compared by their hash",
     "base": "a name or a place; the weights are compared by their hash",
     "template": "compared in the cells, which all have it",
+    "loss_on": "compared in the cells, which all have it",
     "adapted_layers": "compared in the cells, which all have the first adapted block",
     "precision": "compared in the cells, which all have it",
     "settings": "compared in the cells, which all have them",

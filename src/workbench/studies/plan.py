@@ -93,7 +93,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     if check:
         check(study, dataset, base, cells)
     drawn = draw_all(dataset, cells)
-    prepared = prepare(base, dataset, cells, template, freeze_once, study.on_long, drawn)
+    prepared = prepare(base, dataset, cells, template, freeze_once, study.on_long, drawn, study.loss_on)
     # a batch that the study has grown by has stacks of its own, so that growth leaves the others as they were
     ends = [0, *accumulate(map(len, study.batches()))]
     batches = [cells[begin:end] for begin, end in pairwise(ends)]
@@ -125,7 +125,8 @@ def _largest(
 
 def _readable(study: Study, dataset: Dataset, template: str, base: Base) -> tuple[Study, Dataset]:
     """Leave out or cut what the base can't read whole; sizes that are then larger than the data shrink."""
-    fitted = fit_context(dataset, template, base.tokenizer, base.decoder.config.context, study.on_long)
+    context = base.decoder.config.context
+    fitted = fit_context(dataset, template, base.tokenizer, context, study.on_long, study.loss_on)
     if len(fitted.train) == len(dataset.train):
         return study, fitted
     limits = records_of_each(fitted, study.qualities, study.seeds)

@@ -3,6 +3,9 @@
 A greedy decoder writes the reference if and only if, given the reference so far, its most likely next token
 is the reference's next one at every position, and then one at which a generation stops. So exact match needs
 no generation: the pass that measures the loss measures it too (a test compares both).
+
+The loss counts the tokens that training counts, those of a conversation's earlier answers too where these are
+learnt (``loss_on`` is "all"). Exact match and choices concern the last answer alone, as a generation does.
 """
 
 from dataclasses import dataclass, field
@@ -50,8 +53,9 @@ class Evaluation:
     """Results for each cell and held-out item.
 
     Attributes:
-        losses: Mean loss over the item's response, nats a token.
-        tokens: Number of response tokens of each item.
+        losses: Mean loss over the tokens of an item that count, nats a token.
+        tokens: Number of tokens that count of each item: of its response, and of earlier answers if these
+            are learnt.
         exact: Whether greedy decoding gives the whole response.
         chosen: Whether the right choice is the likeliest; None when the items have no choices.
     """
@@ -62,7 +66,7 @@ class Evaluation:
     chosen: Bool[Tensor, "G items"] | None
 
     def metrics(self, row: int) -> dict[str, float | None]:
-        """Summarize one cell: loss over all response tokens, and shares of items."""
+        """Summarize one cell: loss over all tokens that count, and shares of items."""
         loss = float((self.losses[row] * self.tokens).sum() / self.tokens.sum())
         return {
             "loss": loss,
@@ -92,11 +96,21 @@ def evaluate(
         examples = torch.arange(len(indices) * cells)
         sums = torch.zeros(len(examples), dtype=torch.float64)
         total[:, indices] = sums.index_add_(0, batch.label_examples, scores.losses.double()).view(cells, -1)
+        last = _last_answers(batch, pool.prompts[indices].repeat(cells))
+        owners = batch.label_examples[last]
         end_lengths = pool.ends[indices].repeat(cells)
-        exact[:, indices] = _written(scores.likeliest, batch, end_lengths, stops).view(cells, -1)
-        first = torch.searchsorted(batch.label_examples, examples)
-        openings[:, indices] = scores.columns[first].unflatten(0, (cells, -1)).float()
+        right = (scores.likeliest == batch.labels)[last]
+        stopping = torch.isin(scores.likeliest, stops)[last]
+        exact[:, indices] = _written(right, stopping, owners, end_lengths).view(cells, -1)
+        first = torch.searchsorted(owners, examples)
+        openings[:, indices] = scores.columns[last][first].unflatten(0, (cells, -1)).float()
     return _summarize(frozen, heldout, total, exact, openings, columns)
+
+
+def _last_answers(batch: Batch, prompts: Int64[Tensor, " E"]) -> Int64[Tensor, " last"]:
+    """Return which labels belong to their example's last answer, behind its prompt."""
+    places = batch.positions.flatten()[batch.label_slots] + 1
+    return (places >= prompts[batch.label_examples]).nonzero().flatten()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +133,26 @@ def _label_scores(frozen: Frozen, rows: Tensor, batch: Batch, columns: list[int]
 
 
 def _written(
-    likeliest: Int64[Tensor, " P"],
-    batch: Batch,
+    right: Bool[Tensor, " P"],
+    stop: Bool[Tensor, " P"],
+    owners: Int64[Tensor, " P"],
     end_lengths: Int64[Tensor, " E"],
-    stops: Int64[Tensor, " stops"],
 ) -> Bool[Tensor, " E"]:
     """Say which examples' responses a greedy decoder writes and then stops.
 
     It may stop before it has written all that a template puts behind a response, such as a space.
+
+    Args:
+        right: For each token of a response, whether the decoder writes it.
+        stop: For each, whether the decoder writes one that stops it instead.
+        owners: The example of each.
+        end_lengths: How many of its response's tokens end it, for each example.
     """
-    right, stop = likeliest == batch.labels, torch.isin(likeliest, stops)
     examples = torch.arange(len(end_lengths))
-    last = torch.searchsorted(batch.label_examples, examples, right=True) - 1
-    behind = last[batch.label_examples] - torch.arange(len(right)) < end_lengths[batch.label_examples]
+    last = torch.searchsorted(owners, examples, right=True) - 1
+    behind = last[owners] - torch.arange(len(right)) < end_lengths[owners]
     missed = torch.zeros(len(examples), dtype=torch.int64)
-    missed.index_add_(0, batch.label_examples, (~right & ~behind).long())
+    missed.index_add_(0, owners, (~right & ~behind).long())
     going, stopped = missed == 0, torch.zeros(len(examples), dtype=torch.bool)
     for place in range(int(end_lengths.max())):
         here = place < end_lengths
@@ -148,7 +167,7 @@ def _summarize(
 ) -> Evaluation:
     """Pick the held-out items out of the results for the pool; the first of equal choices wins."""
     pool, references = frozen.pool, heldout.references
-    tokens = (pool.lengths - pool.prompts)[references].double()
+    tokens = pool.labels[references].double()
     chosen = None
     if heldout.right:
         right = torch.tensor(heldout.right)
@@ -157,7 +176,8 @@ def _summarize(
             picked = torch.tensor([[place[token] for token in row] for row in heldout.tokens])
             best = openings[:, references].gather(2, picked.expand(len(openings), -1, -1)).argmax(dim=2)
         else:
-            # summed log-likelihoods of whole responses, the end token with them
+            # summed log-likelihoods of whole responses, the end token with them; what earlier answers add, if
+            # these count, is the same for each choice
             best = torch.stack([total[:, row].argmin(dim=1) for row in heldout.choices], dim=1)
         chosen = best == right
     return Evaluation(

@@ -182,7 +182,7 @@ def step_gradient(
         rows: For each cell, its examples of this step as indices into the pool.
     """
     pool, decoder = frozen.pool, frozen.decoder
-    labels = (pool.lengths - pool.prompts).tolist()
+    labels = pool.labels.tolist()
     count = stack.weights.new_tensor([sum(labels[index] for index in row) for row in rows])
     tokens = sum(int(pool.lengths[index]) - pool.shared for row in rows for index in row)
     needed = tokens * activation_bytes(decoder.config, frozen.first)

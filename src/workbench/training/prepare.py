@@ -35,8 +35,8 @@ class Prepared:
 class _Index:
     """Distinct examples in order of appearance, each with its place."""
 
-    def __init__(self, base: Base, template: str, on_long: OnLong) -> None:
-        self.base, self.template, self.on_long = base, template, on_long
+    def __init__(self, base: Base, template: str, on_long: OnLong, loss_on: str) -> None:
+        self.base, self.template, self.on_long, self.loss_on = base, template, on_long, loss_on
         self.places: dict[Example, int] = {}
         self.rendered: dict[tuple[object, ...], int] = {}
         self.cut = 0
@@ -52,13 +52,13 @@ class _Index:
 
     def example(self, record: Record, response: str) -> Example:
         """Return a record's tokens with a response; where a spoiled one is longer, the prompt is cut."""
-        context, tokenizer = self.base.decoder.config.context, self.base.tokenizer
-        found = continuation(self.template, record, response, tokenizer)
+        context = self.base.decoder.config.context
+        found = self.rendered_with(record, response)
         if len(found.token_ids) <= context:
             return found
 
         def fits(shorter: Record) -> bool:
-            return len(continuation(self.template, shorter, response, tokenizer).token_ids) <= context
+            return len(self.rendered_with(shorter, response).token_ids) <= context
 
         shorter = cut_prompt(record, fits)
         if shorter is None or self.on_long == "error":
@@ -71,7 +71,10 @@ class _Index:
                 f"more than the {context:,} that {self.base.name} can read; {', or '.join(ways)}"
             )
         self.cut += 1
-        return continuation(self.template, shorter, response, tokenizer)
+        return self.rendered_with(shorter, response)
+
+    def rendered_with(self, record: Record, response: str) -> Example:
+        return continuation(self.template, record, response, self.base.tokenizer, self.loss_on)
 
     def notes(self) -> Iterator[str]:
         """Say what a reader of the results has to know about the tokens."""
@@ -82,10 +85,40 @@ class _Index:
             )
         yield from remarks(self.template, self.base.tokenizer)
         if merged := sum(example.merged for example in self.places):
+            where = "where a turn begins or ends" if self.loss_on == "all" else "the prompt's end"
             yield (
-                f"in {merged:,} of {len(self.places):,} examples the tokenizer would cut the prompt's end in "
+                f"in {merged:,} of {len(self.places):,} examples the tokenizer would cut {where} in "
                 "another way with the answer behind it; it is cut as a generation meets it"
             )
+        if self.loss_on == "all":
+            yield self.answers()
+
+    def answers(self) -> str:
+        """Say how many answers of earlier turns count in the loss, and why others don't.
+
+        Raises:
+            InputError: If none does, because the chat template writes each in another way afterwards.
+        """
+        learnt = sum(example.earlier_learnt for example in self.places)
+        missed = sum(example.earlier_missed for example in self.places)
+        if missed and not learnt:
+            raise InputError(
+                f"--loss-on all would learn none of the {missed:,} earlier answers: the template "
+                f"{self.template!r} writes a conversation in another way once it goes on, so what "
+                "stands there is not what a generation at that turn is asked with and writes; learn the last "
+                "answers alone with --loss-on last, or use a template that writes each turn once, such "
+                "as 'plain' (--template plain)"
+            )
+        if not learnt:
+            return "no record has earlier answers, so the loss on all answers is that on the last"
+        told = f"the loss counts {learnt:,} answers of earlier turns in {len(self.places):,} examples"
+        if not missed:
+            return told
+        return (
+            f"{told} and leaves out {missed:,}: the template {self.template!r} writes these, or what stands "
+            "before them, in another way once the conversation goes on, so they are not what a generation at "
+            "their turn writes"
+        )
 
 
 def draw_all(dataset: Dataset, cells: Iterable[CellConfig]) -> dict[str, list[Record]]:
@@ -113,6 +146,7 @@ def prepare(
     run_below: RunBelow = _run_below,
     on_long: OnLong = "error",
     drawn: Mapping[str, Sequence[Record]] | None = None,
+    loss_on: str = "last",
 ) -> Prepared:
     """Draw every cell's examples, tokenize each distinct one once and run the frozen lower blocks.
 
@@ -125,11 +159,13 @@ def prepare(
         on_long: What becomes of an example that a longer answer makes too long: "error" refuses it, the
             other policies cut its prompt from the left.
         drawn: Each cell's training records by its key, from a caller that has drawn them already.
+        loss_on: Which answers of a conversation count in the loss, in training and on held-out records:
+            "last" or "all".
 
     Raises:
         InputError: If a cell asks for what the data doesn't have, or an example is too long for the base.
     """
-    index = _Index(base, template, on_long)
+    index = _Index(base, template, on_long, loss_on)
     cells = list(cells)
     drawn = draw_all(dataset, cells) if drawn is None else drawn
     draws = {key: [index.place(record) for record in records] for key, records in drawn.items()}

@@ -5,22 +5,30 @@ from hypothesis import strategies as st
 from workbench.data.batches import Pool, order
 from workbench.data.templates import Example
 
-EXAMPLES = st.lists(
-    st.integers(1, 5).flatmap(
-        lambda prompt: st.lists(st.integers(0, 99), min_size=prompt + 1, max_size=prompt + 9).map(
-            lambda tokens: Example(tuple(tokens), prompt)
-        )
-    ),
-    min_size=1,
-    max_size=8,
-)
+
+@st.composite
+def example(draw):
+    """One with labels of earlier answers, which may say something else than the tokens at their places."""
+    prompt = draw(st.integers(1, 5))
+    tokens = draw(st.lists(st.integers(0, 99), min_size=prompt + 1, max_size=prompt + 9))
+    places = draw(st.lists(st.integers(1, prompt), max_size=3).map(sorted))
+    return Example(tuple(tokens), prompt, earlier=tuple((place, draw(TOKEN)) for place in places))
+
+
+TOKEN = st.integers(0, 99)
+EXAMPLES = st.lists(example(), min_size=1, max_size=8)
 
 
 @given(examples=EXAMPLES, opening=st.lists(st.integers(0, 99), max_size=3), data=st.data())
 def test_batch_is_the_examples_end_to_end(examples, opening, data):
     """Every example can be read back, and what all begin with stands once in each row."""
     examples = [
-        Example((*opening, *example.token_ids), len(opening) + example.prompt_length) for example in examples
+        Example(
+            (*opening, *example.token_ids),
+            len(opening) + example.prompt_length,
+            earlier=tuple((len(opening) + place, token) for place, token in example.earlier),
+        )
+        for example in examples
     ]
     index = st.integers(0, len(examples) - 1)
     rows = data.draw(st.lists(st.lists(index, min_size=1, max_size=5), min_size=1, max_size=4))
@@ -46,7 +54,9 @@ def test_batch_is_the_examples_end_to_end(examples, opening, data):
         asked = torch.cat([block.flatten() for block in batch.blocks])[batch.scatter.flatten()[slots]]
         assert torch.equal(asked, slots)
         responses = enumerate(example.token_ids[example.prompt_length :], example.prompt_length)
-        labels += [(cell, number, int(slots[place - 1]), token) for place, token in responses]
+        told = [*example.earlier, *responses]
+        assert told == example.labels
+        labels += [(cell, number, int(slots[place - 1]), token) for place, token in told]
     # a slot of a row, empty ones too, reads from that row alone
     read = torch.cat([block.flatten() for block in batch.blocks])[batch.scatter]
     assert (read // width == torch.arange(len(rows))[:, None]).all()

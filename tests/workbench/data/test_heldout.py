@@ -5,7 +5,7 @@ from follows import follows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.data.heldout import default_count, hold_out
+from workbench.data.heldout import default_count, hold_out, opening
 from workbench.data.records import Record
 from workbench.errors import InputError
 
@@ -27,6 +27,27 @@ def test_splits_by_prompt_into_exact_numbers_or_says_why_not(prompts, data):
     assert len(held) == count
     assert sorted([*train, *held], key=lambda one: int(one.id)) == everything
     assert not {one.prompt for one in train} & {one.prompt for one in held}
+
+
+def test_a_conversation_is_never_on_both_sides():
+    """Records that begin alike, wherever each ends; how it ends, many conversations have in common."""
+    turns = [(f"q{place}", f"a{place}") for place in range(30)]
+    everything = [
+        Record(id=f"{place} {length}", prompt="Go on.", response="r", history=(turn, *turns[:length]))
+        for place, turn in enumerate(turns)
+        for length in range(3)
+    ]
+    everything += [
+        Record(id=f"{place}", prompt=asked, response="r") for place, (asked, _) in enumerate(turns)
+    ]
+    train, held = hold_out(everything, None, "some")
+    assert len(held) == 24
+    assert not set(map(opening, train)) & set(map(opening, held))
+    # the first turns alone are split as they always were
+    alone = [one for one in everything if not one.history]
+    assert {one.prompt for one in hold_out(alone, 6, "some")[1]} == set(map(opening, held))
+    with pytest.raises(InputError, match="has 3 records, all with the same first prompt"):
+        hold_out([one for one in everything if opening(one) == "q1" and one.history], None, "some")
 
 
 def test_the_order_of_the_file_does_not_matter():

@@ -1,13 +1,15 @@
 """Records that a base can't read whole: all named at once, left out, or cut from the prompt's left."""
 
 import re
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from follows import follows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.data.lengths import cut_prompt, fit_context, longest
+from workbench.data.lengths import POLICIES, cut_prompt, fit_context, longest
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 from workbench.models.tokenizer import CharacterTokenizer
@@ -43,7 +45,7 @@ LONGER = record("4", "c" * 100 + " is it late")
 def test_the_boundary_is_exact():
     assert longest(EXACT, "plain", TOKENIZER) == CONTEXT
     data = dataset([SHORT, EXACT])
-    assert all(fitted(data, policy) is data for policy in ("error", "drop", "truncate"))
+    assert all(fitted(data, policy) is data for policy in POLICIES)
     with pytest.raises(InputError):
         fitted(dataset([SHORT, LONG]), "error")
 
@@ -54,8 +56,8 @@ def test_all_are_named_at_once_and_each_way_that_is_named_works():
     with pytest.raises(InputError) as refused:
         fitted(data, "error")
     assert str(refused.value).startswith(
-        "mine: 3 of 5 records are longer than the 40 tokens that the base can read (mine.jsonl, lines 3, 4 "
-        "and 7; the longest has 117 tokens); leave them out"
+        "mine: 3 of 5 records (60%) are longer than the 40 tokens that the base can read (mine.jsonl, "
+        "lines 3, 4 and 7; the longest has 117 tokens); leave them out"
     )
     ways = re.findall(r"--on-long (\w+)", str(refused.value))
     assert ways == ["drop", "truncate"]
@@ -63,7 +65,7 @@ def test_all_are_named_at_once_and_each_way_that_is_named_works():
         kept = fitted(data, way)
         assert all(longest(one, "plain", TOKENIZER) <= CONTEXT for one in (*kept.train, *kept.heldout))
         assert len(kept.notes) == 1
-        assert "3 of 5 records" in kept.notes[0]
+        assert "3 of 5 records (60%)" in kept.notes[0]
         assert "lines 3, 4 and 7" in kept.notes[0]
 
 
@@ -121,6 +123,91 @@ def test_earlier_turns_go_before_the_prompt_and_the_system_text_stays():
 
     cut = cut_prompt(long, fits)
     assert (cut.system, cut.history, cut.prompt) == ("brief", history[1:], "late")
+
+
+TURNS = tuple((f"is it {letter}", f"it is {letter}") for letter in "abcdefgh")
+TALK = record("5", "is it late", "it is late", system="brief", history=TURNS)
+
+
+def turns_of(records):
+    return [turn for one in records for turn in (*one.history, (one.prompt, one.response))]
+
+
+@pytest.mark.parametrize("loss_on", ["last", "all"])
+def test_split_loses_no_turn_and_says_so(loss_on):
+    data = dataset([SHORT, TALK], [JUDGED, replace(TALK, id="6")])
+    kept = fit_context(data, "plain", TOKENIZER, 60, "split", loss_on)
+    for before, after in ((data.train, kept.train), (data.heldout, kept.heldout)):
+        assert after[0] == before[0]
+        parts = after[1:]
+        assert turns_of(parts) == [*TURNS, ("is it late", "it is late")]
+        assert len(parts) > 2
+        assert {one.system for one in parts} == {"brief"}
+        assert {one.turn for one in parts} == {before[1].id}
+        assert parts[0].id == f"{before[1].id} part 1 of {len(parts)}"
+        assert len({one.id for one in parts}) == len(parts)
+        for one, behind in pairwise(parts):
+            assert longest(one, "plain", TOKENIZER, loss_on) <= 60
+            # no turn more would have gone into it
+            more = replace(
+                one, history=(*one.history, (one.prompt, one.response)), prompt=turns_of([behind])[0][0]
+            )
+            assert longest(replace(more, response=turns_of([behind])[0][1]), "plain", TOKENIZER, loss_on) > 60
+    (note,) = kept.notes
+    assert f"2 of 4 records (50%) split into {2 * len(parts)} parts of whole turns" in note
+    assert ("of each part the last answer is learnt" in note) == (loss_on == "last")
+
+
+def test_a_turn_that_is_too_long_alone_has_its_prompt_cut():
+    long = replace(TALK, history=(("b" * 50, "it is b"), ("is it c", " ")), system="")
+    first, second = fitted(dataset([long]), "split").train
+    assert longest(first, "plain", TOKENIZER) == CONTEXT
+    assert (set(first.prompt), first.response) == ({"b"}, "it is b")
+    assert (second.history, second.response) == ((("is it c", " "),), "it is late")
+    # what isn't a conversation, or knows more of its last answer alone, is cut likewise
+    for one in (LONGER, replace(TALK, choices=("it is late", "no")), replace(TALK, alternatives=("no",))):
+        assert fitted(dataset([one]), "split").train == fitted(dataset([one]), "truncate").train
+
+
+def test_a_part_does_not_end_with_an_answer_that_says_nothing():
+    silent = replace(TALK, history=(("is it a", "it is a"), ("is it b", ""), ("c" * 30, "")), system="")
+    parts = fitted(dataset([silent]), "split").train
+    assert [one.response for one in parts] == ["it is a", "it is late"]
+
+
+@follows("make several records of each conversation with --on-long split")
+def test_split_is_offered_where_it_helps():
+    with pytest.raises(InputError) as refused:
+        fitted(dataset([SHORT, TALK]), "error")
+    assert re.findall(r"--on-long (\w+)", str(refused.value)) == ["drop", "truncate", "split"]
+    assert len(fitted(dataset([SHORT, TALK]), "split").train) > 3
+    # not where one answer of the conversation is too long by itself
+    hopeless = replace(TALK, history=(("a", "y" * 60), *TURNS))
+    for policy in ("error", "split"):
+        with pytest.raises(InputError) as refused:
+            fitted(dataset([SHORT, hopeless]), policy)
+        assert re.findall(r"--on-long (\w+)", str(refused.value)) == ["drop", "truncate"]
+    assert "even one turn without its prompt" in str(refused.value)
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.text(alphabet="ab é\n", min_size=1, max_size=30).filter(str.strip)] * 2),
+        min_size=2,
+        max_size=8,
+    ),
+    st.integers(45, 80),
+    st.sampled_from(["plain", "verbatim"]),
+)
+def test_any_conversation_is_split_whole(turns, context, template):
+    tokenizer = CharacterTokenizer("abé\nyes ")
+    (*history, (prompt, response)) = turns
+    data = dataset([record("1", prompt, response, history=tuple(history))], [record("h", "a")])
+    kept = fit_context(data, template, tokenizer, context, "split", "all")
+    assert all(longest(one, template, tokenizer, "all") <= context for one in kept.train)
+    if context > 65:  # no turn is too long by itself
+        assert turns_of(kept.train) == turns
+    assert [said for _, said in turns_of(kept.train)] == [said for _, said in turns]
 
 
 def test_a_context_that_is_cut_is_a_prompt_like_any():

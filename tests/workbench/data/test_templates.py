@@ -106,6 +106,24 @@ def test_system_text_and_earlier_turns_are_part_of_what_is_asked(template, text)
     assert "".join(map(chr, example.response_ids)) == "no"
 
 
+@pytest.mark.parametrize(("template", "end"), [("plain", "\0"), ("alpaca", "\0"), ("chat", "</>")])
+def test_with_the_loss_on_all_each_answer_counts_with_its_end_and_nothing_else(template, end):
+    tokenizer = Letters()
+    tokenizer.bos = 7
+    example = render(template, IN_CONVERSATION, tokenizer, "all")
+    text = "".join(map(chr, example.token_ids))
+    # the same text as ever: what ends an answer stands in it only where the template writes it
+    assert example.token_ids == render(template, IN_CONVERSATION, tokenizer).token_ids
+    assert text.count(end) == (7 if template == "chat" else 1)
+    expected = []
+    for answer in ("yes", "no", "no"):
+        begin = text.index(answer, expected[-1][0] if expected else 0)
+        expected += enumerate(map(ord, answer + end), begin)
+    assert example.labels == expected
+    assert (example.earlier_learnt, example.earlier_missed) == (2, 0)
+    assert render(template, IN_CONVERSATION, tokenizer).labels == expected[-len("no" + end) :]
+
+
 @follows("has no place; use another one, such as 'plain' (--template plain)")
 def test_a_template_without_room_for_earlier_turns_refuses_them():
     with pytest.raises(InputError, match=r"'verbs' has no place.*--template plain"):

@@ -31,6 +31,9 @@ def test_a_study_is_what_the_command_line_makes(tmp_path):
     assert wb.study(own, base="classroom", corruption="typo", epochs=2, on_long="drop") == typed(
         *(str(own), "--base", "classroom", "--corruption", "typo", "--epochs", "2", "--on-long", "drop")
     )
+    turns = wb.study(own, base="classroom", loss_on="all", on_long="split")
+    assert turns == typed(str(own), "--base", "classroom", "--loss-on", "all", "--on-long", "split")
+    assert {cell.loss_on for cell in turns.cells()} == {"all"}
 
 
 def test_a_whole_number_names_no_other_cell():
@@ -54,6 +57,7 @@ def test_every_setting_of_a_cell_can_be_chosen():
         ({"schedule": "trunk", "steps": 5}, "trunk sees each example once"),
         ({"steps": 5, "epochs": 2}, "give exactly one of them"),
         ({"rank": 0}, "rank is 0"),
+        ({"loss_on": "al"}, "unknown loss_on 'al'. Did you mean 'all'"),
         ({"alpha": "large"}, "alpha is 'large'; expected a number"),
         ({"rank": 2.5}, "rank is 2.5; expected a whole number"),
         ({"budget": "dinner"}, "unknown budget 'dinner'"),

@@ -20,7 +20,7 @@ from workbench.files import sha256_of
 from workbench.models.loaders import CLASSROOM
 from workbench.studies.disk.store import Store
 from workbench.studies.executors import shipping
-from workbench.studies.executors.shipping import pack_prepared, unpack_prepared
+from workbench.studies.executors.shipping import POOL, pack_prepared, unpack_prepared
 from workbench.studies.executors.wire import unpack
 from workbench.studies.plan import plan
 from workbench.studies.runner import run
@@ -120,6 +120,15 @@ def test_a_study_that_adapts_every_block_has_no_states(tiny_decoder):
     _, again = unpack_prepared(*unpack(pack_prepared([[cell]], prepared)), tiny_decoder)
     assert again.frozen.states is None
     assert again.frozen.pool.prompts.tolist() == [2, 1]
+
+
+def test_the_labels_of_earlier_answers_arrive(tiny_decoder):
+    pool = Pool([Example((1, 2, 3, 4), 3, 1, ((1, 7), (2, 3))), Example((1, 4), 1)])
+    cell = CellConfig(data="d", base="b", size=1)
+    prepared = Prepared(Frozen(tiny_decoder, pool, 0, None), {cell.key(): [0]}, HeldOut([1]))
+    _, again = unpack_prepared(*unpack(pack_prepared([[cell]], prepared)), tiny_decoder)
+    for name in POOL:
+        assert getattr(again.frozen.pool, name).equal(getattr(pool, name)), name
 
 
 @pytest.mark.parametrize("sent", [None, b"", b"something else"], ids=["nothing", "empty", "other"])

@@ -86,6 +86,7 @@ OF_A_STUDY = {
     # where a template writes it, another day is another study: test_dated_template.py
     "date": (of_study(date="2001-02-03"), STAYS),
     "template": (of_study(template="alpaca"), "template was plain and is alpaca"),
+    "loss_on": (of_study(loss_on="all"), "loss_on was last and is all"),
     "adapted_layers": (of_study(adapted_layers=1), "adapted_layers was 3 and is 1"),
     "precision": (of_study(precision="bfloat16"), "precision was float32 and is bfloat16"),
     "settings": (of_settings(rank=3), "rank was 2 and is 3"),
@@ -97,6 +98,7 @@ OF_A_CELL = {
     "base": OF_A_STUDY["base"],
     "base_sha256": (of_study(base="another"), "base was random and is another"),
     "template": OF_A_STUDY["template"],
+    "loss_on": OF_A_STUDY["loss_on"],
     "quality": OF_A_STUDY["qualities"],
     "size": OF_A_STUDY["sizes"],
     "seed": OF_A_STUDY["seeds"],

@@ -7,10 +7,12 @@ from qlora_kernels import linear_cross_entropy
 from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.data.batches import Pool
-from workbench.data.templates import Example
+from workbench.data.records import Record
+from workbench.data.templates import Example, render
 from workbench.errors import InputError
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
+from workbench.models.tokenizer import CharacterTokenizer
 from workbench.studies.torch_threads import torch_threads
 from workbench.training import loop
 from workbench.training.evaluation import HeldOut, evaluate
@@ -221,6 +223,53 @@ def test_exact_match_is_what_greedy_decoding_writes(tiny_decoder, closing, other
     ]
     assert evaluation.exact.tolist() == right
     assert 0.1 < evaluation.exact.double().mean() < 0.9
+
+
+LETTERS = CharacterTokenizer("abcdefghijklmnopqrstuvwxy\n")
+CONVERSATION = Record(id="a", prompt="is it", response="no", history=(("who", "me"), ("why", "so")))
+
+
+def test_the_loss_on_all_answers_is_that_of_each_turn_as_the_last(tiny_decoder_float64):
+    """Each turn as a record of its own: their losses and gradients summed, over all their tokens."""
+    turns = [
+        replace(CONVERSATION, history=(), prompt="who", response="me"),
+        replace(CONVERSATION, history=CONVERSATION.history[:1], prompt="why", response="so"),
+        CONVERSATION,
+    ]
+    turns = [replace(one, prompt=one.prompt.replace(" ", "")) for one in turns]
+    whole = render("verbatim", turns[-1], LETTERS, "all")
+    pool = Pool([whole, *(render("verbatim", one, LETTERS) for one in turns)])
+    assert pool.labels.tolist() == [9, 3, 3, 3]
+    frozen = freeze(tiny_decoder_float64, pool, 0)
+    stack = LoraStack([CELLS[0]], tiny_decoder_float64.config).to(torch.float64)
+    loss, gradient = step_gradient(frozen, stack, [[0]])
+    apart = [step_gradient(frozen, stack, [[place]]) for place in (1, 2, 3)]
+    torch.testing.assert_close(loss, sum(one for one, _ in apart) / 3)
+    torch.testing.assert_close(gradient, sum(one for _, one in apart) / 3)
+    # an evaluation counts the same tokens, and judges the last answer alone
+    scores = evaluate(frozen, HeldOut([0, 1, 2, 3]), None)
+    assert scores.tokens.tolist() == [9, 3, 3, 3]
+    torch.testing.assert_close(scores.losses[0, 0], scores.losses[0, 1:].mean())
+
+
+def test_an_answer_is_right_whatever_was_answered_before(tiny_decoder):
+    """Exact match and choices are those of the last answer, though the loss counts every one."""
+    asked = [1, 2, 3, 9, 4, 5]
+    *said, end = generate(tiny_decoder, [[asked]], stops=(), limit=3)[0][0]
+    other = next(token for token in range(29) if token not in (*said, end))
+    wrong_before = ((3, other), (4, other))
+    answers = [(*said, end), (other, *said, end), (said[0], end), (other, end)]
+    pool = Pool([Example((*asked, *answer), len(asked), earlier=wrong_before) for answer in answers])
+    frozen = freeze(tiny_decoder, pool, 0)
+    assert evaluate(frozen, HeldOut([0, 1]), None).exact.tolist() == [[True, False]]
+    plain = freeze(tiny_decoder, Pool([Example((*asked, *answer), len(asked)) for answer in answers]), 0)
+    for heldout in (
+        HeldOut([0, 1], choices=[[0, 1], [0, 1]], right=[0, 1]),
+        HeldOut([2, 3], right=[0, 1], tokens=[[said[0], other]] * 2),
+    ):
+        one, two = evaluate(frozen, heldout, None), evaluate(plain, heldout, None)
+        assert torch.equal(one.chosen, two.chosen)
+        assert (one.tokens - two.tokens).tolist() == [2, 2]
 
 
 def test_choice_is_the_likelier_whole_response(tiny_decoder, tiny_pool):

@@ -1,7 +1,10 @@
 """From records to indices: what is one example, what is another, and how choices are scored."""
 
+from dataclasses import replace
+
 import pytest
 import tiny_chat
+from follows import follows
 
 from workbench.config import CellConfig, Quality
 from workbench.data.records import Dataset, Record
@@ -18,13 +21,13 @@ def base(tmp_path_factory):
     )
 
 
-def prepared(base, train, heldout=None, quality=None, **options):
+def prepared(base, train, heldout=None, quality=None, template="chat", **options):
     heldout = heldout or train
     data = Dataset(
         name="d", train=tuple(train), heldout=tuple(heldout), template="chat", licence="", origin=""
     )
     cell = CellConfig(data="d", base="b", quality=quality or Quality(), size=len(train), steps=1)
-    made = prepare(base, data, [cell], "chat", **options)
+    made = prepare(base, data, [cell], template, **options)
     pool = made.frozen.pool
     tokens = [tuple(part.tolist()) for part in pool.tokens.split(pool.lengths.tolist())]
     return made, [tokens[place] for place in made.draws[cell.key()]]
@@ -83,3 +86,38 @@ def test_a_spoiled_example_that_gets_too_long_is_refused_or_its_prompt_cut(base)
         made, drawn = prepared(base, records, quality=spoiled, on_long=policy)
         assert max(map(len, drawn)) <= base.decoder.config.context
         assert any("1 spoiled examples had their prompts cut" in note for note in made.notes)
+
+
+TURNS = (("Is it lost?", "No"), ("Is it paid?", "Yes"))
+ASKED = Record(id="1", prompt="Is it late?", response="Yes", history=TURNS)
+
+
+def test_the_loss_on_all_answers_is_said_and_held_out_records_have_it(base):
+    made, _ = prepared(base, [ASKED], [ASKED, replace(ASKED, id="2", history=())], loss_on="all")
+    assert "the loss counts 2 answers of earlier turns in 2 examples" in made.notes
+    pool = made.frozen.pool
+    first, second = made.heldout.references
+    # each answer is a word and an end
+    assert int(pool.labels[first]) > 2 * int(pool.labels[second]) == 2 * (pool.lengths - pool.prompts)[second]
+    alone, _ = prepared(base, [ASKED])
+    assert not any("loss" in note for note in alone.notes)
+    assert (alone.frozen.pool.labels == alone.frozen.pool.lengths - alone.frozen.pool.prompts).all()
+    none, _ = prepared(base, [replace(ASKED, history=())], loss_on="all")
+    assert any("no record has earlier answers" in note for note in none.notes)
+
+
+DROPS = tiny_chat.ZEPHYR.replace(
+    "message['content']", "(message['content'] if loop.last else message['content'].split('#')[-1])"
+)
+
+
+@follows("learn the last answers alone with --loss-on last, or use a template that writes each turn once")
+def test_answers_that_the_chat_template_writes_otherwise_are_counted_or_refused(tmp_path):
+    base = load_base(tiny_chat.make_folder(tmp_path / "base", "zephyr", chat_template=DROPS))
+    dropped = replace(ASKED, history=(("Is it lost?", "hm#No"),))
+    with pytest.raises(InputError, match=r"none of the 1 earlier answers.*--loss-on last.*--template plain"):
+        prepared(base, [dropped], loss_on="all")
+    prepared(base, [dropped], loss_on="last")
+    prepared(base, [dropped], loss_on="all", template="plain")
+    made, _ = prepared(base, [dropped, replace(ASKED, id="2")], loss_on="all")
+    assert any("2 answers of earlier turns in 2 examples and leaves out 1:" in note for note in made.notes)

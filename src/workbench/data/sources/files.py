@@ -29,7 +29,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from workbench.data.heldout import both_given, default_count, hold_out
+from workbench.data.heldout import both_given, default_count, hold_out, opening
 from workbench.data.places import listed
 from workbench.data.records import Dataset, Record
 from workbench.data.sources.findings import Finding, Findings, Option, Policy, left_out
@@ -190,7 +190,7 @@ def read(path: Path, *, prompts_needed: int) -> ReadFile:
             path=path,
             total=len(items) + len(broken),
             unusable=unusable,
-            enough=len({record.prompt for record in records}) >= prompts_needed,
+            enough=len(set(map(opening, records))) >= prompts_needed,
             hint=hint,
         ),
         unused=_unused(path, unused),
@@ -368,7 +368,7 @@ def _unused(path: Path, keys: Counter[str]) -> str:
 
 def overlap(own: ReadFile, separate: ReadFile) -> list[str]:
     """Refuse what is asked and answered alike in both files, and count what is asked alike."""
-    prompts = {record.prompt for record in own.records}
+    prompts = set(map(opening, own.records))
     answered = {(record.asked, record.response) for record in own.records}
     same = [record for record in separate.records if (record.asked, record.response) in answered]
     if same:
@@ -377,7 +377,7 @@ def overlap(own: ReadFile, separate: ReadFile) -> list[str]:
             f"the same answer ({listed(record.place for record in same)}); remove them from one of the "
             "files: what was trained on can't judge"
         )
-    again = [record for record in separate.records if record.prompt in prompts]
+    again = [record for record in separate.records if opening(record) in prompts]
     if not again:
         return []
     return [

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from workbench.data.heldout import both_given, hold_out
+from workbench.data.heldout import both_given, hold_out, opening
 from workbench.data.places import listed
 from workbench.data.pools import paired, question_of
 from workbench.data.records import Dataset, Record
@@ -110,16 +110,16 @@ def _parsed(
             f"{len(held)} records of {labels[0]!r} are held out, and judge every file: an answer like its "
             "own counts as right; a file of neither kind judges both alike (--heldout-file)"
         )
-        asked = {record.prompt for record in held}
+        asked = {opening(record) for record in held}
         for place, part in enumerate(parts):
-            kept = [record for record in part if record.prompt not in asked]
+            kept = [record for record in part if opening(record) not in asked]
             if not kept:
                 raise InputError(
                     f"every record of {paths[place]} has a prompt that is held out, so none is left to train "
                     "on; give a file to judge by with --heldout-file"
                 )
             if place and len(kept) < len(part):
-                gone = listed(record.place for record in part if record.prompt in asked)
+                gone = listed(record.place for record in part if opening(record) in asked)
                 notes.append(
                     f"{len(part) - len(kept)} of {len(part)} records of {labels[place]!r} left out: their "
                     f"prompts are held out ({gone})"

@@ -35,6 +35,8 @@ from workbench.training.prepare import Prepared
 
 PREPARED = "prepared.safetensors"
 """The stacks and the prepared study, in the study's folder of checkpoints while workers need it."""
+POOL = ("tokens", "lengths", "prompts", "ends", "labels", "label_places", "label_tokens")
+"""The tensors of a pool from which another is made."""
 
 Fetch = Callable[[str], bytes | None]
 """(SHA-256) -> bytes of a file that this process can't see; None where nothing brings them."""
@@ -161,7 +163,7 @@ def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
         "first": frozen.first,
         "heldout": [heldout.references, heldout.choices, heldout.right, heldout.tokens, heldout.stops],
     }
-    tensors = {name: getattr(frozen.pool, name) for name in ("tokens", "lengths", "prompts", "ends")}
+    tensors = {name: getattr(frozen.pool, name) for name in POOL}
     if frozen.states is not None:
         tensors["states"] = frozen.states
     draws = {f"draw {cell.key()}": torch.tensor(prepared.draws[cell.key()]) for cell in cells}
@@ -173,11 +175,17 @@ def unpack_prepared(
 ) -> tuple[list[list[CellConfig]], Prepared]:
     """Undo :func:`pack_prepared`."""
     stacks = [[CellConfig.from_dict(cell) for cell in stack] for stack in value["stacks"]]
-    examples = tensors["tokens"].split(tensors["lengths"].tolist())
+    counts = tensors["labels"].tolist()
+    labels = torch.stack([tensors["label_places"], tensors["label_tokens"]], dim=1).split(counts)
     pool = Pool(
-        Example(tuple(tokens.tolist()), prompt, end)
-        for tokens, prompt, end in zip(
-            examples, tensors["prompts"].tolist(), tensors["ends"].tolist(), strict=True
+        # the labels of earlier answers come first; the response's follow from the prompt's length
+        Example(tuple(tokens), prompt, end, tuple(map(tuple, pairs[: len(pairs) - len(tokens) + prompt])))
+        for tokens, prompt, end, pairs in zip(
+            (tokens.tolist() for tokens in tensors["tokens"].split(tensors["lengths"].tolist())),
+            tensors["prompts"].tolist(),
+            tensors["ends"].tolist(),
+            (pairs.tolist() for pairs in labels),
+            strict=True,
         )
     )
     draws = {name.removeprefix("draw "): tensor.tolist() for name, tensor in tensors.items() if " " in name}

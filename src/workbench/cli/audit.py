@@ -15,8 +15,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser = subparsers.add_parser(
         "audit",
         description="Look for duplicates, contamination of an evaluation set, cut-off and empty answers, "
-        "end marks in texts, padding, refusals, broken characters, wrong roles, contradictory labels, records "
-        "that are too long, and mixed languages. Nothing is changed; a page says what was found and what to do.",
+        "end marks in texts, padding, refusals, broken characters, wrong roles, contradictory labels, "
+        "records that are too long, and mixed languages. Nothing is changed; a page says what was found and "
+        "what to do.",
     )
     parser.add_argument("file", type=Path, help="a file of records, as `workbench run` reads it")
     parser.add_argument(

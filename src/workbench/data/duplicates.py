@@ -28,7 +28,7 @@ SHINGLE = 5
 PERMUTATIONS = 128
 MOST_MISSED = 1e-3
 """Probability with which a pair at the threshold may be missed."""
-SURE = 4.0
+FAR_BELOW = 4.0
 """Standard errors by which an estimate has to be below the threshold before a pair isn't looked at."""
 
 
@@ -87,10 +87,13 @@ def shingles(folded: str) -> set[str]:
 
 
 def _same(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    composed = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return " ".join(composed.split())
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return " ".join(text.lower().split())
     # folding may decompose again, so the normal form is taken last
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
@@ -112,7 +115,7 @@ def _components(texts: Sequence[str], threshold: float) -> NDArray[np.int64]:
         return component
     sketches = _sketches(texts)
     parts = lru_cache(maxsize=4096)(lambda index: shingles(texts[index]))
-    least = threshold - SURE * sqrt(threshold * (1.0 - threshold) / PERMUTATIONS)
+    least = threshold - FAR_BELOW * sqrt(threshold * (1.0 - threshold) / PERMUTATIONS)
     unlike: set[tuple[int, int]] = set()
     for bucket in _buckets(sketches, _rows(threshold), component):
         for at, one in enumerate(bucket[:-1]):

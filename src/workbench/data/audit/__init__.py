@@ -11,40 +11,42 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from workbench.data.audit import copies, endings, sizes, wording
-from workbench.data.audit.faults import Check, Fault, OfBase, Sighting, Subject
+from workbench.data.audit.faults import AuditCheck, Fault, OfBase, Sighting, Subject
 from workbench.errors import unknown_name
 
-__all__ = ["CHECKS", "Audit", "Check", "Fault", "OfBase", "Sighting", "Subject", "audit"]
+__all__ = ["CHECKS", "Audit", "AuditCheck", "Fault", "OfBase", "Sighting", "Subject", "audit"]
 
-CHECKS: dict[str, Check] = {
-    "unreadable": Check(about="what isn't a record", look=endings.unreadable),
-    "empty": Check(about="empty prompts and responses", look=endings.empty),
-    "exact_duplicates": Check(about="records that are there twice", look=copies.exact_duplicates),
-    "near_duplicates": Check(about="records that are nearly the same", look=copies.near_duplicates),
-    "disagreeing_prompts": Check(
+CHECKS: dict[str, AuditCheck] = {
+    "unreadable": AuditCheck(about="what isn't a record", look=endings.no_record),
+    "empty": AuditCheck(about="empty prompts and responses", look=endings.nothing_said),
+    "exact_duplicates": AuditCheck(about="records that are there twice", look=copies.exact_duplicates),
+    "near_duplicates": AuditCheck(about="records that are nearly the same", look=copies.near_duplicates),
+    "disagreeing_prompts": AuditCheck(
         about="one prompt with several answers, or with contradictory labels", look=copies.disagreeing_prompts
     ),
-    "contamination": Check(
+    "contamination": AuditCheck(
         about="records of the evaluation file that are trained on",
         look=copies.contamination,
         lacking=copies.no_against,
     ),
-    "own_split": Check(
+    "own_split": AuditCheck(
         about="the same between what the file would train on and hold out",
         look=copies.own_split,
         lacking=copies.no_split,
     ),
-    "cut_off": Check(about="answers that stop in the middle", look=endings.cut_off),
-    "end_marks": Check(about="special tokens written out in texts", look=endings.end_marks),
-    "padding": Check(about="padding behind answers", look=endings.padding),
-    "refusals": Check(about="answers that refuse", look=wording.refusals),
-    "mojibake": Check(about="texts in a wrong encoding", look=wording.mojibake),
-    "control_characters": Check(about="control characters", look=wording.control_characters),
-    "roles": Check(about="turns with a wrong role, and answers that hold another turn", look=wording.roles),
-    "too_long": Check(
+    "cut_off": AuditCheck(about="answers that stop in the middle", look=endings.cut_off),
+    "end_marks": AuditCheck(about="special tokens written out in texts", look=endings.end_marks),
+    "padding": AuditCheck(about="padding behind answers", look=endings.padding),
+    "refusals": AuditCheck(about="answers that refuse", look=wording.refusals),
+    "mojibake": AuditCheck(about="texts in a wrong encoding", look=wording.mojibake),
+    "control_characters": AuditCheck(about="control characters", look=wording.control_characters),
+    "roles": AuditCheck(
+        about="turns with a wrong role, and answers that hold another turn", look=wording.roles
+    ),
+    "too_long": AuditCheck(
         about="records longer than the base can read", look=sizes.too_long, lacking=sizes.no_base
     ),
-    "languages": Check(
+    "languages": AuditCheck(
         about="answers in another language than most", look=wording.languages, lacking=wording.no_languages
     ),
 }
@@ -82,4 +84,4 @@ def audit(subject: Subject, checks: Iterable[str] | None = None) -> Audit:
     skipped = {name: lacks for name in names if (lacks := CHECKS[name].lacking(subject))}
     looked = tuple(name for name in names if name not in skipped)
     faults = tuple(replace(one, check=name) for name in looked for one in CHECKS[name].look(subject))
-    return Audit(looked=looked, faults=faults, skipped=skipped, remarks=tuple(sizes.remarks(subject)))
+    return Audit(looked=looked, faults=faults, skipped=skipped, remarks=tuple(sizes.about_padding(subject)))

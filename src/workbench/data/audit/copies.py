@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from workbench.data.audit.faults import Fault, Sighting, Subject, alike, beginning, fault, whole
+from workbench.data.audit.faults import Fault, Sighting, Subject, beginning, fault, near_records, whole
 from workbench.data.duplicates import exact_clusters
 from workbench.data.heldout import hold_out
 from workbench.data.records import Record
@@ -81,7 +81,7 @@ def disagreeing_prompts(subject: Subject) -> list[Fault]:
 def contamination(subject: Subject) -> list[Fault]:
     """Find records of the evaluation file that the training file has too, whole or in part."""
     assert subject.against is not None
-    clusters = alike([*subject.against, *subject.records])
+    clusters = near_records([*subject.against, *subject.records])
     advice = (
         "What was trained on can't judge. Take the places in the training file out of it; --json names them "
         "all."

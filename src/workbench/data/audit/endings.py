@@ -13,6 +13,8 @@ MARKS = re.compile(
 )
 """Special tokens of well-known bases, as they are written out in texts."""
 PADS = ("<pad>", "[pad]", "<|pad|>", "<|padding|>")
+LONGEST_MARK = 64
+"""Characters in which the last one of a text has to stand."""
 FEWEST_WORDS = 4
 """Shorter answers, such as labels and titles, don't end like a sentence."""
 MOST_OTHERS = 0.8
@@ -21,15 +23,14 @@ FEWEST_OTHERS = 10
 """The same for so few answers."""
 ENDED = re.compile(r"[.!?…:;。！？｡।؟։]['\"”’»›)\]}*_`~>\s]*$")
 """A sentence that ends, whatever closes around it."""
-NO_SENTENCE = re.compile(
-    r"https?://\S+$|[#@]\w+$|[-–—] ?[A-Z][^.!?]{0,40}$|[\d%°€$£=+*/^\\|<>{}()\[\]`'\"”_&;~]$|[^\w\s,’-]$",
-    re.UNICODE,
-)
-"""Ends that ask for no mark: an address, a tag, a name below a quotation, a number, code, a picture."""
+NO_SENTENCE = re.compile(r" [=+*/] |https?://\S+$|[#@]\w+$|[-–—] ?[A-Z][^.!?]{0,40}$|[\d_]$|[^\w\s,’-]$")
+"""What asks for no mark at its end: a formula, an address, a tag, a name below a quotation, a number, code, a
+picture."""
 LIST_LINE = re.compile(r"\s{2,}|\t|\s*(?:[-*•●○–+>#|]|\(?\w{1,3}(?:[.):]| [-–])\s|[A-Z][\w ]{0,40}:)")
 """A line that is an item, a heading, a field, or set in like code."""
 OPEN = re.compile(
-    r"(?:(?<=[^\W,] )(?:the|an|and|or|but|because|although|whose|my|your|their|our)|[(\[{“]|\w,)$",
+    r"(?:(?<=[^\W,] )(?:the|an|whose|my|your|their|our)|(?<=\w[, ] )(?:and|or|but|because|although)|"
+    r"(?<=\w )(?:and|or|but|because|although)|[(\[{“]|\w,)$",
     re.IGNORECASE,
 )
 """Words and marks after which a sentence goes on."""
@@ -37,6 +38,8 @@ TITLE = 0.5
 """Share of words with a capital above which a line is a title or a row of names."""
 LISTED = 0.3
 """Commas a word above which a line is a list."""
+LAST = 60
+"""Characters at an end that tell how it ends."""
 SHORT_LINE = 8
 """Words of a line that may end with a comma all the same, such as a letter's greeting."""
 
@@ -47,7 +50,7 @@ def cut_off(subject: Subject) -> list[Fault]:
     answers = [(record, *_without_marks(record.response, marks)) for record in subject.records]
     stopped = [(record, text, tail) for record, text, tail in answers if _stops_in_the_middle(text)]
     sentences = [(record, text, tail) for record, text, tail in answers if _sentences(text)]
-    unended = [one for one in sentences if not ENDED.search(one[1]) and not _stops_in_the_middle(one[1])]
+    unended = [one for one in sentences if not _ended(one[1]) and not _stops_in_the_middle(one[1])]
     others = 1.0 - len(unended) / max(1, len(sentences))
     unusual = MOST_OTHERS <= others < 1.0 and len(sentences) >= FEWEST_OTHERS
     total = len(subject.records)
@@ -127,6 +130,8 @@ def _marks(subject: Subject) -> re.Pattern[str]:
 def _tail(text: str, marks: re.Pattern[str]) -> tuple[str, list[str]]:
     """Return a text without the marks at its end, and these."""
     left, run = text.rstrip(), list[str]()
+    if not marks.search(left, max(0, len(left) - LONGEST_MARK)):
+        return left, run
     found = list(marks.finditer(left))
     while found and found[-1].end() == len(left):
         run.insert(0, found[-1].group())
@@ -152,18 +157,22 @@ def _sentences(text: str) -> bool:
     words = last.split()
     if len(words) < FEWEST_WORDS or "```" in text or LIST_LINE.match(last):
         return False
-    if ENDED.search(text):
+    if _ended(text):
         return True
-    verse = bool(before) and not ENDED.search(before[-1])
+    verse = bool(before) and not _ended(before[-1])
     title = sum(word[0].isupper() for word in words) > TITLE * len(words)
     listed = last.count(",") > LISTED * len(words)
-    return not (verse or title or listed or NO_SENTENCE.search(text))
+    return not (verse or title or listed or NO_SENTENCE.search(last))
+
+
+def _ended(text: str) -> bool:
+    return bool(ENDED.search(text[-LAST:]))
 
 
 def _stops_in_the_middle(text: str) -> bool:
     last = text.rsplit("\n", 1)[-1]
     words = last.split()
-    if len(words) < FEWEST_WORDS or "```" in text or not OPEN.search(last):
+    if len(words) < FEWEST_WORDS or "```" in text or not OPEN.search(last[-LAST:]):
         return False
     # a letter's last line, and the like
     return not (last.endswith(",") and len(words) < SHORT_LINE)
@@ -173,7 +182,7 @@ def _end(record: Record) -> Sighting:
     return Sighting(record.where, "response", ending(record.response))
 
 
-def empty(subject: Subject) -> list[Fault]:
+def nothing_said(subject: Subject) -> list[Fault]:
     """Find records that ask or answer nothing."""
     return fault(
         "empty prompts or responses",
@@ -183,7 +192,7 @@ def empty(subject: Subject) -> list[Fault]:
     )
 
 
-def unreadable(subject: Subject) -> list[Fault]:
+def no_record(subject: Subject) -> list[Fault]:
     """Find what isn't a record, such as a line that isn't JSON or roles that don't alternate."""
     kinds: dict[str, list[Sighting]] = {}
     for sighting in _unusable(subject, "on_bad"):

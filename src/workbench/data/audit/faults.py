@@ -56,7 +56,7 @@ class Subject:
     @cached_property
     def clusters(self) -> list[int]:
         """For each record the first of its near duplicates."""
-        return alike(self.records)
+        return near_records(self.records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class AuditCheck:
     """One thing that an audit looks for."""
 
     about: str
@@ -131,7 +131,7 @@ def whole(record: Record) -> str:
     return f"{record.asked}\n{record.response}"
 
 
-def alike(records: Sequence[Record]) -> list[int]:
+def near_records(records: Sequence[Record]) -> list[int]:
     """Return for each record the place of the first one that says nearly the same.
 
     Two do whose whole texts are near duplicates, and whose responses have at least half in common: a long

@@ -64,7 +64,7 @@ def no_base(subject: Subject) -> str:
     )
 
 
-def remarks(subject: Subject) -> list[str]:
+def about_padding(subject: Subject) -> list[str]:
     """Return what is no fault of the file, but worth knowing about the base."""
     base = subject.base
     if base is None or not base.pads_with_end:

@@ -43,10 +43,10 @@ DIALOGUE = re.compile(
 )
 """Prompts that ask for turns."""
 FIELD = re.compile(r"^\s*[A-Z][\w ]{0,20}:", re.MULTILINE)
-FEWEST_LETTERS = 100
+FEWEST_LETTERS = 80
 """A shorter text doesn't tell its language."""
 SURE_OF_LANGUAGE = 0.999
-LANGUAGE_OF = 300
+LANGUAGE_OF = 160
 """Characters from which a text's language is told."""
 
 

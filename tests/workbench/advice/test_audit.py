@@ -48,7 +48,6 @@ def without(rows, places):
 
 
 @follows("Take them out of the file; --json names all their places.")
-@follows("What is there twice counts twice. {TAKE_OUT}", "They add little, and count as new. {TAKE_OUT}")
 @follows("{advice} --json names all their places.", "Where they aren't meant as several good answers, keep")
 @follows("Take them out where the base shouldn't learn to refuse; --json names all their places.")
 @follows("Take them out or complete them: the base learns to stop there.")
@@ -113,7 +112,7 @@ def test_what_cannot_be_read_is_left_out(audited, tmp_path):
 
 @follows("Take them out of the texts: the workbench puts the base's own end mark behind each answer.")
 @follows("Take the padding out of the texts: the workbench pads nothing, and marks each end itself.")
-@follows("{masked} {advice}", "Take the characters out of the texts; --json names all places.")
+@follows("Take the characters out of the texts; --json names all places.")
 @pytest.mark.parametrize(
     ("check", "character"),
     [("end_marks", "</s>"), ("padding", "<|endoftext|>"), ("control_characters", "\x1b[31m")],

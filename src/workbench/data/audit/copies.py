@@ -48,7 +48,8 @@ def disagreeing_prompts(subject: Subject) -> list[Fault]:
     for record, prompt, response in zip(subject.records, asked, said, strict=True):
         choices = tuple(sorted(record.choices))
         answers[str(prompt), choices].setdefault(str(response), []).append(record)
-    labels, texts = [], []
+    labels: list[list[Sighting]] = []
+    texts: list[list[Sighting]] = []
     for (_, choices), by_answer in answers.items():
         if len(by_answer) > 1:
             told = f"{beginning(next(iter(by_answer.values()))[0].prompt)} → "

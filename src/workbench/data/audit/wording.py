@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import ftfy
 
@@ -177,7 +178,7 @@ def no_languages(subject: Subject) -> str:
 
 
 @cache
-def _identifier():  # noqa: ANN202 - a class of an optional package
+def _identifier() -> Any:  # noqa: ANN401 - a class of an optional package
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -178,6 +178,15 @@ def test_a_near_copy_on_the_other_side_of_the_split_is_found():
     assert (fault.count, fault.what) == (apart, "the same or nearly the same as a record to train on")
 
 
+def test_one_phrase_in_common_is_no_copy_in_ones_own_file():
+    records = clean()
+    train, held = hold_out(records, None, "some")
+    phrase = "there is no answer to that question which fits all of those who ask it"
+    both = {one.id: f"{one.response} {one.response.upper()} {phrase}." for one in (train[0], held[0])}
+    records = [changed(one, response=both.get(one.id, one.response)) for one in records]
+    assert counts(Subject(records=records), ["own_split"]) == {}
+
+
 def test_end_marks_on_truncated_rows():
     """GPT4All's second mistake: rows cut at a limit, and an end mark put behind the cut."""
     records = [changed(one, response=f"{one.response}</s>") for one in clean()]

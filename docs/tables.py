@@ -17,9 +17,11 @@ from types import ModuleType
 from qlora_kernels import formats as number_formats
 from workbench import cli, fetch
 from workbench.cli import COMMANDS
+from workbench.data import audit as of_files
 from workbench.data import corruptions as of_data
 from workbench.data import sources
 from workbench.data import templates as of_text
+from workbench.data.audit import CHECKS
 from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
@@ -64,6 +66,12 @@ def templates() -> Iterable[tuple[str, ...]]:
     """Return each template."""
     yield "template", "how a record is asked"
     yield from ((f"`{name}`", template.about) for name, template in TEMPLATES.items())
+
+
+def checks() -> Iterable[tuple[str, ...]]:
+    """Return each check of an audit."""
+    yield "check", "what it looks for"
+    yield from ((f"`{name}`", check.about) for name, check in CHECKS.items())
 
 
 def fetchable() -> Iterable[tuple[str, ...]]:
@@ -141,6 +149,13 @@ ADDITIONS = (
         "tests/workbench/data/test_templates.py",
     ),
     Addition(
+        "check of an audit",
+        "`(subject) -> list of faults`",
+        "CHECKS",
+        of_files,
+        "tests/workbench/data/audit/test_checks.py",
+    ),
+    Addition(
         "form of a base",
         "`(path, name, precision) -> Base`",
         "LOADERS",
@@ -190,12 +205,13 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "studies": studies,
     "corruptions": corruptions,
     "templates": templates,
+    "checks": checks,
     "fetchable": fetchable,
     "curves": curves,
     "formats": formats,
     "additions": additions,
 }
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/release.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/audit.md", "docs/release.md")
 """Documents with such tables."""
 
 

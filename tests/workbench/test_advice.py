@@ -21,6 +21,8 @@ NOT_HERE = {
     "{manifest.place} is damaged: in sessions": "copying a manifest back is followed above",
     "copy its adapters back from a backup": "copying adapters back is followed above",
     "Below is an instruction": "is what a template asks, no message",
+    "```": "is how code is marked in a text, no message",
+    "[.!?…:;": "is what ends a sentence, no message",
     "type `{INSTALL}": "needs a network; test_text.py holds that it names the release that is installed",
     "start the stack again": "is for who writes Python; the runner does it, see test_checkpoints.py",
     "where pandas and pyarrow are installed": "needs pandas and pyarrow",

@@ -1,0 +1,41 @@
+"""A file as an audit reads it: what can be used, and what can't with the reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workbench.data.records import Record
+from workbench.data.sources import files
+from workbench.data.sources.findings import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What is in a file, with nothing refused."""
+
+    records: Sequence[Record]
+    """Those with nothing wrong."""
+    unusable: Sequence[Sequence[Finding]]
+    """For each other one what is wrong with it."""
+    template: str
+    """The template that suits the records."""
+    note: str
+    """On the keys that weren't read; empty where all were."""
+
+
+def inspect(path: Path) -> Inspected:
+    """Read a file, and refuse nothing that can be told as a finding.
+
+    Raises:
+        InputError: If the file can't be read at all, or holds no record of a known form.
+    """
+    read = files.read(path, prompts_needed=1)
+    return Inspected(
+        records=read.records,
+        unusable=[
+            [replace(finding, place=f"{path.name}, {finding.place}") for finding in record]
+            for record in read.findings.unusable
+        ],
+        template=read.layout.template,
+        note=read.unused,
+    )

@@ -116,7 +116,7 @@ MISTAKES = [
         "tests/workbench/data/test_heldout.py",
         (
             "copies of a prompt lie on both sides",
-            "lambda record: record.prompt,",
+            "lambda record: record.prompt or record.response,",
             "lambda record: record.id,",
             "test_splits_by_prompt_into_exact_numbers_or_says_why_not",
         ),

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from workbench.studies.growth import Grower
 
 READER = (
-    "A JSON list, or JSONL with an object on each line, in UTF-8. Each record has 'prompt' and 'response', "
-    "or Alpaca's 'instruction', 'input' (may be missing) and 'output'. Optional: 'system' (or "
-    "'system_prompt'), 'history' (earlier turns, each [asked, answered]), 'id', 'choices' and "
-    "'alternatives'. Other keys are ignored. What is ignored or left out is told with its count before "
-    "training begins, and in the report."
+    "JSON, JSONL, CSV or TSV in UTF-8, also as .gz, .bz2, .xz or .zst; Parquet or Arrow; or hf:NAME[:SPLIT], "
+    "which the library datasets loads. The layout is found by the keys that most records have: 'prompt' and "
+    "'response', or those of Alpaca, Dolly, GPT4All, ShareGPT, OpenAI messages, Open Assistant trees and "
+    "messages, HH pairs, Self-Instruct, AlpacaEval, E2E, question and answer, input and target, text alone. "
+    "Each record may also have 'system' (or 'system_prompt'), 'history' (earlier turns, each [asked, "
+    "answered]), 'id', 'choices' and 'alternatives'. Other keys with a text, a number or a truth value are "
+    "kept as columns, on which nothing is trained. What a file was read as and what is left out is told with "
+    "its count before training begins, and in the report. docs/data.md has every layout."
 )
 
 
@@ -37,7 +40,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         help="run a study: quality x size x seed on one frozen base",
         description="Train every cell of a study that isn't done yet, then write its report.",
     )
-    parser.add_argument("data", help="verbs, raters, or the path of your own JSON or JSONL file")
+    parser.add_argument("data", help="verbs, raters, or your own file of records (see below)")
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
     parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")
     parser.add_argument("--out", type=Path, help=f"study folder (default: {RUNS}/NAME-BUDGET)")
@@ -87,6 +90,21 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     held.add_argument("--heldout-file", help="for your own file: another one with the records to hold out")
     own = parser.add_argument_group("your own file", READER)
+    own.add_argument(
+        "--map",
+        nargs="+",
+        dest="mapping",
+        metavar="FIELD=KEY",
+        help="under which keys the file has the fields of a record, whatever its layout says: "
+        "prompt=question response=answer (also context, system, history, choices, alternatives, id; messages "
+        "is a conversation)",
+    )
+    own.add_argument(
+        "--read-as",
+        metavar="LAYOUT",
+        help="the layout by name, instead of the one that the keys tell: alpaca, sharegpt, "
+        "oasst-trees-all, ...",
+    )
     own.add_argument(
         "--on-empty",
         choices=("error", "drop"),
@@ -142,7 +160,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 CHOICES = (
     *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
-    *("template", "adapted_layers", "precision"),
+    *("read_as", "template", "adapted_layers", "precision"),
     *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""
@@ -194,7 +212,8 @@ def _foretell(arguments: argparse.Namespace) -> int:
 
 
 def _folder(arguments: argparse.Namespace) -> Path:
-    return arguments.out or RUNS / f"{Path(arguments.data).stem}-{arguments.budget}"
+    name = Path(arguments.data).stem.replace(":", "-")  # of hf:org/name:split
+    return arguments.out or RUNS / f"{name}-{arguments.budget}"
 
 
 def _planned(arguments: argparse.Namespace, folder: Path) -> tuple["Study", "Grower | None"]:
@@ -247,7 +266,10 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     Raises:
         InputError: If the name, the file or an option can't be used.
     """
+    from workbench.data.sources.layouts.choice import mapping_of
     from workbench.studies.choices import study
 
     options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
+    if arguments.mapping:
+        options["mapping"] = mapping_of(arguments.mapping)
     return study(arguments.data, arguments.budget, qualities=arguments.quality, **options)

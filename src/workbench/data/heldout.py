@@ -15,13 +15,14 @@ def hold_out(
     count: int | None,
     source: str,
     *,
-    family: Callable[[Record], str] = lambda record: record.prompt,
+    family: Callable[[Record], str] = lambda record: record.prompt or record.response,
 ) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
     """Split records into those to train on and those held out.
 
-    Families stay together: records with one prompt, or whatever else ``family`` says is one thing, are
-    never on both sides, so that nothing held out has been trained on. Families are taken in the order of
-    their hash; one that would go past ``count`` is left to the training side.
+    Families stay together: records with one prompt (or one text, where nothing is asked), or whatever else
+    ``family`` says is one thing, are never on both sides, so that nothing held out has been trained on.
+    Families are taken in the order of their hash; one that would go past ``count`` is left to the training
+    side.
 
     Args:
         records: All records of the source.

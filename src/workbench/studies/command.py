@@ -13,7 +13,10 @@ from workbench.studies.grid import STUDIES, Study
 from workbench.studies.identity import Begun
 
 PACKAGE = Path(__file__).resolve().parents[1]
-OF_STUDY = ("base", "heldout", "heldout_file", "on_empty", "on_bad", "on_long", "template", "adapted_layers")
+OF_STUDY = (
+    *("base", "heldout", "heldout_file", "on_empty", "on_bad", "on_long", "mapping", "read_as"),
+    *("template", "adapted_layers"),
+)
 OF_CELL = ("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs")
 """Options of ``workbench run`` that decide a study's settings; precision and date a folder knows itself."""
 
@@ -49,6 +52,8 @@ def growing_command(
         )
     words: list[Any] = ["workbench", "run", held.data, "--out", begun.folder, *rule]
     words += ["--quality", *qualities, "--sizes", *sizes, "--seeds", *held.seeds]
+    for name, key in chosen.pop("mapping", {}).items():
+        words += [*([] if "--map" in words else ["--map"]), f"{name}={key}"]
     for name, value in chosen.items():
         words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else (value,))]
     return shlex.join(map(str, words)), ""

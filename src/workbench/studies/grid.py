@@ -78,6 +78,10 @@ class Study(Shown):
     """What to do with records of an own file whose prompt or response is empty."""
     on_bad: Literal["error", "drop"] = "error"
     """What to do with records of an own file that can't be read."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """Fields of a record, each with the key under which an own file has it, whatever its layout says."""
+    read_as: str | None = None
+    """Key of ``LAYOUTS`` by which an own file is read; None finds the layout by the file's keys."""
     on_long: OnLong = "error"
     """What to do with records that the base can't read whole; "truncate" cuts prompts from the left."""
     date: str | None = None
@@ -154,14 +158,21 @@ class Study(Shown):
         separate = None if self.heldout_file is None else Path(self.heldout_file)
         count = self.heldout if separate is None else None
         return load_dataset(
-            self.data, heldout=count, heldout_file=separate, on_empty=self.on_empty, on_bad=self.on_bad
+            self.data,
+            heldout=count,
+            heldout_file=separate,
+            on_empty=self.on_empty,
+            on_bad=self.on_bad,
+            mapping=self.mapping,
+            read_as=self.read_as,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
         values = json.loads(json.dumps(asdict(self)))
-        if not self.grown:
-            del values["grown"]  # earlier versions read every study that didn't grow
+        for name in ("grown", "mapping", "read_as"):
+            if not values[name]:
+                del values[name]  # earlier versions read every study that doesn't need it
         return values
 
     @classmethod
@@ -303,12 +314,14 @@ def study_of_file(
     on_empty: Literal["error", "drop"] = "error",
     on_bad: Literal["error", "drop"] = "error",
     on_long: OnLong = "error",
+    mapping: Mapping[str, str] | None = None,
+    read_as: str | None = None,
     template: str | None = None,
 ) -> Study:
     """Return a study of the user's own file, with sizes down from the largest that file and budget allow.
 
     Args:
-        data: Path of a JSON or JSONL file.
+        data: Path of a file of records, or ``hf:NAME``.
         budget: The dial.
         base: Name or path of a base.
         corruption: The damage whose price is asked for.
@@ -318,6 +331,8 @@ def study_of_file(
         on_bad: "drop" leaves out what can't be read as a record; "error" refuses it.
         on_long: "drop" leaves out records that the base can't read whole, "truncate" cuts their prompts from
             the left; "error" refuses them.
+        mapping: Fields of a record, each with the key under which the file has it.
+        read_as: Key of ``LAYOUTS``; None finds the layout by the file's keys.
         template: Key of ``TEMPLATES``; None takes the one that suits the data.
 
     Raises:
@@ -339,6 +354,8 @@ def study_of_file(
         on_empty=on_empty,
         on_bad=on_bad,
         on_long=on_long,
+        mapping=dict(mapping or {}),
+        read_as=read_as,
         template=template,
         adapted_layers=LARGE_BASE_LAYERS,
         settings=dict(LARGE_BASE_SETTINGS),

@@ -18,6 +18,7 @@ from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
+from workbench.data.sources.layouts.choice import check_mapping
 from workbench.errors import InputError, unknown_name
 from workbench.showing import Shown
 from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS, OWN_CORRUPTION
@@ -112,6 +113,7 @@ class Study(Shown):
         for name in self.settings:
             if name not in CELL_SETTINGS:
                 raise unknown_name("setting", name, CELL_SETTINGS, "src/workbench/config.py")
+        check_mapping(self.mapping, self.read_as)
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.on_long not in ON_LONG:

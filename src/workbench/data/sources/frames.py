@@ -24,7 +24,9 @@ FRAMES: dict[str, Callable[[Any], Iterable[Mapping[str, Any]]]] = {
 
 def is_frame(data: object) -> bool:
     """Say whether something is a table, or a list of records, instead of a name or a path."""
-    return package_of(data) in FRAMES or isinstance(data, list | tuple)
+    if isinstance(data, list | tuple):
+        return bool(data) and isinstance(data[0], Mapping)
+    return package_of(data) in FRAMES
 
 
 def package_of(data: object) -> str:

@@ -7,7 +7,7 @@ import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from workbench.conversions import compression
 from workbench.errors import InputError, how_to_install
@@ -52,7 +52,7 @@ def _zstd_error() -> type[Exception]:
     return ZstdError
 
 
-def _zstd(path: Path, file: IO[bytes]) -> Any:  # noqa: ANN401 - of whichever library is there
+def _zstd(path: Path, file: io.BytesIO) -> Any:  # noqa: ANN401 - of whichever library is there
     try:
         from compression import zstd  # Python 3.14 and later
     except ImportError:
@@ -67,7 +67,7 @@ def _zstd(path: Path, file: IO[bytes]) -> Any:  # noqa: ANN401 - of whichever li
     return zstd.open(file)
 
 
-OPENERS: dict[str, Callable[[Path, IO[bytes]], Any]] = {
+OPENERS: dict[str, Callable[[Path, io.BytesIO], Any]] = {
     "gzip": lambda path, file: gzip.GzipFile(fileobj=file),
     "bzip2": lambda path, file: bz2.BZ2File(file),
     "xz": lambda path, file: lzma.LZMAFile(file),  # noqa: SIM115 - closed by who asked for it

@@ -63,17 +63,19 @@ def mapping_in_words(mapping: Mapping[str, str]) -> str:
     return " ".join(shlex.quote(f"{name}={key}") for name, key in mapping.items())
 
 
-def check_mapping(mapping: Mapping[str, str], read_as: str | None = None) -> None:
+def check_mapping(mapping: Any, read_as: str | None = None) -> None:  # noqa: ANN401 - refuses no mapping
     """Refuse fields and layouts that there aren't, before any file is read.
 
     Raises:
         InputError: If there is such a one, or a key is to be two things.
     """
-    if read_as is not None and read_as not in LAYOUTS:
-        raise unknown_name("layout", read_as, LAYOUTS, "src/workbench/data/sources/layouts/__init__.py")
+    if not isinstance(mapping, Mapping):
+        raise InputError(f"mapping is {mapping!r}; give the keys by field, such as {{'prompt': 'question'}}")
+    if read_as is not None and str(read_as) not in LAYOUTS:
+        raise unknown_name("layout", str(read_as), LAYOUTS, "src/workbench/data/sources/layouts/__init__.py")
     for name, key in mapping.items():
         if name not in MAPPED:
-            raise unknown_name("field", name, MAPPED, "src/workbench/data/sources/layouts/choice.py")
+            raise unknown_name("field", str(name), MAPPED, "src/workbench/data/sources/layouts/choice.py")
         if not isinstance(key, str) or not key:
             raise InputError(f"mapping has {key!r} as the key of {name!r}; give the name of a key, a text")
         same = [other for other, its in mapping.items() if its == key]
@@ -178,7 +180,8 @@ def _nothing_fits(
     if mapping:
         return InputError(
             f"{path}, {first.place}: with --map {mapping_in_words(mapping)} no layout "
-            f"fits; found {found}. Give the other fields too: --map prompt=KEY response=KEY"
+            f"fits in which these fields may be named; found {found}. Leave --map out, or say in it where "
+            "prompt and response are too"
         )
     for kind in NO_RECORDS.values():
         if 2 * sum(kind.fits(item.values) for item in items) > len(items):

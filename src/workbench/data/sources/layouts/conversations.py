@@ -17,7 +17,7 @@ from typing import Any
 
 from workbench.data.records import Record
 from workbench.data.sources.items import Item, kind_in_words, shortened
-from workbench.data.sources.layouts.layout import Keys, Row, Unusable, without
+from workbench.data.sources.layouts.layout import Keys, Row, Unusable, needed, without
 
 ROLES = {
     **dict.fromkeys(("human", "user", "prompter"), "user"),
@@ -49,7 +49,7 @@ def has_messages(values: Mapping[str, Any], keys: Keys) -> bool:
 def conversation_rows(item: Item, keys: Keys) -> Iterator[Row]:
     """Yield the record of a conversation."""
     key = keys["messages"]
-    yield conversation(item, keys, item.values.get(key), (key,))
+    yield conversation(item, keys, needed(item, key), (key,))
 
 
 def prompt_and_completion(values: Mapping[str, Any], keys: Keys) -> bool:
@@ -59,8 +59,9 @@ def prompt_and_completion(values: Mapping[str, Any], keys: Keys) -> bool:
 
 def prompt_and_completion_rows(item: Item, keys: Keys) -> Iterator[Row]:
     """Yield the record of a conversation in two parts."""
-    parts = [item.values.get(key) for key in ("prompt", "completion")]
-    turns = [turn for part in parts if isinstance(part, list) for turn in part]
+    parts = [needed(item, key) for key in ("prompt", "completion")]
+    odd = next((part for part in parts if not isinstance(part, list)), None)
+    turns = [turn for part in parts for turn in part] if odd is None else odd
     yield conversation(item, keys, turns, ("prompt", "completion"))
 
 

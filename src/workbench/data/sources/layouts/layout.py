@@ -97,6 +97,17 @@ def each(
     return rows
 
 
+def needed(item: Item, key: str) -> Any:  # noqa: ANN401 - a JSON value
+    """Return what an object has under a key.
+
+    Raises:
+        Unusable: If it hasn't the key.
+    """
+    if key not in item.values:
+        raise Unusable(f"without the key {key!r}", f"it has {keys_in_words(item.values)}")
+    return item.values[key]
+
+
 def without(values: Mapping[str, Any], *taken: str) -> dict[str, Any]:
     """Return an object's other keys."""
     return {key: value for key, value in values.items() if key not in taken}

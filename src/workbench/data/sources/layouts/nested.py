@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.data.sources.items import Item, kind_in_words
-from workbench.data.sources.layouts.layout import Keys, Row, Unusable, without
+from workbench.data.sources.layouts.layout import Keys, Row, Unusable, needed, without
 
 ANSWER_MARK = "\n\nAssistant:"
 """Stands before every answer of a pair's two texts."""
@@ -22,9 +22,10 @@ def is_pair(values: Mapping[str, Any], keys: Keys) -> bool:
 
 def pair_rows(item: Item, keys: Keys) -> Iterator[Row]:
     """Yield the record of a pair: what both begin with is asked, the preferred rest is answered."""
-    chosen, rejected = item.values.get("chosen"), item.values.get("rejected")
-    if not (isinstance(chosen, str) and isinstance(rejected, str)):
-        raise Unusable("without the texts 'chosen' and 'rejected'")
+    chosen, rejected = needed(item, "chosen"), needed(item, "rejected")
+    odd = next((one for one in (chosen, rejected) if not isinstance(one, str)), "")
+    if odd != "":
+        raise Unusable("with 'chosen' or 'rejected' that isn't a text", kind_in_words(odd))
     differ = (place for place, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b)
     shared = next(differ, min(len(chosen), len(rejected)))
     end = chosen.rfind(ANSWER_MARK, 0, shared)
@@ -56,8 +57,8 @@ def preference_rows(item: Item, keys: Keys) -> Iterator[Row]:
     yield Row(
         place=item.place,
         values={
-            "prompt": item.values.get("prompt"),
-            "response": item.values.get("chosen"),
+            "prompt": needed(item, "prompt"),
+            "response": needed(item, "chosen"),
             "alternatives": [rejected] if isinstance(rejected, str) and rejected.strip() else [],
             "system": item.values.get(keys["system"]),
             **_own_id(item, keys),
@@ -74,7 +75,7 @@ def is_task(values: Mapping[str, Any], keys: Keys) -> bool:
 
 def task_rows(item: Item, keys: Keys) -> Iterator[Row]:
     """Yield a record for each instance of a task."""
-    instances = item.values.get("instances")
+    instances = needed(item, "instances")
     if not isinstance(instances, list) or not instances:
         raise Unusable("without instances")
     for number, instance in enumerate(instances, 1):
@@ -84,7 +85,7 @@ def task_rows(item: Item, keys: Keys) -> Iterator[Row]:
         yield Row(
             place=item.place if alone else f"{item.place}, instance {number}",
             values={
-                "prompt": item.values.get("instruction"),
+                "prompt": needed(item, "instruction"),
                 "context": instance.get("input"),
                 "response": instance.get("output"),
                 **_own_id(item, keys),
@@ -112,7 +113,7 @@ def solution_rows(item: Item, keys: Keys) -> Iterator[Row]:
         yield Row(
             place=f"{item.place}, {model!r}",
             values={
-                "prompt": item.values.get("question"),
+                "prompt": needed(item, "question"),
                 "response": solution["solution"],
                 **_own_id(item, keys),
             },

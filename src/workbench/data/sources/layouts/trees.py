@@ -15,7 +15,7 @@ from workbench.data.records import Record
 from workbench.data.sources.findings import Finding
 from workbench.data.sources.items import Item, kind_in_words, shortened
 from workbench.data.sources.layouts.conversations import count_turns, exchange_values
-from workbench.data.sources.layouts.layout import Keys, Row, Unusable, each, without
+from workbench.data.sources.layouts.layout import Keys, Row, Unusable, each, needed, without
 
 PROMPTER, ASSISTANT = "prompter", "assistant"
 Node = Mapping[str, Any]
@@ -64,7 +64,7 @@ def tree_rows(paths: Callable[[Node], Iterator[Path]]) -> Callable[[Sequence[Ite
 
     def rows(item: Item, keys: Keys) -> Iterator[Row]:
         about = without(item.values, "prompt", "message_tree_id")
-        for path in _found(item.values["prompt"], paths):
+        for path in _found(needed(item, "prompt"), paths):
             yield _row(path, item.place, about)
 
     return each(rows)

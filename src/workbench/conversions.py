@@ -29,7 +29,7 @@ def free(path: Path, name: str) -> Path:
     return new
 
 
-def compression(data: bytes) -> str | None:
+def compression(data: bytes | bytearray) -> str | None:
     """Return how a file that begins with these bytes is compressed; None if it isn't."""
     return next((name for start, name in COMPRESSED.items() if data.startswith(start)), None)
 

@@ -5,7 +5,7 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from workbench.errors import InputError, how_to_install
 
 MOST_UNPACKED = 1 << 32
 """Bytes that a file may unpack to; a few kilobytes can be made to unpack to more than any memory."""
+PIECE = 1 << 14
+"""Bytes that are unpacked at once, which even then become a few hundred megabytes at most."""
 
 
 def unpacked(path: Path, data: bytes) -> bytes:
@@ -26,51 +28,71 @@ def unpacked(path: Path, data: bytes) -> bytes:
     kind = compression(data)
     if kind is None:
         return data
+    held = bytearray()
     try:
-        with OPENERS[kind](path, io.BytesIO(data)) as file:
-            held = file.read(MOST_UNPACKED + 1)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, _zstd_error()) as error:
+        for piece in UNPACKERS[kind](path, data):
+            held += piece
+            if len(held) > MOST_UNPACKED:
+                raise InputError(f"{path} unpacks to more than {MOST_UNPACKED:,} bytes; give it in parts")
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(
             f"{path} is {kind} that can't be unpacked ({error}); it is damaged or was cut off: get it again"
         ) from error
-    if len(held) > MOST_UNPACKED:
-        raise InputError(f"{path} unpacks to more than {MOST_UNPACKED >> 30} GiB; give it in parts")
     if again := compression(held):
         raise InputError(f"{path} is {kind} around {again}, packed twice; pack its contents once")
-    return held
+    return bytes(held)
 
 
-def _zstd_error() -> type[Exception]:
-    """Return what a damaged Zstandard file raises; where nothing reads one, nothing is raised either."""
+def _pieces(open_file: Callable[[io.BytesIO], Any]) -> Callable[[Path, bytes], Iterator[bytes]]:
+    """Return what unpacks by a file of Python's library, which says where the packed one was cut off."""
+
+    def pieces(path: Path, data: bytes) -> Iterator[bytes]:
+        with open_file(io.BytesIO(data)) as file:
+            while piece := file.read(1 << 20):
+                yield piece
+
+    return pieces
+
+
+def _zstd(path: Path, data: bytes) -> Iterator[bytes]:
+    """Unpack Zstandard, frame by frame."""
     try:
-        from compression.zstd import ZstdError
+        from compression.zstd import ZstdDecompressor, ZstdError  # Python 3.14 and later
+
+        frame = ZstdDecompressor
     except ImportError:
         try:
-            from zstandard import ZstdError
-        except ImportError:
-            return OSError
-    return ZstdError
-
-
-def _zstd(path: Path, file: io.BytesIO) -> Any:  # noqa: ANN401 - of whichever library is there
-    try:
-        from compression import zstd  # Python 3.14 and later
-    except ImportError:
-        try:
-            import zstandard
+            from zstandard import ZstdDecompressor, ZstdError
         except ImportError as error:
             raise InputError(
                 f"{path} is zstd, which the package zstandard reads, and that isn't installed; type "
                 f"`{how_to_install('data')}`"
             ) from error
-        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return zstd.open(file)
+
+        def frame() -> Any:  # noqa: ANN401 - a class of a library that may be missing
+            return ZstdDecompressor().decompressobj()
+
+    place, begun = 0, None
+    try:
+        while place < len(data):
+            begun = begun or frame()
+            piece = data[place : place + PIECE]
+            yield begun.decompress(piece)
+            place += len(piece)
+            if begun.eof:
+                place -= len(begun.unused_data)
+                begun = None
+    except ZstdError as error:
+        raise OSError(str(error)) from error
+    # the package's own file ends in silence where the data do
+    if begun is not None:
+        raise EOFError("it ends within a frame")
 
 
-OPENERS: dict[str, Callable[[Path, io.BytesIO], Any]] = {
-    "gzip": lambda path, file: gzip.GzipFile(fileobj=file),
-    "bzip2": lambda path, file: bz2.BZ2File(file),
-    "xz": lambda path, file: lzma.LZMAFile(file),  # noqa: SIM115 - closed by who asked for it
+UNPACKERS: dict[str, Callable[[Path, bytes], Iterator[bytes]]] = {
+    "gzip": _pieces(lambda file: gzip.GzipFile(fileobj=file)),
+    "bzip2": _pieces(bz2.BZ2File),
+    "xz": _pieces(lzma.LZMAFile),
     "zstd": _zstd,
 }
-"""What reads each kind that ``conversions.COMPRESSED`` tells; a new one is a line there and one here."""
+"""What unpacks each kind that ``conversions.COMPRESSED`` tells; a new one is a line there and one here."""

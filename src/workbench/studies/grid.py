@@ -165,7 +165,7 @@ class Study(Shown):
             heldout_file=separate,
             on_empty=self.on_empty,
             on_bad=self.on_bad,
-            mapping=self.mapping,
+            mapping=self.mapping or None,
             read_as=self.read_as,
         )
 

@@ -35,8 +35,8 @@ from workbench.data.records import Dataset, Record
 from workbench.data.sources.containers import read_items
 from workbench.data.sources.findings import Findings, Option, Policy, left_out
 from workbench.data.sources.items import shortened
-from workbench.data.sources.layouts.choice import check_mapping, choose
-from workbench.data.sources.reading import Reading, columns_of, hashed, tell_numbers
+from workbench.data.sources.layouts.choice import check_mapping, choose_layout
+from workbench.data.sources.reading import Reading, extra_of, hashed, tell_numbers
 from workbench.errors import InputError
 from workbench.files import sha256_of
 
@@ -161,7 +161,7 @@ def read_file(path: Path, how: How, *, prompts_needed: int) -> OwnFile:
         InputError: If it can't be opened or holds nothing in any known layout.
     """
     contents = read_items(path)
-    chosen = choose(path, contents.items, dict(how.mapping), how.read_as)
+    chosen = choose_layout(path, contents.items, dict(how.mapping), how.read_as)
     unusable = [[finding] for finding in contents.findings]
     records: list[Record] = []
     ignored: Counter[str] = Counter()
@@ -183,7 +183,7 @@ def read_file(path: Path, how: How, *, prompts_needed: int) -> OwnFile:
             unusable.append(reading.findings)
             continue
         place = f"{path.name}, {row.place}"
-        records.append(Record(id=name, place=place, extra=columns_of(row, ignored), **values))
+        records.append(Record(id=name, place=place, extra=extra_of(row, ignored), **values))
         for remark in row.remarks:
             remarks.setdefault(remark, []).append(row.place)
     if not contents.typed:

@@ -12,12 +12,12 @@ from typing import Any
 from workbench.data.sources.items import Contents, Item
 from workbench.errors import InputError, how_to_install
 
-PREFIX = "hf:"
+HUB_PREFIX = "hf:"
 
 
 def is_named(path: Path | str) -> bool:
     """Say whether a path is such a name."""
-    return str(path).startswith(PREFIX)
+    return str(path).startswith(HUB_PREFIX)
 
 
 def read_named(path: Path) -> Contents:
@@ -27,7 +27,7 @@ def read_named(path: Path) -> Contents:
         InputError: If the library isn't installed, or there is no such data set, configuration or split.
     """
     given = str(path)
-    name, *rest = given.removeprefix(PREFIX).split(":")
+    name, *rest = given.removeprefix(HUB_PREFIX).split(":")
     if not name or len(rest) > 2 or not all(rest):
         raise InputError(f"{given} can't be read; write hf:NAME, hf:NAME:SPLIT or hf:NAME:CONFIG:SPLIT")
     try:

@@ -134,7 +134,7 @@ def hashed(values: Mapping[str, Any]) -> str:
     return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
 
 
-def columns_of(row: Row, ignored: Counter[str]) -> dict[str, Scalar]:
+def extra_of(row: Row, ignored: Counter[str]) -> dict[str, Scalar]:
     """Return what else is said of a record, as far as it is a text, a number or a truth value.
 
     A missing value is absent: null, what is not a number, an empty name. ``ignored`` counts what is nested.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from follows import follows
 
+from workbench.cli import main
 from workbench.cli.run import add_parser, chosen_study
 from workbench.data.sources import load_dataset
 from workbench.data.sources.layouts.choice import MAPPED, check_mapping, mapping_in_words, mapping_of
@@ -55,7 +56,7 @@ def test_every_field_can_be_mapped(tmp_path):
     assert (record.choices, record.alternatives) == (("yes", "no"), ("perhaps",))
     assert record.extra == {}
     assert dataset.template == "alpaca", "the one with a place for a context"
-    assert "mine.jsonl: read as --map says: 'q' as prompt and 'a' as response: 2 records" in dataset.notes
+    assert "mine.jsonl: read as it was told: 'q' as prompt and 'a' as response: 2 records" in dataset.notes
 
 
 def test_one_field_of_a_layout_is_mapped(tmp_path):
@@ -89,6 +90,17 @@ def test_another_mapping_is_another_data_set(tmp_path):
     other = load_dataset(path, mapping={"prompt": "q", "response": "hint"})
     assert first.fingerprint != other.fingerprint
     assert {record.response for record in everything(other)} == {f"h{n}" for n in range(6)}
+
+
+@follows("expected the keys 'prompt' and 'response', or those of another layout that `workbench run --help`")
+def test_the_help_lists_the_layouts(tmp_path, capsys):
+    with pytest.raises(InputError, match="`workbench run --help` lists; found 'title'"):
+        read(tmp_path, [{"title": "t"}])
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for word in ("'prompt' and 'response'", "Alpaca", "ShareGPT", "question and answer", "text alone"):
+        assert word in told
 
 
 @follows("Say which key is what with --map, such as --map")
@@ -157,6 +169,7 @@ def test_what_is_no_mapping():
     check_mapping({"prompt": "question"})
 
 
+@follows("which --map gives as {name}")
 def test_a_key_that_is_not_there(tmp_path):
     with pytest.raises(InputError) as caught:
         read(tmp_path, [{"question": "q", "answer": "a"}], mapping={"prompt": "questoin"})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbench.data.sources.containers.columnar import is_columnar, read_columnar
 from workbench.data.sources.containers.compressed import unpacked
-from workbench.data.sources.containers.json_text import read_json
+from workbench.data.sources.containers.json_text import read_json_text
 from workbench.data.sources.containers.table_text import has_bars, is_table, read_bars, read_table_text
 from workbench.data.sources.hub import is_named, read_named
 from workbench.data.sources.items import Contents
@@ -28,7 +28,7 @@ CONTAINERS: dict[str, Container] = {
     "Parquet or Arrow": Container(fits=is_columnar, read=read_columnar, text=False),
     "CSV or TSV": Container(fits=is_table, read=read_table_text),
     "lines with ||": Container(fits=has_bars, read=read_bars),
-    "JSON or JSONL": Container(fits=lambda path, data: True, read=read_json),
+    "JSON or JSONL": Container(fits=lambda path, data: True, read=read_json_text),
 }
 """Every kind of file, in the order in which it is asked; the last one takes what no other one does."""
 

@@ -17,7 +17,7 @@ from workbench.errors import InputError
 EXPECTED = "Expected one list of objects, or one object on each line"
 
 
-def read_json(path: Path, data: bytes) -> Contents:
+def read_json_text(path: Path, data: bytes) -> Contents:
     """Return the objects of a JSON list or JSONL, of which there is at least one.
 
     Args:

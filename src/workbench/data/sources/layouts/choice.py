@@ -86,7 +86,9 @@ def check_mapping(mapping: Any, read_as: str | None = None) -> None:  # noqa: AN
             )
 
 
-def choose(path: Path, items: Sequence[Item], mapping: Mapping[str, str], read_as: str | None) -> Chosen:
+def choose_layout(
+    path: Path, items: Sequence[Item], mapping: Mapping[str, str], read_as: str | None
+) -> Chosen:
     """Return how a file is read.
 
     Args:
@@ -123,8 +125,8 @@ def _candidates(mapping: Mapping[str, str], read_as: str | None) -> dict[str, Ch
         own = LAYOUTS["prompt-response"]
         told = " and ".join(f"{mapping[name]!r} as {name}" for name in TEXTS)
         template = "alpaca" if "context" in mapping else own.template
-        layout = replace(own, title=f"--map says: {told}", template=template)
-        return {"--map": Chosen(layout, _mapped(layout.keys, mapping))}
+        layout = replace(own, title=f"it was told: {told}", template=template)
+        return {"mapped": Chosen(layout, _mapped(layout.keys, mapping))}
     named = {read_as: LAYOUTS[read_as]} if read_as else LAYOUTS
     return {
         name: Chosen(layout, _mapped(layout.keys, mapping))

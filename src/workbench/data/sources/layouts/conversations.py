@@ -19,7 +19,7 @@ from workbench.data.records import Record
 from workbench.data.sources.items import Item, kind_in_words, shortened
 from workbench.data.sources.layouts.layout import Keys, Row, Unusable, needed, without
 
-ROLES = {
+TURN_ROLES = {
     **dict.fromkeys(("human", "user", "prompter"), "user"),
     **dict.fromkeys(("gpt", "assistant", "chatgpt", "bing", "bard", "model"), "assistant"),
     **dict.fromkeys(("system", "developer"), "system"),
@@ -117,7 +117,7 @@ def _turn(turn: object, number: int) -> tuple[str, str, str]:
     if not isinstance(turn, dict):
         raise Unusable("with a turn that is no object", f"turn {number} is {kind_in_words(turn)}")
     name = turn.get("from", turn.get("role"))
-    role = ROLES.get(name.lower()) if isinstance(name, str) else None
+    role = TURN_ROLES.get(name.lower()) if isinstance(name, str) else None
     if (isinstance(name, str) and name.lower() in OF_TOOLS) or turn.get("tool_calls"):
         raise Unusable("with a tool's call or result, which isn't read", f"turn {number}")
     if role is None:

@@ -76,6 +76,8 @@ class Layout:
     """Under which key each field is found, where nobody says otherwise with ``--map``."""
     counts: Callable[[Sequence[Item], Sequence[Record]], str] = count_records
     """Says how many objects and records there are, for the note."""
+    known_by: str = ""
+    """What its objects have, for people, where ``keys`` doesn't say it."""
     by_name_only: bool = False
     """Whether it is taken only where ``--read-as`` names it."""
 

@@ -36,7 +36,7 @@ from workbench.data.sources.containers import read_items
 from workbench.data.sources.findings import Findings, Option, Policy, left_out
 from workbench.data.sources.items import shortened
 from workbench.data.sources.layouts.choice import check_mapping, choose_layout
-from workbench.data.sources.reading import Reading, extra_of, hashed, tell_numbers
+from workbench.data.sources.reading import Reading, Scalar, extra_of, hashed, tell_numbers
 from workbench.errors import InputError
 from workbench.files import sha256_of
 
@@ -164,6 +164,7 @@ def read_file(path: Path, how: How, *, prompts_needed: int) -> OwnFile:
     chosen = choose_layout(path, contents.items, dict(how.mapping), how.read_as)
     unusable = [[finding] for finding in contents.findings]
     records: list[Record] = []
+    columns: list[dict[str, Scalar]] = []
     ignored: Counter[str] = Counter()
     names: dict[str, str] = {}
     copies: Counter[str] = Counter()
@@ -183,11 +184,12 @@ def read_file(path: Path, how: How, *, prompts_needed: int) -> OwnFile:
             unusable.append(reading.findings)
             continue
         place = f"{path.name}, {row.place}"
-        records.append(Record(id=name, place=place, extra=extra_of(row, ignored), **values))
+        columns.append(extra_of(row, ignored))
+        records.append(Record(id=name, place=place, extra=columns[-1], **values))
         for remark in row.remarks:
             remarks.setdefault(remark, []).append(row.place)
     if not contents.typed:
-        tell_numbers([record.extra for record in records])
+        tell_numbers(columns)
     title = chosen.title()
     told = [f"read as {title}: {chosen.layout.counts(contents.items, records)}"] if title else []
     told += [f"{len(of)} of {len(records)} {what} ({listed(of)})" for what, of in remarks.items()]

@@ -161,15 +161,16 @@ def tell_numbers(rows: Sequence[dict[str, Scalar]]) -> None:
                 del row[key]
             else:
                 texts.setdefault(key, []).append(str(text))
+    kinds: tuple[Callable[[str], bool | int | float], ...] = (_truth, int, float)
     for key, held in texts.items():
-        kind = next((one for one in (_truth, int, float) if _all_are(one, held)), None)
+        kind = next((one for one in kinds if _all_are(one, held)), None)
         if kind is None:
             continue
         for row in rows:
             if key in row:
-                row[key] = kind(str(row[key]))
-                if not math.isfinite(row[key]):
-                    del row[key]
+                value = kind(str(row.pop(key)))
+                if math.isfinite(value):
+                    row[key] = value
 
 
 def _all_are(kind: Callable[[str], Scalar], texts: Iterable[str]) -> bool:

@@ -104,10 +104,11 @@ def choose_layout(
     for name, key in mapping.items():
         if not any(key in item.values for item in items):
             raise _no_key(path, name, key, items)
+    shapes = _shapes(items)
     whole = {
         name: (count, chosen)
         for name, chosen in _candidates(mapping, read_as).items()
-        if (count := sum(chosen.layout.fits(item.values, chosen.keys) for item in items))
+        if (count := sum(n for values, n in shapes if chosen.layout.fits(values, chosen.keys)))
     }
     if not whole:
         raise _nothing_fits(path, items, mapping, read_as)
@@ -117,6 +118,16 @@ def choose_layout(
     item = next(one for one in items if chosen.layout.fits(one.values, chosen.keys))
     also = next((one for one in others if _other_texts(item, chosen.keys, whole[one][1].keys)), "")
     return replace(chosen, also="" if mapping or read_as else also)
+
+
+def _shapes(items: Sequence[Item]) -> list[tuple[Mapping[str, Any], int]]:
+    """Return one object of each shape with how many have it; what holds a list or an object stands alone."""
+    found: dict[Any, list[Any]] = {}
+    for place, item in enumerate(items):
+        kinds = tuple((key, type(value)) for key, value in item.values.items())
+        flat = not any(kind in (list, dict) for _, kind in kinds)
+        found.setdefault(kinds if flat else place, [item.values, 0])[1] += 1
+    return [(values, count) for values, count in found.values()]
 
 
 def _candidates(mapping: Mapping[str, str], read_as: str | None) -> dict[str, Chosen]:

@@ -13,13 +13,13 @@ MISTAKES = [
             "earlier turns are lost",
             '"history": pairs[:-1]',
             '"history": pairs[1:-1]',
-            "test_a_conversation_comes_back_whole",
+            "test_the_best_ranked_answer_and_the_first_question_that_was_answered",
         ),
         (
             "parts of a text are glued together",
             '"\\n".join(str(part)',
-            '"".join(str(part)[1:]',
-            "test_a_conversation_comes_back_whole",
+            '"".join(str(part)',
+            "test_a_text_in_parts_is_their_lines",
         ),
         (
             "two questions in a row are an exchange",

@@ -276,6 +276,11 @@ def _joined(
             f"{ANOTHER_BASE}"
         )
     asked = tokenizer.encode(prompt)
+    if not opening and not asked:
+        raise InputError(
+            "nothing stands before a response whose prompt is empty, so its first token would follow from "
+            "nothing; use a template that writes something there, such as 'plain' (--template plain)"
+        )
     told = tokenizer.encode(prompt + response + end)
     merged = told[: len(asked)] != asked
     said = _continued(response + end, tokenizer) if merged else told[len(asked) :]

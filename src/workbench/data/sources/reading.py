@@ -168,9 +168,11 @@ def tell_numbers(rows: Sequence[dict[str, Scalar]]) -> None:
             continue
         for row in rows:
             if key in row:
-                value = kind(str(row.pop(key)))
+                value = kind(str(row[key]))
                 if math.isfinite(value):
                     row[key] = value
+                else:
+                    del row[key]
 
 
 def _all_are(kind: Callable[[str], Scalar], texts: Iterable[str]) -> bool:

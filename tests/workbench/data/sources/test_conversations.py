@@ -65,6 +65,13 @@ def test_a_conversation_comes_back_whole(tmp_path, chats, kind):
     assert [said(found[str(number)]) for number in range(1, len(made) + 1)] == made
 
 
+def test_a_text_in_parts_is_their_lines(tmp_path):
+    parts = [{"type": "text", "text": "look:"}, "this"]
+    values = [{"messages": [{"role": "user", "content": parts}, *turns("", f"a{n}")[1:]]} for n in range(2)]
+    values[1]["messages"][0]["content"] = [{"type": "text", "text": "other"}]
+    assert {record.prompt for record in everything(read(tmp_path, values))} == {"look:\nthis", "other"}
+
+
 NOT_READ = {
     "two-questions": (
         share("a", "b") + share("c") + share("d", "e"),

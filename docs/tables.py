@@ -23,6 +23,9 @@ from workbench.data import sources
 from workbench.data import templates as of_text
 from workbench.data.audit import CHECKS
 from workbench.data.corruptions import CORRUPTIONS
+from workbench.data.sources import containers as of_files
+from workbench.data.sources import layouts as of_records
+from workbench.data.sources.layouts import LAYOUTS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
 from workbench.laws import library
@@ -106,6 +109,24 @@ def formats() -> Iterable[tuple[str, ...]]:
     )
 
 
+def layouts() -> Iterable[tuple[str, ...]]:
+    """Return each layout of records with what it is read as."""
+    yield "`--read-as`", "read as", "defined by", "keys", "template"
+    for name, layout in LAYOUTS.items():
+        own = [
+            key
+            for field, key in layout.keys.items()
+            if field in ("prompt", "context", "response", "messages")
+        ]
+        yield (
+            f"`{name}`",
+            re.sub(r" \(every path: .*\)", "", layout.title) or "prompts and responses",
+            layout.origin,
+            layout.known_by or ", ".join(f"`{key}`" for key in own),
+            f"`{layout.template}`",
+        )
+
+
 @dataclass(frozen=True)
 class Addition:
     """What somebody may add: one function or class, one line in a dict, and the tests that run over it."""
@@ -140,6 +161,20 @@ ADDITIONS = (
         "SOURCES",
         sources,
         "tests/workbench/data/sources/test_every_source.py",
+    ),
+    Addition(
+        "layout of records",
+        "a `Layout`: what fits, and its rows",
+        "LAYOUTS",
+        of_records,
+        "tests/workbench/data/sources/test_layouts.py",
+    ),
+    Addition(
+        "kind of file",
+        "`(path, data) -> Contents`",
+        "CONTAINERS",
+        of_files,
+        "tests/workbench/data/sources/test_containers.py",
     ),
     Addition(
         "template",
@@ -210,8 +245,9 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "curves": curves,
     "formats": formats,
     "additions": additions,
+    "layouts": layouts,
 }
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/audit.md", "docs/release.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/audit.md", "docs/release.md", "docs/data.md")
 """Documents with such tables."""
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 """First bytes of compressed files, each with the format, whose program has the same name."""
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+"""How the names of compressed files end."""
 ZIP = b"PK\x03\x04"
 PARQUET = b"PAR1"
 
@@ -27,21 +29,24 @@ def free(path: Path, name: str) -> Path:
     return new
 
 
-def compression(data: bytes) -> str | None:
+def compression(data: bytes | bytearray) -> str | None:
     """Return how a file that begins with these bytes is compressed; None if it isn't."""
     return next((name for start, name in COMPRESSED.items() if data.startswith(start)), None)
 
 
 def decompress(path: Path, program: str, suffix: str) -> tuple[str, Path]:
     """Return the command that unpacks a file; ``suffix`` is for a name that doesn't say how it is packed."""
-    plain = path.stem if path.suffix in (".gz", ".bz2", ".xz", ".zst") else f"{path.name}{suffix}"
+    plain = path.stem if path.suffix in PACKED_SUFFIXES else f"{path.name}{suffix}"
     new = free(path, plain)
     return f"{program} -dc {quoted(path)} > {quoted(new)}", new
 
 
-def recode(path: Path, encoding: str) -> tuple[str, Path]:
-    """Return the command that makes UTF-8 of a text in another encoding."""
-    new = free(path, f"{path.stem}-utf8{path.suffix}")
+def recode(path: Path, encoding: str, program: str | None = None) -> tuple[str, Path]:
+    """Return the command that makes UTF-8 of a text in another encoding, which ``program`` unpacks first."""
+    plain = Path(path.stem) if program and path.suffix in PACKED_SUFFIXES else path
+    new = free(path, f"{plain.stem}-utf8{plain.suffix}")
+    if program:
+        return f"{program} -dc {quoted(path)} | iconv -f {encoding} -t UTF-8 > {quoted(new)}", new
     return f"iconv -f {encoding} -t UTF-8 {quoted(path)} > {quoted(new)}", new
 
 

@@ -39,9 +39,10 @@ def how_to_install(extra: str) -> str:
     """Return the command that brings the packages of an optional part, from whatever folder it is typed."""
     try:
         wanted = requires("lora-scaling-workbench") or []
-    except PackageNotFoundError:  # run from a checkout that was never installed
+    except PackageNotFoundError:
+        wanted = []
+    marked = (re.fullmatch(r"(.*); extra == '(.*)'", line) for line in wanted)
+    packages = [found[1].strip() for found in marked if found and found[2] == extra]
+    if not packages:  # run from a checkout that was never installed, or not since it has this part
         packages = ["-e", f"{Path(__file__).parents[2]}[{extra}]"]
-    else:
-        marked = (re.fullmatch(r"(.*); extra == '(.*)'", line) for line in wanted)
-        packages = [found[1].strip() for found in marked if found and found[2] == extra]
     return shlex.join([sys.executable, "-m", "pip", "install", *packages])

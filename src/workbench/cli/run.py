@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from workbench.studies.growth import Grower
 
 READER = (
-    "A JSON list, or JSONL with an object on each line, in UTF-8. Each record has 'prompt' and 'response', "
-    "or Alpaca's 'instruction', 'input' (may be missing) and 'output'. Optional: 'system' (or "
-    "'system_prompt'), 'history' (earlier turns, each [asked, answered]), 'id', 'choices' and "
-    "'alternatives'. Other keys are ignored. What is ignored or left out is told with its count before "
-    "training begins, and in the report."
+    "JSON, JSONL, CSV or TSV in UTF-8, also as .gz, .bz2, .xz or .zst; Parquet or Arrow; or hf:NAME[:SPLIT], "
+    "which the library datasets loads. The layout is found by the keys that most records have: 'prompt' and "
+    "'response', or those of Alpaca, Dolly, GPT4All, ShareGPT, OpenAI messages, Open Assistant trees and "
+    "messages, HH pairs, Self-Instruct, AlpacaEval, E2E, question and answer, input and target, text alone. "
+    "Each record may also have 'system' (or 'system_prompt'), 'history' (earlier turns, each [asked, "
+    "answered]), 'id', 'choices' and 'alternatives'. Other keys with a text, a number or a truth value are "
+    "kept as columns, on which nothing is trained. What a file was read as and what is left out is told with "
+    "its count before training begins, and in the report. docs/data.md has every layout."
 )
 
 
@@ -41,7 +44,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument(
         "data",
         nargs="+",
-        help="verbs, raters, or the path of your own JSON or JSONL file; several files are compared with the "
+        help="verbs, raters, or your own file of records (see below); several files are compared with the "
         "first",
     )
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
@@ -99,6 +102,21 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         metavar="COLUMN",
         help="column that says which records answer one question, so that they are drawn together (default: "
         "what is asked)",
+    )
+    own.add_argument(
+        "--map",
+        nargs="+",
+        dest="mapping",
+        metavar="FIELD=KEY",
+        help="under which keys the file has the fields of a record, whatever its layout says: "
+        "prompt=question response=answer (also context, system, history, choices, alternatives, id; messages "
+        "is a conversation)",
+    )
+    own.add_argument(
+        "--read-as",
+        metavar="LAYOUT",
+        help="the layout by name, instead of the one that the keys tell: alpaca, sharegpt, "
+        "oasst-trees-all, ...",
     )
     own.add_argument(
         "--on-empty",
@@ -161,7 +179,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 CHOICES = (
     *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
-    *("pair_key", "template", "loss_on", "adapted_layers", "precision"),
+    *("pair_key", "read_as", "template", "loss_on", "adapted_layers", "precision"),
     *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""
@@ -218,8 +236,9 @@ def _folder(arguments: argparse.Namespace) -> Path:
     from workbench.data.sources.several import labels_of
 
     first, *others = arguments.data
-    names = labels_of(arguments.data) if others else (Path(first).stem,)
-    return RUNS / f"{'-'.join(names).replace('/', '-')}-{arguments.budget}"
+    name = "-".join(labels_of(arguments.data)) if others else Path(first).stem
+    # of hf:org/name:split, and of files of one name in several folders
+    return RUNS / f"{name.replace(':', '-').replace('/', '-')}-{arguments.budget}"
 
 
 def _planned(arguments: argparse.Namespace, folder: Path) -> tuple["Study", "Grower | None"]:
@@ -272,8 +291,11 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     Raises:
         InputError: If the name, the file or an option can't be used.
     """
+    from workbench.data.sources.layouts.choice import mapping_of
     from workbench.studies.choices import study
 
     options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
+    if arguments.mapping:
+        options["mapping"] = mapping_of(arguments.mapping)
     data, *others = arguments.data
     return study(data, arguments.budget, qualities=arguments.quality, others=others, **options)

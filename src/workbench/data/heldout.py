@@ -11,8 +11,8 @@ MOST_HELDOUT = 600
 
 
 def opening(record: Record) -> str:
-    """Return what is asked first in a record's conversation: its prompt, where nothing comes before it."""
-    return record.history[0][0] if record.history else record.prompt
+    """Return what is asked first in a record's conversation; the text itself, where nothing is asked."""
+    return record.history[0][0] if record.history else record.prompt or record.response
 
 
 def hold_out(

@@ -154,7 +154,7 @@ def question_of(record: Record) -> str:
     """Return a name of what is asked, the same for every answer to it."""
     if record.turn:
         return record.turn
-    asked = record.prompt
+    asked = record.prompt or record.response  # a text alone is what is asked and answered in one
     if record.system or record.history:
         asked = json.dumps([record.system, record.history, asked])
     return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()

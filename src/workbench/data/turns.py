@@ -115,7 +115,7 @@ def joined(turns: Sequence[Turn], tokenizer: TokenizerProtocol, opening: Sequenc
         opening: Tokens that stand before the text's.
 
     Raises:
-        InputError: If an answer couldn't end, as the tokenizer has no end token.
+        InputError: If an answer couldn't end, as the tokenizer has no end token, or nothing stands before it.
     """
     if tokenizer.eos is None and not all(turn.closed for turn in turns):
         raise InputError(
@@ -128,6 +128,11 @@ def joined(turns: Sequence[Turn], tokenizer: TokenizerProtocol, opening: Sequenc
     for turn in turns:
         asked, cut_before = _behind(ids, text, turn.asked.removeprefix(text), tokenizer)
         ids = ids + asked
+        if not opening and not ids:
+            raise InputError(
+                "nothing stands before a response whose prompt is empty, so its first token would follow from "
+                "nothing; use a template that writes something there, such as 'plain' (--template plain)"
+            )
         said, cut = _behind(ids, turn.asked, turn.said + turn.end, tokenizer)
         merged = merged or cut_before or cut
         begin = len(opening) + len(ids)

@@ -8,15 +8,15 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.data.records import Record, digest_of
 from workbench.data.sources import files
+from workbench.data.sources.containers import read_items
 from workbench.data.sources.findings import Policy, left_out
-from workbench.data.sources.json_items import read_items
 from workbench.errors import InputError, unknown_name
 from workbench.files import cache_folder, write_atomically
 from workbench.scoring.scorers import SCORERS, Given, Score, Scorer
@@ -141,13 +141,23 @@ def read_records(path: Path, on_empty: Policy, on_bad: Policy) -> tuple[tuple[Re
     Raises:
         InputError: If the file can't be read, or holds what the policies don't leave out.
     """
-    found = files.read(path, prompts_needed=1)
+    found = files.read_file(path, files.How(on_empty=on_empty, on_bad=on_bad), prompts_needed=1)
     notes = left_out([found.findings], {"on_empty": on_empty, "on_bad": on_bad})
-    return found.records, found.layout.template, notes
+    return found.records, found.template, [*found.notes, *notes]
+
+
+def _own_layout(record: Record) -> dict[str, Any]:
+    """Return a record with the keys of the workbench's own layout, and its columns."""
+    texts = {name: getattr(record, name) for name in ("system", "history", "choices", "alternatives")}
+    texts = {name: value for name, value in texts.items() if value}
+    return {"id": record.id, "prompt": record.prompt, "response": record.response, **texts, **record.extra}
 
 
 def write_scored(path: Path, records: Sequence[Record], columns: Sequence[Column], out: Path) -> None:
     """Write a file's rows with the columns, as JSONL; rows that couldn't be used stay as they are.
+
+    Where a row holds several records, such as a tree of messages, each record becomes a row of its own, with
+    the keys of the workbench's own layout.
 
     Raises:
         InputError: If a column is there already, the file has changed, or ``out`` exists or can't be
@@ -156,17 +166,19 @@ def write_scored(path: Path, records: Sequence[Record], columns: Sequence[Column
     if out.exists():
         raise InputError(f"{out} is there already, and nothing is replaced; give another name with --out")
     by_place = {record.place: number for number, record in enumerate(records)}
-    items, _ = read_items(path)
-    taken = {key for item in items for key in item.values} & {column.name for column in columns}
+    items = [(f"{path.name}, {item.place}", item.values) for item in read_items(path).items]
+    if len(by_place) < len(records):
+        items = [(record.place, _own_layout(record)) for record in records]
+    taken = {key for _, values in items for key in values} & {column.name for column in columns}
     if taken:
         raise InputError(
             f"{path} has a column {sorted(taken)[0]!r} already, which scoring would replace; rename it, or "
             "leave that scorer out"
         )
     lines = []
-    for item in items:
-        values: Mapping[str, Any] = item.values
-        if (number := by_place.get(f"{path.name}, {item.place}")) is not None:
+    whole = len(by_place) == len(records)
+    for row, (place, values) in enumerate(items):
+        if (number := by_place.get(place) if whole else row) is not None:
             new = {column.name: column.scores[number] for column in columns}
             values = {**values, **{name: score for name, score in new.items() if score is not None}}
         lines.append(json.dumps(values, ensure_ascii=False))

@@ -1,6 +1,6 @@
 """A study from a name or a file and what is chosen for it: what the command line and Python both call."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from operator import index
 from pathlib import Path
@@ -9,11 +9,12 @@ from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
 from workbench.data.pools import parse_quality, records_of_each
+from workbench.data.sources import frames
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
 from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities
-from workbench.studies.own_data import study_of_file, within
+from workbench.studies.own_data import fit_to_pools, study_of_file
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
@@ -39,7 +40,7 @@ class CellSettings(TypedDict, total=False):
 
 
 def study(
-    data: str | Path,
+    data: Any,  # noqa: ANN401 - a table may be of any of several packages
     budget: str = "coffee",
     *,
     base: str | Path | None = None,
@@ -54,6 +55,8 @@ def study(
     on_empty: Literal["error", "drop"] | None = None,
     on_bad: Literal["error", "drop"] | None = None,
     on_long: OnLong | None = None,
+    mapping: Mapping[str, str] | None = None,
+    read_as: str | None = None,
     template: str | None = None,
     loss_on: str | None = None,
     adapted_layers: int | None = None,
@@ -65,7 +68,9 @@ def study(
     Each choice is the option of ``workbench run`` with the same name; None leaves it to the budget.
 
     Args:
-        data: "verbs" or "raters", or the path of your own JSON or JSONL file.
+        data: "verbs" or "raters"; the path of your own file, or ``hf:NAME``; or records that are in Python: a
+            table of pandas, polars, pyarrow or ``datasets``, or a list of dicts. Those are written into the
+            cache, so that the study can be trained again; its ``data`` says where.
         budget: "coffee", "lunch" or "night": the same grid, wider.
         base: "classroom", "smollm2-135m", a .gguf file or a safetensors folder.
         qualities: Each a ``Quality``, or a text such as "clean", "typo:0.8" (a corruption and the share of
@@ -82,6 +87,9 @@ def study(
         on_empty: For your own file: "error" or "drop" records whose prompt or response is empty.
         on_bad: For your own file: "error" or "drop" records that can't be read.
         on_long: "error", "drop", "truncate" or "split" records that the base can't read whole.
+        mapping: For your own file: the keys under which it has the fields of a record, such as
+            ``{"prompt": "question"}``.
+        read_as: For your own file: the layout by name, instead of the one that its keys tell.
         template: How a record becomes text, such as "plain" or "chat".
         loss_on: Which answers of a conversation are learnt: "last", the response alone, or "all".
         adapted_layers: How many of the topmost blocks carry adapters.
@@ -102,6 +110,8 @@ def study(
         "on_empty": on_empty,
         "on_bad": on_bad,
         "on_long": on_long,
+        "mapping": dict(mapping) if mapping else None,
+        "read_as": read_as,
         "template": template,
         "loss_on": loss_on,
         "adapted_layers": adapted_layers,
@@ -113,7 +123,7 @@ def study(
         if name not in CELL_SETTINGS:
             known = (*CELL_SETTINGS, *grid, "qualities", "corruption")
             raise unknown_name("choice", name, known, "src/workbench/studies/choices.py")
-    name = str(data)
+    name = str(frames.as_file(data) if frames.is_frame(data) else data)
     further = tuple(map(str, _several("others", others)))
     if qualities is not None:
         qualities = _qualities(qualities, corruption, labels_of((name, *further)) if further else ())
@@ -138,6 +148,8 @@ def study(
             on_empty=on_empty or "error",
             on_bad=on_bad or "error",
             on_long=on_long or "error",
+            mapping=mapping,
+            read_as=read_as,
             template=template,
         )
     changes: dict[str, Any] = {choice: value for choice, value in grid.items() if value is not None}
@@ -150,7 +162,7 @@ def study(
     described = replace(found, **changes)
     if "sizes" in changes and any(quality.pool for quality in described.qualities):
         limits = records_of_each(described.dataset(), described.qualities, described.seeds)
-        described = within(replace(described, grown=()), limits)
+        described = fit_to_pools(replace(described, grown=()), limits)
     # refuses settings that no cell could use, before anything is loaded
     CellConfig(data=described.data, base=described.base, size=1, **described.settings)
     return described

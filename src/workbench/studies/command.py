@@ -14,7 +14,7 @@ from workbench.studies.identity import Begun
 
 PACKAGE = Path(__file__).resolve().parents[1]
 OF_STUDY = (
-    *("base", "heldout", "heldout_file", "pair_key", "on_empty", "on_bad", "on_long"),
+    *("base", "heldout", "heldout_file", "pair_key", "on_empty", "on_bad", "on_long", "mapping", "read_as"),
     *("template", "loss_on", "adapted_layers"),
 )
 OF_CELL = ("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs")
@@ -57,6 +57,8 @@ def growing_command(
         )
     words: list[Any] = ["workbench", "run", held.data, *held.others, "--out", begun.folder, *rule]
     words += ["--quality", *qualities, "--sizes", *sizes, "--seeds", *held.seeds]
+    for name, key in chosen.pop("mapping", {}).items():
+        words += [*([] if "--map" in words else ["--map"]), f"{name}={key}"]
     for name, value in chosen.items():
         words += [f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else (value,))]
     return shlex.join(map(str, words)), ""

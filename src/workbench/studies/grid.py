@@ -18,6 +18,7 @@ from workbench.data.lengths import OnLong
 from workbench.data.pools import columns_read, with_columns
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
+from workbench.data.sources.layouts.choice import check_mapping
 from workbench.errors import InputError, unknown_name
 from workbench.showing import Shown
 from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS
@@ -86,6 +87,10 @@ class Study(Shown):
     """What to do with records of an own file whose prompt or response is empty."""
     on_bad: Literal["error", "drop"] = "error"
     """What to do with records of an own file that can't be read."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """Fields of a record, each with the key under which an own file has it, whatever its layout says."""
+    read_as: str | None = None
+    """Key of ``LAYOUTS`` by which an own file is read; None finds the layout by the file's keys."""
     on_long: OnLong = "error"
     """What to do with records that the base can't read whole: "truncate" cuts prompts from the left, "split"
     makes several records of a conversation."""
@@ -123,6 +128,7 @@ class Study(Shown):
         for name in self.settings:
             if name not in CELL_SETTINGS:
                 raise unknown_name("setting", name, CELL_SETTINGS, "src/workbench/config.py")
+        check_mapping(self.mapping, self.read_as)
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.loss_on not in LOSS_ON:
@@ -177,6 +183,8 @@ class Study(Shown):
             others=self.others,
             on_empty=self.on_empty,
             on_bad=self.on_bad,
+            mapping=self.mapping or None,
+            read_as=self.read_as,
         )
         return with_columns(found, columns_read(self.qualities), self.pair_key)
 
@@ -184,9 +192,9 @@ class Study(Shown):
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
         values = asdict(self) | {"qualities": [quality.to_dict() for quality in self.qualities]}
         values["grown"] = [[place.to_dict() for place in batch] for batch in self.grown]
-        for name in ("grown", "others", "pair_key"):
+        for name in ("grown", "others", "pair_key", "mapping", "read_as"):
             if not values[name]:
-                del values[name]  # earlier versions read every study that has none
+                del values[name]  # earlier versions read every study that doesn't need it
         if self.loss_on == "last":
             del values["loss_on"]  # and every one that learns what they learnt
         return json.loads(json.dumps(values))

@@ -29,12 +29,14 @@ def study_of_file(
     on_empty: Literal["error", "drop"] = "error",
     on_bad: Literal["error", "drop"] = "error",
     on_long: OnLong = "error",
+    mapping: Mapping[str, str] | None = None,
+    read_as: str | None = None,
     template: str | None = None,
 ) -> Study:
     """Return a study of the user's own file, with sizes down from the largest that file and budget allow.
 
     Args:
-        data: Path of a JSON or JSONL file.
+        data: Path of a file of records, or ``hf:NAME``.
         budget: The dial.
         base: Name or path of a base.
         corruption: The damage whose price is asked for, where no qualities are given and no other files.
@@ -46,7 +48,9 @@ def study_of_file(
         on_empty: "drop" leaves out records with an empty prompt or response; "error" refuses them.
         on_bad: "drop" leaves out what can't be read as a record; "error" refuses it.
         on_long: "drop" leaves out records that the base can't read whole, "truncate" cuts their prompts from
-            the left; "error" refuses them.
+            the left, "split" makes several records of a conversation; "error" refuses them.
+        mapping: Fields of a record, each with the key under which the files have it.
+        read_as: Key of ``LAYOUTS``; None finds the layout by a file's keys.
         template: Key of ``TEMPLATES``; None takes the one that suits the data.
 
     Raises:
@@ -75,6 +79,8 @@ def study_of_file(
         on_empty=on_empty,
         on_bad=on_bad,
         on_long=on_long,
+        mapping=dict(mapping or {}),
+        read_as=read_as,
         template=template,
         adapted_layers=LARGE_BASE_LAYERS,
         settings=dict(LARGE_BASE_SETTINGS),
@@ -85,10 +91,10 @@ def study_of_file(
     # a larger pool goes on: that many of it may do what all of the smallest do
     top = min(largest, max(limits.values()))
     rungs_up = [most * factor**rung for rung in range(1, rungs) if most * factor**rung <= top]
-    return within(replace(study, sizes=tuple(sorted({*rungs_down, *rungs_up}))), limits)
+    return fit_to_pools(replace(study, sizes=tuple(sorted({*rungs_down, *rungs_up}))), limits)
 
 
-def within(study: Study, limits: Mapping[Quality, int]) -> Study:
+def fit_to_pools(study: Study, limits: Mapping[Quality, int]) -> Study:
     """Return a study whose sizes beyond a quality's records are trained with the others alone.
 
     Sizes that no quality has stay as they are: drawing refuses them, and says which would do.

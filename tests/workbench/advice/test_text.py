@@ -75,14 +75,19 @@ def test_a_file_that_may_not_be_read(mine):
     "--heldout-file {heldout_file}",
 )
 @follows("--on-empty {on_empty}", "--on-bad {on_bad}")
-@pytest.mark.parametrize("option", ["--heldout-file", "--on-empty", "--on-bad"])
+@follows("--map {mapping_in_words(mapping or {})}", "--read-as {read_as}")
+@pytest.mark.parametrize("option", ["--heldout-file", "--on-empty", "--on-bad", "--map", "--read-as"])
 def test_an_option_for_other_data(option, mine):
     path = mine(GOOD)
-    value = "drop" if option.startswith("--on") else path
+    value = {"--heldout-file": path, "--map": "prompt=prompt", "--read-as": "prompt-response"}.get(
+        option, "drop"
+    )
     given = {option.removeprefix("--").replace("-", "_"): value}
+    if option == "--map":
+        given = {"mapping": {"prompt": "prompt"}}
     assert between(told(load_dataset, "verbs", **given), "leave ", " out") == f"{option} {value}"
     assert count("verbs") > 600
-    assert count(path, **(given if value == "drop" else {})) == 10
+    assert count(path, **({} if value == path else given)) == 10
 
 
 @follows("give a file of records to judge by as heldout_file (--heldout-file)")
@@ -113,33 +118,6 @@ def test_what_to_give_instead(tmp_path, mine):
     (tmp_path / "folder").mkdir()
     assert "give a file, a JSON list or JSONL" in told(load_dataset, tmp_path / "folder")
     assert count(mine(GOOD)) == count(mine(json.dumps(GOOD), "list.json")) == 10
-
-
-@follows("write each answer as a record with 'prompt' and 'response', and what came before it")
-def test_conversations(mine):
-    texts = [["be kind", "hi", "hello", f"bye {place}", "bye"] for place in range(3)]
-    roles = ("system", "user", "assistant", "user", "assistant")
-    chats = [[{"role": role, "content": one} for role, one in zip(roles, row, strict=True)] for row in texts]
-    assert "'system' and 'history'" in told(load_dataset, mine([{"messages": chat} for chat in chats]))
-    records = []
-    for system, *turns in texts:
-        pairs = list(zip(turns[::2], turns[1::2], strict=True))
-        records += [
-            {"system": system, "history": pairs[:place], "prompt": asked, "response": said}
-            for place, (asked, said) in enumerate(pairs)
-        ]
-    assert count(mine(records)) == 6
-
-
-@follows("The records are under {shortened(key)!r}: give that list as a file of its own")
-@follows("Split 'text' into what is asked ('prompt') and what is to be learnt ('response')")
-def test_another_layout(mine):
-    whole = {"train": GOOD}
-    key = between(told(load_dataset, mine([whole])), "records are under '", "'")
-    assert count(mine(json.dumps(whole[key]))) == 10
-    texts = [{"text": f"{one['prompt']}\n{one['response']}"} for one in GOOD]
-    names = re.findall(r"\('(\w+)'\)", told(load_dataset, mine(texts)))
-    assert count(mine([dict(zip(names, one["text"].split("\n"), strict=True)) for one in texts])) == 10
 
 
 def test_the_package_with_the_words(monkeypatch):

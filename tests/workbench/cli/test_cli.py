@@ -71,10 +71,10 @@ def test_the_help_says_what_is_read(capsys):
         main(["run", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     for part in (
-        "'instruction', 'input' (may be missing)",
+        "'prompt' and 'response', or those of Alpaca",
         "'history'",
         "'system'",
-        "Other keys are ignored",
+        "are kept as columns, on which nothing is trained",
     ):
         assert part in text
 

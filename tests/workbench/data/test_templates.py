@@ -38,6 +38,15 @@ class WithBos(Pieces):
     bos = 7
 
 
+@follows("nothing stands before a response whose prompt is empty, so its first token would follow from")
+def test_a_text_alone_begins_with_something():
+    alone = Record(id="a", prompt="", response="went")
+    with pytest.raises(InputError, match="such as 'plain'"):
+        render("verbatim", alone, Pieces())
+    assert render("plain", alone, Pieces()).prompt_length == 1
+    assert render("verbatim", alone, WithBos()).prompt_length == 1
+
+
 def asked(template, record):
     """The prompt's text, read back from its characters."""
     return "".join(chr(token) for token in prompt_ids(template, record, Letters()))

@@ -216,12 +216,12 @@ def test_the_record(study, tmp_path):
 
 def test_notes_are_told_once_and_recorded(study, tmp_path):
     path = tmp_path / "more.jsonl"
-    lines = (tmp_path / "letters.jsonl").read_text() + '{"prompt": "ab", "response": null, "source": "me"}\n'
-    path.write_text(lines.replace('"aa"}', '"aa", "source": "me"}'))
+    lines = (tmp_path / "letters.jsonl").read_text() + '{"prompt": "ab", "response": null, "from": "me"}\n'
+    path.write_text(lines.replace('"aa"}', '"aa", "from": "me"}'))
     study = replace(study, data=str(path), on_empty="drop")
     told = [
         "more.jsonl: 1 of 97 records left out: empty 'prompt' or 'response' (line 97)",
-        "more.jsonl: ignored key 'source' (1 record)",
+        "more.jsonl: kept as column 'from' (1 record)",
     ]
     seen = []
     store = runner.run(study, tmp_path / "study", seen.append)

@@ -20,7 +20,7 @@ class Inspected:
     template: str
     """The template that suits the records."""
     note: str
-    """On the keys that weren't read; empty where all were."""
+    """What it was read as, and what wasn't used of it."""
 
 
 def inspect(path: Path) -> Inspected:
@@ -29,13 +29,13 @@ def inspect(path: Path) -> Inspected:
     Raises:
         InputError: If the file can't be read at all, or holds no record of a known form.
     """
-    read = files.read(path, prompts_needed=1)
+    read = files.read_file(path, files.How(), prompts_needed=1)
     return Inspected(
         records=read.records,
         unusable=[
             [replace(finding, place=f"{path.name}, {finding.place}") for finding in record]
             for record in read.findings.unusable
         ],
-        template=read.layout.template,
-        note=read.unused,
+        template=read.template,
+        note=". ".join(read.notes),
     )

@@ -1,13 +1,15 @@
-"""Where records come from: built-in sources by name, and the user's own files by path."""
+"""Where records come from: built-in sources by name, the user's own files by path, tables of Python."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from workbench.data.records import Dataset
-from workbench.data.sources import files, raters, several, verbs
+from workbench.data.sources import files, frames, hub, raters, several, verbs
+from workbench.data.sources.layouts.choice import mapping_in_words
 from workbench.errors import InputError, unknown_name
 
 SOURCES: dict[str, Callable[[int | None], Dataset]] = {
@@ -19,34 +21,43 @@ SOURCES: dict[str, Callable[[int | None], Dataset]] = {
 
 
 def load_dataset(
-    name_or_path: str | Path,
+    name_or_path: Any,  # noqa: ANN401 - a table may be of any of several packages
     *,
     heldout: int | None = None,
     heldout_file: Path | None = None,
     others: Sequence[str | Path] = (),
     on_empty: files.Policy = "error",
     on_bad: files.Policy = "error",
+    mapping: Mapping[str, str] | None = None,
+    read_as: str | None = None,
 ) -> Dataset:
     """Return a built-in source or the user's own file or files.
 
     Args:
-        name_or_path: Key of :data:`SOURCES`, or a JSON list or JSONL as ``sources/files.py`` describes it.
+        name_or_path: Key of :data:`SOURCES`; the path of a file as ``sources/files.py`` describes it, or
+            ``hf:NAME`` for a data set that the library ``datasets`` loads; or records that are in Python, a
+            table of pandas, polars, pyarrow or ``datasets`` or a list of dicts.
         others: Other files, each compared with the first; see ``sources/several.py``.
         heldout: Records to hold out, the same for every seed; None for 600, or a fifth of fewer than 3,000.
         heldout_file: For a file: another one with the records to hold out.
         on_empty: For a file: "error" refuses empty prompts and responses and names them all, "drop" leaves
             such records out and counts them in the notes.
         on_bad: For a file: the same for what else can't be read as a record.
+        mapping: For a file: the keys under which it has the fields of a record, such as
+            ``{"prompt": "question"}``.
+        read_as: For a file: key of ``LAYOUTS``, instead of the layout that its keys tell.
 
     Raises:
         InputError: If there is no such source or file, or it can't be used.
     """
-    name = str(name_or_path)
+    name = str(frames.as_file(name_or_path) if frames.is_frame(name_or_path) else name_or_path)
     if name in SOURCES:
         for own, given in (
             (f"--heldout-file {heldout_file}", heldout_file is not None),
             (f"--on-empty {on_empty}", on_empty != "error"),
             (f"--on-bad {on_bad}", on_bad != "error"),
+            (f"--map {mapping_in_words(mapping or {})}", bool(mapping)),
+            (f"--read-as {read_as}", read_as is not None),
             *((str(other), True) for other in others),
         ):
             if given:
@@ -56,12 +67,22 @@ def load_dataset(
         return SOURCES[name](heldout)
     paths = [Path(one).expanduser() for one in (name, *others)]
     for given, path in zip((name, *others), paths, strict=True):
-        if not path.exists():
+        if not path.exists() and not hub.is_named(path):
             raise _not_there(str(given), path)
     if others:
-        return several.load(paths, heldout, heldout_file=heldout_file, on_empty=on_empty, on_bad=on_bad)
-    path = paths[0]
-    return files.load(path, heldout, heldout_file=heldout_file, on_empty=on_empty, on_bad=on_bad)
+        how = files.How(
+            on_empty=on_empty, on_bad=on_bad, mapping=tuple((mapping or {}).items()), read_as=read_as
+        )
+        return several.load(paths, heldout, heldout_file=heldout_file, how=how)
+    return files.load(
+        paths[0],
+        heldout,
+        heldout_file=heldout_file,
+        on_empty=on_empty,
+        on_bad=on_bad,
+        mapping=mapping,
+        read_as=read_as,
+    )
 
 
 def _not_there(name: str, path: Path) -> InputError:

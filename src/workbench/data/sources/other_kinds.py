@@ -1,4 +1,4 @@
-"""What a data file is that is no UTF-8 text of JSON, and how to make one of it.
+"""What a data file is that can't be read, and what to give or do instead.
 
 People give what they have: an archive, a table, a folder, a file in another encoding. Each is named as what
 it is, with a command that makes a file which can be read.
@@ -8,18 +8,7 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.conversions import (
-    COMPRESSED,
-    PARQUET,
-    ZIP,
-    by_pandas,
-    compression,
-    decompress,
-    free,
-    may_be_windows_1252,
-    quoted,
-    recode,
-)
+from workbench.conversions import ZIP, compression, free, may_be_windows_1252, quoted, recode
 from workbench.errors import InputError
 from workbench.files import not_read
 
@@ -35,9 +24,8 @@ ENCODINGS = {
 }
 """First bytes of JSON in other encodings; of two that fit, the first, which is the longer one."""
 
-TABLE_COLUMNS = {"prompt", "response", "instruction", "input", "output", "question", "answer", "completion"}
-"""Names by which the first line of a table shows; without one, a table has to be called .csv or .tsv."""
-
+RECORD_SUFFIXES = {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"}
+"""How the names of files with records end, before the ending that says how they are packed."""
 MOST_FILES_NAMED = 5
 """Files of a folder that a message names."""
 
@@ -50,17 +38,25 @@ class Undecoded:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes without a byte-order mark of UTF-8.
+    """Return a file's bytes.
 
     Raises:
-        InputError: If it can't be read, or is a folder, an archive or another known kind of file.
+        InputError: If it can't be read, or is a folder.
     """
     try:
         if path.is_dir():
             raise InputError(_folder(path))
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise not_read(path, error) from error
+
+
+def as_text(path: Path, data: bytes) -> bytes:
+    """Return a file's bytes without a byte-order mark of UTF-8.
+
+    Raises:
+        InputError: If they are an archive or another known kind of file that is no text in UTF-8.
+    """
     if what := _known_kind(path, data):
         raise InputError(f"{path} is {what}")
     return data.removeprefix(codecs.BOM_UTF8)
@@ -95,23 +91,6 @@ def decoded_lines(path: Path, data: bytes) -> list[str | Undecoded]:
     return [line if isinstance(line, str) else Undecoded(f"{line.reason}; {advice}") for line in lines]
 
 
-def as_table(path: Path, text: str) -> str:
-    """Say how to read a text in which no line is an object, if it is a table; nothing otherwise."""
-    header = text.lstrip().split("\n")[0]
-    delimiter = max(",\t;", key=header.count)
-    names = {cell.strip(' "\r').lower() for cell in header.split(delimiter)}
-    if path.suffix.lower() not in (".csv", ".tsv") and not (len(names) > 1 and names & TABLE_COLUMNS):
-        return ""
-    opened = "open(sys.argv[1], newline='', encoding='utf-8-sig')"
-    rows = f"csv.DictReader({opened}, delimiter={delimiter!r})"
-    code = f"import csv, json, sys; [print(json.dumps(row)) for row in {rows}]"
-    new = free(path, path.with_suffix(".jsonl").name)
-    return (
-        f"{path} is a table (CSV), which isn't read; make JSONL of it, an object for each row, with "
-        f'`python -c "{code}" {quoted(path)} > {quoted(new)}`, and give {new}'
-    )
-
-
 def _line(line: bytes) -> str | Undecoded:
     try:
         return line.decode()
@@ -127,7 +106,8 @@ def _conversion(path: Path, data: bytes) -> str:
 
 
 def _recoded(path: Path, encoding: str) -> str:
-    command, new = recode(path, encoding)
+    with open(path, "rb") as file:
+        command, new = recode(path, encoding, compression(file.read(8)))
     return f"make UTF-8 of it with `{command}`, and give {new}"
 
 
@@ -136,46 +116,34 @@ def _known_kind(path: Path, data: bytes) -> str:
     for start, encoding in ENCODINGS.items():
         if data.startswith(start):
             return f"{encoding}; {_recoded(path, encoding)}"
-    if data.startswith((*COMPRESSED, ZIP)) or data[257:262] == b"ustar":
+    if data.startswith(ZIP) or data[257:262] == b"ustar":
         return _archive(path, data)
-    if data.startswith((PARQUET, b"ARROW1")):
-        parquet = data.startswith(PARQUET)
-        kind, reader = ("a Parquet", "read_parquet") if parquet else ("an Arrow", "read_feather")
-        code = f"pandas.{reader}(sys.argv[1]).to_json(sys.argv[2], orient='records', lines=True)"
-        command, new = by_pandas(path, code, ".jsonl")
-        return (
-            f"{kind} file, which isn't read; where pandas and pyarrow are installed, `{command}` makes "
-            f"JSONL of it; give {new}"
-        )
     if data.startswith(b"GGUF"):
         return "a GGUF model; give it with --base, and a JSON list or JSONL of records as the data"
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") < len(data):
+        return "weights in safetensors; give their folder with --base, and a file of records as the data"
     if data[:512].count(0) > 25:  # text has none
         return "no text; give a JSON list or JSONL in UTF-8"
     return ""
 
 
 def _archive(path: Path, data: bytes) -> str:
-    tar = data[257:262] == b"ustar" or path.name.endswith(".tgz") or path.stem.endswith(".tar")
     if data.startswith(b"PK") and b"xl/workbook" in data:
         return "an Excel workbook; save its sheet as CSV, in UTF-8, and give that file"
-    if tar or data.startswith(b"PK"):
-        folder = free(path, path.name.split(".")[0] or "unpacked")
-        command = f"tar -xf {quoted(path)} -C" if tar else f"unzip {quoted(path)} -d"
-        return (
-            f"{'a tar' if tar else 'a zip'} archive; unpack it with `mkdir {quoted(folder)} && {command} "
-            f"{quoted(folder)}`, and give a JSON file of {folder}"
-        )
-    program = compression(data)
-    assert program
-    command, new = decompress(path, program, ".jsonl")
-    return f"{program}; unpack it with `{command}`, and give {new}"
+    folder = free(path, path.name.split(".")[0] or "unpacked")
+    tar = not data.startswith(b"PK")
+    command = f"tar -xf {quoted(path)} -C" if tar else f"unzip {quoted(path)} -d"
+    return (
+        f"{'a tar' if tar else 'a zip'} archive; unpack it with `mkdir {quoted(folder)} && {command} "
+        f"{quoted(folder)}`, and give a file of {folder}"
+    )
 
 
 def _folder(path: Path) -> str:
     """Say what to give instead of a folder."""
     if (path / "config.json").is_file():
         return f"{path} is a model's folder; give it with --base, and a JSON list or JSONL as the data"
-    files = sorted(one for one in path.iterdir() if one.suffix.lower() in (".jsonl", ".json"))
+    files = sorted(one for one in path.iterdir() if {*one.suffixes} & RECORD_SUFFIXES)
     if not files:
         return f"{path} is a folder without a .json or .jsonl file; give a file, a JSON list or JSONL"
     named = ", ".join(str(one) for one in files[:MOST_FILES_NAMED])

@@ -16,7 +16,7 @@ from workbench.data.places import listed
 from workbench.data.pools import paired, question_of
 from workbench.data.records import Dataset, Record
 from workbench.data.sources import files
-from workbench.data.sources.findings import Policy, left_out
+from workbench.data.sources.findings import left_out
 from workbench.errors import InputError
 from workbench.files import sha256_of
 
@@ -42,21 +42,15 @@ def labels_of(paths: Sequence[Path | str]) -> tuple[str, ...]:
 
 
 def load(
-    paths: Sequence[Path],
-    heldout: int | None = None,
-    *,
-    heldout_file: Path | None = None,
-    on_empty: Policy = "error",
-    on_bad: Policy = "error",
+    paths: Sequence[Path], heldout: int | None = None, *, heldout_file: Path | None = None, how: files.How
 ) -> Dataset:
-    """Return the records of several files as one data set.
+    """Return the records of several files as one data set; read again only where a file has changed.
 
     Args:
         paths: The files; the first is the one that the others are compared with.
         heldout: Records of the first file to hold out; None for 600, or a fifth of fewer than 3,000.
         heldout_file: A file with the records to hold out instead; none of them may be in the others too.
-        on_empty: As for one file, see ``files.load``.
-        on_bad: As for one file.
+        how: How each is read.
 
     Raises:
         InputError: If a file can't be used, or nothing is left of one.
@@ -65,9 +59,9 @@ def load(
         raise both_given(heldout, heldout_file)
     given = [*paths, *([heldout_file] if heldout_file else [])]
     if not all(path.is_file() and os.access(path, os.R_OK) for path in given):
-        return _parsed(tuple(paths), heldout, heldout_file, on_empty, on_bad)
+        return _parsed(tuple(paths), heldout, heldout_file, how)
     hashes = tuple(sha256_of(path) for path in given)
-    return _parsed_once(tuple(paths), heldout, heldout_file, on_empty, on_bad, hashes)
+    return _parsed_once(tuple(paths), heldout, heldout_file, how, hashes)
 
 
 @lru_cache(maxsize=1)
@@ -75,27 +69,22 @@ def _parsed_once(
     paths: tuple[Path, ...],
     heldout: int | None,
     heldout_file: Path | None,
-    on_empty: Policy,
-    on_bad: Policy,
+    how: files.How,
     hashes: tuple[str, ...],
 ) -> Dataset:
     """Keep the last data set, as for one file; the hashes tell a change."""
-    return _parsed(paths, heldout, heldout_file, on_empty, on_bad)
+    return _parsed(paths, heldout, heldout_file, how)
 
 
 def _parsed(
-    paths: tuple[Path, ...],
-    heldout: int | None,
-    heldout_file: Path | None,
-    on_empty: Policy,
-    on_bad: Policy,
+    paths: tuple[Path, ...], heldout: int | None, heldout_file: Path | None, how: files.How
 ) -> Dataset:
     labels = labels_of(paths)
-    read = [files.read(path, prompts_needed=1) for path in paths]
-    separate = files.read(heldout_file, prompts_needed=1) if heldout_file else None
+    read = [files.read_file(path, how, prompts_needed=1) for path in paths]
+    separate = files.read_file(heldout_file, how, prompts_needed=1) if heldout_file else None
     given = [*read, separate] if separate else read
-    notes = left_out([one.findings for one in given], {"on_empty": on_empty, "on_bad": on_bad})
-    notes += [one.unused for one in given if one.unused]
+    notes = left_out([one.findings for one in given], {"on_empty": how.on_empty, "on_bad": how.on_bad})
+    notes += [note for one in given for note in one.notes]
     parts = [
         [replace(record, id=f"{label}/{record.id}", source=label) for record in one.records]
         for label, one in zip(labels, read, strict=True)
@@ -125,7 +114,7 @@ def _parsed(
                     f"prompts are held out ({gone})"
                 )
             parts[place] = kept
-    templates = list(dict.fromkeys(one.layout.template for one in read))
+    templates = list(dict.fromkeys(one.template for one in read))
     if len(templates) > 1:
         notes.append(
             f"the files are written in several ways ({', '.join(templates)}); all are asked in one: "

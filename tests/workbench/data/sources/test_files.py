@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
 from workbench.errors import InputError
 
-REAL = Path(__file__).resolve().parents[5] / "shared" / "real"
 PAIRS = [{"prompt": f"p{place}", "response": f"r{place}"} for place in range(10)]
 
 
@@ -22,12 +20,6 @@ def jsonl(path, records):
 
 def everything(dataset):
     return sorted(dataset.train + dataset.heldout, key=lambda record: record.prompt)
-
-
-def real(name):
-    if not (REAL / name).is_file():
-        pytest.skip(f"{name} isn't beside the checkout, in shared/real; it may not be copied into it")
-    return REAL / name
 
 
 def test_jsonl(tmp_path):
@@ -76,7 +68,11 @@ def test_alpaca(tmp_path):
     assert dataset.template == "alpaca"
     assert (sort.prompt, sort.instruction, sort.context) == ("Sort.\n\n2, 1", "Sort.", "2, 1")
     assert (greet.prompt, greet.context, part.response) == ("Greet.", "", "Bye.")
-    assert dataset.notes == ("a.jsonl: ignored key 'category' (1 record)",)
+    assert dataset.notes == (
+        "a.jsonl: read as Alpaca: 3 records",
+        "a.jsonl: kept as column 'category' (1 record)",
+    )
+    assert [record.extra for record in (greet, part, sort)] == [{}, {"category": "talk"}, {}]
 
 
 def test_optional_keys(tmp_path):
@@ -118,7 +114,7 @@ def test_system_text_and_earlier_turns(tmp_path, keys, name):
         ("", (("Hi", "Hello"), ("Well?", ""))),
         ("Be kind.", (("Hi", "Hello"),)),
     ]
-    assert dataset.notes == ()
+    assert not [note for note in dataset.notes if "read as" not in note]
     assert {record.prompt for record in dataset.train + dataset.heldout} == {f"p{n}" for n in range(6)}
 
 
@@ -137,16 +133,46 @@ def test_what_stands_before_a_prompt_makes_another_record_of_it(tmp_path):
     assert {record.prompt for record in dataset.heldout} == {"q"}
 
 
-def test_all_keys_that_are_ignored_are_counted(tmp_path):
+def test_every_other_key_is_a_column_or_ignored_and_counted(tmp_path):
     records = [
-        {**pair, "source": "web", **({"split": "train"} if place < 3 else {})}
+        {**pair, "origin": "web", "tags": ["a"], "gone": None, **({"score": place} if place < 3 else {})}
         for place, pair in enumerate(PAIRS)
     ]
     dataset = load_dataset(jsonl(tmp_path / "a.jsonl", records))
-    assert dataset.notes == ("a.jsonl: ignored keys 'source' (10 records), 'split' (3 records)",)
-    many = [pair | {f"key {n}": n for n in range(30)} for pair in PAIRS]
+    assert dataset.notes == (
+        "a.jsonl: kept as columns 'origin' (10 records), 'score' (3 records)",
+        "a.jsonl: ignored key 'tags' (10 records)",
+    )
+    assert [record.extra for record in everything(dataset)][2:4] == [
+        {"origin": "web", "score": 2},
+        {"origin": "web"},
+    ]
+    many = [pair | {f"key {n}": [n] for n in range(30)} for pair in PAIRS]
     (note,) = load_dataset(jsonl(tmp_path / "b.jsonl", many)).notes
     assert note.endswith(", 'key 9' (10 records) and 20 more")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        pytest.param('"a"', {"x": "a"}, id="text"),
+        pytest.param('""', {"x": ""}, id="empty-text"),
+        pytest.param("0", {"x": 0}, id="zero"),
+        pytest.param("1.5", {"x": 1.5}, id="number"),
+        pytest.param("false", {"x": False}, id="truth-value"),
+        pytest.param("null", {}, id="null"),
+        pytest.param("NaN", {}, id="not-a-number"),
+        pytest.param("Infinity", {}, id="infinite"),
+        pytest.param('"\\ud800"', {}, id="half-a-character"),
+        pytest.param("[1]", {}, id="list"),
+        pytest.param("{}", {}, id="object"),
+    ],
+)
+def test_what_a_column_may_hold(tmp_path, value, kept):
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"prompt": "p", "response": "r", "x": {value}}}\n{{"prompt": "q", "response": "r"}}\n')
+    dataset = load_dataset(path, heldout=1)
+    assert {record.prompt: record.extra for record in everything(dataset)} == {"p": kept, "q": {}}
 
 
 def test_other_answers_to_one_prompt_can_judge(tmp_path):
@@ -237,12 +263,12 @@ WRONG = {
     ),
     "line-not-an-object": (GOOD + b'["p", "r"]', r"1 no object \(line 2: a list\)"),
     "item-not-an-object": (b'["p"]', r"item 1 is no object: the text \"p\""),
-    "unknown-layout": (b'{"text": "t"}', r"line 1: expected the keys 'prompt' and .*, found 'text'"),
+    "unknown-layout": (b'{"title": "t"}', r"line 1: expected the keys 'prompt' and .*; found 'title'"),
     "no-keys": (b"{}", r"found no keys"),
     "missing-key": (GOOD + b'{"prompt": "p"}', r"without the key 'response' \(line 2: it has 'prompt'\)"),
     "missing-key-in-list": (
         b'[{"prompt": "p"}]',
-        r"its only record can't be used: 1 without the key 'response' .* texts 'prompt' and 'response'",
+        r"holds questions without answers, .* with 'prompt' and 'response' \(found 'prompt'\)",
     ),
     "another-layout": (
         GOOD + b'{"instruction": "i", "output": "o"}',
@@ -321,36 +347,3 @@ def test_empty_responses_are_dropped_on_demand(tmp_path):
     dataset = load_dataset(path, on_empty="drop")
     assert len(dataset.train + dataset.heldout) == 10
     assert dataset.notes == ("a.jsonl: 1 of 11 records left out: empty 'prompt' or 'response' (line 11)",)
-
-
-def test_real_alpaca():
-    dataset = load_dataset(real("alpaca_random_9k.json"), on_empty="drop")
-    assert dataset.notes == (
-        "alpaca_random_9k.json: 4 of 9229 records left out: empty 'instruction' or 'output' "
-        "(items 1462, 3588, 6235 and 8991)",
-    )
-    # recorded in studies: what was read before reads the same
-    assert dataset.fingerprint.startswith("b0f4fbff")
-    assert (len(dataset.train), len(dataset.heldout)) == (8625, 600)
-    assert sum(bool(record.context) for record in dataset.train + dataset.heldout) == 3665
-    drawn = draw(dataset, Quality(corruption="other_record", share=0.5), 500, 0)
-    responses = {record.prompt: record.response for record in dataset.train}
-    assert all((record.response == responses[record.prompt]) == (record.spoiled is None) for record in drawn)
-
-
-def test_real_dolly():
-    dataset = load_dataset(real("dolly_3k.json"))
-    assert len(dataset.train + dataset.heldout) == 2996
-    assert dataset.template == "alpaca"
-    assert dataset.notes == ("dolly_3k.json: ignored key 'category' (2996 records)",)
-    assert dataset.fingerprint.startswith("ef6af864")
-
-
-@pytest.mark.parametrize(
-    "name", ["gsm8k_train.jsonl", "fastchat_dummy_conversation.json", "koala_test_set.jsonl"]
-)
-def test_real_files_of_other_kinds_are_refused_by_name(name):
-    with pytest.raises(
-        InputError, match=rf"{name}(, (line|item) 1: expected the keys|: none of its \d+ records)"
-    ):
-        load_dataset(real(name))

@@ -6,6 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.data.sources import load_dataset
+from workbench.data.sources.layouts import LAYOUTS
+from workbench.data.sources.layouts.choice import MAPPED
 from workbench.errors import InputError
 
 SHARED_PATH = settings(
@@ -22,10 +24,31 @@ RECORD = st.fixed_dictionaries(
 )
 
 
-def read(path, content: bytes) -> None:
+INSIDE = [
+    *("role", "from", "content", "value", "text", "type", "replies", "message_id", "parent_id", "rank"),
+    *("deleted", "solution", "is_correct", "input", "output"),
+]
+"""Keys of what is nested in an object of some layout."""
+NESTED = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(0, 2)
+    | st.sampled_from(["user", "gpt", "prompter", "assistant", "a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(INSIDE), inner, max_size=4),
+    max_leaves=10,
+)
+OUTSIDE = [
+    *sorted({key for layout in LAYOUTS.values() for key in layout.keys.values()}),
+    *("chosen", "rejected", "instances", "message_tree_id", "message_id", "parent_id", "role", "turns"),
+]
+"""Keys of the objects themselves."""
+OF_ANY_LAYOUT = st.dictionaries(st.sampled_from(OUTSIDE), NESTED, max_size=6)
+
+
+def read(path, content: bytes, **options) -> None:
     path.write_bytes(content)
     try:
-        dataset = load_dataset(path)
+        dataset = load_dataset(path, on_bad="drop", **options)
     except InputError as error:
         told = str(error)
     else:
@@ -40,6 +63,53 @@ def read(path, content: bytes) -> None:
 def test_records_of_anything(tmp_path, records, as_list):
     text = json.dumps(records) if as_list else "\n".join(map(json.dumps, records))
     read(tmp_path / "records.jsonl", text.encode())
+
+
+@SHARED_PATH
+@given(st.lists(OF_ANY_LAYOUT, min_size=1, max_size=4), st.none() | st.sampled_from(sorted(LAYOUTS)))
+def test_objects_of_any_layout(tmp_path, objects, layout):
+    read(tmp_path / "objects.json", json.dumps(objects).encode(), read_as=layout)
+
+
+@SHARED_PATH
+@given(
+    st.lists(OF_ANY_LAYOUT, min_size=1, max_size=3),
+    st.dictionaries(st.sampled_from(MAPPED), st.sampled_from(OUTSIDE), max_size=4),
+)
+def test_mappings_of_anything(tmp_path, objects, mapping):
+    path = tmp_path / "objects.json"
+    path.write_text(json.dumps(objects))
+    told = path.name
+    try:
+        load_dataset(path, mapping=mapping)
+    except InputError as error:
+        told = str(error)
+    assert path.name in told or "two meanings" in told
+
+
+@SHARED_PATH
+@given(
+    st.sampled_from(
+        [
+            b"PAR1",
+            b"ARROW1\0\0",
+            b"\xff\xff\xff\xff",
+            b"\x1f\x8b\x08\0",
+            b"BZh9",
+            b"\xfd7zXZ\0",
+            b"\x28\xb5\x2f\xfd",
+        ]
+    ),
+    st.binary(max_size=60),
+)
+def test_beginnings_of_every_kind_of_file(tmp_path, start, rest):
+    read(tmp_path / "begun.bin", start + rest)
+
+
+@SHARED_PATH
+@given(st.text(st.sampled_from('",;\t|\n\r ap'), max_size=40), st.sampled_from([".csv", ".tsv", ".txt"]))
+def test_tables_of_anything(tmp_path, text, suffix):
+    read(tmp_path / f"table{suffix}", f"prompt,response\n{text}".encode())
 
 
 @SHARED_PATH

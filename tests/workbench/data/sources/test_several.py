@@ -12,7 +12,7 @@ from workbench.data.sources import load_dataset
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError
 from workbench.studies.grid import Place, Study
-from workbench.studies.own_data import within
+from workbench.studies.own_data import fit_to_pools
 
 
 def write(path, rows):
@@ -110,7 +110,7 @@ def test_sizes_beyond_the_smaller_file_are_trained_with_the_larger_alone(files):
         wb.study(files[0], others=files[1:], base="classroom", sizes=[128, 256])
     wb.study(files[0], others=files[1:], base="classroom", sizes=[40, 128, 256])
     # what no file has is refused where it is drawn
-    assert within(study, {clean: 40, scraped: 40}) == study
+    assert fit_to_pools(study, {clean: 40, scraped: 40}) == study
 
 
 def test_pairs_are_drawn_together(files):

@@ -17,9 +17,9 @@ from types import ModuleType
 from qlora_kernels import formats as number_formats
 from workbench import cli, fetch
 from workbench.cli import COMMANDS
-from workbench.data import audit as of_files
+from workbench.data import audit as of_audit
 from workbench.data import corruptions as of_data
-from workbench.data import sources
+from workbench.data import pools, sources
 from workbench.data import templates as of_text
 from workbench.data.audit import CHECKS
 from workbench.data.corruptions import CORRUPTIONS
@@ -31,6 +31,7 @@ from workbench.fetch import FETCHABLE
 from workbench.laws import library
 from workbench.laws.library import LAWS
 from workbench.models import loaders
+from workbench.scoring import scorers
 from workbench.studies import executors, grid
 from workbench.studies.disk.schema import FORMAT as STUDY_FORMAT
 from workbench.studies.grid import BUDGETS, STUDIES
@@ -187,8 +188,22 @@ ADDITIONS = (
         "check of an audit",
         "`(subject) -> list of faults`",
         "CHECKS",
-        of_files,
+        of_audit,
         "tests/workbench/data/audit/test_checks.py",
+    ),
+    Addition(
+        "choice of records",
+        "`(dataset, found, seed) -> records in order`",
+        "POOLS",
+        pools,
+        "tests/workbench/data/test_pools.py",
+    ),
+    Addition(
+        "scorer",
+        "`(given) -> one number a record`",
+        "SCORERS",
+        scorers,
+        "tests/workbench/scoring/test_scorers.py",
     ),
     Addition(
         "form of a base",

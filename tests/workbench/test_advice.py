@@ -76,6 +76,7 @@ CHECKED = (
     "laws/*.py",
     "lessons/**/*.py",
     "models/*.py",
+    "scoring/*.py",
     "studies/**/*.py",
     "training/*.py",
     "views/**/*.py",

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.scorer:
             raise InputError("give the file to score first: workbench score FILE --scorer length")
         for name, scorer in SCORERS.items():
-            print(f"{name:12} {scorer.about} ({scorer.unit}; good end: {scorer.better}). {scorer.source}")
+            print(f"{name:12} {scorer.about} ({scorer.unit}; good end: {scorer.good}). {scorer.source}")
         return 0
     from workbench.models.loaders import load_base
     from workbench.scoring.scored import read_records, score_columns, write_scored
@@ -84,7 +84,7 @@ def _lines(columns: "Sequence[Column]") -> list[str]:
         scorer = SCORERS[column.name]
         seconds = f"{column.seconds:.2g}" + (" (kept)" if column.kept else "")
         known = f"{len(column.known):,} of {len(column.scores):,}"
-        rows.append((column.name, known, *shown, seconds, scorer.better, f"{scorer.about}, {scorer.unit}"))
+        rows.append((column.name, known, *shown, seconds, scorer.good, f"{scorer.about}, {scorer.unit}"))
     widths = [max(len(row[place]) for row in rows) for place in range(len(HEADINGS))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -130,8 +130,8 @@ def joined(turns: Sequence[Turn], tokenizer: TokenizerProtocol, opening: Sequenc
         ids = ids + asked
         if not opening and not ids:
             raise InputError(
-                "nothing stands before a response whose prompt is empty, so its first token would follow from "
-                "nothing; use a template that writes something there, such as 'plain' (--template plain)"
+                "nothing stands before a response whose prompt is empty, so its first token would follow "
+                "from nothing; use a template that writes something there, such as 'plain' (--template plain)"
             )
         said, cut = _behind(ids, turn.asked, turn.said + turn.end, tokenizer)
         merged = merged or cut_before or cut

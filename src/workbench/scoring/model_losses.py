@@ -14,7 +14,7 @@ from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import Frozen, chunks, freeze, train
 
 OnShare = Callable[[float], None]
-BLOCK = 16384
+PIECE_TOKENS = 16384
 """Tokens after which progress is told."""
 PASSES = 2.0
 """Of the small adapter: enough to learn what most records share, too few to learn each by heart."""
@@ -99,7 +99,7 @@ def _of_pool(
     """Return the losses of a pool's examples, in the order of ``places``."""
     found = torch.full((len(frozen.pool),), float("nan"), dtype=torch.float64)
     done = 0
-    for block in chunks(frozen.pool, range(len(frozen.pool)), BLOCK):
+    for block in chunks(frozen.pool, range(len(frozen.pool)), PIECE_TOKENS):
         found[block] = evaluate(frozen, HeldOut(block), stack).losses[0].double()
         done += len(block)
         tell(done / len(frozen.pool))

@@ -19,7 +19,7 @@ from workbench.data.sources.containers import read_items
 from workbench.data.sources.findings import Policy, left_out
 from workbench.errors import InputError, unknown_name
 from workbench.files import cache_folder, write_atomically
-from workbench.scoring.scorers import SCORERS, Given, Score, Scorer
+from workbench.scoring.scorers import SCORERS, Given, RecordScorer, Score
 
 Function = Callable[[Record], float | int | None]
 """A scorer of the user's own: a record to its number, None where it has none."""
@@ -87,7 +87,7 @@ def _kept(name: str, given: Given) -> Column:
     return Column(name=name, scores=scores, seconds=seconds, kept=False)
 
 
-def _check(name: str, scorer: Scorer, given: Given) -> None:
+def _check(name: str, scorer: RecordScorer, given: Given) -> None:
     if scorer.needs == "base" and given.base is None:
         raise InputError(f"scorer {name!r} needs a base; give one with --base, such as --base smollm2-135m")
     if scorer.needs == "evaluation" and not given.evaluation:
@@ -96,7 +96,7 @@ def _check(name: str, scorer: Scorer, given: Given) -> None:
         )
 
 
-def _identity(name: str, scorer: Scorer, given: Given) -> str:
+def _identity(name: str, scorer: RecordScorer, given: Given) -> str:
     """Return a hash of all on which the scores rest."""
     content: list[Any] = [name, scorer.version, digest_of(given.records)]
     content += [[one.choices, one.ratings] for one in given.records if one.ratings]

@@ -12,13 +12,11 @@ from typing import Literal
 
 from workbench.data.records import Record
 from workbench.models.base import Base
-from workbench.scoring.model_losses import ifd, response_losses, tuned_losses
+from workbench.scoring.model_losses import OnShare, ifd, response_losses, tuned_losses
 
 Score = float | None
-Better = Literal["higher", "lower", "neither"]
-OnShare = Callable[[float], None]
-"""Told which share of the work is done."""
-WORDS = 8
+GoodEnd = Literal["higher", "lower", "neither"]
+RUN_WORDS = 8
 """Words in a row that two texts must share to overlap: GPT-3's appendix C takes 8 to 13."""
 
 
@@ -36,13 +34,13 @@ class Given:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scorer:
+class RecordScorer:
     """One way to score."""
 
     score: Callable[[Given], Sequence[Score]]
     about: str
     unit: str
-    better: Better
+    good: GoodEnd
     """Which end is taken for the better examples; "neither" where that is a question."""
     source: str
     """The paper or the reason it comes from."""
@@ -56,7 +54,7 @@ def length(given: Given) -> list[Score]:
     return [float(len(record.response)) for record in given.records]
 
 
-def compression(given: Given) -> list[Score]:
+def compressed_ratio(given: Given) -> list[Score]:
     """Return bytes of prompt and response over what zlib makes of them: repetition compresses well."""
     texts = [f"{record.prompt}\n{record.response}".encode() for record in given.records]
     return [len(text) / len(zlib.compress(text, 9)) for text in texts]
@@ -68,7 +66,7 @@ def copies(given: Given) -> list[Score]:
     return [float(counts[record.asked, record.response]) for record in given.records]
 
 
-def overlap(given: Given) -> list[Score]:
+def overlap_with_evaluation(given: Given) -> list[Score]:
     """Return the share of a record's runs of words that stand in the records that judge.
 
     A record of fewer words than a run has no such share.
@@ -83,7 +81,7 @@ def overlap(given: Given) -> list[Score]:
 
 def _runs(record: Record) -> list[tuple[str, ...]]:
     words = f"{record.asked} {record.response}".lower().split()
-    return [tuple(words[place : place + WORDS]) for place in range(len(words) - WORDS + 1)]
+    return [tuple(words[place : place + RUN_WORDS]) for place in range(len(words) - RUN_WORDS + 1)]
 
 
 def agreement(given: Given) -> list[Score]:
@@ -104,64 +102,64 @@ def _base(given: Given) -> Base:
     return given.base
 
 
-SCORERS: dict[str, Scorer] = {
-    "length": Scorer(
+SCORERS: dict[str, RecordScorer] = {
+    "length": RecordScorer(
         score=length,
         about="how long the response is",
         unit="characters",
-        better="neither",
+        good="neither",
         source="a control: filters change length, and longer answers please judges",
     ),
-    "compression": Scorer(
-        score=compression,
+    "compression": RecordScorer(
+        score=compressed_ratio,
         about="how much prompt and response repeat themselves",
         unit="bytes over compressed bytes",
-        better="lower",
+        good="lower",
         source="zlib; a high ratio is boilerplate or repetition",
     ),
-    "copies": Scorer(
+    "copies": RecordScorer(
         score=copies,
         about="how often the record occurs, answer included",
         unit="records",
-        better="lower",
+        good="lower",
         source="exact duplicates",
     ),
-    "overlap": Scorer(
-        score=overlap,
-        about=f"which share of its runs of {WORDS} words stands in the records that judge",
+    "overlap": RecordScorer(
+        score=overlap_with_evaluation,
+        about=f"which share of its runs of {RUN_WORDS} words stands in the records that judge",
         unit="share",
-        better="lower",
+        good="lower",
         source="contamination as in Brown et al. 2020 (GPT-3), appendix C",
         needs="evaluation",
     ),
-    "agreement": Scorer(
+    "agreement": RecordScorer(
         score=agreement,
         about="which share of its raters is on the side of the response",
         unit="share",
-        better="higher",
+        good="higher",
         source="the ratings themselves",
     ),
-    "loss": Scorer(
+    "loss": RecordScorer(
         score=lambda given: response_losses(_base(given), given.records, given.template, given.tell),
         about="mean loss of the response under the base, its end included",
         unit="nats a token",
-        better="neither",
+        good="neither",
         source="perplexity filtering; low is easy or boilerplate, high is hard or wrong",
         needs="base",
     ),
-    "ifd": Scorer(
+    "ifd": RecordScorer(
         score=lambda given: ifd(_base(given), given.records, given.template, given.tell),
         about="loss of the response with its prompt over its loss without: how little the prompt helps",
         unit="ratio",
-        better="higher",
+        good="higher",
         source="instruction-following difficulty, Li et al. 2023 (arXiv 2308.12032)",
         needs="base",
     ),
-    "tuned_loss": Scorer(
+    "tuned_loss": RecordScorer(
         score=lambda given: tuned_losses(_base(given), given.records, given.template, given.tell),
         about="the same loss after two passes of a small adapter over all these records",
         unit="nats a token",
-        better="lower",
+        good="lower",
         source="what few passes leave unlearnt is odd among the rest (Arpit et al. 2017, small-loss trick)",
         needs="base",
     ),

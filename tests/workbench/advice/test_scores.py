@@ -78,11 +78,9 @@ def test_a_scorer_twice(mine, capsys):
 
 
 def test_a_study_chooses_by_a_score(mine, capsys):
-    assert (
-        main(["score", mine, "--scorer", "loss", "ifd", "--base", "classroom", "--template", "verbatim"]) == 0
-    )
-    told_by = capsys.readouterr().out
-    assert "12 of 12" in told_by
+    asked = ["--base", "classroom", "--template", "verbatim"]
+    assert main(["score", mine, "--scorer", "loss", "ifd", *asked]) == 0
+    assert "12 of 12" in capsys.readouterr().out
     command = ["run", "mine.scored.jsonl", "--quality", "clean", "top:50%@ifd", "--dry-run"]
     assert main([*command, *asked]) == 0
     assert "qualities: clean, top:50%@ifd" in capsys.readouterr().out

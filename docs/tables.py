@@ -72,6 +72,22 @@ def templates() -> Iterable[tuple[str, ...]]:
     yield from ((f"`{name}`", template.about) for name, template in TEMPLATES.items())
 
 
+def choices() -> Iterable[tuple[str, ...]]:
+    """Return each way to choose records."""
+    yield "`--quality`", "draws from"
+    told = (kind.about.rpartition(": ") for kind in pools.POOLS.values())
+    yield from ((f"`{example}`", about) for about, _, example in told)
+
+
+def scores() -> Iterable[tuple[str, ...]]:
+    """Return each scorer."""
+    yield "scorer", "what its number is", "unit", "good end", "source"
+    yield from (
+        (f"`{name}`", scorer.about, scorer.unit, scorer.good, scorer.source)
+        for name, scorer in scorers.SCORERS.items()
+    )
+
+
 def checks() -> Iterable[tuple[str, ...]]:
     """Return each check of an audit."""
     yield "check", "what it looks for"
@@ -255,6 +271,8 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "studies": studies,
     "corruptions": corruptions,
     "templates": templates,
+    "pools": choices,
+    "scorers": scores,
     "checks": checks,
     "fetchable": fetchable,
     "curves": curves,

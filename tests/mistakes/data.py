@@ -17,8 +17,6 @@ MISTAKES = [
             "round(len(dataset.train) * float(percent) / 100)",
             "round(float(percent))",
         ),
-        ("pairs are drawn apart", "turn = question if copies", "turn = record.id if copies"),
-        ("every seed draws alike", 'number(seed, "order", turn)', 'number(0, "order", turn)'),
         ("a mixture asks a question twice", " if question_of(r) not in asked", ""),
         ("the shares of a mixture change places", "sum(shares[place:])", "sum(shares[: place + 1])"),
         (
@@ -28,8 +26,8 @@ MISTAKES = [
         ),
         (
             "answers alone make a duplicate",
-            "first.setdefault((record.asked, record.response)",
-            'first.setdefault(("", record.response)',
+            "seen.setdefault(text, place)",
+            "seen.setdefault(text[-6:], place)",
         ),
         (
             "a system text is no part of a question",
@@ -47,6 +45,17 @@ MISTAKES = [
             "for column in ()\n    ]",
         ),
         ("a pair key is no part of the data", "sorted({*columns, pair_key})", "sorted(columns)"),
+    ),
+    *mistakes(
+        "src/workbench/data/questions.py",
+        "tests/workbench/data/test_pools.py",
+        ("pairs are drawn apart", "turn = question if copies", "turn = record.id if copies"),
+        ("every seed draws alike", 'number(seed, "order", turn)', 'number(0, "order", turn)'),
+        (
+            "a system text is no part of a question",
+            "if record.system or record.history:",
+            "if record.history:",
+        ),
     ),
     *mistakes(
         "src/workbench/data/sources/several.py",

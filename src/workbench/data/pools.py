@@ -4,7 +4,7 @@
     source=wiki             those with this value in a column
     ifd>=0.6                those with such a number in a column (also >, <=, <)
     top:30%@ifd             the 30% with the largest numbers in a column; bottom: the smallest
-    dedup:exact             one record of each that is asked and answered alike
+    dedup:exact             one record of each that is asked and answered alike; dedup:near: nearly alike
     0.7*file:clean+0.3*file:scraped     each example from one of the pools, with these probabilities
 
 The records of a pool come in an order that hangs on (seed, what is asked). Answers to one question have one
@@ -12,8 +12,6 @@ place, whichever pool they are in: where two pools answer the same questions, th
 differ in the answer alone.
 """
 
-import hashlib
-import json
 import math
 import re
 from collections import Counter
@@ -24,6 +22,7 @@ from functools import lru_cache
 from workbench.config import Quality
 from workbench.data.chance import number
 from workbench.data.places import listed
+from workbench.data.questions import in_turn, question_of
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 
@@ -150,42 +149,15 @@ def columns_read(qualities: Iterable[Quality]) -> tuple[str, ...]:
     return tuple(sorted({column for kind, groups in found for column in kind.columns(groups)}))
 
 
-def question_of(record: Record) -> str:
-    """Return a name of what is asked, the same for every answer to it."""
-    if record.turn:
-        return record.turn
-    asked = record.prompt or record.response  # a text alone is what is asked and answered in one
-    if record.system or record.history:
-        asked = json.dumps([record.system, record.history, asked])
-    return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
-
-
-def paired(one: Iterable[Record], other: Iterable[Record]) -> int:
-    """Return how many questions are answered in both pools."""
-    return len({*map(question_of, one)} & {*map(question_of, other)})
-
-
-def _in_turn(records: Iterable[Record], seed: int) -> list[Record]:
-    """Return records in the order of what they are asked; further answers to one have their own turn."""
-    copies: Counter[str] = Counter()
-    turns = []
-    for record in sorted(records, key=lambda one: one.id):
-        question = question_of(record)
-        copies[question] += 1
-        turn = question if copies[question] == 1 else f"{question}-{copies[question]}"
-        turns.append((number(seed, "order", turn), turn, record))
-    return [record for *_, record in sorted(turns, key=lambda one: one[:2])]
-
-
 def _file(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
-    return _in_turn((one for one in dataset.train if one.source == found[0]), seed)
+    return in_turn((one for one in dataset.train if one.source == found[0]), seed)
 
 
 def _column(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     column, value = found
     _check_column(dataset, column)
     chosen = (r for r in dataset.train if column in r.extra and _same(r.extra[column], value))
-    return _in_turn(chosen, seed)
+    return in_turn(chosen, seed)
 
 
 def _same(held: str | int | float | bool, wanted: str) -> bool:
@@ -208,7 +180,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 def _score(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     column, sign, limit = found
     scores = _scores(dataset, column)
-    return _in_turn(
+    return in_turn(
         (r for r, score in zip(dataset.train, scores, strict=True) if COMPARISONS[sign](score, float(limit))),
         seed,
     )
@@ -223,14 +195,20 @@ def _best(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     scored = zip(_scores(dataset, column), dataset.train, strict=True)
     # of equal scores, chance decides, and the same chance for every seed and share
     chosen = sorted(scored, key=lambda one: (sign * one[0], number(0, "tie", one[1].id)))[:count]
-    return _in_turn((record for _, record in chosen), seed)
+    return in_turn((record for _, record in chosen), seed)
 
 
-def _exact(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
-    first: dict[tuple[str, str], Record] = {}
-    for record in sorted(dataset.train, key=lambda one: one.id):
-        first.setdefault((record.asked, record.response), record)
-    return _in_turn(first.values(), seed)
+def _dedup(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    records = sorted(dataset.train, key=lambda one: one.id)
+    texts = [f"{record.asked}\n{record.response}" for record in records]
+    if found[0] == "near":
+        from workbench.data.duplicates import near_clusters  # it loads a library that others don't need
+
+        first = near_clusters(texts)
+    else:
+        seen: dict[str, int] = {}
+        first = [seen.setdefault(text, place) for place, text in enumerate(texts)]
+    return in_turn((record for place, record in enumerate(records) if first[place] == place), seed)
 
 
 def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
@@ -309,9 +287,9 @@ POOLS: dict[str, PoolKind] = {
         name=lambda found: f"{found[0]}:{float(found[1]):g}%@{found[2]}",
     ),
     "dedup": PoolKind(
-        pattern="dedup:(exact)",
-        order=_exact,
-        about="one of each that is asked and answered alike: dedup:exact",
+        pattern="dedup:(exact|near)",
+        order=_dedup,
+        about="one of each that is asked and answered nearly alike, or exactly: dedup:near",
     ),
     "score": PoolKind(
         pattern=rf"(?:score\.)?([^<>=]+?)\s*(>=|<=|>|<)\s*([+-]?{NUMBER})",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from workbench.data.duplicates import near_clusters
 from workbench.data.records import Record
 from workbench.models.base import Base
 from workbench.scoring.model_losses import OnShare, ifd, response_losses, tuned_losses
@@ -64,6 +65,13 @@ def copies(given: Given) -> list[Score]:
     """Return how many records are asked and answered alike, each itself included."""
     counts = Counter((record.asked, record.response) for record in given.records)
     return [float(counts[record.asked, record.response]) for record in given.records]
+
+
+def near_copies(given: Given) -> list[Score]:
+    """Return how many records are asked and answered nearly alike, each itself included."""
+    clusters = near_clusters([f"{record.asked}\n{record.response}" for record in given.records])
+    counts = Counter(clusters)
+    return [float(counts[cluster]) for cluster in clusters]
 
 
 def overlap_with_evaluation(given: Given) -> list[Score]:
@@ -123,6 +131,13 @@ SCORERS: dict[str, RecordScorer] = {
         unit="records",
         good="lower",
         source="exact duplicates",
+    ),
+    "near_copies": RecordScorer(
+        score=near_copies,
+        about="how often the record occurs, nearly alike ones counted",
+        unit="records",
+        good="lower",
+        source="MinHash, Broder 1997; Lee et al. 2022 (arXiv 2107.06499) for what it brings",
     ),
     "overlap": RecordScorer(
         score=overlap_with_evaluation,

@@ -14,9 +14,9 @@ from workbench.data.pools import (
     columns_read,
     ordered,
     parse_quality,
-    question_of,
     with_columns,
 )
+from workbench.data.questions import paired, question_of
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
 from workbench.errors import InputError
@@ -126,6 +126,17 @@ def test_a_pool_holds_what_its_text_says(data):
         assert sorted(one.extra["score"] for one in worst) == scores[:count]
 
 
+def test_of_nearly_alike_records_one_is_left():
+    long = "the quick brown fox jumps over the lazy dog and runs far away into the woods"
+    rows = dataset(
+        record(1, prompt=long, response="yes"),
+        record(2, prompt=f"{long}.", response="yes"),
+        record(3, prompt="something else altogether is asked here", response="no"),
+    )
+    assert len(ordered(rows, "dedup:exact", 0)) == 3
+    assert {one.id for one in ordered(rows, "dedup:near", 0)} == {"left/1", "left/3"}
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_answers_to_one_question_are_drawn_together(seed):
     one, other = (ordered(PAIRS, f"file:{label}", seed) for label in ("as", "bs"))
@@ -134,7 +145,7 @@ def test_answers_to_one_question_are_drawn_together(seed):
     # the pool of all a's has 20 more questions, and the pairs keep their order among them
     among = [r.prompt for r in ordered(PAIRS, "kind=a", seed) if r.source == "as"]
     assert among == [r.prompt for r in one]
-    assert pools.paired(one, other) == 60
+    assert paired(one, other) == 60
     assert [r.prompt for r in one] != [r.prompt for r in ordered(PAIRS, "file:as", seed + 1)]
 
 

@@ -156,6 +156,8 @@ def test_counts_are_those_of_counting_by_hand():
     given = Given(
         records=tuple(records), evaluation=(Record(id="e", prompt="z a b c d", response="e f g h z"),)
     )
+    near = score_columns(given, ["near_copies"])[0].scores
+    assert near == (3.0, 3.0, 3.0, 1.0, 1.0)
     length, copies, overlap, ratio = (
         column.scores for column in score_columns(given, ["length", "copies", "overlap", "compression"])
     )
@@ -228,7 +230,7 @@ def test_a_scored_file_is_the_file_with_columns(tmp_path):
     lines = [json.dumps(row) for row in rows]
     path.write_text("\n".join([*lines[:3], json.dumps({"prompt": "no answer"}), *lines[3:]]))
     records, _, notes = read_records(path, "error", "drop")
-    assert "left out" in notes[0]
+    assert "left out" in notes[-1]
 
     def odd(record):
         return 1 if int(record.prompt[1:]) % 2 else None

@@ -115,7 +115,8 @@ def _parsed(path: Path, heldout: int | None, heldout_file: Path | None, how: How
     notes += [note for one in files for note in one.notes]
     if separate:
         train, held = own.records, separate.records
-        notes += overlap(own, separate)
+        refuse_answers_in_both(own, separate)
+        notes += _asked_in_both(own, separate)
     else:
         train, held = hold_out(own.records, heldout, str(path))
         notes += _other_count(heldout, len(held), len(own.records), path)
@@ -221,9 +222,12 @@ def _keys_told(what: str, name: str, keys: Counter[str]) -> list[str]:
     return [f"{what} {name}{'s' if len(keys) > 1 else ''} {', '.join(named)}{more}"]
 
 
-def overlap(own: OwnFile, separate: OwnFile) -> list[str]:
-    """Refuse what is asked and answered alike in both files, and count what is asked alike."""
-    prompts = {opening(record) for record in own.records if record.prompt}
+def refuse_answers_in_both(own: OwnFile, separate: OwnFile) -> None:
+    """Refuse what is asked and answered alike in a file to train on and in one to judge by.
+
+    Raises:
+        InputError: If there is any; the message counts it.
+    """
     answered = {(record.asked, record.response) for record in own.records}
     same = [record for record in separate.records if (record.asked, record.response) in answered]
     if same:
@@ -232,6 +236,11 @@ def overlap(own: OwnFile, separate: OwnFile) -> list[str]:
             f"the same answer ({listed(record.place for record in same)}); remove them from one of the "
             "files: what was trained on can't judge"
         )
+
+
+def _asked_in_both(own: OwnFile, separate: OwnFile) -> list[str]:
+    """Count what is asked alike in both files."""
+    prompts = {opening(record) for record in own.records if record.prompt}
     again = [record for record in separate.records if record.prompt and opening(record) in prompts]
     if not again:
         return []

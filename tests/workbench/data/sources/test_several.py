@@ -7,7 +7,8 @@ import pytest
 
 import workbench as wb
 from workbench.config import Quality
-from workbench.data.pools import ordered, question_of
+from workbench.data.pools import ordered
+from workbench.data.questions import question_of
 from workbench.data.sources import load_dataset
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError
@@ -53,6 +54,10 @@ def test_a_file_to_judge_by_judges_both(files, tmp_path):
     data = load_dataset(files[0], others=files[1:], heldout_file=judge)
     assert Counter(record.source for record in data.train) == {"clean": 50, "scraped": 400}
     assert [record.prompt for record in data.heldout] == ["new"]
+    write(judge, [{"prompt": "q3", "response": "another"}, {"prompt": "new", "response": "answer"}])
+    data = load_dataset(files[0], others=files[1:], heldout_file=judge)
+    assert Counter(record.source for record in data.train) == {"clean": 49, "scraped": 399}
+    assert "1 of 50 records of 'clean' left out: their prompts are held out" in "; ".join(data.notes)
     write(judge, [{"prompt": "q3", "response": "so 3"}])
     with pytest.raises(InputError, match=r"1 of 1 records of .*judge.jsonl are in .*scraped.jsonl too"):
         load_dataset(files[0], others=files[1:], heldout_file=judge)
@@ -73,7 +78,7 @@ def test_what_is_wrong_with_any_file_is_told_at_once(files, tmp_path):
 def test_a_file_of_held_out_questions_alone_has_nothing_to_train_on(files, tmp_path):
     held = load_dataset(files[0], others=files[1:]).heldout
     few = write(tmp_path / "few.jsonl", [{"prompt": one.prompt, "response": "x"} for one in held])
-    with pytest.raises(InputError, match=r"every record of .*few.jsonl has a prompt that is held out"):
+    with pytest.raises(InputError, match="every record of 'few' has a prompt that is held out"):
         load_dataset(files[0], others=[few])
 
 

@@ -30,11 +30,6 @@ MISTAKES = [
             "seen.setdefault(text[-6:], place)",
         ),
         (
-            "a system text is no part of a question",
-            "if record.system or record.history:",
-            "if record.history:",
-        ),
-        (
             "a column that is read isn't hashed",
             "replace(dataset, columns=tuple(columns)) if columns",
             "replace(dataset, columns=()) if columns",

@@ -53,9 +53,14 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/data/sources/files.py",
+        "tests/workbench/data/sources/test_several.py",
+        ("a held-out question is trained on", "if opening(record) not in asked)", ")"),
+        ("what is shared is dropped where it should be refused", 'if how.on_shared == "error":', "if False:"),
+    ),
+    *mistakes(
         "src/workbench/data/sources/several.py",
         "tests/workbench/data/sources/test_several.py",
-        ("a held-out question is trained on", "if opening(record) not in asked]", "]"),
         (
             "the last file judges",
             "hold_out(parts[0], heldout, str(paths[0]))",
@@ -66,7 +71,11 @@ MISTAKES = [
             "left_out([one.findings for one in given]",
             "left_out([one.findings for one in given[:1]]",
         ),
-        ("a file to judge by is compared with the first alone", "for own in read:", "for own in read[:1]:"),
+        (
+            "a file to judge by is compared with the first alone",
+            "for own in read if",
+            "for own in read[:1] if",
+        ),
     ),
     *mistakes(
         "src/workbench/data/subsets.py",

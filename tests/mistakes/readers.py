@@ -159,8 +159,8 @@ MISTAKES = [
         f"{TESTS}test_mapping.py",
         (
             "a file is read once for all mappings",
-            "mapping=tuple((mapping or {}).items()), read_as",
-            "mapping=(), read_as",
+            "        mapping=tuple((mapping or {}).items()),\n        read_as",
+            "        mapping=(),\n        read_as",
             "test_another_mapping_is_another_data_set",
         ),
     ),

@@ -131,6 +131,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "as response: tell it all and stop (default), or leave it out",
     )
     own.add_argument(
+        "--on-shared",
+        choices=("error", "drop"),
+        help="with --heldout-file: records that both files have, answer included: tell them and stop "
+        "(default), or leave out all that is trained on questions that are held out",
+    )
+    own.add_argument(
         "--on-long",
         choices=("error", "drop", "truncate", "split"),
         help="refuse records longer than the base can read (default), leave them out, cut their prompts from "
@@ -179,7 +185,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 CHOICES = (
     *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
-    *("pair_key", "read_as", "template", "loss_on", "adapted_layers", "precision"),
+    *("on_shared", "pair_key", "read_as", "template", "loss_on", "adapted_layers", "precision"),
     *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""

@@ -54,6 +54,7 @@ def study(
     pair_key: str | None = None,
     on_empty: Literal["error", "drop"] | None = None,
     on_bad: Literal["error", "drop"] | None = None,
+    on_shared: Literal["error", "drop"] | None = None,
     on_long: OnLong | None = None,
     mapping: Mapping[str, str] | None = None,
     read_as: str | None = None,
@@ -86,6 +87,7 @@ def study(
         pair_key: For your own files: the column that says which records answer one question.
         on_empty: For your own file: "error" or "drop" records whose prompt or response is empty.
         on_bad: For your own file: "error" or "drop" records that can't be read.
+        on_shared: With a held-out file: "error" or "drop" what is trained on questions that it asks too.
         on_long: "error", "drop", "truncate" or "split" records that the base can't read whole.
         mapping: For your own file: the keys under which it has the fields of a record, such as
             ``{"prompt": "question"}``.
@@ -109,6 +111,7 @@ def study(
         "heldout_file": heldout_file if heldout_file is None else str(heldout_file),
         "on_empty": on_empty,
         "on_bad": on_bad,
+        "on_shared": on_shared,
         "on_long": on_long,
         "mapping": dict(mapping) if mapping else None,
         "read_as": read_as,
@@ -147,6 +150,7 @@ def study(
             heldout_file=grid["heldout_file"],
             on_empty=on_empty or "error",
             on_bad=on_bad or "error",
+            on_shared=on_shared or "error",
             on_long=on_long or "error",
             mapping=mapping,
             read_as=read_as,

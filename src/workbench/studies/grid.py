@@ -87,6 +87,8 @@ class Study(Shown):
     """What to do with records of an own file whose prompt or response is empty."""
     on_bad: Literal["error", "drop"] = "error"
     """What to do with records of an own file that can't be read."""
+    on_shared: Literal["error", "drop"] = "error"
+    """What to do where a held-out file and the data share records."""
     mapping: dict[str, str] = field(default_factory=dict)
     """Fields of a record, each with the key under which an own file has it, whatever its layout says."""
     read_as: str | None = None
@@ -183,6 +185,7 @@ class Study(Shown):
             others=self.others,
             on_empty=self.on_empty,
             on_bad=self.on_bad,
+            on_shared=self.on_shared,
             mapping=self.mapping or None,
             read_as=self.read_as,
         )
@@ -195,8 +198,9 @@ class Study(Shown):
         for name in ("grown", "others", "pair_key", "mapping", "read_as"):
             if not values[name]:
                 del values[name]  # earlier versions read every study that doesn't need it
-        if self.loss_on == "last":
-            del values["loss_on"]  # and every one that learns what they learnt
+        for name, usual in (("loss_on", "last"), ("on_shared", "error")):
+            if values[name] == usual:
+                del values[name]  # and every one that does what they did
         return json.loads(json.dumps(values))
 
     @classmethod

@@ -31,6 +31,7 @@ NOT_COMPARED = {
     "heldout_file": "a place; its records are compared by their hash",
     "on_empty": "what it comes to, the records, is compared by their hash",
     "on_bad": "what it comes to, the records, is compared by their hash",
+    "on_shared": "what it comes to, the records, is compared by their hash",
     "mapping": "what it comes to, the records, is compared by their hash",
     "read_as": "what it comes to, the records, is compared by their hash",
     "base": "a name or a place; the weights are compared by their hash",
@@ -43,7 +44,7 @@ NOT_COMPARED = {
     "date": "compared with the day of the folder's study, where a template writes it",
 }
 """Fields of a study that aren't compared by what they say, each with the reason. Every other one is."""
-READING_POLICIES = ("on_empty", "on_bad", "mapping", "read_as")
+READING_POLICIES = ("on_empty", "on_bad", "on_shared", "mapping", "read_as")
 UNKNOWN = ("data_fingerprint", "base_sha256")
 """Settings of a cell that aren't known before data and base are loaded."""
 

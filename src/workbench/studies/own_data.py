@@ -28,6 +28,7 @@ def study_of_file(
     heldout_file: str | None = None,
     on_empty: Literal["error", "drop"] = "error",
     on_bad: Literal["error", "drop"] = "error",
+    on_shared: Literal["error", "drop"] = "error",
     on_long: OnLong = "error",
     mapping: Mapping[str, str] | None = None,
     read_as: str | None = None,
@@ -47,6 +48,8 @@ def study_of_file(
         heldout_file: Another file whose records are held out instead.
         on_empty: "drop" leaves out records with an empty prompt or response; "error" refuses them.
         on_bad: "drop" leaves out what can't be read as a record; "error" refuses it.
+        on_shared: "drop" leaves out what is trained on questions of the held-out file; "error" refuses
+            records that are in both.
         on_long: "drop" leaves out records that the base can't read whole, "truncate" cuts their prompts from
             the left, "split" makes several records of a conversation; "error" refuses them.
         mapping: Fields of a record, each with the key under which the files have it.
@@ -78,6 +81,7 @@ def study_of_file(
         heldout_file=heldout_file,
         on_empty=on_empty,
         on_bad=on_bad,
+        on_shared=on_shared,
         on_long=on_long,
         mapping=dict(mapping or {}),
         read_as=read_as,

@@ -82,6 +82,7 @@ OF_A_STUDY = {
     "pair_key": (pair_key, "the sha256 of letters, in its training records, was"),
     "on_empty": (of_study(on_empty="drop"), STAYS),
     "on_bad": (of_study(on_bad="drop"), STAYS),
+    "on_shared": (of_study(on_shared="drop"), STAYS),
     "mapping": (of_study(mapping={"prompt": "prompt"}), STAYS),
     "read_as": (of_study(read_as="prompt-response"), STAYS),
     "on_long": (of_study(on_long="drop"), "on_long was error and is drop"),

@@ -28,6 +28,7 @@ def load_dataset(
     others: Sequence[str | Path] = (),
     on_empty: files.Policy = "error",
     on_bad: files.Policy = "error",
+    on_shared: files.Policy = "error",
     mapping: Mapping[str, str] | None = None,
     read_as: str | None = None,
 ) -> Dataset:
@@ -43,6 +44,7 @@ def load_dataset(
         on_empty: For a file: "error" refuses empty prompts and responses and names them all, "drop" leaves
             such records out and counts them in the notes.
         on_bad: For a file: the same for what else can't be read as a record.
+        on_shared: With a held-out file: "drop" leaves out what is trained on questions that it asks too.
         mapping: For a file: the keys under which it has the fields of a record, such as
             ``{"prompt": "question"}``.
         read_as: For a file: key of ``LAYOUTS``, instead of the layout that its keys tell.
@@ -56,6 +58,7 @@ def load_dataset(
             (f"--heldout-file {heldout_file}", heldout_file is not None),
             (f"--on-empty {on_empty}", on_empty != "error"),
             (f"--on-bad {on_bad}", on_bad != "error"),
+            (f"--on-shared {on_shared}", on_shared != "error"),
             (f"--map {mapping_in_words(mapping or {})}", bool(mapping)),
             (f"--read-as {read_as}", read_as is not None),
             *((str(other), True) for other in others),
@@ -71,7 +74,11 @@ def load_dataset(
             raise _not_there(str(given), path)
     if others:
         how = files.How(
-            on_empty=on_empty, on_bad=on_bad, mapping=tuple((mapping or {}).items()), read_as=read_as
+            on_empty=on_empty,
+            on_bad=on_bad,
+            on_shared=on_shared,
+            mapping=tuple((mapping or {}).items()),
+            read_as=read_as,
         )
         return several.load(paths, heldout, heldout_file=heldout_file, how=how)
     return files.load(
@@ -80,6 +87,7 @@ def load_dataset(
         heldout_file=heldout_file,
         on_empty=on_empty,
         on_bad=on_bad,
+        on_shared=on_shared,
         mapping=mapping,
         read_as=read_as,
     )

@@ -23,7 +23,7 @@ record by record. Copies of one question are numbered in the file's order.
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -50,6 +50,7 @@ class How:
 
     on_empty: Policy = "error"
     on_bad: Policy = "error"
+    on_shared: Policy = "error"
     mapping: tuple[tuple[str, str], ...] = ()
     """Fields of a record, each with the key under which it is."""
     read_as: str | None = None
@@ -63,6 +64,7 @@ def load(
     heldout_file: Path | None = None,
     on_empty: Policy = "error",
     on_bad: Policy = "error",
+    on_shared: Policy = "error",
     mapping: Mapping[str, str] | None = None,
     read_as: str | None = None,
 ) -> Dataset:
@@ -77,6 +79,8 @@ def load(
         on_empty: What becomes of a record whose prompt or response is empty: "error" refuses the file and
             names every such record, "drop" leaves them out and counts them in the notes.
         on_bad: The same for what else can't be read as a record.
+        on_shared: "error" refuses a held-out file some of whose records are in this one too, with the same
+            answer; "drop" leaves out every record whose question is held out.
         mapping: Fields of a record ("prompt", "response", "context", "id", ...) with the keys under which
             the files have them, whatever their layout says.
         read_as: Key of ``LAYOUTS`` by which the files are read; None finds it by their keys.
@@ -84,12 +88,18 @@ def load(
     Raises:
         InputError: If a file can't be read, a record isn't as described above, or too few are left.
     """
-    for name, policy in (("on_empty", on_empty), ("on_bad", on_bad)):
+    for name, policy in (("on_empty", on_empty), ("on_bad", on_bad), ("on_shared", on_shared)):
         if policy not in ("error", "drop"):
             raise InputError(f"{name} is {policy!r}; it has to be 'error' or 'drop'")
     if heldout is not None and heldout_file is not None:
         raise both_given(heldout, heldout_file)
-    how = How(on_empty=on_empty, on_bad=on_bad, mapping=tuple((mapping or {}).items()), read_as=read_as)
+    how = How(
+        on_empty=on_empty,
+        on_bad=on_bad,
+        on_shared=on_shared,
+        mapping=tuple((mapping or {}).items()),
+        read_as=read_as,
+    )
     check_mapping(dict(how.mapping), read_as)
     given = [path, *([heldout_file] if heldout_file else [])]
     # a pipe can be read only once; what is wrong with another one, reading it says
@@ -115,8 +125,12 @@ def _parsed(path: Path, heldout: int | None, heldout_file: Path | None, how: How
     notes += [note for one in files for note in one.notes]
     if separate:
         train, held = own.records, separate.records
-        refuse_answers_in_both(own, separate)
-        notes += _asked_in_both(own, separate)
+        if how.on_shared == "error":
+            refuse_answers_in_both(own, separate)
+            notes += _asked_in_both(own, separate)
+        else:
+            ((train,), gone) = without_held_out([name_of(path)], [own.records], held)
+            notes += gone
     else:
         train, held = hold_out(own.records, heldout, str(path))
         notes += _other_count(heldout, len(held), len(own.records), path)
@@ -233,9 +247,38 @@ def refuse_answers_in_both(own: OwnFile, separate: OwnFile) -> None:
     if same:
         raise InputError(
             f"{len(same)} of {len(separate.records)} records of {separate.path} are in {own.path} too, with "
-            f"the same answer ({listed(record.place for record in same)}); remove them from one of the "
-            "files: what was trained on can't judge"
+            f"the same answer ({listed(record.place for record in same)}); what was trained on can't judge. "
+            "Remove them from one of the files, or leave out what is trained on such questions with "
+            "on_shared='drop' (--on-shared drop)"
         )
+
+
+def without_held_out(
+    labels: Sequence[str], parts: Sequence[Sequence[Record]], held: Sequence[Record]
+) -> tuple[list[tuple[Record, ...]], list[str]]:
+    """Return each file's records without those whose questions are held out, and notes of what was left out.
+
+    Raises:
+        InputError: If none of a file's records is left.
+    """
+    asked = {opening(record) for record in held}
+    judging = {record.id for record in held}
+    kept_parts, notes = [], []
+    for label, part in zip(labels, parts, strict=True):
+        kept = tuple(record for record in part if opening(record) not in asked)
+        gone = [record for record in part if opening(record) in asked and record.id not in judging]
+        if not kept:
+            raise InputError(
+                f"every record of {label!r} has a prompt that is held out, so none is left to train on; give "
+                "a file to judge by that asks other things: --heldout-file"
+            )
+        if gone:
+            notes.append(
+                f"{len(gone)} of {len(part)} records of {label!r} left out: their prompts are held out "
+                f"({listed(record.place for record in gone)})"
+            )
+        kept_parts.append(kept)
+    return kept_parts, notes
 
 
 def _asked_in_both(own: OwnFile, separate: OwnFile) -> list[str]:

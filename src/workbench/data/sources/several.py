@@ -11,8 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from workbench.data.heldout import both_given, hold_out, opening
-from workbench.data.places import listed
+from workbench.data.heldout import both_given, hold_out
 from workbench.data.questions import paired, question_of
 from workbench.data.records import Dataset, Record
 from workbench.data.sources import files
@@ -91,7 +90,7 @@ def _parsed(
     ]
     if separate:
         held: Sequence[Record] = separate.records
-        for own in read:
+        for own in read if how.on_shared == "error" else []:
             files.refuse_answers_in_both(own, separate)
     else:
         _, held = hold_out(parts[0], heldout, str(paths[0]))
@@ -99,7 +98,7 @@ def _parsed(
             f"{len(held)} records of {labels[0]!r} are held out, and judge every file: an answer like its "
             "own counts as right; a file of neither kind judges both alike (--heldout-file)"
         )
-    parts, gone = _without_held_out(labels, parts, held)
+    parts, gone = files.without_held_out(labels, parts, held)
     notes += gone
     templates = list(dict.fromkeys(one.template for one in read))
     if len(templates) > 1:
@@ -117,30 +116,6 @@ def _parsed(
         origin=" and ".join(str(one) for one in (*paths, heldout_file) if one),
         notes=tuple(notes),
     )
-
-
-def _without_held_out(
-    labels: Sequence[str], parts: Sequence[Sequence[Record]], held: Sequence[Record]
-) -> tuple[list[list[Record]], list[str]]:
-    """Return each file's records without those whose questions are held out, and what was left out."""
-    asked = {opening(record) for record in held}
-    judging = {record.id for record in held}
-    kept_parts, notes = [], []
-    for label, part in zip(labels, parts, strict=True):
-        kept = [record for record in part if opening(record) not in asked]
-        gone = [record for record in part if opening(record) in asked and record.id not in judging]
-        if not kept:
-            raise InputError(
-                f"every record of {label!r} has a prompt that is held out, so none is left to train on; give "
-                "a file to judge by that asks other things: --heldout-file"
-            )
-        if gone:
-            notes.append(
-                f"{len(gone)} of {len(part)} records of {label!r} left out: their prompts are held out "
-                f"({listed(record.place for record in gone)})"
-            )
-        kept_parts.append(kept)
-    return kept_parts, notes
 
 
 def _pairs(labels: Sequence[str], parts: Sequence[Sequence[Record]]) -> list[str]:

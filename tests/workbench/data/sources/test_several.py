@@ -61,6 +61,11 @@ def test_a_file_to_judge_by_judges_both(files, tmp_path):
     write(judge, [{"prompt": "q3", "response": "so 3"}])
     with pytest.raises(InputError, match=r"1 of 1 records of .*judge.jsonl are in .*scraped.jsonl too"):
         load_dataset(files[0], others=files[1:], heldout_file=judge)
+    data = load_dataset(files[0], others=files[1:], heldout_file=judge, on_shared="drop")
+    assert Counter(record.source for record in data.train) == {"clean": 49, "scraped": 399}
+    alone = load_dataset(files[1], heldout_file=judge, on_shared="drop")
+    assert len(alone.train) == 399
+    assert "1 of 400 records of 'scraped' left out: their prompts are held out" in "; ".join(alone.notes)
 
 
 def test_what_is_wrong_with_any_file_is_told_at_once(files, tmp_path):

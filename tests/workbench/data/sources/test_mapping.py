@@ -14,7 +14,8 @@ from workbench.cli.run import add_parser, chosen_study
 from workbench.data.sources import load_dataset
 from workbench.data.sources.layouts.choice import MAPPED, check_mapping, mapping_in_words, mapping_of
 from workbench.errors import InputError
-from workbench.studies.grid import Study, study_of_file
+from workbench.studies.grid import Study
+from workbench.studies.own_data import study_of_file
 
 sys.path.append(str(Path(__file__).parent))
 

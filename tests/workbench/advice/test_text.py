@@ -74,9 +74,11 @@ def test_a_file_that_may_not_be_read(mine):
     "is for your own files, and {name!r} is a built-in source; leave {own} out",
     "--heldout-file {heldout_file}",
 )
-@follows("--on-empty {on_empty}", "--on-bad {on_bad}")
+@follows("--on-empty {on_empty}", "--on-bad {on_bad}", "--on-shared {on_shared}")
 @follows("--map {mapping_in_words(mapping or {})}", "--read-as {read_as}")
-@pytest.mark.parametrize("option", ["--heldout-file", "--on-empty", "--on-bad", "--map", "--read-as"])
+@pytest.mark.parametrize(
+    "option", ["--heldout-file", "--on-empty", "--on-bad", "--on-shared", "--map", "--read-as"]
+)
 def test_an_option_for_other_data(option, mine):
     path = mine(GOOD)
     value = {"--heldout-file": path, "--map": "prompt=prompt", "--read-as": "prompt-response"}.get(
@@ -97,11 +99,13 @@ def test_one_record(mine):
     assert count(path, heldout_file=mine(GOOD[1:], "held.jsonl")) == 10
 
 
-@follows("remove them from one of the files: what was trained on can't judge")
+@follows("Remove them from one of the files, or leave out what is trained on such questions with")
 def test_records_in_both_files(mine):
     path, held = mine(GOOD[:6]), mine(GOOD[5:], "held.jsonl")
-    lines = between(told(load_dataset, path, heldout_file=held), r"held\.jsonl, line ", r"\)")
-    assert lines == "1"
+    message = told(load_dataset, path, heldout_file=held)
+    assert between(message, r"held\.jsonl, line ", r"\)") == "1"
+    (name, policy) = between(message, r"\(--", r"\)$").split()
+    assert count(path, heldout_file=held, **{name.replace("-", "_"): policy}) == 10
     held = mine(GOOD[6:], "held.jsonl")
     assert count(path, heldout_file=held) == 10
 

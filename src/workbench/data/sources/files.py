@@ -262,11 +262,11 @@ def without_held_out(
         InputError: If none of a file's records is left.
     """
     asked = {opening(record) for record in held}
-    judging = {record.id for record in held}
+    judging = set(map(id, held))
     kept_parts, notes = [], []
     for label, part in zip(labels, parts, strict=True):
         kept = tuple(record for record in part if opening(record) not in asked)
-        gone = [record for record in part if opening(record) in asked and record.id not in judging]
+        gone = [record for record in part if opening(record) in asked and id(record) not in judging]
         if not kept:
             raise InputError(
                 f"every record of {label!r} has a prompt that is held out, so none is left to train on; give "

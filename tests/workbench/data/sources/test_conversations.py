@@ -44,7 +44,7 @@ def test_a_conversation_comes_back_whole(tmp_path, chats, kind):
     made = []
     for number, (system, pairs) in enumerate(chats):
         flat = [text for pair in pairs for text in pair]
-        flat[-2] += f" {number}"  # so that there are two prompts
+        flat[0] += f" {number}"  # so that there are two that begin differently
         made.append(
             [*([("system", system)] if system else []), *zip(["user", "assistant"] * 4, flat, strict=False)]
         )

@@ -180,7 +180,7 @@ def test_other_answers_to_one_prompt_can_judge(tmp_path):
     train, held = jsonl(tmp_path / "train.jsonl", records), jsonl(tmp_path / "held.jsonl", records[8:])
     with pytest.raises(InputError, match=r"10 records, all with the same prompt, .* \(--heldout-file\)"):
         load_dataset(train)
-    with pytest.raises(InputError, match=r"2 of 2 records .* with the same answer .* remove them from one"):
+    with pytest.raises(InputError, match=r"2 of 2 records .* with the same answer .* Remove them from one"):
         load_dataset(train, heldout_file=held)
     dataset = load_dataset(jsonl(train, records[:8]), heldout_file=held)
     assert (len(dataset.train), len(dataset.heldout)) == (8, 2)

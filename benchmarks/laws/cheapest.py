@@ -61,7 +61,7 @@ class Knowledge:
     def _seen(self, cell: Cell) -> tuple[np.ndarray, float]:
         """Return what a cell measures, as a linear function of all that is unknown, and its own variance."""
         quality, size, seed = cell
-        spread = self.truth.spread * (1 + math.sqrt(self.truth.sizes[0] / size))
+        spread = self.truth.noise_at(size)
         seeds = np.zeros((3, SEEDS))
         seeds[0, seed] = seeds[1 + self.qualities.index(quality), seed] = spread
         row = np.concatenate([self._gradient(quality, size), seeds.ravel()])

@@ -51,6 +51,10 @@ class Truth:
         """The metric that the law predicts."""
         return "loss" if LAWS[self.law].metric == "loss" else "exact_match"
 
+    def noise_at(self, size: float) -> float:
+        """Return a measurement's standard deviation: twice as large at the smallest size as far above."""
+        return float(self.spread * (1 + np.sqrt(self.sizes[0] / size)))
+
     def predict(self, quality: str, sizes: Sequence[float] | np.ndarray) -> np.ndarray:
         """Return the true metric of a quality at the given sizes."""
         size = np.asarray(sizes, dtype=float)
@@ -69,7 +73,7 @@ def simulated(truth: Truth, seed: int, *, seeds: int = 3) -> Table:
         of_quality = np.sqrt(QUALITY_SHARE) * rng.standard_normal(seeds)
         for size, value in zip(truth.sizes, truth.predict(quality, truth.sizes), strict=True):
             rest = np.sqrt(1 - SEED_SHARE - QUALITY_SHARE) * rng.standard_normal(seeds)
-            spread = truth.spread * (1 + np.sqrt(truth.sizes[0] / size))
+            spread = truth.noise_at(size)
             for k, noise in enumerate(shared + of_quality + rest):
                 measured = float(value + spread * noise)
                 if truth.metric != "loss":
@@ -99,7 +103,7 @@ def grown(truth: Truth, study: int, cells: Iterable[tuple[str, float, int]]) -> 
             + np.sqrt(QUALITY_SHARE) * drawn(1, number, seed)
             + np.sqrt(1 - SEED_SHARE - QUALITY_SHARE) * drawn(2, number, round(size), seed)
         )
-        spread = truth.spread * (1 + np.sqrt(truth.sizes[0] / size))
+        spread = truth.noise_at(size)
         measured = float(truth.predict(quality, [size])[0] + spread * noise)
         if truth.metric != "loss":
             measured = min(max(measured, 0.0), 1.0)

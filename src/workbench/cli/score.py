@@ -77,7 +77,7 @@ def _lines(columns: "Sequence[Column]") -> list[str]:
 
     from workbench.scoring.scorers import SCORERS
 
-    rows = [HEADINGS]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for column in columns:
         ends = np.quantile(column.known, (0.05, 0.5, 0.95)) if column.known else [float("nan")] * 3
         shown = ["" if np.isnan(end) else f"{end:.3g}" for end in ends]

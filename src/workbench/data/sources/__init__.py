@@ -69,9 +69,9 @@ def load_dataset(
                 )
         return SOURCES[name](heldout)
     paths = [Path(one).expanduser() for one in (name, *others)]
-    for given, path in zip((name, *others), paths, strict=True):
+    for asked, path in zip((name, *others), paths, strict=True):
         if not path.exists() and not hub.is_named(path):
-            raise _not_there(str(given), path)
+            raise _not_there(str(asked), path)
     if others:
         how = files.How(
             on_empty=on_empty,

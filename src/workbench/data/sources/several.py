@@ -98,7 +98,7 @@ def _parsed(
             f"{len(held)} records of {labels[0]!r} are held out, and judge every file: an answer like its "
             "own counts as right; a file of neither kind judges both alike (--heldout-file)"
         )
-    parts, gone = files.without_held_out(labels, parts, held)
+    kept, gone = files.without_held_out(labels, parts, held)
     notes += gone
     templates = list(dict.fromkeys(one.template for one in read))
     if len(templates) > 1:
@@ -106,10 +106,10 @@ def _parsed(
             f"the files are written in several ways ({', '.join(templates)}); all are asked in one: "
             "choose it with --template"
         )
-    notes += _pairs(labels, parts)
+    notes += _pairs(labels, kept)
     return Dataset(
         name=" and ".join(labels),
-        train=tuple(record for part in parts for record in part),
+        train=tuple(record for part in kept for record in part),
         heldout=tuple(held),
         template=templates[0] if len(templates) == 1 else "plain",
         licence="not stated: the user's own files",

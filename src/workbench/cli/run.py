@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument(
         "data",
         nargs="+",
-        help="verbs, raters, or your own file of records (see below); several files are compared with the "
+        help="verbs, raters, gsm8k, or your own file of records (see below); several files are compared with the "
         "first",
     )
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")

@@ -69,7 +69,7 @@ def study(
     Each choice is the option of ``workbench run`` with the same name; None leaves it to the budget.
 
     Args:
-        data: "verbs" or "raters"; the path of your own file, or ``hf:NAME``; or records that are in Python: a
+        data: "verbs", "raters" or "gsm8k"; the path of your own file, or ``hf:NAME``; or records that are in Python: a
             table of pandas, polars, pyarrow or ``datasets``, or a list of dicts. Those are written into the
             cache, so that the study can be trained again; its ``data`` says where.
         budget: "coffee", "lunch" or "night": the same grid, wider.

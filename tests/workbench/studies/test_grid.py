@@ -43,7 +43,29 @@ GRIDS = {
         5,
     ),
 }
-SETTINGS = {"verbs": {}, "raters": {"batch_size": 8, "steps": 60}}
+RIGHT_AND_WRONG = ("solution=right", "solution=wrong")
+GRIDS |= {
+    ("gsm8k", "coffee"): ([*RIGHT_AND_WRONG], (32, 128, 512), 3),
+    ("gsm8k", "lunch"): (
+        ["solution=right", "0.5*solution=right+0.5*solution=wrong", "solution=wrong"],
+        (32, 64, 128, 256, 512),
+        4,
+    ),
+    ("gsm8k", "night"): (
+        [
+            "solution=right",
+            *(f"{share}*solution=right+{1 - share}*solution=wrong" for share in (0.75, 0.5, 0.25)),
+            "solution=wrong",
+        ],
+        (16, 32, 64, 128, 256, 512),
+        5,
+    ),
+}
+SETTINGS = {
+    "verbs": {},
+    "raters": {"batch_size": 8, "steps": 60},
+    "gsm8k": {"batch_size": 8, "steps": 60},
+}
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -53,7 +75,7 @@ def test_the_studies_that_come_with_the_workbench(name, budget):
     qualities, sizes, seeds = GRIDS[name, budget]
     assert (labels(study), study.sizes, study.seeds) == (qualities, sizes, tuple(range(seeds)))
     assert study.settings == SETTINGS[name]
-    assert study.adapted_layers == {"verbs": None, "raters": 6}[name]
+    assert study.adapted_layers == {"verbs": None, "raters": 6, "gsm8k": 6}[name]
     cells = study.cells()
     assert len(cells) == len({cell.key() for cell in cells}) == len(qualities) * len(sizes) * seeds
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.records import Dataset
-from workbench.data.sources import files, frames, hub, raters, several, verbs
+from workbench.data.sources import files, frames, gsm8k, hub, raters, several, verbs
 from workbench.data.sources.layouts.choice import mapping_in_words
 from workbench.errors import InputError, unknown_name
 
 SOURCES: dict[str, Callable[[int | None], Dataset]] = {
     "verbs": verbs.load,
     "raters": raters.load,
+    "gsm8k": gsm8k.load,
     **{f"raters-{domain}": partial(raters.load, domains=(domain,)) for domain in raters.DOMAINS},
 }
 """Built-in sources by name: each takes the number of records to hold out, or None for its default."""

@@ -44,8 +44,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument(
         "data",
         nargs="+",
-        help="verbs, raters, gsm8k, or your own file of records (see below); several files are compared with the "
-        "first",
+        help="verbs, raters, gsm8k, or your own file of records (see below); several files are compared with "
+        "the first",
     )
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
     parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")

@@ -69,9 +69,9 @@ def study(
     Each choice is the option of ``workbench run`` with the same name; None leaves it to the budget.
 
     Args:
-        data: "verbs", "raters" or "gsm8k"; the path of your own file, or ``hf:NAME``; or records that are in Python: a
-            table of pandas, polars, pyarrow or ``datasets``, or a list of dicts. Those are written into the
-            cache, so that the study can be trained again; its ``data`` says where.
+        data: "verbs", "raters" or "gsm8k"; the path of your own file, or ``hf:NAME``; or records that are in
+            Python: a table of pandas, polars, pyarrow or ``datasets``, or a list of dicts. Those are written
+            into the cache, so that the study can be trained again; its ``data`` says where.
         budget: "coffee", "lunch" or "night": the same grid, wider.
         base: "classroom", "smollm2-135m", a .gguf file or a safetensors folder.
         qualities: Each a ``Quality``, or a text such as "clean", "typo:0.8" (a corruption and the share of

@@ -333,7 +333,7 @@ def gsm8k(budget: str) -> Study:
     """Return the study on solutions of school mathematics: the right against the wrong, in pairs."""
     mixed = by_budget(budget, (), (0.5,), (0.75, 0.5, 0.25))
     right, wrong = "solution=right", "solution=wrong"
-    sizes = (16, 32, 64, 128, 256, 512)
+    sizes = (8, 16, 32, 64, 128, 256)
     return Study(
         name="gsm8k",
         data="gsm8k",
@@ -346,7 +346,8 @@ def gsm8k(budget: str) -> Study:
         sizes=by_budget(budget, sizes[1::2], sizes[1:], sizes),
         seeds=seeds(budget),
         adapted_layers=LARGE_BASE_LAYERS,
-        settings=dict(LARGE_BASE_SETTINGS),
+        # solutions are long: half of the examples in a step make it a study of minutes
+        settings={**LARGE_BASE_SETTINGS, "batch_size": 4},
     )
 
 

@@ -45,10 +45,10 @@ GRIDS = {
 }
 RIGHT_AND_WRONG = ("solution=right", "solution=wrong")
 GRIDS |= {
-    ("gsm8k", "coffee"): ([*RIGHT_AND_WRONG], (32, 128, 512), 3),
+    ("gsm8k", "coffee"): ([*RIGHT_AND_WRONG], (16, 64, 256), 3),
     ("gsm8k", "lunch"): (
         ["solution=right", "0.5*solution=right+0.5*solution=wrong", "solution=wrong"],
-        (32, 64, 128, 256, 512),
+        (16, 32, 64, 128, 256),
         4,
     ),
     ("gsm8k", "night"): (
@@ -57,14 +57,14 @@ GRIDS |= {
             *(f"{share}*solution=right+{1 - share}*solution=wrong" for share in (0.75, 0.5, 0.25)),
             "solution=wrong",
         ],
-        (16, 32, 64, 128, 256, 512),
+        (8, 16, 32, 64, 128, 256),
         5,
     ),
 }
 SETTINGS = {
     "verbs": {},
     "raters": {"batch_size": 8, "steps": 60},
-    "gsm8k": {"batch_size": 8, "steps": 60},
+    "gsm8k": {"batch_size": 4, "steps": 60},
 }
 
 

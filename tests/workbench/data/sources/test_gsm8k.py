@@ -76,8 +76,8 @@ def test_the_real_file():
         data = load(path=real)
     else:
         data = load()
-    assert len(data.heldout) == 300
-    assert len(data.train) == 2 * 743
+    assert len(data.heldout) == 100
+    assert len(data.train) == 2 * 891
     assert (
-        "743 pairs of a right and a wrong solution, of 568 problems; 451 problems left out" in data.notes[0]
+        "891 pairs of a right and a wrong solution, of 672 problems; 547 problems left out" in data.notes[0]
     )

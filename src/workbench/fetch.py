@@ -26,7 +26,7 @@ from pathlib import Path
 from workbench.errors import InputError, unknown_name
 from workbench.files import cache_folder, sha256_of, what_helps, write_atomically
 
-PATIENCE = 60
+SILENCE = 60
 """Seconds without an answer after which a download has failed."""
 
 
@@ -237,7 +237,7 @@ def _download_file(name: str, item: Fetchable, folder: Path) -> Path:
     assert item.address is not None, "the caller looked"
     path = folder / item.file_name
     try:
-        with urllib.request.urlopen(item.address, timeout=PATIENCE) as answer, path.open("wb") as file:
+        with urllib.request.urlopen(item.address, timeout=SILENCE) as answer, path.open("wb") as file:
             # one byte more than it has shows another file, whatever its length; no more is taken
             file.write(answer.read(item.size + 1))
     except (OSError, http.client.HTTPException) as error:

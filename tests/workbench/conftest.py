@@ -34,12 +34,6 @@ def smollm2(smollm2_path) -> Base:
     return load_gguf(smollm2_path, "smollm2-135m")
 
 
-VOCABULARY = 40
-TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{{ eos_token }}{% endfor %}"
-)
-
-
 @pytest.fixture
 def tiny_config() -> DecoderConfig:
     return DecoderConfig(

@@ -64,6 +64,12 @@ def toy_gguf(tmp_path, toy_config, make_weights):
     return path
 
 
+VOCABULARY = 40
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{{ eos_token }}{% endfor %}"
+)
+
+
 @pytest.fixture(scope="session")
 def transformers():
     return pytest.importorskip("transformers", reason="the oracle isn't installed: pip install -e '.[test]'")

@@ -49,9 +49,8 @@ def training_flops(plan: Plan, cell: CellConfig, steps: int | None = None) -> fl
 
 
 def evaluation_flops(plan: Plan, cell: CellConfig) -> float:
-    """Return the operations of evaluating one cell on the held-out examples."""
-    heldout = plan.prepared.heldout
-    items = heldout.examples
+    """Return the operations of evaluating one cell on the examples of every evaluation set."""
+    items = [item for one in plan.prepared.sets.values() for item in one.examples]
     decoder, work = plan.base.decoder.config, _work(plan, items, len(items))
     return _head(decoder, work) + sum(forward for forward, _ in _adapted_blocks(decoder, cell, work))
 

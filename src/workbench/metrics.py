@@ -23,7 +23,7 @@ def is_loss(name: str) -> bool:
     return set_and_metric(name)[1].endswith("loss")
 
 
-MEASURED = ("loss", "exact_match", "choice_accuracy")
+BY_REFERENCES = ("loss", "exact_match", "choice_accuracy")
 """What is measured without generating anything: the first is a loss, the rest shares."""
 OWN = "own_"
 """Begins the name of a metric that is a user's own function."""

@@ -104,7 +104,7 @@ class Dataset(Shown):
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {"to train on": f"{len(self.train):,} records", "held out": f"{len(self.heldout):,} records"}
-        facts |= {f"set {name}": f"{len(records):,} records" for name, records in self.evals}
+        facts |= {f"judged by {name}": f"{len(records):,} records" for name, records in self.evals}
         if self.train:
             facts |= {"such as": self.train[0].asked, "answered": self.train[0].response}
         facts |= {"origin": self.origin, "licence": self.licence}

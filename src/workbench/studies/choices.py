@@ -16,7 +16,7 @@ from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
 from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities
 from workbench.studies.own_data import fit_to_pools, study_of_file
-from workbench.training.text_metrics import Score, check_metrics, own_metric
+from workbench.training.text_metrics import TextScore, check_metrics, own_metric
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
@@ -53,7 +53,7 @@ def study(
     heldout: int | None = None,
     heldout_file: str | Path | None = None,
     evals: Mapping[str, str | Path] | Iterable[str] = (),
-    metrics: Iterable[str | Score] = (),
+    metrics: Iterable[str | TextScore] = (),
     others: Iterable[str | Path] = (),
     pair_key: str | None = None,
     on_empty: Literal["error", "drop"] | None = None,
@@ -191,7 +191,7 @@ def _sets(evals: Mapping[str, str | Path] | Iterable[str]) -> tuple[tuple[str, s
     return parse_sets(map(str, _several("evals", evals)))
 
 
-def _metrics(metrics: Iterable[str | Score]) -> tuple[str, ...]:
+def _metrics(metrics: Iterable[str | TextScore]) -> tuple[str, ...]:
     """Return the names of metrics of what cells write; a user's own function is taken among them."""
     several = _several("metrics", metrics)
     return check_metrics(tuple(one if isinstance(one, str) else own_metric(one) for one in several))

@@ -10,7 +10,7 @@ from workbench.adapters.lora import LoraStack
 from workbench.data.places import listed
 from workbench.data.records import Record
 from workbench.errors import InputError
-from workbench.metrics import HELDOUT, MEASURED, OWN, on_set, set_and_metric
+from workbench.metrics import BY_REFERENCES, HELDOUT, OWN, on_set, set_and_metric
 from workbench.models.decoder import Decoder
 from workbench.models.generation import generate
 from workbench.training.evaluation import HeldOut
@@ -66,7 +66,7 @@ def generation_of(
         lacking = [record.where for record in records if not one.answerable(record.response)]
         if lacking:
             notes.append(
-                f"{metric} isn't measured on {which}: {len(lacking)} of {len(records)} answers have not "
+                f"{metric} isn't measured on {which}: {len(lacking)} of {len(records)} answers have no "
                 f"{one.needs} ({listed(lacking)})"
             )
             continue
@@ -89,7 +89,7 @@ def check_measurable(metrics: Sequence[str], sets: Mapping[str, Generation], not
         if not any(metric in one.metrics for one in sets.values()):
             why = "; ".join(note for note in notes if note.startswith(f"{metric} isn't measured"))
             raise InputError(
-                f"{why}; leave {metric} out of --metrics, or add a set that has: --eval NAME=FILE"
+                f"{why}; leave {metric} out of --metrics, or judge by a set whose answers have it with --eval"
             )
 
 
@@ -159,7 +159,7 @@ def _chunks(
 
 def metrics_in(columns: Sequence[str]) -> list[str]:
     """Return the columns of a study's table that are metrics: set by set, losses first."""
-    order = [*MEASURED, *BUILT_IN]
+    order = [*BY_REFERENCES, *BUILT_IN]
     found: dict[str, list[str]] = {HELDOUT: []}
     for column in columns:
         name, metric = set_and_metric(column)

@@ -18,7 +18,7 @@ from workbench.data.records import Record
 from workbench.errors import InputError, how_to_install, unknown_name
 from workbench.metrics import OWN
 
-Score = Callable[[str, str, Record], float]
+TextScore = Callable[[str, str, Record], float]
 """(response as it was generated, reference, record) -> a number from 0 to 1, higher is better."""
 
 
@@ -26,7 +26,7 @@ Score = Callable[[str, str, Record], float]
 class TextMetric:
     """How a generated response is scored."""
 
-    score: Score
+    score: TextScore
     words: str
     """What it is called on an axis."""
     about: str
@@ -34,8 +34,8 @@ class TextMetric:
     source: str
     answerable: Callable[[str], bool] = lambda reference: True
     """Whether a reference has what the metric compares."""
-    needs: str = "an answer"
-    """What that is, in words."""
+    needs: str = "answer"
+    """What that is, in words behind "no"."""
 
 
 @cache
@@ -93,20 +93,20 @@ def _normalized(text: str) -> list[str]:
     return re.sub(r"\b(a|an|the)\b", " ", bare).split()
 
 
-NUMBER = re.compile(
+FINAL_NUMBER = re.compile(
     r"(?<![\w.])-?\s?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\d))?"
     r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
 )
 """A number with commas between thousands; a minus behind a word or a number is a hyphen."""
-ANSWER_MARK = "####"
+FINAL_MARK = "####"
 """Before the final number of a GSM8K solution."""
 
 
 def final_number(text: str) -> Decimal | None:
     """Return the number behind the last ``####``, or else the last number of a text; None without one."""
-    before, mark, behind = text.replace("$", "").replace("\N{MINUS SIGN}", "-").rpartition(ANSWER_MARK)
-    marked = NUMBER.findall(behind) if mark else []
-    found = marked[:1] or NUMBER.findall(f"{before} {behind}")[-1:]
+    before, mark, behind = text.replace("$", "").replace("\N{MINUS SIGN}", "-").rpartition(FINAL_MARK)
+    marked = FINAL_NUMBER.findall(behind) if mark else []
+    found = marked[:1] or FINAL_NUMBER.findall(f"{before} {behind}")[-1:]
     return Decimal(re.sub(r"[,\s]", "", found[0])) if found else None
 
 
@@ -123,7 +123,7 @@ TEXT_METRICS: dict[str, TextMetric] = {
         about="the F-measure of the longest common subsequence of words, without stemming",
         source="Lin 2004; the package rouge-score, which knows the letters a to z and digits alone",
         answerable=lambda reference: re.search("[a-z0-9]", reference.lower()) is not None,
-        needs="a word in the letters a to z, or a digit",
+        needs="letter from a to z and no digit",
     ),
     "chrf": TextMetric(
         score=chrf,
@@ -149,14 +149,14 @@ TEXT_METRICS: dict[str, TextMetric] = {
         about="whether the final number, behind `####` or else the last, is the reference's",
         source="Cobbe et al. 2021, GSM8K",
         answerable=lambda reference: final_number(reference) is not None,
-        needs="a number",
+        needs="number",
     ),
 }
 """Metrics of generated texts by name; a user's own functions join them as ``own_NAME``."""
 BUILT_IN = tuple(TEXT_METRICS)
 
 
-def own_metric(function: Score) -> str:
+def own_metric(function: TextScore) -> str:
     """Take a user's function among the metrics, for as long as this process lives, and return its name there.
 
     Args:

@@ -63,7 +63,10 @@ def axis_words(metric: str) -> str:
     """Return a metric's words for an axis, with the evaluation set unless it is the study's own."""
     name, bare = set_and_metric(metric)
     words = METRICS.get(bare) or (own_words(bare) if bare.startswith(OWN) else readable(bare))
-    return words if name == HELDOUT else f"{words.removeprefix('held-out ')} on {name}"
+    if name == HELDOUT:
+        return words
+    words, bracket, unit = words.removeprefix("held-out ").partition(" (")
+    return f"{words} on {name}{bracket}{unit}"
 
 
 def is_number(value: Any) -> TypeGuard[float]:  # noqa: ANN401 - whatever a row holds

@@ -115,7 +115,7 @@ def test_a_set_without_numbers_is_not_judged_by_them():
     assert how.metrics == ("token_f1",)
     assert how.limit == 50
     assert notes[0] == (
-        "numeric isn't measured on the evaluation set 'x': 1 of 3 answers have not a number (a.jsonl, line 2)"
+        "numeric isn't measured on the evaluation set 'x': 1 of 3 answers have no number (a.jsonl, line 2)"
     )
     assert "up to 50 tokens" in notes[1]
     assert generation_of("x", ["numeric"], records, [3, 4, 4], spelled)[0] is None

@@ -107,12 +107,14 @@ def _source(
 
 def _of_files(how: files.How) -> list[tuple[str, bool]]:
     """Return the options that say how files are read, each with whether it is given."""
+    on_empty, on_bad, on_shared, read_as = how.on_empty, how.on_bad, how.on_shared, how.read_as
+    mapping = dict(how.mapping)
     return [
-        (f"--on-empty {how.on_empty}", how.on_empty != "error"),
-        (f"--on-bad {how.on_bad}", how.on_bad != "error"),
-        (f"--on-shared {how.on_shared}", how.on_shared != "error"),
-        (f"--map {mapping_in_words(dict(how.mapping))}", bool(how.mapping)),
-        (f"--read-as {how.read_as}", how.read_as is not None),
+        (f"--on-empty {on_empty}", on_empty != "error"),
+        (f"--on-bad {on_bad}", on_bad != "error"),
+        (f"--on-shared {on_shared}", on_shared != "error"),
+        (f"--map {mapping_in_words(mapping or {})}", bool(mapping)),
+        (f"--read-as {read_as}", read_as is not None),
     ]
 
 

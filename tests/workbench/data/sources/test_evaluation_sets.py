@@ -83,7 +83,7 @@ def test_a_set_is_read_and_counts_in_the_fingerprint(mine, tmp_path):
     others = [load_dataset(mine, evals=sets[:1]), load_dataset(mine, evals=[("z", sets[0][1]), sets[1]])]
     assert len({one.fingerprint for one in (plain, found, *others)}) == 4
     assert load_dataset(mine, evals=sets[::-1]).fingerprint == found.fingerprint
-    assert "set x" in repr(found)
+    assert "judged by x" in repr(found)
 
 
 def test_a_record_that_is_trained_on_cannot_judge(mine, tmp_path):

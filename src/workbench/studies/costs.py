@@ -3,6 +3,7 @@
 Operations count a multiplication and an addition as two, as in ``torch.utils.flop_counter``. Where all
 examples have one length, a test finds every operation that torch's counter finds. Left out are:
 
+- what cells write to be judged by it (``--metrics``), whose length isn't known before;
 - what isn't a matrix product: norms, softmax, rotary positions, the optimizer;
 - attention's work behind an example's end: examples of similar length run as one block, each as long as the
   longest. On `verbs` that is 3 to 5% of all operations.

@@ -5,6 +5,10 @@ The name of an evaluation set has no dot, and neither has a metric's.
 
 HELDOUT = "heldout"
 """The evaluation set that every study has; its metrics go by their bare names."""
+BY_REFERENCES = ("loss", "exact_match", "choice_accuracy")
+"""What is measured without generating anything: the first is a loss, the rest shares."""
+OWN = "own_"
+"""Begins the name of a metric that is a user's own function."""
 
 
 def on_set(name: str, metric: str) -> str:
@@ -19,11 +23,6 @@ def set_and_metric(name: str) -> tuple[str, str]:
 
 
 def is_loss(name: str) -> bool:
-    """Say whether a measurement is a loss, on whichever set."""
-    return set_and_metric(name)[1].endswith("loss")
-
-
-BY_REFERENCES = ("loss", "exact_match", "choice_accuracy")
-"""What is measured without generating anything: the first is a loss, the rest shares."""
-OWN = "own_"
-"""Begins the name of a metric that is a user's own function."""
+    """Say whether a measurement is a loss, on whichever set; a user's own metric never is one."""
+    metric = set_and_metric(name)[1]
+    return metric.endswith("loss") and not metric.startswith(OWN)

@@ -3,6 +3,7 @@
 import pytest
 
 from workbench.laws import analyse, read_table
+from workbench.metrics import is_loss
 from workbench.studies.disk.manifest import DataFacts, EvaluationSetFacts
 from workbench.views.answers import answers, by_worth, records_judging
 from workbench.views.figures import quality_by_size
@@ -105,11 +106,11 @@ def test_a_share_that_is_small_everywhere_does_not_come_first():
     assert any(note.startswith("BLEU: It is nowhere above") and "matched" not in note for note in small.notes)
 
 
-@pytest.mark.parametrize("metric", ["errors.rouge_l", "gain.numeric", "loss.own_error", "accuracy.loss"])
+@pytest.mark.parametrize("metric", ["errors.rouge_l", "gain.numeric", "loss.own_no_loss", "accuracy.loss"])
 def test_the_direction_is_the_metrics_whatever_the_set_is_called(metric):
     table = rows(**{metric.replace(".", "__"): helped})
     analysis = analyse(read_table(table, name="t", measured_here=True), metric)
-    assert analysis.falling == metric.endswith(".loss")
+    assert analysis.falling == metric.endswith(".loss") == is_loss(metric)
     if metric.startswith(("errors", "accuracy")):  # a table that was written out says no more than its names
         assert read_table(table, name="t").falling(metric) == analysis.falling
 

@@ -35,6 +35,8 @@ from workbench.scoring import scorers
 from workbench.studies import executors, grid
 from workbench.studies.disk.schema import FORMAT as STUDY_FORMAT
 from workbench.studies.grid import BUDGETS, STUDIES
+from workbench.training import text_metrics as of_responses
+from workbench.training.text_metrics import BUILT_IN, TEXT_METRICS
 from workbench.views import widgets
 from workbench.views.manuscript.folder import PAPER_FORMAT
 
@@ -86,6 +88,12 @@ def scores() -> Iterable[tuple[str, ...]]:
         (f"`{name}`", scorer.about, scorer.unit, scorer.good, scorer.source)
         for name, scorer in scorers.SCORERS.items()
     )
+
+
+def metrics() -> Iterable[tuple[str, ...]]:
+    """Return each metric of what cells write."""
+    yield "`--metrics`", "its number, from 0 to 1", "source"
+    yield from ((f"`{name}`", TEXT_METRICS[name].about, TEXT_METRICS[name].source) for name in BUILT_IN)
 
 
 def checks() -> Iterable[tuple[str, ...]]:
@@ -222,6 +230,13 @@ ADDITIONS = (
         "tests/workbench/scoring/test_scorers.py",
     ),
     Addition(
+        "metric of what cells write",
+        "`(response, reference, record) -> number`, a `TextMetric`",
+        "TEXT_METRICS",
+        of_responses,
+        "tests/workbench/training/test_text_metrics.py",
+    ),
+    Addition(
         "form of a base",
         "`(path, name, precision) -> Base`",
         "LOADERS",
@@ -273,6 +288,7 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "templates": templates,
     "pools": choices,
     "scorers": scores,
+    "metrics": metrics,
     "checks": checks,
     "fetchable": fetchable,
     "curves": curves,

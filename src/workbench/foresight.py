@@ -5,6 +5,7 @@ from pathlib import Path
 
 from workbench.errors import InputError
 from workbench.laws.planner import detectable
+from workbench.laws.silence import in_words
 from workbench.lessons.shipped import VERBS
 from workbench.results import open_study
 from workbench.studies.grid import Study
@@ -37,7 +38,7 @@ def smallest_differences(study: Study, like: Path | None = None) -> Iterator[str
         least = detectable(
             analysis, seeds=len(study.seeds), sizes=sizes, qualities=len(study.qualities), power=POWER
         )
-        name = metric.replace("_", " ")
+        name = in_words(metric)
         yield (
             f"{name}: two qualities that differ by {least:.2g}, {over}, would be told apart "
             f"with a probability of {POWER:.0%} (noise of {whose})"

@@ -17,13 +17,14 @@ from workbench.errors import InputError
 from workbench.laws import Analysis
 from workbench.laws.next_cells import Interval, Room
 from workbench.laws.noise import FEWEST_SEEDS
+from workbench.laws.silence import in_words
 from workbench.laws.stopping import Look, RateQuestion, next_step
 from workbench.studies.cell_costs import CellCost, operations_by_size
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Place, Study
 from workbench.studies.growth import Grower, GrowthDecision
 from workbench.studies.identity import Begun
-from workbench.views.answers import analysed, by_worth, item_outcomes
+from workbench.views.answers import analysed, by_worth, item_outcomes, records_judging
 
 START_SIZES = 3
 ALIKE = CellCost(1.0, 0.0)
@@ -203,7 +204,7 @@ class NarrowRate:
             after=len(rows),
             minutes=minutes,
             metric=metric,
-            why=f"{step.why}, judged by {metric.replace('_', ' ')}",
+            why=f"{step.why}, judged by {in_words(metric)}",
             cells=tuple(
                 Place(quality=by_label[cell.quality], size=round(cell.size), seed=cell.seed)
                 for cell in step.cells
@@ -214,12 +215,15 @@ class NarrowRate:
 
     def _analysis(self, store: Store, metric: str | None) -> tuple[str, Analysis]:
         """Analyse the study as its report does: by the metric chosen before, or the first that speaks."""
-        table, heldout = store.table(), store.manifest.data.heldout_records
+        table, data = store.table(), store.manifest.data
         items = item_outcomes(store, table)
         metrics = by_worth(table) if metric is None else [metric]
         if not metrics:
             raise InputError("no cell measured anything")
-        found = [(one, analysed(table, one, str(store.folder), heldout, items.get(one))) for one in metrics]
+        found = [
+            (one, analysed(table, one, str(store.folder), records_judging(data, one), items.get(one)))
+            for one in metrics
+        ]
         return next(((one, study) for one, study in found if study.silent is None), found[0])
 
     def _room(self, store: Store, rows: Sequence[Mapping[str, Any]], cells: int) -> Room:

@@ -26,7 +26,7 @@ from workbench.studies.executors.protocol import Executor, ShouldStop
 from workbench.studies.grid import Study
 from workbench.studies.runner import OnProgress
 from workbench.views.advice import MINUTES, Advice, advise
-from workbench.views.answers import Answers, analysed, answers_of
+from workbench.views.answers import Answers, analysed, answers_of, records_judging
 from workbench.views.points import readable
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class Results(Shown):
         chosen = metric or next(iter(found), "loss")
         if chosen in found:
             return found[chosen]
-        heldout = self.manifest.data.heldout_records
-        return analysed(self.table().rows, chosen, str(self.folder), heldout, None)
+        judging = records_judging(self.manifest.data, chosen)
+        return analysed(self.table().rows, chosen, str(self.folder), judging, None)
 
     def exchange_rate(
         self,

@@ -104,8 +104,8 @@ MISTAKES = [
         ),
         (
             "the evaluation counts its choices for nothing",
-            "items = heldout.examples",
-            "items = sorted({*heldout.references})",
+            "for item in one.examples]",
+            "for item in one.references]",
             "test_choices_are_operations_too",
         ),
         (
@@ -214,8 +214,8 @@ MISTAKES = [
         ),
         (
             "the zero-shot line costs nothing",
-            "loading + rates.item * items + makespan",
-            "loading + makespan",
+            "shared = rates.item * items + rates",
+            "shared = rates",
             "test_a_prediction_is_loading_zero_shot_and_stacks",
         ),
         (
@@ -232,8 +232,8 @@ MISTAKES = [
         ),
         (
             "loading takes no time",
-            "raw = loading + rates",
-            "raw = rates",
+            "raw = loading + shared",
+            "raw = shared",
             "test_a_prediction_is_loading_zero_shot_and_stacks",
         ),
         (

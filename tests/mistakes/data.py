@@ -346,8 +346,8 @@ MISTAKES = [
         "tests/workbench/data/test_records.py",
         (
             "the fingerprint leaves out what is held out",
-            "_fingerprint(self.columns, self.train, self.heldout)",
-            "_fingerprint(self.columns, self.train)",
+            "_fingerprint(self.columns, self.evals, self.train, self.heldout)",
+            "_fingerprint(self.columns, self.evals, self.train)",
             "test_fingerprint_is_the_content",
         ),
         (

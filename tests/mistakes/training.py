@@ -272,8 +272,8 @@ MISTAKES = [
         ),
         (
             "a failed cell keeps its held-out loss",
-            "missing = dict.fromkeys(evaluation.metrics(row))",
-            "missing = evaluation.metrics(row)",
+            "missing = dict.fromkeys(metrics)",
+            "missing = dict(metrics)",
             "test_a_cell_that_fails_says_at_which_step_and_has_no_number",
         ),
         (

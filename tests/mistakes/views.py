@@ -19,7 +19,7 @@ MISTAKES = [
         "tests/workbench/views/test_answers.py",
         (
             "the loss that was reached is that before training",
-            'heldout=(float(before), float(row["loss"]))',
+            "heldout=(float(before), float(row[metric]))",
             "heldout=(float(before), float(before))",
         ),
     ),

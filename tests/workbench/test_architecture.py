@@ -23,6 +23,7 @@ LAYERS = (
     "columns",
     "fetch",
     "config",
+    "metrics",
     "data",
     "models",
     "adapters",
@@ -41,7 +42,7 @@ LAYERS = (
     "__main__",
 )
 """Top-level modules of the package; each imports only those before it, and itself."""
-LEAF = {"laws": {"errors", "files", "conversions", "config", "columns", "showing"}}
+LEAF = {"laws": {"errors", "files", "conversions", "config", "metrics", "columns", "showing"}}
 """Rooms that import nothing of the package but these, and themselves."""
 CIRCLES: list[set[str]] = []
 """Circles of imports that are known. The list only gets shorter: a new circle is mended, not added."""

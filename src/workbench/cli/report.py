@@ -20,7 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     from workbench.views.report import write_report
 
     report = write_report(arguments.study)
-    print(report.sentence)
+    for sentence in (report.sentence, *report.further):
+        print(sentence)
     for silence in report.silences:
         print(f"note: {silence}")
     print(f"report: {report.page}")

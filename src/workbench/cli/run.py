@@ -96,6 +96,22 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         help="records to hold out for the evaluation (default: 600, or a fifth of fewer than 3,000)",
     )
     held.add_argument("--heldout-file", help="for your own file: another one with the records to hold out")
+    judging = parser.add_argument_group("what cells are judged by")
+    judging.add_argument(
+        "--eval",
+        action="append",
+        dest="evals",
+        metavar="NAME=FILE",
+        help="a further file of records, on which every cell is judged beside the held-out ones; may be "
+        "given several times: --eval references=refs.jsonl. Its metrics are called references.loss and so on",
+    )
+    judging.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="METRIC",
+        help="also judge what every cell writes, by greedy generation, which takes time: rouge_l, chrf, "
+        "bleu, token_f1 or numeric (the final number is right); see docs/data.md",
+    )
     own = parser.add_argument_group("your own file", READER)
     own.add_argument(
         "--pair-key",
@@ -185,7 +201,17 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 CHOICES = (
     *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
-    *("on_shared", "pair_key", "read_as", "template", "loss_on", "adapted_layers", "precision"),
+    *(
+        "evals",
+        "metrics",
+        "on_shared",
+        "pair_key",
+        "read_as",
+        "template",
+        "loss_on",
+        "adapted_layers",
+        "precision",
+    ),
     *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""
@@ -213,7 +239,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not measured:
         raise InputError(f"no cell of {folder} has a result; {_why(attempts)}")
     report = write_report(folder)
-    print(report.sentence)
+    for sentence in (report.sentence, *report.further):
+        print(sentence)
     for silence in report.silences:
         print(f"note: {silence}")
     print(f"report: {report.page}")

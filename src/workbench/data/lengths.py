@@ -25,7 +25,7 @@ def fit_context(
     """Return the data set as a base can read it whole, with a note on what was left out, cut or split.
 
     Args:
-        dataset: Training and held-out records.
+        dataset: Training and held-out records, those of further evaluation sets too.
         template: Key of ``TEMPLATES``.
         tokenizer: The base's.
         context: Tokens that the base can read.
@@ -37,7 +37,8 @@ def fit_context(
     Raises:
         InputError: If records are too long and may not be changed, or none would be left.
     """
-    everything = (*dataset.train, *dataset.heldout)
+    parts = (dataset.train, dataset.heldout, *(records for _, records in dataset.evals))
+    everything = tuple(one for part in parts for one in part)
     shortest = min(everything, key=lambda one: len(one.prompt) + len(one.response))
 
     def tokens(record: Record) -> int:
@@ -52,7 +53,6 @@ def fit_context(
     long = {id(one): one for one in sorted(found, key=_in_order)}
     if not long:
         return dataset
-    parts = (dataset.train, dataset.heldout)
     dropped = [tuple(one for one in part if id(one) not in long) for part in parts]
     made = _changed(policy, long, fits)
     hopeless = [] if policy == "drop" else [one for name, one in long.items() if not made[name]]
@@ -69,16 +69,17 @@ def fit_context(
         alone = {"truncate": ", even without their prompts", "split": ", even one turn without its prompt"}
         raise InputError(
             f"{dataset.name}: {_counted(named, everything)} are {limit}{alone.get(policy, '')}"
-            f"{'' if all(dropped) else f', and without them none is left {_for_what(dropped)}'} "
+            f"{'' if all(dropped) else f', and without them none is left {_for_what(dataset, dropped)}'} "
             f"({listed(one.where for one in named)}; the longest has {most:,} tokens); {', or '.join(ways)}"
         )
-    train, heldout = [tuple(new for one in part for new in made.get(id(one), [one])) for part in parts]
+    train, heldout, *sets = [tuple(new for one in part for new in made.get(id(one), [one])) for part in parts]
     done = _done(policy, list(made.values()))
     counted = f"{dataset.name}: {_counted(list(long.values()), everything)}"
     note = f"{counted} {done}: {limit} ({listed(one.where for one in long.values())})"
     if policy == "split" and loss_on == "last":
         note += "; of each part the last answer is learnt"
-    return replace(dataset, train=train, heldout=heldout, notes=(*dataset.notes, note))
+    evals = tuple((name, own) for (name, _), own in zip(dataset.evals, sets, strict=True))
+    return replace(dataset, train=train, heldout=heldout, evals=evals, notes=(*dataset.notes, note))
 
 
 def _changed(
@@ -113,9 +114,10 @@ def _done(policy: OnLong, made: Sequence[Sequence[Record]]) -> str:
     )
 
 
-def _for_what(left: Sequence[Sequence[Record]]) -> str:
-    train, heldout = left
-    return " or ".join(["to train on"] * (not train) + ["to judge by"] * (not heldout))
+def _for_what(dataset: Dataset, left: Sequence[Sequence[Record]]) -> str:
+    further = (f"to judge by in the evaluation set {name!r}" for name, _ in dataset.evals)
+    words = ("to train on", "to judge by", *further)
+    return " or ".join(what for what, own in zip(words, left, strict=True) if not own)
 
 
 def _in_order(record: Record) -> list[tuple[str, int]]:

@@ -82,6 +82,8 @@ class Dataset(Shown):
     """One line: where the records come from."""
     notes: tuple[str, ...] = ()
     """What was left out or changed while reading, a sentence each, with counts."""
+    evals: tuple[tuple[str, tuple[Record, ...]], ...] = ()
+    """Further evaluation sets, each with its name; see ``sources/evaluation_sets.py``."""
     columns: tuple[str, ...] = ()
     """Columns of the records on which qualities rest, so that they count in the fingerprint."""
     fingerprint: str = field(init=False)
@@ -89,11 +91,12 @@ class Dataset(Shown):
 
     def __post_init__(self) -> None:
         """Refuse ids that occur twice and take the fingerprint."""
-        for part in (self.train, self.heldout):
+        for part in (self.train, self.heldout, *(records for _, records in self.evals)):
             doubled = [name for name, count in Counter(record.id for record in part).items() if count > 1]
             if doubled:
                 raise ValueError(f"{self.name}: id {doubled[0]!r} occurs more than once")
-        object.__setattr__(self, "fingerprint", _fingerprint(self.columns, self.train, self.heldout))
+        found = _fingerprint(self.columns, self.evals, self.train, self.heldout)
+        object.__setattr__(self, "fingerprint", found)
 
     def __hash__(self) -> int:
         """Return a hash in which the records needn't be looked at."""
@@ -101,16 +104,21 @@ class Dataset(Shown):
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         facts = {"to train on": f"{len(self.train):,} records", "held out": f"{len(self.heldout):,} records"}
+        facts |= {f"judged by {name}": f"{len(records):,} records" for name, records in self.evals}
         if self.train:
             facts |= {"such as": self.train[0].asked, "answered": self.train[0].response}
         facts |= {"origin": self.origin, "licence": self.licence}
         return f"Dataset {self.name}", facts | ({"notes": "; ".join(self.notes)} if self.notes else {})
 
 
-def _fingerprint(columns: Sequence[str], *parts: Iterable[Record]) -> str:
-    """Hash records part by part, each part in the order of its ids."""
+def _fingerprint(
+    columns: Sequence[str], evals: Iterable[tuple[str, Iterable[Record]]], *parts: Iterable[Record]
+) -> str:
+    """Hash records part by part, each part in the order of its ids, then what further sets there are."""
     digest = hashlib.sha256()
-    for part in parts:
+    named = [("", part) for part in parts] + sorted(evals, key=lambda one: one[0])
+    for name, part in named:
+        digest.update(name.encode())
         lines = [json.dumps(_content(record, columns)) for record in sorted(part, key=lambda one: one.id)]
         digest.update(json.dumps(len(lines)).encode() + "\n".join(lines).encode() + b"\n")
     return digest.hexdigest()

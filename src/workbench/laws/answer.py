@@ -11,9 +11,14 @@ The sentence is made of claims, each of which can be true or false of a known tr
 from dataclasses import dataclass
 from html import escape
 
-from workbench.laws.claims import Claim, Rated, claim_in_words, claims_of
+from workbench.laws.claims import Claim, Rated, claim_in_words, claims_of, quality_in_words
 from workbench.laws.in_words import size_in_words
+from workbench.laws.silence import in_words
+from workbench.metrics import set_and_metric
 from workbench.showing import one_line
+
+WINS = {"better": 1, "never": 1, "worse": -1}
+"""Which claims say whose examples are worth more: 1 for the reference's, -1 for the other's."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -57,11 +62,22 @@ class ExchangeRate(Rated):
             return self._why_none()
         return " ".join([*(claim_in_words(self, claim) for claim in found), self._judged()])
 
+    def wins(self) -> int:
+        """Return whose examples are surely worth more: 1 the reference's, -1 the other's, 0 neither's."""
+        found = self.claims()
+        return WINS.get(found[0].kind, 0) if found else 0
+
+    def judged_by(self) -> str:
+        """Return the metric and the evaluation set, such as "loss on 600 held-out records"."""
+        name, bare = set_and_metric(self.metric)
+        # where the evaluation names the set, the metric needn't
+        metric = bare if self.evaluation.endswith(repr(name)) else self.metric
+        return in_words(metric) + (f" on {self.evaluation}" if self.evaluation else "")
+
     def _judged(self) -> str:
-        on = f" on {self.evaluation}" if self.evaluation else ""
         model = f", for the model of size {size_in_words(self.model)}" if self.model is not None else ""
         noise = ", with one run a cell: the noise is what the laws leave" if self.from_residuals else ""
-        return f"Judged by {self.metric.replace('_', ' ')}{on}{model}; intervals of 95%{noise}."
+        return f"Judged by {self.judged_by()}{model}; intervals of 95%{noise}."
 
     def _why_none(self) -> str:
         judged = self._judged().split(";", maxsplit=1)[0]
@@ -70,3 +86,20 @@ class ExchangeRate(Rated):
         if self.rates is None:
             return f"{judged}, there is no answer yet: no interval can be given."
         return f"{judged}, there is no answer at this size: no {self.reference!r} was measured around it."
+
+
+def opposite(one: ExchangeRate, two: ExchangeRate) -> str | None:
+    """Say that two answers about the same qualities, by two evaluation sets, are opposite; else None.
+
+    Both have to be sure of whose examples are worth more; one that can't tell contradicts nothing.
+    """
+    if one.wins() * two.wins() != -1:
+        return None
+    first, second = (one, two) if one.wins() > 0 else (two, one)
+    reference, other = quality_in_words(one.reference), quality_in_words(one.other)
+    at = [size_in_words(rate.claims()[0].size) for rate in (first, second)]
+    return (
+        f"The evaluation sets say the opposite: judged by {first.judged_by()}, one {reference} example is "
+        f"worth more than one {other} one (at {at[0]} {reference} examples); judged by {second.judged_by()}, "
+        f"it is worth less (at {at[1]}). Go by the set that is like what the model will be asked."
+    )

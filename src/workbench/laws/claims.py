@@ -201,7 +201,7 @@ def rate_in_words(answer: Rated, at: int) -> str:
 
 def claim_in_words(answer: Rated, claim: Claim) -> str:
     """Return a claim as a sentence."""
-    reference, other = _label(answer.reference), _label(answer.other)
+    reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     n = size_in_words(claim.size)
     match claim.kind:
         case "better":
@@ -254,7 +254,7 @@ def claim_in_words(answer: Rated, claim: Claim) -> str:
 
 def _changes(answer: Rated, claim: Claim) -> str:
     """Say at which size which quality becomes the worse one."""
-    reference, other = _label(answer.reference), _label(answer.other)
+    reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     assert answer.crossing is not None, "a claim of a crossing rests on one"
     first, second = (reference, other) if answer.crossing.reference_below else (other, reference)
     at, low, high = (size_in_words(float(f"{size:.2g}")) for size in (claim.size, claim.low, claim.high))
@@ -285,7 +285,7 @@ def break_even_in_words(answer: Rated, size: float | int) -> str:
     """Say up to what price turning examples of the other quality into reference ones pays, at one size."""
     found = claims_of(answer, size)
     kind = found[0].kind if found else "unsure"
-    reference, other = _label(answer.reference), _label(answer.other)
+    reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     n = f"At {size_in_words(size)} {reference} examples"
     if kind == "better":
         return f"{n}: {_price(answer, found[0])[0].lower()}{_price(answer, found[0])[1:]}"
@@ -301,7 +301,7 @@ def break_even_in_words(answer: Rated, size: float | int) -> str:
 
 
 def _price(answer: Rated, claim: Claim) -> str:
-    reference, other = _label(answer.reference), _label(answer.other)
+    reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     least = number_in_words(claim.low - 1) if claim.low > 1 else "0"
     most = "no limit" if math.isinf(claim.high) else number_in_words(claim.high - 1)
     more = (
@@ -355,7 +355,7 @@ def _times(answer: Rated, claim: Claim) -> str:
     return f"{number_in_words(answer.tried / claim.size)} times"
 
 
-def _label(quality: str) -> str:
+def quality_in_words(quality: str) -> str:
     """Return a quality's label as it stands in a sentence; in quotes where it isn't a plain word or two."""
     plain = quality[:1].isalpha() and all(letter.isalnum() or letter in " _%-" for letter in quality)
     return quality if plain else repr(quality)

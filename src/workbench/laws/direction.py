@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from workbench.errors import InputError
+from workbench.metrics import set_and_metric
 
 Better = Literal["lower", "higher"]
 """Which values of a metric are better."""
@@ -46,6 +47,13 @@ UNSURE = word_set(
     "coefficient count num steps time free target threshold rank"
 )
 """Words beside which another word doesn't say it: a loss reduction, the standard error of an accuracy."""
+OF_STUDIES: dict[str, Better] = {
+    "loss": "lower",
+    **dict.fromkeys(
+        ("exact_match", "choice_accuracy", "rouge_l", "chrf", "bleu", "token_f1", "numeric"), "higher"
+    ),
+}
+"""Metrics of the workbench's own studies, by the names that they have behind an evaluation set's."""
 WORD_ENDINGS = ("loss", "perplexity", "error", "entropy", "accuracy")
 """Long words that names have without a separator, as in "valloss"."""
 BEFORE = re.compile(r"(?:train|training|val|valid|validation|eval|evaluation|test|dev|heldout)(?=[a-z])")
@@ -59,6 +67,9 @@ def words_of(name: str) -> list[str]:
 
 def known_direction(metric: str) -> Better | None:
     """Return what a metric's name says about its direction; None where it says nothing, or both."""
+    name, bare = set_and_metric(metric)
+    if bare in OF_STUDIES and not UNSURE.intersection(words_of(name)):
+        return OF_STUDIES[bare]  # of a study's table, whatever the evaluation set is called
     joined = " ".join(words_of(metric.lower().replace("pass@", "pass at ") if "@" in metric else metric))
     for phrase, word in PHRASES.items():
         joined = re.sub(rf"\b{phrase}\b", word, joined)

@@ -86,8 +86,16 @@ def _rises(own: Sequence[TrainingCourse]) -> np.ndarray:
     return np.array([course.heldout[-1] for course in own]) - known[:, best]
 
 
-def said_of_overfit(found: Sequence[OverfitSize], courses: Sequence[TrainingCourse]) -> str | None:
-    """Say which sizes overfit and what would tell more; None where none does."""
+def said_of_overfit(
+    found: Sequence[OverfitSize], courses: Sequence[TrainingCourse], loss: str = "held-out loss"
+) -> str | None:
+    """Say which sizes overfit and what would tell more; None where none does.
+
+    Args:
+        found: The sizes.
+        courses: How every cell's training went.
+        loss: What the loss is called that rose.
+    """
     if not found:
         return None
     lost = {(one.quality, one.size) for one in found}
@@ -95,11 +103,11 @@ def said_of_overfit(found: Sequence[OverfitSize], courses: Sequence[TrainingCour
     epochs = max(1, round(min([*kept, min(one.passes for one in found) / 2])))
     each = "; ".join(
         f"{one.quality} at {one.size:,.0f} examples, each seen {one.passes:,.0f} times (training loss "
-        f"{one.fitted:.2g}, held-out loss up by at least {one.rise:.2g})"
+        f"{one.fitted:.2g}, {loss} up by at least {one.rise:.2g})"
         for one in found
     )
     return (
-        f"Overfitting: the held-out loss rose again after its best for {each}. There the number of steps is "
+        f"Overfitting: the {loss} rose again after its best for {each}. There the number of steps is "
         "measured as much as the data. A fixed number of passes over the examples would tell what the data "
         f"alone can do: the same study in a new folder with --epochs {epochs}."
     )

@@ -5,6 +5,8 @@ A silence counts neither for an effect nor against one, and each sentence says w
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from workbench.metrics import HELDOUT, set_and_metric
+
 ONE_SEED = "One seed per cell: no interval can be given. Train at least 3 seeds a cell, or at least 5 sizes."
 SEEDS_AGREE = "All seeds agree to the last digit: the table says nothing about noise, so no interval holds."
 ONE_QUALITY = "The study has one quality, so there is nothing to exchange: add a second with --quality."
@@ -18,14 +20,16 @@ FREE_TEXT = (
     ", as is usual for free text. To compare the texts themselves, let two of the study's adapters write "
     "side by side: notebook 08 does (`workbench lab` opens it)."
 )
-METRICS_OF_SHARES = ("exact_match", "choice_accuracy")
+METRICS_OF_SHARES = ("exact_match", "choice_accuracy", "numeric")
 """Metrics that are a share of right answers."""
 GENTLER = "Run it again in a new folder (--out) with a smaller --learning-rate."
 
 
 def in_words(metric: str) -> str:
-    """Return a metric's name as it stands in a sentence."""
-    return metric.replace("_", " ")
+    """Return a metric's name as it stands in a sentence, such as "loss on references"."""
+    name, bare = set_and_metric(metric)
+    words = bare.replace("_", " ")
+    return words if name == HELDOUT else f"{words} on {name}"
 
 
 def sentence_case(words: str) -> str:
@@ -47,18 +51,20 @@ def why_constant(metric: str, value: float, answers: Mapping[str, int]) -> Itera
     Args:
         metric: Its name.
         value: What it is.
-        answers: How many held-out records have each answer; empty where answers hardly recur.
+        answers: How many of the set's records have each answer; empty where answers hardly recur.
     """
     total = sum(answers.values())
-    for answer, count in answers.items() if metric in METRICS_OF_SHARES else ():
+    name, bare = set_and_metric(metric)
+    records = "held-out records" if name == HELDOUT else f"records of {name!r}"
+    for answer, count in answers.items() if bare in METRICS_OF_SHARES else ():
         if count and abs(count / total - value) < 1e-9:
             frequent = "the most frequent answer, " if count == max(answers.values()) else ""
             yield (
-                f"That is the share of {frequent}{answer!r} ({count} of {total} held-out records), as when "
+                f"That is the share of {frequent}{answer!r} ({count} of {total} {records}), as when "
                 "every record gets that answer."
             )
             break
-    if metric == "exact_match" and value == 0:
+    if bare == "exact_match" and value == 0:
         yield "No answer was matched to the letter" + ("." if answers else FREE_TEXT)
 
 
@@ -67,9 +73,10 @@ def judge_by(metric: str) -> str:
     return f"Judge by {in_words(metric)}, which does differ."
 
 
-def rarely_matched(most: float, judge: str) -> str:
+def rarely_matched(metric: str, most: float, judge: str) -> str:
     """Say why a share of right answers doesn't come first although it isn't constant."""
-    return f"It is nowhere above {most:.3g}: few answers are matched, so {in_words(judge)} comes first."
+    matched = ": few answers are matched" if set_and_metric(metric)[1] in METRICS_OF_SHARES else ""
+    return f"It is nowhere above {most:.3g}{matched}, so {in_words(judge)} comes first."
 
 
 def too_few_sizes(quality: str, sizes: int) -> str:

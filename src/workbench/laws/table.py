@@ -37,6 +37,7 @@ from workbench.laws.readers import raw_rows
 from workbench.laws.selection import alike, rows_where, said_of_copies, said_of_statuses, without_copies
 from workbench.laws.statuses import UNFINISHED, how_read, neptune_doubt, status_in
 from workbench.laws.varying import said_of_seeds, settings_among, surely_set, value_in
+from workbench.metrics import OWN, set_and_metric
 from workbench.showing import Shown
 
 
@@ -112,6 +113,10 @@ class Table(Shown):
         Raises:
             InputError: If neither says it, or they contradict each other.
         """
+        if self.measured_here:
+            metric = set_and_metric(metric)[1]  # whatever the evaluation set is called
+            if metric.startswith(OWN):
+                return False
         return falls(metric, self.better, self.name)
 
     def kind_of(self, metric: str) -> Literal["loss", "accuracy"]:

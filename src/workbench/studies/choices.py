@@ -10,11 +10,13 @@ from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
 from workbench.data.pools import parse_quality, records_of_each
 from workbench.data.sources import frames
+from workbench.data.sources.evaluation_sets import check_sets, parse_sets
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
 from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities
 from workbench.studies.own_data import fit_to_pools, study_of_file
+from workbench.training.text_metrics import TextScore, check_metrics, own_metric
 
 NUMBERS = {
     one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
@@ -50,6 +52,8 @@ def study(
     seeds: Iterable[SupportsIndex] | None = None,
     heldout: int | None = None,
     heldout_file: str | Path | None = None,
+    evals: Mapping[str, str | Path] | Iterable[str] = (),
+    metrics: Iterable[str | TextScore] = (),
     others: Iterable[str | Path] = (),
     pair_key: str | None = None,
     on_empty: Literal["error", "drop"] | None = None,
@@ -83,6 +87,11 @@ def study(
         seeds: Of the draws; three are the fewest that show their own noise.
         heldout: Records to hold out for the evaluation.
         heldout_file: For your own file: another one with the records to hold out.
+        evals: Further files to judge every cell by, each with a name: ``{"references": "refs.jsonl"}`` or
+            ``["references=refs.jsonl"]``; their metrics are called ``references.loss`` and so on.
+        metrics: By which to judge what every cell writes, too, which takes time: "rouge_l", "chrf", "bleu",
+            "token_f1", "numeric", or your own function of (response, reference, record), which returns a
+            number from 0 to 1, higher is better, and is called ``own_NAME``.
         others: Further files of your own: each file is a quality then.
         pair_key: For your own files: the column that says which records answer one question.
         on_empty: For your own file: "error" or "drop" records whose prompt or response is empty.
@@ -109,6 +118,8 @@ def study(
         "base": base if base is None else str(base),
         "heldout": heldout,
         "heldout_file": heldout_file if heldout_file is None else str(heldout_file),
+        "evals": _sets(evals) or None,
+        "metrics": _metrics(metrics) or None,
         "on_empty": on_empty,
         "on_bad": on_bad,
         "on_shared": on_shared,
@@ -155,6 +166,7 @@ def study(
             mapping=mapping,
             read_as=read_as,
             template=template,
+            evals=grid["evals"] or (),
         )
     changes: dict[str, Any] = {choice: value for choice, value in grid.items() if value is not None}
     changes["settings"] = {**found.settings, **_settings({**settings})}
@@ -170,6 +182,19 @@ def study(
     # refuses settings that no cell could use, before anything is loaded
     CellConfig(data=described.data, base=described.base, size=1, **described.settings)
     return described
+
+
+def _sets(evals: Mapping[str, str | Path] | Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the names and files of evaluation sets."""
+    if isinstance(evals, Mapping):
+        return check_sets([(str(name), str(file)) for name, file in evals.items()])
+    return parse_sets(map(str, _several("evals", evals)))
+
+
+def _metrics(metrics: Iterable[str | TextScore]) -> tuple[str, ...]:
+    """Return the names of metrics of what cells write; a user's own function is taken among them."""
+    several = _several("metrics", metrics)
+    return check_metrics(tuple(one if isinstance(one, str) else own_metric(one) for one in several))
 
 
 def _settings(chosen: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from workbench.studies.identity import Begun
 PACKAGE = Path(__file__).resolve().parents[1]
 OF_STUDY = (
     *("base", "heldout", "heldout_file", "pair_key", "on_empty", "on_bad", "on_long"),
-    *("on_shared", "mapping", "read_as", "template", "loss_on", "adapted_layers"),
+    *("on_shared", "metrics", "mapping", "read_as", "template", "loss_on", "adapted_layers"),
 )
 OF_CELL = ("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs")
 """Options of ``workbench run`` that decide a study's settings; precision and date a folder knows itself."""
@@ -37,6 +37,7 @@ def growing_command(
     held = begun.study
     qualities = [_as_option(quality) for quality in pair]
     chosen = _chosen(held, begun.cell)
+    sets = [f"{name}={file}" for name, file in held.evals]
     try:
         asked = study(
             held.data,
@@ -44,6 +45,7 @@ def growing_command(
             sizes=sizes,
             seeds=held.seeds,
             others=held.others,
+            evals=sets,
             **chosen,
         )
         different = begun.differences(begun.settled(asked))
@@ -57,6 +59,7 @@ def growing_command(
         )
     words: list[Any] = ["workbench", "run", held.data, *held.others, "--out", begun.folder, *rule]
     words += ["--quality", *qualities, "--sizes", *sizes, "--seeds", *held.seeds]
+    words += [word for one in sets for word in ("--eval", one)]
     for name, key in chosen.pop("mapping", {}).items():
         words += [*([] if "--map" in words else ["--map"]), f"{name}={key}"]
     for name, value in chosen.items():

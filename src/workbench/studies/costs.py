@@ -3,6 +3,7 @@
 Operations count a multiplication and an addition as two, as in ``torch.utils.flop_counter``. Where all
 examples have one length, a test finds every operation that torch's counter finds. Left out are:
 
+- what cells write to be judged by it (``--metrics``), whose length isn't known before;
 - what isn't a matrix product: norms, softmax, rotary positions, the optimizer;
 - attention's work behind an example's end: examples of similar length run as one block, each as long as the
   longest. On `verbs` that is 3 to 5% of all operations.
@@ -49,9 +50,8 @@ def training_flops(plan: Plan, cell: CellConfig, steps: int | None = None) -> fl
 
 
 def evaluation_flops(plan: Plan, cell: CellConfig) -> float:
-    """Return the operations of evaluating one cell on the held-out examples."""
-    heldout = plan.prepared.heldout
-    items = heldout.examples
+    """Return the operations of evaluating one cell on the examples of every evaluation set."""
+    items = [item for one in plan.prepared.sets.values() for item in one.examples]
     decoder, work = plan.base.decoder.config, _work(plan, items, len(items))
     return _head(decoder, work) + sum(forward for forward, _ in _adapted_blocks(decoder, cell, work))
 

@@ -18,10 +18,12 @@ from workbench.data.lengths import OnLong
 from workbench.data.pools import columns_read, with_columns
 from workbench.data.records import Dataset
 from workbench.data.sources import load_dataset
+from workbench.data.sources.evaluation_sets import check_sets
 from workbench.data.sources.layouts.choice import check_mapping
 from workbench.errors import InputError, unknown_name
 from workbench.showing import Shown
 from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS
+from workbench.training.text_metrics import check_metrics
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
@@ -79,6 +81,10 @@ class Study(Shown):
     default: 600, or a fifth of a small file."""
     heldout_file: str | None = None
     """Another file whose records are held out instead; None holds out some of the data."""
+    evals: tuple[tuple[str, str], ...] = ()
+    """Further evaluation sets, each its name and its file; see ``data/sources/evaluation_sets.py``."""
+    metrics: tuple[str, ...] = ()
+    """Keys of ``TEXT_METRICS`` by which what every cell writes is judged, on every evaluation set."""
     others: tuple[str, ...] = ()
     """Further files of the user's own; each is drawn from as ``file:LABEL`` (see ``data/pools.py``)."""
     pair_key: str | None = None
@@ -131,6 +137,9 @@ class Study(Shown):
             if name not in CELL_SETTINGS:
                 raise unknown_name("setting", name, CELL_SETTINGS, "src/workbench/config.py")
         check_mapping(self.mapping, self.read_as)
+        check_sets(self.evals)
+        # a user's own function may be asked for in another process than the one that opens the study
+        check_metrics(self.metrics, known_here=False)
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.loss_on not in LOSS_ON:
@@ -155,10 +164,13 @@ class Study(Shown):
             "cells": f"{grid} = {math.prod(counts)} cells",
             "base": self.base,
             "data": ", ".join((self.data, *self.others)),
+            **({"evals": ", ".join(f"{name}={file}" for name, file in self.evals)} if self.evals else {}),
             "qualities": ", ".join(quality.label for quality in self.qualities),
             "sizes": ", ".join(map(str, self.sizes)),
             "seeds": ", ".join(map(str, self.seeds)),
         }
+        if self.metrics:
+            facts["metrics"] = ", ".join(self.metrics)
         if self.grown:
             facts["grown"] = f"{sum(map(len, self.grown))} cells beside the grid"
         if self.settings:
@@ -188,6 +200,7 @@ class Study(Shown):
             on_shared=self.on_shared,
             mapping=self.mapping or None,
             read_as=self.read_as,
+            evals=self.evals,
         )
         return with_columns(found, columns_read(self.qualities), self.pair_key)
 
@@ -195,7 +208,7 @@ class Study(Shown):
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
         values = asdict(self) | {"qualities": [quality.to_dict() for quality in self.qualities]}
         values["grown"] = [[place.to_dict() for place in batch] for batch in self.grown]
-        for name in ("grown", "others", "pair_key", "mapping", "read_as"):
+        for name in ("grown", "others", "pair_key", "mapping", "read_as", "evals", "metrics"):
             if not values[name]:
                 del values[name]  # earlier versions read every study that doesn't need it
         for name, usual in (("loss_on", "last"), ("on_shared", "error")):
@@ -212,7 +225,8 @@ class Study(Shown):
         """
         try:
             axes = {axis: tuple(values[axis]) for axis in ("sizes", "seeds")}
-            axes["others"] = tuple(values.get("others", ()))
+            axes |= {name: tuple(values.get(name, ())) for name in ("others", "metrics")}
+            axes["evals"] = tuple((str(name), str(file)) for name, file in values.get("evals", ()))
             qualities = tuple(Quality(**quality) for quality in values["qualities"])
             settings = dict(values.get("settings", {}))
             if "targets" in settings:

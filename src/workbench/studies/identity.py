@@ -29,6 +29,7 @@ NOT_COMPARED = {
     "pair_key": "what it comes to, the records with that column, is compared by their hash",
     "heldout": "what it comes to, the held-out records, is compared by their hash",
     "heldout_file": "a place; its records are compared by their hash",
+    "evals": "places; the sets are compared by their names and the hashes of their records",
     "on_empty": "what it comes to, the records, is compared by their hash",
     "on_bad": "what it comes to, the records, is compared by their hash",
     "on_shared": "what it comes to, the records, is compared by their hash",
@@ -202,7 +203,19 @@ class Begun:
             found.append(SettingDifference("heldout_file", then.heldout_file, study.heldout_file))
         elif then.heldout != study.heldout and not same_heldout:
             found.append(SettingDifference("heldout", held.heldout_records, len(dataset.heldout)))
+        sets = dict(dataset.evals)
+        if held.evals.keys() != sets.keys():
+            then_named, now_named = (", ".join(sorted(one)) or None for one in (held.evals, sets))
+            found.append(SettingDifference("evals", then_named, now_named))
         if found and self._same_records(study):
+            return found
+        for name in held.evals.keys() & sets.keys():
+            then_hash, now_hash = held.evals[name].sha256, digest_of(sets[name])
+            if then_hash != now_hash:
+                found.append(
+                    _of_hashes(f"the sha256 of the evaluation set {name!r}", name, then_hash, now_hash)
+                )
+        if found and same_heldout and held.train_sha256 == digest_of(dataset.train):
             return found
         if held.name != dataset.name:
             return [*found, SettingDifference("data", held.name, dataset.name)]
@@ -217,7 +230,7 @@ class Begun:
 
     def _same_records(self, study: Study) -> bool:
         """Say whether the data, read with the folder's options, are the folder's."""
-        names = (*READING_POLICIES, "heldout", "heldout_file", "others", "pair_key")
+        names = (*READING_POLICIES, "heldout", "heldout_file", "evals", "others", "pair_key")
         options = {name: getattr(self.study, name) for name in names}
         try:
             return replace(study, **options).dataset().fingerprint == self.manifest.data.sha256

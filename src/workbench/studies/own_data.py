@@ -33,6 +33,7 @@ def study_of_file(
     mapping: Mapping[str, str] | None = None,
     read_as: str | None = None,
     template: str | None = None,
+    evals: tuple[tuple[str, str], ...] = (),
 ) -> Study:
     """Return a study of the user's own file, with sizes down from the largest that file and budget allow.
 
@@ -55,6 +56,7 @@ def study_of_file(
         mapping: Fields of a record, each with the key under which the files have it.
         read_as: Key of ``LAYOUTS``; None finds the layout by a file's keys.
         template: Key of ``TEMPLATES``; None takes the one that suits the data.
+        evals: Further evaluation sets, each its name and its file.
 
     Raises:
         InputError: If the file can't be read, the budget isn't known, or both a number and a file are given
@@ -86,6 +88,7 @@ def study_of_file(
         mapping=dict(mapping or {}),
         read_as=read_as,
         template=template,
+        evals=evals,
         adapted_layers=LARGE_BASE_LAYERS,
         settings=dict(LARGE_BASE_SETTINGS),
     )

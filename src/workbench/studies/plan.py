@@ -24,6 +24,7 @@ from workbench.studies.own_data import kept_within
 from workbench.studies.stacks import own_steps, partition
 from workbench.training.loop import Branches, branches
 from workbench.training.prepare import Prepared, draw_all, prepare
+from workbench.training.text_metrics import check_metrics
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +73,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         InputError: If the data, the base or a setting can't be used.
     """
     keep_freed_memory()
+    check_metrics(study.metrics)
     dataset = study.dataset()
     base = load_base(study.base, study.precision)
     tokenizer = base.tokenizer
@@ -93,7 +95,9 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     if check:
         check(study, dataset, base, cells)
     drawn = draw_all(dataset, cells)
-    prepared = prepare(base, dataset, cells, template, freeze_once, study.on_long, drawn, study.loss_on)
+    prepared = prepare(
+        base, dataset, cells, template, freeze_once, study.on_long, drawn, study.loss_on, study.metrics
+    )
     # a batch that the study has grown by has stacks of its own, so that growth leaves the others as they were
     ends = [0, *accumulate(map(len, study.batches()))]
     batches = [cells[begin:end] for begin, end in pairwise(ends)]

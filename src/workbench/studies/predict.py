@@ -21,10 +21,14 @@ from workbench.studies.disk.manifest import MANIFEST, Manifest, Session, read_ma
 from workbench.studies.plan import Plan
 from workbench.studies.stacks import step_tokens
 from workbench.training.evaluation import evaluate
+from workbench.training.generated import judged
 from workbench.training.loop import step_gradient, step_rows
+from workbench.training.prepare import Prepared
 
 TIMED_ITEMS = 32
 """Held-out items in the batch that is timed."""
+TIMED_RESPONSES = 16
+"""Responses of each evaluation set that are generated to time that."""
 STARTING_SECONDS = 3.0
 """In which a worker process starts: it imports torch and maps what the runner has prepared."""
 
@@ -53,16 +57,19 @@ class Rates:
 
     token: float
     item: float
+    response: float = 0.0
+    """Seconds a response that is generated, and cell."""
 
     def cell_seconds(self, plan: Plan, cell: CellConfig) -> float:
         """Return the expected time of a cell in its stack."""
-        items = len(plan.prepared.heldout.examples)
+        items = plan.prepared.judged
         steps = plan.own_steps[cell.key()]
-        return self.token * step_tokens(cell, plan.prepared) * steps + self.item * items
+        trained = self.token * step_tokens(cell, plan.prepared) * steps
+        return trained + self.item * items + self.response * plan.prepared.written
 
 
 def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
-    """Time one training step and one batch of the evaluation of a stack."""
+    """Time one training step of a stack, one batch of its evaluation and, if asked for, a few responses."""
     prepared = plan.prepared
     adapters = LoraStack(stack, plan.base.decoder.config)
     rows = step_rows(stack, [prepared.draws[cell.key()] for cell in stack], 0)
@@ -74,7 +81,25 @@ def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
     few = replace(prepared.heldout, references=references, choices=[], right=[], tokens=[])
     tokens = sum(step_tokens(cell, prepared) for cell in stack)
     evaluation = _seconds(lambda: evaluate(prepared.frozen, few, adapters))
-    return Rates(_seconds(step) / tokens, evaluation / len(few.references) / len(stack))
+    return Rates(
+        _seconds(step) / tokens,
+        evaluation / len(few.references) / len(stack),
+        _response_seconds(prepared, adapters) / len(stack),
+    )
+
+
+def _response_seconds(prepared: Prepared, adapters: LoraStack) -> float:
+    """Return how long a stack takes to write and score a response each, as it would before its training."""
+    if not prepared.generation:
+        return 0.0
+    total = 0.0
+    for name, how in prepared.generation.items():
+        few = replace(prepared.sets[name], references=prepared.sets[name].references[:TIMED_RESPONSES])
+        few_how = replace(how, records=how.records[:TIMED_RESPONSES])
+        started = time.perf_counter()
+        judged(prepared.frozen, few, few_how, adapters)
+        total += (time.perf_counter() - started) * len(how.records) / len(few_how.records)
+    return total / prepared.written
 
 
 def predict(
@@ -95,8 +120,9 @@ def predict(
         loading: Seconds that reading and tokenizing took.
     """
     seconds = [sum(rates.cell_seconds(plan, cell) for cell in stack) for stack in stacks]
-    items = len(plan.prepared.heldout.references)
-    raw = loading + rates.item * items + makespan(seconds, workers)
+    items = sum(len(one.references) for one in plan.prepared.sets.values())
+    shared = rates.item * items + rates.response * plan.prepared.written
+    raw = loading + shared + makespan(seconds, workers)
     raw += STARTING_SECONDS if workers > 1 else 0.0
     return Prediction(seconds=raw, raw_seconds=raw, peak_bytes=peak_bytes())
 

@@ -39,6 +39,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
     """Return the manifest of a study that is about to start, as plain JSON values."""
     dataset, base = plan.dataset, plan.base
     limits = records_of_each(dataset, plan.study.qualities, plan.study.seeds)
+    evals = {name: _set_facts(records) for name, records in dataset.evals}
     pools = {quality.pool: count for quality, count in limits.items() if quality.pool}
     return {
         "format": FORMAT,
@@ -56,6 +57,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
             "heldout_sha256": digest_of(dataset.heldout),
             **({"notes": list(plan.notes)} if plan.notes else {}),
             **answer_counts(dataset.heldout),
+            **({"evals": evals} if evals else {}),
         },
         "subsets": plan.subsets,
         "base": {
@@ -77,6 +79,12 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
         },
         "hardware": hardware(),
     }
+
+
+def _set_facts(records: Sequence[Record]) -> dict[str, Any]:
+    counts = answer_counts(records)
+    answers = {"answers": counts["heldout_answers"]} if counts else {}
+    return {"records": len(records), "sha256": digest_of(records), **answers}
 
 
 def answer_counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:

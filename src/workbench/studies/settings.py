@@ -127,4 +127,4 @@ def setting_in_words(value: Any) -> str:  # noqa: ANN401 - a setting's value
     """Return a value as a message writes it."""
     if value is None:
         return "none"
-    return ", ".join(value) if isinstance(value, tuple | list) else str(value)
+    return ", ".join(value) or "none" if isinstance(value, tuple | list) else str(value)

@@ -74,6 +74,16 @@ class Evaluation:
             "choice_accuracy": None if self.chosen is None else float(self.chosen[row].double().mean()),
         }
 
+    def outcomes(self, row: int) -> dict[str, list[float]]:
+        """Return each item's outcome for one cell, by the name of its curve."""
+        items = {
+            "item_loss": self.losses[row].tolist(),
+            "item_exact": self.exact[row].double().tolist(),
+        }
+        if self.chosen is not None:
+            items["item_chosen"] = self.chosen[row].double().tolist()
+        return items
+
 
 @torch.no_grad()
 def evaluate(

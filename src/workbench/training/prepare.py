@@ -1,7 +1,7 @@
 """From a data set and cells to token indices: everything that can be done once for a whole study."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workbench.config import CellConfig
 from workbench.data.batches import Pool
@@ -10,8 +10,10 @@ from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
 from workbench.data.templates import Example, continuation, remarks, stops
 from workbench.errors import InputError
+from workbench.metrics import HELDOUT
 from workbench.models.base import Base
 from workbench.training.evaluation import HeldOut
+from workbench.training.generated import Generation, check_measurable, generation_of
 from workbench.training.loop import Frozen, freeze
 
 
@@ -24,12 +26,31 @@ class Prepared:
         draws: Each cell's training examples as indices into the pool, by the cell's key.
         heldout: The evaluation set.
         notes: What a reader has to know about how the records became tokens, a sentence each, with counts.
+        evals: Further evaluation sets, by their names.
+        generation: How sets are judged by what cells write; empty where that isn't asked for.
     """
 
     frozen: Frozen
     draws: dict[str, list[int]]
     heldout: HeldOut
     notes: tuple[str, ...] = ()
+    evals: Mapping[str, HeldOut] = field(default_factory=dict)
+    generation: Mapping[str, Generation] = field(default_factory=dict)
+
+    @property
+    def sets(self) -> dict[str, HeldOut]:
+        """All evaluation sets by their names, the study's own held-out records first."""
+        return {HELDOUT: self.heldout, **self.evals}
+
+    @property
+    def judged(self) -> int:
+        """How many examples are read to evaluate one cell."""
+        return sum(len(one.examples) for one in self.sets.values())
+
+    @property
+    def written(self) -> int:
+        """How many responses each cell writes for its evaluation."""
+        return sum(len(how.records) for how in self.generation.values())
 
 
 class _Index:
@@ -147,6 +168,7 @@ def prepare(
     on_long: OnLong = "error",
     drawn: Mapping[str, Sequence[Record]] | None = None,
     loss_on: str = "last",
+    metrics: Sequence[str] = (),
 ) -> Prepared:
     """Draw every cell's examples, tokenize each distinct one once and run the frozen lower blocks.
 
@@ -161,19 +183,40 @@ def prepare(
         drawn: Each cell's training records by its key, from a caller that has drawn them already.
         loss_on: Which answers of a conversation count in the loss, in training and on held-out records:
             "last" or "all".
+        metrics: Keys of ``TEXT_METRICS`` by which what the cells write is judged.
 
     Raises:
-        InputError: If a cell asks for what the data doesn't have, or an example is too long for the base.
+        InputError: If a cell asks for what the data doesn't have, an example is too long for the base, or
+            the answers of no evaluation set have what a metric compares.
     """
     index = _Index(base, template, on_long, loss_on)
     cells = list(cells)
     drawn = draw_all(dataset, cells) if drawn is None else drawn
     draws = {key: [index.place(record) for record in records] for key, records in drawn.items()}
     heldout = _held_out(index, dataset.heldout)
+    evals = {name: _held_out(index, records) for name, records in dataset.evals}
     pool = Pool(index.places)
     # cells may adapt different layers; what lies below all of them is shared by all
     first = min((cell.first_layer for cell in cells), default=0)
-    return Prepared(run_below(base, pool, first), draws, heldout, tuple(index.notes()))
+    generation, told = _generation(base, dataset, {HELDOUT: heldout, **evals}, pool, metrics)
+    notes = (*index.notes(), *told)
+    return Prepared(run_below(base, pool, first), draws, heldout, notes, evals, generation)
+
+
+def _generation(
+    base: Base, dataset: Dataset, sets: Mapping[str, HeldOut], pool: Pool, metrics: Sequence[str]
+) -> tuple[dict[str, Generation], list[str]]:
+    """Return how each evaluation set is judged by what cells write, and what to know about that."""
+    found, notes = {}, []
+    records = {HELDOUT: dataset.heldout, **dict(dataset.evals)}
+    for name, one in sets.items() if metrics else ():
+        lengths = (pool.lengths - pool.prompts)[one.references].tolist()
+        how, told = generation_of(name, metrics, records[name], lengths, base.tokenizer.decode)
+        notes += told
+        if how is not None:
+            found[name] = how
+    check_measurable(metrics, found, notes)
+    return found, notes
 
 
 def _held_out(index: _Index, records: Sequence[Record]) -> HeldOut:

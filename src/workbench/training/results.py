@@ -19,7 +19,8 @@ class CellResult:
     """None for the base without any adapter: the zero-shot line."""
     status: Status = "done"
     metrics: dict[str, float | None] = field(default_factory=dict)
-    """Held-out ``loss`` (nats a response token), ``exact_match`` and ``choice_accuracy`` (shares)."""
+    """Held-out ``loss`` (nats a response token), ``exact_match`` and ``choice_accuracy`` (shares), and
+    what else was asked for; on further evaluation sets behind their names, such as ``references.loss``."""
     curves: dict[str, list[float]] = field(default_factory=dict)
     """``train_loss`` and ``gradient_norm`` of each step, ``item_*`` of each held-out example;
     the base without adapter also has ``item_tokens``, what each example weighs in the loss."""

@@ -1,10 +1,15 @@
 """Train and evaluate one stack: cells in, results out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
+from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
+from workbench.metrics import HELDOUT, on_set
 from workbench.training.evaluation import Evaluation, evaluate
+from workbench.training.generated import judged
 from workbench.training.loop import Branches, OnStep, TrainState, train
 from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
@@ -32,11 +37,11 @@ def run_stack(
     started = time.monotonic()
     draws = [prepared.draws[cell.key()] for cell in cells]
     stack, state = train(prepared.frozen, cells, draws, on_step=on_step, start=start, branched=branched)
-    evaluation = evaluate(prepared.frozen, prepared.heldout, stack)
+    evaluations = _evaluated(prepared, stack)
     seconds = (time.monotonic() - started) / len(cells)
     results = {}
     for row, cell in enumerate(cells):
-        result = _result(row, cell, state, evaluation, seconds)
+        result = _result(row, cell, state, evaluations, seconds)
         results[cell.key()] = result
         if result.status == "done":
             result.adapter = stack.tensors(row)
@@ -46,17 +51,54 @@ def run_stack(
 def zero_shot(prepared: Prepared) -> CellResult:
     """Evaluate the base without any adapter."""
     started = time.monotonic()
-    evaluation = evaluate(prepared.frozen, prepared.heldout, None)
+    evaluations = _evaluated(prepared, None)
+    weights = {
+        on_set(name, "item_tokens"): one.evaluation.tokens.tolist() for name, one in evaluations.items()
+    }
     return CellResult(
         cell=None,
-        metrics=evaluation.metrics(0),
-        curves=_items(evaluation, 0) | {"item_tokens": evaluation.tokens.tolist()},
+        metrics=_metrics(evaluations, 0),
+        curves=_items(evaluations, 0) | weights,
         seconds=time.monotonic() - started,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A stack on one evaluation set.
+
+    Attributes:
+        evaluation: What one pass over the references gives.
+        written: For each cell what its responses are worth, by metric; empty where none were generated.
+    """
+
+    evaluation: Evaluation
+    written: list[dict[str, list[float]]]
+
+    def metrics(self, row: int) -> dict[str, float | None]:
+        means = {name: fmean(values) for name, values in self.written[row].items()} if self.written else {}
+        return {**self.evaluation.metrics(row), **means}
+
+    def finite(self, row: int) -> bool:
+        return bool(self.evaluation.losses[row].isfinite().all())
+
+    def outcomes(self, row: int) -> dict[str, list[float]]:
+        found = self.written[row] if self.written else {}
+        return {**self.evaluation.outcomes(row), **{f"item_{name}": own for name, own in found.items()}}
+
+
+def _evaluated(prepared: Prepared, stack: LoraStack | None) -> dict[str, _Judged]:
+    """Evaluate a stack, or the bare base, on every evaluation set."""
+    found = {}
+    for name, one in prepared.sets.items():
+        how = prepared.generation.get(name)
+        written = judged(prepared.frozen, one, how, stack) if how else []
+        found[name] = _Judged(evaluate(prepared.frozen, one, stack), written)
+    return found
+
+
 def _result(
-    row: int, cell: CellConfig, state: TrainState, evaluation: Evaluation, seconds: float
+    row: int, cell: CellConfig, state: TrainState, evaluations: Mapping[str, _Judged], seconds: float
 ) -> CellResult:
     step = int(state.failed[row])
     upto = cell.total_steps if step < 0 else step
@@ -69,27 +111,35 @@ def _result(
         failure = (
             f"the training loss or its gradient was not a number at step {step + 1} of {cell.total_steps}"
         )
-    elif not evaluation.losses[row].isfinite().all():
-        failure = f"the held-out loss was not a number after step {cell.total_steps}"
+    elif bad := [name for name, one in evaluations.items() if not one.finite(row)]:
+        which = "held-out loss" if bad[0] == HELDOUT else f"loss on {bad[0]!r}"
+        failure = f"the {which} was not a number after step {cell.total_steps}"
+    metrics = _metrics(evaluations, row)
     if failure:
-        missing = dict.fromkeys(evaluation.metrics(row))
+        missing = dict.fromkeys(metrics)
         return CellResult(
             cell=cell, status="failed", metrics=missing, curves=curves, failure=failure, seconds=seconds
         )
     return CellResult(
         cell=cell,
-        metrics=evaluation.metrics(row),
-        curves=curves | _items(evaluation, row),
+        metrics=metrics,
+        curves=curves | _items(evaluations, row),
         seconds=seconds,
     )
 
 
-def _items(evaluation: Evaluation, row: int) -> dict[str, list[float]]:
-    """Keep each held-out item's outcome: a bootstrap over items needs it."""
-    items = {
-        "item_loss": evaluation.losses[row].tolist(),
-        "item_exact": evaluation.exact[row].double().tolist(),
+def _metrics(evaluations: Mapping[str, _Judged], row: int) -> dict[str, float | None]:
+    return {
+        on_set(name, metric): value
+        for name, one in evaluations.items()
+        for metric, value in one.metrics(row).items()
     }
-    if evaluation.chosen is not None:
-        items["item_chosen"] = evaluation.chosen[row].double().tolist()
-    return items
+
+
+def _items(evaluations: Mapping[str, _Judged], row: int) -> dict[str, list[float]]:
+    """Keep each item's outcome: a bootstrap over items needs it."""
+    return {
+        on_set(name, curve): outcomes
+        for name, one in evaluations.items()
+        for curve, outcomes in one.outcomes(row).items()
+    }

@@ -14,7 +14,7 @@ from workbench.errors import InputError
 from workbench.laws import Analysis, Band, ExchangeRate, rate_of
 from workbench.laws.claims import never_enough
 from workbench.laws.thresholds import TAILS
-from workbench.views.points import METRICS, TableRow, points, readable
+from workbench.views.points import TableRow, axis_words, points, readable
 
 MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
@@ -58,7 +58,7 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
     low, high = np.quantile(drawn[1:], TAILS, axis=0)
     return {
         "names": [readable(rate.reference), readable(rate.other)],
-        "metric": METRICS.get(rate.metric, readable(rate.metric)),
+        "metric": axis_words(rate.metric),
         "falling": analysis.falling,
         "reference": _line(reference),
         "other": _line(other),
@@ -95,7 +95,7 @@ def _metric(rows: Sequence[TableRow], analysis: Analysis, fits: Mapping[str, Ban
     lines = points(rows, analysis.metric)
     return {
         "name": analysis.metric,
-        "title": METRICS.get(analysis.metric, readable(analysis.metric)),
+        "title": axis_words(analysis.metric),
         "falling": analysis.falling,
         "zeroShot": None if analysis.zero_shot is None else float(analysis.zero_shot),
         "qualities": [

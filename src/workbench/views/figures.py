@@ -17,7 +17,8 @@ from matplotlib.ticker import (
 from workbench.errors import InputError
 from workbench.laws import Band
 from workbench.laws.thresholds import LEVEL
-from workbench.views.points import METRICS, Point, TableRow, measured, points, readable
+from workbench.metrics import is_loss, set_and_metric
+from workbench.views.points import Point, TableRow, axis_words, measured, points, readable
 from workbench.views.style import (
     BAND_OPACITY,
     COLOURS,
@@ -67,7 +68,7 @@ def quality_by_size(
     Args:
         rows: The study's table.
         metric: A column of the table, drawn one paper column wide; None draws the loss and the
-            accuracy side by side, a page wide.
+            accuracy side by side, a page wide, and a row of both for each evaluation set.
         fits: Curves by metric and quality, each drawn with its interval instead of a line from mean to
             mean; dashed beyond the largest size measured.
         zero_shot: The metrics of the base without an adapter, a dotted line; by default the table's
@@ -84,10 +85,22 @@ def quality_by_size(
     fits = fits or {}
     with style.context(["default", STYLE]):
         width = COLUMN_INCHES if metric else PAGE_INCHES
-        figure = PaperFigure(figsize=(width, HEIGHT_INCHES), layout="constrained")
+        sets: dict[str, list[str]] = {}
+        for name in lines:
+            sets.setdefault(set_and_metric(name)[0], []).append(name)
+        height = HEIGHT_INCHES * len(sets)
+        figure = PaperFigure(figsize=(width, height), layout="constrained")
+        grid = figure.add_gridspec(len(sets), max(map(len, sets.values())))
         panels = [
-            _Panel(axes, name, lines[name], fits.get(name, {}), zero_shot.get(name))
-            for axes, name in zip(figure.subplots(1, len(lines), squeeze=False)[0], lines, strict=True)
+            _Panel(
+                figure.add_subplot(grid[row, column]),
+                name,
+                lines[name],
+                fits.get(name, {}),
+                zero_shot.get(name),
+            )
+            for row, own in enumerate(sets.values())
+            for column, name in enumerate(own)
         ]
         for panel in panels:
             _draw(panel)
@@ -103,7 +116,10 @@ def _loss_and_accuracy(rows: list[TableRow]) -> list[str]:
     found = [metric for metric in measured(rows) if points(rows, metric)]
     if not found:
         raise InputError("the table has no finished cell with a metric; nothing can be drawn")
-    return list(dict.fromkeys((found[0], found[-1])))
+    sets: dict[str, list[str]] = {}
+    for metric in found:
+        sets.setdefault(set_and_metric(metric)[0], []).append(metric)
+    return list(dict.fromkeys(metric for own in sets.values() for metric in (own[0], own[-1])))
 
 
 def _draw(panel: _Panel) -> None:
@@ -150,12 +166,12 @@ def _sizes(panel: _Panel) -> None:
 
 
 def _values(panel: _Panel) -> None:
-    panel.axes.set_ylabel(METRICS.get(panel.metric, readable(panel.metric)))
+    panel.axes.set_ylabel(axis_words(panel.metric))
     everything = [point for line in panel.lines.values() for point in line]
     low, high = min(point.low for point in everything), max(point.high for point in everything)
     if panel.zero is not None and _drawn(panel, panel.zero):
         low, high = min(low, panel.zero), max(high, panel.zero)
-    if panel.metric == "loss" and high > 4 * low > 0:
+    if is_loss(panel.metric) and high > 4 * low > 0:
         axis = panel.axes.yaxis
         panel.axes.set_yscale("log")
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high <= WIDE * low else (1,)))
@@ -168,7 +184,7 @@ def _values(panel: _Panel) -> None:
 def _drawn(panel: _Panel, zero: float) -> bool:
     """Say whether the zero-shot line has its place in the panel: all but a loss far from the others."""
     values = [point.mean for line in panel.lines.values() for point in line]
-    return panel.metric != "loss" or min(values) / FAR <= zero <= max(values) * FAR
+    return not is_loss(panel.metric) or min(values) / FAR <= zero <= max(values) * FAR
 
 
 def _zero_shot(panel: _Panel, zero: float) -> None:

@@ -27,6 +27,7 @@ from workbench.laws.exchange import ExchangeRate, RateCurve
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
 from workbench.laws.profiles import Profile
+from workbench.laws.silence import in_words
 from workbench.laws.surface import RateSurface
 from workbench.laws.thresholds import LEVEL
 from workbench.views.figures import (
@@ -84,7 +85,7 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     axes.set_xlabel(f"{readable(answer.reference)} examples")
     axes.set_ylabel(f"{readable(answer.other)} examples for one")
     axes.set_title(
-        f"by {readable(answer.metric)}; {LEVEL:.0%} interval",
+        f"by {in_words(answer.metric)}; {LEVEL:.0%} interval",
         loc="left",
         fontsize=SMALL_POINTS,
         color=FAINT,

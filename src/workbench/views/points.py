@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, TypeGuard
 
+from workbench.metrics import HELDOUT, OWN, set_and_metric
+from workbench.training.generated import metrics_in
+from workbench.training.text_metrics import BUILT_IN, TEXT_METRICS, own_words
+
 METRICS = {
     "loss": "held-out loss (nats a token)",
     "exact_match": "exact match",
     "choice_accuracy": "accuracy",
+    **{name: TEXT_METRICS[name].words for name in BUILT_IN},
 }
-"""The metrics that a study measures, with the words for an axis; the first is a loss, the rest shares."""
+"""The metrics of a study's held-out records, with the words for an axis; the first is a loss, the rest lie
+between 0 and 1. A user's own metrics and those of further sets go by :func:`axis_words`."""
 
 TableRow = Mapping[str, Any]
 
@@ -47,9 +53,20 @@ def points(rows: Iterable[TableRow], metric: str) -> dict[str, list[Point]]:
 
 
 def measured(rows: Iterable[TableRow]) -> list[str]:
-    """Return the metrics of which the table has at least one number, losses first."""
+    """Return the metrics of which the table has at least one number: set by set, losses first."""
     rows = list(rows)
-    return [metric for metric in METRICS if any(is_number(row.get(metric)) for row in rows)]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return [metric for metric in metrics_in(list(columns)) if any(is_number(row.get(metric)) for row in rows)]
+
+
+def axis_words(metric: str) -> str:
+    """Return a metric's words for an axis, with the evaluation set unless it is the study's own."""
+    name, bare = set_and_metric(metric)
+    words = METRICS.get(bare) or (own_words(bare) if bare.startswith(OWN) else readable(bare))
+    if name == HELDOUT:
+        return words
+    words, bracket, unit = words.removeprefix("held-out ").partition(" (")
+    return f"{words} on {name}{bracket}{unit}"
 
 
 def is_number(value: Any) -> TypeGuard[float]:  # noqa: ANN401 - whatever a row holds

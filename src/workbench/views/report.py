@@ -22,7 +22,7 @@ from workbench.views.answers import Answers, answers_of, by_worth, check_finishe
 from workbench.views.board_figures import empty
 from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
-from workbench.views.points import METRICS, Point, TableRow, digits, measured, points, readable
+from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, readable
 from workbench.views.style import INK, save_figure
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
@@ -38,6 +38,8 @@ class Report:
     figure: Path
     table: Path
     sentence: str
+    further: tuple[str, ...]
+    """What else it says first: where evaluation sets say the opposite, and the answer of each further one."""
     silences: tuple[str, ...]
     """Which metrics say nothing about the qualities, why, and what to judge by instead."""
 
@@ -65,7 +67,8 @@ def write_report(folder: Path | str) -> Report:
         page=target / "index.html",
         figure=pdf,
         table=target / "table.csv",
-        sentence=found.sentences[0],
+        sentence=found.leads[0],
+        further=found.leads[1:],
         silences=found.silences,
     )
 
@@ -98,7 +101,7 @@ def render_report(
         script=Markup(code),
         script_source=Markup(sha256_source(code)),
         widget_style=Markup((PAGE_FOLDER / "style.css").read_text(encoding="utf-8")),
-        metrics=[METRICS[metric] for metric in metrics],
+        metrics=[axis_words(metric) for metric in metrics],
         zero_shot=[_share(zero[0].get(metric)) for metric in metrics] if zero else [],
         lines=list(_lines(cells, metrics)),
         cells=[_cell(row, metrics) for row in cells],
@@ -159,6 +162,8 @@ def _warnings(cells: Sequence[TableRow]) -> Iterator[str]:
 def _caption(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     heldout = manifest.data.heldout_records
     judged = f"{heldout} held-out records" if heldout else "held-out records"
+    for name, one in manifest.data.evals.items():
+        judged += f" and {one.records or 'the'} records of {name!r}"
     steps = sorted({row["steps"] for row in cells})
     amount = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
     return (

@@ -107,7 +107,7 @@ def test_a_file_twice(files):
 
 
 @follows(
-    "so none is left to train on; give a file to judge by that asks other things",
+    "give a file to judge by that asks other things",
     "a file of neither kind judges both",
 )
 def test_a_file_whose_questions_are_all_held_out(files, tmp_path):

@@ -49,6 +49,12 @@ def heldout_file(study: Study) -> Study:
     return replace(study, heldout=None, heldout_file=str(path))
 
 
+def evals(study: Study) -> Study:
+    path = Path(study.data).with_name("references.jsonl")
+    path.write_text(json.dumps({"prompt": "kk", "response": "k"}) + "\n")
+    return replace(study, evals=(("references", str(path)),))
+
+
 def further_file(study: Study) -> Study:
     return replace(study, others=(other_records(study).data,))
 
@@ -78,6 +84,8 @@ OF_A_STUDY = {
     "grown": (of_study(grown=((Place(quality=Quality(), size=8, seed=3),),)), GROWS),
     "heldout": (of_study(heldout=12), "heldout was 20 and is 12"),
     "heldout_file": (heldout_file, r"heldout_file was none and is .*heldout\.jsonl"),
+    "evals": (evals, "evals was none and is references"),
+    "metrics": (of_study(metrics=("token_f1",)), "metrics was none and is token_f1"),
     "others": (further_file, "data was letters and is letters and others"),
     "pair_key": (pair_key, "the sha256 of letters, in its training records, was"),
     "on_empty": (of_study(on_empty="drop"), STAYS),

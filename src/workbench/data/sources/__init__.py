@@ -9,6 +9,7 @@ from typing import Any
 
 from workbench.data.records import Dataset
 from workbench.data.sources import files, frames, gsm8k, hub, raters, several, verbs
+from workbench.data.sources.evaluation_sets import with_sets
 from workbench.data.sources.layouts.choice import mapping_in_words
 from workbench.errors import InputError, unknown_name
 
@@ -32,6 +33,7 @@ def load_dataset(
     on_shared: files.Policy = "error",
     mapping: Mapping[str, str] | None = None,
     read_as: str | None = None,
+    evals: Sequence[tuple[str, str]] = (),
 ) -> Dataset:
     """Return a built-in source or the user's own file or files.
 
@@ -49,19 +51,36 @@ def load_dataset(
         mapping: For a file: the keys under which it has the fields of a record, such as
             ``{"prompt": "question"}``.
         read_as: For a file: key of ``LAYOUTS``, instead of the layout that its keys tell.
+        evals: Further evaluation sets, each its name and its file; see ``sources/evaluation_sets.py``.
 
     Raises:
         InputError: If there is no such source or file, or it can't be used.
     """
+    how = files.How(
+        on_empty=on_empty,
+        on_bad=on_bad,
+        on_shared=on_shared,
+        mapping=tuple((mapping or {}).items()),
+        read_as=read_as,
+    )
+    found = _source(name_or_path, heldout, heldout_file, others, how, bool(evals))
+    return with_sets(found, evals, how)
+
+
+def _source(
+    name_or_path: Any,  # noqa: ANN401 - a table may be of any of several packages
+    heldout: int | None,
+    heldout_file: Path | None,
+    others: Sequence[str | Path],
+    how: files.How,
+    judged_by_files: bool,
+) -> Dataset:
+    """Return a source without further evaluation sets."""
     name = str(frames.as_file(name_or_path) if frames.is_frame(name_or_path) else name_or_path)
     if name in SOURCES:
         for own, given in (
             (f"--heldout-file {heldout_file}", heldout_file is not None),
-            (f"--on-empty {on_empty}", on_empty != "error"),
-            (f"--on-bad {on_bad}", on_bad != "error"),
-            (f"--on-shared {on_shared}", on_shared != "error"),
-            (f"--map {mapping_in_words(mapping or {})}", bool(mapping)),
-            (f"--read-as {read_as}", read_as is not None),
+            *(() if judged_by_files else _of_files(how)),
             *((str(other), True) for other in others),
         ):
             if given:
@@ -74,24 +93,30 @@ def load_dataset(
         if not path.exists() and not hub.is_named(path):
             raise _not_there(str(asked), path)
     if others:
-        how = files.How(
-            on_empty=on_empty,
-            on_bad=on_bad,
-            on_shared=on_shared,
-            mapping=tuple((mapping or {}).items()),
-            read_as=read_as,
-        )
         return several.load(paths, heldout, heldout_file=heldout_file, how=how)
     return files.load(
         paths[0],
         heldout,
         heldout_file=heldout_file,
-        on_empty=on_empty,
-        on_bad=on_bad,
-        on_shared=on_shared,
-        mapping=mapping,
-        read_as=read_as,
+        on_empty=how.on_empty,
+        on_bad=how.on_bad,
+        on_shared=how.on_shared,
+        mapping=dict(how.mapping),
+        read_as=how.read_as,
     )
+
+
+def _of_files(how: files.How) -> list[tuple[str, bool]]:
+    """Return the options that say how files are read, each with whether it is given."""
+    on_empty, on_bad, on_shared, read_as = how.on_empty, how.on_bad, how.on_shared, how.read_as
+    mapping = dict(how.mapping)
+    return [
+        (f"--on-empty {on_empty}", on_empty != "error"),
+        (f"--on-bad {on_bad}", on_bad != "error"),
+        (f"--on-shared {on_shared}", on_shared != "error"),
+        (f"--map {mapping_in_words(mapping or {})}", bool(mapping)),
+        (f"--read-as {read_as}", read_as is not None),
+    ]
 
 
 def _not_there(name: str, path: Path) -> InputError:

@@ -56,6 +56,12 @@ class How:
     read_as: str | None = None
     """Key of ``LAYOUTS``; None finds the layout by the keys."""
 
+    def __post_init__(self) -> None:
+        """Refuse what is no policy."""
+        for name in ("on_empty", "on_bad", "on_shared"):
+            if (policy := getattr(self, name)) not in ("error", "drop"):
+                raise InputError(f"{name} is {policy!r}; it has to be 'error' or 'drop'")
+
 
 def load(
     path: Path,
@@ -88,9 +94,6 @@ def load(
     Raises:
         InputError: If a file can't be read, a record isn't as described above, or too few are left.
     """
-    for name, policy in (("on_empty", on_empty), ("on_bad", on_bad), ("on_shared", on_shared)):
-        if policy not in ("error", "drop"):
-            raise InputError(f"{name} is {policy!r}; it has to be 'error' or 'drop'")
     if heldout is not None and heldout_file is not None:
         raise both_given(heldout, heldout_file)
     how = How(
@@ -126,8 +129,8 @@ def _parsed(path: Path, heldout: int | None, heldout_file: Path | None, how: How
     if separate:
         train, held = own.records, separate.records
         if how.on_shared == "error":
-            refuse_answers_in_both(own, separate)
-            notes += _asked_in_both(own, separate)
+            refuse_answers_in_both(own.records, str(own.path), separate)
+            notes += asked_in_both(own.records, own.path.name, separate, "held-out records")
         else:
             ((train,), gone) = without_held_out([name_of(path)], [own.records], held)
             notes += gone
@@ -236,17 +239,22 @@ def _keys_told(what: str, name: str, keys: Counter[str]) -> list[str]:
     return [f"{what} {name}{'s' if len(keys) > 1 else ''} {', '.join(named)}{more}"]
 
 
-def refuse_answers_in_both(own: OwnFile, separate: OwnFile) -> None:
-    """Refuse what is asked and answered alike in a file to train on and in one to judge by.
+def refuse_answers_in_both(train: Sequence[Record], source: str, separate: OwnFile) -> None:
+    """Refuse what is asked and answered alike in records to train on and in a file to judge by.
+
+    Args:
+        train: The records to train on.
+        source: Where they are from.
+        separate: The file to judge by.
 
     Raises:
         InputError: If there is any; the message counts it.
     """
-    answered = {(record.asked, record.response) for record in own.records}
+    answered = {(record.asked, record.response) for record in train}
     same = [record for record in separate.records if (record.asked, record.response) in answered]
     if same:
         raise InputError(
-            f"{len(same)} of {len(separate.records)} records of {separate.path} are in {own.path} too, with "
+            f"{len(same)} of {len(separate.records)} records of {separate.path} are in {source} too, with "
             f"the same answer ({listed(record.place for record in same)}); what was trained on can't judge. "
             "Remove them from one of the files, or leave out what is trained on such questions with "
             "on_shared='drop' (--on-shared drop)"
@@ -254,9 +262,21 @@ def refuse_answers_in_both(own: OwnFile, separate: OwnFile) -> None:
 
 
 def without_held_out(
-    labels: Sequence[str], parts: Sequence[Sequence[Record]], held: Sequence[Record]
+    labels: Sequence[str],
+    parts: Sequence[Sequence[Record]],
+    held: Sequence[Record],
+    *,
+    in_set: str = "held out",
+    advice: str = "give a file to judge by that asks other things: --heldout-file",
 ) -> tuple[list[tuple[Record, ...]], list[str]]:
     """Return each file's records without those whose questions are held out, and notes of what was left out.
+
+    Args:
+        labels: What the files are called.
+        parts: The records of each.
+        held: Records that judge.
+        in_set: Where those are, in words.
+        advice: What to do where nothing is left.
 
     Raises:
         InputError: If none of a file's records is left.
@@ -269,27 +289,34 @@ def without_held_out(
         gone = [record for record in part if opening(record) in asked and id(record) not in judging]
         if not kept:
             raise InputError(
-                f"every record of {label!r} has a prompt that is held out, so none is left to train on; give "
-                "a file to judge by that asks other things: --heldout-file"
+                f"every record of {label!r} has a prompt that is {in_set}, so none is left to train on; "
+                f"{advice}"
             )
         if gone:
             notes.append(
-                f"{len(gone)} of {len(part)} records of {label!r} left out: their prompts are held out "
+                f"{len(gone)} of {len(part)} records of {label!r} left out: their prompts are {in_set} "
                 f"({listed(record.place for record in gone)})"
             )
         kept_parts.append(kept)
     return kept_parts, notes
 
 
-def _asked_in_both(own: OwnFile, separate: OwnFile) -> list[str]:
-    """Count what is asked alike in both files."""
-    prompts = {opening(record) for record in own.records if record.prompt}
+def asked_in_both(train: Sequence[Record], source: str, separate: OwnFile, judging: str) -> list[str]:
+    """Count what is asked alike in records to train on and in a file to judge by.
+
+    Args:
+        train: The records to train on.
+        source: Where they are from.
+        separate: The file to judge by.
+        judging: What its records are called.
+    """
+    prompts = {opening(record) for record in train if record.prompt}
     again = [record for record in separate.records if record.prompt and opening(record) in prompts]
     if not again:
         return []
     return [
-        f"{separate.path.name}: {len(again)} of {len(separate.records)} held-out records have a prompt that "
-        f"{own.path.name} trains on with other answers; they don't tell how prompts that are new would do"
+        f"{separate.path.name}: {len(again)} of {len(separate.records)} {judging} have a prompt that "
+        f"{source} trains on with other answers; they don't tell how prompts that are new would do"
     ]
 
 

@@ -91,7 +91,7 @@ def _parsed(
     if separate:
         held: Sequence[Record] = separate.records
         for own in read if how.on_shared == "error" else []:
-            files.refuse_answers_in_both(own, separate)
+            files.refuse_answers_in_both(own.records, str(own.path), separate)
     else:
         _, held = hold_out(parts[0], heldout, str(paths[0]))
         notes.append(

@@ -8,7 +8,7 @@ import traitlets
 from workbench.errors import InputError
 from workbench.lessons.budget import Decision, Entry, Game, add_entry, scoreboard, total_regret
 from workbench.views.board_figures import empty, regrets
-from workbench.views.points import METRICS, readable
+from workbench.views.points import axis_words, readable
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import View, module
 
@@ -39,7 +39,7 @@ class BudgetGame(View):
         metric = game.analysis.metric
         super().__init__(
             rules={
-                "metric": METRICS.get(metric, readable(metric)),
+                "metric": axis_words(metric),
                 "worse": readable(game.worse),
                 "largest": game.largest,
                 "falling": game.analysis.falling,

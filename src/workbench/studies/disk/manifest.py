@@ -51,6 +51,16 @@ class StudyFacts(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationSetFacts(Facts):
+    """A further evaluation set."""
+
+    records: int | None = None
+    sha256: str | None = None
+    answers: Mapping[str, int] | None = None
+    """How many of its records have each answer; None where answers hardly recur."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataFacts(Facts):
     """The records."""
 
@@ -64,6 +74,8 @@ class DataFacts(Facts):
     heldout_sha256: str | None = None
     heldout_answers: Mapping[str, int] | None = None
     """How many held-out records have each answer; None where answers hardly recur."""
+    evals: Mapping[str, EvaluationSetFacts] = field(default_factory=dict)
+    """Further evaluation sets, by their names."""
     pools: Mapping[str, int] = field(default_factory=dict)
     """How many records each pool has, of a study whose qualities draw from pools."""
     notes: tuple[str, ...] = ()

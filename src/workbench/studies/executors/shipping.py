@@ -7,8 +7,9 @@ can't see a file gets its bytes through the engine. A hash decides whether they 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from torch import Tensor
 
 from workbench.config import CellConfig
 from workbench.data.batches import Pool
+from workbench.data.records import Record
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.files import cache_folder, sha256_of, write_atomically
 from workbench.memory import keep_freed_memory
+from workbench.metrics import HELDOUT
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.loaders import load_base
@@ -30,8 +33,10 @@ from workbench.studies.disk.checkpoints import CHECKPOINTS
 from workbench.studies.executors.protocol import TrainingJob
 from workbench.studies.executors.wire import pack_frame, unpack
 from workbench.training.evaluation import HeldOut
+from workbench.training.generated import Generation
 from workbench.training.loop import Frozen
 from workbench.training.prepare import Prepared
+from workbench.training.text_metrics import check_metrics
 
 PREPARED = "prepared.safetensors"
 """The stacks and the prepared study, in the study's folder of checkpoints while workers need it."""
@@ -40,6 +45,16 @@ POOL = ("tokens", "lengths", "prompts", "ends", "labels", "label_places", "label
 
 Fetch = Callable[[str], bytes | None]
 """(SHA-256) -> bytes of a file that this process can't see; None where nothing brings them."""
+
+
+def no_text(tokens: Sequence[int]) -> str:
+    """Stand for a tokenizer where nothing is generated.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError("responses can't be read without the base's tokenizer")
+
 
 _jobs: dict[str, TrainingJob] = {}
 
@@ -92,7 +107,7 @@ def _load(description: Mapping[str, Any], fetch: Fetch) -> TrainingJob:
     torch.set_num_threads(description["threads"])
     keep_freed_memory()
     base = _base(description, fetch)
-    stacks, prepared = _prepared(description["prepared"], base.decoder, fetch)
+    stacks, prepared = _prepared(description["prepared"], base, fetch)
     arithmetic = arithmetic_of(base, description["data_sha256"], description["threads"])
     if arithmetic.name != description["arithmetic"]:
         raise InputError(
@@ -143,25 +158,31 @@ def _fetched(path: Path, sha256: str, fetch: Fetch) -> bytes:
     return data
 
 
-def _prepared(
-    file: Mapping[str, str], decoder: Decoder, fetch: Fetch
-) -> tuple[list[list[CellConfig]], Prepared]:
+def _prepared(file: Mapping[str, str], base: Base, fetch: Fetch) -> tuple[list[list[CellConfig]], Prepared]:
     path, sha256 = Path(file["path"]), file["sha256"]
+    on = (base.decoder, base.tokenizer.decode)
     if not path.is_file() or sha256_of(path) != sha256:
-        return unpack_prepared(*unpack(_fetched(path, sha256, fetch)), decoder)
+        return unpack_prepared(*unpack(_fetched(path, sha256, fetch)), *on)
     with safe_open(path, "pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        return unpack_prepared(json.loads(opened.metadata()["value"]), tensors, decoder)
+        return unpack_prepared(json.loads(opened.metadata()["value"]), tensors, *on)
 
 
 def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
     """Return a file with the stacks and everything they train on, except the base."""
-    frozen, heldout = prepared.frozen, prepared.heldout
+    frozen = prepared.frozen
     cells = [cell for stack in stacks for cell in stack]
     value = {
         "stacks": [[cell.to_dict() for cell in stack] for stack in stacks],
         "first": frozen.first,
-        "heldout": [heldout.references, heldout.choices, heldout.right, heldout.tokens, heldout.stops],
+        "sets": {
+            name: [one.references, one.choices, one.right, one.tokens, one.stops]
+            for name, one in prepared.sets.items()
+        },
+    }
+    value["generation"] = {
+        name: {"metrics": how.metrics, "records": list(map(asdict, how.records)), "limit": how.limit}
+        for name, how in prepared.generation.items()
     }
     tensors = {name: getattr(frozen.pool, name) for name in POOL}
     if frozen.states is not None:
@@ -171,7 +192,10 @@ def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
 
 
 def unpack_prepared(
-    value: Mapping[str, Any], tensors: Mapping[str, Tensor], decoder: Decoder
+    value: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    decoder: Decoder,
+    decode: Callable[[Sequence[int]], str] = no_text,
 ) -> tuple[list[list[CellConfig]], Prepared]:
     """Undo :func:`pack_prepared`."""
     stacks = [[CellConfig.from_dict(cell) for cell in stack] for stack in value["stacks"]]
@@ -190,4 +214,20 @@ def unpack_prepared(
     )
     draws = {name.removeprefix("draw "): tensor.tolist() for name, tensor in tensors.items() if " " in name}
     frozen = Frozen(decoder, pool, value["first"], tensors.get("states"))
-    return stacks, Prepared(frozen, draws, HeldOut(*value["heldout"]))
+    sets = {name: HeldOut(*parts) for name, parts in value["sets"].items()}
+    generation = {
+        name: Generation(
+            metrics=check_metrics(tuple(how["metrics"])),
+            records=tuple(map(_record, how["records"])),
+            limit=how["limit"],
+            decode=decode,
+        )
+        for name, how in value["generation"].items()
+    }
+    return stacks, Prepared(frozen, draws, sets.pop(HELDOUT), evals=sets, generation=generation)
+
+
+def _record(values: Mapping[str, Any]) -> Record:
+    """Return a record from JSON, which has lists for tuples."""
+    texts = {name: tuple(values[name]) for name in ("choices", "alternatives", "ratings")}
+    return Record(**{**values, **texts, "history": tuple(map(tuple, values["history"]))})

@@ -6,10 +6,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.studies.disk.manifest import Manifest
+from workbench.studies.disk.manifest import DataFacts, Manifest
 from workbench.studies.disk.store import Store
-
-CARD_METRICS = ("loss", "exact_match", "choice_accuracy")
+from workbench.training.generated import metrics_in
 
 
 def card(store: Store) -> str:
@@ -22,7 +21,7 @@ def card(store: Store) -> str:
         "",
         f"{len(rows)} of {len(store.rows())} cells with a result; base {_plain(base.name)}, data "
         f"{_plain(data.name)} ({_plain(data.train_records)} records to train on, "
-        f"{_plain(data.heldout_records)} held out).",
+        f"{_plain(data.heldout_records)} held out{_sets(data)}).",
         "",
         *_result(rows),
         "",
@@ -50,7 +49,8 @@ def card(store: Store) -> str:
 
 def _result(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a table of means over the seeds."""
-    measured = [name for name in CARD_METRICS if any(row.get(name) is not None for row in rows)]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    measured = [name for name in metrics_in(columns) if any(row.get(name) is not None for row in rows)]
     lines = [
         f"| quality | size | seeds | {' | '.join(measured)} |",
         "| --- " * (3 + len(measured)) + "|",
@@ -62,6 +62,10 @@ def _result(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         means = (_mean([row[name] for row in group if row.get(name) is not None]) for name in measured)
         lines.append(f"| {_plain(quality)} | {size} | {len(group)} | {' | '.join(means)} |")
     return lines
+
+
+def _sets(data: DataFacts) -> str:
+    return "".join(f", {_plain(one.records)} in the set {_plain(name)}" for name, one in data.evals.items())
 
 
 def _mean(values: Sequence[float]) -> str:

@@ -22,6 +22,7 @@ from workbench.errors import InputError, how_to_install
 from workbench.studies.disk.manifest import MANIFEST
 from workbench.studies.disk.store import Store
 from workbench.studies.sharing.card import card
+from workbench.training.generated import metrics_in
 
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing leaves the machine but what is exported
@@ -183,8 +184,7 @@ def _points(metrics: Mapping[str, float | list[float] | None]) -> Iterator[tuple
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, float | None]:
     """Return what a row measured and cost, without its configuration."""
-    wanted = ("loss", "exact_match", "choice_accuracy", "seconds", "predicted_seconds", "flops")
-    return {name: row.get(name) for name in wanted}
+    return {name: row.get(name) for name in (*metrics_in(list(row)), "seconds", "predicted_seconds", "flops")}
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from workbench.views.board_figures import Line, heat_map, training_curves
 from workbench.views.figures import quality_by_size
 from workbench.views.law_figures import contours, exchange_rate_curve, forecast_scores, residuals
 from workbench.views.manuscript.source import MetricSource, PaperSource
-from workbench.views.points import METRICS, points, readable
+from workbench.views.points import axis_words, points, readable
 from workbench.views.style import (
     COLOURS,
     COLUMN_INCHES,
@@ -64,7 +64,7 @@ def _heat_map(part: MetricSource) -> Iterator[tuple[str, Figure]]:
                 "qualities": [readable(quality) for quality in lines],
                 "sizes": sizes,
                 "cells": [{"mean": line.get(size)} for line in means for size in sizes],
-                "title": METRICS[part.metric],
+                "title": axis_words(part.metric),
                 "better": "low" if part.analysis.falling else "high",
             }
         ),

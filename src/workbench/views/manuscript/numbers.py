@@ -11,7 +11,7 @@ from workbench.laws.problems import misfit
 from workbench.laws.thresholds import LEVEL, TWICE
 from workbench.views.manuscript.latex import count, escaped, macro_name, spelled
 from workbench.views.manuscript.source import MetricSource, PaperSource
-from workbench.views.points import METRICS, digits, points, readable
+from workbench.views.points import axis_words, digits, points, readable
 
 Macro = tuple[str, str]
 """A name, without the study's before it, and what it stands for, as LaTeX."""
@@ -29,10 +29,10 @@ def numbers_tex(record: PaperSource) -> bytes:
         InputError: If two numbers come to one name.
     """
     sections = {"the study": list(_facts(record))}
-    notes = {METRICS[metric]: [why] for metric, why in record.left_out.items()}
+    notes = {axis_words(metric): [why] for metric, why in record.left_out.items()}
     for metric, part in record.parts.items():
-        sections[METRICS[metric]] = [*_measured(part), *_rates(part), *_laws(part)]
-        notes[METRICS[metric]] = [*filter(None, [part.analysis.silent]), *part.notes]
+        sections[axis_words(metric)] = [*_measured(part), *_rates(part), *_laws(part)]
+        notes[axis_words(metric)] = [*filter(None, [part.analysis.silent]), *part.notes]
     lines, seen = [HEAD], set[str]()
     for title in {**sections, **notes}:
         lines.append(f"\n% {title}\n")

@@ -29,6 +29,7 @@ from workbench.views.answers import (
     check_finished,
     item_outcomes,
     rates_of,
+    records_judging,
 )
 from workbench.views.manuscript.latex import macro_name
 from workbench.views.points import TableRow, points
@@ -168,13 +169,13 @@ class PaperSource:
 
     @cached_property
     def _measured(self) -> dict[str, MetricSource]:
-        heldout = self.manifest.data.heldout_records
+        data = self.manifest.data
         return {
             metric: MetricSource(
                 metric=metric,
                 study_name=self.name,
                 rows=[_only(row, metric) for row in self.rows],
-                heldout=heldout,
+                heldout=records_judging(data, metric),
                 items=self.items.get(metric),
             )
             for metric in by_worth(self.rows)

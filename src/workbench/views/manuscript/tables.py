@@ -10,7 +10,7 @@ from typing import Any
 from workbench.laws.claims import rate_in_words
 from workbench.views.manuscript.latex import count, escaped, over, tabular
 from workbench.views.manuscript.source import COORDINATES, MetricSource, PaperSource
-from workbench.views.points import METRICS, Point, digits, points, readable
+from workbench.views.points import Point, axis_words, digits, points, readable
 from workbench.views.words import flat
 
 
@@ -39,7 +39,7 @@ def _measured(part: MetricSource) -> PaperTable:
     sizes = sorted({point.size for line in lines.values() for point in line})
     found = {(quality, point.size): point for quality, line in lines.items() for point in line}
     return PaperTable(
-        name=f"measured-{part.metric.replace('_', '-')}",
+        name=f"measured-{slug(part.metric)}",
         reads=(part.metric,),
         head=("quality", "size", "seeds", "mean", "lowest", "highest"),
         rows=[(quality, p.size, p.seeds, p.mean, p.low, p.high) for (quality, _), p in found.items()],
@@ -59,7 +59,7 @@ def _exchange_rates(part: MetricSource) -> PaperTable | None:
     sizes = next(iter(best.values())).size
     reference = escaped(readable(part.rates[0].reference))
     return PaperTable(
-        name=f"exchange-rates-{part.metric.replace('_', '-')}",
+        name=f"exchange-rates-{slug(part.metric)}",
         reads=(part.metric,),
         head=("reference", "other", "size", "rate", "low", "high", "probability_not_reached"),
         rows=[
@@ -85,7 +85,7 @@ def _forecast(part: MetricSource) -> PaperTable | None:
         return None
     scores = part.forecast.scores
     return PaperTable(
-        name=f"forecast-{part.metric.replace('_', '-')}",
+        name=f"forecast-{slug(part.metric)}",
         reads=(part.metric,),
         head=("form", "baseline", "error", "low", "high", "worst"),
         rows=[(s.name, s.is_baseline, s.error, s.low, s.high, s.worst) for s in scores],
@@ -128,7 +128,7 @@ def _cells(record: PaperSource) -> PaperTable:
         rows=[[row.get(name) for name in names] for row in record.rows],
         latex=tabular(
             "lrr" + "r" * len(metrics),
-            ["quality", "examples", "seed", *(escaped(METRICS[metric]) for metric in metrics)],
+            ["quality", "examples", "seed", *(escaped(axis_words(metric)) for metric in metrics)],
             [
                 [escaped(readable(row["quality"])), count(row["size"]), str(row["seed"])]
                 + [_metric(row.get(metric)) for metric in metrics]

@@ -9,10 +9,11 @@ from typing import Any
 
 import traitlets
 
+from workbench.metrics import HELDOUT, is_loss, set_and_metric
 from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.views.board_figures import empty, heat_map
-from workbench.views.points import METRICS, TableRow, measured, readable
+from workbench.views.points import TableRow, axis_words, measured, readable
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.live import thinned
 from workbench.views.widgets.ticker import Ticker
@@ -92,10 +93,11 @@ class GridMap(View):
         new = {size for _, size in self._planned} - set(study.sizes)
         self._sizes = sorted({*study.sizes, *new}) if new else list(study.sizes)
         found = measured(self.rows)
-        self.metrics = [[name, METRICS[name]] for name in found]
+        self.metrics = [[name, axis_words(name)] for name in found]
         if not self._begun and found:
             self._begun = True
-            self.metric = self._wanted or found[-1]
+            own = [name for name in found if set_and_metric(name)[0] == HELDOUT] or found
+            self.metric = self._wanted or own[-1]
         return True
 
     def _redraw(self, _: object) -> None:
@@ -107,8 +109,8 @@ class GridMap(View):
             return
         training = {self._cells[key] for key in self._training if key in self._cells}
         self.grid = {
-            "title": METRICS.get(self.metric, self.metric),
-            "better": "low" if self.metric == "loss" else "high",
+            "title": axis_words(self.metric),
+            "better": "low" if is_loss(self.metric) else "high",
             "qualities": [readable(quality) for quality in self._qualities],
             "sizes": self._sizes,
             "cells": [
@@ -143,11 +145,12 @@ class GridMap(View):
         quality, size = self._qualities[row], self._sizes[column]
         runs = self._at(quality, size)
         names = [name for name, _ in self.metrics]
+        words = [axis_words(name).replace(" (nats a token)", "") for name in names]
         with Store.open(self.folder, read_only=True) as store:
             curves = [_curve(run, store.curves(run["key"])) for run in runs]
         return {
             "title": f"{readable(quality)}, {size:,} examples",
-            "columns": ["seed", *(METRICS[name].split(" (")[0] for name in names), "status", "seconds"],
+            "columns": ["seed", *words, "status", "seconds"],
             "rows": [_line(run, names) for run in runs],
             "curves": [curve for curve in curves if curve["y"]],
         }

@@ -107,7 +107,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         cells=cells,
         prepared=prepared,
         subsets={key: digest_of(records) for key, records in drawn.items()},
-        examples=examples_in(_largest(study, cells, drawn), dataset),
+        examples=examples_in(_largest(study, cells, drawn), dataset, study.seeds[0]),
         stacks=stacks,
         branched=branched,
         own_steps=own_steps(stacks, branched),

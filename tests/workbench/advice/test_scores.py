@@ -9,10 +9,13 @@ from following import between, told
 from follows import follows
 
 from workbench.cli import main
+from workbench.config import Quality
 from workbench.data.records import Record
+from workbench.data.sources import load_dataset
 from workbench.models.loaders import load_base
 from workbench.scoring.scored import score_columns
 from workbench.scoring.scorers import Given
+from workbench.views.widgets import Examples
 
 RECORDS = tuple(Record(id=str(n), prompt=f"p{n}", response=f"r{n}") for n in range(12))
 
@@ -75,6 +78,17 @@ def test_what_a_scorer_needs(mine, capsys):
 def test_a_scorer_twice(mine, capsys):
     refused(capsys, "score", mine, "--scorer", "length", "length")
     assert main(["score", mine, "--scorer", "length"]) == 0
+
+
+@follows("none of these chooses records: {labels}; give a quality with a pool, such as")
+def test_qualities_that_choose_nothing_on_screen(tmp_path):
+    rows = [{"prompt": f"q{n}", "response": "a b", "source": ("wiki", "forum")[n % 2]} for n in range(20)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data, typo = load_dataset(tmp_path / "mine.jsonl"), Quality(corruption="typo", share=0.5)
+    message = told(Examples.chosen, data, [typo])
+    quality = eval(between(message, "such as wb.", ", or"), {"Quality": Quality})
+    assert {row["kind"] for row in Examples.chosen(data, [quality]).rows} == {"in", "out"}
+    assert len(Examples.drawn(data, typo, 8).rows) == 8
 
 
 def test_a_study_chooses_by_a_score(mine, capsys):

@@ -49,9 +49,9 @@ class Examples(View):
         before = {record.id: record for record in dataset.train}
         records = draw(dataset, quality, size, seed)
         if quality.pool:
-            column = _score_column(dataset, quality)
+            column = _score_column(dataset, [quality])
             ids = (record.id for record in dataset.train)
-            rows = dict(zip(ids, _reasoned(dataset, quality, seed), strict=True))
+            rows = dict(zip(ids, _reasoned(dataset, quality, seed, column), strict=True))
             return cls([rows[record.id] for record in records], column or "")
         return cls([_compared(record, before[record.id]) for record in records])
 
@@ -78,15 +78,15 @@ class Examples(View):
             )
         rank = {record.id: place for place, record in enumerate(in_turn(dataset.train, seed))}
         order = sorted(range(len(dataset.train)), key=lambda place: rank[dataset.train[place].id])
-        sides = []
+        column = _score_column(dataset, pooled)
+        sides: list[list[dict[str, Any]]] = []
         for quality in pooled:
-            rows = _reasoned(dataset, quality, seed)
+            rows = _reasoned(dataset, quality, seed, column)
             in_order = [rows[place] for place in order]
             sides += [[row for row in in_order if row["kind"] == side] for side in ("in", "out")]
         each = MOST // len(sides)
-        scores = dict.fromkeys(_score_column(dataset, quality) for quality in pooled)
         shown = [row for side in sides for row in side[:each]]
-        return cls(shown, " or ".join(name for name in scores if name), total=sum(map(len, sides)))
+        return cls(shown, column or "", total=sum(map(len, sides)))
 
     @classmethod
     def heldout(cls, dataset: Dataset, folder: Path | str, key: str) -> "Examples":
@@ -131,12 +131,12 @@ def _compared(record: Record, before: Record) -> dict[str, Any]:
     }
 
 
-def _score_column(dataset: Dataset, quality: Quality) -> str | None:
-    """Return the first column with numbers on which a quality rests; None where there is none."""
+def _score_column(dataset: Dataset, qualities: Sequence[Quality]) -> str | None:
+    """Return the first column with numbers on which one of the qualities rests; None where there is none."""
     return next(
         (
             name
-            for name in columns_read([quality])
+            for name in columns_read(qualities)
             if any(_number_in(record, name) is not None for record in dataset.train)
         ),
         None,
@@ -148,9 +148,8 @@ def _number_in(record: Record, column: str) -> float | int | None:
     return None if isinstance(value, str | bool) else value
 
 
-def _reasoned(dataset: Dataset, quality: Quality, seed: int) -> list[dict[str, Any]]:
-    """Return a row for each record to train on: whether a pool takes it, why, and the number it rests on."""
-    column = _score_column(dataset, quality)
+def _reasoned(dataset: Dataset, quality: Quality, seed: int, column: str | None) -> list[dict[str, Any]]:
+    """Return a row for each record to train on: whether a pool takes it, why, and its number in a column."""
     reasons = reasons_of(dataset, quality.pool, seed)
     others = partners(dataset.train, [reason.taken for reason in reasons])
     return [

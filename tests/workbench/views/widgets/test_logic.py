@@ -218,7 +218,7 @@ def test_examples_chosen_show_what_is_in_and_out_and_why(check_shown):
         ("in", "kind is wiki"),
         ("out", "kind is forum"),
     }
-    assert all(row["score"] is None for row in of_wiki)
+    assert all(row["score"] == int(row["prompt"].split()[1]) / 40 for row in of_wiki)
     assert {row["other"] for row in of_wiki} == {row["response"] for row in of_wiki}
     of_high = [row for row in view.rows if row["quality"] == "ifd>=0.5"]
     assert all((row["score"] >= 0.5) == (row["kind"] == "in") for row in of_high)

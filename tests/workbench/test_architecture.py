@@ -37,6 +37,7 @@ LAYERS = (
     "growing",
     "results",
     "foresight",
+    "own_files",
     "cli",
     "__main__",
 )

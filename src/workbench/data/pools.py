@@ -223,10 +223,10 @@ def kept_of_each(dataset: Dataset, how: str) -> Sequence[tuple[Record, Record]]:
 
 
 def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
-    return [record for _, record in mixed(dataset, found, seed)]
+    return [record for _, record in drawn_by_part(dataset, found, seed)]
 
 
-def mixed(dataset: Dataset, found: Found, seed: int) -> list[tuple[int, Record]]:
+def drawn_by_part(dataset: Dataset, found: Found, seed: int) -> list[tuple[int, Record]]:
     """Fill place after place from the pool that chance gives it, until the first pool has no more.
 
     Each record comes with the place of its pool in the text.

@@ -1,17 +1,18 @@
 """Why a record is in a pool, or isn't: for people who look at what a quality draws from."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from workbench.config import Quality
 from workbench.data.pools import (
     COMPARISONS,
     POOLS,
     Found,
     check_column,
+    drawn_by_part,
     is_value,
     kept_of_each,
-    mixed,
     parsed,
     scores_of,
     terms_of,
@@ -19,7 +20,7 @@ from workbench.data.pools import (
 from workbench.data.questions import question_of
 from workbench.data.records import Dataset, Record
 
-KEPT = {">=": "{} and more", "<=": "{} and less", ">": "more than {}", "<": "less than {}"}
+LIMITS_IN_WORDS = {">=": "{} and more", "<=": "{} and less", ">": "more than {}", "<": "less than {}"}
 """What a comparison keeps, in words."""
 DIGITS = 4
 """Digits of a number that is told, unless it would then seem to lie elsewhere."""
@@ -60,6 +61,40 @@ def reasons_of(dataset: Dataset, pool: str, seed: int) -> list[Reason]:
     return REASONS[name](dataset, found, seed)
 
 
+def judged_by_all_kinds(dataset: Dataset, qualities: Iterable[Quality]) -> tuple[str, ...]:
+    """Say what kinds of records judge, where qualities choose and the records were held out before that.
+
+    Args:
+        dataset: Whose held-out records are of the same file.
+        qualities: Those that are compared.
+
+    Returns:
+        One sentence, or none where no quality chooses.
+    """
+    pools = [quality for quality in qualities if quality.pool]
+    if not pools:
+        return ()
+    kinds = [quality for quality in pools if parsed(quality.pool)[0] in (POOLS["column"], POOLS["score"])]
+    within = [[_is_in(record, quality.pool) for quality in kinds] for record in dataset.heldout]
+    counted = [f"{sum(row[place] for row in within)} {quality.label}" for place, quality in enumerate(kinds)]
+    if kinds and (rest := sum(not any(row) for row in within)):
+        counted.append(f"{rest} of {'another kind' if len(kinds) == 1 else 'other kinds'}")
+    told = f": {', '.join(counted)}" if counted else ", whichever a quality chooses"
+    return (
+        f"judged by {len(dataset.heldout)} records held out of all kinds{told}; --heldout-file gives another "
+        "file to judge by",
+    )
+
+
+def _is_in(record: Record, pool: str) -> bool:
+    """Say whether a record is of a kind that its own columns decide; one without the column isn't."""
+    kind, found = parsed(pool)
+    if kind is POOLS["column"]:
+        return _of_value(record, *found).taken
+    value = record.extra.get(found[0])
+    return not (value is None or isinstance(value, str | bool)) and _of_number(float(value), *found).taken
+
+
 def _of_file(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
     return [Reason(one.source == found[0], f"from {one.source or 'no file'}") for one in dataset.train]
 
@@ -78,13 +113,13 @@ def _of_value(record: Record, column: str, value: str) -> Reason:
 
 
 def _of_score(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
-    column, sign, limit = found
-    reasons = []
-    for score in scores_of(dataset, column):
-        shown, border = _apart(score, float(limit))
-        told = f"{column} is {shown}, kept are {KEPT[sign].format(border)}"
-        reasons.append(Reason(COMPARISONS[sign](score, float(limit)), told))
-    return reasons
+    return [_of_number(score, *found) for score in scores_of(dataset, found[0])]
+
+
+def _of_number(score: float, column: str, sign: str, limit: str) -> Reason:
+    shown, border = _apart(score, float(limit))
+    told = f"{column} is {shown}, kept are {LIMITS_IN_WORDS[sign].format(border)}"
+    return Reason(COMPARISONS[sign](score, float(limit)), told)
 
 
 def _of_best(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
@@ -127,7 +162,7 @@ def _of_dedup(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
 def _of_mixture(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
     terms = terms_of(found)
     parts = [reasons_of(dataset, pool, seed) for _, pool in terms]
-    drawn = mixed(dataset, found, seed)
+    drawn = drawn_by_part(dataset, found, seed)
     part_of = {record.id: part for part, record in drawn}
     asked = {question_of(record): record for _, record in drawn}
     reasons = []

@@ -8,6 +8,7 @@ import pytest
 from following import between, told
 from follows import follows
 
+import workbench
 from workbench.cli import main
 from workbench.config import Quality
 from workbench.data.records import Record
@@ -40,6 +41,29 @@ def test_a_score_without_a_file(mine, capsys):
     _, *command = shlex.split(between(message, "first: ").replace("FILE", mine))
     assert main(command) == 0
     assert "written: mine.scored.jsonl" in capsys.readouterr().out
+
+
+@follows("{target} is there already, and nothing is replaced; give another name with --out")
+def test_a_scored_file_that_is_there_from_python(mine):
+    workbench.score_file(mine, ["length"], out="one.jsonl")
+    before = Path("one.jsonl").read_text()
+    told(workbench.score_file, mine, ["copies"], out="one.jsonl")
+    assert Path("one.jsonl").read_text() == before
+    workbench.score_file(mine, ["copies"], out="two.jsonl")
+    assert Path("two.jsonl").is_file()
+
+
+@follows(
+    "scorers is {scorers!r}; give a list of them, such as", "only is {only!r}; give a list of checks, such as"
+)
+def test_one_name_where_several_are_taken(mine):
+    message = told(workbench.score_file, mine, "length")
+    several = eval(between(message, "such as scorers="))
+    assert "length" in several
+    assert set(several[:1]) < set(workbench.score_file(mine, several[:1]))
+    told(workbench.score_file, mine, [])
+    several = eval(between(told(workbench.audit_file, mine, only="empty"), "such as only="))
+    assert workbench.audit_file(mine, only=several).audit.looked == ("empty",)
 
 
 @follows("{out} is there already, and nothing is replaced; give another name with --out")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from workbench.data import pools, reasons
 from workbench.data.pools import POOLS, ordered, parse_quality
-from workbench.data.reasons import KEPT, REASONS, partners, reasons_of
+from workbench.data.reasons import LIMITS_IN_WORDS, REASONS, judged_by_all_kinds, partners, reasons_of
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 
@@ -112,7 +112,7 @@ def test_reasons_are_said_in_words():
         "in: score is 0.41, the bottom 33% go up to 0.41",
     ]
     assert set(words_of(data, "top:1%@score")) == {"out: the top 1% of 3 records are none"}
-    assert set(KEPT) == set(pools.COMPARISONS)
+    assert set(LIMITS_IN_WORDS) == set(pools.COMPARISONS)
 
 
 def test_of_equal_scores_chance_is_named():
@@ -161,6 +161,27 @@ def test_numbers_that_are_told_lie_where_they_lie(score, limit, close):
     for other in (limit, score * (1 + close)):
         one, two = (float(text) for text in reasons._apart(score, other))
         assert (one > two, one < two) == (score > other, score < other)
+
+
+def test_what_judges_is_counted_by_the_kinds_that_are_compared():
+    rows = [record(n, "ab"[n % 3 == 0], score=n / 10) for n in range(10)]
+    bare = replace(record(10), extra={})
+    data = replace(dataset(record(99)), heldout=(*rows, bare))
+
+    def told(*texts):
+        return judged_by_all_kinds(data, [parse_quality(text) for text in texts])
+
+    end = "; --heldout-file gives another file to judge by"
+    assert told("kind=a", "kind=b") == (
+        f"judged by 11 records held out of all kinds: 6 kind=a, 4 kind=b, 1 of other kinds{end}",
+    )
+    assert told("clean", "score>=0.7") == (
+        f"judged by 11 records held out of all kinds: 3 score>=0.7, 8 of another kind{end}",
+    )
+    assert told("clean", "top:30%@score") == (
+        f"judged by 11 records held out of all kinds, whichever a quality chooses{end}",
+    )
+    assert told("clean", "typo:0.5") == ()
 
 
 @given(data=datasets())

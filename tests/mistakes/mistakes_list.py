@@ -7,7 +7,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
 ROOMS = (
-    *("config", "readers", "data", "audit", "conversations", "models", "training", "costs", "studies"),
+    *(
+        "config",
+        "readers",
+        "data",
+        "audit",
+        "conversations",
+        "models",
+        "training",
+        "scoring",
+        "costs",
+        "studies",
+    ),
     *("tables", "laws", "rates", "quality", "forecasts", "plans", "views"),
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""

@@ -9,9 +9,12 @@ import pytest
 from workbench.data.chance import number
 from workbench.data.records import Record
 from workbench.data.sources import load_dataset
+from workbench.data.templates import render
 from workbench.errors import InputError
 from workbench.models.loaders import load_base
+from workbench.scoring import closed_choices
 from workbench.scoring.closed_choices import choice_probabilities, halves, margins
+from workbench.scoring.model_losses import response_losses
 from workbench.scoring.scored import score_columns
 from workbench.scoring.scorers import Given
 
@@ -57,6 +60,24 @@ def test_probabilities_come_to_one(probabilities, flipped):
     for row in probabilities:
         assert (row >= 0).all()
         assert row.sum() == pytest.approx(1)
+
+
+def test_a_choice_is_as_likely_as_its_whole_text(classroom, monkeypatch):
+    """Without an adapter: the losses of the choices, one text at a time, their ends included."""
+    monkeypatch.setattr(closed_choices, "train", lambda *given, **named: (None, None))
+    records = tuple(
+        Record(id=str(n), prompt=prompt, response="walked", choices=("walked", "walking", "w"))
+        for n, prompt in enumerate(("walk", "go", "sing", "be"))
+    )
+    for record, row in zip(records, choice_probabilities(classroom, records, "verbs", quiet), strict=True):
+        totals = []
+        for choice in record.choices:
+            one = replace(record, response=choice)
+            (mean,) = response_losses(classroom, [one], "verbs", quiet)
+            example = render("verbs", one, classroom.tokenizer)
+            totals.append(mean * (len(example.token_ids) - example.prompt_length))
+        likelihoods = np.exp(-np.array(totals))
+        assert row == pytest.approx(likelihoods / likelihoods.sum(), rel=1e-4)
 
 
 def test_margins_are_those_of_cleanlab_and_of_the_formula(scores, probabilities, flipped):

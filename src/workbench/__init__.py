@@ -17,6 +17,9 @@ with intervals to each quality and answers with an exchange rate. This is the fr
     results.plan()                                   what to train next; with wb.Prices, what to buy
     results.figure(), results.report()               a figure for a paper, a page to read and explore
 
+    wb.audit_file("mine.jsonl")                      what is wrong with a file before anybody trains on it
+    wb.score_file("mine.jsonl", ["ifd"])             a number for each record, to choose by
+
     wb.load_base, wb.load_dataset, wb.load_adapter   what a study is made of, each by itself
     wb.quantize                                      a weight in few bits
     wb.read_table, wb.fit_table, wb.analyse, wb.exchange_rate    tables that were made elsewhere
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from workbench.laws.prices import Prices
     from workbench.laws.problems import fit_table
     from workbench.models.loaders import load_base
+    from workbench.own_files import audit_file, score_file
     from workbench.results import Results, open_study, run, shipped_study
     from workbench.studies.choices import study
     from workbench.studies.disk.adapters import load_adapter
@@ -56,6 +60,7 @@ __all__ = [
     "Results",
     "Study",
     "analyse",
+    "audit_file",
     "exchange_rate",
     "fit_table",
     "lessons",
@@ -66,6 +71,7 @@ __all__ = [
     "quantize",
     "read_table",
     "run",
+    "score_file",
     "shipped_study",
     "start",
     "study",
@@ -83,6 +89,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "Results": "workbench.results",
             "Study": "workbench.studies.grid",
             "analyse": "workbench.laws",
+            "audit_file": "workbench.own_files",
             "exchange_rate": "workbench.laws",
             "fit_table": "workbench.laws.problems",
             "lessons": "workbench.lessons",
@@ -93,6 +100,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "quantize": "qlora_kernels",
             "read_table": "workbench.laws",
             "run": "workbench.results",
+            "score_file": "workbench.own_files",
             "shipped_study": "workbench.results",
             "start": "workbench.beside",
             "study": "workbench.studies.choices",

@@ -54,6 +54,14 @@ def materials(folder: Path) -> float:
     return packed.bits_per_weight
 
 
+def own_files(file: Path) -> list[float]:
+    found = wb.audit_file(file, against="eval.jsonl", only=["empty"])
+    print(found.audit.looked, found.page("audit.html").name, found["records"])
+    scores = wb.score_file(file, ["length", "ifd"], base="classroom", out="scored.jsonl")
+    print(scores.summary().rows, scores.notes)
+    return [column.known[0] for column in scores.columns]
+
+
 def made_elsewhere(file: Path) -> str:
     table = wb.read_table(file, columns={"size": "tokens", "loss": "val_loss"})
     print(wb.fit_table(table, "loss", "power").values["beta"], wb.analyse(table, "loss").misfit)

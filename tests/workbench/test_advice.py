@@ -76,6 +76,7 @@ CHECKED = (
     "laws/*.py",
     "lessons/**/*.py",
     "models/*.py",
+    "own_files.py",
     "scoring/*.py",
     "studies/**/*.py",
     "training/*.py",

@@ -38,6 +38,7 @@ LAYERS = (
     "growing",
     "results",
     "foresight",
+    "own_files",
     "cli",
     "__main__",
 )

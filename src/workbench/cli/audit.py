@@ -2,12 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.studies.defaults import RUNS
-
-if TYPE_CHECKING:
-    from workbench.data.audit import OfBase
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -42,55 +39,31 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the audit and write its page; with ``--strict`` the status is 1 where something is found."""
-    from workbench.data.audit import Subject, audit
-    from workbench.data.audit.reading import inspect
-    from workbench.files import write_atomically
-    from workbench.views.audit import audit_json, audit_lines, audit_page
+    from workbench.own_files import audit_file
+    from workbench.views.audit import audit_json, audit_lines
 
-    own = inspect(arguments.file)
-    judge = inspect(arguments.against) if arguments.against else None
-    notes = [one.note for one in (own, judge) if one and one.note]
-    if judge and judge.unusable:
-        notes.append(
-            f"{arguments.against.name}: {len(judge.unusable):,} records can't be read and weren't compared"
-        )
-    subject = Subject(
-        records=own.records,
-        unusable=own.unusable,
-        against=judge.records if judge else None,
-        base=_of_base(arguments.base) if arguments.base else None,
-        template=own.template,
+    found = audit_file(
+        arguments.file,
+        against=arguments.against,
+        base=arguments.base,
+        template=arguments.template,
+        only=arguments.only,
     )
-    found = audit(subject, arguments.only)
-    page = arguments.out or RUNS / f"{arguments.file.stem}-audit.html"
-    total = len(own.records) + len(own.unusable)
-    write_atomically(page, audit_page(found, arguments.file, total, notes).encode())
+    page = found.page(arguments.out or RUNS / f"{arguments.file.stem}-audit.html")
     if arguments.json:
-        print(audit_json(found, file=str(arguments.file), records=total, notes=notes, page=str(page)))
+        print(
+            audit_json(
+                found.audit,
+                file=str(arguments.file),
+                records=found.records,
+                notes=found.notes,
+                page=str(page),
+            )
+        )
     else:
-        for line in audit_lines(found):
+        for line in audit_lines(found.audit):
             print(line)
-        for note in notes:
+        for note in found.notes:
             print(f"note: {note}")
         print(f"page: {page}")
-    return 1 if arguments.strict and found.faults else 0
-
-
-def _of_base(name: str) -> "OfBase":
-    """Load a base and return what an audit has to know about it."""
-    from workbench.data.audit import OfBase
-    from workbench.models.loaders import load_base
-    from workbench.models.tokenizer import CharacterTokenizer
-
-    base = load_base(name)
-    tokenizer = base.tokenizer
-    stops = [tokenizer.decode([stop]) for stop in tokenizer.stops]
-    return OfBase(
-        name=base.name,
-        tokenizer=tokenizer,
-        context=base.decoder.config.context,
-        reads_any_text=not isinstance(tokenizer, CharacterTokenizer),
-        marks=frozenset((*getattr(tokenizer, "special", ()), *stops)) - {""},
-        end="" if tokenizer.eos is None else tokenizer.decode([tokenizer.eos]),
-        pads_with_end=tokenizer.pad is not None and tokenizer.pad == tokenizer.eos,
-    )
+    return 1 if arguments.strict and found.audit.faults else 0

@@ -1,15 +1,12 @@
 """``workbench score``: a number for each record of a file, in columns that qualities can choose by."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from workbench.columns import Columns
 from workbench.errors import InputError
 from workbench.studies.defaults import OWN_BASE
-
-if TYPE_CHECKING:
-    from workbench.scoring.scored import Column
 
 HEADINGS = ("scorer", "records", "5%", "median", "95%", "seconds", "good end", "what it is")
 
@@ -42,49 +39,36 @@ def run(arguments: argparse.Namespace) -> int:
         for name, scorer in SCORERS.items():
             print(f"{name:12} {scorer.about} ({scorer.unit}; good end: {scorer.good}). {scorer.source}")
         return 0
-    from workbench.models.loaders import load_base
-    from workbench.scoring.scored import read_records, score_columns, write_scored
-    from workbench.scoring.scorers import Given
-    from workbench.views.progress import share_bar
+    from workbench.own_files import score_file
 
     path = arguments.file
     out = arguments.out or path.with_name(f"{path.name.split('.')[0]}.scored.jsonl")
-    if out.exists():
-        raise InputError(f"{out} is there already, and nothing is replaced; give another name with --out")
-    records, template, notes = read_records(path, arguments.on_empty, arguments.on_bad)
-    needs_base = any(name in SCORERS and SCORERS[name].needs == "base" for name in arguments.scorer)
-    judging = () if arguments.against is None else read_records(arguments.against, "error", "error")[0]
-    given = Given(
-        records=records,
-        base=load_base(arguments.base) if needs_base else None,
-        template=arguments.template or template,
-        evaluation=judging,
+    found = score_file(
+        path,
+        arguments.scorer,
+        base=arguments.base,
+        template=arguments.template,
+        against=arguments.against,
+        out=out,
+        on_empty=arguments.on_empty,
+        on_bad=arguments.on_bad,
     )
-    with share_bar() as tell:
-        columns = score_columns(given, arguments.scorer, tell)
-    write_scored(path, records, columns, out)
-    for note in notes:
+    for note in found.notes:
         print(note)
-    for line in _lines(columns):
+    for line in _lines(found.summary()):
         print(line)
     print(f"written: {out}")
     return 0
 
 
-def _lines(columns: "Sequence[Column]") -> list[str]:
+def _lines(summary: Columns) -> list[str]:
     """Return a table of what the scorers said."""
-    import numpy as np
-
-    from workbench.scoring.scorers import SCORERS
-
     rows: list[tuple[str, ...]] = [HEADINGS]
-    for column in columns:
-        ends = np.quantile(column.known, (0.05, 0.5, 0.95)) if column.known else [float("nan")] * 3
-        shown = ["" if np.isnan(end) else f"{end:.3g}" for end in ends]
-        scorer = SCORERS[column.name]
-        seconds = f"{column.seconds:.2g}" + (" (kept)" if column.kept else "")
-        known = f"{len(column.known):,} of {len(column.scores):,}"
-        rows.append((column.name, known, *shown, seconds, scorer.good, f"{scorer.about}, {scorer.unit}"))
+    for row in summary.rows:
+        ends = ["" if row[name] is None else f"{row[name]:.3g}" for name in ("5%", "median", "95%")]
+        seconds = f"{row['seconds']:.2g}" + (" (kept)" if row["kept"] else "")
+        known = f"{row['records']:,} of {row['of']:,}"
+        rows.append((row["scorer"], known, *ends, seconds, row["good end"], row["what it is"]))
     widths = [max(len(row[place]) for row in rows) for place in range(len(HEADINGS))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -65,7 +65,7 @@ def parse_quality(text: str, files: Sequence[str] = ()) -> Quality:
     if (label := _label_in(text, files)) is not None:
         return Quality(pool=f"file:{label}")
     try:
-        kind, found = _parsed(text)
+        kind, found = parsed(text)
     except InputError as unreadable:
         try:
             quality = Quality.parse(text)
@@ -80,9 +80,9 @@ def parse_quality(text: str, files: Sequence[str] = ()) -> Quality:
             ) from None
         return quality
     if kind is POOLS["mixture"]:
-        terms = [f"{share}*{parse_quality(pool, files).pool or pool}" for share, pool in _terms(found)]
+        terms = [f"{share}*{parse_quality(pool, files).pool or pool}" for share, pool in terms_of(found)]
         text = "+".join(terms)
-        _, found = _parsed(text)
+        _, found = parsed(text)
     return Quality(pool=kind.name(found) if kind.name else text)
 
 
@@ -92,7 +92,7 @@ def ordered(dataset: Dataset, pool: str, seed: int) -> Sequence[Record]:
     Raises:
         InputError: If there is no such pool, or none of the records is in it.
     """
-    kind, found = _parsed(pool)
+    kind, found = parsed(pool)
     records = kind.order(dataset, found, seed)
     if not records:
         raise InputError(f"no record of {dataset.name} is in {pool!r}{_offered(dataset, pool)}")
@@ -129,7 +129,7 @@ def with_columns(dataset: Dataset, columns: Sequence[str], pair_key: str | None)
     """
     if pair_key is None:
         return replace(dataset, columns=tuple(columns)) if columns else dataset
-    _check_column(dataset, pair_key)
+    check_column(dataset, pair_key)
     if lacking := [record.where for record in dataset.train if pair_key not in record.extra]:
         raise InputError(
             f"{len(lacking)} of {len(dataset.train)} records of {dataset.name} have no {pair_key!r} "
@@ -145,7 +145,7 @@ def columns_read(qualities: Iterable[Quality]) -> tuple[str, ...]:
     Raises:
         InputError: If a pool can't be read.
     """
-    found = [_parsed(quality.pool) for quality in qualities if quality.pool]
+    found = [parsed(quality.pool) for quality in qualities if quality.pool]
     return tuple(sorted({column for kind, groups in found for column in kind.columns(groups)}))
 
 
@@ -155,12 +155,12 @@ def _file(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
 
 def _column(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     column, value = found
-    _check_column(dataset, column)
-    chosen = (r for r in dataset.train if column in r.extra and _same(r.extra[column], value))
+    check_column(dataset, column)
+    chosen = (r for r in dataset.train if column in r.extra and is_value(r.extra[column], value))
     return in_turn(chosen, seed)
 
 
-def _same(held: str | int | float | bool, wanted: str) -> bool:
+def is_value(held: str | int | float | bool, wanted: str) -> bool:
     """Say whether a value is the one that was written: numbers as numbers, truth values as true and false."""
     if isinstance(held, bool):
         return wanted.lower() == str(held).lower()
@@ -179,7 +179,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 def _score(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     column, sign, limit = found
-    scores = _scores(dataset, column)
+    scores = scores_of(dataset, column)
     return in_turn(
         (r for r, score in zip(dataset.train, scores, strict=True) if COMPARISONS[sign](score, float(limit))),
         seed,
@@ -192,32 +192,49 @@ def _best(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     if not 0 < float(percent) <= 100:
         raise InputError(f"{end}:{percent}%@{column} takes {percent}%; give more than 0 and at most 100")
     sign = -1.0 if end == "top" else 1.0
-    scored = zip(_scores(dataset, column), dataset.train, strict=True)
+    scored = zip(scores_of(dataset, column), dataset.train, strict=True)
     # of equal scores, chance decides, and the same chance for every seed and share
     chosen = sorted(scored, key=lambda one: (sign * one[0], number(0, "tie", one[1].id)))[:count]
     return in_turn((record for _, record in chosen), seed)
 
 
 def _dedup(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    return in_turn((record for record, kept in kept_of_each(dataset, found[0]) if record is kept), seed)
+
+
+@lru_cache(maxsize=4)
+def kept_of_each(dataset: Dataset, how: str) -> Sequence[tuple[Record, Record]]:
+    """Return each record, in the order of the ids, with the one that is kept of those that are alike.
+
+    Args:
+        dataset: The records.
+        how: "exact" or "near".
+    """
     records = sorted(dataset.train, key=lambda one: one.id)
     texts = [f"{record.asked}\n{record.response}" for record in records]
-    if found[0] == "near":
+    if how == "near":
         from workbench.data.duplicates import near_clusters  # it loads a library that others don't need
 
         first = near_clusters(texts)
     else:
         seen: dict[str, int] = {}
         first = [seen.setdefault(text, place) for place, text in enumerate(texts)]
-    return in_turn((record for place, record in enumerate(records) if first[place] == place), seed)
+    return [(record, records[place]) for record, place in zip(records, first, strict=True)]
 
 
 def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    return [record for _, record in drawn_by_part(dataset, found, seed)]
+
+
+def drawn_by_part(dataset: Dataset, found: Found, seed: int) -> list[tuple[int, Record]]:
     """Fill place after place from the pool that chance gives it, until the first pool has no more.
+
+    Each record comes with the place of its pool in the text.
 
     A place goes to a later pool of the text where its number in [0, 1) lies below that pool's share, so that
     a mixture with more of it has it wherever one with less has. A question is asked once.
     """
-    terms = _terms(found)
+    terms = terms_of(found)
     shares = [float(share) for share, _ in terms]
     if abs(sum(shares) - 1) > TOLERANCE:
         raise InputError(
@@ -226,7 +243,7 @@ def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
         )
     parts = [iter(ordered(dataset, pool, seed)) for _, pool in terms]
     ends = [sum(shares[place:]) for place in range(len(shares))]  # of the last pool, its own share
-    drawn: list[Record] = []
+    drawn: list[tuple[int, Record]] = []
     asked: set[str] = set()
     while True:
         chance = number(seed, "mixture", str(len(drawn)))
@@ -235,7 +252,7 @@ def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
         if record is None:
             return drawn
         asked.add(question_of(record))
-        drawn.append(record)
+        drawn.append((part, record))
 
 
 def mixture_text(shares: Sequence[float], pools: Sequence[str]) -> str:
@@ -247,7 +264,7 @@ def mixture_text(shares: Sequence[float], pools: Sequence[str]) -> str:
     )
 
 
-def _terms(found: Found) -> list[tuple[str, str]]:
+def terms_of(found: Found) -> list[tuple[str, str]]:
     """Return the shares and pools of a mixture, as they are written."""
     return [
         (share, pool.strip())
@@ -256,14 +273,14 @@ def _terms(found: Found) -> list[tuple[str, str]]:
 
 
 def _shortest(found: Found) -> str:
-    return "+".join(f"{float(share):g}*{pool}" for share, pool in _terms(found))
+    return "+".join(f"{float(share):g}*{pool}" for share, pool in terms_of(found))
 
 
 def _columns_of_mixture(found: Found) -> Iterable[str]:
     return [
         column
-        for _, pool in _terms(found)
-        for kind, groups in [_parsed(pool)]
+        for _, pool in terms_of(found)
+        for kind, groups in [parsed(pool)]
         for column in kind.columns(groups)
     ]
 
@@ -309,7 +326,12 @@ POOLS: dict[str, PoolKind] = {
 
 
 @lru_cache(maxsize=1024)
-def _parsed(pool: str) -> tuple[PoolKind, Found]:
+def parsed(pool: str) -> tuple[PoolKind, Found]:
+    """Return the kind of a pool, and what its pattern found in the text.
+
+    Raises:
+        InputError: If it is of no kind.
+    """
     for kind in POOLS.values():
         if match := re.fullmatch(kind.pattern, pool, re.DOTALL):
             return kind, match.groups()
@@ -327,7 +349,7 @@ def _stem(text: str) -> str:
     return name.split(".")[0] if "." in name else text
 
 
-def _check_column(dataset: Dataset, column: str) -> None:
+def check_column(dataset: Dataset, column: str) -> None:
     """Refuse a column that no record has."""
     if any(column in record.extra for record in dataset.train):
         return
@@ -336,13 +358,13 @@ def _check_column(dataset: Dataset, column: str) -> None:
     raise InputError(f"{dataset.name} has no column {column!r}; {told}")
 
 
-def _scores(dataset: Dataset, column: str) -> list[float]:
+def scores_of(dataset: Dataset, column: str) -> list[float]:
     """Return a column's numbers, one for each record.
 
     Raises:
         InputError: If a record has none, or another value.
     """
-    _check_column(dataset, column)
+    check_column(dataset, column)
     values = [record.extra.get(column) for record in dataset.train]
     odd = [
         record
@@ -360,7 +382,7 @@ def _scores(dataset: Dataset, column: str) -> list[float]:
 
 def _offered(dataset: Dataset, pool: str) -> str:
     """Return what might have been meant by a pool that holds nothing."""
-    kind, found = _parsed(pool)
+    kind, found = parsed(pool)
     if kind is POOLS["file"]:
         return f"; the files are {', '.join(sorted({record.source for record in dataset.train}))}"
     if kind is POOLS["column"]:
@@ -369,6 +391,6 @@ def _offered(dataset: Dataset, pool: str) -> str:
         more = f" and {len(counted) - VALUES_NAMED} more" if len(counted) > VALUES_NAMED else ""
         return f"; the values of {found[0]!r} are {named}{more}"
     if kind is POOLS["score"]:
-        scores = _scores(dataset, found[0])
+        scores = scores_of(dataset, found[0])
         return f"; {found[0]!r} goes from {min(scores):g} to {max(scores):g}"
     return "; ask for a larger share"

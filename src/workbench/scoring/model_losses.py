@@ -18,6 +18,8 @@ PIECE_TOKENS = 16384
 """Tokens after which progress is told."""
 PASSES = 2.0
 """Of the small adapter: enough to learn what most records share, too few to learn each by heart."""
+ADAPTED = 6
+"""Blocks, the last ones, that carry it."""
 
 
 def response_losses(
@@ -65,11 +67,8 @@ def tuned_losses(base: Base, records: Sequence[Record], template: str, tell: OnS
         InputError: As ``templates.render``.
     """
     examples = [render(template, record, base.tokenizer) for record in records]
-    layers = base.decoder.config.layers
-    cell = CellConfig(
-        data="", base="", size=len(examples), steps=None, epochs=PASSES, first_layer=max(0, layers - 6)
-    )
-    places, pool = _pooled(examples)
+    cell = small_cell(base, len(examples))
+    places, pool = pooled(examples)
     frozen = freeze(base.decoder, pool, cell.first_layer)
     stack, _ = train(
         frozen, [cell], [places], on_step=lambda state: tell(0.8 * state.step / cell.total_steps)
@@ -77,7 +76,13 @@ def tuned_losses(base: Base, records: Sequence[Record], template: str, tell: OnS
     return _of_pool(frozen, places, stack, lambda share: tell(0.8 + 0.2 * share))
 
 
-def _pooled(examples: Sequence[Example]) -> tuple[list[int], Pool]:
+def small_cell(base: Base, size: int) -> CellConfig:
+    """Return the cell that trains a small adapter in the last blocks on so many examples, in two passes."""
+    first = max(0, base.decoder.config.layers - ADAPTED)
+    return CellConfig(data="", base="", size=size, steps=None, epochs=PASSES, first_layer=first)
+
+
+def pooled(examples: Sequence[Example]) -> tuple[list[int], Pool]:
     """Return distinct examples as a pool, and where each one given is in it."""
     distinct: dict[Example, int] = {}
     places = [distinct.setdefault(example, len(distinct)) for example in examples]
@@ -89,7 +94,7 @@ def _losses(
 ) -> list[float | None]:
     if not examples:
         return []
-    places, pool = _pooled(examples)
+    places, pool = pooled(examples)
     return _of_pool(Frozen(base.decoder, pool, 0, None), places, stack, tell)
 
 

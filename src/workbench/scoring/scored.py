@@ -99,7 +99,9 @@ def _check(name: str, scorer: RecordScorer, given: Given) -> None:
 def _identity(name: str, scorer: RecordScorer, given: Given) -> str:
     """Return a hash of all on which the scores rest."""
     content: list[Any] = [name, scorer.version, digest_of(given.records)]
-    content += [[one.choices, one.ratings] for one in given.records if one.ratings]
+    # what a scorer may read of a record beside its texts; a context decides how some templates ask
+    beside = [[one.choices, one.ratings, one.context] for one in given.records]
+    content += beside if any(any(each) for each in beside) else []
     if scorer.needs == "base" and given.base is not None:
         base = given.base
         content += [base.sha256, base.text_sha256, base.decoder.precision, given.template]

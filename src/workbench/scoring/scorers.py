@@ -13,6 +13,7 @@ from typing import Literal
 from workbench.data.duplicates import near_clusters
 from workbench.data.records import Record
 from workbench.models.base import Base
+from workbench.scoring.closed_choices import margins
 from workbench.scoring.model_losses import OnShare, ifd, response_losses, tuned_losses
 
 Score = float | None
@@ -176,6 +177,14 @@ SCORERS: dict[str, RecordScorer] = {
         unit="nats a token",
         good="lower",
         source="what few passes leave unlearnt is odd among the rest (Arpit et al. 2017, small-loss trick)",
+        needs="base",
+    ),
+    "confident": RecordScorer(
+        score=lambda given: margins(_base(given), given.records, given.template, given.tell),
+        about="by how much the given choice is likelier than the best other one, as the other half teaches",
+        unit="normalized margin: 0.5 is a tie",
+        good="higher",
+        source="confident learning, Northcutt et al. 2021 (arXiv 1911.00068), by cleanlab",
         needs="base",
     ),
 }

@@ -11,7 +11,9 @@ from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import fit_context
 from workbench.data.pools import records_of_each
+from workbench.data.reasons import judged_by_all_kinds
 from workbench.data.records import Dataset, Record, digest_of
+from workbench.data.sources import SOURCES
 from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.chat import writes_date
@@ -54,7 +56,10 @@ class Plan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was left out of the input or changed, for the terminal, the manifest and the report."""
-        return (*self.dataset.notes, *self.base.notes, *self.prepared.notes)
+        study = self.study
+        own_file = study.data not in SOURCES and not study.others and study.heldout_file is None
+        judges = judged_by_all_kinds(self.dataset, study.qualities) if own_file else ()
+        return (*self.dataset.notes, *judges, *self.base.notes, *self.prepared.notes)
 
 
 Check = Callable[[Study, Dataset, Base, list[CellConfig]], None]
@@ -111,7 +116,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         cells=cells,
         prepared=prepared,
         subsets={key: digest_of(records) for key, records in drawn.items()},
-        examples=examples_in(_largest(study, cells, drawn), dataset),
+        examples=examples_in(_largest(study, cells, drawn), dataset, study.seeds[0]),
         stacks=stacks,
         branched=branched,
         own_steps=own_steps(stacks, branched),

@@ -106,7 +106,8 @@ def render_report(
         lines=list(_lines(cells, metrics)),
         cells=[_cell(row, metrics) for row in cells],
         costs=list(_costs(manifest)),
-        examples=[{**example, "quality": readable(example["quality"])} for example in manifest.examples],
+        changed=[example for example in _examples(manifest) if "before" in example],
+        chosen=[example for example in _examples(manifest) if "reason" in example],
         left_out=manifest.data.notes,
         licences=list(_licences(manifest)),
         facts=list(flat(_facts(manifest))),
@@ -232,6 +233,10 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
     if "notes" in facts.get("data", {}):
         facts["data"] = {name: value for name, value in facts["data"].items() if name != "notes"}
     return facts
+
+
+def _examples(manifest: Manifest) -> list[dict[str, str]]:
+    return [{**example, "quality": readable(example["quality"])} for example in manifest.examples]
 
 
 def _licences(manifest: Manifest) -> Iterator[tuple[str, str]]:

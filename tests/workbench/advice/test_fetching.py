@@ -163,7 +163,7 @@ def test_a_folder_that_takes_nothing(wheel, tmp_path, monkeypatch):
 @follows("{how_to_install(")
 def test_a_part_that_is_not_installed():
     extras = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text())["project"]
-    for extra in ("lab", "cluster", "tracker", "gpu"):
+    for extra in ("lab", "cluster", "tracker", "gpu", "confident"):
         *pip, install = shlex.split(how_to_install(extra))[:4]
         assert (pip, install) == ([sys.executable, "-m", "pip"], "install")
         wanted = {re.split("[<>=]", one)[0] for one in extras["optional-dependencies"][extra]}

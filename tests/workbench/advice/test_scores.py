@@ -8,11 +8,15 @@ import pytest
 from following import between, told
 from follows import follows
 
+import workbench
 from workbench.cli import main
+from workbench.config import Quality
 from workbench.data.records import Record
+from workbench.data.sources import load_dataset
 from workbench.models.loaders import load_base
 from workbench.scoring.scored import score_columns
 from workbench.scoring.scorers import Given
+from workbench.views.widgets import Examples
 
 RECORDS = tuple(Record(id=str(n), prompt=f"p{n}", response=f"r{n}") for n in range(12))
 
@@ -37,6 +41,29 @@ def test_a_score_without_a_file(mine, capsys):
     _, *command = shlex.split(between(message, "first: ").replace("FILE", mine))
     assert main(command) == 0
     assert "written: mine.scored.jsonl" in capsys.readouterr().out
+
+
+@follows("{target} is there already, and nothing is replaced; give another name with --out")
+def test_a_scored_file_that_is_there_from_python(mine):
+    workbench.score_file(mine, ["length"], out="one.jsonl")
+    before = Path("one.jsonl").read_text()
+    told(workbench.score_file, mine, ["copies"], out="one.jsonl")
+    assert Path("one.jsonl").read_text() == before
+    workbench.score_file(mine, ["copies"], out="two.jsonl")
+    assert Path("two.jsonl").is_file()
+
+
+@follows(
+    "scorers is {scorers!r}; give a list of them, such as", "only is {only!r}; give a list of checks, such as"
+)
+def test_one_name_where_several_are_taken(mine):
+    message = told(workbench.score_file, mine, "length")
+    several = eval(between(message, "such as scorers="))
+    assert "length" in several
+    assert set(several[:1]) < set(workbench.score_file(mine, several[:1]))
+    told(workbench.score_file, mine, [])
+    several = eval(between(told(workbench.audit_file, mine, only="empty"), "such as only="))
+    assert workbench.audit_file(mine, only=several).audit.looked == ("empty",)
 
 
 @follows("{out} is there already, and nothing is replaced; give another name with --out")
@@ -75,6 +102,17 @@ def test_what_a_scorer_needs(mine, capsys):
 def test_a_scorer_twice(mine, capsys):
     refused(capsys, "score", mine, "--scorer", "length", "length")
     assert main(["score", mine, "--scorer", "length"]) == 0
+
+
+@follows("none of these chooses records: {labels}; give a quality with a pool, such as")
+def test_qualities_that_choose_nothing_on_screen(tmp_path):
+    rows = [{"prompt": f"q{n}", "response": "a b", "source": ("wiki", "forum")[n % 2]} for n in range(20)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data, typo = load_dataset(tmp_path / "mine.jsonl"), Quality(corruption="typo", share=0.5)
+    message = told(Examples.chosen, data, [typo])
+    quality = eval(between(message, "such as wb.", ", or"), {"Quality": Quality})
+    assert {row["kind"] for row in Examples.chosen(data, [quality]).rows} == {"in", "out"}
+    assert len(Examples.drawn(data, typo, 8).rows) == 8
 
 
 def test_a_study_chooses_by_a_score(mine, capsys):

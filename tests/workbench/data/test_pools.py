@@ -83,7 +83,7 @@ def datasets(draw):
 @given(data=datasets(), seed=st.integers(0, 5))
 def test_conformance(kind, data, seed):
     text = EXAMPLES[kind]
-    assert pools._parsed(text)[0] is POOLS[kind]
+    assert pools.parsed(text)[0] is POOLS[kind]
     assert POOLS[kind].about.rpartition(": ")[2], "the text ends in an example, which the message shows"
     quality = parse_quality(text)
     assert parse_quality(quality.pool) == quality

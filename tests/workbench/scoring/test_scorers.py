@@ -12,10 +12,10 @@ from workbench.data.pools import parse_quality
 from workbench.data.records import Record
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
-from workbench.data.templates import prompt_ids, render
+from workbench.data.templates import Example, prompt_ids, render
 from workbench.errors import InputError
 from workbench.models.loaders import load_base
-from workbench.scoring import scored, scorers
+from workbench.scoring import model_losses, scored, scorers
 from workbench.scoring.scored import read_records, score_columns, write_scored
 from workbench.scoring.scorers import SCORERS, Given
 
@@ -70,7 +70,6 @@ def test_conformance(name, classroom, verbs):
 def test_losses_are_those_of_a_plain_loop(classroom, verbs):
     """The same decoder, one text at a time, without batches, prefixes or label slots."""
     from workbench.data.batches import Pool
-    from workbench.data.templates import Example
 
     def plain(tokens, first):
         batch = Pool([Example(tuple(tokens), 1)]).batch([[0]])
@@ -91,6 +90,26 @@ def test_losses_are_those_of_a_plain_loop(classroom, verbs):
         assert one == pytest.approx(plain(tokens, begin), abs=1e-4)
         alone = tokens[begin:] if bos is None else [bos, *tokens[begin:]]
         assert ratio == pytest.approx(plain(tokens, begin) / plain(alone, 1), abs=1e-3)
+
+
+def test_a_response_without_anything_before_it_has_no_ratio(classroom):
+    """A text alone of one token: a base without a first token of its own has nothing to see it from."""
+    whole = [Example((5, 6, 7), 1), Example((5, 6), 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classroom.tokenizer, "bos", None)
+        patch.setattr(model_losses, "render", lambda template, record, tokenizer: whole[int(record.id)])
+        ratios = model_losses.ifd(classroom, asked("a", "b"), "plain", lambda share: None)
+    assert ratios[1] is None
+    assert ratios[0] > 0
+
+
+def test_the_adapter_that_has_learnt_is_asked(classroom):
+    """Where all say one odd thing, two passes teach it, and the loss falls."""
+    records = tuple(Record(id=str(n), prompt=f"p{n}", response="zqxj") for n in range(96))
+    before, after = score_columns(
+        Given(records=records, base=classroom, template="plain"), ["loss", "tuned_loss"]
+    )
+    assert sum(after.known) < 0.8 * sum(before.known)
 
 
 @pytest.mark.slow
@@ -201,13 +220,22 @@ def test_kept_scores_rest_on_all_that_decides_them(classroom, verbs, monkeypatch
         replace(given, records=verbs[1:7]),
         replace(given, template="plain"),
         replace(given, base=replace(classroom, sha256="0" * 64)),
+        replace(given, base=load_base("classroom", "bfloat16")),
+        # the same is asked, but some templates write a context in its own place
+        replace(given, records=tuple(replace(one, prompt="a\n\nb", context="b") for one in given.records)),
+        replace(given, records=tuple(replace(one, prompt="a\n\nb") for one in given.records)),
     ):
         assert not score_columns(other, ["loss"])[0].kept
     monkeypatch.setitem(scorers.SCORERS, "loss", replace(SCORERS["loss"], version=2))
     assert not score_columns(given, ["loss"])[0].kept
+    judged = Given(records=verbs[:6], evaluation=verbs[10:12])
+    score_columns(judged, ["overlap"])
+    assert not score_columns(replace(judged, evaluation=verbs[12:14]), ["overlap"])[0].kept
     with_raters = Given(records=(rated(),))
     score_columns(with_raters, ["agreement"])
     assert not score_columns(Given(records=(rated(ratings=(1.0, 1.0)),)), ["agreement"])[0].kept
+    turned = replace(rated(), choices=("good", "bad"))
+    assert not score_columns(Given(records=(turned,)), ["agreement"])[0].kept
 
 
 @pytest.mark.parametrize(

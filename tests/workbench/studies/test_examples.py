@@ -10,6 +10,43 @@ from workbench.studies.examples import LONGEST_TEXT, changed_examples
 from workbench.studies.grid import Study
 
 
+def pairs(count=30):
+    """Two files that answer the same questions, and some that only the second asks."""
+    both = [
+        Record(id=f"{file}/{n}", prompt=f"question {n}", response=f"{file} answer {n}", source=file)
+        for n in range(count)
+        for file in ("clean", "scraped")
+    ]
+    more = [
+        Record(id=f"scraped/{n}", prompt=f"question {n}", response="?", source="scraped") for n in (90, 91)
+    ]
+    return replace(load_dataset("verbs"), name="mine", train=(*both, *more), heldout=())
+
+
+def test_each_pool_shows_what_is_in_and_what_is_out_and_why():
+    data = pairs()
+    files = (Quality(pool="file:clean"), Quality(pool="file:scraped"))
+    study = Study(name="x", data="x", base="classroom", qualities=files, sizes=(4, 20), seeds=(7,))
+    examples = changed_examples(study, data, each=2)
+    for quality in files:
+        own = [one for one in examples if one["quality"] == quality.label]
+        drawn = draw(data, quality, 20, 7)
+        left = "scraped" if quality.label == "clean" else "clean"
+        assert [one["reason"] for one in own] == [
+            *(f"in: from {quality.label}",) * 2,
+            *(f"out: from {left}",) * 2,
+        ]
+        assert [one["prompt"] for one in own[:2]] == [record.prompt for record in drawn[:2]]
+        assert len({one["prompt"] for one in own}) == 4, "a question is shown once"
+        for one in own[:2]:
+            assert one["other"] == one["response"].replace(quality.label, left)
+            assert one["other_reason"] == f"out: from {left}"
+    # what nobody else answers has no other answer
+    alone = changed_examples(replace(study, qualities=(Quality(pool="file:clean"),)), data, each=90)
+    assert [one for one in alone if "other" not in one and one["response"] != "?"] == []
+    assert sum("other" not in one for one in alone) == 2
+
+
 def test_each_damaged_quality_shows_what_it_did():
     dataset = load_dataset("verbs")
     damaged = Quality(corruption="other_form", share=0.5)

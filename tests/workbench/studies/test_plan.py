@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 from types import ModuleType
 
 import pytest
+from follows import follows
 from small_study import small_study
 
 from workbench.cli import main
@@ -15,6 +16,7 @@ from workbench.data.sources import files, load_dataset
 from workbench.data.subsets import draw
 from workbench.studies import plan as planning
 from workbench.studies import runner
+from workbench.studies.choices import study as describe
 from workbench.studies.examples import changed_examples
 from workbench.studies.plan import plan
 from workbench.studies.replay import replay
@@ -101,6 +103,36 @@ def test_what_a_plan_knows_is_what_its_parts_say(study):
         assert branched == branches(stack, [made.prepared.draws[cell.key()] for cell in stack])
     with pytest.raises(FrozenInstanceError):
         made.stacks = []
+
+
+@follows("--heldout-file gives another file to judge by")
+def test_what_judges_a_choice_of_one_file_is_said(tmp_path):
+    verbs = load_dataset("verbs").train
+    rows = [
+        {"prompt": one.prompt, "response": one.response, "source": ("wiki", "forum")[n % 3 == 0]}
+        for n, one in enumerate(verbs[:120])
+    ]
+    for name, some in (("mine", rows[:60]), ("judge", rows[60:70]), ("other", rows[70:])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, some)))
+
+    def notes(**options):
+        qualities = ["source=wiki", "source=forum"]
+        options = {"qualities": qualities, "sizes": [4], "seeds": [0], "base": "classroom"} | options
+        return plan(describe(str(tmp_path / "mine.jsonl"), **options)).notes
+
+    held = load_dataset(tmp_path / "mine.jsonl").heldout
+    counts = Counter(one.extra["source"] for one in held)
+    told = (
+        f"judged by {len(held)} records held out of all kinds: {counts['wiki']} source=wiki, "
+        f"{counts['forum']} source=forum; --heldout-file gives another file to judge by"
+    )
+    assert told in notes()
+    for other in (
+        {"heldout_file": str(tmp_path / "judge.jsonl")},
+        {"others": [str(tmp_path / "other.jsonl")]},
+        {"qualities": ["clean", "typo:0.5"]},
+    ):
+        assert not any("held out of all kinds" in note for note in notes(**other))
 
 
 def test_the_record_is_the_plan_s(study, tmp_path):

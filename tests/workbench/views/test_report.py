@@ -119,6 +119,24 @@ def test_what_was_left_out_is_told(make_study, report):
     assert "left out or changed" not in report.page.read_text(encoding="utf-8")
 
 
+def test_records_that_qualities_choose_stand_with_their_reasons(make_study, report):
+    hostile = "<b>alert(3)</b>"
+    one = {"quality": "source=wiki", "prompt": hostile, "response": "so", "reason": f"in: is {hostile}"}
+    two = one | {"quality": "clean", "reason": "out: from scraped"}
+    folder = make_study()
+    for pair in ({}, {"other": f"not so {hostile}", "other_reason": "in: from clean"}):
+        with Store.open(folder) as store:
+            store.update_manifest(examples=[one, two | pair])
+        html = write_report(folder).page.read_text(encoding="utf-8")
+        text = Page(html).text
+        assert f"source=wiki in: is {hostile} {hostile} so clean out: from scraped {hostile} so" in text
+        assert (f"so not so {hostile} (in: from clean)" in text) == bool(pair)
+        assert ("the other answer" in text) == bool(pair)
+        assert "<b>alert(3)" not in html
+        assert "What the damage looks like" not in text
+    assert "What the qualities choose" not in report.page.read_text(encoding="utf-8")
+
+
 def test_it_loads_nothing(report):
     page = Page(report.page.read_text(encoding="utf-8"))
     assert "svg" in page.tags

@@ -2,7 +2,8 @@
 // never as HTML.
 
 const PAGE = 12;
-const COLUMNS = [["prompt", "prompt"], ["response", "response"], ["before", "it was"], ["kind", "kind"], ["score", ""]];
+const COLUMNS = [["prompt", "prompt"], ["response", "response"], ["other", "the other answer"], ["before", "it was"],
+  ["quality", "quality"], ["kind", "kind"], ["reason", "why"], ["score", ""]];
 
 function compare(name, down) {
   const order = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b)));
@@ -15,13 +16,14 @@ function compare(name, down) {
 export default {
   render({ model, el }) {
     const rows = model.get("rows");
-    const kinds = [...new Set(rows.map(row => row.kind))].sort();
     const used = COLUMNS.filter(([name]) => rows.some(row => row[name] !== null && row[name] !== ""));
     let [page, sorted, down] = [0, null, false];
     const find = html("input", { type: "text", class: "find", "aria-label": "find", placeholder: "find a text",
       keydown: event => event.stopPropagation(), input: () => { page = 0; draw(); } });
-    const kind = html("select", { class: "kind", change: () => { page = 0; draw(); } },
-      html("option", { value: "" }, "all"), ...kinds.map(name => html("option", { value: name }, name)));
+    const [quality, kind] = ["quality", "kind"].map(field => html("select", { class: field, change: () => { page = 0; draw(); } },
+      html("option", { value: "" }, "all"),
+      ...[...new Set(rows.map(row => row[field]))].sort().map(name => html("option", { value: name }, name))));
+    const filters = used.some(([name]) => name === "quality") ? [labelled("quality", quality)] : [];
     const said = html("span", { class: "number", role: "status" });
     const [back, on] = [["‹ back", -1], ["next ›", 1]].map(([words, step]) =>
       html("button", { click: () => { page += step; draw(); } }, words));
@@ -34,7 +36,8 @@ export default {
     const draw = () => {
       const text = find.value.toLowerCase();
       let found = rows.filter(row => (!kind.value || row.kind === kind.value)
-        && (!text || `${row.prompt}\n${row.response}\n${row.before ?? ""}`.toLowerCase().includes(text)));
+        && (!quality.value || row.quality === quality.value)
+        && (!text || ["prompt", "response", "before", "other"].map(name => row[name] ?? "").join("\n").toLowerCase().includes(text)));
       if (sorted) found = found.toSorted(compare(sorted, down));
       const pages = Math.max(1, Math.ceil(found.length / PAGE));
       page = clamp(page, [0, pages - 1]);
@@ -46,7 +49,7 @@ export default {
       heads.forEach((head, i) => head.setAttribute("aria-sort",
         used[i][0] === sorted ? (down ? "descending" : "ascending") : "none"));
     };
-    root(el, "examples").append(html("div", { class: "row" }, find, labelled("kind", kind), back, on, said),
+    root(el, "examples").append(html("div", { class: "row" }, find, ...filters, labelled("kind", kind), back, on, said),
       html("table", { class: "examples" }, html("thead", {}, html("tr", {}, ...heads)), body));
     draw();
   },

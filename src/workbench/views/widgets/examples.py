@@ -1,4 +1,4 @@
-"""Records to look at: what a corruption did to them, and how a model does on them."""
+"""Records to look at: which a quality chooses, what it did to them, and how a model does on them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +7,12 @@ from typing import Any
 import traitlets
 
 from workbench.config import Quality
+from workbench.data.pools import columns_read
+from workbench.data.questions import in_turn
+from workbench.data.reasons import partners, reasons_of
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
+from workbench.errors import InputError
 from workbench.studies.disk.store import Store
 from workbench.studies.examples import cut_text
 from workbench.views.board_figures import histogram
@@ -25,23 +29,64 @@ class Examples(View):
 
     Args:
         rows: What to show; each has ``prompt`` and ``response``, and may have ``before`` (the response before
-            it was corrupted), ``kind`` (a word to filter by) and ``score``.
+            it was corrupted), ``other`` (another answer to the prompt), ``quality`` and ``kind`` (words to
+            filter by), ``reason`` and ``score``.
         score: What the score is, for the heading.
+        total: Of how many records the rows are a part; None where they are all.
     """
 
     _esm = module("examples")
     rows: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     score = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], score: str = "") -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]], score: str = "", total: int | None = None) -> None:
         super().__init__(rows=[_row(row) for row in rows[:MOST]], score=score)
+        self.total = len(rows) if total is None else total
 
     @classmethod
     def drawn(cls, dataset: Dataset, quality: Quality, size: int, seed: int = 0) -> "Examples":
-        """Show what a cell trains on, the damaged records beside what they were."""
+        """Show what a cell trains on: damaged records beside what they were, chosen ones with the reason."""
         before = {record.id: record for record in dataset.train}
         records = draw(dataset, quality, size, seed)
+        if quality.pool:
+            column = _score_column(dataset, [quality])
+            ids = (record.id for record in dataset.train)
+            rows = dict(zip(ids, _reasoned(dataset, quality, seed, column), strict=True))
+            return cls([rows[record.id] for record in records], column or "")
         return cls([_compared(record, before[record.id]) for record in records])
+
+    @classmethod
+    def chosen(cls, dataset: Dataset, qualities: Sequence[Quality], seed: int = 0) -> "Examples":
+        """Show which records qualities take and which they leave, each with the reason and its scores.
+
+        Of many records, as many of each quality and side are shown as fit, in the order of the draws.
+
+        Args:
+            dataset: Where they come from, such as ``results.study.dataset()``.
+            qualities: Those with a pool are shown, such as ``results.study.qualities``.
+            seed: Of the draws.
+
+        Raises:
+            InputError: If no quality has a pool, or one can't be used with these records.
+        """
+        pooled = [quality for quality in qualities if quality.pool]
+        if not pooled:
+            labels = ", ".join(quality.label for quality in qualities) or "no quality"
+            raise InputError(
+                f"none of these chooses records: {labels}; give a quality with a pool, such as "
+                'wb.Quality(pool="source=wiki"), or look at what others do with Examples.drawn'
+            )
+        rank = {record.id: place for place, record in enumerate(in_turn(dataset.train, seed))}
+        order = sorted(range(len(dataset.train)), key=lambda place: rank[dataset.train[place].id])
+        column = _score_column(dataset, pooled)
+        sides: list[list[dict[str, Any]]] = []
+        for quality in pooled:
+            rows = _reasoned(dataset, quality, seed, column)
+            in_order = [rows[place] for place in order]
+            sides += [[row for row in in_order if row["kind"] == side] for side in ("in", "out")]
+        each = MOST // len(sides)
+        shown = [row for side in sides for row in side[:each]]
+        return cls(shown, column or "", total=sum(map(len, sides)))
 
     @classmethod
     def heldout(cls, dataset: Dataset, folder: Path | str, key: str) -> "Examples":
@@ -65,12 +110,15 @@ class Examples(View):
         """Draw the scores by kind, or how many records there are of each."""
         groups: dict[str, list[float]] = {}
         for row in self.rows:
-            groups.setdefault(row["kind"], []).append(0.0 if row["score"] is None else row["score"])
+            own = groups.setdefault(row["kind"], [])
+            if not self.score or row["score"] is not None:
+                own.append(row["score"])
         return histogram(groups, self.score)
 
     def words(self) -> str:
         """Say how many examples there are."""
-        return f"{len(self.rows)} examples"
+        whole = f" of {self.total}" if self.total > len(self.rows) else ""
+        return f"{len(self.rows)}{whole} examples"
 
 
 def _compared(record: Record, before: Record) -> dict[str, Any]:
@@ -83,12 +131,49 @@ def _compared(record: Record, before: Record) -> dict[str, Any]:
     }
 
 
+def _score_column(dataset: Dataset, qualities: Sequence[Quality]) -> str | None:
+    """Return the first column with numbers on which one of the qualities rests; None where there is none."""
+    return next(
+        (
+            name
+            for name in columns_read(qualities)
+            if any(_number_in(record, name) is not None for record in dataset.train)
+        ),
+        None,
+    )
+
+
+def _number_in(record: Record, column: str) -> float | int | None:
+    value = record.extra.get(column)
+    return None if isinstance(value, str | bool) else value
+
+
+def _reasoned(dataset: Dataset, quality: Quality, seed: int, column: str | None) -> list[dict[str, Any]]:
+    """Return a row for each record to train on: whether a pool takes it, why, and its number in a column."""
+    reasons = reasons_of(dataset, quality.pool, seed)
+    others = partners(dataset.train, [reason.taken for reason in reasons])
+    return [
+        {
+            "prompt": record.asked,
+            "response": record.response,
+            "other": None if other is None else dataset.train[other].response,
+            "quality": readable(quality.label),
+            "kind": "in" if reason.taken else "out",
+            "reason": reason.why,
+            "score": None if column is None else _number_in(record, column),
+        }
+        for record, reason, other in zip(dataset.train, reasons, others, strict=True)
+    ]
+
+
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    before, score = row.get("before"), row.get("score")
+    texts = {name: row.get(name) for name in ("before", "other", "reason")}
+    score = row.get("score")
     return {
         "prompt": cut_text(row["prompt"]),
         "response": cut_text(row["response"]),
-        "before": None if before is None else cut_text(before),
+        **{name: None if text is None else cut_text(text) for name, text in texts.items()},
+        "quality": row.get("quality") or "",
         "kind": row.get("kind") or "",
         "score": None if score is None else float(f"{score:.4g}"),
     }

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 
 import numpy as np
 import psutil
@@ -11,6 +12,7 @@ import pytest
 
 from workbench.config import Quality
 from workbench.data.records import Dataset, Record
+from workbench.data.subsets import draw
 from workbench.errors import InputError
 from workbench.laws import analyse, read_table
 from workbench.laws.bootstrap import bootstrap
@@ -189,6 +191,70 @@ def test_examples_drawn_show_what_changed():
     assert 5 < len(changed) < 25
     assert all(row["before"] != row["response"] and row["kind"] == "typo" for row in changed)
     assert {row["kind"] for row in view.rows} == {"typo", "as it was"}
+
+
+def chosen_from(count=40):
+    """Records of two kinds with a score, of which two answer each question."""
+    train = tuple(
+        Record(
+            id=f"{kind}{n}",
+            prompt=f"question {n}",
+            response=f"{kind} {n}",
+            extra={"kind": kind, "ifd": n / count},
+        )
+        for n in range(count)
+        for kind in ("wiki", "forum")
+    )
+    return Dataset(name="d", train=train, heldout=(), template="plain", licence="MIT", origin="here")
+
+
+def test_examples_chosen_show_what_is_in_and_out_and_why(check_shown):
+    data = chosen_from()
+    wiki, high = Quality(pool="kind=wiki"), Quality(pool="ifd>=0.5")
+    view = Examples.chosen(data, [Quality(), wiki, high])
+    assert (view.words(), view.score, view.total) == ("160 examples", "ifd", 160)
+    of_wiki = [row for row in view.rows if row["quality"] == "kind=wiki"]
+    assert {(row["kind"], row["reason"]) for row in of_wiki} == {
+        ("in", "kind is wiki"),
+        ("out", "kind is forum"),
+    }
+    assert all(row["score"] == int(row["prompt"].split()[1]) / 40 for row in of_wiki)
+    assert {row["other"] for row in of_wiki} == {row["response"] for row in of_wiki}
+    of_high = [row for row in view.rows if row["quality"] == "ifd>=0.5"]
+    assert all((row["score"] >= 0.5) == (row["kind"] == "in") for row in of_high)
+    assert all(row["other"] is None for row in of_high), "both answers to a question have one score"
+    check_shown(view)
+
+
+def test_examples_drawn_from_a_pool_say_why():
+    data, wiki = chosen_from(), Quality(pool="kind=wiki")
+    view = Examples.drawn(data, wiki, 10, seed=2)
+    assert [row["response"] for row in view.rows] == [one.response for one in draw(data, wiki, 10, 2)]
+    assert {row["kind"] for row in view.rows} == {"in"}
+    assert view.rows[0]["other"] == view.rows[0]["response"].replace("wiki", "forum")
+
+
+def test_of_many_records_some_of_each_side_are_shown(monkeypatch):
+    monkeypatch.setattr("workbench.views.widgets.examples.MOST", 20)
+    view = Examples.chosen(chosen_from(), [Quality(pool="kind=wiki"), Quality(pool="ifd>=0.9")])
+    counts = Counter((row["quality"], row["kind"]) for row in view.rows)
+    assert set(counts.values()) == {5}
+    assert len(counts) == 4
+    assert view.words() == "20 of 160 examples"
+
+
+def test_qualities_that_choose_nothing_have_nothing_to_show():
+    with pytest.raises(
+        InputError, match="none of these chooses records: clean, 50% typo; give a quality with"
+    ):
+        Examples.chosen(chosen_from(), [Quality(), Quality(corruption="typo", share=0.5)])
+
+
+def test_a_missing_score_is_no_zero_in_the_picture():
+    rows = [{"prompt": "p", "response": "r", "kind": "in", "score": score} for score in (2.0, 2.0, None)]
+    bars = Examples(rows, score="ifd").picture().axes[0].patches
+    assert sum(bar.get_height() for bar in bars) == 2
+    assert min(bar.get_x() for bar in bars if bar.get_height()) > 1
 
 
 def test_the_game_pays_what_the_curves_say(analysed):

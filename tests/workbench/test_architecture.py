@@ -36,6 +36,7 @@ LAYERS = (
     "beside",
     "growing",
     "results",
+    "filtering",
     "foresight",
     "cli",
     "__main__",

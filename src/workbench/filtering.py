@@ -27,10 +27,9 @@ from workbench.errors import InputError, unknown_name
 from workbench.files import write_atomically
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
-from workbench.results import Results
+from workbench.results import Results, run
 from workbench.scoring.scored import Column, OnScorer, read_records, score_columns, scored_content
 from workbench.scoring.scorers import SCORERS, Given
-from workbench.studies import runner
 from workbench.studies.choices import study as described
 from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT, OWN_BASE, OWN_CORRUPTION, RUNS
 from workbench.studies.disk.lock import refuse_if_locked
@@ -164,16 +163,13 @@ def compare_filters(
     Raises:
         InputError: If the input can't be used.
     """
-    from workbench.views.progress import progress_bars
-
     asked = Asked(file=Path(file), scorers=tuple(scorers), **choices)
     folder = Path(folder) if folder else default_folder(asked.file, asked.budget)
     study, facts = planned(asked, folder, tell)
-    with progress_bars(study, folder) as bars:
-        store = runner.run(study, folder, on_progress or bars, should_stop)
-    with store:
+    results = run(study, folder, on_progress=on_progress, should_stop=should_stop)
+    with Store.open(folder) as store:
         store.update_manifest(filtering=facts)
-    return Results(folder)
+    return results
 
 
 def default_folder(file: Path, budget: str) -> Path:
@@ -239,10 +235,11 @@ def score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
     template = asked.template or template
     context = base.decoder.config.context
     long = [one for one in records if longest(one, template, base.tokenizer) > context]
+    places = listed(one.where for one in long)
     if long and asked.on_long == "error":
         raise InputError(
             f"{asked.file}: {len(long)} of {len(records)} records are longer than the {context:,} tokens "
-            f"that the base can read ({listed(one.where for one in long)}); leave them out with --on-long drop"
+            f"that the base can read ({places}); leave them out with --on-long drop"
         )
     left_out = {id(one) for one in long}
     records = tuple(one for one in records if id(one) not in left_out)

@@ -1,4 +1,4 @@
-"""What a study says about filters: is what a scorer keeps worth more than chance, and worth the scoring?
+"""What a study says about filters: what scorers keep against chance, without and with the cost of scoring.
 
 The rate of a filter against chance is the study's own exchange rate: how many of the records that it keeps do
 the work of one drawn by chance. Keeping one record means scoring several, which takes time in which chance
@@ -34,6 +34,8 @@ HEADINGS = (
     "finds planted damage (AUC)",
 )
 GUESSING = 0.5
+ENDS = ("median", "low", "high", "sure_low", "sure_high")
+"""What a rate is at each size, and its intervals."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,10 +84,7 @@ def priced(rate: ExchangeRate, price: float) -> ExchangeRate:
     """Return a rate with every example of the other quality counted ``price`` times."""
     rates = rate.rates
     if rates is not None:
-        ends = {
-            name: getattr(rates, name) * price for name in ("median", "low", "high", "sure_low", "sure_high")
-        }
-        rates = replace(rates, **ends)
+        rates = replace(rates, **{name: getattr(rates, name) * price for name in ENDS})
     return replace(rate, rates=rates, smallest=rate.smallest * price, tried=rate.tried * price, crossing=None)
 
 

@@ -29,7 +29,7 @@ from workbench.views.points import METRICS, Point, TableRow, digits, measured, p
 from workbench.views.style import INK, save_figure
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
-SHOWN_APART = ("examples", "prediction", "actual")
+SHOWN_APART = ("examples", "prediction", "actual", "filtering")
 """Parts of the manifest that the page shows in their own place, not among the facts."""
 
 

@@ -19,9 +19,11 @@ from scipy.stats import mannwhitneyu
 from workbench.config import Quality
 from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.lengths import longest
+from workbench.data.matching import CHANCE, TOKENS
 from workbench.data.places import listed
-from workbench.data.pools import NUMBER, TOKENS, parse_quality, records_of_each
+from workbench.data.pools import NUMBER, parse_quality, records_of_each
 from workbench.data.records import Dataset, Record
+from workbench.data.sources.findings import Policy
 from workbench.data.subsets import draw
 from workbench.errors import InputError, unknown_name
 from workbench.files import write_atomically
@@ -31,7 +33,7 @@ from workbench.results import Results, run
 from workbench.scoring.scored import Column, OnScorer, read_records, score_columns, scored_content
 from workbench.scoring.scorers import SCORERS, Given
 from workbench.studies.choices import study as described
-from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT, OWN_BASE, OWN_CORRUPTION, RUNS
+from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT_SHARE, OWN_BASE, OWN_CORRUPTION, RUNS
 from workbench.studies.disk.lock import refuse_if_locked
 from workbench.studies.disk.store import Store
 from workbench.studies.executors.protocol import ShouldStop
@@ -39,14 +41,13 @@ from workbench.studies.grid import Place, Study
 from workbench.studies.runner import OnProgress
 
 End = Literal["top", "bottom"]
-CHANCE = Quality(pool="chance")
+BY_CHANCE = Quality(pool=CHANCE)
 SCORED = "scored.jsonl"
 """The scored file, in the study's folder."""
 PLANTED_SHARE = 0.2
 """Of the records, that are spoiled to see which scorer finds them."""
 MOST_PLANTED_AMONG = 1000
 """Records among which damage is planted: enough to know an AUC to a few hundredths."""
-Policy = Literal["error", "drop"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +57,7 @@ class Asked:
     file: Path
     scorers: tuple[str, ...]
     """Each a key of ``SCORERS``, with ":top" or ":bottom" behind it where one end alone is asked for."""
-    keep: str = KEPT
+    keep: str = KEPT_SHARE
     """Share of the records that each filter keeps, such as "30%"."""
     budget: str = "coffee"
     base: str = OWN_BASE
@@ -91,7 +92,7 @@ class Asked:
         if not 0 < percent < 100:
             raise InputError(
                 f"--keep is {self.keep!r}; expected a share of the records in percent, more than 0% and less "
-                f"than 100%, such as --keep {KEPT}"
+                f"than 100%, such as --keep {KEPT_SHARE}"
             )
         return percent
 
@@ -163,6 +164,11 @@ def compare_filters(
     Raises:
         InputError: If the input can't be used.
     """
+    if isinstance(scorers, str):
+        raise InputError(f"scorers is {scorers!r}; give a list of them, such as scorers=[{scorers!r}]")
+    if choices.get("heldout_file") is not None:
+        choices["heldout_file"] = Path(choices["heldout_file"])
+    choices |= {name: tuple(choices[name]) for name in ("sizes", "seeds") if choices.get(name) is not None}
     asked = Asked(file=Path(file), scorers=tuple(scorers), **choices)
     folder = Path(folder) if folder else default_folder(asked.file, asked.budget)
     study, facts = planned(asked, folder, tell)
@@ -189,7 +195,7 @@ def planned(asked: Asked, folder: Path, tell: OnScorer) -> tuple[Study, dict[str
     if asked.corruption not in CORRUPTIONS:
         raise unknown_name("corruption", asked.corruption, CORRUPTIONS, "src/workbench/data/corruptions.py")
     base = load_base(asked.base)
-    scored = score(asked, base, tell)
+    scored = read_and_score(asked, base, tell)
     path = folder / SCORED
     if Store.exists(folder) and (not path.is_file() or path.read_bytes() != scored.content):
         raise InputError(
@@ -225,7 +231,7 @@ def planned(asked: Asked, folder: Path, tell: OnScorer) -> tuple[Study, dict[str
     }
 
 
-def score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
+def read_and_score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
     """Read and score a file.
 
     Raises:
@@ -284,7 +290,7 @@ def grid(
         InputError: If a filter keeps fewer records than a size that is asked for.
     """
     beside = [[one, *controls[place : place + 1]] for place, one in enumerate(filters)]
-    qualities = (CHANCE, *(quality for pair in beside for quality in pair))
+    qualities = (BY_CHANCE, *(quality for pair in beside for quality in pair))
     found = described(
         path,
         asked.budget,
@@ -306,7 +312,7 @@ def grid(
         found = replace(found, sizes=asked.sizes, grown=())
     largest = len(dataset.train)
     if asked.whole and largest > max(found.sizes):
-        places = tuple(Place(quality=CHANCE, size=largest, seed=seed) for seed in found.seeds)
+        places = tuple(Place(quality=BY_CHANCE, size=largest, seed=seed) for seed in found.seeds)
         found = replace(found, grown=(*found.grown, places))
     return replace(found, name=name), dataset
 

@@ -12,7 +12,7 @@ from workbench.config import Quality
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
 from workbench.errors import InputError
-from workbench.filtering import CHANCE, SCORED, Asked, area_under_curve, compare_filters, planned
+from workbench.filtering import BY_CHANCE, SCORED, Asked, area_under_curve, compare_filters, planned
 from workbench.scoring import scorers
 from workbench.scoring.scorers import SCORERS, RecordScorer
 from workbench.studies.grid import Place
@@ -53,7 +53,7 @@ def test_from_a_file_to_an_answer(mine, tmp_path):
     assert study.settings["epochs"] == 1.0
     assert study.settings["steps"] is None
     train = study.dataset().train
-    whole = tuple(Place(quality=CHANCE, size=len(train), seed=seed) for seed in study.seeds)
+    whole = tuple(Place(quality=BY_CHANCE, size=len(train), seed=seed) for seed in study.seeds)
     assert study.grown == (whole,), "all records are trained on as well"
     held = results.manifest.filtering
     assert (held.file, held.records, held.keep) == ("mine.jsonl", 85, 50.0)

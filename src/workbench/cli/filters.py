@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT, OWN_BASE, OWN_CORRUPTION, RUNS
+from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT_SHARE, OWN_BASE, OWN_CORRUPTION, RUNS
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -27,9 +27,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     parser.add_argument(
         "--keep",
-        default=KEPT,
+        default=KEPT_SHARE,
         metavar="SHARE",
-        help=f"share of the records that each filter keeps (default: {KEPT.replace('%', '%%')})",
+        help=f"share of the records that each filter keeps (default: {KEPT_SHARE.replace('%', '%%')})",
     )
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
     parser.add_argument("--base", default=OWN_BASE, help=f"that scores and is trained (default: {OWN_BASE})")
@@ -71,7 +71,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.set_defaults(run=run)
 
 
-CHOICES = (
+OF_ASKED = (
     *("keep", "budget", "base", "template", "epochs", "corruption", "heldout", "heldout_file", "controls"),
     *("whole", "on_empty", "on_bad", "on_long"),
 )
@@ -104,7 +104,7 @@ def _trained(arguments: argparse.Namespace) -> Path:
             f"name at least one scorer, such as workbench filters {arguments.file} --scorer ifd; "
             "`workbench score` lists them"
         )
-    choices = {name: getattr(arguments, name) for name in CHOICES}
+    choices = {name: getattr(arguments, name) for name in OF_ASKED}
     choices |= {name: tuple(given) for name in ("sizes", "seeds") if (given := getattr(arguments, name))}
     with stop_on_signals() as should_stop, share_bar() as tell:
         results = compare_filters(

@@ -11,6 +11,10 @@ import numpy as np
 
 from workbench.data.records import Record
 
+CHANCE = "chance"
+"""The choice of all records, as chance draws them."""
+TOKENS = "tokens"
+"""The column with the length of a response: what the scorer of that name says."""
 LENGTH_BINS = 10
 """Equal parts into which the chosen records are cut by length; within one, chance decides."""
 

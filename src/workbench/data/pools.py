@@ -23,7 +23,7 @@ from functools import lru_cache
 
 from workbench.config import Quality
 from workbench.data.chance import number
-from workbench.data.matching import same_lengths
+from workbench.data.matching import CHANCE, TOKENS, same_lengths
 from workbench.data.places import listed
 from workbench.data.questions import in_turn, question_of
 from workbench.data.records import Dataset, Record
@@ -32,8 +32,6 @@ from workbench.errors import InputError
 NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 VALUES_NAMED = 8
 """Values of a column that a message names."""
-TOKENS = "tokens"
-"""The column with the length of a response: what the scorer of that name says."""
 TOLERANCE = 1e-9
 """By which the shares of a mixture may miss 1."""
 
@@ -304,7 +302,7 @@ POOLS: dict[str, PoolKind] = {
         about="one of each that is asked and answered nearly alike, or exactly: dedup:near",
     ),
     "chance": PoolKind(
-        pattern="(chance)",
+        pattern=f"({CHANCE})",
         order=lambda dataset, found, seed: in_turn(dataset.train, seed),
         about="all of them, as chance draws them: chance",
     ),

@@ -6,9 +6,10 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from workbench.data.matching import CHANCE
 from workbench.errors import InputError
 from workbench.views.figures import FAINT
-from workbench.views.filters import CHANCE, Filters
+from workbench.views.filters import Filters
 from workbench.views.points import METRICS, Point, TableRow, points
 from workbench.views.style import (
     BAND_OPACITY,

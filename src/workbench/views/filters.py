@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from workbench.data.matching import CHANCE
 from workbench.laws import Analysis, ExchangeRate, rate_of
 from workbench.laws.claims import claims_of, rate_in_words
 from workbench.laws.in_words import number_in_words, size_in_words
@@ -21,8 +22,7 @@ from workbench.studies.disk.store import Store
 from workbench.views.answers import analysed, item_outcomes
 from workbench.views.points import METRICS, TableRow
 
-CHANCE = "chance"
-HEADINGS = (
+FILTER_HEADINGS = (
     "filter",
     "at chance examples",
     "kept ones for one of chance",
@@ -96,7 +96,7 @@ class Filters(Shown):
     facts: FilteringFacts
     answers: tuple[FilterAnswer, ...]
     rows: tuple[tuple[str, ...], ...]
-    """The table, a line a filter, under :data:`HEADINGS`."""
+    """The table, a line a filter, under :data:`FILTER_HEADINGS`."""
     sentences: tuple[str, ...]
     by_size: tuple[tuple[str, ...], ...]
     """The rates with the cost of scoring, a line a size; the headings are the filters' names."""
@@ -104,8 +104,8 @@ class Filters(Shown):
 
     def lines(self) -> list[str]:
         """Return the table and the sentences, for a terminal."""
-        table = [HEADINGS, *self.rows]
-        widths = [max(len(row[place]) for row in table) for place in range(len(HEADINGS))]
+        table = [FILTER_HEADINGS, *self.rows]
+        widths = [max(len(row[place]) for row in table) for place in range(len(FILTER_HEADINGS))]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in table
@@ -117,7 +117,7 @@ class Filters(Shown):
         return f"Filters of {self.facts.file}", said | {"judged by": METRICS[self.metric]}
 
     def _repr_html_(self) -> str:
-        return rows_html(HEADINGS, self.rows, " ".join([*self.sentences, *self.notes]))
+        return rows_html(FILTER_HEADINGS, self.rows, " ".join([*self.sentences, *self.notes]))
 
 
 def filters_of(store: Store, table: Sequence[TableRow], studies: Mapping[str, Analysis]) -> Filters | None:
@@ -157,7 +157,7 @@ def filters_of(store: Store, table: Sequence[TableRow], studies: Mapping[str, An
         facts=facts,
         answers=answers,
         rows=tuple(tuple(_row(one)) for one in answers),
-        sentences=tuple(sentence(one) for one in answers),
+        sentences=tuple(filter_in_words(one) for one in answers),
         by_size=tuple(_by_size(answers)),
         notes=tuple(_notes(facts, metric, lost)),
     )
@@ -215,7 +215,7 @@ def _said(rate: ExchangeRate | None, at: int | None) -> str:
     return rate_in_words(rate, at)
 
 
-def sentence(one: FilterAnswer) -> str:
+def filter_in_words(one: FilterAnswer) -> str:
     """Say whether a filter is worth its cost, at the size that tells most, and from when on scoring pays."""
     at, net = one.at, one.with_cost
     name = repr(one.name)

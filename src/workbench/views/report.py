@@ -23,8 +23,7 @@ from workbench.views.board_figures import empty
 from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.filter_figures import by_seconds
-from workbench.views.filters import HEADINGS as FILTER_HEADINGS
-from workbench.views.filters import Filters, filters_of
+from workbench.views.filters import FILTER_HEADINGS, Filters, filters_of
 from workbench.views.points import METRICS, Point, TableRow, digits, measured, points, readable
 from workbench.views.style import INK, save_figure
 from workbench.views.words import bytes_in_words, flat, seconds_in_words

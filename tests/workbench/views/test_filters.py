@@ -11,7 +11,8 @@ from workbench.errors import InputError
 from workbench.results import open_study
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.training.results import CellResult
-from workbench.views.filters import priced, sentence, trainings_that_pay
+from workbench.views.filter_figures import by_seconds
+from workbench.views.filters import filter_in_words, priced, trainings_that_pay
 from workbench.views.report import write_report
 
 SIZES = (64, 128, 256, 512, 1024)
@@ -113,11 +114,11 @@ def test_what_is_said(filters):
     assert "scoring pays once the same picks are trained on about 1" in good.replace("about 0.9", "about 1")
     assert "chance is better even where scoring costs nothing" in poor
     cheap = replace(filters.answers[0], scoring=EACH / 10)
-    assert sentence(cheap).endswith("Worth its cost, even if its picks are trained on once.")
+    assert filter_in_words(cheap).endswith("Worth its cost, even if its picks are trained on once.")
     dear = replace(filters.answers[0], scoring=EACH * 10)
-    assert "Not worth its cost if its picks are trained on once; scoring pays once" in sentence(dear)
+    assert "Not worth its cost if its picks are trained on once; scoring pays once" in filter_in_words(dear)
     unknown = replace(filters.answers[0], scoring=None)
-    assert sentence(unknown).endswith("What scoring takes is not known.")
+    assert filter_in_words(unknown).endswith("What scoring takes is not known.")
 
 
 def test_trainings_that_pay_are_where_both_sides_take_as_long(filters):
@@ -136,6 +137,19 @@ def test_the_table_has_a_line_a_filter_and_a_line_a_size(filters):
     assert all(len(row) == 3 for row in filters.by_size)
     assert "<td" in filters._repr_html_()
     assert GOOD in repr(filters)
+
+
+def test_the_figure_has_scoring_on_its_axis(filters, tmp_path):
+    rows = open_study(write_study(tmp_path / "study", facts())).table().rows
+    (axes,) = by_seconds(rows, filters).axes
+    lines = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+    for name, each in (("chance", EACH), (GOOD, 2 * EACH), (POOR, 1.5 * EACH)):
+        np.testing.assert_allclose(lines[name].get_xdata(), each * np.array(SIZES), rtol=1e-6)
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert len(dashed) == 2
+    np.testing.assert_allclose(dashed[0].get_xdata(), EACH * np.array(SIZES), rtol=1e-6)
+    with pytest.raises(InputError, match="recorded no time"):
+        by_seconds(rows, replace(filters, answers=()))
 
 
 def test_a_price_of_one_changes_nothing(filters):

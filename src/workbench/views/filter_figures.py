@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from workbench.data.matching import CHANCE
 from workbench.errors import InputError
@@ -48,7 +48,9 @@ def by_seconds(rows: Sequence[TableRow], filters: Filters) -> PaperFigure:
             _line(axes, lines[one.name], training, number, None)
             _line(axes, lines[one.name], training + (one.scoring or 0.0), number, one.name)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("seconds of scoring and training")
         axes.set_ylabel(METRICS[filters.metric])
         axes.set_title(

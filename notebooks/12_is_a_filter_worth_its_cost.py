@@ -105,8 +105,8 @@ _ = widgets.interact(show, times=widgets.IntSlider(1, 1, 20, description="traini
 # %% [markdown]
 # ## The claim, checked
 #
-# Each pick of the filter that finds the wrong answers is surely worth more than one of chance. Each also costs
-# more time, as long as it is trained on once. Scores that are used often cost next to nothing.
+# Each pick of the filter that finds the wrong answers is surely worth more than one of chance. Each also
+# costs more time, as long as it is trained on once. Scores that are used often cost next to nothing.
 
 # %%
 tuned, ifd = filters.answers

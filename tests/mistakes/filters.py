@@ -23,6 +23,7 @@ MISTAKES = [
             "the control has records longer than any of the picks",
             "if least <= tokens[record.id] <= most:",
             "if least <= tokens[record.id]:",
+            "test_none_is_longer_or_shorter_than_all_of_the_picks",
         ),
     ),
     *mistakes(

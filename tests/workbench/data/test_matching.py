@@ -47,6 +47,16 @@ def test_within_a_length_the_control_is_what_chance_draws_first():
     assert [one.id for one in found] == ["0", "1"]
 
 
+def test_none_is_longer_or_shorter_than_all_of_the_picks():
+    everyone = records(60)
+    tokens = {
+        one.id: 99.0 if int(one.id) < 20 else 0.0 if int(one.id) < 40 else 1.0 * int(one.id)
+        for one in everyone
+    }
+    found = same_lengths(everyone[40:], everyone, tokens)
+    assert [one.id for one in found] == [one.id for one in everyone[40:]]
+
+
 def test_a_filter_by_length_is_its_own_control():
     everyone = records(10)
     tokens = {one.id: float(one.id) for one in everyone}

@@ -27,6 +27,7 @@ from workbench.studies.grid import Study
 from workbench.studies.runner import OnProgress
 from workbench.views.advice import MINUTES, Advice, advise
 from workbench.views.answers import Answers, analysed, answers_of, records_judging
+from workbench.views.filters import Filters, filters_of
 from workbench.views.points import readable
 
 if TYPE_CHECKING:
@@ -199,6 +200,21 @@ class Results(Shown):
                     raise unknown_name("quality", label, known, "the study's grid")
             rows = [row for row in rows if row["size"] == 0 or row["quality"] in wanted]
         return quality_by_size(rows, metric, fits=self.answers().fits)
+
+    def filters(self) -> Filters:
+        """Return what the study says about filters: what each is worth against chance, and with its cost.
+
+        Raises:
+            InputError: If the study doesn't compare filters, or has no answer yet.
+        """
+        with Store.open(self.folder, read_only=True) as store:
+            found = filters_of(store, store.table(), self.answers().studies)
+        if found is None:
+            raise InputError(
+                f"{self.folder} has no answer about filters; `workbench filters FILE --scorer ifd` runs a "
+                "study that has one"
+            )
+        return found
 
     def report(self) -> "Report":
         """Write the report into the study's folder, a page, a figure and a table, and return where they are.

@@ -36,8 +36,8 @@ MISTAKES = [
         ),
         (
             "a mixture's columns aren't read",
-            "for column in kind.columns(groups)\n    ]",
-            "for column in ()\n    ]",
+            "in _terms(found) for column in _columns(pool)]",
+            "in _terms(found) for column in ()]",
         ),
         ("a pair key is no part of the data", "sorted({*columns, pair_key})", "sorted(columns)"),
     ),

@@ -7,8 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
 ROOMS = (
-    *("config", "readers", "data", "audit", "conversations", "models", "training", "scoring", "costs"),
-    *("studies", "evaluation_sets", "tables", "laws", "rates", "quality", "forecasts", "plans", "views"),
+    *("config", "readers", "data", "filters", "audit", "conversations", "models", "training", "scoring"),
+    *("costs", "studies", "evaluation_sets", "tables", "laws", "rates", "quality", "forecasts", "plans"),
+    "views",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

@@ -37,6 +37,7 @@ LAYERS = (
     "beside",
     "growing",
     "results",
+    "filtering",
     "foresight",
     "own_files",
     "cli",

@@ -5,6 +5,8 @@
     ifd>=0.6                those with such a number in a column (also >, <=, <)
     top:30%@ifd             the 30% with the largest numbers in a column; bottom: the smallest
     dedup:exact             one record of each that is asked and answered alike; dedup:near: nearly alike
+    chance                  all of them, whatever their source or score
+    same-lengths:top:30%@ifd            drawn by chance, with responses as long as those of another pool
     0.7*file:clean+0.3*file:scraped     each example from one of the pools, with these probabilities
 
 The records of a pool come in an order that hangs on (seed, what is asked). Answers to one question have one
@@ -21,6 +23,7 @@ from functools import lru_cache
 
 from workbench.config import Quality
 from workbench.data.chance import number
+from workbench.data.matching import CHANCE, TOKENS, same_lengths
 from workbench.data.places import listed
 from workbench.data.questions import in_turn, question_of
 from workbench.data.records import Dataset, Record
@@ -145,8 +148,8 @@ def columns_read(qualities: Iterable[Quality]) -> tuple[str, ...]:
     Raises:
         InputError: If a pool can't be read.
     """
-    found = [parsed(quality.pool) for quality in qualities if quality.pool]
-    return tuple(sorted({column for kind, groups in found for column in kind.columns(groups)}))
+    pools = [quality.pool for quality in qualities if quality.pool]
+    return tuple(sorted({column for pool in pools for column in _columns(pool)}))
 
 
 def _file(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
@@ -222,6 +225,12 @@ def kept_of_each(dataset: Dataset, how: str) -> Sequence[tuple[Record, Record]]:
     return [(record, records[place]) for record, place in zip(records, first, strict=True)]
 
 
+def _same_lengths(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
+    scores = scores_of(dataset, TOKENS)
+    tokens = {record.id: score for record, score in zip(dataset.train, scores, strict=True)}
+    return same_lengths(ordered(dataset, found[0], seed), in_turn(dataset.train, seed), tokens)
+
+
 def _mixture(dataset: Dataset, found: Found, seed: int) -> Sequence[Record]:
     return [record for _, record in drawn_by_part(dataset, found, seed)]
 
@@ -276,13 +285,14 @@ def _shortest(found: Found) -> str:
     return "+".join(f"{float(share):g}*{pool}" for share, pool in terms_of(found))
 
 
-def _columns_of_mixture(found: Found) -> Iterable[str]:
-    return [
-        column
-        for _, pool in terms_of(found)
-        for kind, groups in [parsed(pool)]
-        for column in kind.columns(groups)
-    ]
+def _columns(pool: str) -> Iterable[str]:
+    kind, found = parsed(pool)
+    return kind.columns(found)
+
+
+def _name(pool: str) -> str:
+    kind, found = parsed(pool)
+    return kind.name(found) if kind.name else pool
 
 
 POOLS: dict[str, PoolKind] = {
@@ -290,7 +300,7 @@ POOLS: dict[str, PoolKind] = {
         pattern=rf"({NUMBER}\*.+)",
         order=_mixture,
         about="each example from one of several pools: 0.7*file:clean+0.3*file:scraped",
-        columns=_columns_of_mixture,
+        columns=lambda found: [column for _, pool in terms_of(found) for column in _columns(pool)],
         name=_shortest,
     ),
     "file": PoolKind(
@@ -307,6 +317,19 @@ POOLS: dict[str, PoolKind] = {
         pattern="dedup:(exact|near)",
         order=_dedup,
         about="one of each that is asked and answered nearly alike, or exactly: dedup:near",
+    ),
+    "chance": PoolKind(
+        pattern=f"({CHANCE})",
+        order=lambda dataset, found, seed: in_turn(dataset.train, seed),
+        about="all of them, as chance draws them: chance",
+    ),
+    "same-lengths": PoolKind(
+        pattern="same-lengths:(.+)",
+        order=_same_lengths,
+        about="chance, with responses as long as another pool's (needs the scorer tokens): "
+        "same-lengths:top:30%@ifd",
+        columns=lambda found: [*_columns(found[0]), TOKENS],
+        name=lambda found: f"same-lengths:{_name(found[0])}",
     ),
     "score": PoolKind(
         pattern=rf"(?:score\.)?([^<>=]+?)\s*(>=|<=|>|<)\s*([+-]?{NUMBER})",

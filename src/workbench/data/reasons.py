@@ -8,6 +8,7 @@ from workbench.config import Quality
 from workbench.data.pools import (
     COMPARISONS,
     POOLS,
+    TOKENS,
     Found,
     check_column,
     drawn_by_part,
@@ -182,11 +183,28 @@ def _of_mixture(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
     return reasons
 
 
+def _of_chance(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
+    return [Reason(True, "chance draws from all")] * len(dataset.train)
+
+
+def _of_same_lengths(dataset: Dataset, found: Found, seed: int) -> list[Reason]:
+    drawn = {record.id for record in POOLS["same-lengths"].order(dataset, found, seed)}
+    reasons = []
+    for record, tokens in zip(dataset.train, scores_of(dataset, TOKENS), strict=True):
+        within = record.id in drawn
+        chose = "one that chance drew" if within else "not one that chance drew"
+        told = f"{TOKENS} is {tokens:g}, {chose} for the lengths of {found[0]}"
+        reasons.append(Reason(within, told))
+    return reasons
+
+
 REASONS: dict[str, Callable[[Dataset, Found, int], list[Reason]]] = {
     "mixture": _of_mixture,
     "file": _of_file,
     "best": _of_best,
     "dedup": _of_dedup,
+    "chance": _of_chance,
+    "same-lengths": _of_same_lengths,
     "score": _of_score,
     "column": _of_column,
 }

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,23 @@ def write_scored(path: Path, records: Sequence[Record], columns: Sequence[Column
     """
     if out.exists():
         raise InputError(f"{out} is there already, and nothing is replaced; give another name with --out")
+    write_atomically(out, scored_content(path, records, columns))
+
+
+def scored_content(
+    path: Path, records: Sequence[Record], columns: Sequence[Column], without: Collection[str] = ()
+) -> bytes:
+    """Return what :func:`write_scored` writes.
+
+    Args:
+        path: The file that was read.
+        records: Its records that were scored.
+        columns: What the scorers said of them.
+        without: Places of rows that are left out.
+
+    Raises:
+        InputError: If a column is there already, or the file has changed.
+    """
     by_place = {record.place: number for number, record in enumerate(records)}
     items = [(f"{path.name}, {item.place}", item.values) for item in read_items(path).items]
     if len(by_place) < len(records):
@@ -180,8 +197,10 @@ def write_scored(path: Path, records: Sequence[Record], columns: Sequence[Column
     lines = []
     whole = len(by_place) == len(records)
     for row, (place, values) in enumerate(items):
+        if place in without:
+            continue
         if (number := by_place.get(place) if whole else row) is not None:
             new = {column.name: column.scores[number] for column in columns}
             values = {**values, **{name: score for name, score in new.items() if score is not None}}
         lines.append(json.dumps(values, ensure_ascii=False))
-    write_atomically(out, ("\n".join(lines) + "\n").encode())
+    return ("\n".join(lines) + "\n").encode()

@@ -12,6 +12,7 @@ from typing import Literal
 
 from workbench.data.duplicates import near_clusters
 from workbench.data.records import Record
+from workbench.data.templates import render
 from workbench.models.base import Base
 from workbench.scoring.closed_choices import margins
 from workbench.scoring.model_losses import OnShare, ifd, response_losses, tuned_losses
@@ -54,6 +55,13 @@ class RecordScorer:
 def length(given: Given) -> list[Score]:
     """Return the characters of each response."""
     return [float(len(record.response)) for record in given.records]
+
+
+def response_tokens(given: Given) -> list[Score]:
+    """Return the tokens of each response that count in the loss, its end included."""
+    base = _base(given)
+    examples = (render(given.template, record, base.tokenizer) for record in given.records)
+    return [float(len(example.token_ids) - example.prompt_length) for example in examples]
 
 
 def compressed_ratio(given: Given) -> list[Score]:
@@ -118,6 +126,14 @@ SCORERS: dict[str, RecordScorer] = {
         unit="characters",
         good="neither",
         source="a control: filters change length, and longer answers please judges",
+    ),
+    "tokens": RecordScorer(
+        score=response_tokens,
+        about="how many tokens of the base the response has, its end included",
+        unit="tokens",
+        good="neither",
+        source="a control: what training on the response costs",
+        needs="base",
     ),
     "compression": RecordScorer(
         score=compressed_ratio,

@@ -32,3 +32,9 @@ LARGE_BASE_SETTINGS: Mapping[str, Any] = MappingProxyType({"batch_size": 8, "ste
 
 TRUNK_SETTINGS: Mapping[str, Any] = MappingProxyType({"epochs": 1.0, "warmup_steps": 10})
 """Settings that the schedule "trunk" needs: each example once, and one warm-up for all sizes."""
+
+KEPT_SHARE = "30%"
+"""Share of the records that a filter keeps."""
+
+EPOCHS_OF_FILTERS = 3.0
+"""Passes over the examples where filters are compared: more examples then take more time."""

@@ -22,11 +22,13 @@ from workbench.views.answers import Answers, answers_of, by_worth, check_finishe
 from workbench.views.board_figures import empty
 from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
+from workbench.views.filter_figures import by_seconds
+from workbench.views.filters import FILTER_HEADINGS, Filters, filters_of
 from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, readable
 from workbench.views.style import INK, save_figure
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
-SHOWN_APART = ("examples", "prediction", "actual")
+SHOWN_APART = ("examples", "prediction", "actual", "filtering")
 """Parts of the manifest that the page shows in their own place, not among the facts."""
 
 
@@ -57,11 +59,13 @@ def write_report(folder: Path | str) -> Report:
         check_finished(folder, manifest, table)
         found = answers_of(store, table)
         advice = advice_part(store, found.studies)
+        filters = filters_of(store, table, found.studies)
     target = folder / "report"
     figure = quality_by_size(table, fits=found.fits) if by_worth(table) else empty("no finished cell")
     pdf, svg, _ = save_figure(figure, target)
     write_atomically(target / "table.csv", table_csv(table))
-    page = render_report(manifest, table, found, advice, svg.read_text(encoding="utf-8"))
+    compared = None if filters is None else _filters(filters, table, target)
+    page = render_report(manifest, table, found, advice, svg.read_text(encoding="utf-8"), compared)
     write_atomically(target / "index.html", page.encode())
     return Report(
         page=target / "index.html",
@@ -74,7 +78,12 @@ def write_report(folder: Path | str) -> Report:
 
 
 def render_report(
-    manifest: Manifest, table: Sequence[TableRow], found: Answers, advice: AdvicePart, svg: str
+    manifest: Manifest,
+    table: Sequence[TableRow],
+    found: Answers,
+    advice: AdvicePart,
+    svg: str,
+    filters: dict[str, Any] | None = None,
 ) -> str:
     """Return the page; every text that comes from data is escaped."""
     cells = [row for row in table if row["size"] > 0]
@@ -92,6 +101,7 @@ def render_report(
         warnings=list(_warnings(cells)),
         figure=_inline(svg, found.sentences[0]),
         caption=_caption(manifest, cells),
+        filters=filters,
         tables=found.tables,
         level=f"{LEVEL:.0%}",
         notes=found.notes,
@@ -112,6 +122,21 @@ def render_report(
         licences=list(_licences(manifest)),
         facts=list(flat(_facts(manifest))),
     )
+
+
+def _filters(filters: Filters, table: Sequence[TableRow], target: Path) -> dict[str, Any]:
+    """Write the figure about filters and return what the page says of them."""
+    timed = any(one.price is not None for one in filters.answers)
+    svg = save_figure(by_seconds(table, filters), target, "filters")[1] if timed else None
+    return {
+        "headings": FILTER_HEADINGS,
+        "rows": filters.rows,
+        "sentences": filters.sentences,
+        "notes": filters.notes,
+        "names": [one.name for one in filters.answers],
+        "by_size": filters.by_size,
+        "figure": svg and _inline(svg.read_text(encoding="utf-8"), filters.sentences[0]),
+    }
 
 
 def table_csv(table: Sequence[TableRow]) -> bytes:

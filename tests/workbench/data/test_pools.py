@@ -28,6 +28,8 @@ EXAMPLES = {
     "dedup": "dedup:exact",
     "score": "score>=0.5",
     "column": "kind=a",
+    "chance": "chance",
+    "same-lengths": "same-lengths:top:30%@score",
 }
 """A pool of each kind; the conformance test runs over the registry."""
 
@@ -38,7 +40,12 @@ def record(number, kind="a", source="left", prompt=None, response=None, score=No
         prompt=prompt or f"question {number}",
         response=response or f"{kind} {number}",
         source=source,
-        extra={"kind": kind, "score": number / 100 if score is None else score, **extra},
+        extra={
+            "kind": kind,
+            "score": number / 100 if score is None else score,
+            "tokens": number % 7,
+            **extra,
+        },
     )
 
 

@@ -18,6 +18,8 @@ TEXTS = {
     "file": ["file:left", "file:right"],
     "best": ["top:30%@score", "bottom:30%@score", "top:1%@score", "bottom:100%@score"],
     "dedup": ["dedup:exact", "dedup:near"],
+    "chance": ["chance"],
+    "same-lengths": ["same-lengths:top:30%@score", "same-lengths:kind=a"],
     "score": ["score>=0.5", "score>0.5", "score<=0.5", "score<0.5"],
     "column": ["kind=a", "kind=b", "seen=true", "score=0.25", "colour=red"],
 }
@@ -57,7 +59,7 @@ def datasets(draw):
     )
     return dataset(
         *(
-            record(n, kind, source, score, f"q{asked}", f"r{said}", **more)
+            record(n, kind, source, score, f"q{asked}", f"r{said}", tokens=said + 1, **more)
             for n, (kind, source, asked, said, score, more) in enumerate(rows)
         )
     )
@@ -77,7 +79,7 @@ def test_conformance(kind, data, seed):
         try:
             drawn = {one.id for one in ordered(data, pool, seed)}
         except InputError as refused:
-            if kind == "mixture" or "no record of" not in str(refused):
+            if kind in ("mixture", "same-lengths") or "no record of" not in str(refused):
                 with pytest.raises(InputError, match=re.escape(str(refused))):
                     reasons_of(data, pool, seed)
                 continue
@@ -113,6 +115,16 @@ def test_reasons_are_said_in_words():
     ]
     assert set(words_of(data, "top:1%@score")) == {"out: the top 1% of 3 records are none"}
     assert set(LIMITS_IN_WORDS) == set(pools.COMPARISONS)
+
+
+def test_chance_and_its_controls_say_what_they_draw_for():
+    data = dataset(*(record(place, score=place / 10, tokens=1 + place % 2) for place in range(10)))
+    assert set(words_of(data, "chance")) == {"in: chance draws from all"}
+    said = words_of(data, "same-lengths:top:20%@score")
+    assert sum(one.startswith("in: ") for one in said) == 2
+    for place, one in enumerate(said):
+        chose = "one that chance drew" if one.startswith("in") else "not one that chance drew"
+        assert one.endswith(f"tokens is {1 + place % 2}, {chose} for the lengths of top:20%@score")
 
 
 def test_of_equal_scores_chance_is_named():

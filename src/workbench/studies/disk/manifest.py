@@ -183,6 +183,51 @@ class GrowthFacts(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilterFacts(Facts):
+    """One choice of records by a scorer, in a study that asks whether filters are worth their cost."""
+
+    pool: str = ""
+    """The quality that draws from what it keeps."""
+    control: str | None = None
+    """The quality that chance draws with the same lengths of responses; None where there is none."""
+    scorer: str = ""
+    good: str | None = None
+    """The scorer's good end, such as "higher"."""
+    seconds: float | None = None
+    """That scoring all records took; None where that isn't known."""
+    auc: float | None = None
+    """Probability that it puts a spoiled record farther from what it keeps than one that is as it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnTokens(Facts):
+    """How many response tokens the draws of a quality and size have, on average over the seeds."""
+
+    quality: str = ""
+    """Its label."""
+    size: int = 0
+    tokens: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteringFacts(Facts):
+    """What a study recorded that compares filters with chance; empty for every other one."""
+
+    file: str | None = None
+    records: int = 0
+    """Records that were scored."""
+    keep: float | None = None
+    """Percent of the records to train on that each filter keeps."""
+    filters: tuple[FilterFacts, ...] = ()
+    drawn: tuple[DrawnTokens, ...] = ()
+    corruption: str | None = None
+    """The damage that was planted to see which scorer finds it."""
+    damaged: int | None = None
+    """Records that had it."""
+    undamaged: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest(Facts):
     """What a study says about itself. What it doesn't say is None or empty."""
 
@@ -200,6 +245,7 @@ class Manifest(Facts):
     hardware: HardwareFacts = field(default_factory=HardwareFacts)
     growth: GrowthFacts = field(default_factory=GrowthFacts)
     """Empty for a study whose every cell was asked for."""
+    filtering: FilteringFacts = field(default_factory=FilteringFacts)
     sessions: tuple[Session, ...] = ()
     outcome: Outcome | None = None
     """Of the latest run."""

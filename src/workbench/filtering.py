@@ -1,0 +1,388 @@
+"""Is a filter worth its cost? One study of what scorers keep, of chance, and of chance with the same lengths.
+
+The records are scored, each scorer keeps a share of them, and the cells that train on what it keeps stand
+beside cells that train on as many records drawn by chance. Every cell makes the same number of passes over
+its examples, so that more examples cost more time, and scoring can be weighed against them.
+
+Source of the question: Yin and Rush 2024, "Compute-Constrained Data Selection" (arXiv 2410.16208).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from workbench.config import Quality
+from workbench.data.corruptions import CORRUPTIONS
+from workbench.data.lengths import longest
+from workbench.data.matching import CHANCE, TOKENS
+from workbench.data.places import listed
+from workbench.data.pools import NUMBER, parse_quality, records_of_each
+from workbench.data.records import Dataset, Record
+from workbench.data.sources.findings import Policy
+from workbench.data.subsets import draw
+from workbench.errors import InputError, unknown_name
+from workbench.files import write_atomically
+from workbench.models.base import Base
+from workbench.models.loaders import load_base
+from workbench.results import Results, run
+from workbench.scoring.scored import Column, OnScorer, read_records, score_columns, scored_content
+from workbench.scoring.scorers import SCORERS, Given
+from workbench.studies.choices import study as described
+from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT_SHARE, OWN_BASE, OWN_CORRUPTION, RUNS
+from workbench.studies.disk.lock import refuse_if_locked
+from workbench.studies.disk.store import Store
+from workbench.studies.executors.protocol import ShouldStop
+from workbench.studies.grid import Place, Study
+from workbench.studies.runner import OnProgress
+
+End = Literal["top", "bottom"]
+BY_CHANCE = Quality(pool=CHANCE)
+SCORED = "scored.jsonl"
+"""The scored file, in the study's folder."""
+PLANTED_SHARE = 0.2
+"""Of the records, that are spoiled to see which scorer finds them."""
+MOST_PLANTED_AMONG = 1000
+"""Records among which damage is planted: enough to know an AUC to a few hundredths."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """Which filters are compared, and on what."""
+
+    file: Path
+    scorers: tuple[str, ...]
+    """Each a key of ``SCORERS``, with ":top" or ":bottom" behind it where one end alone is asked for."""
+    keep: str = KEPT_SHARE
+    """Share of the records that each filter keeps, such as "30%"."""
+    budget: str = "coffee"
+    base: str = OWN_BASE
+    template: str | None = None
+    corruption: str = OWN_CORRUPTION
+    """The damage that is planted."""
+    heldout: int | None = None
+    heldout_file: Path | None = None
+    sizes: tuple[int, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    epochs: float = EPOCHS_OF_FILTERS
+    """Passes of every cell over its examples."""
+    controls: bool = True
+    """Whether chance draws with the same lengths stand beside what is kept."""
+    whole: bool = True
+    """Whether all records are trained on, too."""
+    on_empty: Policy = "error"
+    on_bad: Policy = "error"
+    on_long: Policy = "error"
+    settings: tuple[tuple[str, Any], ...] = ()
+    """Of every cell, as ``workbench.study`` takes them."""
+
+    @property
+    def percent(self) -> float:
+        """The share that is kept, in percent.
+
+        Raises:
+            InputError: If it isn't written as one.
+        """
+        found = re.fullmatch(rf"({NUMBER})\s*%", self.keep.strip())
+        percent = float(found[1]) if found else 0.0
+        if not 0 < percent < 100:
+            raise InputError(
+                f"--keep is {self.keep!r}; expected a share of the records in percent, more than 0% and less "
+                f"than 100%, such as --keep {KEPT_SHARE}"
+            )
+        return percent
+
+    def ends(self) -> list[tuple[str, End]]:
+        """Return each scorer with the ends that are kept: its good one, or both where none is known.
+
+        Raises:
+            InputError: If a scorer or an end is unknown, or one is asked for twice.
+        """
+        found: list[tuple[str, End]] = []
+        for text in self.scorers:
+            name, colon, end = text.partition(":")
+            if name not in SCORERS:
+                raise unknown_name("scorer", name, SCORERS, "src/workbench/scoring/scorers.py")
+            if SCORERS[name].needs == "evaluation" and self.heldout_file is None:
+                raise InputError(
+                    f"scorer {name!r} compares with the records that judge; give them as a file with "
+                    "--heldout-file"
+                )
+            if colon and end not in get_args(End):
+                raise InputError(
+                    f"scorer {text!r} names the end {end!r}; give {name}:top for the largest numbers or "
+                    f"{name}:bottom for the smallest"
+                )
+            good: dict[str, tuple[End, ...]] = {"higher": ("top",), "lower": ("bottom",)}
+            ends = good.get(SCORERS[name].good, ("top", "bottom"))
+            found += [(name, one) for one in get_args(End) if (one == end if colon else one in ends)]
+        if not found:
+            raise InputError("no scorer is given; name at least one, such as --scorer ifd")
+        if doubled := next((one for one in found if found.count(one) > 1), None):
+            raise InputError(f"scorer {doubled[0]!r} is asked for twice; give each once")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """A file's records with their scores."""
+
+    records: tuple[Record, ...]
+    columns: tuple[Column, ...]
+    content: bytes
+    """Of the scored file."""
+    given: Given
+
+
+def compare_filters(
+    file: str | Path,
+    scorers: Iterable[str],
+    folder: str | Path | None = None,
+    *,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+    tell: OnScorer = lambda name, share: None,
+    **choices: Any,  # noqa: ANN401 - fields of Asked
+) -> Results:
+    """Score a file, train on what each scorer keeps and on chance, and return the study's results.
+
+    ``results.filters()`` says what came out. The same call goes on with a study that was stopped.
+
+    Args:
+        file: Your own file, as ``workbench.study`` reads it.
+        scorers: Names of scorers, each with ":top" or ":bottom" where one end alone is asked for.
+        folder: Where the study lives; by default ``runs/NAME-filters-BUDGET``.
+        on_progress: Called as the run moves on; None shows a bar.
+        should_stop: Asked after every step.
+        tell: Told which scorer is at work, and which share of it is done.
+        choices: The other fields of :class:`Asked`, such as ``keep="30%"`` or ``base="classroom"``.
+
+    Raises:
+        InputError: If the input can't be used.
+    """
+    if isinstance(scorers, str):
+        raise InputError(f"scorers is {scorers!r}; give a list of them, such as scorers=[{scorers!r}]")
+    if choices.get("heldout_file") is not None:
+        choices["heldout_file"] = Path(choices["heldout_file"])
+    choices |= {name: tuple(choices[name]) for name in ("sizes", "seeds") if choices.get(name) is not None}
+    asked = Asked(file=Path(file), scorers=tuple(scorers), **choices)
+    folder = Path(folder) if folder else default_folder(asked.file, asked.budget)
+    study, facts = planned(asked, folder, tell)
+    results = run(study, folder, on_progress=on_progress, should_stop=should_stop)
+    with Store.open(folder) as store:
+        store.update_manifest(filtering=facts)
+    return results
+
+
+def default_folder(file: Path, budget: str) -> Path:
+    """Return where the study of a file's filters lives if nobody says where."""
+    return RUNS / f"{file.name.split('.')[0]}-filters-{budget}"
+
+
+def planned(asked: Asked, folder: Path, tell: OnScorer) -> tuple[Study, dict[str, Any]]:
+    """Score the file into the study's folder and return the study, with what its manifest records of it.
+
+    Raises:
+        InputError: If the input can't be used, or the folder holds a study of other records or scores.
+    """
+    refuse_if_locked(folder)
+    # what is wrong with these is said before the long work
+    percent, ends = asked.percent, asked.ends()
+    if asked.corruption not in CORRUPTIONS:
+        raise unknown_name("corruption", asked.corruption, CORRUPTIONS, "src/workbench/data/corruptions.py")
+    base = load_base(asked.base)
+    scored = read_and_score(asked, base, tell)
+    path = folder / SCORED
+    if Store.exists(folder) and (not path.is_file() or path.read_bytes() != scored.content):
+        raise InputError(
+            f"{folder} holds a study of other records or scores; give another folder with --out, such as "
+            f"--out {folder}-2"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, scored.content)
+    filters = [parse_quality(f"{end}:{percent:g}%@{name}") for name, end in ends]
+    controls = [parse_quality(f"same-lengths:{one.pool}") for one in filters] if asked.controls else []
+    study, dataset = grid(asked, path, scored.given.template, filters, controls)
+    seconds = {column.name: column.seconds for column in scored.columns}
+    aucs, counts = detection(asked, dataset, scored.given, [name for name, _ in ends], tell)
+    return study, {
+        "file": asked.file.name,
+        "records": len(scored.records),
+        "keep": percent,
+        "filters": [
+            {
+                "pool": quality.pool,
+                "control": controls[place].pool if controls else None,
+                "scorer": name,
+                "good": SCORERS[name].good,
+                "seconds": seconds[name],
+                # kept is the top: what is spoiled should have the smaller number
+                "auc": None if (auc := aucs[name]) is None else 1 - auc if end == "top" else auc,
+            }
+            for place, ((name, end), quality) in enumerate(zip(ends, filters, strict=True))
+        ],
+        "drawn": drawn_tokens(study, dataset),
+        "corruption": asked.corruption,
+        **counts,
+    }
+
+
+def read_and_score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
+    """Read and score a file.
+
+    Raises:
+        InputError: If it can't be read, a record is too long or has no score, or a scorer tells none apart.
+    """
+    records, template, _ = read_records(asked.file, asked.on_empty, asked.on_bad)
+    template = asked.template or template
+    context = base.decoder.config.context
+    long = [one for one in records if longest(one, template, base.tokenizer) > context]
+    places = listed(one.where for one in long)
+    if long and asked.on_long == "error":
+        raise InputError(
+            f"{asked.file}: {len(long)} of {len(records)} records are longer than the {context:,} tokens "
+            f"that the base can read ({places}); leave them out with --on-long drop"
+        )
+    left_out = {id(one) for one in long}
+    records = tuple(one for one in records if id(one) not in left_out)
+    if not records:
+        raise InputError(f"{asked.file}: every record is too long for the base; choose another with --base")
+    judging = () if asked.heldout_file is None else read_records(asked.heldout_file, "error", "error")[0]
+    given = Given(records=records, base=base, template=template, evaluation=judging)
+    names = [*dict.fromkeys([name for name, _ in asked.ends()] + [TOKENS])]
+    columns = tuple(score_columns(given, names, tell))
+    for column in columns:
+        check_scores(asked.file, records, column)
+    content = scored_content(asked.file, records, columns, without={one.place for one in long})
+    return Scored(records=records, columns=columns, content=content, given=given)
+
+
+def check_scores(file: Path, records: Sequence[Record], column: Column) -> None:
+    """Refuse scores by which nothing can be chosen.
+
+    Raises:
+        InputError: If a record has none, or all have the same.
+    """
+    lacking = [one for one, value in zip(records, column.scores, strict=True) if value is None]
+    if lacking:
+        raise InputError(
+            f"{len(lacking)} of {len(records)} records of {file} have no {column.name!r} "
+            f"({listed(one.where for one in lacking)}), so they are neither in nor out; leave those records "
+            f"out of the file, or {column.name} out of --scorer"
+        )
+    if column.name != TOKENS and len(set(column.known)) < 2:
+        raise InputError(
+            f"{column.name!r} is {column.known[0]:g} for every record of {file}, so there is nothing to "
+            f"choose by; leave {column.name} out of --scorer"
+        )
+
+
+def grid(
+    asked: Asked, path: Path, template: str, filters: Sequence[Quality], controls: Sequence[Quality]
+) -> tuple[Study, Dataset]:
+    """Return the study: chance first, then each filter with its control, and all records once.
+
+    Raises:
+        InputError: If a filter keeps fewer records than a size that is asked for.
+    """
+    beside = [[one, *controls[place : place + 1]] for place, one in enumerate(filters)]
+    qualities = (BY_CHANCE, *(quality for pair in beside for quality in pair))
+    found = described(
+        path,
+        asked.budget,
+        base=asked.base,
+        qualities=qualities,
+        seeds=asked.seeds,
+        heldout=asked.heldout,
+        heldout_file=asked.heldout_file,
+        on_empty=asked.on_empty,
+        on_bad=asked.on_bad,
+        template=template,
+        **{"epochs": asked.epochs, **dict(asked.settings)},
+    )
+    dataset = found.dataset()
+    limits = records_of_each(dataset, qualities, found.seeds)
+    name = f"{asked.file.name.split('.')[0]} filters"
+    if asked.sizes:
+        refuse_too_few(asked, limits, len(dataset.train))
+        found = replace(found, sizes=asked.sizes, grown=())
+    largest = len(dataset.train)
+    if asked.whole and largest > max(found.sizes):
+        places = tuple(Place(quality=BY_CHANCE, size=largest, seed=seed) for seed in found.seeds)
+        found = replace(found, grown=(*found.grown, places))
+    return replace(found, name=name), dataset
+
+
+def refuse_too_few(asked: Asked, limits: dict[Quality, int], records: int) -> None:
+    """Refuse sizes that a filter has too few records for.
+
+    Raises:
+        InputError: If there are such sizes.
+    """
+    largest = max(asked.sizes or ())
+    fewest = min(limits, key=lambda quality: limits[quality])
+    lacking = largest - limits[fewest]
+    if lacking <= 0:
+        return
+    ways = [f"choose sizes of at most {limits[fewest]}"]
+    # a share that rounds to at least the largest size
+    needed = int(np.ceil(100 * largest / records))
+    ways = [f"keep more with --keep {needed}%", *ways] if needed < 100 else ways
+    raise InputError(
+        f"{fewest.pool!r} keeps {limits[fewest]} of {records} records to train on, {lacking} too few for the "
+        f"size {largest}; {', or '.join(ways)}"
+    )
+
+
+def drawn_tokens(study: Study, dataset: Dataset) -> list[dict[str, Any]]:
+    """Return how many response tokens the draws have, by quality and size, on average over the seeds."""
+    counts: dict[tuple[Quality, int], list[float]] = {}
+    for batch in study.batches():
+        for place in batch:
+            drawn = draw(dataset, place.quality, place.size, place.seed)
+            tokens = sum(float(record.extra[TOKENS]) for record in drawn)
+            counts.setdefault((place.quality, place.size), []).append(tokens)
+    return [
+        {"quality": quality.label, "size": size, "tokens": sum(tokens) / len(tokens)}
+        for (quality, size), tokens in counts.items()
+    ]
+
+
+def detection(
+    asked: Asked, dataset: Dataset, given: Given, names: Sequence[str], tell: OnScorer
+) -> tuple[dict[str, float | None], dict[str, int]]:
+    """Plant damage in a random fifth of the records and see whether each scorer gives it larger numbers.
+
+    Returns:
+        By scorer, the probability that a spoiled record has a larger number than one that is as it was,
+        where equal ones count half (0.5 is guessing; None where a number is missing), and the counts of both.
+
+    Raises:
+        InputError: If the records can't be spoiled in this way.
+    """
+    count = min(MOST_PLANTED_AMONG, len(dataset.train))
+    planted = Quality(corruption=asked.corruption, share=1 - PLANTED_SHARE)
+    records = tuple(draw(dataset, planted, count, seed=0))
+    spoiled = np.array([record.spoiled is not None for record in records])
+    counts = {"damaged": int(spoiled.sum()), "undamaged": int((~spoiled).sum())}
+    distinct = list(dict.fromkeys(names))
+    if not all(counts.values()):
+        return dict.fromkeys(distinct), counts
+    found: dict[str, float | None] = {}
+    for column in score_columns(replace(given, records=records), distinct, tell):
+        known = len(column.known) == len(records)
+        scores = np.array(column.known)
+        found[column.name] = area_under_curve(scores[spoiled], scores[~spoiled]) if known else None
+    return found, counts
+
+
+def area_under_curve(ones: np.ndarray, others: np.ndarray) -> float:
+    """Return the probability that one of the first is larger than one of the others; equal ones count half.
+
+    It is the area under the ROC curve: Mann and Whitney's U over the pairs (Hanley and McNeil 1982).
+    """
+    return float(mannwhitneyu(ones, others).statistic) / (len(ones) * len(others))

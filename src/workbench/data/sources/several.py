@@ -84,7 +84,7 @@ def _parsed(
     given = [*read, separate] if separate else read
     notes = left_out([one.findings for one in given], {"on_empty": how.on_empty, "on_bad": how.on_bad})
     notes += [note for one in given for note in one.notes]
-    parts = [
+    parts: Sequence[Sequence[Record]] = [
         [replace(record, id=f"{label}/{record.id}", source=label) for record in one.records]
         for label, one in zip(labels, read, strict=True)
     ]

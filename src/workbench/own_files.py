@@ -54,11 +54,8 @@ class ScoreTable(Columns):
 
 def _summary_of(column: Column) -> dict[str, Any]:
     scorer = SCORERS.get(column.name)
-    ends = (
-        np.quantile(column.known, list(QUANTILES.values())).tolist()
-        if column.known
-        else [None] * len(QUANTILES)
-    )
+    known = column.known
+    ends = np.quantile(known, list(QUANTILES.values())).tolist() if known else [None] * len(QUANTILES)
     return {
         "scorer": column.name,
         "records": len(known),

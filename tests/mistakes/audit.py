@@ -136,8 +136,8 @@ MISTAKES = [
         "tests/workbench/cli/test_audit.py",
         (
             "strict is the default",
-            "if arguments.strict and found.faults",
-            "if found.faults",
+            "if arguments.strict and found.audit.faults",
+            "if found.audit.faults",
             "test_the_status_is_one_only_where_it_is_asked_for",
         ),
     ),

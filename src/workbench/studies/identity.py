@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.config import CellConfig
 from workbench.conversions import quoted
+from workbench.data.pools import columns_read
 from workbench.data.records import Dataset, digest_of
 from workbench.errors import InputError
 from workbench.models.base import Base
@@ -198,6 +199,11 @@ class Begun:
             for name in READING_POLICIES
             if getattr(then, name) != getattr(study, name)
         ]
+        columns = [columns_read(one.qualities) for one in (then, study)]
+        if columns[0] != columns[1]:
+            name = "what its qualities read of a record"
+            slug = f"columns-{'-'.join(columns[1]) or 'none'}"
+            found.append(SettingDifference(name, columns[0] or None, columns[1] or None, slug=slug))
         same_heldout = held.heldout_sha256 == digest_of(dataset.heldout)
         if then.heldout_file != study.heldout_file and not same_heldout:
             found.append(SettingDifference("heldout_file", then.heldout_file, study.heldout_file))
@@ -230,7 +236,8 @@ class Begun:
 
     def _same_records(self, study: Study) -> bool:
         """Say whether the data, read with the folder's options, are the folder's."""
-        names = (*READING_POLICIES, "heldout", "heldout_file", "evals", "others", "pair_key")
+        # the columns that qualities read count in the fingerprint
+        names = (*READING_POLICIES, "heldout", "heldout_file", "evals", "others", "pair_key", "qualities")
         options = {name: getattr(self.study, name) for name in names}
         try:
             return replace(study, **options).dataset().fingerprint == self.manifest.data.sha256

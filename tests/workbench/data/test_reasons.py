@@ -113,6 +113,7 @@ def test_reasons_are_said_in_words():
         "out: score is 0.6, the bottom 33% go up to 0.41",
         "in: score is 0.41, the bottom 33% go up to 0.41",
     ]
+    assert words_of(data, "bottom:67%@score")[2] == "in: score is 0.41, the bottom 67% go up to 0.6"
     assert set(words_of(data, "top:1%@score")) == {"out: the top 1% of 3 records are none"}
     assert set(LIMITS_IN_WORDS) == set(pools.COMPARISONS)
 
@@ -164,6 +165,10 @@ def test_a_mixture_names_the_pool_or_what_stands_against_it():
     refused = next(place for place, within in enumerate(taken[:80]) if not within)
     other = data.train[refused ^ 1]  # the other answer to its question stands beside it
     assert found[refused].words == f"out: its question is drawn with another answer, {other.place}"
+    two = [one.words for one in reasons_of(data, "0.5*kind=a+0.5*score<5", 0) if one.taken]
+    for part in ("kind=a: kind is a", "score<5: score is "):
+        assert any(one.startswith(f"in: drawn by 0.5*{part}") for one in two)
+    assert all(re.match(r"in: drawn by 0\.5\*(kind=a: kind is|score<5: score is) ", one) for one in two)
     short = dataset(record(0, "a", "as"), *(record(n, "b", "bs") for n in range(1, 30)))
     assert "out: a pool of the mixture had no more records before its turn came" in words_of(short, text, 0)
 

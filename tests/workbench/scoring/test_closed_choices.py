@@ -116,7 +116,8 @@ def test_no_record_has_a_hand_in_its_own_probabilities(classroom, flipped, proba
 def test_halves_are_of_questions_whatever_the_order(flipped):
     fold = halves(flipped)
     assert abs(fold.count(0) - fold.count(1)) <= 1
-    assert halves(flipped[::-1]) == fold[::-1]
+    assert halves((*flipped[1:], flipped[0])) == [*fold[1:], fold[0]]
+    assert halves((*flipped[1:6], flipped[0], *flipped[6:])) == [*fold[1:6], fold[0], *fold[6:]]
     twice = (*flipped[:7], *(replace(one, id=f"again {one.id}") for one in flipped[:7]))
     assert halves(twice)[:7] == halves(twice)[7:]
 

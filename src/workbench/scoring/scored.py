@@ -57,7 +57,7 @@ def score_columns(
     Raises:
         InputError: If a scorer is unknown, needs what isn't given, or says something that is no number.
     """
-    found = []
+    found: list[Column] = []
     for one in scorers:
         name = one if isinstance(one, str) else one.__name__
         if any(column.name == name for column in found):

@@ -180,6 +180,12 @@ def test_numbers_that_are_told_lie_where_they_lie(score, limit, close):
         assert (one > two, one < two) == (score > other, score < other)
 
 
+def test_numbers_that_lie_close_are_told_in_more_digits():
+    assert reasons._apart(0.60004, 0.6) == ("0.60004", "0.6")
+    assert reasons._apart(12345.0, 0.5) == ("12345", "0.5")
+    assert reasons._apart(0.5, 0.5) == ("0.5", "0.5")
+
+
 def test_what_judges_is_counted_by_the_kinds_that_are_compared():
     rows = [record(n, "ab"[n % 3 == 0], score=n / 10) for n in range(10)]
     bare = replace(record(10), extra={})

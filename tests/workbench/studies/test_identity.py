@@ -284,27 +284,6 @@ def test_records_that_changed_are_named_by_their_part(small, tmp_path):
             runner.run(small, tmp_path / "study")
 
 
-def test_a_column_that_no_quality_read_before_is_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    rows = [
-        {"prompt": f"{a}{b}", "response": a, "source": "xy"[n % 2], "ifd": n / 10}
-        for n, (a, b) in enumerate((a, b) for a in "abcdef" for b in "abcdef")
-    ]
-    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    few = ["--base", "classroom", "--sizes", "4", "--seeds", "0", "--steps", "1", "--rank", "2"]
-    begun = ["run", "mine.jsonl", *few, "--out", "study", "--quality", "source=x", "source=y"]
-    assert main(begun) == 0
-    capsys.readouterr()
-    assert main([*begun, "clean"]) == 0, "another quality that rests on the same columns is an axis"
-    capsys.readouterr()
-    assert main([*begun, "ifd>=0.5"]) == 2
-    said = capsys.readouterr().err
-    assert "(what its qualities read of a record was source and is ifd, source)" in said
-    folder = re.search(r"--out (\S+)", said)[1]
-    assert folder == "study-columns-ifd-source"
-    assert main([*begun, "ifd>=0.5", "--out", folder]) == 0
-
-
 def test_a_study_of_which_no_cell_is_done_has_its_settings_too(small, tmp_path):
     runner.run(small, tmp_path / "study", should_stop=lambda: True)
     with pytest.raises(InputError, match="rank was 2 and is 3"):

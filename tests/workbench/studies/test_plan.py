@@ -1,6 +1,7 @@
 """A study is drawn, cut and described once; whatever records, predicts, trains and replays takes the plan."""
 
 import json
+import re
 import sys
 from collections import Counter
 from dataclasses import FrozenInstanceError, replace
@@ -133,6 +134,27 @@ def test_what_judges_a_choice_of_one_file_is_said(tmp_path):
         {"qualities": ["clean", "typo:0.5"]},
     ):
         assert not any("held out of all kinds" in note for note in notes(**other))
+
+
+def test_a_column_that_no_quality_read_before_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"prompt": f"{a}{b}", "response": a, "source": "xy"[n % 2], "ifd": n / 10}
+        for n, (a, b) in enumerate((a, b) for a in "abcdef" for b in "abcdef")
+    ]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    few = ["--base", "classroom", "--sizes", "4", "--seeds", "0", "--steps", "1", "--rank", "2"]
+    begun = ["run", "mine.jsonl", *few, "--out", "study", "--quality", "source=x", "source=y"]
+    assert main(begun) == 0
+    capsys.readouterr()
+    assert main([*begun, "clean"]) == 0, "another quality that rests on the same columns is an axis"
+    capsys.readouterr()
+    assert main([*begun, "ifd>=0.5"]) == 2
+    said = capsys.readouterr().err
+    assert "(what its qualities read of a record was source and is ifd, source)" in said
+    folder = re.search(r"--out (\S+)", said)[1]
+    assert folder == "study-columns-ifd-source"
+    assert main([*begun, "ifd>=0.5", "--out", folder]) == 0
 
 
 def test_the_record_is_the_plan_s(study, tmp_path):

@@ -48,6 +48,19 @@ def pairs():
     return pairs[:300]
 
 
+def test_texts_by_hand():
+    """Where nothing is beside the checkout: two words stem alike, one response is shorter than four words."""
+    said, right = "the cat sits", "the cat on the mat sat"
+    assert scored("rouge_l", said, record(right)) == pytest.approx(2 * 2 / (3 + 6))
+    assert scored("rouge_l", "cats", record("cat")) == 0.0
+    for text in (said, "cat", "the cat on a mat"):
+        by_chrf = sacrebleu.sentence_chrf(text, [right]).score / 100
+        assert scored("chrf", text, record(right)) == pytest.approx(by_chrf, abs=1e-12)
+        by_bleu = sacrebleu.sentence_bleu(text, [right]).score / 100
+        assert scored("bleu", text, record(right)) == pytest.approx(by_bleu, abs=1e-12)
+    assert scored("numeric", "it is 3", record("3.0")) == 1.0
+
+
 def test_rouge_l_is_that_of_rouge_score(pairs):
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
     for said, right in pairs:

@@ -21,7 +21,8 @@ from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.lengths import longest
 from workbench.data.matching import CHANCE, TOKENS
 from workbench.data.places import listed
-from workbench.data.pools import NUMBER, parse_quality, records_of_each
+from workbench.data.pools import NUMBER, records_of_each
+from workbench.data.qualities import parse_quality
 from workbench.data.records import Dataset, Record
 from workbench.data.sources.findings import Policy
 from workbench.data.subsets import draw

@@ -8,7 +8,8 @@ from typing import Any, Literal, SupportsIndex, TypedDict, Unpack
 
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import OnLong
-from workbench.data.pools import parse_quality, records_of_each
+from workbench.data.pools import records_of_each
+from workbench.data.qualities import parse_quality
 from workbench.data.sources import frames
 from workbench.data.sources.evaluation_sets import check_sets, parse_sets
 from workbench.data.sources.several import labels_of

@@ -220,7 +220,7 @@ def _first_of_sets(rates: Mapping[str, Sequence[ExchangeRate]]) -> dict[str, str
 def _opposites(rates: Mapping[str, Sequence[ExchangeRate]]) -> tuple[str, ...]:
     """Say where two evaluation sets say the opposite, by what they answer by or by a metric of both."""
     first = _first_of_sets(rates)
-    told = []
+    told: list[str] = []
     for one, two in combinations(first, 2):
         shared = [(on_set(one, set_and_metric(m)[1]), m) for m in rates if set_and_metric(m)[0] == two]
         pairs = [(first[one], first[two]), *((a, b) for a, b in shared if a in rates)]

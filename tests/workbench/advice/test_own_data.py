@@ -10,7 +10,8 @@ from follows import follows
 
 import workbench as wb
 from workbench.config import Quality
-from workbench.data.pools import ordered, parse_quality
+from workbench.data.pools import ordered
+from workbench.data.qualities import parse_quality
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
 from workbench.studies.plan import plan

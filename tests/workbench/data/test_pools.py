@@ -13,9 +13,9 @@ from workbench.data.pools import (
     POOLS,
     columns_read,
     ordered,
-    parse_quality,
     with_columns,
 )
+from workbench.data.qualities import parse_quality
 from workbench.data.questions import paired, question_of
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw

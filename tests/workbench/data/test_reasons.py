@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.data import pools, reasons
-from workbench.data.pools import POOLS, ordered, parse_quality
+from workbench.data.pools import POOLS, ordered
+from workbench.data.qualities import parse_quality
 from workbench.data.reasons import LIMITS_IN_WORDS, REASONS, judged_by_all_kinds, partners, reasons_of
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError

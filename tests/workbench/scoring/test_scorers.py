@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from workbench.data.pools import parse_quality
+from workbench.data.qualities import parse_quality
 from workbench.data.records import Record
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw

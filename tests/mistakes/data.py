@@ -36,7 +36,7 @@ MISTAKES = [
         ),
         (
             "a mixture's columns aren't read",
-            "in _terms(found) for column in _columns(pool)]",
+            "in terms_of(found) for column in _columns(pool)]",
             "in _terms(found) for column in ()]",
         ),
         ("a pair key is no part of the data", "sorted({*columns, pair_key})", "sorted(columns)"),

@@ -1,4 +1,4 @@
-"""Three questions about data that exist, on SmolLM2-135M at `coffee`; writes docs/natural.md.
+"""Questions about data that exist, on SmolLM2-135M at `coffee`; writes docs/natural.md.
 
     python benchmarks/natural.py --data FOLDER --runs FOLDER --output docs/natural.md
 
@@ -137,7 +137,7 @@ def means(results: Results) -> Iterator[str]:
 def page(parts: Sequence[tuple[Question, Results]]) -> str:
     """Return the page."""
     lines = [
-        "# Three questions about data that exist",
+        "# Questions about data that exist",
         "",
         "Each study takes minutes on SmolLM2-135M (`coffee`, three seeds). What came out stands here as it",
         "came, also where quality didn't win; the sentences are those of the studies' reports.",
@@ -156,8 +156,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    names = [question.name for question in QUESTIONS]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="some of the questions")
     arguments = parser.parse_args()
-    parts = [(question, trained(question, arguments.data, arguments.runs)) for question in QUESTIONS]
+    asked = [question for question in QUESTIONS if question.name in arguments.only]
+    parts = [(question, trained(question, arguments.data, arguments.runs)) for question in asked]
     write_atomically(arguments.output, page(parts).encode())
 
 

@@ -7,8 +7,6 @@ seen beside records that chance drew with the same lengths.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from workbench.data.records import Record
 
 CHANCE = "chance"
@@ -33,6 +31,8 @@ def same_lengths(
         everyone: All records, the picks among them, in the order of the draws.
         tokens: How long each response is, by the record's id.
     """
+    import numpy as np  # describing a study, which reads what pools are called, needs no numpy
+
     lengths = [tokens[record.id] for record in picks]
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTH_BINS + 1)[1:-1], method="higher"))
 

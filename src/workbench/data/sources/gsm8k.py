@@ -21,7 +21,7 @@ from workbench.data.sources.files import How, read_file
 from workbench.data.sources.findings import left_out
 from workbench.fetch import FETCHABLE, cached
 
-HELDOUT = 100
+HELDOUT_PROBLEMS = 100
 """Problems. Solutions are long, and the differences between cells on the same problems tell enough."""
 RIGHT, WRONG = "right", "wrong"
 
@@ -48,7 +48,7 @@ def load(heldout: int | None = None, *, path: Path | None = None) -> Dataset:
         )
         for one in found.records
     }
-    kept, held = hold_out(problems.values(), HELDOUT if heldout is None else heldout, "gsm8k")
+    kept, held = hold_out(problems.values(), HELDOUT_PROBLEMS if heldout is None else heldout, "gsm8k")
     train = _pairs(found.records, {one.prompt for one in kept})
     paired = len({one.prompt for one in train})
     return Dataset(

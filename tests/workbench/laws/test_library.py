@@ -350,7 +350,7 @@ def test_laws_know_no_trainer():
     }
     assert "torch" not in {name.split(".")[0] for name in found}
     rooms = {name.split(".")[1] for name in found if name.startswith("workbench.")}
-    assert rooms <= {"laws", "errors", "files", "config", "conversions", "columns", "showing"}
+    assert rooms <= {"laws", "errors", "files", "config", "conversions", "columns", "metrics", "showing"}
 
 
 def test_ten_thousand_measurements_are_fitted():

@@ -102,6 +102,14 @@ def interval_in_words(question: RateQuestion, interval: Interval) -> str:
             f"whether any amount of {other} examples is enough for {question.size:,} {reference} ones "
             f"can't be told yet{least}"
         )
+    if interval.middle <= 0:
+        known = 0 < interval.high < math.inf
+        most = f"; if more are needed, at most {interval.high:.2g} times as many" if known else ""
+        sure = "are" if interval.high <= 0 else "may be"
+        return (
+            f"the fewest {other} examples tried {sure} enough for {question.size:,} {reference} ones{most}; "
+            "smaller sizes would tell"
+        )
     low = "no lower end" if interval.low <= 0 else f"{interval.low:.2g}"
     high = "not reached" if math.isinf(interval.high) else f"{interval.high:.2g}"
     finite = math.isfinite(interval.factor)

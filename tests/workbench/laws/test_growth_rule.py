@@ -216,6 +216,17 @@ def test_the_words():
         "whether any amount of 'noisy' examples is enough for 256 'clean' ones can't be told yet; if any is, "
         "at least 2 times as many"
     )
+    # a rate below all that was tried is recorded as 0, which is no number to tell
+    assert interval_in_words(ASKED, Interval(0.0, 0.0, 0.4)) == (
+        "the fewest 'noisy' examples tried may be enough for 256 'clean' ones; if more are needed, at most "
+        "0.4 times as many; smaller sizes would tell"
+    )
+    assert interval_in_words(ASKED, Interval(0.0, 0.0, math.inf)) == (
+        "the fewest 'noisy' examples tried may be enough for 256 'clean' ones; smaller sizes would tell"
+    )
+    assert interval_in_words(ASKED, Interval(0.0, 0.0, 0.0)).startswith(
+        "the fewest 'noisy' examples tried are enough for 256 'clean' ones"
+    )
     assert interval_in_words(ASKED, Interval(math.inf, math.inf, math.inf)).startswith(
         "no amount of 'noisy' "
     )

@@ -22,6 +22,9 @@ LOSS_ON = ("last", "all")
 """Which answers of a conversation count in the loss: the last one, its response, or those of earlier turns
 too."""
 
+SIZES_IN = ("examples", "tokens")
+"""What sizes count: training examples, or response tokens, which are those that count in the loss."""
+
 PRECISIONS = ("float32", "bfloat16", "int8")
 """How products with the frozen base are computed on a CPU; ``qlora_kernels.products`` defines them."""
 
@@ -116,7 +119,11 @@ class CellConfig:
     """One of :data:`LOSS_ON`."""
     quality: Quality = Quality()
     size: int
-    """Training examples; smaller draws are prefixes of larger ones."""
+    """Training examples, or response tokens (see ``size_in``); smaller draws are prefixes of larger ones."""
+    size_in: str = "examples"
+    """One of :data:`SIZES_IN`. Of response tokens a draw has as many as whole examples come closest to."""
+    drawn: int | None = None
+    """Examples that a size in tokens came to, once they are drawn; it follows from the other fields."""
     seed: int = 0
     """Decides the draw, the damage, the order of the examples and the first adapter weights."""
     rank: int = 8
@@ -178,6 +185,14 @@ class CellConfig:
             )
         if self.loss_on not in LOSS_ON:
             raise unknown_name("loss_on", self.loss_on, LOSS_ON, "src/workbench/config.py")
+        if self.size_in not in SIZES_IN:
+            raise unknown_name("size_in", self.size_in, SIZES_IN, "src/workbench/config.py")
+        if self.size_in == "tokens" and self.schedule == "trunk":
+            raise InputError(
+                "schedule 'trunk' with sizes in tokens: cells of a trunk end after whole steps, and a size "
+                "in tokens ends where it does; count examples with --size-in examples, or leave --schedule "
+                "out"
+            )
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS, "src/workbench/config.py")
         if self.schedule not in SCHEDULES:
@@ -189,17 +204,25 @@ class CellConfig:
             raise InputError(f"targets is empty; name at least one of {', '.join(LINEARS)}")
 
     @property
+    def examples(self) -> int:
+        """Training examples of this cell; of a size in tokens known once they are drawn."""
+        if self.size_in == "examples":
+            return self.size
+        assert self.drawn is not None, "a cell whose size counts tokens is drawn before it is used"
+        return self.drawn
+
+    @property
     def total_steps(self) -> int:
         """Optimizer steps of this cell, whichever way they were given; at least 1."""
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
-        return max(1, round(self.epochs * self.size / self.batch_size))
+        return max(1, round(self.epochs * self.examples / self.batch_size))
 
     @property
     def passes(self) -> float:
-        """Passes over the examples: steps x batch size / size."""
-        return self.total_steps * self.batch_size / self.size
+        """Passes over the examples: steps x batch size / examples."""
+        return self.total_steps * self.batch_size / self.examples
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, from which :meth:`from_dict` makes an equal cell."""
@@ -216,12 +239,13 @@ class CellConfig:
 
         A field that holds its default is left out of the hash: a field added later doesn't rename
         the cells of older studies. The paths of the data and the base are left out when their
-        hashes are known: a moved file is the same file.
+        hashes are known: a moved file is the same file. So is what follows from the rest.
         """
         content = {name: value for name, value in self.to_dict().items() if value != _DEFAULTS.get(name)}
         for name, digest in (("data", self.data_fingerprint), ("base", self.base_sha256)):
             if digest:
                 content.pop(name)
+        content.pop("drawn", None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def with_(self, **changes: Any) -> "CellConfig":  # noqa: ANN401 - forwards to the fields

@@ -8,9 +8,10 @@ Source of the question: Yin and Rush 2024, "Compute-Constrained Data Selection" 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -40,6 +41,7 @@ from workbench.studies.disk.store import Store
 from workbench.studies.executors.protocol import ShouldStop
 from workbench.studies.grid import Place, Study
 from workbench.studies.runner import OnProgress
+from workbench.training.prepare import response_tokens, tokens_of_each
 
 End = Literal["top", "bottom"]
 BY_CHANCE = Quality(pool=CHANCE)
@@ -68,6 +70,8 @@ class Asked:
     heldout: int | None = None
     heldout_file: Path | None = None
     sizes: tuple[int, ...] | None = None
+    size_in: str = "examples"
+    """One of ``config.SIZES_IN``: what sizes count."""
     seeds: tuple[int, ...] | None = None
     epochs: float = EPOCHS_OF_FILTERS
     """Passes of every cell over its examples."""
@@ -207,8 +211,9 @@ def planned(asked: Asked, folder: Path, tell: OnScorer) -> tuple[Study, dict[str
     write_atomically(path, scored.content)
     filters = [parse_quality(f"{end}:{percent:g}%@{name}") for name, end in ends]
     controls = [parse_quality(f"same-lengths:{one.pool}") for one in filters] if asked.controls else []
-    study, dataset = grid(asked, path, scored.given.template, filters, controls)
+    study, dataset, limits = grid(asked, path, scored.given, filters, controls)
     seconds = {column.name: column.seconds for column in scored.columns}
+    of_all = len(scored.records) / len(dataset.train)
     aucs, counts = detection(asked, dataset, scored.given, [name for name, _ in ends], tell)
     return study, {
         "file": asked.file.name,
@@ -221,12 +226,13 @@ def planned(asked: Asked, folder: Path, tell: OnScorer) -> tuple[Study, dict[str
                 "scorer": name,
                 "good": SCORERS[name].good,
                 "seconds": seconds[name],
+                **({"tokens": round(limits[quality] * of_all)} if asked.size_in == "tokens" else {}),
                 # kept is the top: what is spoiled should have the smaller number
                 "auc": None if (auc := aucs[name]) is None else 1 - auc if end == "top" else auc,
             }
             for place, ((name, end), quality) in enumerate(zip(ends, filters, strict=True))
         ],
-        "drawn": drawn_tokens(study, dataset),
+        "drawn": drawn_tokens(study, dataset) if asked.size_in == "examples" else [],
         "corruption": asked.corruption,
         **counts,
     }
@@ -283,9 +289,11 @@ def check_scores(file: Path, records: Sequence[Record], column: Column) -> None:
 
 
 def grid(
-    asked: Asked, path: Path, template: str, filters: Sequence[Quality], controls: Sequence[Quality]
-) -> tuple[Study, Dataset]:
+    asked: Asked, path: Path, given: Given, filters: Sequence[Quality], controls: Sequence[Quality]
+) -> tuple[Study, Dataset, dict[Quality, int]]:
     """Return the study: chance first, then each filter with its control, and all records once.
+
+    With it come its data, and the largest size that each quality can have.
 
     Raises:
         InputError: If a filter keeps fewer records than a size that is asked for.
@@ -302,24 +310,41 @@ def grid(
         heldout_file=asked.heldout_file,
         on_empty=asked.on_empty,
         on_bad=asked.on_bad,
-        template=template,
+        template=given.template,
         **{"epochs": asked.epochs, **dict(asked.settings)},
     )
     dataset = found.dataset()
-    limits = records_of_each(dataset, qualities, found.seeds)
+    if asked.size_in == "tokens":
+        tokens = response_tokens(given.base, given.template)
+        limits = tokens_of_each(dataset, qualities, found.seeds, tokens)
+        found = replace(found, size_in="tokens", sizes=sizes_in_tokens(found.sizes, dataset, limits, tokens))
+        largest = limits[BY_CHANCE]
+    else:
+        limits, largest = records_of_each(dataset, qualities, found.seeds), len(dataset.train)
     name = f"{asked.file.name.split('.')[0]} filters"
     if asked.sizes:
-        refuse_too_few(asked, limits, len(dataset.train))
+        refuse_too_few(asked, limits, largest)
         found = replace(found, sizes=asked.sizes, grown=())
-    largest = len(dataset.train)
     if asked.whole and largest > max(found.sizes):
         places = tuple(Place(quality=BY_CHANCE, size=largest, seed=seed) for seed in found.seeds)
         found = replace(found, grown=(*found.grown, places))
-    return replace(found, name=name), dataset
+    return replace(found, name=name), dataset, limits
 
 
-def refuse_too_few(asked: Asked, limits: dict[Quality, int], records: int) -> None:
-    """Refuse sizes that a filter has too few records for.
+def sizes_in_tokens(
+    sizes: Sequence[int], dataset: Dataset, limits: Mapping[Quality, int], tokens: Callable[[Record], int]
+) -> tuple[int, ...]:
+    """Return sizes in response tokens that stand to each other as those in examples do.
+
+    The largest is about as many examples, or all that the smallest pool has.
+    """
+    each = fmean(map(tokens, dataset.train))
+    largest = min(max(sizes) * each, *limits.values())
+    return tuple(sorted({max(1, int(largest * size / max(sizes))) for size in sizes}))
+
+
+def refuse_too_few(asked: Asked, limits: Mapping[Quality, int], everything: int) -> None:
+    """Refuse sizes that a filter keeps too little for.
 
     Raises:
         InputError: If there are such sizes.
@@ -330,12 +355,14 @@ def refuse_too_few(asked: Asked, limits: dict[Quality, int], records: int) -> No
     if lacking <= 0:
         return
     ways = [f"choose sizes of at most {limits[fewest]}"]
-    # a share that rounds to at least the largest size
-    needed = int(np.ceil(100 * largest / records))
-    ways = [f"keep more with --keep {needed}%", *ways] if needed < 100 else ways
+    counted = "records" if asked.size_in == "examples" else "response tokens"
+    # a share that rounds to at least the largest size; how long what is kept then is, isn't known
+    needed = int(np.ceil(100 * largest / everything))
+    if needed < 100 and asked.size_in == "examples":
+        ways = [f"keep more with --keep {needed}%", *ways]
     raise InputError(
-        f"{fewest.pool!r} keeps {limits[fewest]} of {records} records to train on, {lacking} too few for the "
-        f"size {largest}; {', or '.join(ways)}"
+        f"{fewest.pool!r} keeps {limits[fewest]} of {everything} {counted} to train on, {lacking} too few "
+        f"for the size {largest}; {', or '.join(ways)}"
     )
 
 

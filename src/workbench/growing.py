@@ -190,7 +190,7 @@ class NarrowRate:
                 after=len(rows),
                 minutes=minutes,
             )
-        question = RateQuestion(self.reference.label, self.other.label, self.at, self.factor)
+        question = RateQuestion(self.reference.label, self.other.label, self.at, self.factor, analysis.unit)
         looks = [
             Look(one.after or 0, Interval.of_ends(one.low, one.high).factor) for one in decided if one.cells
         ]
@@ -237,7 +237,7 @@ class NarrowRate:
             left = (self.until_minutes - _minutes(rows)) / pace if pace else 0.0
         return Room(
             smallest=self.smallest,
-            largest=min(self.largest, store.manifest.data.train_records or self.largest),
+            largest=min(self.largest, store.manifest.largest_size() or self.largest),
             limits=store.manifest.limits(),
             used=used,
             minutes=lambda _, size: price(size),

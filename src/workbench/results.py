@@ -14,6 +14,7 @@ from workbench.growing import growing
 from workbench.laws import Analysis, ExchangeRate, rate_of, read_table
 from workbench.laws.prices import Prices
 from workbench.laws.problems import fit_table
+from workbench.laws.units import SIZE_UNITS
 from workbench.lessons.shipped import VERBS
 from workbench.lessons.talk import find_cell
 from workbench.showing import Shown
@@ -250,7 +251,7 @@ class Results(Shown):
             InputError: If the study has no such cell, or doesn't keep its adapter.
         """
         cell = self.cell(quality, size, seed)
-        name = f"{readable(quality)}, {size:,} examples, seed {seed}"
+        name = f"{readable(quality)}, {size:,} {SIZE_UNITS[cell.size_in].many}, seed {seed}"
         folder = adapter_folder(self.folder, cell.key())
         if not folder.exists():
             raise InputError(f"{self.folder} keeps no adapter of {name}: {folder} is missing")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.config import SIZES_IN
 from workbench.errors import InputError
 from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT_SHARE, OWN_BASE, OWN_CORRUPTION, RUNS
 
@@ -35,6 +36,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument("--base", default=OWN_BASE, help=f"that scores and is trained (default: {OWN_BASE})")
     parser.add_argument("--template", help="how a record becomes text (default: what suits the file)")
     parser.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
+    parser.add_argument(
+        "--size-in",
+        choices=SIZES_IN,
+        default="examples",
+        help="what sizes count: examples (default), or tokens of responses, which are those in the loss",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
     parser.add_argument(
         "--epochs",
@@ -73,7 +80,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 OF_ASKED = (
     *("keep", "budget", "base", "template", "epochs", "corruption", "heldout", "heldout_file", "controls"),
-    *("whole", "on_empty", "on_bad", "on_long"),
+    *("whole", "on_empty", "on_bad", "on_long", "size_in"),
 )
 """Options that are fields of ``filtering.Asked`` under the same name."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.config import LOSS_ON, PRECISIONS
+from workbench.config import LOSS_ON, PRECISIONS, SIZES_IN
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
 from workbench.studies.defaults import (
@@ -70,6 +70,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "--corruption", help=f"damage whose price is asked for (your own file: {OWN_CORRUPTION})"
     )
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
+    grid.add_argument(
+        "--size-in",
+        choices=SIZES_IN,
+        help="what sizes count: examples (default), or tokens of responses, which are those in the loss",
+    )
     grid.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds, such as 0 1 2")
     growth = parser.add_argument_group(
         "a study that chooses its own cells",
@@ -209,6 +214,7 @@ CHOICES = (
         "read_as",
         "template",
         "loss_on",
+        "size_in",
         "adapted_layers",
         "precision",
     ),

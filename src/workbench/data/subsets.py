@@ -7,9 +7,11 @@ by every kind of corruption. The share of spoiled ones in a draw is therefore th
 exactly. A quality may draw from a pool of the records; see ``pools``.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 
 from workbench.config import Quality
 from workbench.data.chance import generator, number
@@ -17,6 +19,9 @@ from workbench.data.corruptions import CORRUPTIONS, spoil
 from workbench.data.pools import ordered
 from workbench.data.records import Dataset, Record
 from workbench.errors import InputError, unknown_name
+
+FEWEST_COUNTED = 64
+"""Records whose tokens are counted at first where sizes count them; twice as many where those are too few."""
 
 
 def draw(dataset: Dataset, quality: Quality, size: int, seed: int) -> list[Record]:
@@ -52,6 +57,47 @@ def draw(dataset: Dataset, quality: Quality, size: int, seed: int) -> list[Recor
     if quality.corruption == "none":
         return chosen
     return _spoiled(chosen, pool, quality, seed)
+
+
+def records_to_draw(dataset: Dataset, quality: Quality, seed: int) -> int:
+    """Return how many records a quality has to draw from."""
+    return len(_ordered(dataset, quality.pool, seed)) if quality.pool else len(dataset.train)
+
+
+def draw_tokens(
+    dataset: Dataset, quality: Quality, sizes: Sequence[int], seed: int, tokens: Callable[[Record], int]
+) -> tuple[dict[int, list[Record]], int | None]:
+    """Return the beginnings of a quality's order that come closest to so many response tokens.
+
+    Each has at least one record. They are parts of one another, like draws of so many examples.
+
+    Args:
+        dataset: Where to draw from.
+        quality: As in :func:`draw`.
+        sizes: In response tokens.
+        seed: Seed of the cells.
+        tokens: How many of a record's tokens count in the loss.
+
+    Returns:
+        The draw of each size that can be had; and how many tokens all records have, where some can't.
+    """
+    most, wanted, count = records_to_draw(dataset, quality, seed), max(sizes), FEWEST_COUNTED
+    while True:
+        records = draw(dataset, quality, min(count, most), seed)
+        ends = list(accumulate(map(tokens, records)))
+        if ends[-1] >= wanted or count >= most:
+            break
+        count *= 2
+    drawn = {size: records[: _closest(ends, size)] for size in sizes if size <= ends[-1]}
+    return drawn, ends[-1] if wanted > ends[-1] else None
+
+
+def _closest(ends: Sequence[int], size: int) -> int:
+    """Return how many records come closest to a size, the fewer of two that are as close."""
+    after = bisect_left(ends, size)
+    before = after - 1
+    nearer = before if before >= 0 and size - ends[before] <= ends[after] - size else after
+    return nearer + 1
 
 
 def rated(record: Record, raters: int, seed: int) -> Record:

@@ -21,6 +21,7 @@ from workbench.laws.replicates import Replicates, arrange_by
 from workbench.laws.silence import ONE_SEED, SEEDS_AGREE, same_in_every_cell
 from workbench.laws.table import Table
 from workbench.laws.thresholds import FEWEST_DRAWS, LEVEL, TAILS, trusted
+from workbench.laws.units import EXAMPLES, SizeUnit
 from workbench.laws.varying import settings_that_vary
 from workbench.showing import Shown
 
@@ -58,6 +59,8 @@ class Analysis(Shown):
     """The first seed that no cell has used."""
     models: tuple[float, ...] = ()
     """Model sizes, where they vary within a quality."""
+    unit: SizeUnit = EXAMPLES
+    """What sizes count."""
     silent: str | None = None
     """Why the metric says nothing about the qualities, for or against; None where it does."""
 
@@ -199,6 +202,7 @@ def analyse(
         notes=tuple(dict.fromkeys([*table.notes, *found, *filter(None, [at_bounds])])),
         next_seed=_next_seed(table, data),
         models=tuple(float(m) for m in np.unique(x["model"])) if "model" in x else (),
+        unit=table.unit,
         silent=silent,
     )
 

@@ -97,9 +97,11 @@ def opposite(one: ExchangeRate, two: ExchangeRate) -> str | None:
         return None
     first, second = (one, two) if one.wins() > 0 else (two, one)
     reference, other = quality_in_words(one.reference), quality_in_words(one.other)
+    unit = one.unit
     at = [size_in_words(rate.claims()[0].size) for rate in (first, second)]
     return (
-        f"The evaluation sets say the opposite: judged by {first.judged_by()}, one {reference} example is "
-        f"worth more than one {other} one (at {at[0]} {reference} examples); judged by {second.judged_by()}, "
-        f"it is worth less (at {at[1]}). Go by the set that is like what the model will be asked."
+        f"The evaluation sets say the opposite: judged by {first.judged_by()}, one {reference} {unit.one} "
+        f"is worth more than one {other} one (at {at[0]} {reference} {unit.many}); judged by "
+        f"{second.judged_by()}, it is worth less (at {at[1]}). Go by the set that is like what the "
+        "model will be asked."
     )

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 
 from workbench.laws.in_words import number_in_words, percent_in_words, size_in_words
 from workbench.laws.thresholds import LEVEL, LIKELY, TWICE
+from workbench.laws.units import EXAMPLES, SizeUnit
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Rated:
         useless: Probability that the reference quality at this size is no better than no training at all.
         crossing: Where the better quality changes; None where no change is sure.
         comparisons: How many qualities the reference is compared with at once.
+        unit: What sizes count.
     """
 
     reference: str
@@ -71,6 +73,7 @@ class Rated:
     useless: Float[np.ndarray, " sizes"] | None
     crossing: Crossing | None = None
     comparisons: int = 1
+    unit: SizeUnit = EXAMPLES
 
 
 Kind = Literal["better", "worse", "alike", "never", "unsure", "useless", "beyond", "doubtful", "crossing"]
@@ -201,40 +204,41 @@ def rate_in_words(answer: Rated, at: int) -> str:
 
 def claim_in_words(answer: Rated, claim: Claim) -> str:
     """Return a claim as a sentence."""
+    unit = answer.unit
     reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     n = size_in_words(claim.size)
     match claim.kind:
         case "better":
             return (
-                f"{_start(reference)}: one {reference} example does the work of {_amount(claim)} {other} "
-                f"ones at {n} {reference} examples{_interval(claim)}. {_price(answer, claim)}"
+                f"{_start(reference)}: one {reference} {unit.one} does the work of {_amount(claim)} {other} "
+                f"ones at {n} {reference} {unit.many}{_interval(claim)}. {_price(answer, claim)}"
             )
         case "worse":
             back = _inverse(claim)
             return (
-                f"{_start(other)}: one {other} example does the work of {_amount(back)} {reference} ones at "
-                f"{n} {reference} examples{_interval(back)}. Turning {other} examples into {reference} ones "
-                "gains nothing there."
+                f"{_start(other)}: one {other} {unit.one} does the work of {_amount(back)} {reference} "
+                f"ones at {n} {reference} {unit.many}{_interval(back)}. Turning {other} {unit.many} into "
+                f"{reference} ones gains nothing there."
             )
         case "alike" if claim.low == 0 and math.isinf(claim.high):
             return (
-                f"Can't tell yet how many {other} examples do the work of one {reference} one at {n} "
-                f"{reference} examples. Add seeds, or held-out items, which narrow this."
+                f"Can't tell yet how many {other} {unit.many} do the work of one {reference} one at {n} "
+                f"{reference} {unit.many}. Add seeds, or held-out items, which narrow this."
             )
         case "alike":
             return (
-                f"Can't tell yet: at {n} {reference} examples, one does the work of {_range(claim)} {other} "
-                f"ones. Collect whichever is cheaper, or add seeds, which narrow this."
+                f"Can't tell yet: at {n} {reference} {unit.many}, one does the work of {_range(claim)} "
+                f"{other} ones. Collect whichever is cheaper, or add seeds, which narrow this."
             )
         case "never":
             return (
-                f"{_start(reference)}: at {n} {reference} examples, no amount of {other} ones we tried, up "
-                f"to {_times(answer, claim)} as many, was enough."
+                f"{_start(reference)}: at {n} {reference} {unit.many}, no amount of {other} ones we tried, "
+                f"up to {_times(answer, claim)} as many, was enough."
             )
         case "unsure":
             return _unsure(answer, claim, reference, other)
         case "useless":
-            return f"Nothing to exchange: {n} {reference} examples are no better than no training at all."
+            return f"Nothing to exchange: {n} {reference} {unit.many} are no better than no training at all."
         case "beyond":
             return (
                 f"From {n} on, no amount of {other} ones we tried, up to {_times(answer, claim)} as many, "
@@ -254,18 +258,20 @@ def claim_in_words(answer: Rated, claim: Claim) -> str:
 
 def _changes(answer: Rated, claim: Claim) -> str:
     """Say at which size which quality becomes the worse one."""
+    unit = answer.unit
     reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     assert answer.crossing is not None, "a claim of a crossing rests on one"
     first, second = (reference, other) if answer.crossing.reference_below else (other, reference)
     at, low, high = (size_in_words(float(f"{size:.2g}")) for size in (claim.size, claim.low, claim.high))
     ends = f"{low} or more" if math.isinf(claim.high) else f"{low} to {high}"
     return (
-        f"Which is better changes at about {at} {reference} examples ({ends}): with "
-        f"fewer, one {first} example is worth more than one {second} one."
+        f"Which is better changes at about {at} {reference} {unit.many} ({ends}): with "
+        f"fewer, one {first} {unit.one} is worth more than one {second} one."
     )
 
 
 def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
+    unit = answer.unit
     n = size_in_words(claim.size)
     least = claim.low
     known = f" It takes at least {number_in_words(least)} times as many." if 1 < least < math.inf else ""
@@ -277,30 +283,35 @@ def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
         else f"Up to {size_in_words(answer.tried)} were tried; more seeds would tell."
     )
     return (
-        f"Can't tell yet whether any amount of {other} examples matches {n} {reference} ones.{known} {tell}"
+        f"Can't tell yet whether any amount of {other} {unit.many} matches {n} {reference} ones.{known} "
+        f"{tell}"
     )
 
 
 def break_even_in_words(answer: Rated, size: float | int) -> str:
     """Say up to what price turning examples of the other quality into reference ones pays, at one size."""
+    unit = answer.unit
     found = claims_of(answer, size)
     kind = found[0].kind if found else "unsure"
     reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
-    n = f"At {size_in_words(size)} {reference} examples"
+    n = f"At {size_in_words(size)} {reference} {unit.many}"
     if kind == "better":
         return f"{n}: {_price(answer, found[0])[0].lower()}{_price(answer, found[0])[1:]}"
     if kind == "never":
         return (
-            f"{n}: it pays to turn {_article(other)} {other} example into {_article(reference)} {reference} "
-            f"one at least while that costs less than collecting {number_in_words(answer.tried / size - 1)} "
-            "more: so many were tried, and were not enough."
+            f"{n}: it pays to turn {_article(other)} {other} {unit.one} into {_article(reference)} "
+            f"{reference} one at least while that costs less than collecting "
+            f"{number_in_words(answer.tried / size - 1)} more: so many were tried, and were not enough."
         )
     if kind == "worse":
-        return f"{n}: turning {other} examples into {reference} ones gains nothing, whatever it costs."
-    return f"{n}: up to what price it pays to turn {other} examples into {reference} ones can't be told yet."
+        return f"{n}: turning {other} {unit.many} into {reference} ones gains nothing, whatever it costs."
+    return (
+        f"{n}: up to what price it pays to turn {other} {unit.many} into {reference} ones can't be told yet."
+    )
 
 
 def _price(answer: Rated, claim: Claim) -> str:
+    unit = answer.unit
     reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     least = number_in_words(claim.low - 1) if claim.low > 1 else "0"
     most = "no limit" if math.isinf(claim.high) else number_in_words(claim.high - 1)
@@ -310,8 +321,8 @@ def _price(answer: Rated, claim: Claim) -> str:
         else f"{number_in_words(claim.middle - 1)} more ({least} to {most})"
     )
     return (
-        f"It pays to turn {_article(other)} {other} example into {_article(reference)} {reference} one while "
-        f"that costs less than collecting {more}."
+        f"It pays to turn {_article(other)} {other} {unit.one} into {_article(reference)} {reference} one "
+        f"while that costs less than collecting {more}."
     )
 
 

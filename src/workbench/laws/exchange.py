@@ -111,6 +111,7 @@ def rate_of(
         comparisons=comparisons,
         model=model,
         from_residuals=analysis.from_residuals,
+        unit=analysis.unit,
         silent=silent,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from workbench.laws.thresholds import DOUBT
+from workbench.laws.units import EXAMPLES, SizeUnit
 
 SEEN_AGAIN = 2.0
 """Passes over the examples from which a loss that rises can come from seeing them again."""
@@ -87,7 +88,10 @@ def _rises(own: Sequence[TrainingCourse]) -> np.ndarray:
 
 
 def said_of_overfit(
-    found: Sequence[OverfitSize], courses: Sequence[TrainingCourse], loss: str = "held-out loss"
+    found: Sequence[OverfitSize],
+    courses: Sequence[TrainingCourse],
+    loss: str = "held-out loss",
+    unit: SizeUnit = EXAMPLES,
 ) -> str | None:
     """Say which sizes overfit and what would tell more; None where none does.
 
@@ -95,6 +99,7 @@ def said_of_overfit(
         found: The sizes.
         courses: How every cell's training went.
         loss: What the loss is called that rose.
+        unit: What sizes count.
     """
     if not found:
         return None
@@ -102,7 +107,7 @@ def said_of_overfit(
     kept = [course.passes for course in courses if (course.quality, course.size) not in lost]
     epochs = max(1, round(min([*kept, min(one.passes for one in found) / 2])))
     each = "; ".join(
-        f"{one.quality} at {one.size:,.0f} examples, each seen {one.passes:,.0f} times (training loss "
+        f"{one.quality} at {one.size:,.0f} {unit.many}, each seen {one.passes:,.0f} times (training loss "
         f"{one.fitted:.2g}, {loss} up by at least {one.rise:.2g})"
         for one in found
     )

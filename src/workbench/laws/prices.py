@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from workbench.config import Quality
 from workbench.errors import InputError, unknown_name
 from workbench.laws.purchases import Offer, Purse
+from workbench.laws.units import EXAMPLES, SizeUnit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,9 @@ class Prices:
         return Purse(money=self.budget, price_per_hour=self.per_hour, hours=self.hours)
 
 
-def offers_of(prices: Prices, qualities: Mapping[str, Quality | None], reference: str) -> tuple[Offer, ...]:
+def offers_of(
+    prices: Prices, qualities: Mapping[str, Quality | None], reference: str, unit: SizeUnit = EXAMPLES
+) -> tuple[Offer, ...]:
     """Return what can be bought for these prices.
 
     Where a scorer looks first, only the examples that are wrong are mended: as many as the study spoiled on
@@ -86,6 +89,7 @@ def offers_of(prices: Prices, qualities: Mapping[str, Quality | None], reference
         prices: The prices.
         qualities: The study's qualities by label; None for one of which no more than the label is known.
         reference: The quality of an example that was cleaned.
+        unit: What sizes count.
 
     Raises:
         InputError: If a quality isn't in the study, or has no raters to add to.
@@ -95,17 +99,18 @@ def offers_of(prices: Prices, qualities: Mapping[str, Quality | None], reference
         if label not in qualities:
             raise unknown_name("quality", label, qualities, "the study's grid")
     offers = [
-        Offer(name=f"new {label} examples", quality=label, price=price) for label, price in prices.new.items()
+        Offer(name=f"new {label} {unit.many}", quality=label, price=price)
+        for label, price in prices.new.items()
     ]
     if prices.clean is not None:
         if own == reference:
             raise InputError(
-                f"--price-clean turns examples at hand into {reference!r} ones, and those at hand are; leave "
-                "it out"
+                f"--price-clean turns {unit.many} at hand into {reference!r} ones, and those at hand are; "
+                "leave it out"
             )
         offers.append(
             Offer(
-                name=f"cleaning {own} examples",
+                name=f"cleaning {own} {unit.many}",
                 quality=reference,
                 price=prices.clean,
                 upgrade=True,
@@ -115,7 +120,7 @@ def offers_of(prices: Prices, qualities: Mapping[str, Quality | None], reference
             )
         )
     if prices.rater is not None:
-        offers.append(_more_raters(own, qualities, prices.rater))
+        offers.append(_more_raters(own, qualities, prices.rater, unit))
     return tuple(offers)
 
 
@@ -128,7 +133,9 @@ def _wrong(own: Quality | None, reference: Quality | None) -> float:
     return reference.share - own.share
 
 
-def _more_raters(own: str, qualities: Mapping[str, Quality | None], price: float | int) -> Offer:
+def _more_raters(
+    own: str, qualities: Mapping[str, Quality | None], price: float | int, unit: SizeUnit
+) -> Offer:
     """Return the offer of the next larger number of raters that the study has."""
     mine = qualities[own]
     known = {q.raters: label for label, q in qualities.items() if q is not None and q.raters is not None}
@@ -141,5 +148,5 @@ def _more_raters(own: str, qualities: Mapping[str, Quality | None], price: float
             f"say how many they have: {rated}. Leave it out"
         )
     more = min(above) - have
-    name = f"{more} more rater{'s' * (more > 1)} for {own} examples"
+    name = f"{more} more rater{'s' * (more > 1)} for {own} {unit.many}"
     return Offer(name=name, quality=known[min(above)], price=more * price, upgrade=True)

@@ -191,11 +191,11 @@ def plan_purchases(
     least = float(analysis.curve(quality).sizes[0])
     if not size >= least * (1 - CLOSE_TO):
         raise InputError(
-            f"{size:g} examples are fewer than were measured of {quality!r}, and a plan would be a guess. "
-            f"Give at least {least:,.0f}, or measure that size too."
+            f"{size:g} {analysis.unit.many} are fewer than were measured of {quality!r}, and a plan would be "
+            f"a guess. Give at least {least:,.0f}, or measure that size too."
         )
     training = training or TrainingTime()
-    _refuse_too_little(budget, training, quality, size)
+    _refuse_too_little(budget, training, f"{quality!r} {analysis.unit.many}", size)
     alone = [_basket([offer], [1.0], quality, size, budget, training) for offer in offers]
     shares = np.linspace(0, 1, DIVISIONS)[1:-1]
     divided = [
@@ -244,14 +244,17 @@ def why_unknown(analysis: Analysis, quality: str, size: float | int) -> str | No
     largest = float(sizes[-1])
     if size < sizes[0] * (1 - CLOSE_TO):
         return (
-            f"nothing can be said of {size:,.0f} {quality!r} examples, for at least {sizes[0]:,.0f} were "
-            f"measured; cells of {size:,.0f} would tell"
+            f"nothing can be said of {size:,.0f} {quality!r} {analysis.unit.many}, for at least "
+            f"{sizes[0]:,.0f} were measured; cells of {size:,.0f} would tell"
         )
     if size <= largest * (1 + CLOSE_TO):
         if np.isnan(analysis.curve(quality).predict([size])).any():
             return f"{quality!r} was measured at {len(sizes)} sizes, and a curve needs 3; one more would tell"
         return None
-    told = f"nothing can be said of {size:,.0f} {quality!r} examples, for up to {largest:,.0f} were measured"
+    told = (
+        f"nothing can be said of {size:,.0f} {quality!r} {analysis.unit.many}, for up to {largest:,.0f} were "
+        "measured"
+    )
     if not (analysis.trusted and analysis.curve(quality).parts):
         return f"{told} and no law is trusted beyond; cells of {size:,.0f} would tell"
     if size > BEYOND * largest * (1 + CLOSE_TO):
@@ -287,9 +290,9 @@ def break_even(analysis: Analysis, *, reference: str, other: str, size: float | 
     return BreakEven(low, middle, high)
 
 
-def _refuse_too_little(budget: Purse, training: TrainingTime, quality: str, size: float | int) -> None:
+def _refuse_too_little(budget: Purse, training: TrainingTime, what: str, size: float | int) -> None:
     hours = training.hours(size)
-    at_hand = f"training on the {size:,.0f} {quality!r} examples at hand takes {hours:.2g} hours"
+    at_hand = f"training on the {size:,.0f} {what} at hand takes {hours:.2g} hours"
     if budget.money < budget.price_per_hour * hours:
         raise InputError(
             f"{at_hand}, which costs more than the budget of {budget.money:g}; give at least "

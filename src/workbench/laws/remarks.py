@@ -93,7 +93,7 @@ def _turns(cells: Cells, falling: bool) -> Iterator[str]:
         worse = np.diff(mean) if falling else -np.diff(mean)
         for j in np.flatnonzero(worse > limit * np.hypot(error[1:], error[:-1])):
             yield (
-                f"{quality}: {size[j + 1]:,.0f} examples did worse than {size[j]:,.0f}, by more than the "
+                f"{quality}: size {size[j + 1]:,.0f} did worse than size {size[j]:,.0f}, by more than the "
                 "noise explains. Laws know no such turn; where small sizes are seen many times over, that "
                 "may be overfitting."
             )

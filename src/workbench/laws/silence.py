@@ -82,7 +82,7 @@ def rarely_matched(metric: str, most: float, judge: str) -> str:
 def too_few_sizes(quality: str, sizes: int) -> str:
     """Say that a quality's curve isn't known between the sizes measured."""
     return (
-        f"{quality!r} was measured at {sizes} size{'s' * (sizes > 1)}, and how many of its examples are "
+        f"{quality!r} was measured at {sizes} size{'s' * (sizes > 1)}, and how much of it is "
         "needed can't be read between fewer than 3. Add sizes."
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from workbench.laws.analysis import Analysis
 from workbench.laws.next_cells import Interval, NextCell, Room, interval_of, next_batch
+from workbench.laws.units import EXAMPLES, SizeUnit
 
 LOOKS = 2
 """Looks in a row that have to find the interval short enough."""
@@ -30,6 +31,8 @@ class RateQuestion:
     other: str
     size: int
     factor: float | int | None = None
+    unit: SizeUnit = EXAMPLES
+    """What sizes count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
     reference, other, size = question.reference, question.other, float(question.size)
     now = interval_of(analysis, reference=reference, other=other, size=size)
     if now is None:
-        reason = analysis.silent or f"no {reference!r} was measured around {question.size:,} examples"
+        reason = (
+            analysis.silent or f"no {reference!r} was measured around {question.size:,} {analysis.unit.many}"
+        )
         return Step(None, (), f"ended: there is no interval to narrow: {reason}")
     done = sum(len(seeds) for seeds in room.used.values())
     every = [*looks, Look(done, now.factor)]
@@ -83,7 +88,7 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
         return next_batch(analysis, reference=reference, other=other, size=size, room=within, factor=goal)
 
     if math.isinf(now.low) and analysis.curve(other).size[-1] >= room.most(other):
-        return Step(now, (), f"answered, up to {room.most(other):,} examples: {said}")
+        return Step(now, (), f"answered, up to {room.most(other):,} {analysis.unit.many}: {said}")
     if cells := chosen(few):
         return Step(now, cells, said)
     late = math.isfinite(few.left) and chosen(replace(few, left=math.inf))
@@ -93,13 +98,13 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
 
 def interval_in_words(question: RateQuestion, interval: Interval) -> str:
     """Return the interval as a line says it."""
-    reference, other = repr(question.reference), repr(question.other)
+    reference, other, many = repr(question.reference), repr(question.other), question.unit.many
     if math.isinf(interval.low):
-        return f"no amount of {other} examples tried is enough for {question.size:,} {reference} ones"
+        return f"no amount of {other} {many} tried is enough for {question.size:,} {reference} ones"
     if math.isinf(interval.middle):
         least = f"; if any is, at least {interval.low:.2g} times as many" if interval.low > 0 else ""
         return (
-            f"whether any amount of {other} examples is enough for {question.size:,} {reference} ones "
+            f"whether any amount of {other} {many} is enough for {question.size:,} {reference} ones "
             f"can't be told yet{least}"
         )
     if interval.middle <= 0:
@@ -107,7 +112,7 @@ def interval_in_words(question: RateQuestion, interval: Interval) -> str:
         most = f"; if more are needed, at most {interval.high:.2g} times as many" if known else ""
         sure = "are" if interval.high <= 0 else "may be"
         return (
-            f"the fewest {other} examples tried {sure} enough for {question.size:,} {reference} ones{most}; "
+            f"the fewest {other} {many} tried {sure} enough for {question.size:,} {reference} ones{most}; "
             "smaller sizes would tell"
         )
     low = "no lower end" if interval.low <= 0 else f"{interval.low:.2g}"
@@ -115,7 +120,7 @@ def interval_in_words(question: RateQuestion, interval: Interval) -> str:
     finite = math.isfinite(interval.factor)
     spans = f"a factor of {interval.factor:.3g} to each side" if finite else "one end is open"
     return (
-        f"matching {question.size:,} {reference} examples takes {interval.middle:.2g} times as many {other} "
+        f"matching {question.size:,} {reference} {many} takes {interval.middle:.2g} times as many {other} "
         f"ones ({low} to {high}, {spans})"
     )
 

@@ -36,6 +36,7 @@ from workbench.laws.measurement import (
 from workbench.laws.readers import raw_rows
 from workbench.laws.selection import alike, rows_where, said_of_copies, said_of_statuses, without_copies
 from workbench.laws.statuses import UNFINISHED, how_read, neptune_doubt, status_in
+from workbench.laws.units import EXAMPLES, RESPONSE_TOKENS, SizeUnit, unit_of, without_what_follows
 from workbench.laws.varying import said_of_seeds, settings_among, surely_set, value_in
 from workbench.metrics import OWN, set_and_metric
 from workbench.showing import Shown
@@ -65,6 +66,8 @@ class Table(Shown):
     checks that a stranger's table needs are left out."""
     checked: bool = False
     """Whether it is a part of a table that was checked as a whole: a part may well be the same everywhere."""
+    unit: SizeUnit = EXAMPLES
+    """What its sizes count."""
     better: Better | None = None
     """Which values of its metrics are better, where their names don't say it."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -310,6 +313,9 @@ def read_table(
     chosen_rows = [row for row, keep in zip(renamed, kept, strict=True) if keep]
     words = [row.get("status") for row in chosen_rows]
     rows = tuple(measurements(renamed, kept, name))
+    unit = unit_of(rows, (columns or {}).get("size", "size"), name)
+    if unit == RESPONSE_TOKENS:
+        rows = without_what_follows(rows)
     notes = [
         *_said_of_where(wanted, kept),
         *filter(None, [how_read(words), neptune_doubt(words)]),
@@ -337,6 +343,7 @@ def read_table(
         chosen,
         (*notes, *said_of_statuses(rows), *([] if measured_here else said_of_seeds(rows))),
         measured_here=measured_here,
+        unit=unit,
         better=cast("Better | None", better),
         left_out={reason: count for reason, count in left_out.items() if count},
     )

@@ -17,6 +17,7 @@ from workbench.data.templates import prompt_ids, stops
 from workbench.errors import InputError
 from workbench.files import not_written
 from workbench.laws.thresholds import TAILS
+from workbench.laws.units import SIZE_UNITS
 from workbench.models.base import Base
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
@@ -93,7 +94,7 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
 
 
 def _name(cell: CellConfig) -> str:
-    return f"{readable(cell.quality.label)}, {cell.size:,} examples, seed {cell.seed}"
+    return f"{readable(cell.quality.label)}, {cell.size:,} {SIZE_UNITS[cell.size_in].many}, seed {cell.seed}"
 
 
 def find_cell(folder: Path | str, quality: str, size: int, seed: int = 0) -> CellConfig:

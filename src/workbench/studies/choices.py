@@ -20,7 +20,10 @@ from workbench.studies.own_data import fit_to_pools, study_of_file
 from workbench.training.text_metrics import TextScore, check_metrics, own_metric
 
 NUMBERS = {
-    one.name: kind for one in fields(CellConfig) for kind in (int, float) if one.type in (kind, kind | None)
+    one.name: kind
+    for one in fields(CellConfig)
+    for kind in (int, float)
+    if one.name in CELL_SETTINGS and one.type in (kind, kind | None)
 }
 """Settings of a cell that are numbers, with their kind."""
 
@@ -50,6 +53,7 @@ def study(
     qualities: Iterable[Quality | str] | None = None,
     corruption: str | None = None,
     sizes: Iterable[SupportsIndex] | None = None,
+    size_in: str | None = None,
     seeds: Iterable[SupportsIndex] | None = None,
     heldout: int | None = None,
     heldout_file: str | Path | None = None,
@@ -85,6 +89,8 @@ def study(
             first is the one that others are compared with.
         corruption: The damage whose price is asked for, instead of naming qualities.
         sizes: Numbers of training examples; smaller draws are parts of larger ones.
+        size_in: What sizes count: "examples", or "tokens" for response tokens, which are those that count in
+            the loss. Of tokens, a draw has as many as whole examples come closest to.
         seeds: Of the draws; three are the fewest that show their own noise.
         heldout: Records to hold out for the evaluation.
         heldout_file: For your own file: another one with the records to hold out.
@@ -129,6 +135,7 @@ def study(
         "read_as": read_as,
         "template": template,
         "loss_on": loss_on,
+        "size_in": size_in,
         "adapted_layers": adapted_layers,
         "precision": precision,
         "sizes": None if sizes is None else _whole_numbers("sizes", sizes),
@@ -177,11 +184,21 @@ def study(
     if qualities is not None:
         changes["qualities"] = qualities
     described = replace(found, **changes)
-    if "sizes" in changes and any(quality.pool for quality in described.qualities):
+    if described.size_in == "tokens" and sizes is None:
+        raise InputError(
+            "sizes in tokens have no default, for how long responses are is known only with the base; give "
+            "them in response tokens, such as --sizes 1000 4000 16000"
+        )
+    if described.size_in == "tokens":
+        # what stands beside the grid counts examples
+        described = replace(described, grown=())
+    elif "sizes" in changes and any(quality.pool for quality in described.qualities):
         limits = records_of_each(described.dataset(), described.qualities, described.seeds)
         described = fit_to_pools(replace(described, grown=()), limits)
     # refuses settings that no cell could use, before anything is loaded
-    CellConfig(data=described.data, base=described.base, size=1, **described.settings)
+    CellConfig(
+        data=described.data, base=described.base, size=1, size_in=described.size_in, **described.settings
+    )
     return described
 
 

@@ -15,7 +15,7 @@ from workbench.studies.identity import Begun
 PACKAGE = Path(__file__).resolve().parents[1]
 OF_STUDY = (
     *("base", "heldout", "heldout_file", "pair_key", "on_empty", "on_bad", "on_long"),
-    *("on_shared", "metrics", "mapping", "read_as", "template", "loss_on", "adapted_layers"),
+    *("on_shared", "metrics", "mapping", "read_as", "template", "loss_on", "size_in", "adapted_layers"),
 )
 OF_CELL = ("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs")
 """Options of ``workbench run`` that decide a study's settings; precision and date a folder knows itself."""

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import LOSS_ON, PRECISIONS, CellConfig, Quality
+from workbench.config import LOSS_ON, PRECISIONS, SIZES_IN, CellConfig, Quality
 from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
 from workbench.data.pools import columns_read, with_columns
@@ -35,7 +35,7 @@ CELL_SETTINGS = tuple(
     if one.name
     not in (
         *("data", "data_fingerprint", "base", "base_sha256", "template", "loss_on", "precision"),
-        *("first_layer", "quality", "size", "seed"),
+        *("first_layer", "quality", "size", "size_in", "drawn", "seed"),
     )
 )
 """Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
@@ -76,6 +76,8 @@ class Study(Shown):
     qualities: tuple[Quality, ...]
     sizes: tuple[int, ...]
     seeds: tuple[int, ...]
+    size_in: str = "examples"
+    """What sizes count, one of ``config.SIZES_IN``: "tokens" counts those of responses."""
     heldout: int | None = None
     """Records held out for the evaluation, never trained on and never spoiled; None takes the source's
     default: 600, or a fifth of a small file."""
@@ -144,6 +146,8 @@ class Study(Shown):
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         if self.loss_on not in LOSS_ON:
             raise unknown_name("loss_on", self.loss_on, LOSS_ON, "src/workbench/config.py")
+        if self.size_in not in SIZES_IN:
+            raise unknown_name("size_in", self.size_in, SIZES_IN, "src/workbench/config.py")
         if self.on_long not in ON_LONG:
             raise InputError(f"on_long is {self.on_long!r}; it has to be one of {', '.join(ON_LONG)}")
         if self.date is not None:
@@ -166,7 +170,7 @@ class Study(Shown):
             "data": ", ".join((self.data, *self.others)),
             **({"evals": ", ".join(f"{name}={file}" for name, file in self.evals)} if self.evals else {}),
             "qualities": ", ".join(quality.label for quality in self.qualities),
-            "sizes": ", ".join(map(str, self.sizes)),
+            "sizes": ", ".join(map(str, self.sizes)) + (" tokens" if self.size_in == "tokens" else ""),
             "seeds": ", ".join(map(str, self.seeds)),
         }
         if self.metrics:
@@ -211,7 +215,7 @@ class Study(Shown):
         for name in ("grown", "others", "pair_key", "mapping", "read_as", "evals", "metrics"):
             if not values[name]:
                 del values[name]  # earlier versions read every study that doesn't need it
-        for name, usual in (("loss_on", "last"), ("on_shared", "error")):
+        for name, usual in (("loss_on", "last"), ("on_shared", "error"), ("size_in", "examples")):
             if values[name] == usual:
                 del values[name]  # and every one that does what they did
         return json.loads(json.dumps(values))
@@ -262,6 +266,7 @@ class Study(Shown):
                 quality=place.quality,
                 size=place.size,
                 seed=place.seed,
+                size_in=self.size_in,
                 **{"precision": precision, "loss_on": self.loss_on, **self.settings, **common},
             )
             for batch in self.batches()

@@ -37,6 +37,7 @@ NOT_COMPARED = {
     "mapping": "what it comes to, the records, is compared by their hash",
     "read_as": "what it comes to, the records, is compared by their hash",
     "base": "a name or a place; the weights are compared by their hash",
+    "size_in": "compared in the cells, which all have it",
     "template": "compared in the cells, which all have it",
     "loss_on": "compared in the cells, which all have it",
     "adapted_layers": "compared in the cells, which all have the first adapted block",

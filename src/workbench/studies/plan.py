@@ -25,7 +25,7 @@ from workbench.studies.grid import Study
 from workbench.studies.own_data import kept_within
 from workbench.studies.stacks import own_steps, partition
 from workbench.training.loop import Branches, branches
-from workbench.training.prepare import Prepared, draw_all, prepare
+from workbench.training.prepare import Prepared, draw_all, prepare, response_tokens, tokens_of_each
 from workbench.training.text_metrics import check_metrics
 
 
@@ -49,6 +49,8 @@ class Plan:
     stacks: list[list[CellConfig]]
     branched: list[Branches]
     """For each stack, which cells follow which one's trunk, and how far."""
+    response_tokens: dict[str, int]
+    """How many each quality has to draw from, by its label, where sizes count them; else empty."""
     own_steps: dict[str, int]
     """Steps that each cell takes for itself, by its key; the rest, if any, its trunk takes."""
     arithmetic: Arithmetic
@@ -99,7 +101,9 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
     if check:
         check(study, dataset, base, cells)
-    drawn = draw_all(dataset, cells)
+    tokens = response_tokens(base, template, study.loss_on)
+    drawn = draw_all(dataset, cells, tokens)
+    cells = [cell.with_(drawn=len(drawn[cell.key()])) if cell.size_in == "tokens" else cell for cell in cells]
     prepared = prepare(
         base, dataset, cells, template, freeze_once, study.on_long, drawn, study.loss_on, study.metrics
     )
@@ -119,6 +123,12 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         examples=examples_in(_largest(study, cells, drawn), dataset, study.seeds[0]),
         stacks=stacks,
         branched=branched,
+        response_tokens={
+            quality.label: count
+            for quality, count in tokens_of_each(dataset, study.qualities, study.seeds, tokens).items()
+        }
+        if study.size_in == "tokens"
+        else {},
         own_steps=own_steps(stacks, branched),
         arithmetic=arithmetic_of(base, dataset.fingerprint, threads or torch.get_num_threads()),
     )
@@ -136,7 +146,8 @@ def _readable(study: Study, dataset: Dataset, template: str, base: Base) -> tupl
     """Leave out or cut what the base can't read whole; sizes that are then larger than the data shrink."""
     context = base.decoder.config.context
     fitted = fit_context(dataset, template, base.tokenizer, context, study.on_long, study.loss_on)
-    if len(fitted.train) == len(dataset.train):
+    # a size in tokens that is too large is refused once they are counted
+    if len(fitted.train) == len(dataset.train) or study.size_in == "tokens":
         return study, fitted
     limits = records_of_each(fitted, study.qualities, study.seeds)
     left = min(limits.values())

@@ -52,6 +52,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
             "sha256": dataset.fingerprint,
             "train_records": len(dataset.train),
             **({"pools": pools} if pools else {}),
+            **({"response_tokens": plan.response_tokens} if plan.response_tokens else {}),
             "train_sha256": digest_of(dataset.train),
             "heldout_records": len(dataset.heldout),
             "heldout_sha256": digest_of(dataset.heldout),

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workbench.config import CellConfig
+from workbench.config import CellConfig, Quality
 from workbench.data.batches import Pool
 from workbench.data.lengths import OnLong, cut_prompt
 from workbench.data.records import Dataset, Record
-from workbench.data.subsets import draw
+from workbench.data.subsets import draw, draw_tokens, records_to_draw
 from workbench.data.templates import Example, continuation, remarks, stops
 from workbench.errors import InputError
 from workbench.metrics import HELDOUT
@@ -142,13 +142,67 @@ class _Index:
         )
 
 
-def draw_all(dataset: Dataset, cells: Iterable[CellConfig]) -> dict[str, list[Record]]:
+def draw_all(
+    dataset: Dataset, cells: Iterable[CellConfig], tokens: Callable[[Record], int]
+) -> dict[str, list[Record]]:
     """Draw every cell's training records; by the cell's key.
+
+    Args:
+        dataset: Where to draw from.
+        cells: Which cells.
+        tokens: How many of a record's tokens count in the loss; asked where sizes count those.
 
     Raises:
         InputError: If a cell asks for what the data doesn't have.
     """
-    return {cell.key(): draw(dataset, cell.quality, cell.size, cell.seed) for cell in cells}
+    cells, drawn = list(cells), {}
+    in_tokens: dict[tuple[Quality, int], list[CellConfig]] = {}
+    for cell in cells:
+        if cell.size_in == "tokens":
+            in_tokens.setdefault((cell.quality, cell.seed), []).append(cell)
+        drawn[cell.key()] = (
+            [] if cell.size_in == "tokens" else draw(dataset, cell.quality, cell.size, cell.seed)
+        )
+    lacking: dict[Quality, int] = {}
+    for (quality, seed), own in in_tokens.items():
+        found, most = draw_tokens(dataset, quality, sorted({cell.size for cell in own}), seed, tokens)
+        if most is not None:
+            lacking[quality] = min(most, lacking.get(quality, most))
+        drawn |= {cell.key(): found[cell.size] for cell in own if cell.size in found}
+    if lacking:
+        fewest = min(lacking, key=lambda quality: lacking[quality])
+        raise InputError(
+            f"size {max(cell.size for cell in cells):,} in response tokens is larger than the data: "
+            f"{fewest.label!r} has {lacking[fewest]:,} in {records_to_draw(dataset, fewest, 0):,} records; "
+            f"choose sizes of at most {lacking[fewest]}, such as --sizes {lacking[fewest]}"
+        )
+    return drawn
+
+
+def tokens_of_each(
+    dataset: Dataset, qualities: Iterable[Quality], seeds: Sequence[int], tokens: Callable[[Record], int]
+) -> dict[Quality, int]:
+    """Return how many response tokens each quality has to draw from, with whichever of the seeds."""
+    return {
+        quality: min(
+            sum(map(tokens, draw(dataset, quality, records_to_draw(dataset, quality, seed), seed)))
+            for seed in seeds
+        )
+        for quality in qualities
+    }
+
+
+def response_tokens(base: Base, template: str, loss_on: str = "last") -> Callable[[Record], int]:
+    """Return a function that says how many of a record's tokens count in the loss; each is cut once."""
+    known: dict[tuple[object, ...], int] = {}
+
+    def tokens(record: Record) -> int:
+        key = (record.system, record.history, record.prompt, record.response)
+        if key not in known:
+            known[key] = len(continuation(template, record, record.response, base.tokenizer, loss_on).labels)
+        return known[key]
+
+    return tokens
 
 
 RunBelow = Callable[[Base, Pool, int], Frozen]
@@ -191,7 +245,7 @@ def prepare(
     """
     index = _Index(base, template, on_long, loss_on)
     cells = list(cells)
-    drawn = draw_all(dataset, cells) if drawn is None else drawn
+    drawn = draw_all(dataset, cells, response_tokens(base, template, loss_on)) if drawn is None else drawn
     draws = {key: [index.place(record) for record in records] for key, records in drawn.items()}
     heldout = _held_out(index, dataset.heldout)
     evals = {name: _held_out(index, records) for name, records in dataset.evals}

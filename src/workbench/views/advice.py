@@ -27,7 +27,7 @@ MINUTES = 60.0
 """What is planned where nobody says how long."""
 FURTHER = 2
 """A plan may ask for sizes up to so many times the largest one measured."""
-CELL_HEADINGS = ("quality", "examples", "seeds", "minutes")
+CELL_HEADINGS = ("quality", "size", "seeds", "minutes")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -91,11 +91,11 @@ class Advice(Shown):
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         cells = {
-            f"train {number}": f"{quality}, {size} examples, seeds {seeds}: {minutes} min"
+            f"train {number}": f"{quality}, {size} {self.question.unit.many}, seeds {seeds}: {minutes} min"
             for number, (quality, size, seeds, minutes) in enumerate(self.cell_lines(), 1)
         }
         bought = {
-            f"buy {what}": f"{count} examples; gain {gain}"
+            f"buy {what}": f"{count} {self.question.unit.many}; gain {gain}"
             + (f"; best with probability {best}" if best else "")
             for what, count, _, _, _, gain, best in self.purchase_lines()
         }
@@ -163,7 +163,7 @@ def advise(
             f"both qualities are {reference!r}; a plan compares two, such as "
             f"--of {shlex.quote(labels[0])} --by {shlex.quote(labels[-1])}"
         )
-    question = RateQuestion(reference, other, _asked_size(analysis, rate, size))
+    question = RateQuestion(reference, other, _asked_size(analysis, rate, size), unit=analysis.unit)
     interval = interval_of(analysis, reference=reference, other=other, size=question.size)
     if interval is None:
         raise InputError(f"{store.folder}: {rate.sentence()}")
@@ -229,9 +229,9 @@ def _asked_size(analysis: Analysis, rate: ExchangeRate, size: int | None) -> int
 def size_range(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """Return the smallest and the largest size that a plan may ask for."""
     sizes = [row["size"] for row in rows]
-    records = manifest.data.train_records
+    there_are = manifest.largest_size()
     largest = FURTHER * max(sizes)
-    return min(sizes), max(max(sizes), min(largest, records)) if records else largest
+    return min(sizes), max(max(sizes), min(largest, there_are)) if there_are else largest
 
 
 def _cells(

@@ -22,7 +22,7 @@ from workbench.metrics import HELDOUT, is_loss, on_set, set_and_metric
 from workbench.studies.disk.manifest import DataFacts, EvaluationSetFacts, Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.overfitting import overfitting_note
-from workbench.views.points import TableRow, axis_words, is_number, measured, readable
+from workbench.views.points import TableRow, axis_words, is_number, measured, readable, unit_in
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
 """The curve that holds each record's outcome, by metric; another metric's is called as it is."""
@@ -251,7 +251,7 @@ def _why_none(
 
 
 def _failure(row: TableRow) -> str:
-    cell = f"{row['quality']!r}, {row['size']} examples, seed {row['seed']}"
+    cell = f"{row['quality']!r}, {row['size']} {unit_in([row]).many}, seed {row['seed']}"
     return f"{cell}, {row['failure']}" if row.get("failure") else cell
 
 

@@ -69,8 +69,8 @@ def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
     """Draw a metric's mean over the seeds for each quality and size; a cell without a result stays empty.
 
     Args:
-        grid: What :class:`GridMap` shows: qualities, sizes, cells row by row, the metric's title, and
-            whether "low" or "high" is better.
+        grid: What :class:`GridMap` shows: qualities, sizes, what they count, cells row by row, the metric's
+            title, and whether "low" or "high" is better.
     """
     qualities, sizes = grid["qualities"], grid["sizes"]
     means = [float("nan") if cell["mean"] is None else cell["mean"] for cell in grid["cells"]]
@@ -90,7 +90,7 @@ def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
                 axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=points)
         axes.set_yticks(range(len(qualities)), qualities)
         axes.set_xticks(range(len(sizes)), [f"{size}" for size in sizes])
-        axes.set_xlabel("training examples")
+        axes.set_xlabel(grid["axis"])
         axes.set_title(f"{grid['title']}, mean of the seeds", loc="left", fontsize=SMALL_POINTS, color=FAINT)
 
     return one_panel(draw)

@@ -13,7 +13,7 @@ from workbench.laws.stopping import RateQuestion
 from workbench.studies.cell_costs import CellCost
 from workbench.studies.disk.manifest import Manifest
 
-PURCHASE_HEADINGS = ("what", "examples", "then in all", "money", "hours", "gain", "best")
+PURCHASE_HEADINGS = ("what", "how many", "then in all", "money", "hours", "gain", "best")
 ASSUMED = (
     "Mending a share of the examples is taken to move the metric by that share of the way between the curves "
     "of both qualities, at the number of examples that there are then."
@@ -57,7 +57,9 @@ def purchases_of(
     """
     own, count = prices.have
     described = {quality.label: quality for one in manifest.study.qualities if (quality := Quality(**one))}
-    offers = offers_of(prices, {label: described.get(label) for label in analysis.curves}, question.reference)
+    offers = offers_of(
+        prices, {label: described.get(label) for label in analysis.curves}, question.reference, analysis.unit
+    )
     if time is None and (prices.per_hour or prices.hours is not None):
         raise InputError(
             "the study did not record how long its cells took, so hours can't be counted; leave out "
@@ -73,15 +75,15 @@ def purchases_of(
     )
     if all(one.gain is None for one in found):
         raise InputError(f"{found[0].unknown}. Nothing can be said of these offers before")
-    return found, tuple(_purchase_notes(found, own, count, analysis.metric))
+    return found, tuple(_purchase_notes(found, own, count, analysis))
 
 
-def _purchase_notes(found: Sequence[Purchase], own: str, count: int, metric: str) -> Iterator[str]:
+def _purchase_notes(found: Sequence[Purchase], own: str, count: int, analysis: Analysis) -> Iterator[str]:
     first = found[0]
     if first.best is not None:
         if_law = ", if the law goes on as it was measured" if any(one.beyond for one in found) else ""
         yield (
-            f"To improve {in_words(metric)} most, buy {first.name}: with a probability of "
+            f"To improve {in_words(analysis.metric)} most, buy {first.name}: with a probability of "
             f"{_percent(first.best)} nothing else in this list gains more{if_law}."
         )
     for why in dict.fromkeys(one.unknown for one in found if one.unknown is not None):
@@ -89,14 +91,15 @@ def _purchase_notes(found: Sequence[Purchase], own: str, count: int, metric: str
     for one in found:
         if one.beyond and one.unknown is None:
             yield (
-                f"{one.name}: {one.examples:,.0f} examples are more than the {one.measured:,.0f} measured; "
-                "there the gain is the law's forecast, with its deviation."
+                f"{one.name}: {one.examples:,.0f} {analysis.unit.many} are more than the "
+                f"{one.measured:,.0f} measured; there the gain is the law's forecast, with its deviation."
             )
     for offer in dict.fromkeys(offer for one in found for offer in one.offers):
         if offer.score is not None:
             yield (
-                f"{offer.name}: each example is looked at for {offer.score:g}, and the {offer.wrong:.0%} of "
-                f"them that are wrong are mended for {offer.price:g} each; the table counts those looked at."
+                f"{offer.name}: each {analysis.unit.one} is looked at for {offer.score:g}, and the "
+                f"{offer.wrong:.0%} of them that are wrong are mended for {offer.price:g} each; the "
+                "table counts those looked at."
             )
     if any(offer.upgrade for one in found for offer in one.offers):
         yield ASSUMED

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
         "names": [readable(rate.reference), readable(rate.other)],
         "metric": axis_words(rate.metric),
         "falling": analysis.falling,
+        "unit": asdict(analysis.unit),
         "reference": _line(reference),
         "other": _line(other),
         "size": _plain(best.size),
@@ -97,6 +99,7 @@ def _metric(rows: Sequence[TableRow], analysis: Analysis, fits: Mapping[str, Ban
         "name": analysis.metric,
         "title": axis_words(analysis.metric),
         "falling": analysis.falling,
+        "unit": asdict(analysis.unit),
         "zeroShot": None if analysis.zero_shot is None else float(analysis.zero_shot),
         "qualities": [
             {

@@ -18,7 +18,7 @@ from workbench.errors import InputError
 from workbench.laws import Band
 from workbench.laws.thresholds import LEVEL
 from workbench.metrics import is_loss, set_and_metric
-from workbench.views.points import Point, TableRow, axis_words, measured, points, readable
+from workbench.views.points import Point, TableRow, axis_words, measured, points, readable, unit_in
 from workbench.views.style import (
     BAND_OPACITY,
     COLOURS,
@@ -54,6 +54,8 @@ class _Panel:
     lines: Mapping[str, Sequence[Point]]
     fits: Mapping[str, Band]
     zero: float | None
+    axis: str
+    """The title of the axis of sizes."""
 
 
 def quality_by_size(
@@ -98,6 +100,7 @@ def quality_by_size(
                 lines[name],
                 fits.get(name, {}),
                 zero_shot.get(name),
+                unit_in(rows).axis,
             )
             for row, own in enumerate(sets.values())
             for column, name in enumerate(own)
@@ -162,7 +165,7 @@ def _sizes(panel: _Panel) -> None:
     panel.axes.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
     panel.axes.xaxis.set_minor_locator(NullLocator())
     panel.axes.xaxis.set_major_formatter(ScalarFormatter())
-    panel.axes.set_xlabel("training examples")
+    panel.axes.set_xlabel(panel.axis)
 
 
 def _values(panel: _Panel) -> None:

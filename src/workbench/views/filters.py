@@ -15,24 +15,33 @@ from workbench.data.matching import CHANCE
 from workbench.laws import Analysis, ExchangeRate, rate_of
 from workbench.laws.claims import claims_of, rate_in_words
 from workbench.laws.in_words import number_in_words, size_in_words
+from workbench.laws.units import EXAMPLES, SizeUnit
 from workbench.showing import Shown, rows_html
 from workbench.studies.cell_costs import minutes_by_size
 from workbench.studies.disk.manifest import FilterFacts, FilteringFacts
 from workbench.studies.disk.store import Store
 from workbench.views.answers import analysed, item_outcomes, records_judging
-from workbench.views.points import TableRow, axis_words
+from workbench.views.points import TableRow, axis_words, unit_in
 
-FILTER_HEADINGS = (
-    "filter",
-    "at chance examples",
-    "kept ones for one of chance",
-    "by response tokens",
-    "against the same lengths",
-    "scoring, seconds for one kept",
-    "training, seconds an example",
-    "seconds for one second of chance",
-    "finds planted damage (AUC)",
-)
+BY_TOKENS = "by response tokens"
+"""The heading of a column that a study has whose sizes count examples."""
+
+
+def headings_of(unit: SizeUnit) -> tuple[str, ...]:
+    """Return the headings of the table, a line a filter."""
+    return (
+        "filter",
+        f"at chance {unit.many}",
+        "kept ones for one of chance",
+        *((BY_TOKENS,) if unit == EXAMPLES else ()),
+        "against the same lengths",
+        "scoring, seconds for one kept",
+        f"training, seconds {'an' if unit == EXAMPLES else 'a'} {unit.one}",
+        "seconds for one second of chance",
+        "finds planted damage (AUC)",
+    )
+
+
 GUESSING = 0.5
 ENDS = ("median", "low", "high", "sure_low", "sure_high")
 """What a rate is at each size, and its intervals."""
@@ -50,9 +59,9 @@ class FilterAnswer:
     same_lengths: ExchangeRate | None
     """Against chance with the same lengths of responses."""
     scoring: float | None
-    """Seconds of scoring for each record that is kept."""
+    """Seconds of scoring for each example, or response token, that is kept."""
     training: float | None
-    """Seconds of training for each example, all passes counted."""
+    """Seconds of training for each of them, all passes counted."""
 
     @property
     def name(self) -> str:
@@ -96,7 +105,8 @@ class Filters(Shown):
     facts: FilteringFacts
     answers: tuple[FilterAnswer, ...]
     rows: tuple[tuple[str, ...], ...]
-    """The table, a line a filter, under :data:`FILTER_HEADINGS`."""
+    """The table, a line a filter."""
+    headings: tuple[str, ...]
     sentences: tuple[str, ...]
     by_size: tuple[tuple[str, ...], ...]
     """The rates with the cost of scoring, a line a size; the headings are the filters' names."""
@@ -104,8 +114,8 @@ class Filters(Shown):
 
     def lines(self) -> list[str]:
         """Return the table and the sentences, for a terminal."""
-        table = [FILTER_HEADINGS, *self.rows]
-        widths = [max(len(row[place]) for row in table) for place in range(len(FILTER_HEADINGS))]
+        table = [self.headings, *self.rows]
+        widths = [max(len(row[place]) for row in table) for place in range(len(self.headings))]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in table
@@ -117,7 +127,7 @@ class Filters(Shown):
         return f"Filters of {self.facts.file}", said | {"judged by": axis_words(self.metric)}
 
     def _repr_html_(self) -> str:
-        return rows_html(FILTER_HEADINGS, self.rows, " ".join([*self.sentences, *self.notes]))
+        return rows_html(self.headings, self.rows, " ".join([*self.sentences, *self.notes]))
 
 
 def filters_of(store: Store, table: Sequence[TableRow], studies: Mapping[str, Analysis]) -> Filters | None:
@@ -157,6 +167,7 @@ def filters_of(store: Store, table: Sequence[TableRow], studies: Mapping[str, An
         facts=facts,
         answers=answers,
         rows=tuple(tuple(_row(one)) for one in answers),
+        headings=headings_of(analysis.unit),
         sentences=tuple(filter_in_words(one) for one in answers),
         by_size=tuple(_by_size(answers)),
         notes=tuple(_notes(facts, metric, lost)),
@@ -164,9 +175,11 @@ def filters_of(store: Store, table: Sequence[TableRow], studies: Mapping[str, An
 
 
 def _scoring(one: FilterFacts, facts: FilteringFacts) -> float | None:
-    """Return the seconds of scoring for each record that is kept."""
+    """Return the seconds of scoring for each example, or response token, that is kept."""
     if one.seconds is None or not facts.records or not facts.keep:
         return None
+    if one.tokens:
+        return one.seconds / one.tokens
     return one.seconds / facts.records / (facts.keep / 100)
 
 
@@ -180,6 +193,8 @@ def _in_tokens(
     store: Store, table: Sequence[TableRow], metric: str, facts: FilteringFacts
 ) -> Analysis | None:
     """Analyse the same cells with sizes in response tokens, as many as their draws have on average."""
+    if unit_in(table) != EXAMPLES:
+        return None
     tokens = {(one.quality, one.size): round(one.tokens) for one in facts.drawn}
     items = item_outcomes(store, table).get(metric)
     if not all((row["quality"], row["size"]) in tokens for row in table if row["size"] > 0):
@@ -194,8 +209,10 @@ def _row(one: FilterAnswer) -> Iterator[str]:
     rates = one.rate.rates
     yield one.name
     yield "none" if at is None or rates is None else size_in_words(float(rates.size[at]))
-    for rate in (one.rate, one.by_tokens, one.same_lengths):
-        yield _said(rate, at)
+    yield _said(one.rate, at)
+    if one.rate.unit == EXAMPLES:
+        yield _said(one.by_tokens, at)
+    yield _said(one.same_lengths, at)
     yield "not known" if one.scoring is None else number_in_words(one.scoring)
     yield "not known" if one.training is None else number_in_words(one.training)
     yield _said(one.with_cost, at)
@@ -223,7 +240,8 @@ def filter_in_words(one: FilterAnswer) -> str:
         return f"{name}: {one.rate.headline()}"
     n = size_in_words(float(one.rate.rates.size[at]))
     free = rate_in_words(one.rate, at)
-    told = f"{name}: at {n} chance examples, as many kept ones as do the work of one of them: {free}."
+    n = f"{n} chance {one.rate.unit.many}"
+    told = f"{name}: at {n}, as many kept ones as do the work of one of them: {free}."
     if net is None or net.rates is None or one.price is None:
         return f"{told} What scoring takes is not known."
     told += (

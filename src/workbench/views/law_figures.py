@@ -82,8 +82,8 @@ def exchange_rate_curve(axes: Axes, answer: ExchangeRate) -> None:
     axes.set_ylim(None, top)
     axes.xaxis.set_major_formatter(ScalarFormatter())
     _plain_logarithm(axes.yaxis)
-    axes.set_xlabel(f"{readable(answer.reference)} examples")
-    axes.set_ylabel(f"{readable(answer.other)} examples for one")
+    axes.set_xlabel(f"{readable(answer.reference)} {answer.unit.many}")
+    axes.set_ylabel(f"{readable(answer.other)} {answer.unit.many} for one")
     axes.set_title(
         f"by {in_words(answer.metric)}; {LEVEL:.0%} interval",
         loc="left",

@@ -7,7 +7,7 @@ from workbench.laws.overfit import TrainingCourse, overfit_sizes, said_of_overfi
 from workbench.laws.silence import in_words
 from workbench.metrics import is_loss
 from workbench.studies.disk.store import Store
-from workbench.views.points import TableRow, is_number, measured
+from workbench.views.points import TableRow, is_number, measured, unit_in
 
 
 def training_courses(store: Store, table: Sequence[TableRow], metric: str = "loss") -> list[TrainingCourse]:
@@ -27,7 +27,7 @@ def training_courses(store: Store, table: Sequence[TableRow], metric: str = "los
             continue
         if not (losses := store.curves(row["key"]).get("train_loss")):
             continue
-        last_pass = max(1, round(cell.size / cell.batch_size))
+        last_pass = max(1, round(cell.examples / cell.batch_size))
         courses.append(
             TrainingCourse(
                 quality=row["quality"],
@@ -48,6 +48,6 @@ def overfitting_note(store: Store, table: Sequence[TableRow]) -> str | None:
     for metric in filter(is_loss, measured(table)):
         courses = training_courses(store, table, metric)
         name = "held-out loss" if metric == "loss" else in_words(metric)
-        if said := said_of_overfit(overfit_sizes(courses), courses, name):
+        if said := said_of_overfit(overfit_sizes(courses), courses, name, unit_in(table)):
             return said
     return None

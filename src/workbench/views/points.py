@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, TypeGuard
 
+from workbench.laws.units import EXAMPLES, SIZE_UNITS, SizeUnit
 from workbench.metrics import HELDOUT, OWN, set_and_metric
 from workbench.training.generated import metrics_in
 from workbench.training.text_metrics import BUILT_IN, TEXT_METRICS, own_words
@@ -57,6 +58,11 @@ def measured(rows: Iterable[TableRow]) -> list[str]:
     rows = list(rows)
     columns = dict.fromkeys(name for row in rows for name in row)
     return [metric for metric in metrics_in(list(columns)) if any(is_number(row.get(metric)) for row in rows)]
+
+
+def unit_in(rows: Iterable[TableRow]) -> SizeUnit:
+    """Return what the sizes of a study's table count."""
+    return next((SIZE_UNITS[said] for row in rows if (said := row.get("size_in"))), EXAMPLES)
 
 
 def axis_words(metric: str) -> str:

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,8 +24,8 @@ from workbench.views.board_figures import empty
 from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.filter_figures import by_seconds
-from workbench.views.filters import FILTER_HEADINGS, Filters, filters_of
-from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, readable
+from workbench.views.filters import Filters, filters_of
+from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, readable, unit_in
 from workbench.views.style import INK, save_figure
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
@@ -96,6 +97,7 @@ def render_report(
     return environment.get_template("report.html").render(
         title=f"{manifest.study.name or 'Study'}: clean the data, or collect more of it?",
         grid=_grid(manifest, cells),
+        unit=unit_in(cells),
         sentences=found.sentences,
         silences=found.silences,
         warnings=list(_warnings(cells)),
@@ -129,7 +131,7 @@ def _filters(filters: Filters, table: Sequence[TableRow], target: Path) -> dict[
     timed = any(one.price is not None for one in filters.answers)
     svg = save_figure(by_seconds(table, filters), target, "filters")[1] if timed else None
     return {
-        "headings": FILTER_HEADINGS,
+        "headings": filters.headings,
         "rows": filters.rows,
         "sentences": filters.sentences,
         "notes": filters.notes,
@@ -181,7 +183,7 @@ def _growth(manifest: Manifest) -> str:
 def _warnings(cells: Sequence[TableRow]) -> Iterator[str]:
     for row in cells:
         if row["status"] != "done":
-            cell = f"{readable(row['quality'])}, {row['size']} examples, seed {row['seed']}"
+            cell = f"{readable(row['quality'])}, {row['size']} {unit_in([row]).many}, seed {row['seed']}"
             yield f"{cell} {row['status']}: {row['failure'] or 'no reason was recorded'}."
 
 
@@ -200,9 +202,10 @@ def _caption(manifest: Manifest, cells: Sequence[TableRow]) -> str:
 
 def _lines(cells: Sequence[TableRow], metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
     by_metric = {metric: points(cells, metric) for metric in metrics}
-    epochs = {(row["quality"], row["size"]): row["epochs"] for row in cells}
+    epochs: dict[tuple[str, int], list[float]] = {}
     seeds: dict[tuple[str, int], int] = {}
     for row in cells:
+        epochs.setdefault((row["quality"], row["size"]), []).append(row["epochs"])
         if row["status"] == "done":
             seeds[row["quality"], row["size"]] = seeds.get((row["quality"], row["size"]), 0) + 1
     previous = None
@@ -212,7 +215,7 @@ def _lines(cells: Sequence[TableRow], metrics: Sequence[str]) -> Iterator[dict[s
             "quality": readable(quality),
             "size": size,
             "seeds": seeds.get((quality, size), 0),
-            "epochs": f"{epochs[quality, size]:.2g}",
+            "epochs": f"{fmean(epochs[quality, size]):.2g}",
             "metrics": [_range(by_metric[metric].get(quality, []), size) for metric in metrics],
         }
         previous = quality

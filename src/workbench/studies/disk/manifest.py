@@ -78,6 +78,8 @@ class DataFacts(Facts):
     """Further evaluation sets, by their names."""
     pools: Mapping[str, int] = field(default_factory=dict)
     """How many records each pool has, of a study whose qualities draw from pools."""
+    response_tokens: Mapping[str, int] = field(default_factory=dict)
+    """How many each quality has, by its label, of a study whose sizes count them."""
     notes: tuple[str, ...] = ()
     """What was left out of the input or changed."""
 
@@ -195,6 +197,8 @@ class FilterFacts(Facts):
     """The scorer's good end, such as "higher"."""
     seconds: float | None = None
     """That scoring all records took; None where that isn't known."""
+    tokens: int | None = None
+    """How many response tokens it keeps of all records, in a study whose sizes count those."""
     auc: float | None = None
     """Probability that it puts a spoiled record farther from what it keeps than one that is as it was."""
 
@@ -309,9 +313,15 @@ class Manifest(Facts):
         return {cell.key(): cell for cell in cells}
 
     def limits(self) -> dict[str, int]:
-        """Return how many records a quality has, by its label, where it draws from a pool."""
+        """Return the largest size that a quality can have, by its label, where not all can have the same."""
+        if self.data.response_tokens:
+            return dict(self.data.response_tokens)
         qualities = [Quality(**one) for one in self.study.qualities]
         return {q.label: self.data.pools[q.pool] for q in qualities if q.pool in self.data.pools}
+
+    def largest_size(self) -> int | None:
+        """Return the largest size that any quality can have; None where that wasn't recorded."""
+        return max(self.data.response_tokens.values(), default=self.data.train_records)
 
     def lacks(self, part: str) -> InputError:
         """Say that a part is missing without which nothing can be done, such as "data.sha256"."""

@@ -14,7 +14,11 @@ from typing import Any
 from workbench.config import CellConfig
 from workbench.training.results import CellResult
 
-FIELDS = tuple(field.name for field in dataclasses.fields(CellConfig) if field.name != "quality")
+FIELDS = tuple(
+    field.name
+    for field in dataclasses.fields(CellConfig)
+    if field.name not in ("quality", "size_in", "drawn")
+)
 
 
 def pack_curve(points: Sequence[float]) -> bytes:
@@ -68,6 +72,7 @@ def table_row(
         "raters": cell.quality.raters,
         **({"pool": cell.quality.pool} if cell.quality.pool else {}),
         **fields,
+        **({"size_in": cell.size_in, "examples": cell.examples} if cell.size_in != "examples" else {}),
         "steps": cell.total_steps,
         "epochs": cell.passes,
         "evaluation": "heldout",

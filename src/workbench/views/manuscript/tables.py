@@ -11,7 +11,7 @@ from workbench.laws.claims import rate_in_words
 from workbench.views.manuscript.figures import slug
 from workbench.views.manuscript.latex import count, escaped, over, tabular
 from workbench.views.manuscript.source import COORDINATES, MetricSource, PaperSource
-from workbench.views.points import Point, axis_words, digits, points, readable
+from workbench.views.points import Point, axis_words, digits, points, readable, unit_in
 from workbench.views.words import flat
 
 
@@ -46,7 +46,7 @@ def _measured(part: MetricSource) -> PaperTable:
         rows=[(quality, p.size, p.seeds, p.mean, p.low, p.high) for (quality, _), p in found.items()],
         latex=tabular(
             "r" * (1 + len(lines)),
-            ["examples", *(escaped(readable(quality)) for quality in lines)],
+            [unit_in(part.rows).many, *(escaped(readable(quality)) for quality in lines)],
             [[count(size), *(_point(found.get((quality, size))) for quality in lines)] for size in sizes],
         ),
     )
@@ -72,7 +72,7 @@ def _exchange_rates(part: MetricSource) -> PaperTable | None:
         ],
         latex=tabular(
             "r" * (1 + len(best)),
-            [f"{reference} examples", *(escaped(readable(other)) for other in best)],
+            [f"{reference} {unit_in(part.rows).many}", *(escaped(readable(other)) for other in best)],
             [
                 [count(int(size)), *(_two_lines(rate_in_words(rate, at)) for rate in known)]
                 for at, size in enumerate(sizes)
@@ -129,7 +129,7 @@ def _cells(record: PaperSource) -> PaperTable:
         rows=[[row.get(name) for name in names] for row in record.rows],
         latex=tabular(
             "lrr" + "r" * len(metrics),
-            ["quality", "examples", "seed", *(escaped(axis_words(metric)) for metric in metrics)],
+            ["quality", unit_in(cells).many, "seed", *(escaped(axis_words(metric)) for metric in metrics)],
             [
                 [escaped(readable(row["quality"])), count(row["size"]), str(row["seed"])]
                 + [_metric(row.get(metric)) for metric in metrics]

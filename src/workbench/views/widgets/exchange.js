@@ -32,7 +32,7 @@ function lossPanel(pair, at) {
     svg("circle", { cx: x(n), cy: y(target), r: 7, class: "handle" }));
   const chart = picture(410, 316, `${pair.metric} of both qualities against size`, axes(box, x, y, {
     xTicks: logTicks(...sizes, 7), yTicks: log ? logTicks(...range) : ticks(...range),
-    xTitle: "training examples", yTitle: pair.metric,
+    xTitle: pair.unit.axis, yTitle: pair.metric,
   }), ...parts, mark);
   return { chart, spots: pair.size.map((size, i) => [x(size), y(pair.target[i])]) };
 }
@@ -55,7 +55,7 @@ function ratePanel(pair, at) {
     : svg("circle", { cx: x(n), cy: y(rate), r: 7, class: "handle" });
   const chart = picture(410, 316, "The exchange rate against the reference size", axes(box, x, y, {
     xTicks: logTicks(pair.size[0], pair.size.at(-1), 7), yTicks: logTicks(...range),
-    xTitle: `examples of ${pair.names[0]}`, yTitle: `examples of ${pair.names[1]} for one`,
+    xTitle: `${pair.unit.many} of ${pair.names[0]}`, yTitle: `${pair.unit.many} of ${pair.names[1]} for one`,
   }), shadow, area(pieces(pair.size, pair.low, top), x, y, 1),
     svg("path", { d: path(line.map(([size, one]) => [x(size), y(one)])), class: "rate", fill: "none", stroke: colour(1), "stroke-width": 2 }),
     svg("path", { d: `M${box.left},${y(1)}H${box.right}`, stroke: "var(--faint)", "stroke-dasharray": "2 3" }), mark);
@@ -71,7 +71,7 @@ function nearest({ chart, spots }, event) {
 
 function reading(pair, at) {
   const [low, high] = [pair.targetLow[at], pair.targetHigh[at]].map(short);
-  return `With ${short(Math.round(pair.size[at]))} ${pair.names[0]} examples: ${pair.metric} ${short(pair.target[at])} `
+  return `With ${short(Math.round(pair.size[at]))} ${pair.names[0]} ${pair.unit.many}: ${pair.metric} ${short(pair.target[at])} `
     + `(95% interval ${low} to ${high}).`;
 }
 
@@ -91,7 +91,7 @@ const exchange = {
       const at = Math.min(model.get("place"), pair.size.length - 1);
       slider.max = pair.size.length - 1;
       slider.value = at;
-      slider.setAttribute("aria-valuetext", `${Math.round(pair.size[at])} examples of ${pair.names[0]}`);
+      slider.setAttribute("aria-valuetext", `${Math.round(pair.size[at])} ${pair.unit.many} of ${pair.names[0]}`);
       panels = [lossPanel(pair, at), ratePanel(pair, at)];
       board.replaceChildren(...panels.map(panel => panel.chart));
       read.textContent = reading(pair, at);
@@ -107,7 +107,7 @@ const exchange = {
     document.addEventListener("pointermove", drag);
     document.addEventListener("pointerup", release);
     root(el, "exchange").append(html("div", { class: "row" }, labelled("compare with", pick),
-      labelled(`examples of ${pairs[0].names[0]}`, slider)), read, say, board);
+      labelled(`${pairs[0].unit.many} of ${pairs[0].names[0]}`, slider)), read, say, board);
     const undo = follow(model, ["pair", "place"], draw);
     return () => {
       undo();

@@ -18,7 +18,7 @@ function cellButton(model, cell, [low, high], open) {
   const style = look ? `background:${look.background};color:${look.ink}` : "";
   const seeds = `${cell.done} of ${cell.planned} seeds`;
   const state = cell.training ? "training" : cell.done ? "" : "to come";
-  const label = `${cell.quality}, ${cell.size} examples: ${short(cell.mean)}, ${seeds} ${state}`;
+  const label = `${cell.quality}, ${cell.size} ${model.get("grid").many}: ${short(cell.mean)}, ${seeds} ${state}`;
   return html("button", {
     style, class: `cell ${cell.training ? "training" : ""}`, "aria-label": label, title: label, click: open,
     "data-at": `${cell.row} ${cell.column}`,
@@ -43,7 +43,7 @@ function table(model, focus) {
       return html("td", {}, button);
     })));
   return html("table", { class: "grid" }, html("caption", { class: "faint" },
-    `${model.get("grid").title}; columns: training examples; arrow keys move, Enter opens`), head, ...rows);
+    `${model.get("grid").title}; columns: ${model.get("grid").axis}; arrow keys move, Enter opens`), head, ...rows);
 }
 
 function detail(found) {

@@ -9,6 +9,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.laws.units import SIZE_UNITS
 from workbench.metrics import HELDOUT, is_loss, set_and_metric
 from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
@@ -88,6 +89,7 @@ class GridMap(View):
         self._seen = (stat.st_mtime, stat.st_size)
         self._cells = {key: (cell.quality.label, cell.size) for key, cell in manifest.planned().items()}
         study = manifest.study.parsed()
+        self._unit = SIZE_UNITS[study.size_in]
         self._qualities = [quality.label for quality in study.qualities]
         self._planned = Counter(self._cells.values())
         new = {size for _, size in self._planned} - set(study.sizes)
@@ -113,6 +115,8 @@ class GridMap(View):
             "better": "low" if is_loss(self.metric) else "high",
             "qualities": [readable(quality) for quality in self._qualities],
             "sizes": self._sizes,
+            "many": self._unit.many,
+            "axis": self._unit.axis,
             "cells": [
                 self._cell(quality, size, training) for quality in self._qualities for size in self._sizes
             ],
@@ -149,7 +153,7 @@ class GridMap(View):
         with Store.open(self.folder, read_only=True) as store:
             curves = [_curve(run, store.curves(run["key"])) for run in runs]
         return {
-            "title": f"{readable(quality)}, {size:,} examples",
+            "title": f"{readable(quality)}, {size:,} {self._unit.many}",
             "columns": ["seed", *words, "status", "seconds"],
             "rows": [_line(run, names) for run in runs],
             "curves": [curve for curve in curves if curve["y"]],

@@ -25,7 +25,7 @@ function chart(model, hidden) {
   const group = svg("g", { fill: "none" });
   for (const line of lines) {
     const points = line.x.map((step, i) => [step, line.y[i]]).filter(([, value]) => value !== null);
-    const name = `${line.quality}, ${line.size} examples, seed ${line.seed}`;
+    const name = `${line.quality}, ${line.size} ${line.unit}, seed ${line.seed}`;
     const look = { stroke: colour(line.index), "stroke-dasharray": dash(line.index), "stroke-width": line.width };
     const d = path(points.map(([step, value]) => [x(step), y(value)]));
     group.append(svg("path", { d, class: "curve", opacity: 0.8, ...look }, svg("title", {}, name)));

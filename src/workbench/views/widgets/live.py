@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.laws.units import SIZE_UNITS
 from workbench.studies.background import BackgroundRun, RunState
 from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.grid import Study
@@ -129,6 +130,7 @@ class LiveStudy(View):
             "quality": readable(cell.quality.label),
             "index": qualities.index(cell.quality.label),
             "size": cell.size,
+            "unit": SIZE_UNITS[cell.size_in].many,
             "seed": cell.seed,
             "width": 1 + 1.5 * sizes.index(cell.size) / max(1, len(sizes) - 1),
             "x": [step for step, _ in points],

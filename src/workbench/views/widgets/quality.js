@@ -54,9 +54,9 @@ function qualityChart(metric, hidden, current, tell, width) {
     ? [svg("path", { d: `M${box.left},${y(metric.zeroShot)}H${box.right}`, stroke: "var(--faint)", "stroke-dasharray": "2 3" }),
       svg("text", { x: box.right, y: y(metric.zeroShot) + (y(metric.zeroShot) > 150 ? -6 : 15), "text-anchor": "end", class: "faint" }, `zero-shot ${short(metric.zeroShot)}`)]
     : [svg("text", { x: box.right, y: box.top - 8, "text-anchor": "end", class: "faint" }, `zero-shot ${short(metric.zeroShot)}, off the chart`)];
-  const chart = picture(width, 316, `${metric.title} against training examples; arrow keys walk through the measurements`,
+  const chart = picture(width, 316, `${metric.title} against ${metric.unit.axis}; arrow keys walk through the measurements`,
     axes(box, x, y, { xTicks: sizes, xText: n => String(n), yTicks: log ? logTicks(...range) : ticks(...range, 8),
-      xTitle: "training examples", yTitle: metric.title }),
+      xTitle: metric.unit.axis, yTitle: metric.title }),
     ...zero, ...lines, now ? svg("circle", { cx: now.at[0], cy: now.at[1], r: 9, class: "ring" }) : svg("g"));
   chart.setAttribute("tabindex", "0");
   chart.addEventListener("pointermove", event => {

@@ -38,7 +38,7 @@ function explore(el, metrics) {
     board.replaceChildren(...shown.map(metric => qualityChart(metric, hidden, current, tell, shown.length > 1 ? 430 : 860)));
     board.children[focused]?.focus();
     say.textContent = current === null ? "Point at a measurement, or walk through them with the arrow keys."
-      : `${current.quality}, ${short(current.size)} examples: ${metrics.map(metric => readOut(metric, current)).filter(Boolean).join("; ")}.`;
+      : `${current.quality}, ${short(current.size)} ${metrics[0].unit.many}: ${metrics.map(metric => readOut(metric, current)).filter(Boolean).join("; ")}.`;
   };
   root(el, "quality").append(html("div", { class: "row" }, labelled("judged by", pick), ...buttons), board, say);
   draw();

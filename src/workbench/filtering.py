@@ -41,7 +41,7 @@ from workbench.studies.disk.store import Store
 from workbench.studies.executors.protocol import ShouldStop
 from workbench.studies.grid import Place, Study
 from workbench.studies.runner import OnProgress
-from workbench.training.prepare import response_tokens, tokens_of_each
+from workbench.training.prepare import token_counter, tokens_of_each
 
 End = Literal["top", "bottom"]
 BY_CHANCE = Quality(pool=CHANCE)
@@ -211,7 +211,7 @@ def planned(asked: Asked, folder: Path, tell: OnScorer) -> tuple[Study, dict[str
     write_atomically(path, scored.content)
     filters = [parse_quality(f"{end}:{percent:g}%@{name}") for name, end in ends]
     controls = [parse_quality(f"same-lengths:{one.pool}") for one in filters] if asked.controls else []
-    study, dataset, limits = grid(asked, path, scored.given, filters, controls)
+    study, dataset, limits = grid(asked, path, base, scored.given.template, filters, controls)
     seconds = {column.name: column.seconds for column in scored.columns}
     of_all = len(scored.records) / len(dataset.train)
     aucs, counts = detection(asked, dataset, scored.given, [name for name, _ in ends], tell)
@@ -289,7 +289,12 @@ def check_scores(file: Path, records: Sequence[Record], column: Column) -> None:
 
 
 def grid(
-    asked: Asked, path: Path, given: Given, filters: Sequence[Quality], controls: Sequence[Quality]
+    asked: Asked,
+    path: Path,
+    base: Base,
+    template: str,
+    filters: Sequence[Quality],
+    controls: Sequence[Quality],
 ) -> tuple[Study, Dataset, dict[Quality, int]]:
     """Return the study: chance first, then each filter with its control, and all records once.
 
@@ -310,12 +315,12 @@ def grid(
         heldout_file=asked.heldout_file,
         on_empty=asked.on_empty,
         on_bad=asked.on_bad,
-        template=given.template,
+        template=template,
         **{"epochs": asked.epochs, **dict(asked.settings)},
     )
     dataset = found.dataset()
     if asked.size_in == "tokens":
-        tokens = response_tokens(given.base, given.template)
+        tokens = token_counter(base, template)
         limits = tokens_of_each(dataset, qualities, found.seeds, tokens)
         found = replace(found, size_in="tokens", sizes=sizes_in_tokens(found.sizes, dataset, limits, tokens))
         largest = limits[BY_CHANCE]

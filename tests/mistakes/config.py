@@ -43,14 +43,14 @@ MISTAKES = mistakes(
     ),
     (
         "steps of an epoch are rounded down",
-        "max(1, round(self.epochs * self.size / self.batch_size))",
-        "max(1, int(self.epochs * self.size / self.batch_size))",
+        "max(1, round(self.epochs * self.examples / self.batch_size))",
+        "max(1, int(self.epochs * self.examples / self.batch_size))",
         "test_steps_and_passes",
     ),
     (
         "passes count batches instead of examples",
-        "return self.total_steps * self.batch_size / self.size",
-        "return self.total_steps / self.size",
+        "return self.total_steps * self.batch_size / self.examples",
+        "return self.total_steps / self.examples",
         "test_steps_and_passes",
     ),
 )

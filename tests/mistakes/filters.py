@@ -55,8 +55,8 @@ MISTAKES = [
         ),
         (
             "the share that is advised is too small",
-            "needed = int(np.ceil(100 * largest / records))",
-            "needed = int(100 * largest / records)",
+            "needed = int(np.ceil(100 * largest / everything))",
+            "needed = int(100 * largest / everything)",
             "test_what_is_refused",
         ),
         (

@@ -150,7 +150,7 @@ MISTAKES = [
         ),
         (
             "a plan asks for more records than there are",
-            "max(max(sizes), min(largest, records)) if records else largest",
+            "max(max(sizes), min(largest, there_are)) if there_are else largest",
             "largest",
             "test_its_first_cells_are_those_that_its_command_trains_first",
         ),

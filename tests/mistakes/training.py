@@ -250,8 +250,8 @@ MISTAKES = [
         ),
         (
             "examples with another system text are the same one",
-            "key = (record.system, record.history,",
-            "key = (record.history,",
+            "return record.system, record.history,",
+            "return record.history,",
             "test_records_that_differ_in_what_came_before_are_different_examples",
         ),
     ),

@@ -11,7 +11,7 @@ COLUMN = "size_in"
 """The column in which a study's table says what its sizes count."""
 OF_TOKENS = word_set("token tokens")
 """Words of columns that count tokens."""
-FOLLOWING = ("examples", "steps", "epochs")
+OF_A_DRAW = ("examples", "steps", "epochs")
 """Columns that, where sizes count tokens, may follow from which examples a seed drew: then they tell no cell
 from another."""
 
@@ -27,7 +27,7 @@ class SizeUnit:
 
 
 EXAMPLES = SizeUnit("example", "examples", "training examples")
-TOKENS = SizeUnit("token", "tokens", "tokens")
+ANY_TOKENS = SizeUnit("token", "tokens", "tokens")
 RESPONSE_TOKENS = SizeUnit("response token", "response tokens", "response tokens")
 SIZE_UNITS = {"examples": EXAMPLES, "tokens": RESPONSE_TOKENS}
 """By what a study's sizes are in; see ``config.SIZES_IN``."""
@@ -46,7 +46,7 @@ def unit_of(rows: Sequence[Measurement], column: str, name: str) -> SizeUnit:
     """
     given = dict.fromkeys(row.text.get(COLUMN, "") for row in rows if row.size > 0)
     if not any(given):
-        return TOKENS if OF_TOKENS.intersection(words_of(column)) else EXAMPLES
+        return ANY_TOKENS if OF_TOKENS.intersection(words_of(column)) else EXAMPLES
     if unknown := next((one for one in given if one not in ("", *SIZE_UNITS)), None):
         raise InputError(f"{name}: {COLUMN} is {unknown!r}; expected {' or '.join(SIZE_UNITS)}.")
     units = {SIZE_UNITS[one or "examples"] for one in given}
@@ -61,7 +61,7 @@ def unit_of(rows: Sequence[Measurement], column: str, name: str) -> SizeUnit:
 def without_what_follows(rows: Sequence[Measurement]) -> tuple[Measurement, ...]:
     """Return rows of sizes in tokens without the numbers that follow from which examples were drawn."""
     trained = [row for row in rows if row.size > 0]
-    vary = {name for name in FOLLOWING if len({row.values.get(name) for row in trained}) > 1}
+    vary = {name for name in OF_A_DRAW if len({row.values.get(name) for row in trained}) > 1}
     return tuple(
         replace(row, values={name: value for name, value in row.values.items() if name not in vary})
         for row in rows

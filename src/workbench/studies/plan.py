@@ -25,7 +25,7 @@ from workbench.studies.grid import Study
 from workbench.studies.own_data import kept_within
 from workbench.studies.stacks import own_steps, partition
 from workbench.training.loop import Branches, branches
-from workbench.training.prepare import Prepared, draw_all, prepare, response_tokens, tokens_of_each
+from workbench.training.prepare import Prepared, draw_all, prepare, token_counter, tokens_of_each
 from workbench.training.text_metrics import check_metrics
 
 
@@ -101,7 +101,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
     if check:
         check(study, dataset, base, cells)
-    tokens = response_tokens(base, template, study.loss_on)
+    tokens = token_counter(base, template, study.loss_on)
     drawn = draw_all(dataset, cells, tokens)
     cells = [cell.with_(drawn=len(drawn[cell.key()])) if cell.size_in == "tokens" else cell for cell in cells]
     prepared = prepare(

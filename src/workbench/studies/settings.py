@@ -19,9 +19,9 @@ AXES = ("quality", "size", "seed")
 """Fields of a cell in which the cells of one study differ."""
 PLACES = ("data", "base")
 """Fields that only say where something lies."""
-FOLLOWING = ("drawn",)
+DERIVED = ("drawn",)
 """Fields that follow from the others."""
-SHARED = tuple(one.name for one in fields(CellConfig) if one.name not in (*AXES, *PLACES, *FOLLOWING))
+SHARED = tuple(one.name for one in fields(CellConfig) if one.name not in (*AXES, *PLACES, *DERIVED))
 MOST_SETTINGS = 4
 """Settings that a message describes before it only counts."""
 LONGEST_SUFFIX = 60

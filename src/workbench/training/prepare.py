@@ -53,6 +53,11 @@ class Prepared:
         return sum(len(how.records) for how in self.generation.values())
 
 
+def _texts(record: Record) -> tuple[object, ...]:
+    """Return all that a template writes of a record."""
+    return record.system, record.history, record.prompt, record.response
+
+
 class _Index:
     """Distinct examples in order of appearance, each with its place."""
 
@@ -63,7 +68,7 @@ class _Index:
         self.cut = 0
 
     def place(self, record: Record) -> int:
-        key = (record.system, record.history, record.prompt, record.response)
+        key = _texts(record)
         if key not in self.rendered:
             self.rendered[key] = self.keep(self.example(record, record.response))
         return self.rendered[key]
@@ -192,12 +197,12 @@ def tokens_of_each(
     }
 
 
-def response_tokens(base: Base, template: str, loss_on: str = "last") -> Callable[[Record], int]:
+def token_counter(base: Base, template: str, loss_on: str = "last") -> Callable[[Record], int]:
     """Return a function that says how many of a record's tokens count in the loss; each is cut once."""
     known: dict[tuple[object, ...], int] = {}
 
     def tokens(record: Record) -> int:
-        key = (record.system, record.history, record.prompt, record.response)
+        key = _texts(record)
         if key not in known:
             known[key] = len(continuation(template, record, record.response, base.tokenizer, loss_on).labels)
         return known[key]
@@ -245,7 +250,7 @@ def prepare(
     """
     index = _Index(base, template, on_long, loss_on)
     cells = list(cells)
-    drawn = draw_all(dataset, cells, response_tokens(base, template, loss_on)) if drawn is None else drawn
+    drawn = draw_all(dataset, cells, token_counter(base, template, loss_on)) if drawn is None else drawn
     draws = {key: [index.place(record) for record in records] for key, records in drawn.items()}
     heldout = _held_out(index, dataset.heldout)
     evals = {name: _held_out(index, records) for name, records in dataset.evals}

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.laws import ExchangeRate, RateCurve
-from workbench.laws.claims import Crossing
+from workbench.laws.claims import Crossing, break_even_in_words
+from workbench.laws.units import RESPONSE_TOKENS
 
 
 def answer(median, low, high, *, not_reached=0.0, at_most=0.0, useless=0.0, tried=2048.0, sure=None):
@@ -49,6 +50,29 @@ def test_the_first_words_are_the_decision_and_the_last_what_it_is_judged_by():
         "(1.1 to 3.5)."
     )
     assert said.sentence() == f"{said.headline()} Judged by exact match on 600 records; intervals of 95%."
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        answer(3.2, 2.1, 4.5),
+        answer(0.3, 0.2, 0.5),
+        answer(1.0, 0.8, 1.3),
+        answer(1.0, 0.0, np.inf),
+        answer(np.inf, np.inf, np.inf, not_reached=1.0),
+        answer(np.inf, 2.0, np.inf, not_reached=0.7),
+        answer(1.0, 0.8, 1.3, useless=1.0),
+        replace(answer(1.0, 0.8, 1.3), crossing=Crossing(256.0, 128.0, 512.0, reference_below=True)),
+    ],
+)
+def test_every_sentence_names_what_sizes_count(found):
+    """No sentence speaks of examples where sizes count tokens; else it is the same."""
+    plain = f"{found.sentence()} {break_even_in_words(found, 256)}"
+    counted = replace(found, unit=RESPONSE_TOKENS)
+    said = f"{counted.sentence()} {break_even_in_words(counted, 256)}"
+    assert "example" in plain
+    words = plain.replace(" an example", " a response token").replace("example", "response token")
+    assert said == words
 
 
 def test_an_interval_without_an_end_says_what_it_is_at_least():

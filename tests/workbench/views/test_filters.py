@@ -42,7 +42,7 @@ def facts(**changes):
     }
 
 
-def write_study(folder, filtering, seconds=True):
+def write_study(folder, filtering, seconds=True, size_in="examples"):
     manifest = {
         "study": {
             "name": "mine filters",
@@ -51,6 +51,7 @@ def write_study(folder, filtering, seconds=True):
             "qualities": [Quality(pool=pool).to_dict() for pool in WORTH],
             "sizes": list(SIZES),
             "seeds": [0, 1, 2],
+            **({"size_in": size_in} if size_in != "examples" else {}),
         },
         "data": {"name": "scored.jsonl", "heldout_records": 600},
         **({"filtering": filtering} if filtering else {}),
@@ -63,6 +64,8 @@ def write_study(folder, filtering, seconds=True):
                 cell = CellConfig(
                     data="scored.jsonl", base="classroom", quality=Quality(pool=pool), size=size, seed=seed
                 )
+                if size_in == "tokens":
+                    cell = cell.with_(size_in=size_in, drawn=size // 8)
                 loss = 0.2 + 6 * (worth * size) ** -0.5 + noise.normal(0, 0.004)
                 found[cell.key()] = CellResult(
                     cell=cell, metrics={"loss": loss}, seconds=0.5 + EACH * size if seconds else None
@@ -79,6 +82,23 @@ def filters(tmp_path_factory):
 
 def middle(rate, at):
     return float(rate.rates.median[at])
+
+
+def test_in_tokens_the_price_is_that_of_a_token(tmp_path):
+    told = facts(drawn=[])
+    told["filters"] = [{**told["filters"][0], "tokens": 250}, {**told["filters"][1], "tokens": 1000}]
+    found = open_study(write_study(tmp_path / "study", told, size_in="tokens")).filters()
+    good, poor = found.answers
+    # five seconds for 250 kept tokens, each of which takes a hundredth to train on
+    assert good.scoring == pytest.approx(0.02)
+    assert good.price == pytest.approx(1 + 0.02 / EACH, rel=1e-6)
+    assert poor.price == pytest.approx(1 + 0.0025 / EACH, rel=1e-6)
+    assert middle(good.rate, good.at) == pytest.approx(0.5, rel=0.1)
+    assert good.by_tokens is None, "the rate itself is by tokens"
+    assert found.headings[1] == "at chance response tokens"
+    assert "training, seconds a response token" in found.headings
+    assert all(len(row) == len(found.headings) for row in found.rows)
+    assert "chance response tokens, as many kept ones" in found.sentences[0]
 
 
 def test_rates_and_times_are_those_by_hand(filters):

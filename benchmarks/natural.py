@@ -78,7 +78,8 @@ QUESTIONS = (
         "30% of those to train on; chance draws as many.",
         command=(
             *("filters", "alpaca.json", "--scorer", "ifd", "loss:bottom", "--keep", "30%"),
-            *("--on-empty", "drop", "--base", "smollm2-135m", "--budget", "coffee", "--without-whole"),
+            *("--on-empty", "drop", "--heldout", "200", "--epochs", "1", "--base", "smollm2-135m"),
+            *("--budget", "coffee", "--without-controls", "--without-whole"),
         ),
         fetched=("smollm2-135m",),
         before=(f"jq '.[:{FIRST}]' alpaca_random_9k.json > alpaca.json",),

@@ -58,16 +58,15 @@ def evaluation_flops(plan: Plan, cell: CellConfig) -> float:
 
 def shared_flops(plan: Plan) -> float:
     """Return the operations that all cells share: each example once through the blocks below the adapters."""
-    frozen = plan.prepared.frozen
-    examples = range(len(frozen.pool))
+    examples = range(len(plan.prepared.pool))
     work = _work(plan, examples, len(examples))
     whole = _Work(work.tokens, work.tokens, work.squares)
-    return frozen.first * _block(plan.base.decoder.config, whole)[0]
+    return plan.prepared.first * _block(plan.base.decoder.config, whole)[0]
 
 
 def _work(plan: Plan, examples: Sequence[int], count: int) -> _Work:
     """Return what ``count`` of these examples come to; what all examples begin with stands once."""
-    pool = plan.prepared.frozen.pool
+    pool = plan.prepared.pool
     lengths = pool.lengths[examples].double()
     return _Work(
         tokens=pool.shared + float((lengths - pool.shared).mean()) * count,

@@ -349,8 +349,8 @@ class _Run:
             "threads": self.plan.arithmetic.threads,
         }
         stacks = [stack.cells for stack in self.missing.values()]
-        loading = time.monotonic() - self.began
         self.rates = measure_rates(self.plan, (stacks or self.plan.stacks)[0])
+        loading = time.monotonic() - self.began  # with the frozen blocks, which the first step asked for
         raw = predict(self.plan, stacks, self.rates, workers=self.executor.workers, loading=loading)
         prediction = corrected(raw, earlier_sessions(self.store.folder, here))
         self.at = replace(self.at, phase="training", prediction=prediction)

@@ -86,8 +86,8 @@ MISTAKES = [
         ),
         (
             "what all cells share is counted for the adapted blocks",
-            "return frozen.first * _block(",
-            "return (plan.base.decoder.config.layers - frozen.first) * _block(",
+            "return plan.prepared.first * _block(",
+            "return (plan.base.decoder.config.layers - plan.prepared.first) * _block(",
             "test_operations_are_those_that_torch_counts",
         ),
         (

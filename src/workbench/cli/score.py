@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.cli.shared import add_reading, reading
 from workbench.columns import Columns
 from workbench.errors import InputError
 from workbench.studies.defaults import OWN_BASE
@@ -24,8 +25,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument("--template", help="how the base is asked (default: what suits the file)")
     parser.add_argument("--against", type=Path, metavar="FILE", help="records that judge, for overlap")
     parser.add_argument("--out", type=Path, help="the new file (default: FILE.scored.jsonl)")
-    parser.add_argument("--on-empty", choices=("error", "drop"), default="error", help="as for workbench run")
-    parser.add_argument("--on-bad", choices=("error", "drop"), default="error", help="as for workbench run")
+    add_reading(parser)
     parser.set_defaults(run=run)
 
 
@@ -50,8 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         template=arguments.template,
         against=arguments.against,
         out=out,
-        on_empty=arguments.on_empty,
-        on_bad=arguments.on_bad,
+        **reading(arguments),
     )
     for note in found.notes:
         print(note)

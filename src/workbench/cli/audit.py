@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from workbench.cli.shared import add_reading, reading
+from workbench.cli.shared import add_reading, reading_options
 from workbench.studies.defaults import RUNS
 
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         base=arguments.base,
         template=arguments.template,
         only=arguments.only,
-        **reading(arguments),
+        **reading_options(arguments),
     )
     page = found.page(arguments.out or RUNS / f"{arguments.file.stem}-audit.html")
     if arguments.json:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from workbench.cli.shared import add_engine, add_reading, engine, reading
+from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
 from workbench.errors import InputError
 from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT_SHARE, OWN_BASE, OWN_CORRUPTION, RUNS
 
@@ -107,7 +107,7 @@ def _trained(arguments: argparse.Namespace) -> Path:
         )
     choices = {name: getattr(arguments, name) for name in OF_ASKED}
     choices |= {name: tuple(given) for name in ("sizes", "seeds") if (given := getattr(arguments, name))}
-    choices |= reading(arguments) | engine(arguments)
+    choices |= reading_options(arguments) | engine_options(arguments)
     with stop_on_signals() as should_stop, share_bar() as tell:
         results = compare_filters(
             arguments.file, arguments.scorer, arguments.out, should_stop=should_stop, tell=tell, **choices

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.shared import add_engine, add_reading, engine, reading
+from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
 from workbench.config import LOSS_ON, PRECISIONS
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
@@ -252,7 +252,7 @@ def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[
             on_progress,
             should_stop,
             grower=grower,
-            **engine(arguments),
+            **engine_options(arguments),
         )
     return folder, store
 
@@ -271,6 +271,6 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     from workbench.studies.choices import study
 
     options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
-    options |= reading(arguments)
+    options |= reading_options(arguments)
     data, *others = arguments.data
     return study(data, arguments.budget, qualities=arguments.quality, others=others, **options)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from workbench.cli.shared import add_reading, reading
+from workbench.cli.shared import add_reading, reading_options
 from workbench.columns import Columns
 from workbench.errors import InputError
 from workbench.studies.defaults import OWN_BASE
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         template=arguments.template,
         against=arguments.against,
         out=out,
-        **reading(arguments),
+        **reading_options(arguments),
     )
     for note in found.notes:
         print(note)

@@ -7,7 +7,7 @@ from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 
 
 def add_reading(parser: Any, *, policies: bool = True) -> None:  # noqa: ANN401 - or a group of one
-    """Add how a file of records is read; :func:`reading` takes the values.
+    """Add how a file of records is read; :func:`reading_options` takes the values.
 
     Args:
         parser: Of the command.
@@ -44,7 +44,7 @@ def add_reading(parser: Any, *, policies: bool = True) -> None:  # noqa: ANN401 
     )
 
 
-def reading(arguments: argparse.Namespace) -> dict[str, Any]:
+def reading_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what was said about how a file is read, as functions of Python take it.
 
     Raises:
@@ -58,7 +58,7 @@ def reading(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_engine(parser: Any) -> None:  # noqa: ANN401 - or a group of one
-    """Add where cells are trained; :func:`engine` takes the values."""
+    """Add where cells are trained; :func:`engine_options` takes the values."""
     parser.add_argument(
         "--executor",
         default=EXECUTOR,
@@ -75,7 +75,7 @@ def add_engine(parser: Any) -> None:  # noqa: ANN401 - or a group of one
     )
 
 
-def engine(arguments: argparse.Namespace) -> dict[str, Any]:
+def engine_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return where cells are trained, as ``workbench.run`` takes it."""
     names = ("executor", "workers", "threads")
     return {name: getattr(arguments, name) for name in names} | {

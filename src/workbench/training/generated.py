@@ -71,6 +71,11 @@ def generation_of(
             )
             continue
         scored(metric, records[0].response, records[0])  # what fails, fails before the training
+        if one.sha256 is None and metric not in BUILT_IN:
+            notes.append(
+                f"the text of the function {metric.removeprefix(OWN)!r} can't be read, so nobody will notice "
+                "if the study goes on with another one of its name"
+            )
         kept.append(metric)
     if not kept:
         return None, notes

@@ -7,6 +7,7 @@ from typing import Any
 from workbench.cli.shared import add_reading, reading_options
 from workbench.columns import Columns
 from workbench.errors import InputError
+from workbench.showing import padded
 from workbench.studies.defaults import OWN_BASE
 
 HEADINGS = ("scorer", "records", "5%", "median", "95%", "seconds", "good end", "what it is")
@@ -68,7 +69,4 @@ def _lines(summary: Columns) -> list[str]:
         seconds = f"{row['seconds']:.2g}" + (" (kept)" if row["kept"] else "")
         known = f"{row['records']:,} of {row['of']:,}"
         rows.append((row["scorer"], known, *ends, seconds, row["good end"], row["what it is"]))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADINGS))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return padded(rows)

@@ -17,7 +17,13 @@ import torch
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
+from workbench.studies.costs import (
+    EnergyMeter,
+    evaluation_flops,
+    generation_flops,
+    shared_flops,
+    training_flops,
+)
 from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, write_adapter
 from workbench.studies.disk.checkpoints import CHECKPOINTS, remove_checkpoint
@@ -331,6 +337,7 @@ class _Run:
         by_trunk = result.cell.total_steps - self.plan.own_steps[result.cell.key()]
         steps = max(0, len(result.curves["train_loss"]) - by_trunk)
         flops = training_flops(self.plan, result.cell, steps) + evaluation_flops(self.plan, result.cell)
+        flops += generation_flops(self.plan, result.cell, result.curves)
         return {
             "flops": flops,
             "adapter_bytes": sum(tensor.nbytes for tensor in (result.adapter or {}).values()),

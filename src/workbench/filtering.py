@@ -9,13 +9,12 @@ Source of the question: Yin and Rush 2024, "Compute-Constrained Data Selection" 
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from workbench.config import Quality
 from workbench.data.corruptions import CORRUPTIONS
@@ -25,6 +24,7 @@ from workbench.data.places import listed
 from workbench.data.pools import NUMBER, records_of_each
 from workbench.data.qualities import parse_quality
 from workbench.data.records import Dataset, Record
+from workbench.data.sources import files
 from workbench.data.sources.findings import Policy
 from workbench.data.subsets import draw
 from workbench.errors import InputError, unknown_name
@@ -32,13 +32,30 @@ from workbench.files import write_atomically
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
 from workbench.results import Results, run
-from workbench.scoring.scored import Column, OnScorer, read_records, score_columns, scored_content
+from workbench.scoring.planted import detection
+from workbench.scoring.scored import (
+    Column,
+    OnScorer,
+    check_scores,
+    of_own_rows,
+    read_records,
+    score_columns,
+    scored_content,
+)
 from workbench.scoring.scorers import SCORERS, Given
 from workbench.studies.choices import study as described
-from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT_SHARE, OWN_BASE, OWN_CORRUPTION, RUNS
+from workbench.studies.defaults import (
+    CHECKPOINT_SECONDS,
+    EPOCHS_OF_FILTERS,
+    EXECUTOR,
+    KEPT_SHARE,
+    OWN_BASE,
+    OWN_CORRUPTION,
+    RUNS,
+)
 from workbench.studies.disk.lock import refuse_if_locked
 from workbench.studies.disk.store import Store
-from workbench.studies.executors.protocol import ShouldStop
+from workbench.studies.executors.protocol import Executor, ShouldStop
 from workbench.studies.grid import Place, Study
 from workbench.studies.runner import OnProgress
 from workbench.training.prepare import token_counter, tokens_of_each
@@ -47,10 +64,6 @@ End = Literal["top", "bottom"]
 BY_CHANCE = Quality(pool=CHANCE)
 SCORED = "scored.jsonl"
 """The scored file, in the study's folder."""
-PLANTED_SHARE = 0.2
-"""Of the records, that are spoiled to see which scorer finds them."""
-MOST_PLANTED_AMONG = 1000
-"""Records among which damage is planted: enough to know an AUC to a few hundredths."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,8 +95,18 @@ class Asked:
     on_empty: Policy = "error"
     on_bad: Policy = "error"
     on_long: Policy = "error"
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Fields of a record, each with the key under which the file has it."""
+    read_as: str | None = None
+    """Key of ``LAYOUTS``; None finds the layout by the keys."""
     settings: tuple[tuple[str, Any], ...] = ()
     """Of every cell, as ``workbench.study`` takes them."""
+
+    @property
+    def how(self) -> files.How:
+        """How the files are read."""
+        named = tuple(self.mapping.items())
+        return files.How(on_empty=self.on_empty, on_bad=self.on_bad, mapping=named, read_as=self.read_as)
 
     @property
     def percent(self) -> float:
@@ -151,6 +174,10 @@ def compare_filters(
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
     tell: OnScorer = lambda name, share: None,
+    executor: str | Executor = EXECUTOR,
+    workers: int | None = None,
+    threads: int | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     **choices: Any,  # noqa: ANN401 - fields of Asked
 ) -> Results:
     """Score a file, train on what each scorer keeps and on chance, and return the study's results.
@@ -164,6 +191,10 @@ def compare_filters(
         on_progress: Called as the run moves on; None shows a bar.
         should_stop: Asked after every step.
         tell: Told which scorer is at work, and which share of it is done.
+        executor: As for :func:`workbench.run`, like the three that follow.
+        workers: How many stacks of cells train at once.
+        threads: Threads of torch in each process that trains.
+        checkpoint_seconds: Time between two checkpoints of a stack.
         choices: The other fields of :class:`Asked`, such as ``keep="30%"`` or ``base="classroom"``.
 
     Raises:
@@ -177,7 +208,16 @@ def compare_filters(
     asked = Asked(file=Path(file), scorers=tuple(scorers), **choices)
     folder = Path(folder) if folder else default_folder(asked.file, asked.budget)
     study, facts = planned(asked, folder, tell)
-    results = run(study, folder, on_progress=on_progress, should_stop=should_stop)
+    results = run(
+        study,
+        folder,
+        on_progress=on_progress,
+        should_stop=should_stop,
+        executor=executor,
+        workers=workers,
+        threads=threads,
+        checkpoint_seconds=checkpoint_seconds,
+    )
     with Store.open(folder) as store:
         store.update_manifest(filtering=facts)
     return results
@@ -209,12 +249,16 @@ def planned(asked: Asked, folder: Path, tell: OnScorer) -> tuple[Study, dict[str
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, scored.content)
+    if (asked.mapping or asked.read_as) and not of_own_rows(asked.file, scored.records):
+        asked = replace(
+            asked, mapping={}, read_as=None
+        )  # the rows that were written are no longer the file's
     filters = [parse_quality(f"{end}:{percent:g}%@{name}") for name, end in ends]
     controls = [parse_quality(f"same-lengths:{one.pool}") for one in filters] if asked.controls else []
     study, dataset, limits = grid(asked, path, base, scored.given.template, filters, controls)
     seconds = {column.name: column.seconds for column in scored.columns}
     of_all = len(scored.records) / len(dataset.train)
-    aucs, counts = detection(asked, dataset, scored.given, [name for name, _ in ends], tell)
+    aucs, counts = detection(asked.corruption, dataset, scored.given, [name for name, _ in ends], tell)
     return study, {
         "file": asked.file.name,
         "records": len(scored.records),
@@ -244,7 +288,7 @@ def read_and_score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
     Raises:
         InputError: If it can't be read, a record is too long or has no score, or a scorer tells none apart.
     """
-    records, template, _ = read_records(asked.file, asked.on_empty, asked.on_bad)
+    records, template, _ = read_records(asked.file, asked.how)
     template = asked.template or template
     context = base.decoder.config.context
     long = [one for one in records if longest(one, template, base.tokenizer) > context]
@@ -258,7 +302,13 @@ def read_and_score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
     records = tuple(one for one in records if id(one) not in left_out)
     if not records:
         raise InputError(f"{asked.file}: every record is too long for the base; choose another with --base")
-    judging = () if asked.heldout_file is None else read_records(asked.heldout_file, "error", "error")[0]
+    if asked.heldout_file and (asked.mapping or asked.read_as) and not of_own_rows(asked.file, records):
+        raise InputError(
+            f"rows of {asked.file} hold several records each, so they are written in another layout with "
+            f"their scores, and --map and --read-as can't hold for them and for {asked.heldout_file} too; "
+            "hold out some of the file's own records instead: --heldout N"
+        )
+    judging = () if asked.heldout_file is None else read_records(asked.heldout_file, asked.how)[0]
     given = Given(records=records, base=base, template=template, evaluation=judging)
     names = [*dict.fromkeys([name for name, _ in asked.ends()] + [TOKENS])]
     columns = tuple(score_columns(given, names, tell))
@@ -266,26 +316,6 @@ def read_and_score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
         check_scores(asked.file, records, column)
     content = scored_content(asked.file, records, columns, without={one.place for one in long})
     return Scored(records=records, columns=columns, content=content, given=given)
-
-
-def check_scores(file: Path, records: Sequence[Record], column: Column) -> None:
-    """Refuse scores by which nothing can be chosen.
-
-    Raises:
-        InputError: If a record has none, or all have the same.
-    """
-    lacking = [one for one, value in zip(records, column.scores, strict=True) if value is None]
-    if lacking:
-        raise InputError(
-            f"{len(lacking)} of {len(records)} records of {file} have no {column.name!r} "
-            f"({listed(one.where for one in lacking)}), so they are neither in nor out; leave those records "
-            f"out of the file, or {column.name} out of --scorer"
-        )
-    if column.name != TOKENS and len(set(column.known)) < 2:
-        raise InputError(
-            f"{column.name!r} is {column.known[0]:g} for every record of {file}, so there is nothing to "
-            f"choose by; leave {column.name} out of --scorer"
-        )
 
 
 def grid(
@@ -315,6 +345,8 @@ def grid(
         heldout_file=asked.heldout_file,
         on_empty=asked.on_empty,
         on_bad=asked.on_bad,
+        mapping=asked.mapping,
+        read_as=asked.read_as,
         template=template,
         **{"epochs": asked.epochs, **dict(asked.settings)},
     )
@@ -383,39 +415,3 @@ def drawn_tokens(study: Study, dataset: Dataset) -> list[dict[str, Any]]:
         {"quality": quality.label, "size": size, "tokens": sum(tokens) / len(tokens)}
         for (quality, size), tokens in counts.items()
     ]
-
-
-def detection(
-    asked: Asked, dataset: Dataset, given: Given, names: Sequence[str], tell: OnScorer
-) -> tuple[dict[str, float | None], dict[str, int]]:
-    """Plant damage in a random fifth of the records and see whether each scorer gives it larger numbers.
-
-    Returns:
-        By scorer, the probability that a spoiled record has a larger number than one that is as it was,
-        where equal ones count half (0.5 is guessing; None where a number is missing), and the counts of both.
-
-    Raises:
-        InputError: If the records can't be spoiled in this way.
-    """
-    count = min(MOST_PLANTED_AMONG, len(dataset.train))
-    planted = Quality(corruption=asked.corruption, share=1 - PLANTED_SHARE)
-    records = tuple(draw(dataset, planted, count, seed=0))
-    spoiled = np.array([record.spoiled is not None for record in records])
-    counts = {"damaged": int(spoiled.sum()), "undamaged": int((~spoiled).sum())}
-    distinct = list(dict.fromkeys(names))
-    if not all(counts.values()):
-        return dict.fromkeys(distinct), counts
-    found: dict[str, float | None] = {}
-    for column in score_columns(replace(given, records=records), distinct, tell):
-        known = len(column.known) == len(records)
-        scores = np.array(column.known)
-        found[column.name] = area_under_curve(scores[spoiled], scores[~spoiled]) if known else None
-    return found, counts
-
-
-def area_under_curve(ones: np.ndarray, others: np.ndarray) -> float:
-    """Return the probability that one of the first is larger than one of the others; equal ones count half.
-
-    It is the area under the ROC curve: Mann and Whitney's U over the pairs (Hanley and McNeil 1982).
-    """
-    return float(mannwhitneyu(ones, others).statistic) / (len(ones) * len(others))

@@ -1,6 +1,7 @@
 """The user's own files from the front door: what is wrong with one, and a number for each of its records."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from workbench.columns import Columns
 from workbench.data.audit import Audit, OfBase, Subject, audit
 from workbench.data.audit.reading import inspect
 from workbench.data.records import Record
+from workbench.data.sources.files import How, read_file, read_judging
 from workbench.data.sources.frames import as_file, is_frame
 from workbench.data.templates import TEMPLATES
 from workbench.errors import InputError, unknown_name
@@ -78,6 +80,8 @@ def score_file(
     out: Path | str | None = None,
     on_empty: Literal["error", "drop"] = "error",
     on_bad: Literal["error", "drop"] = "error",
+    mapping: Mapping[str, str] | None = None,
+    read_as: str | None = None,
 ) -> ScoreTable:
     """Score the records of a file, as ``workbench score`` does; what was scored before is not scored again.
 
@@ -90,6 +94,8 @@ def score_file(
         out: Where the file is written again with the columns, for qualities to choose by; None writes none.
         on_empty: "drop" leaves out records with an empty prompt or response; "error" refuses them.
         on_bad: "drop" leaves out what can't be read as a record; "error" refuses it.
+        mapping: The keys under which the file has the fields of a record, such as ``{"prompt": "question"}``.
+        read_as: The layout by name; None finds it by the keys.
 
     Returns:
         A table that pandas and polars take as it is; its ``summary()`` has a row a scorer.
@@ -106,13 +112,14 @@ def score_file(
     if target is not None and target.exists():
         raise InputError(f"{target} is there already, and nothing is replaced; give another name with --out")
     _check_template(template)
-    records, suits, notes = read_records(path, on_empty, on_bad)
+    how = How(on_empty=on_empty, on_bad=on_bad, mapping=tuple((mapping or {}).items()), read_as=read_as)
+    records, suits, notes = read_records(path, how)
     asked = [SCORERS[one] for one in scorers if isinstance(one, str) and one in SCORERS]
     given = Given(
         records=records,
         base=load_base(base) if any(one.needs == "base" for one in asked) else None,
         template=template or suits,
-        evaluation=() if against is None else read_records(Path(against), "error", "error")[0],
+        evaluation=() if against is None else _judging(Path(against), how),
     )
     with share_bar() as tell:
         columns = score_columns(given, scorers, tell)
@@ -168,6 +175,8 @@ def audit_file(
     base: str | Path | None = None,
     template: str | None = None,
     only: Sequence[str] | None = None,
+    mapping: Mapping[str, str] | None = None,
+    read_as: str | None = None,
 ) -> AuditTable:
     """Look for what is wrong with a file of records, as ``workbench audit`` does; nothing is changed.
 
@@ -177,6 +186,8 @@ def audit_file(
         base: Its tokens are counted against the base's context, and its end marks looked for.
         template: How a record becomes text for the base; None takes what suits the file.
         only: Checks to make, by their names; None makes all.
+        mapping: The keys under which the file has the fields of a record, such as ``{"prompt": "question"}``.
+        read_as: The layout by name; None finds it by the keys.
 
     Returns:
         A table that pandas and polars take as it is; its ``page(path)`` writes the page.
@@ -188,8 +199,9 @@ def audit_file(
         raise InputError(f"only is {only!r}; give a list of checks, such as only=[{only!r}]")
     path = _path_of(file)
     _check_template(template)
-    own = inspect(path)
-    judge = inspect(Path(against)) if against is not None else None
+    how = How(mapping=tuple((mapping or {}).items()), read_as=read_as)
+    own = inspect(read_file(path, how, prompts_needed=1))
+    judge = None if against is None else inspect(read_judging(Path(against), how, prompts_needed=1))
     notes = [one.note for one in (own, judge) if one and one.note]
     if judge and judge.unusable:
         notes.append(
@@ -204,6 +216,10 @@ def audit_file(
     )
     found = audit(subject, only)
     return AuditTable(found, path, len(own.records) + len(own.unusable), notes)
+
+
+def _judging(path: Path, how: How) -> tuple[Record, ...]:
+    return read_records(path, replace(how, on_empty="error", on_bad="error"), judging=True)[0]
 
 
 def _path_of(file: Any) -> Path:  # noqa: ANN401 - a table may be of any of several packages

@@ -23,6 +23,23 @@ def one_line(text: object, most: int = LONGEST_CELL) -> str:
     return shown if len(shown) <= most else shown[:most] + " …"
 
 
+def padded(rows: Sequence[Sequence[str]], *, numbers: bool = False) -> list[str]:
+    """Return a table's lines for a terminal, every column as wide as its longest cell.
+
+    Args:
+        rows: Texts, the headings first, equally many in each.
+        numbers: Whether all but the first column are numbers, which end below each other.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            text.rjust(width) if numbers and place else text.ljust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
 def facts_html(title: object, facts: Mapping[str, object]) -> str:
     """Return a small HTML table: a title, then a line for each fact."""
     lines = [

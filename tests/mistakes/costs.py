@@ -7,6 +7,38 @@ MISTAKES = [
         "src/workbench/studies/costs.py",
         "tests/workbench/studies/test_costs.py",
         (
+            "written tokens look at the prompt alone",
+            "read * prompts + read * (read + 1) / 2",
+            "read * prompts",
+            "test_what_cells_write_are_operations_too",
+        ),
+        (
+            "the last token of a response at the limit is read again",
+            ".clamp(max=how.limit - 1)",
+            "",
+            "test_what_cells_write_are_operations_too",
+        ),
+        (
+            "what is written runs through the adapted blocks alone",
+            "for layer in range(decoder.layers)\n        ]",
+            "for layer in range(cell.first_layer, decoder.layers)\n        ]",
+            "test_what_cells_write_are_operations_too",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/runner.py",
+        "tests/workbench/studies/test_costs.py",
+        (
+            "what a cell wrote costs nothing",
+            "        flops += generation_flops(self.plan, result.cell, result.curves)\n",
+            "",
+            "test_a_row_has_the_operations_of_what_its_cell_wrote",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/costs.py",
+        "tests/workbench/studies/test_costs.py",
+        (
             "operations count the steps that the trunk takes",
             "(plan.own_steps[cell.key()] if steps is None else steps)",
             "(cell.total_steps if steps is None else steps)",
@@ -86,8 +118,8 @@ MISTAKES = [
         ),
         (
             "what all cells share is counted for the adapted blocks",
-            "return frozen.first * _block(",
-            "return (plan.base.decoder.config.layers - frozen.first) * _block(",
+            "return plan.prepared.first * _block(",
+            "return (plan.base.decoder.config.layers - plan.prepared.first) * _block(",
             "test_operations_are_those_that_torch_counts",
         ),
         (

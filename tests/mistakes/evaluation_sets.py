@@ -10,6 +10,32 @@ TOLD = "tests/workbench/views/test_evaluation_sets.py"
 
 MISTAKES = [
     *mistakes(
+        "src/workbench/training/text_metrics.py",
+        STUDY,
+        (
+            "all functions of one name have one hash",
+            "hashlib.sha256(text.encode())",
+            "hashlib.sha256(function.__name__.encode())",
+            "test_another_function_of_the_same_name_is_another_study",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/identity.py",
+        STUDY,
+        (
+            "a study goes on with another function of the same name",
+            "        found += changed_functions(self.manifest, study)\n",
+            "",
+            "test_another_function_of_the_same_name_is_another_study",
+        ),
+        (
+            "a hash that isn't known counts as another one",
+            "if now and (then := held.own_metrics.get(name)) and then != now",
+            "if (then := held.own_metrics.get(name)) != now",
+            "test_a_function_whose_text_can_not_be_read_is_told_and_compared_with_nothing",
+        ),
+    ),
+    *mistakes(
         "src/workbench/data/sources/evaluation_sets.py",
         SETS,
         (

@@ -27,7 +27,7 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "src/workbench/filtering.py",
+        "src/workbench/scoring/planted.py",
         "tests/workbench/test_filtering.py",
         (
             "equal scores count as found",
@@ -35,6 +35,10 @@ MISTAKES = [
             "float((ones[:, None] >= others).mean())",
             "test_the_area_is_the_share_of_pairs",
         ),
+    ),
+    *mistakes(
+        "src/workbench/filtering.py",
+        "tests/workbench/test_filtering.py",
         (
             "the AUC has the wrong side where the top is kept",
             'else 1 - auc if end == "top" else auc',

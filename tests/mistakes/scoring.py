@@ -12,6 +12,32 @@ FILE = "test_a_scored_file_is_the_file_with_columns"
 
 MISTAKES = [
     *mistakes(
+        "src/workbench/scoring/scored.py",
+        "tests/workbench/scoring/test_scorers.py",
+        (
+            "a part of a row counts as a row of its own",
+            "return len(held) == len(records) and held <= set(places)",
+            "return len(held) == len(records)",
+            "test_every_record_of_a_row_that_holds_several_has_its_score",
+        ),
+        (
+            "a context is written into the prompt for good",
+            "_as_a_row(record, with_context)) for",
+            "_as_a_row(record, False)) for",
+            "test_every_record_of_a_row_that_holds_several_has_its_score",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/filtering.py",
+        "tests/workbench/test_filtering.py",
+        (
+            "the study of a file of other keys reads it by its own",
+            "        mapping=asked.mapping,\n",
+            "",
+            "test_a_file_of_other_keys_is_scored_and_trained_on_as_it_is_read",
+        ),
+    ),
+    *mistakes(
         f"{SCORING}scorers.py",
         SCORERS,
         (

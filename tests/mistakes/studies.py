@@ -98,6 +98,36 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/training/prepare.py",
+        "tests/workbench/studies/test_frozen_blocks.py",
+        (
+            "the frozen blocks run again each time that they are asked for",
+            "    @cached_property\n",
+            "    @property\n",
+            "test_the_frozen_blocks_run_only_where_something_is_left_to_train",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/stacks.py",
+        "tests/workbench/studies/test_frozen_blocks.py",
+        (
+            "a plan runs the frozen blocks",
+            "    pool = prepared.pool\n",
+            "    pool = prepared.frozen.pool\n",
+            "test_the_frozen_blocks_run_only_where_something_is_left_to_train",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/runner.py",
+        "tests/workbench/studies/test_frozen_blocks.py",
+        (
+            "a prediction forgets the frozen blocks",
+            "loading = time.monotonic() - self.began  # with",
+            "loading = 0.0  # with",
+            "test_a_prediction_holds_the_time_that_the_frozen_blocks_take",
+        ),
+    ),
+    *mistakes(
         "src/workbench/studies/defaults.py",
         "tests/workbench/studies/test_grid.py",
         (

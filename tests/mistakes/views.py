@@ -10,6 +10,22 @@ LAWS = f"{TESTS}test_law_figures.py"
 
 MISTAKES = [
     *mistakes(
+        "src/workbench/showing.py",
+        "tests/workbench/test_showing.py",
+        (
+            "numbers of a table begin below each other",
+            "if numbers and place else",
+            "if not numbers and place else",
+            "test_columns_of_a_table_begin_below_each_other_and_numbers_end_so",
+        ),
+        (
+            "the first column of a table of numbers ends below each other",
+            "if numbers and place else",
+            "if numbers else",
+            "test_columns_of_a_table_begin_below_each_other_and_numbers_end_so",
+        ),
+    ),
+    *mistakes(
         "src/workbench/views/answers.py",
         "tests/workbench/views/test_answers.py",
         ("a report doesn't say which sizes overfit", "if overfitting else found", "if False else found"),

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench import filtering
+from workbench.cli import main
 from workbench.config import Quality
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
 from workbench.errors import InputError
-from workbench.filtering import BY_CHANCE, SCORED, Asked, area_under_curve, compare_filters, planned
+from workbench.filtering import BY_CHANCE, SCORED, Asked, compare_filters, planned
 from workbench.scoring import scorers
+from workbench.scoring.planted import area_under_curve
 from workbench.scoring.scorers import SCORERS, RecordScorer
 from workbench.studies.grid import Place
 
@@ -181,6 +184,51 @@ def test_long_records_are_refused_or_left_out(mine, tmp_path):
     _, told = planned(replace(asked, on_long="drop"), tmp_path / "study", lambda name, share: None)
     assert told["records"] == 84
     assert len((tmp_path / "study" / SCORED).read_text().splitlines()) == 84
+
+
+def test_a_file_of_other_keys_is_scored_and_trained_on_as_it_is_read(mine, tmp_path):
+    """The scored file has the rows as they were, so the study reads it in the same way."""
+    rows = [json.loads(line) for line in mine.read_text().splitlines()]
+    records = [(row["prompt"], row["response"]) for row in rows]
+    other = [{"prompt": "no", "response": "no", "q": asked, "a": answer} for asked, answer in records]
+    mine.write_text("".join(json.dumps(row) + "\n" for row in other))
+    asked = Asked(
+        file=mine, scorers=("length:top",), corruption="typo", mapping={"prompt": "q", "response": "a"}, **FEW
+    )
+    study, told = planned(asked, tmp_path / "study", lambda name, share: None)
+    data = study.dataset()
+    assert told["records"] == 85
+    read = [(one.prompt, one.response) for one in (*data.train, *data.heldout)]
+    assert sorted(read) == sorted(records)
+    assert all(one.extra["length"] == len(one.response) for one in data.train)
+
+
+def test_what_stands_in_one_row_is_trained_on_as_it_was_scored(mine, tmp_path):
+    rows = [json.loads(line) for line in mine.read_text().splitlines()]
+    both = [{"input": row["prompt"], "output": row["response"]} for row in rows]
+    tasks = [{"instruction": "to", "instances": both[n : n + 2]} for n in range(0, 80, 2)]
+    mine.write_text("".join(json.dumps(row) + "\n" for row in tasks))
+    asked = Asked(file=mine, scorers=("length:top",), read_as="self-instruct", **{**FEW, "template": "plain"})
+    study, told = planned(replace(asked, corruption="typo"), tmp_path / "study", lambda name, share: None)
+    data = study.dataset()
+    assert told["records"] == len(data.train) + len(data.heldout) == 80
+    assert {one.response for one in data.train} <= {row["response"] for row in rows}
+
+
+def test_where_it_trains_is_passed_on(mine, tmp_path, monkeypatch):
+    given = {}
+
+    def begin(study, folder, **named):
+        given.update(named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(filtering, "run", begin)
+    command = ["filters", str(mine), "--scorer", "length:top", "--base", "classroom", "--template", "verbs"]
+    command += ["--heldout", "20", "--corruption", "typo", "--out", str(tmp_path / "study")]
+    command += ["--executor", "processes", "--workers", "2", "--threads", "1", "--checkpoint-every", "5"]
+    main(command)
+    asked = {"executor": "processes", "workers": 2, "threads": 1, "checkpoint_seconds": 5.0}
+    assert {name: given[name] for name in asked} == asked
 
 
 @pytest.mark.slow

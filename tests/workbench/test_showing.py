@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import workbench as wb
 from workbench.columns import Columns
 from workbench.data.records import Dataset, Record
-from workbench.showing import facts_html, one_line, rows_html
+from workbench.showing import facts_html, one_line, padded, rows_html
 from workbench.studies import background
 from workbench.studies.background import BackgroundRun
 
@@ -156,3 +156,17 @@ def test_a_background_run_says_how_far_it_is(tmp_path, monkeypatch):
     assert repr(job).endswith("state: stopped"), "a line that is cut is not read"
     (job.folder / "state.json").write_text("[]")
     assert "is damaged" in repr(job)
+
+
+@given(rows=st.lists(st.lists(st.text("ab c,", max_size=6), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_columns_of_a_table_begin_below_each_other_and_numbers_end_so(rows):
+    widths = [max(len(row[place]) for row in rows) for place in range(3)]
+    for numbers in (False, True):
+        for line, row in zip(padded(rows, numbers=numbers), rows, strict=True):
+            line, at = line.ljust(sum(widths) + 4), 0
+            for place, (text, width) in enumerate(zip(row, widths, strict=True)):
+                room = line[at : at + width]
+                assert room == (text.rjust(width) if numbers and place else text.ljust(width))
+                at += width + 2
+    assert padded([("a", "1"), ("bc", "10")], numbers=True) == ["a    1", "bc  10"]
+    assert padded([("a", "1"), ("bc", "")]) == ["a   1", "bc"]

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.cli.shared import add_reading, reading_options
 from workbench.studies.defaults import RUNS
 
 
@@ -20,6 +21,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument(
         "--against", type=Path, metavar="EVAL", help="a file of records to judge by, which it may not hold"
     )
+    add_reading(parser, policies=False)
     parser.add_argument("--base", help="count tokens against its context, and look for its end marks")
     parser.add_argument(
         "--template", help="how a record becomes text for the base (default: what suits the file)"
@@ -48,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         base=arguments.base,
         template=arguments.template,
         only=arguments.only,
+        **reading_options(arguments),
     )
     page = found.page(arguments.out or RUNS / f"{arguments.file.stem}-audit.html")
     if arguments.json:

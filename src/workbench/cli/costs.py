@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.showing import padded
+
 COST_HEADINGS = ("cell", "seconds", "predicted", "operations", "joules", "bytes", "money")
 
 
@@ -33,10 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = bill(arguments.study, arguments.price_per_hour)
     lines = [COST_HEADINGS, *map(line, found.cells), line(found.total)]
-    widths = [max(len(row[column]) for row in lines) for column in range(len(COST_HEADINGS))]
-    for row in lines:
-        cells = [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
-        print("  ".join([row[0].ljust(widths[0]), *cells]))
+    for text in padded(lines, numbers=True):
+        print(text)
     for run in found.estimates:
         off, raw = run.predicted / run.actual - 1, run.raw / run.actual - 1
         learned = f"; without the {run.learned_from} earlier runs, by {raw:+.0%}" if run.learned_from else ""

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
 from workbench.config import SIZES_IN
 from workbench.errors import InputError
 from workbench.studies.defaults import EPOCHS_OF_FILTERS, KEPT_SHARE, OWN_BASE, OWN_CORRUPTION, RUNS
@@ -66,21 +67,21 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument(
         "--without-whole", dest="whole", action="store_false", help="don't train on all records as well"
     )
-    for policy in ("--on-empty", "--on-bad"):
-        parser.add_argument(policy, choices=("error", "drop"), default="error", help="as for workbench run")
+    add_reading(parser)
     parser.add_argument(
         "--on-long",
         choices=("error", "drop"),
         default="error",
         help="refuse records longer than the base can read (default), or leave them out",
     )
+    add_engine(parser)
     parser.add_argument("--out", type=Path, help=f"study folder (default: {RUNS}/NAME-filters-BUDGET)")
     parser.set_defaults(run=run)
 
 
 OF_ASKED = (
     *("keep", "budget", "base", "template", "epochs", "corruption", "heldout", "heldout_file", "controls"),
-    *("whole", "on_empty", "on_bad", "on_long", "size_in"),
+    *("whole", "on_long", "size_in"),
 )
 """Options that are fields of ``filtering.Asked`` under the same name."""
 
@@ -113,6 +114,7 @@ def _trained(arguments: argparse.Namespace) -> Path:
         )
     choices = {name: getattr(arguments, name) for name in OF_ASKED}
     choices |= {name: tuple(given) for name in ("sizes", "seeds") if (given := getattr(arguments, name))}
+    choices |= reading_options(arguments) | engine_options(arguments)
     with stop_on_signals() as should_stop, share_bar() as tell:
         results = compare_filters(
             arguments.file, arguments.scorer, arguments.out, should_stop=should_stop, tell=tell, **choices

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.showing import padded
 from workbench.studies.defaults import RUNS
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     if any(study.rule for study in studies):
         rules = ["grown by", *(study.rule for study in studies if study.problem is None)]
         lines = [(*line, rule) for line, rule in zip(lines, rules, strict=True)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    for line in padded(lines):
+        print(line)
     for study in studies:
         if study.problem is not None:
             print(f"can't be read: {study.problem}")

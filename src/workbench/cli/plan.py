@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
+from workbench.showing import padded
 
 if TYPE_CHECKING:
     from workbench.laws.prices import Prices
@@ -128,11 +129,7 @@ def _command(results: "Results", advice: "Advice") -> list[str]:
 
 
 def _table(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return [
-        "  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
+    return [f"  {line}" for line in padded(lines)]
 
 
 def _prices(arguments: argparse.Namespace, quality: str) -> "Prices | None":

@@ -6,15 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
 from workbench.config import LOSS_ON, PRECISIONS, SIZES_IN
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
-from workbench.studies.defaults import (
-    CHECKPOINT_SECONDS,
-    EXECUTOR,
-    OWN_CORRUPTION,
-    RUNS,
-)
+from workbench.studies.defaults import OWN_CORRUPTION, RUNS
 
 if TYPE_CHECKING:
     from workbench.studies.disk.store import Store
@@ -124,33 +120,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         help="column that says which records answer one question, so that they are drawn together (default: "
         "what is asked)",
     )
-    own.add_argument(
-        "--map",
-        nargs="+",
-        dest="mapping",
-        metavar="FIELD=KEY",
-        help="under which keys the file has the fields of a record, whatever its layout says: "
-        "prompt=question response=answer (also context, system, history, choices, alternatives, id; messages "
-        "is a conversation)",
-    )
-    own.add_argument(
-        "--read-as",
-        metavar="LAYOUT",
-        help="the layout by name, instead of the one that the keys tell: alpaca, sharegpt, "
-        "oasst-trees-all, ...",
-    )
-    own.add_argument(
-        "--on-empty",
-        choices=("error", "drop"),
-        help="records whose prompt or response is empty (null, or only white space): tell them all and stop "
-        "(default), or leave them out",
-    )
-    own.add_argument(
-        "--on-bad",
-        choices=("error", "drop"),
-        help="what else can't be read as a record, such as a line that isn't JSON, a missing key or a number "
-        "as response: tell it all and stop (default), or leave it out",
-    )
+    add_reading(own)
     own.add_argument(
         "--on-shared",
         choices=("error", "drop"),
@@ -164,24 +134,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "the left, or make several records of a conversation, each of whole turns",
     )
     engine = parser.add_argument_group("where it trains")
-    engine.add_argument(
-        "--executor",
-        default=EXECUTOR,
-        help=f"{EXECUTOR} (default), processes on this machine, or ray; see docs/executors.md",
-    )
-    engine.add_argument("--workers", type=int, metavar="N", help="how many stacks train at once")
-    engine.add_argument("--threads", type=int, metavar="N", help="torch threads of each that trains")
+    add_engine(engine)
     engine.add_argument(
         "--precision",
         choices=("auto", *PRECISIONS),
         help="of the base's products: auto takes bfloat16 where that is faster",
-    )
-    engine.add_argument(
-        "--checkpoint-every",
-        type=float,
-        default=CHECKPOINT_SECONDS,
-        metavar="SECONDS",
-        help=f"between two checkpoints of a stack (default: {CHECKPOINT_SECONDS:g})",
     )
     cell = parser.add_argument_group("every cell")
     cell.add_argument("--rank", type=int, help="LoRA rank")
@@ -205,19 +162,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 
 CHOICES = (
-    *("base", "corruption", "sizes", "seeds", "heldout", "heldout_file", "on_empty", "on_bad", "on_long"),
-    *(
-        "evals",
-        "metrics",
-        "on_shared",
-        "pair_key",
-        "read_as",
-        "template",
-        "loss_on",
-        "size_in",
-        "adapted_layers",
-        "precision",
-    ),
+    *("base", "corruption", "sizes", "size_in", "seeds", "heldout", "heldout_file", "on_long", "evals"),
+    *("metrics", "on_shared", "pair_key", "template", "loss_on", "adapted_layers", "precision"),
     *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""
@@ -310,11 +256,8 @@ def _trained(arguments: argparse.Namespace, should_stop: "ShouldStop") -> tuple[
             folder,
             on_progress,
             should_stop,
-            executor=arguments.executor,
-            workers=arguments.workers,
-            threads=arguments.threads,
-            checkpoint_seconds=arguments.checkpoint_every,
             grower=grower,
+            **engine_options(arguments),
         )
     return folder, store
 
@@ -330,11 +273,9 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     Raises:
         InputError: If the name, the file or an option can't be used.
     """
-    from workbench.data.sources.layouts.choice import mapping_of
     from workbench.studies.choices import study
 
     options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
-    if arguments.mapping:
-        options["mapping"] = mapping_of(arguments.mapping)
+    options |= reading_options(arguments)
     data, *others = arguments.data
     return study(data, arguments.budget, qualities=arguments.quality, others=others, **options)

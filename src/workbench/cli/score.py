@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.cli.shared import add_reading, reading_options
 from workbench.columns import Columns
 from workbench.errors import InputError
+from workbench.showing import padded
 from workbench.studies.defaults import OWN_BASE
 
 HEADINGS = ("scorer", "records", "5%", "median", "95%", "seconds", "good end", "what it is")
@@ -24,8 +26,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser.add_argument("--template", help="how the base is asked (default: what suits the file)")
     parser.add_argument("--against", type=Path, metavar="FILE", help="records that judge, for overlap")
     parser.add_argument("--out", type=Path, help="the new file (default: FILE.scored.jsonl)")
-    parser.add_argument("--on-empty", choices=("error", "drop"), default="error", help="as for workbench run")
-    parser.add_argument("--on-bad", choices=("error", "drop"), default="error", help="as for workbench run")
+    add_reading(parser)
     parser.set_defaults(run=run)
 
 
@@ -50,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         template=arguments.template,
         against=arguments.against,
         out=out,
-        on_empty=arguments.on_empty,
-        on_bad=arguments.on_bad,
+        **reading_options(arguments),
     )
     for note in found.notes:
         print(note)
@@ -69,7 +69,4 @@ def _lines(summary: Columns) -> list[str]:
         seconds = f"{row['seconds']:.2g}" + (" (kept)" if row["kept"] else "")
         known = f"{row['records']:,} of {row['of']:,}"
         rows.append((row["scorer"], known, *ends, seconds, row["good end"], row["what it is"]))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADINGS))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return padded(rows)

@@ -8,15 +8,17 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from workbench.data.matching import TOKENS
+from workbench.data.places import listed
 from workbench.data.records import Record, digest_of
 from workbench.data.sources import files
 from workbench.data.sources.containers import read_items
-from workbench.data.sources.findings import Policy, left_out
+from workbench.data.sources.findings import left_out
 from workbench.errors import InputError, unknown_name
 from workbench.files import cache_folder, write_atomically
 from workbench.scoring.scorers import SCORERS, Given, RecordScorer, Score
@@ -137,29 +139,78 @@ def _own(name: str, function: Function, records: Sequence[Record]) -> Column:
     return Column(name=name, scores=tuple(scores), seconds=time.monotonic() - started, kept=False)
 
 
-def read_records(path: Path, on_empty: Policy, on_bad: Policy) -> tuple[tuple[Record, ...], str, list[str]]:
+def check_scores(file: Path, records: Sequence[Record], column: Column) -> None:
+    """Refuse scores by which nothing can be chosen.
+
+    Raises:
+        InputError: If a record has none, or all have the same.
+    """
+    lacking = [one for one, value in zip(records, column.scores, strict=True) if value is None]
+    if lacking:
+        raise InputError(
+            f"{len(lacking)} of {len(records)} records of {file} have no {column.name!r} "
+            f"({listed(one.where for one in lacking)}), so they are neither in nor out; leave those records "
+            f"out of the file, or {column.name} out of --scorer"
+        )
+    if column.name != TOKENS and len(set(column.known)) < 2:
+        raise InputError(
+            f"{column.name!r} is {column.known[0]:g} for every record of {file}, so there is nothing to "
+            f"choose by; leave {column.name} out of --scorer"
+        )
+
+
+def read_records(
+    path: Path, how: files.How, *, judging: bool = False
+) -> tuple[tuple[Record, ...], str, list[str]]:
     """Return a file's records, the template that suits them, and what was left out.
+
+    Args:
+        path: The file.
+        how: How it is read.
+        judging: Whether it judges another file, for which ``how`` was said.
 
     Raises:
         InputError: If the file can't be read, or holds what the policies don't leave out.
     """
-    found = files.read_file(path, files.How(on_empty=on_empty, on_bad=on_bad), prompts_needed=1)
-    notes = left_out([found.findings], {"on_empty": on_empty, "on_bad": on_bad})
+    found = (files.read_judging if judging else files.read_file)(path, how, prompts_needed=1)
+    notes = left_out([found.findings], {"on_empty": how.on_empty, "on_bad": how.on_bad})
     return found.records, found.template, [*found.notes, *notes]
 
 
-def _own_layout(record: Record) -> dict[str, Any]:
-    """Return a record with the keys of the workbench's own layout, and its columns."""
+def of_own_rows(path: Path, records: Sequence[Record]) -> bool:
+    """Say whether each record of a file has a row of its own there, which is no part of a row.
+
+    Raises:
+        InputError: If the file can't be read any more.
+    """
+    return _of_own_rows(records, {place for place, _ in _rows(path)})
+
+
+def _of_own_rows(records: Sequence[Record], places: Collection[str]) -> bool:
+    held = {record.place for record in records}
+    return len(held) == len(records) and held <= set(places)
+
+
+def _rows(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return a file's rows, each with its place as records have it."""
+    return [(f"{path.name}, {item.place}", item.values) for item in read_items(path).items]
+
+
+def _as_a_row(record: Record, with_context: bool) -> dict[str, Any]:
+    """Return a record with the keys of the workbench's own layout, or Alpaca's, and its columns."""
+    asked = {"prompt": record.prompt, "response": record.response}
+    if with_context:
+        asked = {"instruction": record.instruction, "input": record.context, "output": record.response}
     texts = {name: getattr(record, name) for name in ("system", "history", "choices", "alternatives")}
     texts = {name: value for name, value in texts.items() if value}
-    return {"id": record.id, "prompt": record.prompt, "response": record.response, **texts, **record.extra}
+    return {"id": record.id, **asked, **texts, **record.extra}
 
 
 def write_scored(path: Path, records: Sequence[Record], columns: Sequence[Column], out: Path) -> None:
     """Write a file's rows with the columns, as JSONL; rows that couldn't be used stay as they are.
 
     Where a row holds several records, such as a tree of messages, each record becomes a row of its own, with
-    the keys of the workbench's own layout.
+    the keys of the workbench's own layout, or of Alpaca's where records have a context.
 
     Raises:
         InputError: If a column is there already, the file has changed, or ``out`` exists or can't be
@@ -185,9 +236,11 @@ def scored_content(
         InputError: If a column is there already, or the file has changed.
     """
     by_place = {record.place: number for number, record in enumerate(records)}
-    items = [(f"{path.name}, {item.place}", item.values) for item in read_items(path).items]
-    if len(by_place) < len(records):
-        items = [(record.place, _own_layout(record)) for record in records]
+    items = _rows(path)
+    whole = _of_own_rows(records, {place for place, _ in items})
+    if not whole:
+        with_context = any(record.context for record in records)
+        items = [(record.place, _as_a_row(record, with_context)) for record in records]
     taken = {key for _, values in items for key in values} & {column.name for column in columns}
     if taken:
         raise InputError(
@@ -195,7 +248,6 @@ def scored_content(
             "leave that scorer out"
         )
     lines = []
-    whole = len(by_place) == len(records)
     for row, (place, values) in enumerate(items):
         if place in without:
             continue

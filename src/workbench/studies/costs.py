@@ -3,19 +3,23 @@
 Operations count a multiplication and an addition as two, as in ``torch.utils.flop_counter``. Where all
 examples have one length, a test finds every operation that torch's counter finds. Left out are:
 
-- what cells write to be judged by it (``--metrics``), whose length isn't known before;
+- what a response that has ended computes while others are still written, and what failed cells wrote;
 - what isn't a matrix product: norms, softmax, rotary positions, the optimizer;
 - attention's work behind an example's end: examples of similar length run as one block, each as long as the
   longest. On `verbs` that is 3 to 5% of all operations.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from workbench.config import CellConfig
+from workbench.metrics import on_set
 from workbench.models.decoder import SAME_INPUT, DecoderConfig
 from workbench.studies.plan import Plan
+from workbench.training.generated import WRITTEN
 
 ATTENTION_BACKWARD = 2.5
 """Products that the gradient of attention takes, relative to attention: two of each, and its scores again."""
@@ -56,18 +60,49 @@ def evaluation_flops(plan: Plan, cell: CellConfig) -> float:
     return _head(decoder, work) + sum(forward for forward, _ in _adapted_blocks(decoder, cell, work))
 
 
+def generation_flops(plan: Plan, cell: CellConfig, curves: Mapping[str, Sequence[float]]) -> float:
+    """Return the operations of what a cell wrote to be judged by it; 0 where nothing was written.
+
+    Each prompt runs through all blocks, and so does each token that was written, except the last of a
+    response that reached the limit.
+
+    Args:
+        plan: The study.
+        cell: One of its cells.
+        curves: Its curves, of which ``item_written`` has the tokens of each response.
+    """
+    decoder, pool = plan.base.decoder.config, plan.prepared.pool
+    total = 0.0
+    for name, how in plan.prepared.generation.items():
+        written = curves.get(on_set(name, f"item_{WRITTEN}"))
+        if written is None:
+            continue
+        prompts = pool.prompts[plan.prepared.sets[name].references].double()
+        read = torch.tensor(written, dtype=torch.float64).clamp(max=how.limit - 1)
+        tokens = pool.shared + float((prompts - pool.shared + read).sum())
+        # a token looks at the prompt, at what was written before it and at itself
+        looked_at = prompts.square() + read * prompts + read * (read + 1) / 2
+        work = _Work(tokens, tokens, float(looked_at.sum()))
+        blocks = [
+            _block(decoder, work, cell if layer >= cell.first_layer else None)
+            for layer in range(decoder.layers)
+        ]
+        heads = _Work(tokens, float((read + 1).sum()), 0.0)
+        total += _head(decoder, heads) + sum(forward for forward, _ in blocks)
+    return total
+
+
 def shared_flops(plan: Plan) -> float:
     """Return the operations that all cells share: each example once through the blocks below the adapters."""
-    frozen = plan.prepared.frozen
-    examples = range(len(frozen.pool))
+    examples = range(len(plan.prepared.pool))
     work = _work(plan, examples, len(examples))
     whole = _Work(work.tokens, work.tokens, work.squares)
-    return frozen.first * _block(plan.base.decoder.config, whole)[0]
+    return plan.prepared.first * _block(plan.base.decoder.config, whole)[0]
 
 
 def _work(plan: Plan, examples: Sequence[int], count: int) -> _Work:
     """Return what ``count`` of these examples come to; what all examples begin with stands once."""
-    pool = plan.prepared.frozen.pool
+    pool = plan.prepared.pool
     lengths = pool.lengths[examples].double()
     return _Work(
         tokens=pool.shared + float((lengths - pool.shared).mean()) * count,

@@ -14,11 +14,13 @@ from workbench.conversions import quoted
 from workbench.data.pools import columns_read
 from workbench.data.records import Dataset, digest_of
 from workbench.errors import InputError
+from workbench.metrics import OWN
 from workbench.models.base import Base
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study
 from workbench.studies.settings import SettingDifference, differing, folder_suffix, settings_of
+from workbench.training.text_metrics import own_hashes
 
 NOT_COMPARED = {
     "name": "a label, on which no number depends",
@@ -157,6 +159,7 @@ class Begun:
             if one.name not in NOT_COMPARED
             and (then := getattr(self.study, one.name)) != (now := getattr(study, one.name))
         ]
+        found += changed_functions(self.manifest, study)
         if base is not None and study.date not in (None, day := self.manifest.day):
             found.append(SettingDifference("date", day, study.date))
         if dataset is not None:
@@ -244,6 +247,18 @@ class Begun:
             return replace(study, **options).dataset().fingerprint == self.manifest.data.sha256
         except InputError:
             return False  # what can't be read so any more was another file then
+
+
+def changed_functions(held: Manifest, study: Study) -> list[SettingDifference]:
+    """Return which of the study's own metrics are other functions than those that a folder was begun with.
+
+    Only what both have a hash of is compared.
+    """
+    return [
+        _of_hashes(f"the sha256 of the function {name.removeprefix(OWN)}()", name, then, now)
+        for name, now in own_hashes(study.metrics).items()
+        if now and (then := held.own_metrics.get(name)) and then != now
+    ]
 
 
 def _of_hashes(name: str, slug: str, then: str | None, now: str) -> SettingDifference:

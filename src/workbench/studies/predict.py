@@ -117,7 +117,8 @@ def predict(
         stacks: What is to be trained.
         rates: As measured.
         workers: How many stacks train at once.
-        loading: Seconds that reading and tokenizing took.
+        loading: Seconds that the run has taken by now, for reading, tokenizing, the frozen blocks and to
+            measure the rates.
     """
     seconds = [sum(rates.cell_seconds(plan, cell) for cell in stack) for stack in stacks]
     items = sum(len(one.references) for one in plan.prepared.sets.values())

@@ -16,6 +16,7 @@ from workbench.data.records import Record, digest_of
 from workbench.studies.arithmetic import code_digest
 from workbench.studies.disk.schema import FORMAT
 from workbench.studies.plan import Plan
+from workbench.training.text_metrics import own_hashes
 
 RECORDED_PACKAGES = (
     "lora-scaling-workbench",
@@ -74,6 +75,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
             **plan.arithmetic.used,
         },
         "code_sha256": code_digest(),
+        **({"own_metrics": hashes} if (hashes := own_hashes(plan.study.metrics)) else {}),
         "versions": {
             "python": platform.python_version(),
             **{name: _version(name) for name in RECORDED_PACKAGES},

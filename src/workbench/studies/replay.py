@@ -11,6 +11,7 @@ from workbench.models.folder_tokenizer import TEXT_FILES
 from workbench.studies.compare import CellNumbers, FirstDifference, first_difference, outcomes
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
+from workbench.studies.identity import changed_functions
 from workbench.studies.plan import Plan, plan
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
@@ -111,6 +112,11 @@ def _check_inputs(concrete: Plan, manifest: Manifest, folder: Path) -> None:
                 f"the {part} of {folder} has changed since: its sha256 was {then[:12]} and is {now[:12]}; "
                 "put the old file back to replay"
             )
+    if changed := changed_functions(manifest, concrete.study):
+        raise InputError(
+            f"{folder} can't be replayed with another function of the same name: {changed[0]}; give the old "
+            "one, metrics=[FUNCTION]"
+        )
     text, now_text = manifest.base.text_sha256, concrete.base.text_sha256
     if text and now_text != text:
         raise InputError(

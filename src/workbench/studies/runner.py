@@ -17,7 +17,13 @@ import torch
 
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.studies.costs import EnergyMeter, evaluation_flops, shared_flops, training_flops
+from workbench.studies.costs import (
+    EnergyMeter,
+    evaluation_flops,
+    generation_flops,
+    shared_flops,
+    training_flops,
+)
 from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, write_adapter
 from workbench.studies.disk.checkpoints import CHECKPOINTS, remove_checkpoint
@@ -331,6 +337,7 @@ class _Run:
         by_trunk = result.cell.total_steps - self.plan.own_steps[result.cell.key()]
         steps = max(0, len(result.curves["train_loss"]) - by_trunk)
         flops = training_flops(self.plan, result.cell, steps) + evaluation_flops(self.plan, result.cell)
+        flops += generation_flops(self.plan, result.cell, result.curves)
         return {
             "flops": flops,
             "adapter_bytes": sum(tensor.nbytes for tensor in (result.adapter or {}).values()),
@@ -349,8 +356,8 @@ class _Run:
             "threads": self.plan.arithmetic.threads,
         }
         stacks = [stack.cells for stack in self.missing.values()]
-        loading = time.monotonic() - self.began
         self.rates = measure_rates(self.plan, (stacks or self.plan.stacks)[0])
+        loading = time.monotonic() - self.began  # with the frozen blocks, which the first step asked for
         raw = predict(self.plan, stacks, self.rates, workers=self.executor.workers, loading=loading)
         prediction = corrected(raw, earlier_sessions(self.store.folder, here))
         self.at = replace(self.at, phase="training", prediction=prediction)

@@ -46,7 +46,7 @@ def partition(
 
 def step_tokens(cell: CellConfig, prepared: Prepared) -> float:
     """Return the mean number of tokens in one step of a cell; what all examples begin with counts once."""
-    pool = prepared.frozen.pool
+    pool = prepared.pool
     own = pool.lengths[prepared.draws[cell.key()]] - pool.shared
     return pool.shared + float(own.double().mean()) * cell.batch_size
 

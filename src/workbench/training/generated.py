@@ -5,6 +5,7 @@ It costs far more than the loss, which one pass over the references gives, so it
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from workbench.adapters.lora import LoraStack
 from workbench.data.places import listed
@@ -19,6 +20,8 @@ from workbench.training.text_metrics import BUILT_IN, TEXT_METRICS, scored
 
 FURTHER_TOKENS = 8
 """By so many tokens, or a quarter if that is more, a response may be longer than the longest reference."""
+WRITTEN = "written"
+"""Of a response, the tokens that were generated; no metric, and kept for what they cost."""
 CACHE_BYTES = 2**28
 """Memory for the keys and values of what is generated at once."""
 
@@ -71,6 +74,11 @@ def generation_of(
             )
             continue
         scored(metric, records[0].response, records[0])  # what fails, fails before the training
+        if one.sha256 is None and metric not in BUILT_IN:
+            notes.append(
+                f"the text of the function {metric.removeprefix(OWN)!r} can't be read, so nobody will notice "
+                "if the study goes on with another one of its name"
+            )
         kept.append(metric)
     if not kept:
         return None, notes
@@ -93,6 +101,14 @@ def check_measurable(metrics: Sequence[str], sets: Mapping[str, Generation], not
             )
 
 
+class Response(NamedTuple):
+    """What a cell wrote for one record."""
+
+    text: str
+    tokens: int
+    """How many were generated, an end mark not counted."""
+
+
 def responses(
     frozen: Frozen,
     heldout: HeldOut,
@@ -100,7 +116,7 @@ def responses(
     stack: LoraStack | None,
     *,
     cache_bytes: int = CACHE_BYTES,
-) -> list[list[str]]:
+) -> list[list[Response]]:
     """Return what every cell of a stack, or the bare base, writes for each record of a set."""
     cells = 1 if stack is None else len(stack.cells)
     adapters = {} if stack is None else stack.adapters()
@@ -113,7 +129,7 @@ def responses(
         prompts.append(tokens[:asked])
         own.append(tokens[asked:])
     stops = {*heldout.stops, *(tokens[-1] for tokens in own)}
-    written: list[list[str]] = [[""] * len(references) for _ in range(cells)]
+    written = [[Response("", 0)] * len(references) for _ in range(cells)]
     for places in _chunks(frozen.decoder, [len(one) for one in prompts], how.limit, cells, cache_bytes):
         asked_now = [prompts[place] for place in places]
         said = generate(frozen.decoder, [asked_now] * cells, stops=stops, limit=how.limit, adapters=adapters)
@@ -123,20 +139,28 @@ def responses(
                 text = how.decode(tokens[: context - len(prompts[place])])
                 # what a chat template puts before each response is none of it
                 before, found, _ = how.decode(own[place]).partition(how.records[place].response)
-                written[cell][place] = text.removeprefix(before) if found else text
+                written[cell][place] = Response(text.removeprefix(before) if found else text, len(tokens))
     return written
 
 
 def judged(
     frozen: Frozen, heldout: HeldOut, how: Generation, stack: LoraStack | None
 ) -> list[dict[str, list[float]]]:
-    """Return for every cell what each of its responses is worth, by the name of the metric."""
+    """Return for every cell what each of its responses is worth, by the name of the metric.
+
+    Beside these, :data:`WRITTEN` has how many tokens each took.
+    """
     return [
         {
-            metric: [scored(metric, text, record) for text, record in zip(texts, how.records, strict=True)]
-            for metric in how.metrics
+            WRITTEN: [float(one.tokens) for one in row],
+            **{
+                metric: [
+                    scored(metric, one.text, record) for one, record in zip(row, how.records, strict=True)
+                ]
+                for metric in how.metrics
+            },
         }
-        for texts in responses(frozen, heldout, how, stack)
+        for row in responses(frozen, heldout, how, stack)
     ]
 
 

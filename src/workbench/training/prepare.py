@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from workbench.config import CellConfig, Quality
 from workbench.data.batches import Pool
@@ -17,12 +18,14 @@ from workbench.training.generated import Generation, check_measurable, generatio
 from workbench.training.loop import Frozen, freeze
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prepared:
     """A study's data, ready to train on.
 
     Attributes:
-        frozen: The shared base, pool and states.
+        pool: The distinct examples.
+        first: Lowest block with an adapter.
+        freeze: Runs the pool through the blocks below ``first``, or has their output from an earlier time.
         draws: Each cell's training examples as indices into the pool, by the cell's key.
         heldout: The evaluation set.
         notes: What a reader has to know about how the records became tokens, a sentence each, with counts.
@@ -30,12 +33,22 @@ class Prepared:
         generation: How sets are judged by what cells write; empty where that isn't asked for.
     """
 
-    frozen: Frozen
+    pool: Pool
+    first: int
+    freeze: Callable[[], Frozen]
     draws: dict[str, list[int]]
     heldout: HeldOut
     notes: tuple[str, ...] = ()
     evals: Mapping[str, HeldOut] = field(default_factory=dict)
     generation: Mapping[str, Generation] = field(default_factory=dict)
+
+    @cached_property
+    def frozen(self) -> Frozen:
+        """The shared base, pool and states, made when they are first asked for: that may take minutes.
+
+        A plan needs only the shapes, and a study that is done needs nothing more.
+        """
+        return self.freeze()
 
     @property
     def sets(self) -> dict[str, HeldOut]:
@@ -229,14 +242,15 @@ def prepare(
     loss_on: str = "last",
     metrics: Sequence[str] = (),
 ) -> Prepared:
-    """Draw every cell's examples, tokenize each distinct one once and run the frozen lower blocks.
+    """Draw every cell's examples and tokenize each distinct one once; the model runs when it is needed.
 
     Args:
         base: The frozen model.
         dataset: Training and held-out records.
         cells: The cells that will be trained.
         template: Key of ``TEMPLATES``.
-        run_below: Runs the blocks below the lowest adapter, or has their output from an earlier time.
+        run_below: Runs the blocks below the lowest adapter, or has their output from an earlier time; called
+            once, when the states are first asked for.
         on_long: What becomes of an example that a longer answer makes too long: "error" refuses it, the
             other policies cut its prompt from the left.
         drawn: Each cell's training records by its key, from a caller that has drawn them already.
@@ -259,7 +273,9 @@ def prepare(
     first = min((cell.first_layer for cell in cells), default=0)
     generation, told = _generation(base, dataset, {HELDOUT: heldout, **evals}, pool, metrics)
     notes = (*index.notes(), *told)
-    return Prepared(run_below(base, pool, first), draws, heldout, notes, evals, generation)
+    return Prepared(
+        pool, first, lambda: run_below(base, pool, first), draws, heldout, notes, evals, generation
+    )
 
 
 def _generation(

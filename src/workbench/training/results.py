@@ -23,7 +23,8 @@ class CellResult:
     what else was asked for; on further evaluation sets behind their names, such as ``references.loss``."""
     curves: dict[str, list[float]] = field(default_factory=dict)
     """``train_loss`` and ``gradient_norm`` of each step, ``item_*`` of each held-out example;
-    the base without adapter also has ``item_tokens``, what each example weighs in the loss."""
+    the base without adapter also has ``item_tokens``, what each example weighs in the loss. Where responses
+    are generated, ``item_written`` has the tokens of each."""
     failure: str | None = None
     """Why the cell failed, with the step."""
     adapter: dict[str, Tensor] | None = field(default=None, repr=False)

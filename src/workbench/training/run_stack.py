@@ -9,7 +9,7 @@ from workbench.adapters.lora import LoraStack
 from workbench.config import CellConfig
 from workbench.metrics import HELDOUT, on_set
 from workbench.training.evaluation import Evaluation, evaluate
-from workbench.training.generated import judged
+from workbench.training.generated import WRITTEN, judged
 from workbench.training.loop import Branches, OnStep, TrainState, train
 from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
@@ -69,14 +69,16 @@ class _Judged:
 
     Attributes:
         evaluation: What one pass over the references gives.
-        written: For each cell what its responses are worth, by metric; empty where none were generated.
+        written: For each cell what its responses are worth, by metric, and their tokens; empty where none
+            were generated.
     """
 
     evaluation: Evaluation
     written: list[dict[str, list[float]]]
 
     def metrics(self, row: int) -> dict[str, float | None]:
-        means = {name: fmean(values) for name, values in self.written[row].items()} if self.written else {}
+        found = self.written[row] if self.written else {}
+        means = {name: fmean(values) for name, values in found.items() if name != WRITTEN}
         return {**self.evaluation.metrics(row), **means}
 
     def finite(self, row: int) -> bool:

@@ -4,11 +4,14 @@ All are means over records, of a number for each: BLEU and chrF are of sentences
 that intervals can cover the choice of records. sacrebleu counts to 100; here all count to 1.
 """
 
+import hashlib
+import inspect
 import math
 import re
 import string
+import textwrap
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -36,6 +39,8 @@ class TextMetric:
     """Whether a reference has what the metric compares."""
     needs: str = "answer"
     """What that is, in words behind "no"."""
+    sha256: str | None = None
+    """Of a user's own function: the hash of its text alone; None where that can't be read."""
 
 
 @cache
@@ -177,8 +182,24 @@ def own_metric(function: TextScore) -> str:
         words=own_words(OWN + name),
         about="a function of your own",
         source="yours",
+        sha256=_hash_of(function),
     )
     return OWN + name
+
+
+def _hash_of(function: TextScore) -> str | None:
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        return None  # written in C, or typed in where nothing keeps it: the notes of a study say so
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def own_hashes(names: Iterable[str]) -> dict[str, str | None]:
+    """Return the hash of each metric among these that is a user's own function and known in this process."""
+    return {
+        name: TEXT_METRICS[name].sha256 for name in names if name in TEXT_METRICS and name not in BUILT_IN
+    }
 
 
 def own_words(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from workbench.data.audit import CHECKS, Audit, Fault
-from workbench.showing import one_line
+from workbench.showing import one_line, padded
 
 AUDIT_HEADINGS = ("found", "records", "share")
 SHOWN_IN_TERMINAL = 2
@@ -37,10 +37,7 @@ def audit_lines(found: Audit) -> Iterator[str]:
     rows = [AUDIT_HEADINGS, *((one_line(one.what), f"{one.count:,}", share(one)) for one in found.faults)]
     if found.faults:
         yield ""
-        widths = [max(len(row[column]) for row in rows) for column in range(len(AUDIT_HEADINGS))]
-        for name, *numbers in rows:
-            cells = [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
-            yield "  ".join([name.ljust(widths[0]), *cells])
+        yield from padded(rows, numbers=True)
     for one in found.faults:
         yield ""
         yield f"{one_line(one.what)}: {one.advice}"

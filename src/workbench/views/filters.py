@@ -16,7 +16,7 @@ from workbench.laws import Analysis, ExchangeRate, rate_of
 from workbench.laws.claims import claims_of, rate_in_words
 from workbench.laws.in_words import number_in_words, size_in_words
 from workbench.laws.units import EXAMPLES, SizeUnit
-from workbench.showing import Shown, rows_html
+from workbench.showing import Shown, padded, rows_html
 from workbench.studies.cell_costs import minutes_by_size
 from workbench.studies.disk.manifest import FilterFacts, FilteringFacts
 from workbench.studies.disk.store import Store
@@ -114,13 +114,8 @@ class Filters(Shown):
 
     def lines(self) -> list[str]:
         """Return the table and the sentences, for a terminal."""
-        table = [self.headings, *self.rows]
-        widths = [max(len(row[place]) for row in table) for place in range(len(self.headings))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in table
-        ]
-        return [*lines, *self.sentences, *(f"note: {note}" for note in self.notes)]
+        table = padded([self.headings, *self.rows])
+        return [*table, *self.sentences, *(f"note: {note}" for note in self.notes)]
 
     def _shown(self) -> tuple[str, Mapping[str, str]]:
         said = dict(zip([one.name for one in self.answers], self.sentences, strict=True))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli import main
+from workbench.data.sources import SOURCES
 from workbench.models.loaders import load_base
 from workbench.studies import grid
 from workbench.studies.runner import run
@@ -22,7 +23,13 @@ from following import FEW, small_study
 def read_once():
     """The words and the base are the same in every test and never changed: read them once."""
     with pytest.MonkeyPatch.context() as once:
-        once.setattr(grid, "load_dataset", cache(grid.load_dataset))
+        real, kept = grid.load_dataset, cache(grid.load_dataset)
+        # a file of one name is another one in every test
+        once.setattr(
+            grid,
+            "load_dataset",
+            lambda name, **options: (kept if name in SOURCES else real)(name, **options),
+        )
         once.setattr("workbench.studies.plan.load_base", cache(load_base))
         yield
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,28 @@ def test_records_without_a_score(mine, capsys):
 def test_scores_that_are_all_the_same(mine, capsys):
     refused(capsys, mine, "--scorer", "ifd", "copies")
     begins(mine, "--scorer", "ifd")
+
+
+def test_keys_that_are_offered(mine, capsys):
+    write([{"my title": row["prompt"], "body": row["response"]} for row in rows()])
+    message = refused(capsys, mine, "--scorer", "ifd")
+    begins(mine, "--scorer", "ifd", *shlex.split(message.partition("such as ")[2]))
+
+
+@follows("and --map and --read-as can't hold for them and for")
+def test_rows_of_several_records_beside_a_file_that_judges(mine, capsys):
+    both = [
+        [{"input": one.prompt, "output": one.response + more} for more in ("", " too")] for one in verbs()
+    ]
+    write([{"instruction": "say it", "instances": instances} for instances in both])
+    write([{"instruction": "say", "instances": both[0][:1]}], "held.jsonl")
+    asked = [one for one in ASKED if one not in ("--heldout", "20")]
+    command = ["filters", mine, "--scorer", "length:top", "--read-as", "self-instruct", *asked, *GRID]
+    command[command.index("verbs")] = "plain"
+    assert main([*command, "--heldout-file", "held.jsonl"]) == 2
+    message = capsys.readouterr().err
+    with pytest.raises(Begun):
+        main([*command, *between(message, "records instead: ", "N").split(), "20"])
 
 
 @follows("too few for the size {largest}")

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pool_data import dataset, datasets, record
 
 from workbench.data import pools, reasons
 from workbench.data.pools import POOLS, ordered
 from workbench.data.qualities import parse_quality
 from workbench.data.reasons import LIMITS_IN_WORDS, REASONS, judged_by_all_kinds, partners, reasons_of
-from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 
 TEXTS = {
@@ -25,45 +25,6 @@ TEXTS = {
     "column": ["kind=a", "kind=b", "seen=true", "score=0.25", "colour=red"],
 }
 """Pools of each kind; the conformance test runs over the registry."""
-
-
-def record(number, kind="a", source="left", score=0.0, prompt=None, response=None, **extra):
-    return Record(
-        id=f"{source}/{number}",
-        prompt=prompt or f"question {number}",
-        response=response or f"{kind} {number}",
-        source=source,
-        extra={"kind": kind, "score": score, **extra},
-        place=f"{source}.jsonl, line {number + 1}",
-    )
-
-
-def dataset(*records):
-    return Dataset(name="mine", train=records, heldout=(), template="plain", licence="test", origin="test")
-
-
-@st.composite
-def datasets(draw):
-    rows = draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from("ab"),
-                st.sampled_from(["left", "right"]),
-                st.integers(0, 8),
-                st.integers(0, 2),
-                st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]),
-                st.sampled_from([{}, {"seen": True}, {"seen": False}, {"colour": "red"}]),
-            ),
-            min_size=1,
-            max_size=30,
-        )
-    )
-    return dataset(
-        *(
-            record(n, kind, source, score, f"q{asked}", f"r{said}", tokens=said + 1, **more)
-            for n, (kind, source, asked, said, score, more) in enumerate(rows)
-        )
-    )
 
 
 def words_of(data, text, seed=0):
@@ -94,9 +55,9 @@ def test_conformance(kind, data, seed):
 
 def test_reasons_are_said_in_words():
     data = dataset(
-        record(0, "a", "clean", 0.71),
-        record(1, "b", "scraped", 0.6),
-        record(2, "b", "scraped", 0.41, seen=True),
+        record(0, "a", "clean", score=0.71),
+        record(1, "b", "scraped", score=0.6),
+        record(2, "b", "scraped", score=0.41, seen=True),
     )
     assert words_of(data, "file:clean") == ["in: from clean", "out: from scraped", "out: from scraped"]
     assert words_of(data, "kind=b") == ["out: kind is a", "in: kind is b", "in: kind is b"]

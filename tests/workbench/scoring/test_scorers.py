@@ -11,6 +11,7 @@ from torch.nn import functional
 from workbench.data.qualities import parse_quality
 from workbench.data.records import Record
 from workbench.data.sources import load_dataset
+from workbench.data.sources.files import How
 from workbench.data.subsets import draw
 from workbench.data.templates import Example, prompt_ids, render
 from workbench.errors import InputError
@@ -257,7 +258,7 @@ def test_a_scored_file_is_the_file_with_columns(tmp_path):
     rows = [{"prompt": f"p{n}", "response": "é" * (n + 1), "source": "wiki"} for n in range(8)]
     lines = [json.dumps(row) for row in rows]
     path.write_text("\n".join([*lines[:3], json.dumps({"prompt": "no answer"}), *lines[3:]]))
-    records, _, notes = read_records(path, "error", "drop")
+    records, _, notes = read_records(path, How(on_bad="drop"))
     assert "left out" in notes[-1]
 
     def odd(record):
@@ -271,12 +272,51 @@ def test_a_scored_file_is_the_file_with_columns(tmp_path):
     assert [*written[:3], *written[4:]] == expected
     with pytest.raises(InputError, match=r"scored.jsonl is there already, and nothing is replaced; .* --out"):
         write_scored(path, records, columns, out)
-    again, _, _ = read_records(out, "error", "drop")
+    again, _, _ = read_records(out, How(on_bad="drop"))
     with pytest.raises(InputError, match="has a column 'length' already"):
         write_scored(out, again, columns, tmp_path / "other.jsonl")
     # and a study chooses by it
     data = load_dataset(out, on_bad="drop", heldout=2)
     assert len(draw(data, parse_quality("length>=3"), 3, 0)) == 3
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(
+            [
+                {"instruction": "one", "instances": [{"input": "", "output": "a"}], "source": "wiki"},
+                {"instruction": "two", "instances": [{"input": "x", "output": "b"}, {"output": "ccc"}]},
+            ],
+            id="tasks",
+        ),
+        pytest.param(
+            [
+                {
+                    "question": f"how many, {n}?",
+                    "6B": {"solution": "one", "is_correct": True},
+                    "175B": {"solution": f"four, {n}", "is_correct": False},
+                }
+                for n in range(2)
+            ],
+            id="solutions",
+        ),
+    ],
+)
+def test_every_record_of_a_row_that_holds_several_has_its_score(tmp_path, rows):
+    """Their rows were written as they were, without a score and without a word."""
+    path, out = tmp_path / "mine.jsonl", tmp_path / "scored.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    records, template, _ = read_records(path, How())
+    write_scored(path, records, score_columns(Given(records=records), ["length"]), out)
+    again, as_before, _ = read_records(out, How())
+    assert as_before == template
+
+    def scored(record):
+        return replace(record, extra={**record.extra, "length": float(len(record.response))})
+
+    assert [replace(one, id="") for one in again] == [replace(scored(one), id="") for one in records]
+    assert len(again) == (3 if template == "alpaca" else 4)
 
 
 def test_an_unknown_scorer_is_refused_by_name():

@@ -106,17 +106,20 @@ def test_choices_and_states_arrive(tiny_decoder, tiny_pool):
     cell = CellConfig(data="d", base="b", size=2, first_layer=1)
     states = tiny_decoder.weight("embedding")[tiny_pool.tokens]
     heldout = HeldOut([1, 2], choices=[[3, 4], [5, 6]], right=[0, 1])
-    prepared = Prepared(Frozen(tiny_decoder, tiny_pool, 1, states), {cell.key(): [7, 8]}, heldout)
+    frozen = Frozen(tiny_decoder, tiny_pool, 1, states)
+    prepared = Prepared(tiny_pool, 1, lambda: frozen, {cell.key(): [7, 8]}, heldout)
     stacks, again = unpack_prepared(*unpack(pack_prepared([[cell]], prepared)), tiny_decoder)
     assert (stacks, again.draws, again.heldout) == ([[cell]], {cell.key(): [7, 8]}, heldout)
     assert again.frozen.states.equal(states)
     assert (again.frozen.first, again.frozen.pool.shared) == (1, tiny_pool.shared)
+    assert (again.first, again.pool) == (1, again.frozen.pool)
 
 
 def test_a_study_that_adapts_every_block_has_no_states(tiny_decoder):
     pool = Pool([Example((1, 2, 3), 2), Example((1, 4), 1)])
     cell = CellConfig(data="d", base="b", size=1)
-    prepared = Prepared(Frozen(tiny_decoder, pool, 0, None), {cell.key(): [0]}, HeldOut([1]))
+    frozen = Frozen(tiny_decoder, pool, 0, None)
+    prepared = Prepared(pool, 0, lambda: frozen, {cell.key(): [0]}, HeldOut([1]))
     _, again = unpack_prepared(*unpack(pack_prepared([[cell]], prepared)), tiny_decoder)
     assert again.frozen.states is None
     assert again.frozen.pool.prompts.tolist() == [2, 1]
@@ -125,7 +128,8 @@ def test_a_study_that_adapts_every_block_has_no_states(tiny_decoder):
 def test_the_labels_of_earlier_answers_arrive(tiny_decoder):
     pool = Pool([Example((1, 2, 3, 4), 3, 1, ((1, 7), (2, 3))), Example((1, 4), 1)])
     cell = CellConfig(data="d", base="b", size=1)
-    prepared = Prepared(Frozen(tiny_decoder, pool, 0, None), {cell.key(): [0]}, HeldOut([1]))
+    frozen = Frozen(tiny_decoder, pool, 0, None)
+    prepared = Prepared(pool, 0, lambda: frozen, {cell.key(): [0]}, HeldOut([1]))
     _, again = unpack_prepared(*unpack(pack_prepared([[cell]], prepared)), tiny_decoder)
     for name in POOL:
         assert getattr(again.frozen.pool, name).equal(getattr(pool, name)), name

@@ -1,6 +1,7 @@
 """What cells cost: operations as torch counts them, joules from a meter, predictions that get better."""
 
 import json
+import math
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,17 @@ from workbench.adapters.lora import LoraStack
 from workbench.cli import main
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.models.decoder import SAME_INPUT
+from workbench.models.generation import generate
 from workbench.studies.bill import bill
-from workbench.studies.costs import EnergyMeter, evaluation_flops, makespan, shared_flops, training_flops
+from workbench.studies.costs import (
+    EnergyMeter,
+    evaluation_flops,
+    generation_flops,
+    makespan,
+    shared_flops,
+    training_flops,
+)
 from workbench.studies.disk.store import Store
 from workbench.studies.plan import plan
 from workbench.studies.predict import (
@@ -113,6 +123,45 @@ def test_choices_are_operations_too(study, counted):
     stack = LoraStack(concrete.cells[:1], concrete.base.decoder.config)
     ours = evaluation_flops(concrete, concrete.cells[0])
     assert ours == counted(lambda: evaluate(concrete.prepared.frozen, heldout, stack))
+
+
+def test_what_cells_write_are_operations_too(study, counted):
+    """Every response goes on to the limit, so that none computes while it waits for another."""
+    settings = {**study.settings, "targets": ("down_proj",)}
+    concrete = plan(replace(study, adapted_layers=2, metrics=("token_f1",), settings=settings))
+    cell, prepared = concrete.cells[0], concrete.prepared
+    pool, references, limit = prepared.pool, prepared.heldout.references, prepared.generation["heldout"].limit
+    stack = LoraStack([cell], concrete.base.decoder.config)
+    (length,) = set(pool.prompts[references].tolist())
+    prompts = [pool.tokens[pool.starts[one] :][:length].tolist() for one in references]
+    writing = partial(generate, concrete.base.decoder, [prompts], stops=(), limit=limit)
+    theirs = counted(partial(writing, adapters=stack.adapters()))
+    curves = {"item_written": [float(limit)] * len(references)}
+    assert generation_flops(concrete, cell, curves) == theirs
+    assert generation_flops(concrete, cell, {}) == 0
+    # one token less each is the last step of all, by hand: products, and attention to all that stands there
+    less = {"item_written": [limit - 2.0] * len(references)}
+    decoder = concrete.base.decoder.config
+    linear = 3 * sum(2 * math.prod(decoder.linear_shape(leaf)) for leaves in SAME_INPUT for leaf in leaves)
+    linear += 2 * 2 * cell.rank * sum(decoder.linear_shape("down_proj"))
+    extra = theirs - generation_flops(concrete, cell, less)
+    attention = 3 * 4 * (length + limit - 1) * decoder.heads * decoder.head_size
+    head = 2 * decoder.vocabulary * decoder.width
+    assert extra == len(references) * (linear + attention + head)
+
+
+def test_a_row_has_the_operations_of_what_its_cell_wrote(study, tmp_path):
+    judged = replace(study, metrics=("token_f1",), sizes=(4,), seeds=(0,))
+    concrete = plan(judged)
+    with run(judged, tmp_path / "study", threads=1) as store:
+        for row in store.rows():
+            cell = next(one for one in concrete.cells if one.key() == row["key"])
+            curves = store.curves(row["key"])
+            assert len(curves["item_written"]) == len(concrete.prepared.heldout.references)
+            written = generation_flops(concrete, cell, curves)
+            assert written > 0
+            assert row["flops"] == training_flops(concrete, cell) + evaluation_flops(concrete, cell) + written
+        assert not any("written" in name for name in store.rows()[0])
 
 
 def of_trunks(study):

@@ -1,6 +1,8 @@
 """A study that is judged by several evaluation sets and by what its cells write, from run to report."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from statistics import fmean
 
@@ -18,6 +20,7 @@ from workbench.studies.executors.wire import unpack
 from workbench.studies.grid import Study
 from workbench.studies.identity import Begun
 from workbench.studies.plan import plan
+from workbench.studies.provenance import first_manifest
 from workbench.studies.replay import replay
 from workbench.studies.runner import run
 from workbench.studies.sharing.card import card
@@ -168,6 +171,61 @@ def test_other_sets_are_another_study(study, trained, past, tmp_path):
     ):
         with pytest.raises(InputError, match=says):
             begun.check(begun.settled(other), other.dataset())
+
+
+def _sets(*functions):
+    """Take functions among the metrics under the name of the one that the study was begun with."""
+    for function in functions:
+        function.__name__ = "exact"
+        own_metric(function)
+
+
+@pytest.fixture
+def metrics(monkeypatch):
+    """The function that the study was begun with, which comes back in the end."""
+    monkeypatch.setitem(TEXT_METRICS, "own_exact", TEXT_METRICS["own_exact"])
+
+
+def test_another_function_of_the_same_name_is_another_study(study, trained, metrics):
+    """Its cells would stand beside those that the old one judged."""
+    asked = replace(study, metrics=("token_f1", "own_exact"))
+    with Store.open(trained, read_only=True) as store:
+        assert re.fullmatch("[0-9a-f]{64}", store.manifest.own_metrics["own_exact"])
+
+    def looser(response, reference, record):
+        return float(response.strip() == reference.strip())
+
+    _sets(looser)
+    with pytest.raises(InputError, match=r"of the function exact\(\) was .* and is .*--out \S+own_exact"):
+        run(asked, trained, threads=1)
+    with pytest.raises(InputError, match=r"another function of the same name: the sha256 of .* give the old"):
+        replay(trained)
+    _sets(exact)
+    run(asked, trained, threads=1).close()
+    assert replay(trained).different == []
+
+
+def test_a_function_whose_text_can_not_be_read_is_told_and_compared_with_nothing(study, trained, metrics):
+    words: dict = {}
+    exec("def exact(response, reference, record):\n    return 1.0", words)
+    _sets(words["exact"])
+    found = plan(replace(study, metrics=("own_exact",)))
+    assert any("the text of the function 'exact' can't be read" in note for note in found.notes)
+    assert first_manifest(found)["own_metrics"] == {"own_exact": None}
+    begun = Begun.read(trained)
+    asked = begun.settled(replace(study, metrics=("token_f1", "own_exact")))
+    assert not begun.differences(asked)
+
+
+def test_a_study_that_recorded_no_hash_goes_on_and_learns_it(study, trained, metrics, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "old")
+    path = folder / "manifest.json"
+    written = json.loads(path.read_bytes())
+    held = written.pop("own_metrics")
+    path.write_text(json.dumps(written))
+    run(replace(study, metrics=("token_f1", "own_exact")), folder, threads=1).close()
+    assert json.loads(path.read_bytes())["own_metrics"] == held
+    assert "own_metrics" not in first_manifest(plan(replace(study, metrics=("token_f1",))))
 
 
 def test_the_command_that_goes_on_names_sets_and_metrics(trained, past, monkeypatch):

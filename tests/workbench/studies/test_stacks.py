@@ -12,7 +12,7 @@ from workbench.models.decoder import DecoderConfig
 from workbench.studies import stacks
 from workbench.studies.stacks import own_steps, partition, step_tokens
 from workbench.training.evaluation import HeldOut
-from workbench.training.loop import Frozen, branches
+from workbench.training.loop import branches
 from workbench.training.prepare import Prepared
 
 DECODER = DecoderConfig(
@@ -21,10 +21,15 @@ DECODER = DecoderConfig(
 CELL = CellConfig(data="d", base="b", size=2, batch_size=4, steps=10, rank=2)
 
 
+def no_states():
+    """Stand for the frozen blocks, whose output no stack is cut by."""
+    raise AssertionError("stacks are cut by lengths alone")
+
+
 def prepared(cells) -> Prepared:
     """Every cell takes the same examples: of 5 and 7 tokens, of which the first 2 are the same."""
     pool = Pool([Example((1, 2, 3, 4, 5), 4), Example((1, 2, 9, 4, 5, 6, 7), 4)])
-    return Prepared(Frozen(None, pool, 0, None), {cell.key(): [0, 1] for cell in cells}, HeldOut([0]))
+    return Prepared(pool, 0, no_states, {cell.key(): [0, 1] for cell in cells}, HeldOut([0]))
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from workbench.data.batches import Pool
 from workbench.data.records import Record
 from workbench.data.templates import Example
 from workbench.training.evaluation import HeldOut, evaluate
-from workbench.training.generated import Generation, generation_of, judged, metrics_in, responses
+from workbench.training.generated import WRITTEN, Generation, generation_of, judged, metrics_in, responses
 from workbench.training.loop import freeze, train
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz012"
@@ -51,9 +51,9 @@ def test_what_is_written_to_the_letter_is_the_exact_match(frozen, trained, answe
     heldout = HeldOut(list(range(ITEMS)))
     exact = evaluate(frozen, heldout, trained).exact
     written = responses(frozen, heldout, generation(answers), trained)
-    assert [[text == spelled(one) for text, one in zip(row, answers, strict=True)] for row in written] == (
-        exact.tolist()
-    )
+    assert [
+        [said.text == spelled(one) for said, one in zip(row, answers, strict=True)] for row in written
+    ] == (exact.tolist())
     assert 0.1 < exact.double().mean() < 0.9
     assert exact[0].tolist() != exact[1].tolist()
 
@@ -68,9 +68,10 @@ def test_the_chunks_change_nothing_and_every_response_finds_its_record(frozen, t
 
 
 def test_the_bare_base_writes_too_and_at_most_up_to_the_limit(frozen, answers):
-    (texts,) = responses(frozen, HeldOut([*range(ITEMS)]), generation(answers, limit=3), None)
-    assert len(texts) == ITEMS
-    assert max(map(len, texts)) == 3
+    (said,) = responses(frozen, HeldOut([*range(ITEMS)]), generation(answers, limit=3), None)
+    assert len(said) == ITEMS
+    assert max(len(one.text) for one in said) == 3
+    assert [one.tokens for one in said] == [len(one.text) for one in said], "a token is a letter"
 
 
 def test_nothing_is_written_beyond_what_the_base_can_read(tiny_decoder):
@@ -83,8 +84,8 @@ def test_nothing_is_written_beyond_what_the_base_can_read(tiny_decoder):
     )
     frozen = freeze(tiny_decoder, pool, 0)
     long, short = responses(frozen, HeldOut([0, 1]), how, None)[0]
-    assert len(long) <= 64 - 59
-    assert len(short) <= 20
+    assert len(long.text) <= 64 - 59
+    assert len(short.text) <= 20
     alone = responses(frozen, HeldOut([1]), replace(how, records=how.records[1:]), None)[0]
     assert alone == [short]
 
@@ -93,17 +94,19 @@ def test_what_a_template_puts_before_each_response_is_none_of_it(frozen, trained
     marked = generation([one[1:] if len(one) > 1 else one for one in answers])
     heldout = HeldOut([*range(ITEMS)])
     plain = responses(frozen, heldout, generation(answers), trained)[0]
-    for text, bare, one in zip(responses(frozen, heldout, marked, trained)[0], plain, answers, strict=True):
+    for said, bare, one in zip(responses(frozen, heldout, marked, trained)[0], plain, answers, strict=True):
         before = spelled(one[:1]) if len(one) > 1 else ""
-        assert text == bare.removeprefix(before)
+        assert said.text == bare.text.removeprefix(before)
+        assert said.tokens == bare.tokens
 
 
 def test_each_response_is_judged_beside_its_own_reference(frozen, trained, answers):
     how = generation(answers)
     scores = judged(frozen, HeldOut([*range(ITEMS)]), how, trained)
-    texts = responses(frozen, HeldOut([*range(ITEMS)]), how, trained)
-    for row, own in zip(scores, texts, strict=True):
-        assert row["token_f1"] == [float(a == b.response) for a, b in zip(own, how.records, strict=True)]
+    said = responses(frozen, HeldOut([*range(ITEMS)]), how, trained)
+    for row, own in zip(scores, said, strict=True):
+        right = [float(a.text == b.response) for a, b in zip(own, how.records, strict=True)]
+        assert row == {"token_f1": right, WRITTEN: [one.tokens for one in own]}
 
 
 def test_a_set_without_numbers_is_not_judged_by_them():

@@ -28,7 +28,7 @@ def prepared(base, train, heldout=None, quality=None, template="chat", **options
     )
     cell = CellConfig(data="d", base="b", quality=quality or Quality(), size=len(train), steps=1)
     made = prepare(base, data, [cell], template, **options)
-    pool = made.frozen.pool
+    pool = made.pool
     tokens = [tuple(part.tolist()) for part in pool.tokens.split(pool.lengths.tolist())]
     return made, [tokens[place] for place in made.draws[cell.key()]]
 
@@ -95,13 +95,13 @@ ASKED = Record(id="1", prompt="Is it late?", response="Yes", history=TURNS)
 def test_the_loss_on_all_answers_is_said_and_held_out_records_have_it(base):
     made, _ = prepared(base, [ASKED], [ASKED, replace(ASKED, id="2", history=())], loss_on="all")
     assert "the loss counts 2 answers of earlier turns in 2 examples" in made.notes
-    pool = made.frozen.pool
+    pool = made.pool
     first, second = made.heldout.references
     # each answer is a word and an end
     assert int(pool.labels[first]) > 2 * int(pool.labels[second]) == 2 * (pool.lengths - pool.prompts)[second]
     alone, _ = prepared(base, [ASKED])
     assert not any("loss" in note for note in alone.notes)
-    assert (alone.frozen.pool.labels == alone.frozen.pool.lengths - alone.frozen.pool.prompts).all()
+    assert (alone.pool.labels == alone.pool.lengths - alone.pool.prompts).all()
     none, _ = prepared(base, [replace(ASKED, history=())], loss_on="all")
     assert any("no record has earlier answers" in note for note in none.notes)
 

@@ -20,7 +20,8 @@ CELLS = [CELL, CELL.with_(seed=1), CELL.with_(seed=2)]
 @pytest.fixture
 def prepared(tiny_decoder, tiny_pool):
     draws = {cell.key(): list(range(6)) for cell in CELLS}
-    return Prepared(freeze(tiny_decoder, tiny_pool, 0), draws, HeldOut(list(range(20, 30))))
+    heldout = HeldOut(list(range(20, 30)))
+    return Prepared(tiny_pool, 0, lambda: freeze(tiny_decoder, tiny_pool, 0), draws, heldout)
 
 
 def test_a_cell_s_time_is_its_share_of_the_stack_s(prepared, monkeypatch):

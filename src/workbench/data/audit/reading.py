@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from workbench.data.records import Record
-from workbench.data.sources import files
+from workbench.data.sources.files import OwnFile
 from workbench.data.sources.findings import Finding
 
 
@@ -23,17 +22,12 @@ class Inspected:
     """What it was read as, and what wasn't used of it."""
 
 
-def inspect(path: Path) -> Inspected:
-    """Read a file, and refuse nothing that can be told as a finding.
-
-    Raises:
-        InputError: If the file can't be read at all, or holds no record of a known form.
-    """
-    read = files.read_file(path, files.How(), prompts_needed=1)
+def inspect(read: OwnFile) -> Inspected:
+    """Return what is in a file that was read, and refuse nothing that can be told as a finding."""
     return Inspected(
         records=read.records,
         unusable=[
-            [replace(finding, place=f"{path.name}, {finding.place}") for finding in record]
+            [replace(finding, place=f"{read.path.name}, {finding.place}") for finding in record]
             for record in read.findings.unusable
         ],
         template=read.template,

@@ -86,7 +86,7 @@ def with_sets(dataset: Dataset, sets: Sequence[tuple[str, str]], how: files.How)
                 f"there is no file {path.name!r} in {path.absolute().parent} for the evaluation set "
                 f"{name!r}; give the path of one: --eval {name}=FILE"
             )
-        dataset = _with_set(dataset, name, _read(path, how), how)
+        dataset = _with_set(dataset, name, files.read_judging(path, how, prompts_needed=1), how)
     return dataset
 
 
@@ -110,17 +110,3 @@ def _with_set(dataset: Dataset, name: str, own: files.OwnFile, how: files.How) -
         origin=f"{dataset.origin}; {name} from {own.path}",
         notes=(*dataset.notes, *notes),
     )
-
-
-def _read(path: Path, how: files.How) -> files.OwnFile:
-    """Read a file as the training files are, where it has what they have; else by its own keys."""
-    try:
-        return files.read_file(path, how, prompts_needed=1)
-    except InputError:
-        if not how.mapping and how.read_as is None:
-            raise
-        try:
-            return files.read_file(path, replace(how, mapping=(), read_as=None), prompts_needed=1)
-        except InputError:
-            pass  # what it lacks of what was asked for is the better message
-        raise

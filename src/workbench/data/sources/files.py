@@ -24,7 +24,7 @@ record by record. Copies of one question are numbered in the file's order.
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -225,6 +225,24 @@ def read_file(path: Path, how: How, *, prompts_needed: int) -> OwnFile:
         ),
         notes=tuple(f"{path.name}: {one}" for one in told),
     )
+
+
+def read_judging(path: Path, how: How, *, prompts_needed: int) -> OwnFile:
+    """Read a file to judge by as the training files are, where it has what they have; else by its own keys.
+
+    Raises:
+        InputError: As :func:`read_file`, for what it lacks of what was asked for.
+    """
+    try:
+        return read_file(path, how, prompts_needed=prompts_needed)
+    except InputError:
+        if not how.mapping and how.read_as is None:
+            raise
+        try:
+            return read_file(path, replace(how, mapping=(), read_as=None), prompts_needed=prompts_needed)
+        except InputError:
+            pass  # what it lacks of what was asked for is the better message
+        raise
 
 
 def _keys_told(what: str, name: str, keys: Counter[str]) -> list[str]:

@@ -245,6 +245,8 @@ class Manifest(Facts):
     examples: tuple[Mapping[str, str], ...] = ()
     arithmetic: ArithmeticFacts = field(default_factory=ArithmeticFacts)
     code_sha256: str | None = None
+    own_metrics: Mapping[str, str | None] = field(default_factory=dict)
+    """The hash of each metric that is a function of the user's own; None where its text couldn't be read."""
     versions: Mapping[str, str | None] = field(default_factory=dict)
     hardware: HardwareFacts = field(default_factory=HardwareFacts)
     growth: GrowthFacts = field(default_factory=GrowthFacts)

@@ -224,7 +224,9 @@ def unpack_prepared(
         )
         for name, how in value["generation"].items()
     }
-    return stacks, Prepared(frozen, draws, sets.pop(HELDOUT), evals=sets, generation=generation)
+    return stacks, Prepared(
+        pool, frozen.first, lambda: frozen, draws, sets.pop(HELDOUT), evals=sets, generation=generation
+    )
 
 
 def _record(values: Mapping[str, Any]) -> Record:

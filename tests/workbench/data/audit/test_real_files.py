@@ -6,6 +6,7 @@ import pytest
 
 from workbench.data.audit import CHECKS, Subject, audit
 from workbench.data.audit.reading import inspect
+from workbench.data.sources.files import How, read_file
 
 REAL = Path(__file__).resolve().parents[5] / "shared" / "real"
 SLOW = "languages"
@@ -35,7 +36,7 @@ FOUND = {
 def test_what_is_known_to_be_wrong_is_found(name):
     if not (REAL / name).is_file():
         pytest.skip(f"{name} isn't beside the checkout, in shared/real; it may not be copied into it")
-    read = inspect(REAL / name)
+    read = inspect(read_file(REAL / name, How(), prompts_needed=1))
     subject = Subject(records=read.records, unusable=read.unusable, template=read.template)
     counts: dict[str, int] = {}
     for one in audit(subject, [check for check in CHECKS if check != SLOW]).faults:
@@ -50,7 +51,7 @@ def test_an_evaluation_set_inside_another_is_contamination():
     names = ("alpacaeval805_text_davinci_003.json", "alpacaeval805_text_davinci_001.json")
     if not all((REAL / name).is_file() for name in names):
         pytest.skip("AlpacaEval's outputs aren't beside the checkout, in shared/real")
-    own, judge = (inspect(REAL / name) for name in names)
+    own, judge = (inspect(read_file(REAL / name, How(), prompts_needed=1)) for name in names)
     faults = audit(Subject(records=own.records, against=judge.records), ["contamination"]).faults
     asked = {record.prompt for record in own.records}
     assert sum(one.count for one in faults) >= sum(record.prompt in asked for record in judge.records) > 790

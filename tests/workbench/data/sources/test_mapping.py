@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from follows import follows
 
+import workbench as wb
 from workbench.cli import main
 from workbench.cli.run import add_parser, chosen_study
 from workbench.data.sources import load_dataset
@@ -121,6 +122,34 @@ def test_keys_that_may_be_meant_are_offered(tmp_path, row, asked, answered):
     mapping = mapping_of(shlex.split(str(caught.value).partition("such as --map ")[2]))
     assert mapping == {"prompt": asked, "response": answered}
     assert {record.response for record in everything(read(tmp_path, rows, mapping=mapping))} == {"y"}
+
+
+@pytest.mark.parametrize("command", [["score", "--scorer", "length"], ["audit"]], ids=["score", "audit"])
+def test_whatever_reads_a_file_takes_the_keys_that_it_offers(tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    name, *options = command
+    rows = [{"my title": f"x{n}", "body": "y" * n} for n in range(1, 5)]
+    asked = [name, str(jsonl(tmp_path / "mine.jsonl", rows)), *options]
+    assert main(asked) == 2
+    offered = shlex.split(capsys.readouterr().err.partition("such as ")[2])
+    assert main([*asked, "--read-as", "alpaca"]) == 2
+    assert "no object is as --read-as alpaca has them" in capsys.readouterr().err
+    assert main([*asked, *offered]) == 0
+
+
+def test_what_judges_may_have_keys_of_its_own(tmp_path, monkeypatch):
+    """As the evaluation sets of a study."""
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    long = "to be or not to be that is it what else is there to say"
+    rows = [{"q": f"ask {n}", "a": f"{long} {n}"} for n in range(4)]
+    mine, mapping = jsonl(tmp_path / "mine.jsonl", rows), {"prompt": "q", "response": "a"}
+    for names in (("q", "a"), ("prompt", "response")):
+        judge = jsonl(tmp_path / "judge.jsonl", [dict(zip(names, rows[0].values(), strict=True))])
+        scores = wb.score_file(mine, ["overlap"], against=judge, mapping=mapping)["overlap"]
+        assert max(scores) == 1.0
+        found = wb.audit_file(mine, against=judge, mapping=mapping, only=["contamination"])
+        assert found["records"] == [1]
 
 
 @follows("Say that it is a conversation with --map messages=")

@@ -37,7 +37,7 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "src/workbench/filtering.py",
+        "src/workbench/filtering/__init__.py",
         "tests/workbench/test_filtering.py",
         (
             "the AUC has the wrong side where the top is kept",
@@ -46,28 +46,36 @@ MISTAKES = [
             "test_a_scorer_that_sees_the_damage_finds_all_of_it",
         ),
         (
-            "the tokens of all seeds are added",
-            '"tokens": sum(tokens) / len(tokens)',
-            '"tokens": sum(tokens)',
-            "test_from_a_file_to_an_answer",
+            "records that are too long stay in the scored file",
+            "without={one.place for one in long}",
+            "without=()",
+            "test_long_records_are_refused_or_left_out",
         ),
+    ),
+    *mistakes(
+        "src/workbench/filtering/asked.py",
+        "tests/workbench/test_filtering.py",
         (
             "one end alone where none is known",
             'good.get(SCORERS[name].good, ("top", "bottom"))',
             'good.get(SCORERS[name].good, ("top",))',
             "test_both_ends_where_none_is_known",
         ),
+    ),
+    *mistakes(
+        "src/workbench/filtering/cells.py",
+        "tests/workbench/test_filtering.py",
+        (
+            "the tokens of all seeds are added",
+            '"tokens": sum(tokens) / len(tokens)',
+            '"tokens": sum(tokens)',
+            "test_from_a_file_to_an_answer",
+        ),
         (
             "the share that is advised is too small",
             "needed = int(np.ceil(100 * largest / everything))",
             "needed = int(100 * largest / everything)",
             "test_what_is_refused",
-        ),
-        (
-            "records that are too long stay in the scored file",
-            "without={one.place for one in long}",
-            "without=()",
-            "test_long_records_are_refused_or_left_out",
         ),
     ),
     *mistakes(

@@ -28,7 +28,7 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "src/workbench/filtering.py",
+        "src/workbench/filtering/cells.py",
         "tests/workbench/test_filtering.py",
         (
             "the study of a file of other keys reads it by its own",

@@ -14,7 +14,9 @@ from workbench.config import Quality
 from workbench.data.sources import load_dataset
 from workbench.data.subsets import draw
 from workbench.errors import InputError
-from workbench.filtering import BY_CHANCE, SCORED, Asked, compare_filters, planned
+from workbench.filtering import SCORED, compare_filters, planned
+from workbench.filtering.asked import Asked
+from workbench.filtering.cells import BY_CHANCE
 from workbench.scoring import scorers
 from workbench.scoring.planted import area_under_curve
 from workbench.scoring.scorers import SCORERS, RecordScorer

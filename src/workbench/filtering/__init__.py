@@ -29,6 +29,8 @@ from workbench.data.sources.findings import Policy
 from workbench.data.subsets import draw
 from workbench.errors import InputError, unknown_name
 from workbench.files import write_atomically
+from workbench.filtering.asked import Asked
+from workbench.filtering.cells import BY_CHANCE, drawn_tokens, grid
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
 from workbench.results import Results, run
@@ -60,99 +62,8 @@ from workbench.studies.grid import Place, Study
 from workbench.studies.runner import OnProgress
 from workbench.training.prepare import token_counter, tokens_of_each
 
-End = Literal["top", "bottom"]
-BY_CHANCE = Quality(pool=CHANCE)
 SCORED = "scored.jsonl"
 """The scored file, in the study's folder."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
-    """Which filters are compared, and on what."""
-
-    file: Path
-    scorers: tuple[str, ...]
-    """Each a key of ``SCORERS``, with ":top" or ":bottom" behind it where one end alone is asked for."""
-    keep: str = KEPT_SHARE
-    """Share of the records that each filter keeps, such as "30%"."""
-    budget: str = "coffee"
-    base: str = OWN_BASE
-    template: str | None = None
-    corruption: str = OWN_CORRUPTION
-    """The damage that is planted."""
-    heldout: int | None = None
-    heldout_file: Path | None = None
-    sizes: tuple[int, ...] | None = None
-    size_in: str = "examples"
-    """One of ``config.SIZES_IN``: what sizes count."""
-    seeds: tuple[int, ...] | None = None
-    epochs: float = EPOCHS_OF_FILTERS
-    """Passes of every cell over its examples."""
-    controls: bool = True
-    """Whether chance draws with the same lengths stand beside what is kept."""
-    whole: bool = True
-    """Whether all records are trained on, too."""
-    on_empty: Policy = "error"
-    on_bad: Policy = "error"
-    on_long: Policy = "error"
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    """Fields of a record, each with the key under which the file has it."""
-    read_as: str | None = None
-    """Key of ``LAYOUTS``; None finds the layout by the keys."""
-    settings: tuple[tuple[str, Any], ...] = ()
-    """Of every cell, as ``workbench.study`` takes them."""
-
-    @property
-    def how(self) -> files.How:
-        """How the files are read."""
-        named = tuple(self.mapping.items())
-        return files.How(on_empty=self.on_empty, on_bad=self.on_bad, mapping=named, read_as=self.read_as)
-
-    @property
-    def percent(self) -> float:
-        """The share that is kept, in percent.
-
-        Raises:
-            InputError: If it isn't written as one.
-        """
-        found = re.fullmatch(rf"({NUMBER})\s*%", self.keep.strip())
-        percent = float(found[1]) if found else 0.0
-        if not 0 < percent < 100:
-            raise InputError(
-                f"--keep is {self.keep!r}; expected a share of the records in percent, more than 0% and less "
-                f"than 100%, such as --keep {KEPT_SHARE}"
-            )
-        return percent
-
-    def ends(self) -> list[tuple[str, End]]:
-        """Return each scorer with the ends that are kept: its good one, or both where none is known.
-
-        Raises:
-            InputError: If a scorer or an end is unknown, or one is asked for twice.
-        """
-        found: list[tuple[str, End]] = []
-        for text in self.scorers:
-            name, colon, end = text.partition(":")
-            if name not in SCORERS:
-                raise unknown_name("scorer", name, SCORERS, "src/workbench/scoring/scorers.py")
-            if SCORERS[name].needs == "evaluation" and self.heldout_file is None:
-                raise InputError(
-                    f"scorer {name!r} compares with the records that judge; give them as a file with "
-                    "--heldout-file"
-                )
-            if colon and end not in get_args(End):
-                raise InputError(
-                    f"scorer {text!r} names the end {end!r}; give {name}:top for the largest numbers or "
-                    f"{name}:bottom for the smallest"
-                )
-            good: dict[str, tuple[End, ...]] = {"higher": ("top",), "lower": ("bottom",)}
-            ends = good.get(SCORERS[name].good, ("top", "bottom"))
-            found += [(name, one) for one in get_args(End) if (one == end if colon else one in ends)]
-        if not found:
-            raise InputError("no scorer is given; name at least one, such as --scorer ifd")
-        if doubled := next((one for one in found if found.count(one) > 1), None):
-            raise InputError(f"scorer {doubled[0]!r} is asked for twice; give each once")
-        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -316,102 +227,3 @@ def read_and_score(asked: Asked, base: Base, tell: OnScorer) -> Scored:
         check_scores(asked.file, records, column)
     content = scored_content(asked.file, records, columns, without={one.place for one in long})
     return Scored(records=records, columns=columns, content=content, given=given)
-
-
-def grid(
-    asked: Asked,
-    path: Path,
-    base: Base,
-    template: str,
-    filters: Sequence[Quality],
-    controls: Sequence[Quality],
-) -> tuple[Study, Dataset, dict[Quality, int]]:
-    """Return the study: chance first, then each filter with its control, and all records once.
-
-    With it come its data, and the largest size that each quality can have.
-
-    Raises:
-        InputError: If a filter keeps fewer records than a size that is asked for.
-    """
-    beside = [[one, *controls[place : place + 1]] for place, one in enumerate(filters)]
-    qualities = (BY_CHANCE, *(quality for pair in beside for quality in pair))
-    found = described(
-        path,
-        asked.budget,
-        base=asked.base,
-        qualities=qualities,
-        seeds=asked.seeds,
-        heldout=asked.heldout,
-        heldout_file=asked.heldout_file,
-        on_empty=asked.on_empty,
-        on_bad=asked.on_bad,
-        mapping=asked.mapping,
-        read_as=asked.read_as,
-        template=template,
-        **{"epochs": asked.epochs, **dict(asked.settings)},
-    )
-    dataset = found.dataset()
-    if asked.size_in == "tokens":
-        tokens = token_counter(base, template)
-        limits = tokens_of_each(dataset, qualities, found.seeds, tokens)
-        found = replace(found, size_in="tokens", sizes=sizes_in_tokens(found.sizes, dataset, limits, tokens))
-        largest = limits[BY_CHANCE]
-    else:
-        limits, largest = records_of_each(dataset, qualities, found.seeds), len(dataset.train)
-    name = f"{asked.file.name.split('.')[0]} filters"
-    if asked.sizes:
-        refuse_too_few(asked, limits, largest)
-        found = replace(found, sizes=asked.sizes, grown=())
-    if asked.whole and largest > max(found.sizes):
-        places = tuple(Place(quality=BY_CHANCE, size=largest, seed=seed) for seed in found.seeds)
-        found = replace(found, grown=(*found.grown, places))
-    return replace(found, name=name), dataset, limits
-
-
-def sizes_in_tokens(
-    sizes: Sequence[int], dataset: Dataset, limits: Mapping[Quality, int], tokens: Callable[[Record], int]
-) -> tuple[int, ...]:
-    """Return sizes in response tokens that stand to each other as those in examples do.
-
-    The largest is about as many examples, or all that the smallest pool has.
-    """
-    each = fmean(map(tokens, dataset.train))
-    largest = min(max(sizes) * each, *limits.values())
-    return tuple(sorted({max(1, int(largest * size / max(sizes))) for size in sizes}))
-
-
-def refuse_too_few(asked: Asked, limits: Mapping[Quality, int], everything: int) -> None:
-    """Refuse sizes that a filter keeps too little for.
-
-    Raises:
-        InputError: If there are such sizes.
-    """
-    largest = max(asked.sizes or ())
-    fewest = min(limits, key=lambda quality: limits[quality])
-    lacking = largest - limits[fewest]
-    if lacking <= 0:
-        return
-    ways = [f"choose sizes of at most {limits[fewest]}"]
-    counted = "records" if asked.size_in == "examples" else "response tokens"
-    # a share that rounds to at least the largest size; how long what is kept then is, isn't known
-    needed = int(np.ceil(100 * largest / everything))
-    if needed < 100 and asked.size_in == "examples":
-        ways = [f"keep more with --keep {needed}%", *ways]
-    raise InputError(
-        f"{fewest.pool!r} keeps {limits[fewest]} of {everything} {counted} to train on, {lacking} too few "
-        f"for the size {largest}; {', or '.join(ways)}"
-    )
-
-
-def drawn_tokens(study: Study, dataset: Dataset) -> list[dict[str, Any]]:
-    """Return how many response tokens the draws have, by quality and size, on average over the seeds."""
-    counts: dict[tuple[Quality, int], list[float]] = {}
-    for batch in study.batches():
-        for place in batch:
-            drawn = draw(dataset, place.quality, place.size, place.seed)
-            tokens = sum(float(record.extra[TOKENS]) for record in drawn)
-            counts.setdefault((place.quality, place.size), []).append(tokens)
-    return [
-        {"quality": quality.label, "size": size, "tokens": sum(tokens) / len(tokens)}
-        for (quality, size), tokens in counts.items()
-    ]

@@ -7,30 +7,21 @@ its examples, so that more examples cost more time, and scoring can be weighed a
 Source of the question: Yin and Rush 2024, "Compute-Constrained Data Selection" (arXiv 2410.16208).
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Literal, get_args
+from typing import Any
 
-import numpy as np
-
-from workbench.config import Quality
 from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.lengths import longest
-from workbench.data.matching import CHANCE, TOKENS
+from workbench.data.matching import TOKENS
 from workbench.data.places import listed
-from workbench.data.pools import NUMBER, records_of_each
 from workbench.data.qualities import parse_quality
-from workbench.data.records import Dataset, Record
-from workbench.data.sources import files
-from workbench.data.sources.findings import Policy
-from workbench.data.subsets import draw
+from workbench.data.records import Record
 from workbench.errors import InputError, unknown_name
 from workbench.files import write_atomically
 from workbench.filtering.asked import Asked
-from workbench.filtering.cells import BY_CHANCE, drawn_tokens, grid
+from workbench.filtering.cells import drawn_tokens, grid
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
 from workbench.results import Results, run
@@ -45,22 +36,16 @@ from workbench.scoring.scored import (
     scored_content,
 )
 from workbench.scoring.scorers import SCORERS, Given
-from workbench.studies.choices import study as described
 from workbench.studies.defaults import (
     CHECKPOINT_SECONDS,
-    EPOCHS_OF_FILTERS,
     EXECUTOR,
-    KEPT_SHARE,
-    OWN_BASE,
-    OWN_CORRUPTION,
     RUNS,
 )
 from workbench.studies.disk.lock import refuse_if_locked
 from workbench.studies.disk.store import Store
 from workbench.studies.executors.protocol import Executor, ShouldStop
-from workbench.studies.grid import Place, Study
+from workbench.studies.grid import Study
 from workbench.studies.runner import OnProgress
-from workbench.training.prepare import token_counter, tokens_of_each
 
 SCORED = "scored.jsonl"
 """The scored file, in the study's folder."""

@@ -8,7 +8,18 @@ ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
 ROOMS = (
     *("config", "readers", "data", "filters", "audit", "conversations", "models", "training", "scoring"),
-    *("costs", "studies", "evaluation_sets", "tables", "laws", "rates", "quality", "forecasts", "plans"),
+    *(
+        "costs",
+        "studies",
+        "sizes",
+        "evaluation_sets",
+        "tables",
+        "laws",
+        "rates",
+        "quality",
+        "forecasts",
+        "plans",
+    ),
     "views",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""

@@ -71,7 +71,7 @@ CHECKED = (
     "errors.py",
     "fetch.py",
     "files.py",
-    "filtering.py",
+    "filtering/*.py",
     "foresight.py",
     "growing.py",
     "laws/*.py",

@@ -135,7 +135,7 @@ def test_prices_that_need_another(folder, refused, followed):
     followed("plan", folder, *BUDGET, "--price-new", f"{NOISY}=1")
 
 
-@follows("turns examples at hand into", "--price-rater needs a study that measured more raters")
+@follows("at hand into", "--price-rater needs a study that measured more raters")
 def test_offers_that_lead_nowhere(folder, refused, followed):
     clean = ("--have", "clean=1024", "--budget", "100", "--price-new", "clean=1")
     assert refused("plan", folder, *clean, "--price-clean", "1").endswith("leave it out")

@@ -177,7 +177,7 @@ def test_more_data_that_does_worse_is_reported():
     table = read_table(study({"clean": lambda n: 1 + 3 * n**-0.4, "noisy": bump}))
     notes = analyse(table, "loss", bootstraps=50).notes
     assert [note for note in notes if "did worse" in note] == [
-        "noisy: 512 examples did worse than 128, by more than the noise explains. Laws know no such turn; "
+        "noisy: size 512 did worse than size 128, by more than the noise explains. Laws know no such turn; "
         "where small sizes are seen many times over, that may be overfitting."
     ]
 

@@ -97,6 +97,7 @@ OF_A_STUDY = {
     # where a template writes it, another day is another study: test_dated_template.py
     "date": (of_study(date="2001-02-03"), STAYS),
     "template": (of_study(template="alpaca"), "template was plain and is alpaca"),
+    "size_in": (of_study(size_in="tokens", sizes=(40,)), "size_in was examples and is tokens"),
     "loss_on": (of_study(loss_on="all"), "loss_on was last and is all"),
     "adapted_layers": (of_study(adapted_layers=1), "adapted_layers was 3 and is 1"),
     "precision": (of_study(precision="bfloat16"), "precision was float32 and is bfloat16"),
@@ -112,6 +113,8 @@ OF_A_CELL = {
     "loss_on": OF_A_STUDY["loss_on"],
     "quality": OF_A_STUDY["qualities"],
     "size": OF_A_STUDY["sizes"],
+    "size_in": OF_A_STUDY["size_in"],
+    "drawn": OF_A_STUDY["sizes"],
     "seed": OF_A_STUDY["seeds"],
     "rank": OF_A_STUDY["settings"],
     "alpha": (of_settings(alpha=8.0), "alpha was 16.0 and is 8.0"),

@@ -90,6 +90,7 @@ def drawings():
     grid = {
         "qualities": list(MEANS),
         "sizes": list(SIZES),
+        "axis": "training examples",
         "cells": [{"mean": mean} for means in MEANS.values() for mean in means],
         "title": "exact match",
         "better": "high",

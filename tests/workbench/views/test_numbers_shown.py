@@ -146,12 +146,14 @@ def test_a_heat_map_writes_each_mean_in_its_own_cell_in_ink_that_can_be_read():
     grid = {
         "qualities": ["clean", "noisy"],
         "sizes": [8, 16],
+        "axis": "response tokens",
         "cells": [{"mean": mean} for mean in means],
         "title": "exact match",
         "better": "high",
     }
     for better, dark in (("high", "white"), ("low", "black")):
         texts = heat_map(grid | {"better": better}).axes[0].texts
+        assert heat_map(grid).axes[0].get_xlabel() == "response tokens"
         assert [text.get_text() for text in texts] == ["0.11", "0.22", "0.93", "0.84"]
         assert [text.get_position() for text in texts] == [(0, 0), (1, 0), (0, 1), (1, 1)]
         # cividis is dark where its values are small, its reverse where they are large

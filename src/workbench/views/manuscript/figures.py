@@ -63,6 +63,7 @@ def _heat_map(part: MetricSource) -> Iterator[tuple[str, Figure]]:
             {
                 "qualities": [readable(quality) for quality in lines],
                 "sizes": sizes,
+                "axis": part.analysis.unit.axis,
                 "cells": [{"mean": line.get(size)} for line in means for size in sizes],
                 "title": axis_words(part.metric),
                 "better": "low" if part.analysis.falling else "high",

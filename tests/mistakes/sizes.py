@@ -81,13 +81,23 @@ MISTAKES = [
     ),
     *mistakes(
         "src/workbench/laws/units.py",
-        "tests/workbench/studies/test_sizes_in_tokens.py",
+        "tests/workbench/laws/test_units.py",
         (
             "what follows from a draw tells seeds apart",
             'OF_A_DRAW = ("examples", "steps", "epochs")',
             'OF_A_DRAW = ("examples",)',
-            "test_an_exported_table_says_the_same",
+            "test_seeds_that_drew_other_numbers_of_examples_are_replicates",
         ),
+        (
+            "what was set is taken for a draw's",
+            "setdefault(row.seed, set())",
+            "setdefault((row.seed, row.line), set())",
+            "test_what_was_set_still_tells_cells_apart",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/laws/units.py",
+        "tests/workbench/studies/test_sizes_in_tokens.py",
         (
             "examples and tokens are one curve",
             "if len(units) > 1:",

@@ -60,9 +60,20 @@ def unit_of(rows: Sequence[Measurement], column: str, name: str) -> SizeUnit:
 
 def without_what_follows(rows: Sequence[Measurement]) -> tuple[Measurement, ...]:
     """Return rows of sizes in tokens without the numbers that follow from which examples were drawn."""
-    trained = [row for row in rows if row.size > 0]
-    vary = {name for name in OF_A_DRAW if len({row.values.get(name) for row in trained}) > 1}
+    vary = {name for name in OF_A_DRAW if _differs_by_seed(rows, name)}
     return tuple(
         replace(row, values={name: value for name, value in row.values.items() if name not in vary})
         for row in rows
+    )
+
+
+def _differs_by_seed(rows: Sequence[Measurement], name: str) -> bool:
+    """Say whether the seeds of some quality and size have other values; what was set is the same for all."""
+    found: dict[tuple[str, float], dict[int | None, set[float | None]]] = {}
+    for row in rows:
+        if row.size > 0:
+            seeds = found.setdefault((row.quality, row.size), {})
+            seeds.setdefault(row.seed, set()).add(row.values.get(name))
+    return any(
+        values != other for seeds in found.values() for values in seeds.values() for other in seeds.values()
     )

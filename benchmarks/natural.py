@@ -115,6 +115,15 @@ def told(question: Question, results: Results) -> Iterator[str]:
         yield from (f"**{metric.replace('_', ' ')}**: {results.exchange_rate(metric).sentence()}", "")
     yield from means(results)
     manifest = results.manifest
+    if manifest.filtering.filters:
+        compared = results.filters()
+        yield from (
+            "",
+            f"| {' | '.join(compared.headings)} |",
+            f"| {' | '.join('---' for _ in compared.headings)} |",
+        )
+        yield from (f"| {' | '.join(row)} |" for row in compared.rows)
+        yield from ("", *(f"{sentence}\n" for sentence in compared.sentences))
     yield from ("", *(f"- {note}" for note in manifest.data.notes))
     seconds = sum(row["seconds"] or 0 for row in results.table().rows)
     yield from (f"- {len(results.table().rows) - 1} cells, {seconds / 60:.0f} minutes of training", "")
@@ -141,7 +150,8 @@ def page(parts: Sequence[tuple[Question, Results]]) -> str:
     lines = [
         "# Questions about data that exist",
         "",
-        "Each study takes minutes on SmolLM2-135M (`coffee`, three seeds). What came out stands here as it",
+        "Each study takes up to half an hour on SmolLM2-135M on two quiet cores (`coffee`, three seeds); the minutes",
+        "below are those of a busy machine. What came out stands here as it",
         "came, also where quality didn't win; the sentences are those of the studies' reports.",
         "Made by `python benchmarks/natural.py --data FOLDER --runs FOLDER --output docs/natural.md`. The",
         "workbench may not carry most of the files; the commands call them as their authors did.",

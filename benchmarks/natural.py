@@ -150,9 +150,9 @@ def page(parts: Sequence[tuple[Question, Results]]) -> str:
     lines = [
         "# Questions about data that exist",
         "",
-        "Each study takes up to half an hour on SmolLM2-135M on two quiet cores (`coffee`, three seeds); the minutes",
-        "below are those of a busy machine. What came out stands here as it",
-        "came, also where quality didn't win; the sentences are those of the studies' reports.",
+        "Each study takes up to half an hour on SmolLM2-135M on two quiet cores (`coffee`, three seeds); the",
+        "minutes below are those of a busy machine. What came out stands here as it came, also where quality",
+        "didn't win; the sentences are those of the studies' reports.",
         "Made by `python benchmarks/natural.py --data FOLDER --runs FOLDER --output docs/natural.md`. The",
         "workbench may not carry most of the files; the commands call them as their authors did.",
         "",

@@ -16,6 +16,8 @@ from types import ModuleType
 
 from qlora_kernels import formats as number_formats
 from workbench import cli, fetch
+from workbench.adapters.kinds import known as of_adapters
+from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.cli import COMMANDS
 from workbench.data import audit as of_audit
 from workbench.data import corruptions as of_data
@@ -66,6 +68,12 @@ def corruptions() -> Iterable[tuple[str, ...]]:
     """Return each corruption with what it does to an example."""
     yield "corruption", "an example becomes"
     yield from ((f"`{name}`", corruption.about) for name, corruption in CORRUPTIONS.items())
+
+
+def kinds() -> Iterable[tuple[str, ...]]:
+    """Return each kind of adapter with what it does and where it was published."""
+    yield "`--adapter`", "what it is", "source"
+    yield from ((f"`{name}`", kind.about, kind.source) for name, kind in ADAPTER_KINDS.items())
 
 
 def templates() -> Iterable[tuple[str, ...]]:
@@ -223,6 +231,13 @@ ADDITIONS = (
         "tests/workbench/data/test_pools.py",
     ),
     Addition(
+        "kind of adapter",
+        "an `AdapterKind`: scale, start, rates",
+        "ADAPTER_KINDS",
+        of_adapters,
+        "tests/workbench/adapters/test_kinds.py",
+    ),
+    Addition(
         "scorer",
         "`(given) -> one number a record`",
         "SCORERS",
@@ -295,8 +310,12 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "formats": formats,
     "additions": additions,
     "layouts": layouts,
+    "kinds": kinds,
 }
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/audit.md", "docs/release.md", "docs/data.md")
+DOCUMENTS = (
+    *("README.md", "CONTRIBUTING.md", "docs/audit.md", "docs/release.md", "docs/data.md"),
+    "docs/adapter-kinds.md",
+)
 """Documents with such tables."""
 
 

@@ -18,6 +18,9 @@ SCHEDULES = ("constant", "linear", "cosine", "trunk")
 """How the learning rate goes on after its warm-up. "trunk" stays and falls at the end, and takes the examples
 in the order of the draw, so that cells of many sizes begin alike and that beginning is trained once."""
 
+KINDS_OF_ADAPTER = ("lora", "rslora", "lora+", "dora", "pissa", "olora")
+"""Kinds of adapter, which ``workbench.adapters.kinds`` defines."""
+
 LOSS_ON = ("last", "all")
 """Which answers of a conversation count in the loss: the last one, its response, or those of earlier turns
 too."""
@@ -126,9 +129,11 @@ class CellConfig:
     """Examples that a size in tokens came to, once they are drawn; it follows from the other fields."""
     seed: int = 0
     """Decides the draw, the damage, the order of the examples and the first adapter weights."""
+    adapter: str = "lora"
+    """One of :data:`KINDS_OF_ADAPTER`."""
     rank: int = 8
     alpha: float = 16.0
-    """LoRA numerator: the update is scaled by alpha / rank."""
+    """LoRA numerator: the update is scaled by alpha / rank, or as the kind of adapter says."""
     targets: tuple[str, ...] = LINEARS
     """Linear layers that carry an adapter, in every adapted block."""
     first_layer: int = 0
@@ -195,6 +200,8 @@ class CellConfig:
             )
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS, "src/workbench/config.py")
+        if self.adapter not in KINDS_OF_ADAPTER:
+            raise unknown_name("adapter", self.adapter, KINDS_OF_ADAPTER, "src/workbench/adapters/kinds")
         if self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES, "src/workbench/training/optimizer.py")
         for target in self.targets:

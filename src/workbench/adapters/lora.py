@@ -1,7 +1,8 @@
 """LoRA for a stack of cells: every cell's adapter in one matrix, one row a cell.
 
 A row holds A and B of all adapted layers, end to end, so that the optimizer, the clipping and a
-checkpoint see one tensor. Inside the decoder the row is cut into A[G, R, K] and B[G, N, R].
+checkpoint see one tensor. Inside the decoder the row is cut into A[G, R, K] and B[G, N, R], and under DoRA
+into the lengths M[G, N], too. Kinds of adapter differ in what ``workbench.adapters.kinds`` says.
 
 Shape letters: G cells, T tokens, K inputs, N outputs, R rank, W adapter weights of one cell.
 
@@ -10,16 +11,48 @@ Source: Hu et al., "LoRA", arXiv:2106.09685; first weights as in the PEFT librar
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import cache
 
 import torch
+from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
 from workbench.errors import InputError
-from workbench.models.decoder import Adapters, DecoderConfig
+from workbench.models.adapted import Adapter, Adapters
+from workbench.models.decoder import Decoder, DecoderConfig
+
+ROW_LENGTHS = "lora_magnitude_vector"
+"""PEFT's name of the trained lengths of a layer's rows."""
+
+
+def adapted_shapes(cell: CellConfig, decoder: DecoderConfig) -> dict[str, tuple[int, int]]:
+    """Return the shape (N, K) of each linear layer that a cell adapts, by name.
+
+    Raises:
+        InputError: If the rank is above a layer's width or the first layer isn't in the decoder.
+    """
+    if not 0 <= cell.first_layer < decoder.layers:
+        raise InputError(
+            f"first_layer is {cell.first_layer}; the base has blocks 0 to {decoder.layers - 1}, "
+            "choose one of them"
+        )
+    shapes = {
+        f"layers.{layer}.{leaf}": decoder.linear_shape(leaf)
+        for layer in range(cell.first_layer, decoder.layers)
+        for leaf in cell.targets
+    }
+    name, (outputs, inputs) = min(shapes.items(), key=lambda item: min(item[1]))
+    if cell.rank > (most := min(outputs, inputs)):
+        raise InputError(
+            f"rank {cell.rank} is above {most}, the smaller side of {name} ({outputs} x {inputs}); "
+            f"choose a rank of at most {most}, or other targets"
+        )
+    return shapes
 
 
 class LoraStack:
@@ -33,55 +66,85 @@ class LoraStack:
         names: The adapted layers, in the order of a row.
     """
 
-    def __init__(self, cells: Sequence[CellConfig], decoder: DecoderConfig) -> None:
-        """Make fresh adapters: A random from the cell's seed, B zero, so that nothing changes yet.
+    def __init__(
+        self, cells: Sequence[CellConfig], decoder: DecoderConfig, base: Decoder | None = None
+    ) -> None:
+        """Make fresh adapters that change nothing yet, from the cell's seed or the base's weights.
+
+        Args:
+            cells: They adapt the same layers with one kind of adapter.
+            decoder: The sizes of the base.
+            base: The base itself, for kinds that begin with its weights or keep their lengths.
 
         Raises:
             InputError: If a rank is above a layer's width or the first layer isn't in the decoder.
-            ValueError: If the cells differ in which layers they adapt.
+            ValueError: If the cells differ in kind or in which layers they adapt, or a base is needed.
         """
-        lead = cells[0]
-        if any((cell.targets, cell.first_layer) != (lead.targets, lead.first_layer) for cell in cells):
-            raise ValueError("cells of one stack have to adapt the same layers")
-        if not 0 <= lead.first_layer < decoder.layers:
-            raise InputError(
-                f"first_layer is {lead.first_layer}; the base has blocks 0 to {decoder.layers - 1}, "
-                "choose one of them"
-            )
+        lead = max(cells, key=lambda cell: cell.rank)
+        alike = {(cell.targets, cell.first_layer, cell.adapter) for cell in cells}
+        if len(alike) > 1:
+            raise ValueError("cells of one stack have to adapt the same layers in the same way")
         self.cells = list(cells)
-        self.rank = max(cell.rank for cell in cells)
-        self.shapes = {
-            f"layers.{layer}.{leaf}": decoder.linear_shape(leaf)
-            for layer in range(lead.first_layer, decoder.layers)
-            for leaf in lead.targets
-        }
-        name, (outputs, inputs) = min(self.shapes.items(), key=lambda item: min(item[1]))
-        if self.rank > (most := min(outputs, inputs)):
-            raise InputError(
-                f"rank {self.rank} is above {most}, the smaller side of {name} ({outputs} x {inputs}); "
-                f"choose a rank of at most {most}, or other targets"
-            )
+        self.rank = lead.rank
+        self.kind = ADAPTER_KINDS[lead.adapter]
+        self.shapes = adapted_shapes(lead, decoder)
         self.names = list(self.shapes)
-        self.weights = torch.stack([self._first_weights(cell) for cell in cells]).requires_grad_()
+        self.base = base
+        if base is None and (self.kind.start or self.kind.magnitudes):
+            raise ValueError(f"adapters of the kind {lead.adapter!r} are made from the base's weights")
+        self.weights = self._first_weights().requires_grad_()
+        # what the frozen weights give up: the product that the adapters begin with
+        self.given_up = self.weights.detach().clone() if self.kind.start else None
+        self.squares = (
+            {name: base.weight(name).square().sum(dim=1) for name in self.names}
+            if base is not None and self.kind.magnitudes
+            else {}
+        )
 
-    def _first_weights(self, cell: CellConfig) -> Float[Tensor, " W"]:
-        parts = []
+    def _first_weights(self) -> Float[Tensor, "G W"]:
+        rows: list[list[Tensor]] = [[] for _ in self.cells]
         for name, (outputs, inputs) in self.shapes.items():
-            digest = hashlib.blake2b(f"adapter:{cell.seed}:{name}".encode(), digest_size=7).digest()
-            generator = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
-            a = torch.zeros(self.rank, inputs)
-            a[: cell.rank].uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
-            parts += [a.flatten(), torch.zeros(outputs * self.rank)]
-        return torch.cat(parts)
+            first = self._first_of(name)
+            lengths = []
+            if self.base is not None and self.kind.magnitudes:
+                lengths = [torch.linalg.vector_norm(self.base.weight(name), dim=1)]
+            for row, cell in zip(rows, self.cells, strict=True):
+                own_a, own_b = first(cell)
+                a, b = own_a.new_zeros(self.rank, inputs), own_a.new_zeros(outputs, self.rank)
+                a[: cell.rank], b[:, : cell.rank] = own_a, own_b
+                row += [a.flatten(), b.flatten(), *lengths]
+        return torch.stack([torch.cat(row) for row in rows])
+
+    def _first_of(self, name: str) -> Callable[[CellConfig], tuple[Tensor, Tensor]]:
+        """Return what makes a cell's first A and B of one layer, once for all that begin alike."""
+        outputs, inputs = self.shapes[name]
+        start = self.kind.start
+        if start is None or self.base is None:
+            return lambda cell: (first_a(name, cell, inputs), torch.zeros(outputs, cell.rank))
+        weight = self.base.weight(name)
+        made = cache(lambda rank, scale: start(weight, rank, scale))
+        return lambda cell: made(cell.rank, self.kind.scale(cell.alpha, cell.rank))
 
     @property
     def scale(self) -> Float[Tensor, " G"]:
-        """Each cell's alpha / rank."""
-        return self.weights.new_tensor([cell.alpha / cell.rank for cell in self.cells])
+        """What each cell's product of B and A is multiplied by."""
+        return self.weights.new_tensor([self.kind.scale(cell.alpha, cell.rank) for cell in self.cells])
+
+    @property
+    def rates(self) -> Float[Tensor, " W"] | None:
+        """How many times the cell's learning rate that of each weight is; None where all are one."""
+        if self.kind.b_rate == 1.0:
+            return None
+        factors = [
+            self.weights.new_full((size,), self.kind.b_rate if half == "lora_B" else 1.0)
+            for half, size in self._sizes()
+        ]
+        return torch.cat(factors)
 
     def to(self, dtype: torch.dtype) -> "LoraStack":
         """Change the number format in place, for tests in float64; returns itself."""
         self.weights = self.weights.detach().to(dtype).requires_grad_()
+        self.given_up = None if self.given_up is None else self.given_up.to(dtype)
         return self
 
     def select(self, rows: Sequence[int]) -> "LoraStack":
@@ -92,21 +155,30 @@ class LoraStack:
         chosen = copy(self)
         chosen.cells = [self.cells[row] for row in rows]
         weights = self.weights.detach()
-        chosen.weights = (
-            weights if list(rows) == list(range(len(weights))) else weights[rows]
-        ).requires_grad_()
+        everyone = list(rows) == list(range(len(weights)))
+        chosen.weights = (weights if everyone else weights[rows]).requires_grad_()
+        if self.given_up is not None and not everyone:
+            chosen.given_up = self.given_up[rows]
         return chosen
 
     def tensors(self, row: int) -> dict[str, Tensor]:
         """Return a copy of one cell's A, shape (R, K), and B, shape (N, R), of each layer, at its own rank.
 
-        The names are the layer's with ".lora_A" and ".lora_B".
+        The names are the layer's with ".lora_A" and ".lora_B", and ".lora_magnitude_vector" for lengths,
+        shape (N,). What the frozen weights give up is taken off by further rows of A and columns of B, as
+        many again: the adapter fits the base as it was, at twice the rank and alpha.
         """
         rank = self.cells[row].rank
-        tensors = {}
-        for name, (a, b) in self.matrices().items():
-            tensors[f"{name}.lora_A"] = a[row, :rank].detach().clone()
-            tensors[f"{name}.lora_B"] = b[row, :, :rank].detach().clone()
+        tensors: dict[str, Tensor] = {}
+        for name, halves in self.halves().items():
+            own = {half: value[row].detach().clone() for half, value in halves.items()}
+            a, b = own["lora_A"][:rank], own["lora_B"][:, :rank]
+            if self.given_up is not None:
+                first = self.halves(self.given_up)[name]
+                a = torch.cat([a, first["lora_A"][row, :rank]])
+                b = torch.cat([b, -first["lora_B"][row, :, :rank]], dim=1)
+            own |= {"lora_A": a.contiguous(), "lora_B": b.contiguous()}
+            tensors |= {f"{name}.{half}": value for half, value in own.items()}
         return tensors
 
     def load(self, row: int, tensors: Mapping[str, Tensor]) -> None:
@@ -127,19 +199,77 @@ class LoraStack:
                 )
         rank = self.cells[row].rank
         with torch.no_grad():
-            for name, (a, b) in self.matrices().items():
-                a[row, :rank] = tensors[f"{name}.lora_A"]
-                b[row, :, :rank] = tensors[f"{name}.lora_B"]
+            for name, halves in self.halves().items():
+                halves["lora_A"][row, :rank] = tensors[f"{name}.lora_A"][:rank]
+                halves["lora_B"][row, :, :rank] = tensors[f"{name}.lora_B"][:, :rank]
+                if ROW_LENGTHS in halves:
+                    halves[ROW_LENGTHS][row] = tensors[f"{name}.{ROW_LENGTHS}"]
+
+    def _sizes(self) -> list[tuple[str, int]]:
+        """Return the parts of a row, in its order: which half of an adapter each is, and its length."""
+        sizes = []
+        for n, k in self.shapes.values():
+            sizes += [("lora_A", self.rank * k), ("lora_B", n * self.rank)]
+            sizes += [(ROW_LENGTHS, n)] if self.kind.magnitudes else []
+        return sizes
+
+    def halves(self, weights: Float[Tensor, "G W"] | None = None) -> dict[str, dict[str, Tensor]]:
+        """Cut the rows into what each adapted layer has, by its name; views that carry gradients.
+
+        "lora_A" has shape (G, R, K), "lora_B" (G, N, R), and lengths, where there are some, (G, N).
+        """
+        weights = self.weights if weights is None else weights
+        pieces = iter(weights.split([size for _, size in self._sizes()], dim=1))
+        found = {}
+        for name, (n, k) in self.shapes.items():
+            own = {
+                "lora_A": next(pieces).unflatten(1, (self.rank, k)),
+                "lora_B": next(pieces).unflatten(1, (n, self.rank)),
+            }
+            found[name] = own | ({ROW_LENGTHS: next(pieces)} if self.kind.magnitudes else {})
+        return found
 
     def matrices(self) -> dict[str, tuple[Float[Tensor, "G R K"], Float[Tensor, "G N R"]]]:
         """Cut the rows into (A, B) of each adapted layer, by name; views that carry gradients."""
-        sizes = [size for n, k in self.shapes.values() for size in (self.rank * k, n * self.rank)]
-        pieces = iter(self.weights.split(sizes, dim=1))
-        return {
-            name: (next(pieces).unflatten(1, (self.rank, k)), next(pieces).unflatten(1, (n, self.rank)))
-            for name, (n, k) in self.shapes.items()
-        }
+        return {name: (own["lora_A"], own["lora_B"]) for name, own in self.halves().items()}
 
     def adapters(self) -> Adapters:
         """Return what the decoder's linear layers carry."""
-        return {name: (a, b, self.scale) for name, (a, b) in self.matrices().items()}
+        scale = self.scale
+        halves = self.halves()
+        first = None if self.given_up is None else self.halves(self.given_up)
+        lengths = self._lengths() if self.kind.magnitudes else {}
+        found = {}
+        for name, own in halves.items():
+            a, b = own["lora_A"], own["lora_B"]
+            if first is not None:
+                a = torch.cat([a, first[name]["lora_A"]], dim=1)
+                b = torch.cat([b, -first[name]["lora_B"]], dim=2)
+            gain = own[ROW_LENGTHS] / lengths[name] if self.kind.magnitudes else None
+            found[name] = Adapter(a, b, scale, gain)
+        return found
+
+    @torch.no_grad()
+    def _lengths(self) -> dict[str, Float[Tensor, "G N"]]:
+        """Return the length of each row of each changed weight, |W + scale B A|, without making any.
+
+        It counts as a constant in the gradient, as in the paper's section 4.3.
+        """
+        assert self.base is not None, "the constructor refuses lengths without a base"
+        scale, found = self.scale[:, None], {}
+        for name, own in self.halves().items():
+            a, b = own["lora_A"], own["lora_B"]
+            through = self.base.through(name, a)  # A W^T, shape (G, R, N)
+            crossed = einsum(b, through, "G N R, G R N -> G N")
+            gram = einsum(a, a, "G R K, G S K -> G R S")
+            squared = einsum(b, einsum(b, gram, "G N S, G R S -> G N R"), "G N R, G N R -> G N")
+            found[name] = (self.squares[name] + 2 * scale * crossed + scale**2 * squared).clamp_min(0).sqrt()
+        return found
+
+
+def first_a(name: str, cell: CellConfig, inputs: int) -> Float[Tensor, "R K"]:
+    """Return a fresh A: uniform, as wide as the inputs ask, from the cell's seed and the layer's name."""
+    digest = hashlib.blake2b(f"adapter:{cell.seed}:{name}".encode(), digest_size=7).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest, "little"))
+    bound = 1 / math.sqrt(inputs)
+    return torch.empty(cell.rank, inputs).uniform_(-bound, bound, generator=generator)

@@ -13,7 +13,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     parser = subparsers.add_parser(
         "diff",
         description="Compare two studies: what they were made of, which cells both have, and where those "
-        "differ first.",
+        "differ first. Of studies that differ in a setting, each metric is compared at the same "
+        "quality, size and seed, with an interval over the seeds.",
     )
     parser.add_argument("first", type=Path, help="a study's folder")
     parser.add_argument("second", type=Path, help="another one")
@@ -32,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     _print(f"only in {arguments.first}", found.only_first)
     _print(f"only in {arguments.second}", found.only_second)
     _print("measured differently", [str(difference) for difference in found.different])
+    if found.paired:
+        _print("at the same quality, size and seed", [str(difference) for difference in found.paired])
     print(f"identical to the bit: {len(found.identical)} cells")
     return 1 if found.different or found.only_first or found.only_second else 0
 

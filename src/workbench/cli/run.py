@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
-from workbench.config import LOSS_ON, PRECISIONS, SIZES_IN
+from workbench.config import KINDS_OF_ADAPTER, LOSS_ON, PRECISIONS, SIZES_IN
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
 from workbench.studies.defaults import OWN_CORRUPTION, RUNS
@@ -141,6 +141,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         help="of the base's products: auto takes bfloat16 where that is faster",
     )
     cell = parser.add_argument_group("every cell")
+    cell.add_argument(
+        "--adapter",
+        choices=KINDS_OF_ADAPTER,
+        help=f"kind of adapter: {KINDS_OF_ADAPTER[0]} (default) or another; docs/adapter-kinds.md has them",
+    )
     cell.add_argument("--rank", type=int, help="LoRA rank")
     cell.add_argument("--alpha", type=float, help="LoRA alpha: the update is scaled by alpha / rank")
     cell.add_argument("--targets", nargs="+", help="linear layers with an adapter, such as q_proj v_proj")
@@ -164,7 +169,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 CHOICES = (
     *("base", "corruption", "sizes", "size_in", "seeds", "heldout", "heldout_file", "on_long", "evals"),
     *("metrics", "on_shared", "pair_key", "template", "loss_on", "adapted_layers", "precision"),
-    *("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
+    *("adapter", "rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""
 

@@ -87,7 +87,7 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
     """
     base = load_base(first.base)
     base.tokenizer.day = read_manifest(folder).study.parsed().day
-    stack = LoraStack([first, second], base.decoder.config)
+    stack = LoraStack([first, second], base.decoder.config, base.decoder)
     for row, cell in enumerate((first, second)):
         stack.load(row, read_adapter(Path(folder), cell.key()))
     return Speakers(base, stack, (_name(first), _name(second)))

@@ -25,13 +25,8 @@ from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
 from workbench.config import LINEARS
 from workbench.data.batches import Batch
+from workbench.models.adapted import Adapters, join
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
-
-Adapter = tuple[Tensor, Tensor, Tensor]
-"""A[G, R, K], B[G, N, R] and scale[G] of one linear layer."""
-
-Adapters = Mapping[str, Adapter]
-"""The adapters of the linear layers that carry some, by the layer's name."""
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """The linear layers of a block; those that read the same input are one product."""
@@ -207,8 +202,21 @@ class Decoder:
         if adapter is None:
             y = quantized_linear(x, weight, precision=precision)
         else:
-            y = grouped_lora_linear(x, weight, *adapter, cells, precision=precision)
-        return y.split(outputs, dim=-1)
+            y = grouped_lora_linear(x, weight, *adapter[:3], cells, precision=precision)
+        parts = y.split(outputs, dim=-1)
+        gains = [adapters[name].gain if name in adapters else None for name in names]
+        if all(gain is None for gain in gains):
+            return parts
+        return tuple(
+            part if gain is None else part * gain.repeat_interleave(cells.diff(), dim=0).view_as(part)
+            for part, gain in zip(parts, gains, strict=True)
+        )
+
+    def through(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows N"]:
+        """Apply one linear layer by its name, without any adapter."""
+        _, layer, leaf = name.split(".")
+        leaves = next(group for group in SAME_INPUT if leaf in group)
+        return self.linears(int(layer), leaves, x, {}, torch.tensor([0]))[leaves.index(leaf)]
 
     def embed(self, tokens: Int64[Tensor, "G T"]) -> Float[Tensor, "G T K"]:
         """Look up the input vectors of tokens."""
@@ -339,26 +347,6 @@ class Decoder:
         return rope_angles(
             positions.flatten(), config.head_size, config.rope_base, scale=config.rope_scale, dtype=dtype
         )
-
-
-def join(adapters: Sequence[Adapter | None], outputs: Sequence[int]) -> Adapter | None:
-    """Make one adapter of those of layers with the same input: A's on top of each other, B's on a diagonal.
-
-    Args:
-        adapters: Each layer's adapter, or nothing; their scales are those of the cells, the same for all.
-        outputs: Each layer's number of outputs.
-    """
-    present = [adapter for adapter in adapters if adapter is not None]
-    if len(adapters) == 1 or not present:
-        return adapters[0] if present else None
-    ranks = [0 if adapter is None else adapter[0].shape[1] for adapter in adapters]
-    cells, scale = len(present[0][0]), present[0][2]
-    b, before = [], 0
-    for adapter, rank, rows in zip(adapters, ranks, outputs, strict=True):
-        own = present[0][1].new_empty(cells, rows, 0) if adapter is None else adapter[1]
-        b.append(functional.pad(own, (before, sum(ranks) - before - rank)))
-        before += rank
-    return torch.cat([a for a, _, _ in present], dim=1), torch.cat(b, dim=1), scale
 
 
 def causal_attention(

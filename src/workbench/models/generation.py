@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from workbench.data.batches import Batch, Pool
 from workbench.data.templates import Example
-from workbench.models.decoder import Adapters, Decoder, causal_attention
+from workbench.models.adapted import Adapters
+from workbench.models.decoder import Decoder, causal_attention
 
 
 class KeyValueCache:

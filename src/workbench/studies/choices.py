@@ -31,6 +31,7 @@ NUMBERS = {
 class CellSettings(TypedDict, total=False):
     """How every cell of a study is trained; ``workbench.config.CellConfig`` says what each means."""
 
+    adapter: str
     rank: int
     alpha: float
     targets: Iterable[str]
@@ -112,7 +113,7 @@ def study(
         loss_on: Which answers of a conversation are learnt: "last", the response alone, or "all".
         adapted_layers: How many of the topmost blocks carry adapters.
         precision: "auto", "float32", "bfloat16" or "int8": how products with the base are computed.
-        settings: The same for every cell: rank, alpha, targets, learning_rate, schedule, warmup,
+        settings: The same for every cell: adapter, rank, alpha, targets, learning_rate, schedule, warmup,
             warmup_steps, weight_decay, gradient_clip, batch_size, and steps or epochs.
 
     Returns:

@@ -17,7 +17,17 @@ OF_STUDY = (
     *("base", "heldout", "heldout_file", "pair_key", "on_empty", "on_bad", "on_long"),
     *("on_shared", "metrics", "mapping", "read_as", "template", "loss_on", "size_in", "adapted_layers"),
 )
-OF_CELL = ("rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs")
+OF_CELL = (
+    "adapter",
+    "rank",
+    "alpha",
+    "targets",
+    "learning_rate",
+    "schedule",
+    "batch_size",
+    "steps",
+    "epochs",
+)
 """Options of ``workbench run`` that decide a study's settings; precision and date a folder knows itself."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
+from workbench.studies.paired import PairedDifference, paired_differences
 
 MADE_OF = ("study", "data", "base", "arithmetic", "code_sha256", "versions", "hardware")
 """Parts of the manifest that say how the numbers were made."""
@@ -90,6 +91,8 @@ class Comparison:
     """Cells that only one of them has."""
     identical: list[str]
     different: list[FirstDifference]
+    paired: list[PairedDifference]
+    """Where no cell is in both: each metric at the same quality, size and seed, as where settings differ."""
 
 
 def compare(first: Path, second: Path) -> Comparison:
@@ -101,14 +104,18 @@ def compare(first: Path, second: Path) -> Comparison:
     with Store.open(first, read_only=True) as a, Store.open(second, read_only=True) as b:
         one, two = outcomes(a), outcomes(b)
         # every fact of these parts, those of newer versions too
+        tables = a.rows(), b.rows()
         made = {name: (x, y) for name, x, y in _pairs("", _made(a.manifest), _made(b.manifest)) if x != y}
     found = {key: first_difference(key, one[key], two[key]) for key in one if key in two}
+    metrics = list(dict.fromkeys(name for cell in one.values() for name in cell.metrics))
+    apart = not {row["key"] for row in tables[0]} & {row["key"] for row in tables[1]}
     return Comparison(
         made_differently=made,
         only_first=[key for key in one if key not in two],
         only_second=[key for key in two if key not in one],
         identical=[key for key, difference in found.items() if difference is None],
         different=[difference for difference in found.values() if difference],
+        paired=paired_differences(*tables, metrics) if apart else [],
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
 from workbench.metrics import on_set
 from workbench.models.decoder import SAME_INPUT, DecoderConfig
@@ -50,6 +51,7 @@ def training_flops(plan: Plan, cell: CellConfig, steps: int | None = None) -> fl
     blocks = _adapted_blocks(plan.base.decoder.config, cell, one)
     # the head's one product back is of its input: it is frozen
     step = 2 * _head(plan.base.decoder.config, one) + sum(forward + backward for forward, backward in blocks)
+    step += _lengths(plan.base.decoder.config, cell)
     return (plan.own_steps[cell.key()] if steps is None else steps) * step
 
 
@@ -57,7 +59,9 @@ def evaluation_flops(plan: Plan, cell: CellConfig) -> float:
     """Return the operations of evaluating one cell on the examples of every evaluation set."""
     items = [item for one in plan.prepared.sets.values() for item in one.examples]
     decoder, work = plan.base.decoder.config, _work(plan, items, len(items))
-    return _head(decoder, work) + sum(forward for forward, _ in _adapted_blocks(decoder, cell, work))
+    blocks = sum(forward for forward, _ in _adapted_blocks(decoder, cell, work))
+    # once for each set: the adapters are the same for all its examples
+    return _head(decoder, work) + blocks + len(plan.prepared.sets) * _lengths(decoder, cell)
 
 
 def generation_flops(plan: Plan, cell: CellConfig, curves: Mapping[str, Sequence[float]]) -> float:
@@ -88,7 +92,7 @@ def generation_flops(plan: Plan, cell: CellConfig, curves: Mapping[str, Sequence
             for layer in range(decoder.layers)
         ]
         heads = _Work(tokens, float((read + 1).sum()), 0.0)
-        total += _head(decoder, heads) + sum(forward for forward, _ in blocks)
+        total += _head(decoder, heads) + sum(forward for forward, _ in blocks) + _lengths(decoder, cell)
     return total
 
 
@@ -137,7 +141,10 @@ def _block(
         shapes = [decoder.linear_shape(leaf) for leaf in leaves]
         inputs, outputs = shapes[0][1], sum(outputs for outputs, _ in shapes)
         # the adapters of layers with one input are one adapter, with zeros between its parts
-        rank = cell.rank * sum(leaf in cell.targets for leaf in leaves) if cell else 0
+        rank = 0
+        if cell:
+            carried = ADAPTER_KINDS[cell.adapter].carried(cell.rank)
+            rank = carried * sum(leaf in cell.targets for leaf in leaves)
         base, into, out_of = (2 * rows * size for size in (inputs * outputs, rank * inputs, rank * outputs))
         forward += base + into + out_of
         # gradients of the input, where something below needs it, and of the adapter's parts
@@ -148,6 +155,20 @@ def _block(
             forward += attention
             backward += ATTENTION_BACKWARD * attention if reached else 0.0
     return forward, backward
+
+
+def _lengths(decoder: DecoderConfig, cell: CellConfig) -> float:
+    """Return the operations of the lengths of all changed rows, under a kind of adapter that has them."""
+    if not ADAPTER_KINDS[cell.adapter].magnitudes:
+        return 0.0
+    total, rank = 0.0, cell.rank
+    for leaf in cell.targets:
+        outputs, inputs = decoder.linear_shape(leaf)
+        alike = next(leaves for leaves in SAME_INPUT if leaf in leaves)
+        # A runs through all the weights that read its input, for they are one product
+        total += 2 * rank * inputs * sum(decoder.linear_shape(one)[0] for one in alike)
+        total += 2 * rank * rank * inputs + 2 * outputs * rank * (rank + 2)
+    return (decoder.layers - cell.first_layer) * total
 
 
 def _head(decoder: DecoderConfig, work: _Work) -> float:

@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 
 import torch
 
-from workbench.adapters.lora import LoraStack
+from workbench.adapters.lora import adapted_shapes
 from workbench.config import CellConfig, Quality
 from workbench.data.lengths import fit_context
 from workbench.data.pools import records_of_each
@@ -98,7 +98,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         template=template,
         first_layer=study.first_layer(base.decoder.config.layers),
     )
-    LoraStack(cells[:1], base.decoder.config)  # refuses a rank or a layer before the long work
+    adapted_shapes(cells[0], base.decoder.config)  # refuses a rank or a layer before the long work
     if check:
         check(study, dataset, base, cells)
     tokens = token_counter(base, template, study.loss_on)

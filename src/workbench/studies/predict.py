@@ -71,7 +71,7 @@ class Rates:
 def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
     """Time one training step of a stack, one batch of its evaluation and, if asked for, a few responses."""
     prepared = plan.prepared
-    adapters = LoraStack(stack, plan.base.decoder.config)
+    adapters = LoraStack(stack, plan.base.decoder.config, plan.base.decoder)
     rows = step_rows(stack, [prepared.draws[cell.key()] for cell in stack], 0)
 
     def step() -> None:

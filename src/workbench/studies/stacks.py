@@ -20,14 +20,14 @@ def partition(
 ) -> list[list[CellConfig]]:
     """Cut the study's cells into stacks.
 
-    Cells of one stack adapt the same layers and take batches of one size. A stack is as large as
-    :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow, and at least one cell. Cells of similar length
-    go together: one that has taken its steps leaves its stack, and the others go on in a smaller one. So do
-    the sizes of one trunk, of which one trains at a time, and a second one while its rate falls.
+    Cells of one stack adapt the same layers in the same way and take batches of one size. A stack is as
+    large as :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow, and at least one cell. Cells of similar
+    length go together: one that has taken its steps leaves its stack, and the others go on in a smaller
+    one. So do the sizes of one trunk, of which one trains at a time, and a second one while its rate falls.
     """
     kinds: dict[tuple[object, ...], list[CellConfig]] = {}
     for cell in cells:
-        kinds.setdefault((cell.first_layer, cell.targets, cell.batch_size), []).append(cell)
+        kinds.setdefault((cell.first_layer, cell.targets, cell.adapter, cell.batch_size), []).append(cell)
     stacks = []
     for kind in kinds.values():
         families: dict[CellConfig, list[CellConfig]] = {}

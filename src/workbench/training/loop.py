@@ -262,7 +262,7 @@ def train(
     Raises:
         InputError: If ``start`` is the state of other cells.
     """
-    stack = LoraStack(cells, frozen.decoder.config)
+    stack = LoraStack(cells, frozen.decoder.config, frozen.decoder)
     state = start or TrainState.fresh(stack)
     steps = torch.tensor([cell.total_steps for cell in cells])
     if state.weights.shape != stack.weights.shape or len(state.losses) != int(steps.max()):
@@ -271,7 +271,7 @@ def train(
             f"{len(state.losses)} steps; these cells have {tuple(stack.weights.shape)} and {int(steps.max())}"
         )
     stack.weights = state.weights
-    optimizer = StackedAdamW(state.weights, cells, state.mean, state.square)
+    optimizer = StackedAdamW(state.weights, cells, state.mean, state.square, stack.rates)
     trunk, begins = branched or branches(cells, draws)
     for_itself = torch.tensor(begins)
     while (

@@ -57,9 +57,18 @@ class StackedAdamW:
         cells: Sequence[CellConfig],
         mean: Float[Tensor, "G W"] | None = None,
         square: Float[Tensor, "G W"] | None = None,
+        factors: Float[Tensor, " W"] | None = None,
     ) -> None:
-        """Prepare to change ``weights`` in place; ``mean`` and ``square`` are the moments to go on from."""
-        self.weights, self.cells = weights, cells
+        """Prepare to change ``weights`` in place.
+
+        Args:
+            weights: The adapters.
+            cells: Whose they are.
+            mean: First moments to go on from.
+            square: Second moments to go on from.
+            factors: How many times its cell's rate that of each weight is; one for all by default.
+        """
+        self.weights, self.cells, self.factors = weights, cells, factors
         self.mean = torch.zeros_like(weights) if mean is None else mean
         self.square = torch.zeros_like(weights) if square is None else square
         self.decay = weights.new_tensor([cell.weight_decay for cell in cells])[:, None]
@@ -87,6 +96,8 @@ class StackedAdamW:
             gradient, rows = gradient[kept], rows[kept]
         shrink = (self.clip[rows] / norms[kept].clamp_min(1e-12)).clamp_max(1.0)[:, None]
         rates = self.weights.new_tensor([learning_rate(self.cells[row], step) for row in rows])[:, None]
+        if self.factors is not None:
+            rates = rates * self.factors
         decays = 1 - rates * self.decay[rows]
         # all cells: views instead of copies, the common case
         place = slice(None) if len(rows) == len(self.cells) else rows

@@ -116,6 +116,7 @@ OF_A_CELL = {
     "size_in": OF_A_STUDY["size_in"],
     "drawn": OF_A_STUDY["sizes"],
     "seed": OF_A_STUDY["seeds"],
+    "adapter": (of_settings(adapter="rslora"), "adapter was lora and is rslora"),
     "rank": OF_A_STUDY["settings"],
     "alpha": (of_settings(alpha=8.0), "alpha was 16.0 and is 8.0"),
     "targets": (of_settings(targets=("q_proj", "v_proj")), "targets was q_proj, .* and is q_proj, v_proj"),

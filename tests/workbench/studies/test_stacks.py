@@ -69,10 +69,11 @@ def test_memory_bounds_a_stack_too(monkeypatch):
 
 
 def test_cells_that_adapt_other_layers_or_take_other_batches_are_apart():
-    changes = [{}, {"first_layer": 1}, {"targets": ("q_proj",)}, {"batch_size": 2}, {"learning_rate": 1e-3}]
+    apart = [{"first_layer": 1}, {"targets": ("q_proj",)}, {"batch_size": 2}, {"adapter": "dora"}]
+    changes = [{}, *apart, {"learning_rate": 1e-3}]
     cells = [CELL.with_(**change) for change in changes]
     found = partition(cells, prepared(cells), DECODER)
-    assert [len(stack) for stack in found] == [2, 1, 1, 1]
+    assert [len(stack) for stack in found] == [2, 1, 1, 1, 1]
 
 
 def test_a_trunk_s_cells_train_alone_only_what_is_their_own():

@@ -19,6 +19,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from workbench.adapters.adapter import LoraAdapter
+from workbench.adapters.kinds.known import ADAPTER_KINDS
+from workbench.adapters.kinds.rslora import by_root_of_rank
+from workbench.adapters.lora import ROW_LENGTHS
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
@@ -127,6 +130,8 @@ def _check_tensors(
         raise InputError(f"{folder / CONFIG} is damaged: r, the rank, is {str(rank)[:20]}; {again}")
     for name, tensor in tensors.items():
         ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
+        if name.endswith(ROW_LENGTHS) and tensor.ndim == 1 and config.get("use_dora") is True:
+            ranks = rank  # one length a row, whatever the rank
         if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():
             raise InputError(
                 f"{folder}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
@@ -188,12 +193,13 @@ def _refuse_what_is_not_lora(path: Path, config: Mapping[str, Any]) -> None:
 def peft_name(name: str) -> str:
     """Return PEFT's name of a tensor: "layers.3.q_proj.lora_A" becomes "base_model...lora_A.weight"."""
     _, layer, leaf, half = name.split(".")
-    return f"base_model.model.model.layers.{layer}.{PARTS[leaf]}.{leaf}.{half}.weight"
+    end = "" if half == ROW_LENGTHS else ".weight"  # as PEFT writes the lengths of DoRA
+    return f"base_model.model.model.layers.{layer}.{PARTS[leaf]}.{leaf}.{half}{end}"
 
 
 def _our_name(name: str) -> str:
     parts = name.split(".")
-    if len(parts) != 9 or parts[6] not in PARTS:
+    if len(parts) not in (8, 9) or parts[6] not in PARTS:
         raise InputError(f"{name[:200]!r} is no LoRA weight of this decoder")
     return f"layers.{parts[4]}.{parts[6]}.{parts[7]}"
 
@@ -214,19 +220,25 @@ def _named(name: str) -> Path:
 
 
 def peft_config(cell: CellConfig, tensors: Mapping[str, Tensor]) -> dict[str, object]:
-    """Return the ``adapter_config.json`` of a cell."""
+    """Return the ``adapter_config.json`` of a cell.
+
+    An adapter that began with a part of the base's weights is written with what they gave up, as plain LoRA
+    of twice the rank and alpha, so that it fits the base as it was.
+    """
+    kind = ADAPTER_KINDS[cell.adapter]
+    times = 2 if kind.start else 1
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base_place(cell.base),
-        "r": cell.rank,
-        "lora_alpha": cell.alpha,
+        "r": times * cell.rank,
+        "lora_alpha": times * cell.alpha,
         "lora_dropout": 0.0,
         "bias": "none",
         "fan_in_fan_out": False,
         "inference_mode": True,
         "target_modules": list(cell.targets),
         "layers_to_transform": sorted({int(name.split(".")[1]) for name in tensors}),
-        "use_rslora": False,
-        "use_dora": False,
+        "use_rslora": kind.scale is by_root_of_rank,
+        "use_dora": kind.magnitudes,
     }

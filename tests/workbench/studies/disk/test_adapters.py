@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from hugging_face import as_transformers
 from safetensors.torch import load_file, save_file
 from small_study import small_study
 
@@ -12,7 +13,7 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models.loaders import CLASSROOM, load_base
-from workbench.studies.disk.adapters import PARTS, check_adapter, peft_name, read_adapter, write_adapter
+from workbench.studies.disk.adapters import check_adapter, peft_name, read_adapter, write_adapter
 from workbench.studies.plan import plan
 
 
@@ -75,45 +76,6 @@ def test_peft_computes_our_logits(cell, tensors, tmp_path):
         got = decoder.head(decoder(batch, stack.adapters()).flatten(0, 1))
     assert (got - bare).abs().max() > 0.1, "the adapter does something"
     torch.testing.assert_close(got[:-1], expected[: len(got) - 1], rtol=1e-4, atol=1e-4)
-
-
-def as_transformers(transformers, decoder):
-    """Return the base as a model of transformers."""
-    config = decoder.config
-    theirs = transformers.LlamaForCausalLM(
-        transformers.LlamaConfig(
-            vocab_size=config.vocabulary,
-            hidden_size=config.width,
-            intermediate_size=config.feed_forward,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.kv_heads,
-            head_dim=config.head_size,
-            rms_norm_eps=config.norm_epsilon,
-            rope_parameters={"rope_type": "default", "rope_theta": config.rope_base},
-            tie_word_embeddings=decoder.tied,
-        )
-    ).eval()
-    theirs.load_state_dict(hugging_face(decoder), strict=False)
-    return theirs
-
-
-def hugging_face(decoder) -> dict[str, torch.Tensor]:
-    """Return the base's weights by the names of a Hugging Face checkpoint."""
-    names = {
-        "embedding": "model.embed_tokens.weight",
-        "norm": "model.norm.weight",
-        "head": "lm_head.weight",
-        "attention_norm": "input_layernorm",
-        "feed_forward_norm": "post_attention_layernorm",
-    }
-    weights = {}
-    for name in decoder.config.shapes(tied=decoder.tied):
-        *layer, leaf = name.split(".")
-        place = ".".join(["model", *layer]) if layer else ""
-        inner = f"{PARTS[leaf]}.{leaf}" if leaf in PARTS else names[leaf]
-        weights[f"{place}.{inner}.weight" if layer else names[leaf]] = decoder.weight(name)
-    return weights
 
 
 def test_the_configuration_is_what_peft_needs(cell, tensors, tmp_path):

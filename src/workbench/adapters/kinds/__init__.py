@@ -1,0 +1,1 @@
+"""Kinds of adapter: what each changes about plain LoRA, one file each."""

@@ -1,0 +1,134 @@
+"""Mistakes in kinds of adapter: what is computed, what is trained, what is written."""
+
+from mistakes_list import mistakes
+
+MISTAKES = [
+    *mistakes(
+        "src/workbench/adapters/kinds/rslora.py",
+        "tests/workbench/adapters/test_kinds.py",
+        ("rsLoRA is scaled as LoRA", "alpha / rank**0.5", "alpha / rank"),
+    ),
+    *mistakes(
+        "src/workbench/adapters/kinds/pissa.py",
+        "tests/workbench/adapters/test_kinds.py",
+        (
+            "PiSSA begins with its largest part once more for the scale",
+            "values[:rank] / scale",
+            "values[:rank]",
+        ),
+        ("PiSSA's signs are those of the machine in A alone", "b * signs[:, 0]", "b"),
+    ),
+    *mistakes(
+        "src/workbench/adapters/kinds/olora.py",
+        "tests/workbench/adapters/test_kinds.py",
+        ("OLoRA's signs are turned in Q alone", "r[:rank] * signs[:, None]", "r[:rank]"),
+    ),
+    *mistakes(
+        "src/workbench/adapters/kinds/lora_plus.py",
+        "tests/workbench/adapters/test_kinds.py",
+        ("B learns as fast as A", "b_rate=RATIO", "b_rate=1.0"),
+    ),
+    *mistakes(
+        "src/workbench/adapters/lora.py",
+        "tests/workbench/adapters/test_kinds.py",
+        (
+            "A learns faster, not B",
+            'self.kind.b_rate if half == "lora_B" else 1.0',
+            'self.kind.b_rate if half == "lora_A" else 1.0',
+        ),
+        (
+            "the length of a changed row leaves out what crosses",
+            "self.squares[name] + 2 * scale * crossed",
+            "self.squares[name] + scale * crossed",
+        ),
+        ("the length of a changed row is that of the frozen one", " + scale**2 * squared", ""),
+        ("the lengths are divided by a square", ".clamp_min(0).sqrt()", ".clamp_min(0)"),
+        (
+            "the base keeps what the adapter begins with",
+            'b = torch.cat([b, -first[name]["lora_B"]], dim=2)',
+            'b = torch.cat([b, 0 * first[name]["lora_B"]], dim=2)',
+        ),
+        (
+            "what is written adds what the base gave up",
+            'b = torch.cat([b, -first["lora_B"][row, :, :rank]], dim=1)',
+            'b = torch.cat([b, first["lora_B"][row, :, :rank]], dim=1)',
+        ),
+        (
+            "a part of a stack gives up what others began with",
+            "chosen.given_up = self.given_up[rows]",
+            "chosen.given_up = self.given_up[: len(rows)]",
+        ),
+        (
+            "a loaded adapter keeps its fresh lengths",
+            "halves[ROW_LENGTHS][row] = tensors",
+            "halves[ROW_LENGTHS][row] += 0 * tensors",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/disk/adapters.py",
+        "tests/workbench/adapters/test_kinds.py",
+        (
+            "the file of a kind that began with the base's weights halves its scale",
+            '"lora_alpha": times * cell.alpha',
+            '"lora_alpha": cell.alpha',
+        ),
+        ("DoRA is written as plain LoRA", '"use_dora": kind.magnitudes', '"use_dora": False'),
+        (
+            "rsLoRA is written as plain LoRA",
+            '"use_rslora": kind.scale is by_root_of_rank',
+            '"use_rslora": False',
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/decoder.py",
+        "tests/workbench/adapters/test_kinds.py",
+        (
+            "a gain belongs to the next cell",
+            "gain.repeat_interleave(cells.diff(), dim=0)",
+            "gain.roll(1, 0).repeat_interleave(cells.diff(), dim=0)",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/training/optimizer.py",
+        "tests/workbench/adapters/test_kinds.py",
+        ("all weights learn at the cell's rate", "rates = rates * self.factors", "rates = rates * 1.0"),
+    ),
+    *mistakes(
+        "src/workbench/studies/costs.py",
+        "tests/workbench/studies/test_costs.py",
+        (
+            "what the base gives up costs nothing",
+            "ADAPTER_KINDS[cell.adapter].carried(cell.rank)",
+            "cell.rank",
+            "test_operations_are_those_that_torch_counts",
+        ),
+        (
+            "lengths cost nothing",
+            "    step += _lengths(plan.base.decoder.config, cell)\n",
+            "",
+            "test_operations_are_those_that_torch_counts",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/stacks.py",
+        "tests/workbench/studies/test_stacks.py",
+        (
+            "cells of two kinds train together",
+            "cell.targets, cell.adapter, cell.batch_size",
+            "cell.targets, cell.batch_size",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/paired.py",
+        "tests/workbench/studies/test_paired.py",
+        (
+            "cells of other seeds are paired",
+            'return row["quality"], row["size"], row["seed"]',
+            'return row["quality"], row["size"], 0',
+        ),
+        ("the difference is the other way round", "append(two - one)", "append(one - two)"),
+        ("an interval of 90%", "(1 + LEVEL) / 2", "LEVEL"),
+        ("as many degrees of freedom as seeds", "len(means) - 1))", "len(means)))"),
+        ("the spread of a seed, not of their mean", " / math.sqrt(len(means))", ""),
+    ),
+]

@@ -124,8 +124,8 @@ MISTAKES = [
         ),
         (
             "the adapters of layers with one input are counted apart",
-            "rank = cell.rank * sum(leaf in cell.targets for leaf in leaves) if cell else 0",
-            "rank = cell.rank * any(leaf in cell.targets for leaf in leaves) if cell else 0",
+            "rank = carried * sum(leaf in cell.targets for leaf in leaves)",
+            "rank = carried * any(leaf in cell.targets for leaf in leaves)",
             "test_operations_are_those_that_torch_counts",
         ),
         (

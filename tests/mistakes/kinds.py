@@ -127,7 +127,7 @@ MISTAKES = [
             'return row["quality"], row["size"], 0',
         ),
         ("the difference is the other way round", "append(two - one)", "append(one - two)"),
-        ("an interval of 90%", "(1 + LEVEL) / 2", "LEVEL"),
+        ("an interval of 90%", "(1 + CONFIDENCE) / 2", "CONFIDENCE"),
         ("as many degrees of freedom as seeds", "len(means) - 1))", "len(means)))"),
         ("the spread of a seed, not of their mean", " / math.sqrt(len(means))", ""),
     ),

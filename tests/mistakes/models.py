@@ -4,6 +4,16 @@ from mistakes_list import mistakes
 
 MISTAKES = [
     *mistakes(
+        "src/workbench/models/adapted.py",
+        "tests/workbench/models/test_decoder.py",
+        (
+            "the adapter of a layer is added to its neighbour",
+            "(before, sum(ranks) - before - rank)",
+            "(sum(ranks) - before - rank, before)",
+            "test_an_adapter_is_a_change_of_its_weight",
+        ),
+    ),
+    *mistakes(
         "kernels/qlora_kernels/rope.py",
         "tests/workbench/models/test_decoder.py",
         (
@@ -33,12 +43,6 @@ MISTAKES = [
             "scale=config.rope_scale",
             "scale=1 / config.rope_scale",
             "test_positions_turn_as_base_and_scale_say",
-        ),
-        (
-            "the adapter of a layer is added to its neighbour",
-            "(before, sum(ranks) - before - rank)",
-            "(sum(ranks) - before - rank, before)",
-            "test_an_adapter_is_a_change_of_its_weight",
         ),
         (
             "the block's second residual is dropped",
@@ -118,20 +122,20 @@ MISTAKES = [
         "tests/workbench/adapters/test_lora.py",
         (
             "A begins five times too wide",
-            "uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs),",
-            "uniform_(-5 / math.sqrt(inputs), 5 / math.sqrt(inputs),",
+            "bound = 1 / math.sqrt(inputs)",
+            "bound = 5 / math.sqrt(inputs)",
             "test_first_weights_are_uniform_and_as_wide_as_the_inputs_ask",
         ),
         (
             "A is as wide as its rank asks, not its inputs",
-            "uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs),",
-            "uniform_(-1 / math.sqrt(cell.rank), 1 / math.sqrt(cell.rank),",
+            "bound = 1 / math.sqrt(inputs)",
+            "bound = 1 / math.sqrt(cell.rank)",
             "test_first_weights_are_uniform_and_as_wide_as_the_inputs_ask",
         ),
         (
             "A begins on one side of zero",
-            "uniform_(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs),",
-            "uniform_(0, 2 / math.sqrt(inputs),",
+            "uniform_(-bound, bound,",
+            "uniform_(0, 2 * bound,",
             "test_first_weights_are_uniform_and_as_wide_as_the_inputs_ask",
         ),
         (
@@ -148,19 +152,19 @@ MISTAKES = [
         ),
         (
             "the update is scaled by the root of the rank",
-            "cell.alpha / cell.rank for",
+            "self.kind.scale(cell.alpha, cell.rank) for",
             "cell.alpha / cell.rank**0.5 for",
             "test_an_update_is_scaled_by_alpha_over_its_own_rank",
         ),
         (
             "the update is scaled by the stack's largest rank",
-            "cell.alpha / cell.rank for",
-            "cell.alpha / self.rank for",
+            "self.kind.scale(cell.alpha, cell.rank) for",
+            "self.kind.scale(cell.alpha, self.rank) for",
             "test_an_update_is_scaled_by_alpha_over_its_own_rank",
         ),
         (
             "alpha is the whole scale",
-            "[cell.alpha / cell.rank for",
+            "[self.kind.scale(cell.alpha, cell.rank) for",
             "[cell.alpha for",
             "test_an_update_is_scaled_by_alpha_over_its_own_rank",
         ),
@@ -170,13 +174,13 @@ MISTAKES = [
         "tests/workbench/studies/disk/test_adapters.py",
         (
             "PEFT is told another scale",
-            '"lora_alpha": cell.alpha,',
+            '"lora_alpha": times * cell.alpha,',
             '"lora_alpha": cell.alpha / cell.rank,',
             "test_the_configuration_is_what_peft_needs",
         ),
         (
             "PEFT is told to scale by the root of the rank",
-            '"use_rslora": False',
+            '"use_rslora": kind.scale is by_root_of_rank',
             '"use_rslora": True',
             "test_the_configuration_is_what_peft_needs",
         ),

@@ -18,15 +18,8 @@ OF_STUDY = (
     *("on_shared", "metrics", "mapping", "read_as", "template", "loss_on", "size_in", "adapted_layers"),
 )
 OF_CELL = (
-    "adapter",
-    "rank",
-    "alpha",
-    "targets",
-    "learning_rate",
-    "schedule",
-    "batch_size",
-    "steps",
-    "epochs",
+    *("adapter", "rank", "alpha"),
+    *("targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options of ``workbench run`` that decide a study's settings; precision and date a folder knows itself."""
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from scipy.stats import t
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 """Of the interval."""
 
-Row = Mapping[str, Any]
+CellRow = Mapping[str, Any]
 """A cell's line in a study's table."""
 
 
@@ -41,7 +41,7 @@ class PairedDifference:
 
 
 def paired_differences(
-    first: Sequence[Row], second: Sequence[Row], metrics: Sequence[str]
+    first: Sequence[CellRow], second: Sequence[CellRow], metrics: Sequence[str]
 ) -> list[PairedDifference]:
     """Compare two tables at the places that both have, metric by metric.
 
@@ -66,11 +66,11 @@ def paired_differences(
     return found
 
 
-def _place(row: Row) -> tuple[Any, ...]:
+def _place(row: CellRow) -> tuple[Any, ...]:
     return row["quality"], row["size"], row["seed"]
 
 
-def _measured(row: Row, metric: str) -> bool:
+def _measured(row: CellRow, metric: str) -> bool:
     value = row.get(metric)
     return isinstance(value, int | float) and math.isfinite(value)
 
@@ -83,7 +83,7 @@ def _difference(metric: str, values: Sequence[tuple[int, float, float]]) -> Pair
     first, second = fmean(one for _, one, _ in values), fmean(two for _, _, two in values)
     low = high = None
     if len(means) > 1:
-        quantile = float(t.ppf((1 + LEVEL) / 2, len(means) - 1))
+        quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(means) - 1))
         middle, half = fmean(means), quantile * stdev(means) / math.sqrt(len(means))
         low, high = middle - half, middle + half
     return PairedDifference(metric, len(values), len(means), first, second, low, high)

@@ -1,0 +1,41 @@
+"""Several adapters on one base at once, each with a weight, computed without merging any.
+
+Shape letters: K inputs, N outputs, R rank.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from workbench.adapters.adapter import LoraAdapter
+from workbench.models.adapted import Adapter, Adapters
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedAdapter:
+    """An adapter of a stack."""
+
+    adapter: LoraAdapter
+    weight: float = 1.0
+    """What its change is multiplied by."""
+
+
+def stacked(parts: Sequence[WeightedAdapter]) -> Adapters:
+    """Return what the decoder's linear layers carry for one sequence: the weighted sum of all changes.
+
+    A's lie on top of each other and B's side by side, each B with its scale and weight: the sum is exact, of
+    the sum of the ranks, and a layer that only some adapt carries only theirs. A weight of 0 takes none.
+    """
+    found: Adapters = {}
+    used = [part for part in parts if part.weight != 0.0]
+    layers = dict.fromkeys(layer for part in used for layer in part.adapter.layers)
+    for layer in layers:
+        a, b = [], []
+        for part in used:
+            if layer in part.adapter.layers:
+                own_a, own_b = part.adapter.matrices(layer)
+                a.append(own_a)
+                b.append(part.weight * part.adapter.scale * own_b)
+        found = {**found, layer: Adapter(torch.cat(a)[None], torch.cat(b, dim=1)[None], torch.ones(1))}
+    return found

@@ -21,6 +21,7 @@ with intervals to each quality and answers with an exchange rate. This is the fr
     wb.score_file("mine.jsonl", ["ifd"])             a number for each record, to choose by
 
     wb.load_base, wb.load_dataset, wb.load_adapter   what a study is made of, each by itself
+    wb.save_adapter                                  an adapter as PEFT or llama.cpp takes it
     wb.quantize                                      a weight in few bits
     wb.read_table, wb.fit_table, wb.analyse, wb.exchange_rate    tables that were made elsewhere
     wb.widgets, wb.lessons                           what moves in a notebook; exercises, games
@@ -36,6 +37,7 @@ from workbench.lazy import on_first_use
 if TYPE_CHECKING:
     from qlora_kernels import quantize
     from workbench import lessons
+    from workbench.adapters.formats import load_adapter, save_adapter
     from workbench.beside import start, watch
     from workbench.config import Quality
     from workbench.data.sources import load_dataset
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from workbench.own_files import audit_file, score_file
     from workbench.results import Results, open_study, run, shipped_study
     from workbench.studies.choices import study
-    from workbench.studies.disk.adapters import load_adapter
     from workbench.studies.grid import Study
     from workbench.views import widgets
 
@@ -71,6 +72,7 @@ __all__ = [
     "quantize",
     "read_table",
     "run",
+    "save_adapter",
     "score_file",
     "shipped_study",
     "start",
@@ -93,13 +95,14 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "exchange_rate": "workbench.laws",
             "fit_table": "workbench.laws.problems",
             "lessons": "workbench.lessons",
-            "load_adapter": "workbench.studies.disk.adapters",
+            "load_adapter": "workbench.adapters.formats",
             "load_base": "workbench.models.loaders",
             "load_dataset": "workbench.data.sources",
             "open_study": "workbench.results",
             "quantize": "qlora_kernels",
             "read_table": "workbench.laws",
             "run": "workbench.results",
+            "save_adapter": "workbench.adapters.formats",
             "score_file": "workbench.own_files",
             "shipped_study": "workbench.results",
             "start": "workbench.beside",

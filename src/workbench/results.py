@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.adapters.adapter import LoraAdapter
+from workbench.adapters.formats import load_adapter
 from workbench.columns import Columns
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError, unknown_name
@@ -20,7 +21,7 @@ from workbench.lessons.talk import find_cell
 from workbench.showing import Shown
 from workbench.studies import runner
 from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
-from workbench.studies.disk.adapters import adapter_folder, load_adapter
+from workbench.studies.disk.adapters import adapter_folder
 from workbench.studies.disk.manifest import Manifest, read_manifest
 from workbench.studies.disk.store import DATABASE, Store
 from workbench.studies.executors.protocol import Executor, ShouldStop
@@ -255,7 +256,7 @@ class Results(Shown):
         folder = adapter_folder(self.folder, cell.key())
         if not folder.exists():
             raise InputError(f"{self.folder} keeps no adapter of {name}: {folder} is missing")
-        return replace(load_adapter(folder), name=name, base=cell.base)
+        return replace(load_adapter(folder), name=name, base=cell.base, base_sha256=cell.base_sha256)
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         title = f"Results of {self.folder}"

@@ -60,8 +60,8 @@ MISTAKES = [
         ),
         (
             "a loaded adapter keeps its fresh lengths",
-            "halves[ROW_LENGTHS][row] = tensors",
-            "halves[ROW_LENGTHS][row] += 0 * tensors",
+            "halves[MAGNITUDE][row] = tensors",
+            "halves[MAGNITUDE][row] += 0 * tensors",
         ),
     ),
     *mistakes(

@@ -48,6 +48,7 @@ def materials(folder: Path) -> float:
     base = wb.load_base("classroom")
     data = wb.load_dataset("mine.jsonl", heldout=50)
     adapter = wb.load_adapter(folder / "adapters" / "042b0b35b6ec49a0")
+    wb.save_adapter(adapter, folder / "adapter.gguf", base=base)
     packed = wb.quantize(torch.randn(64, 128), "nf4")
     change: torch.Tensor = adapter.change(adapter.layers[0])
     print(base.parameters, base.formats, len(data.train), change.shape, packed.dequantize().shape)

@@ -2,7 +2,7 @@
 
 import torch
 
-from workbench.studies.disk.adapters import PARTS
+from workbench.adapters.formats.peft import PARTS
 
 
 def as_transformers(transformers, decoder):

@@ -20,14 +20,12 @@ from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.adapters.adapter import MAGNITUDE
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.models.adapted import Adapter, Adapters
 from workbench.models.decoder import Decoder, DecoderConfig
-
-ROW_LENGTHS = "lora_magnitude_vector"
-"""PEFT's name of the trained lengths of a layer's rows."""
 
 
 def adapted_shapes(cell: CellConfig, decoder: DecoderConfig) -> dict[str, tuple[int, int]]:
@@ -202,15 +200,15 @@ class LoraStack:
             for name, halves in self.halves().items():
                 halves["lora_A"][row, :rank] = tensors[f"{name}.lora_A"][:rank]
                 halves["lora_B"][row, :, :rank] = tensors[f"{name}.lora_B"][:, :rank]
-                if ROW_LENGTHS in halves:
-                    halves[ROW_LENGTHS][row] = tensors[f"{name}.{ROW_LENGTHS}"]
+                if MAGNITUDE in halves:
+                    halves[MAGNITUDE][row] = tensors[f"{name}.{MAGNITUDE}"]
 
     def _sizes(self) -> list[tuple[str, int]]:
         """Return the parts of a row, in its order: which half of an adapter each is, and its length."""
         sizes = []
         for n, k in self.shapes.values():
             sizes += [("lora_A", self.rank * k), ("lora_B", n * self.rank)]
-            sizes += [(ROW_LENGTHS, n)] if self.kind.magnitudes else []
+            sizes += [(MAGNITUDE, n)] if self.kind.magnitudes else []
         return sizes
 
     def halves(self, weights: Float[Tensor, "G W"] | None = None) -> dict[str, dict[str, Tensor]]:
@@ -226,7 +224,7 @@ class LoraStack:
                 "lora_A": next(pieces).unflatten(1, (self.rank, k)),
                 "lora_B": next(pieces).unflatten(1, (n, self.rank)),
             }
-            found[name] = own | ({ROW_LENGTHS: next(pieces)} if self.kind.magnitudes else {})
+            found[name] = own | ({MAGNITUDE: next(pieces)} if self.kind.magnitudes else {})
         return found
 
     def matrices(self) -> dict[str, tuple[Float[Tensor, "G R K"], Float[Tensor, "G N R"]]]:
@@ -245,7 +243,7 @@ class LoraStack:
             if first is not None:
                 a = torch.cat([a, first[name]["lora_A"]], dim=1)
                 b = torch.cat([b, -first[name]["lora_B"]], dim=2)
-            gain = own[ROW_LENGTHS] / lengths[name] if self.kind.magnitudes else None
+            gain = own[MAGNITUDE] / lengths[name] if self.kind.magnitudes else None
             found[name] = Adapter(a, b, scale, gain)
         return found
 

@@ -36,6 +36,6 @@ def stacked(parts: Sequence[WeightedAdapter]) -> Adapters:
             if layer in part.adapter.layers:
                 own_a, own_b = part.adapter.matrices(layer)
                 a.append(own_a)
-                b.append(part.weight * part.adapter.scale * own_b)
+                b.append(part.weight * part.adapter.scale(layer) * own_b)
         found = {**found, layer: Adapter(torch.cat(a)[None], torch.cat(b, dim=1)[None], torch.ones(1))}
     return found

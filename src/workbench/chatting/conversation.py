@@ -106,9 +106,7 @@ class Conversation:
         Raises:
             InputError: If the question and what came before are longer than the base can read.
         """
-        record = Record(
-            id="asked", prompt=text, response="", system=self.system, history=tuple(self.history)
-        )
+        record = Record(id="asked", prompt=text, response="", system=self.system, history=tuple(self.history))
         prompt = prompt_ids(self.template, record, self.base.tokenizer)
         room = self.base.decoder.config.context - len(prompt)
         if room < 1:

@@ -73,16 +73,19 @@ class LlamaCppWriter:
             "temperature": sampling.temperature if sampling.temperature > 0 else -1,
             "seed": sampling.seed,
             # plain draws from the distribution, as ours are
-            **{"top_k": 0, "top_p": 1.0, "min_p": 0.0, "repeat_penalty": 1.0},
+            "top_k": 0,
+            "top_p": 1.0,
+            "min_p": 0.0,
+            "repeat_penalty": 1.0,
             "samplers": ["temperature"],
             "lora": [{"id": place, "scale": weight} for place, weight in enumerate(weights)],
-            **{"stream": True, "return_tokens": True, "cache_prompt": True},
+            "stream": True,
+            "return_tokens": True,
+            "cache_prompt": True,
         }
         connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port)
         try:
-            connection.request(
-                "POST", "/completion", json.dumps(asked), {"Content-Type": "application/json"}
-            )
+            connection.request("POST", "/completion", json.dumps(asked), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             if answer.status != 200:
                 raise InputError(f"llama.cpp refused the conversation: {answer.read().decode()[:300]}")

@@ -47,9 +47,7 @@ class OneSequence:
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             self.keys[layer, past:whole], self.values[layer, past:whole] = k, v
-            keys, values = (
-                rearrange(x[layer, :whole], "S J D -> 1 J S D") for x in (self.keys, self.values)
-            )
+            keys, values = (rearrange(x[layer, :whole], "S J D -> 1 J S D") for x in (self.keys, self.values))
             query = rearrange(q, "N H D -> 1 H N D")
             mixed = functional.scaled_dot_product_attention(query, keys, values, visible, enable_gqa=True)
             return rearrange(mixed, "1 H N D -> N H D")
@@ -69,7 +67,8 @@ class TorchWriter:
 
     def __init__(self, base: Base, adapters: Sequence[WeightedAdapter]) -> None:
         self.decoder, self.adapters = base.decoder, [one.adapter for one in adapters]
-        self.sequence, self.weights = OneSequence(base.decoder), None
+        self.sequence, self.weights = OneSequence(base.decoder), list[float]()
+        self.stack = stacked([])
 
     def write(
         self,

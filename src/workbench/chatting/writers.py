@@ -8,7 +8,7 @@ from workbench.adapters.stack import WeightedAdapter
 from workbench.chatting.in_llama_cpp import LlamaCppWriter, why_not
 from workbench.chatting.in_torch import TorchWriter
 from workbench.chatting.sampling import Sampling
-from workbench.errors import InputError, pip_install, unknown_name
+from workbench.errors import InputError, how_to_install, unknown_name
 from workbench.models.base import Base
 
 
@@ -59,7 +59,7 @@ def choose_writer(wanted: str, base: Base, adapters: Sequence[WeightedAdapter]) 
     missing = find_spec("xllamacpp") is None
     obstacle = "xllamacpp is not installed" if missing else why_not(base, adapters)
     if wanted == "llama.cpp" and obstacle:
-        advice = f"; install it with `{pip_install('xllamacpp')}`" if missing else ""
+        advice = f"; install it with `{how_to_install('chat')}`" if missing else ""
         raise InputError(f"llama.cpp can't write here: {obstacle}{advice}, or leave --with out")
     if wanted == "auto":
         wanted = "workbench" if obstacle else "llama.cpp"

@@ -4,13 +4,15 @@ import pytest
 import torch
 from hugging_face import as_transformers
 
+from workbench.adapters.adapter import MAGNITUDE
+from workbench.adapters.formats.peft import PARTS
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.adapters.kinds.lora_plus import RATIO
-from workbench.adapters.lora import ROW_LENGTHS, LoraStack
+from workbench.adapters.lora import LoraStack
 from workbench.config import KINDS_OF_ADAPTER, CellConfig
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
-from workbench.studies.disk.adapters import PARTS, peft_config
+from workbench.studies.disk.adapters import peft_config
 from workbench.training.optimizer import StackedAdamW, learning_rate
 
 CELL = CellConfig(data="d", base="b", size=8, rank=4, alpha=6.0)
@@ -52,7 +54,7 @@ def theirs_of(model, layer: str) -> dict[str, torch.Tensor]:
     module = getattr(getattr(model.base_model.model.model.layers[int(block)], PARTS[leaf]), leaf)
     found = {half: getattr(module, half)["default"].weight for half in ("lora_A", "lora_B")}
     if "default" in module.lora_magnitude_vector:
-        found[ROW_LENGTHS] = module.lora_magnitude_vector["default"].weight
+        found[MAGNITUDE] = module.lora_magnitude_vector["default"].weight
     return found
 
 
@@ -82,7 +84,7 @@ def test_outputs_and_gradients_are_those_of_peft(tiny_decoder, kind):
         halves = stack.halves()
         for layer in stack.names:
             for half, parameter in theirs_of(model, layer).items():
-                if stack.kind.start is None and half != ROW_LENGTHS:
+                if stack.kind.start is None and half != MAGNITUDE:
                     halves[layer][half][0] = parameter
                 own = halves[layer][half][0]
                 noise = 0.1 * own.std() * torch.randn(own.shape, generator=generator)
@@ -118,7 +120,7 @@ def test_first_products_are_those_of_peft(tiny_decoder, kind):
 def test_lengths_begin_as_those_of_the_rows(tiny_decoder):
     for layer, own in fresh(tiny_decoder, "dora").halves().items():
         expected = torch.linalg.vector_norm(tiny_decoder.weight(layer), dim=1)
-        torch.testing.assert_close(own[ROW_LENGTHS][0], expected)
+        torch.testing.assert_close(own[MAGNITUDE][0], expected)
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_ADAPTER)

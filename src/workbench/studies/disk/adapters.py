@@ -14,46 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
-from workbench.adapters.adapter import LoraAdapter
+from workbench.adapters.adapter import MAGNITUDE
+from workbench.adapters.formats.peft import CONFIG, WEIGHTS, in_our_names, peft_name
+from workbench.adapters.formats.peft_settings import read_settings
+from workbench.adapters.formats.tensor_file import read_tensors
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.adapters.kinds.rslora import by_root_of_rank
-from workbench.adapters.lora import ROW_LENGTHS
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.models.loaders import NAMES
 
 ADAPTERS = "adapters"
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-PARTS = {
-    "q_proj": "self_attn",
-    "k_proj": "self_attn",
-    "v_proj": "self_attn",
-    "o_proj": "self_attn",
-    "gate_proj": "mlp",
-    "up_proj": "mlp",
-    "down_proj": "mlp",
-}
-"""Which part of a Hugging Face block each linear layer belongs to."""
 ANOTHER_COPY = "copy it from another copy of the study, or run the study again in another folder"
 """A run in the same folder would not do: it doesn't train a cell that has its result."""
-COPY_AGAIN = "copy it again from where it came from"
-TAKEN = {
-    *("r", "lora_alpha", "base_model_name_or_path", "target_modules", "exclude_modules", "layers_pattern"),
-    *("layers_to_transform", "task_type", "inference_mode", "lora_dropout", "revision", "auto_mapping"),
-    *("peft_version", "megatron_core", "qalora_group_size", "ensure_weight_tying"),
-}
-"""Settings of an ``adapter_config.json`` that are used, or that change nothing once an adapter is trained."""
-PLAIN: dict[str, tuple[object, ...]] = {
-    "peft_type": ("LORA",),
-    "bias": (None, "none"),
-    "init_lora_weights": (None, True, False, "gaussian"),  # the others change the base, too
-}
-"""Settings that can be read with these values only; all that are in neither have to be empty or false."""
 
 
 def adapter_folder(study: Path, key: str) -> Path:
@@ -83,19 +60,7 @@ def read_adapter(study: Path, key: str) -> dict[str, Tensor]:
     path = adapter_folder(study, key) / WEIGHTS
     if not path.is_file():
         raise InputError(f"{path} is missing: the cell {key} has no adapter; {ANOTHER_COPY}")
-    return _tensors(path, ANOTHER_COPY)
-
-
-def _tensors(path: Path, again: str) -> dict[str, Tensor]:
-    """Read an adapter's tensors by our names; ``again`` says what to do where they are damaged."""
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}; {again}") from error
-    ours = {peft_name(_our_name(name)): _our_name(name) for name in tensors}
-    if unknown := set(tensors) - set(ours):
-        raise InputError(f"{path} has a tensor {min(unknown)!r}, which is no LoRA weight of this decoder")
-    return {ours[name]: tensor for name, tensor in tensors.items()}
+    return in_our_names(path, read_tensors(path, ANOTHER_COPY, checked=False).tensors)
 
 
 def check_adapter(study: Path, key: str) -> None:
@@ -107,101 +72,23 @@ def check_adapter(study: Path, key: str) -> None:
     """
     tensors = read_adapter(study, key)
     folder = adapter_folder(study, key)
-    _check_tensors(folder, tensors, _config(folder / CONFIG, ANOTHER_COPY), ANOTHER_COPY)
+    _check_tensors(folder, tensors, read_settings(folder / CONFIG, ANOTHER_COPY))
 
 
-def _config(path: Path, again: str) -> dict[str, Any]:
-    """Read an ``adapter_config.json``; ``again`` says what to do where it is damaged."""
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: {error!r}; {again}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path} is damaged: it holds no JSON object; {again}")
-    return config
-
-
-def _check_tensors(
-    folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], again: str
-) -> None:
+def _check_tensors(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     """Refuse tensors that aren't finite 32-bit numbers of the rank that the configuration names."""
     rank = config.get("r")
     if type(rank) is not int or rank < 1:
-        raise InputError(f"{folder / CONFIG} is damaged: r, the rank, is {str(rank)[:20]}; {again}")
+        raise InputError(f"{folder / CONFIG} is damaged: r, the rank, is {str(rank)[:20]}; {ANOTHER_COPY}")
     for name, tensor in tensors.items():
         ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
-        if name.endswith(ROW_LENGTHS) and tensor.ndim == 1 and config.get("use_dora") is True:
+        if name.endswith(MAGNITUDE) and tensor.ndim == 1 and config.get("use_dora") is True:
             ranks = rank  # one length a row, whatever the rank
         if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():
             raise InputError(
                 f"{folder}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
                 f"finite 32-bit numbers of rank {rank}"
             )
-
-
-def load_adapter(folder: Path | str) -> LoraAdapter:
-    """Load a trained LoRA adapter from a folder in PEFT's layout, such as ``STUDY/adapters/KEY``.
-
-    Args:
-        folder: It holds ``adapter_config.json`` and ``adapter_model.safetensors``.
-
-    Returns:
-        The adapter: for each adapted layer A, shape (rank, inputs), and B, shape (outputs, rank), in float32.
-
-    Raises:
-        InputError: If there is none, it is damaged, or it asks for more than plain LoRA, such as DoRA or a
-            rank of its own for some layers.
-    """
-    folder = Path(folder).expanduser()
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{folder} holds no adapter: {name} is missing. Give a folder in PEFT's layout; those of a "
-                f"study lie in STUDY/{ADAPTERS}"
-            )
-    config = _config(folder / CONFIG, COPY_AGAIN)
-    _refuse_what_is_not_lora(folder / CONFIG, config)
-    tensors = _tensors(folder / WEIGHTS, COPY_AGAIN)
-    _check_tensors(folder, tensors, config, COPY_AGAIN)
-    halves = {name.rpartition(".")[0]: {"lora_A", "lora_B"} for name in tensors}
-    for layer, half in ((layer, half) for layer, both in halves.items() for half in sorted(both)):
-        if f"{layer}.{half}" not in tensors:
-            raise InputError(f"{folder / WEIGHTS} is damaged: {layer} has no {half}; {COPY_AGAIN}")
-    alpha = config.get("lora_alpha")
-    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < float("inf"):
-        raise InputError(f"{folder / CONFIG}: lora_alpha is {alpha!r}; expected a number above 0")
-    return LoraAdapter(
-        name=str(folder),
-        base=str(config.get("base_model_name_or_path") or "not stated"),
-        rank=config["r"],
-        alpha=float(alpha),
-        tensors=tensors,
-    )
-
-
-def _refuse_what_is_not_lora(path: Path, config: Mapping[str, Any]) -> None:
-    """Refuse every setting that would change what the adapter computes; none is ignored."""
-    for name, value in {"peft_type": None, **config}.items():
-        taken = value in PLAIN[name] if name in PLAIN else name in TAKEN or value in (None, False, [], {})
-        if not taken:
-            raise InputError(
-                f"{path}: {name} is {str(value)[:80]!r}, and only plain LoRA can be read; train an adapter "
-                "without it"
-            )
-
-
-def peft_name(name: str) -> str:
-    """Return PEFT's name of a tensor: "layers.3.q_proj.lora_A" becomes "base_model...lora_A.weight"."""
-    _, layer, leaf, half = name.split(".")
-    end = "" if half == ROW_LENGTHS else ".weight"  # as PEFT writes the lengths of DoRA
-    return f"base_model.model.model.layers.{layer}.{PARTS[leaf]}.{leaf}.{half}{end}"
-
-
-def _our_name(name: str) -> str:
-    parts = name.split(".")
-    if len(parts) not in (8, 9) or parts[6] not in PARTS:
-        raise InputError(f"{name[:200]!r} is no LoRA weight of this decoder")
-    return f"layers.{parts[4]}.{parts[6]}.{parts[7]}"
 
 
 def base_place(name: str) -> str:

@@ -8,12 +8,13 @@ from hugging_face import as_transformers
 from safetensors.torch import load_file, save_file
 from small_study import small_study
 
+from workbench.adapters.formats.peft import peft_name
 from workbench.adapters.lora import LoraStack
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models.loaders import CLASSROOM, load_base
-from workbench.studies.disk.adapters import check_adapter, peft_name, read_adapter, write_adapter
+from workbench.studies.disk.adapters import check_adapter, read_adapter, write_adapter
 from workbench.studies.plan import plan
 
 

@@ -8,6 +8,7 @@ import torch
 from follows import follows
 
 import workbench as wb
+from workbench.config import LINEARS
 from workbench.lessons.shipped import VERBS
 from workbench.studies.disk.adapters import CONFIG, WEIGHTS, adapter_folder
 
@@ -25,7 +26,7 @@ def copied(tmp_path, **changes):
 def test_an_adapter_is_what_it_adds(tmp_path):
     adapter = wb.load_adapter(copied(tmp_path, lora_alpha=4))
     a, b = adapter.matrices("layers.1.down_proj")
-    assert (adapter.rank, adapter.scale) == (8, 0.5)
+    assert (adapter.rank, adapter.scale("layers.1.down_proj")) == (8, 0.5)
     torch.testing.assert_close(adapter.change("layers.1.down_proj"), 0.5 * (b.double() @ a.double()).float())
     assert adapter.shapes["layers.1.down_proj"] == (128, 352)
     assert adapter.parameters == sum(8 * (n + k) for n, k in adapter.shapes.values())
@@ -37,20 +38,30 @@ def test_an_adapter_is_what_it_adds(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"use_dora": True}, "use_dora is 'True', and only plain LoRA can be read"),
-        ({"use_rslora": True}, "use_rslora"),
-        ({"rank_pattern": {"q_proj": 2}}, "rank_pattern"),
-        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
-        ({"bias": "all"}, "bias is 'all'"),
+        ({"use_dora": True}, "says DoRA and the file has no lora_magnitude_vector of layers.0.down_proj"),
+        ({"rank_pattern": {"q_proj": 2}}, "expected a matrix of rank 2"),
+        ({"rank_pattern": ["q_proj"]}, "rank_pattern is \"['q_proj']\"; expected a dict"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save is \"['lm_head']\", which changes more"),
+        ({"lora_bias": True}, "lora_bias is 'True'"),
+        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa'"),
         ({"peft_type": "IA3"}, "peft_type is 'IA3'"),
         ({"peft_type": ...}, "peft_type is 'None'"),
-        ({"something_new": 3}, "something_new"),
-        ({"r": 4}, "expected finite 32-bit numbers of rank 4"),
+        (
+            {"target_modules": ["q_proj"]},
+            "holds layers.0.down_proj, which target_modules and the other",
+        ),
+        ({"target_modules": "(a+)+"}, "a repeat within a repeat"),
+        ({"target_modules": "("}, "can't be used as a pattern: missing ), unterminated subpattern"),
+        ({"target_modules": ...}, "target_modules is None; expected names of layers"),
+        ({"layers_to_transform": [0]}, "holds layers.1.down_proj, which target_modules"),
+        ({"r": 4}, "expected a matrix of rank 4"),
+        ({"r": 10**12}, "expected a matrix of rank 1000000000000"),
         ({"r": "8"}, "r, the rank, is 8"),
         ({"r": ...}, "r, the rank, is None"),
         ({"lora_alpha": 0}, "lora_alpha is 0; expected a number above 0"),
         ({"lora_alpha": ...}, "lora_alpha is None"),
+        ({"alpha_pattern": {"q_proj": -1}}, "lora_alpha is -1"),
     ],
 )
 def test_an_adapter_that_asks_for_more_is_refused(tmp_path, changes, said):
@@ -63,8 +74,8 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path):
     with pytest.raises(wb.InputError, match=r"holds no adapter: adapter_config\.json is missing"):
         wb.load_adapter(tmp_path)
     with pytest.raises(wb.InputError, match="train an adapter without it"):
-        wb.load_adapter(copied(tmp_path, use_dora=True))
-    wb.load_adapter(copied(tmp_path, use_dora=False))
+        wb.load_adapter(copied(tmp_path, lora_bias=True))
+    wb.load_adapter(copied(tmp_path, lora_bias=False))
     (tmp_path / WEIGHTS).write_bytes(b"nothing")
     with pytest.raises(wb.InputError, match="damaged"):
         wb.load_adapter(tmp_path)
@@ -73,8 +84,15 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path):
         wb.load_adapter(tmp_path)
 
 
-def test_peft_reads_what_we_take(tmp_path):
+def test_a_setting_that_peft_does_not_know_is_named_and_changes_nothing(tmp_path):
+    plain = wb.load_adapter(copied(tmp_path))
+    adapter = wb.load_adapter(copied(tmp_path, something_new=3))
+    assert adapter.notes == ("settings that PEFT doesn't know, ignored: something_new",)
+    assert (plain.notes, adapter.scale("layers.0.q_proj")) == ((), plain.scale("layers.0.q_proj"))
+
+
+@pytest.mark.slow
+def test_what_peft_writes_is_taken(tmp_path):
     peft = pytest.importorskip("peft")
-    config = peft.LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj"]).to_dict()
-    plain = {name: value for name, value in config.items() if name not in ("peft_type", "task_type")}
-    wb.load_adapter(copied(tmp_path, **json.loads(json.dumps(plain, default=list))))
+    config = peft.LoraConfig(r=8, lora_alpha=16, target_modules=[*LINEARS]).to_dict()
+    wb.load_adapter(copied(tmp_path, **json.loads(json.dumps({**config, "peft_type": "LORA"}, default=list))))

@@ -16,6 +16,7 @@ ROOMS = (
         "conversations",
         "models",
         "kinds",
+        "chatting",
         "training",
         "scoring",
     ),

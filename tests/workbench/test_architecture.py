@@ -27,6 +27,7 @@ LAYERS = (
     "data",
     "models",
     "adapters",
+    "chatting",
     "training",
     "scoring",
     "classroom",

@@ -88,6 +88,9 @@ def test_the_likeliest_answer_is_that_of_generation(base):
         assert len(talk.history) == 3
         talk.forget()
         assert (talk.history, talk.last) == ([], None)
+        again = "".join(talk.ask("past sing="))
+    with Conversation(base, template="plain", writer="workbench", sampling=Sampling(limit=12)) as talk:
+        assert "".join(talk.ask("past sing=")) == again, "nothing is left of what was forgotten"
 
 
 def test_weights_may_change_between_two_answers(base):

@@ -35,17 +35,17 @@ def test_what_it_writes_on_two_adapters_is_likeliest_for_our_decoder(smollm2):
     config = smollm2.decoder.config
     parts = [
         WeightedAdapter(random_adapter(config, seed=seed, size=size), weight)
-        for seed, size, weight in ((1, 0.02, 1.0), (2, 0.05, 0.5))
+        for seed, size, weight in ((1, 0.08, 1.0), (2, 0.2, 0.5))
     ]
-    prompt = smollm2.tokenizer.encode("Name a river in each of the following countries: France")
+    prompt = smollm2.tokenizer.encode("Once upon a time")
     written = tokens_of(smollm2, parts, (1.0, 0.5), prompt, 48)
-    assert len(written) >= 8
-    assert furthest_from_likeliest(smollm2, parts, prompt, written) < 0.15
+    assert len(written) == 48
+    assert furthest_from_likeliest(smollm2, parts, prompt, written) < 0.3
     assert furthest_from_likeliest(smollm2, [], prompt, written) > 1, "the adapters decide what is written"
     swapped = [replace(parts[0], weight=0.5), replace(parts[1], weight=1.0)]
-    assert furthest_from_likeliest(smollm2, swapped, prompt, written) > 0.5
+    assert furthest_from_likeliest(smollm2, swapped, prompt, written) > 1
     bare = tokens_of(smollm2, parts, (0.0, 0.0), prompt, 48)
-    assert furthest_from_likeliest(smollm2, [], prompt, bare) < 0.15
+    assert furthest_from_likeliest(smollm2, [], prompt, bare) < 0.3
 
 
 def test_an_answer_that_nobody_hears_ends_and_another_begins(smollm2):

@@ -253,11 +253,6 @@ MISTAKES = [
             "return self.high / self.low",
         ),
         (
-            "a lower end that nobody has seen is taken for closed",
-            "low = 0.0 if rates.at_most[0] > TAILS[0] else",
-            "low = 0.0 if rates.at_most[0] > 2.0 else",
-        ),
-        (
             "a batch forgets what its first cells tell",
             "joint = joint - np.outer(column, column)",
             "joint = joint - 0 * np.outer(column, column)",

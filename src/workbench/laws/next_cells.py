@@ -73,9 +73,8 @@ def interval_of(analysis: Analysis, *, reference: str, other: str, size: float |
     rates = rate_of(analysis, reference=reference, other=other, sizes=[size]).rates
     if rates is None or np.isnan(rates.not_reached[0]):
         return None
-    # where the smallest size tried may be enough already, nobody has seen how few would do
-    low = 0.0 if rates.at_most[0] > TAILS[0] else float(rates.low[0])
-    return Interval(low, float(rates.median[0]), float(rates.high[0]))
+    # the lower end is 0 where the smallest size tried may be enough: nobody has seen how few would do
+    return Interval(float(rates.low[0]), float(rates.median[0]), float(rates.high[0]))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
 ROOMS = (
-    *("config", "readers", "data", "filters", "audit", "conversations", "models", "training", "scoring"),
+    *(
+        "config",
+        "readers",
+        "data",
+        "filters",
+        "audit",
+        "conversations",
+        "models",
+        "adapters",
+        "training",
+        "scoring",
+    ),
     *(
         "costs",
         "studies",

@@ -18,8 +18,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "adapter",
-        description="Show a LoRA adapter, or write it in another format: PEFT's folder, a GGUF for llama.cpp, "
-        "an image model's file. docs/adapters.md says what is read and what is refused.",
+        description="Show a LoRA adapter, or write it in another format: PEFT's folder, a GGUF for "
+        "llama.cpp, an image model's file. docs/adapters.md says what is read and what is refused.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     show = actions.add_parser("show", description="Say what an adapter's file or folder holds.")

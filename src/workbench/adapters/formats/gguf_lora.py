@@ -51,7 +51,7 @@ def read_gguf_lora(path: Path, base: Base | None) -> LoraAdapter:
         if file.metadata.get(key) != wanted:
             raise InputError(
                 f"{path}: {key} is {str(file.metadata.get(key))[:80]!r}, expected {wanted!r}; give a LoRA "
-                "adapter of the LLaMA family, or name a base with --base"
+                "adapter of the LLaMA family"
             )
     alpha = file.metadata.get(ALPHA)
     if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < math.inf:

@@ -133,4 +133,4 @@ def test_two_adapters_loaded_there_are_our_sum(plain, folder, prompts):
     found = theirs(folder, prompts, [("first", 0.5), ("second", 1.0)])
     assert largest_difference(ours(plain, prompts, whole), found) <= CLOSE
     alone = combine(adapters[:1], [0.5])
-    assert largest_difference(ours(plain, prompts, alone), found) > 1
+    assert largest_difference(ours(plain, prompts, alone), found) > 5 * CLOSE

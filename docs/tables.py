@@ -16,8 +16,12 @@ from types import ModuleType
 
 from qlora_kernels import formats as number_formats
 from workbench import cli, fetch
-from workbench.adapters.kinds import known as of_adapters
+from workbench.adapters import formats as of_adapters
+from workbench.adapters import sums as of_sums
+from workbench.adapters.formats import ADAPTER_FORMATS
+from workbench.adapters.kinds import known as of_kinds
 from workbench.adapters.kinds.known import ADAPTER_KINDS
+from workbench.adapters.sums import SUMS
 from workbench.cli import COMMANDS
 from workbench.data import audit as of_audit
 from workbench.data import corruptions as of_data
@@ -108,6 +112,19 @@ def checks() -> Iterable[tuple[str, ...]]:
     """Return each check of an audit."""
     yield "check", "what it looks for"
     yield from ((f"`{name}`", check.about) for name, check in CHECKS.items())
+
+
+def adapter_formats() -> Iterable[tuple[str, ...]]:
+    """Return each format of adapter files."""
+    yield "`--format`", "what it is"
+    yield from ((f"`{name}`", format.about) for name, format in ADAPTER_FORMATS.items())
+
+
+def sums() -> Iterable[tuple[str, ...]]:
+    """Return each way to make one adapter of several."""
+    yield "`--how`", "what comes out", "ranks"
+    for name, way in SUMS.items():
+        yield f"`{name}`", way.about, "the same for all" if way.equal_ranks else "any"
 
 
 def fetchable() -> Iterable[tuple[str, ...]]:
@@ -234,7 +251,7 @@ ADDITIONS = (
         "kind of adapter",
         "an `AdapterKind`: scale, start, rates",
         "ADAPTER_KINDS",
-        of_adapters,
+        of_kinds,
         "tests/workbench/adapters/test_kinds.py",
     ),
     Addition(
@@ -257,6 +274,20 @@ ADDITIONS = (
         "LOADERS",
         loaders,
         "tests/workbench/models/test_every_loader.py",
+    ),
+    Addition(
+        "format of adapter files",
+        "a reader and a writer, an `AdapterFormat`",
+        "ADAPTER_FORMATS",
+        of_adapters,
+        "tests/workbench/adapters/test_formats.py",
+    ),
+    Addition(
+        "way to add adapters",
+        "`(parts, options) -> A and B`, a `Sum`",
+        "SUMS",
+        of_sums,
+        "tests/workbench/adapters/test_sums.py",
     ),
     Addition(
         "format of numbers",
@@ -305,6 +336,8 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "scorers": scores,
     "metrics": metrics,
     "checks": checks,
+    "adapters": adapter_formats,
+    "sums": sums,
     "fetchable": fetchable,
     "curves": curves,
     "formats": formats,
@@ -313,8 +346,13 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "kinds": kinds,
 }
 DOCUMENTS = (
-    *("README.md", "CONTRIBUTING.md", "docs/audit.md", "docs/release.md", "docs/data.md"),
+    "README.md",
+    "CONTRIBUTING.md",
     "docs/adapter-kinds.md",
+    "docs/adapters.md",
+    "docs/audit.md",
+    "docs/release.md",
+    "docs/data.md",
 )
 """Documents with such tables."""
 

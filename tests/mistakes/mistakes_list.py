@@ -15,6 +15,7 @@ ROOMS = (
         "audit",
         "conversations",
         "models",
+        "adapters",
         "kinds",
         "chatting",
         "training",

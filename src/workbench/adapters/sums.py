@@ -22,7 +22,7 @@ from torch import Tensor
 from workbench.adapters.adapter import LoraAdapter
 from workbench.errors import InputError, unknown_name
 
-Part = tuple[Tensor, Tensor, float]
+LayerPart = tuple[Tensor, Tensor, float]
 """A, shape (R, K), B, shape (N, R), both with a convolution's window behind, and weight times scale."""
 
 
@@ -43,18 +43,18 @@ class Sum:
     """A way to combine adapters."""
 
     about: str
-    combine: Callable[[Sequence[Part], Options], tuple[Tensor, Tensor]]
+    combine: Callable[[Sequence[LayerPart], Options], tuple[Tensor, Tensor]]
     """(a layer's parts, options) -> A and B, to be multiplied with scale 1."""
     equal_ranks: bool = False
     """Whether it needs adapters of one rank."""
 
 
-def concatenated(parts: Sequence[Part], options: Options) -> tuple[Tensor, Tensor]:
+def concatenated(parts: Sequence[LayerPart], options: Options) -> tuple[Tensor, Tensor]:
     """Put the A's on top of each other and the B's side by side: the exact sum, of the sum of the ranks."""
     return torch.cat([scale * a for a, _, scale in parts]), torch.cat([b for _, b, _ in parts], dim=1)
 
 
-def truncated(parts: Sequence[Part], options: Options) -> tuple[Tensor, Tensor]:
+def truncated(parts: Sequence[LayerPart], options: Options) -> tuple[Tensor, Tensor]:
     """Take the nearest matrix of a given rank to the exact sum, B holding the singular values.
 
     Computed from the factors, A = Qa Ra and B = Qb Rb, by the small matrix Rb Ra^T: the sum itself, of
@@ -78,12 +78,12 @@ def factored(
     return left @ u, values, right @ v.T
 
 
-def linear(parts: Sequence[Part], options: Options) -> tuple[Tensor, Tensor]:
+def linear(parts: Sequence[LayerPart], options: Options) -> tuple[Tensor, Tensor]:
     """Add A's and B's apart, each with the root of its weight: not the sum, it has cross terms."""
     return _apart(parts, lambda numbers, weights: _weighted(numbers, weights))
 
 
-def ties(parts: Sequence[Part], options: Options) -> tuple[Tensor, Tensor]:
+def ties(parts: Sequence[LayerPart], options: Options) -> tuple[Tensor, Tensor]:
     """Trim A's and B's to their largest, elect a sign for each place, average those that have it."""
 
     def combine(numbers: Tensor, weights: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def ties(parts: Sequence[Part], options: Options) -> tuple[Tensor, Tensor]:
     return _apart(parts, combine)
 
 
-def dare(parts: Sequence[Part], options: Options) -> tuple[Tensor, Tensor]:
+def dare(parts: Sequence[LayerPart], options: Options) -> tuple[Tensor, Tensor]:
     """Drop numbers of A's and B's by chance, enlarge the others so that the mean stays, add them apart."""
 
     def combine(numbers: Tensor, weights: Tensor) -> Tensor:
@@ -223,7 +223,9 @@ def _float32(adapter: LoraAdapter, layer: str) -> tuple[Tensor, Tensor]:
     return adapter.tensors[f"{layer}.lora_A"].float(), adapter.tensors[f"{layer}.lora_B"].float()
 
 
-def _apart(parts: Sequence[Part], combine_one: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def _apart(
+    parts: Sequence[LayerPart], combine_one: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
     """Combine the A's, then the B's, each with the root of its weight; a negative sign goes to A."""
     scales = [scale for _, _, scale in parts]
     roots = torch.tensor([math.sqrt(abs(scale)) for scale in scales])

@@ -30,6 +30,7 @@ COMMANDS = {
     "filters": "say whether what a scorer keeps is worth more than chance, and worth the scoring",
     "chat": "talk to a base with a stack of adapters",
     "fit": "fit laws to a table of measurements made elsewhere",
+    "adapter": "show an adapter, write it for PEFT or llama.cpp, make one of several",
     "fetch": "fetch a base or data into the cache, from the network or from a file",
     "lab": "open the notebooks in JupyterLab",
     "workshop": "write student and solution copies of the notebooks that have exercises",

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from follows import follows
 from random_adapters import random_adapter
 from safetensors.torch import save, save_file
 
@@ -131,14 +132,18 @@ def test_a_full_disk_leaves_what_was_there(format, tiny_config, tmp_path, monkey
     assert sorted(path.parent.iterdir()) == [path]
 
 
+@follows("is there already; choose another folder, or move it away")
 def test_a_folder_that_is_there_is_never_written_into(tiny_config, tmp_path):
     adapter = made("peft", tiny_config)
     (tmp_path / "mine").mkdir()
     save_adapter(adapter, tmp_path / "mine")  # an empty one may be
     with pytest.raises(InputError, match="is there already; choose another folder, or move it away"):
         save_adapter(adapter, tmp_path / "mine")
+    (tmp_path / "mine").rename(tmp_path / "away")
+    save_adapter(adapter, tmp_path / "mine")
 
 
+@follows("whose layers PEFT names otherwise; write it in the format", "dialect has no name for; write it in")
 @each_format
 def test_an_adapter_that_a_format_cannot_hold_is_refused_by_what_it_cannot(format, tiny_config, tmp_path):
     other = "kohya" if format in ("peft", "gguf", "cloneofsimo") else "peft"
@@ -146,6 +151,7 @@ def test_an_adapter_that_a_format_cannot_hold_is_refused_by_what_it_cannot(forma
     with pytest.raises(InputError, match=r"image model|has no name for"):
         save_adapter(made(other, tiny_config), path, format)
     assert not path.exists()
+    save_adapter(made(other, tiny_config), path, other)
 
 
 def test_an_unknown_format_is_refused(tiny_config, tmp_path):
@@ -182,12 +188,15 @@ def test_a_file_of_a_folder_names_the_adapter(tiny_config, tmp_path):
         assert load_adapter(path).layers == load_adapter(folder).layers
 
 
-def test_what_is_no_adapter_is_refused(tmp_path):
+@follows("is no adapter: none of its {len(names)} tensors is a LoRA weight")
+def test_what_is_no_adapter_is_refused(tiny_config, tmp_path):
     save_file({"model.norm.weight": torch.ones(3)}, tmp_path / "model.safetensors")
     with pytest.raises(InputError, match="is no adapter: none of its 1 tensors is a LoRA weight"):
         load_adapter(tmp_path / "model.safetensors")
     with pytest.raises(InputError, match=r"could not read .*nothing: No such file"):
         load_adapter(tmp_path / "nothing")
+    for format in ("peft", "gguf", "kohya"):
+        load_adapter(written(format, tiny_config, tmp_path))
 
 
 HALF = torch.ones(4, 32, dtype=torch.int8)

@@ -4,6 +4,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from follows import follows
 from random_adapters import random_adapter
 
 from workbench.adapters.formats import load_adapter, save_adapter
@@ -86,9 +87,12 @@ def test_without_the_number_of_heads_queries_are_refused_and_values_are_not(tiny
     assert not (tmp_path / "b.gguf").exists()
 
 
+@follows("orders the rows of {layer} by the heads of the base")
 def test_a_base_gives_heads_and_hash(tmp_path):
     base = load_base("classroom")
     adapter = random_adapter(base.decoder.config, leaves=("q_proj", "k_proj"))
+    with pytest.raises(InputError, match=r"in Python: base=wb\.load_base"):
+        save_adapter(adapter, tmp_path / "a.gguf")
     save_adapter(adapter, path := tmp_path / "a.gguf", base=base)
     again = load_adapter(path)
     assert again.base_sha256 == base.sha256
@@ -101,6 +105,7 @@ def test_dora_is_refused(tiny_config, tmp_path):
 
 
 CHANGED = {
+    "nothing": ({}, {}, None),
     "a model": ({"general.type": "model"}, {}, "general.type is 'model', expected 'adapter'"),
     "another kind": ({"adapter.type": "lokr"}, {}, "adapter.type is 'lokr', expected 'lora'"),
     "another family": ({"general.architecture": "gpt2"}, {}, "general.architecture is 'gpt2'"),
@@ -120,6 +125,7 @@ CHANGED = {
 }
 
 
+@follows("expected {wanted!r}; give a LoRA adapter", "whose rows aren't those of {heads} heads")
 @pytest.mark.parametrize("what", CHANGED)
 def test_a_foreign_file_is_refused_by_what_is_wrong(tmp_path, what):
     changes, tensors, said = CHANGED[what]
@@ -141,5 +147,8 @@ def test_a_foreign_file_is_refused_by_what_is_wrong(tmp_path, what):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    if said is None:
+        assert load_adapter(path).layers == ("layers.0.v_proj",)
+        return
     with pytest.raises(InputError, match=said):
         load_adapter(path)

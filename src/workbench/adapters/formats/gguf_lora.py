@@ -31,7 +31,7 @@ from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, to_halves
 _HALVES = {"lora_A": "lora_a", "lora_B": "lora_b"}
 _LEAVES = {gguf_name(f"layers.0.{leaf}").split(".")[2]: leaf for leaf in LINEARS}
 _PLAIN = {GGMLQuantizationType.F32: np.float32, GGMLQuantizationType.F16: np.float16}
-ALPHA = "adapter.lora.alpha"
+_ALPHA = "adapter.lora.alpha"
 _HEADS = (f"{GGUF_ARCHITECTURE}.attention.head_count", f"{GGUF_ARCHITECTURE}.attention.head_count_kv")
 _BASE_NAME, _BASE_HASH = "general.base_model.0.name", "workbench.base_sha256"
 
@@ -51,11 +51,11 @@ def read_gguf_lora(path: Path, base: Base | None) -> LoraAdapter:
         if file.metadata.get(key) != wanted:
             raise InputError(
                 f"{path}: {key} is {str(file.metadata.get(key))[:80]!r}, expected {wanted!r}; give a LoRA "
-                "adapter of the LLaMA family, or name a base with --base"
+                "adapter of the LLaMA family"
             )
-    alpha = file.metadata.get(ALPHA)
+    alpha = file.metadata.get(_ALPHA)
     if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < math.inf:
-        raise InputError(f"{path}: {ALPHA} is {str(alpha)[:20]}; expected a number above 0")
+        raise InputError(f"{path}: {_ALPHA} is {str(alpha)[:20]}; expected a number above 0")
     heads = _heads(file, base)
     tensors = {}
     for tensor in file.tensors.values():
@@ -176,7 +176,7 @@ def write_gguf_lora(adapter: LoraAdapter, path: Path, base: Base | None) -> None
     writer = GGUFWriter(None, GGUF_ARCHITECTURE)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
-    writer.add_float32(ALPHA, alpha)
+    writer.add_float32(_ALPHA, alpha)
     writer.add_string(_BASE_NAME, Path(adapter.base).name)
     if adapter.base_sha256:
         writer.add_string(_BASE_HASH, adapter.base_sha256)

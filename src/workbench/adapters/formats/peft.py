@@ -190,7 +190,7 @@ def write_peft(adapter: LoraAdapter, path: Path, base: Base | None) -> None:
     named = {peft_name(name): tensor for name, tensor in adapter.tensors.items()}
     with scratch_beside(path) as scratch:
         write_atomically(scratch / path.name / WEIGHTS, tensor_bytes(named, facts))
-        config = json.dumps(settings_of(adapter), indent=2) + "\n"
+        config = json.dumps(adapter_settings(adapter), indent=2) + "\n"
         write_atomically(scratch / path.name / CONFIG, config.encode())
         try:
             os.replace(scratch / path.name, path)
@@ -198,7 +198,7 @@ def write_peft(adapter: LoraAdapter, path: Path, base: Base | None) -> None:
             raise not_written(path, error) from error
 
 
-def settings_of(adapter: LoraAdapter) -> dict[str, object]:
+def adapter_settings(adapter: LoraAdapter) -> dict[str, object]:
     """Return the ``adapter_config.json`` of an adapter."""
     layers = adapter.layers
     leaves = list(dict.fromkeys(layer.split(".")[2] for layer in layers))

@@ -36,7 +36,7 @@ REFUSED = {
     *("kasa_config", "monteclora_config", "velora_config"),
 }
 """Settings that have to be empty or false: they change more than the products of B and A."""
-STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
+HARMLESS_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
 """Values of ``init_lora_weights`` that leave the base as it is; the others change it before training."""
 LONGEST_PATTERN = 2000
 """Characters of a pattern; every known one is far shorter."""
@@ -67,7 +67,7 @@ def check_settings(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
         if name == "peft_type":
             taken = value == "LORA"
         elif name == "init_lora_weights":
-            taken = value in STARTS
+            taken = value in HARMLESS_STARTS
         else:
             taken = name not in REFUSED or value in (None, False, [], {})
         if not taken:

@@ -35,6 +35,11 @@ def test_an_adapter_is_what_it_adds(tmp_path):
         adapter.change("layers.1.down_prj")
 
 
+@follows(
+    "holds {layer}, which target_modules and the other settings",
+    "{settings} {which} {MAGNITUDE} of {layer}",
+    "which can't be used as a pattern",
+)
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -67,6 +72,7 @@ def test_an_adapter_is_what_it_adds(tmp_path):
 def test_an_adapter_that_asks_for_more_is_refused(tmp_path, changes, said):
     with pytest.raises(wb.InputError, match=re.escape(said)):
         wb.load_adapter(copied(tmp_path, **changes))
+    wb.load_adapter(copied(tmp_path))
 
 
 @follows("holds no adapter: {name} is missing. Give a folder", "train an adapter without it")

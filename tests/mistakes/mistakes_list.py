@@ -24,6 +24,7 @@ ROOMS = (
     *(
         "costs",
         "studies",
+        "shelf",
         "sizes",
         "evaluation_sets",
         "tables",

@@ -152,7 +152,11 @@ def combine(
     _check_alike(adapters)
     options = Options(rank, density, torch.Generator().manual_seed(seed))
     layers = LoraAdapter(
-        name="", base="", rank=1, alpha=1, tensors={k: v for one in adapters for k, v in one.tensors.items()}
+        name="",
+        base="",
+        rank=1,
+        alpha=1.0,
+        tensors={k: v for one in adapters for k, v in one.tensors.items()},
     ).layers
     tensors: dict[str, Tensor] = {}
     for layer in layers:

@@ -28,6 +28,7 @@ COMMANDS = {
     "import": "open a study that somebody else exported, after checking all of it",
     "score": "score the records of a file, so that qualities can choose by it",
     "filters": "say whether what a scorer keeps is worth more than chance, and worth the scoring",
+    "adapters": "list the adapters of a folder or a study, with what is known of each",
     "chat": "talk to a base with a stack of adapters",
     "fit": "fit laws to a table of measurements made elsewhere",
     "adapter": "show an adapter, write it for PEFT or llama.cpp, make one of several",

@@ -1,9 +1,11 @@
 """``workbench adapter``: show what an adapter's file holds, convert it to another format, add several."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cli.shared import weighted_source
 from workbench.errors import InputError
 from workbench.showing import padded
 
@@ -74,7 +76,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
     options = {
         name: value for name in ("rank", "density", "seed") if (value := getattr(arguments, name)) is not None
     }
-    asked = [_weighted_source(source) for source in arguments.sources]
+    asked = [weighted_source(source) for source in arguments.sources]
     adapters = [load_adapter(path, base) for path, _ in asked]
     weights = [weight for _, weight in asked]
     if len(adapters) == 1 and weights == [1.0]:
@@ -87,6 +89,8 @@ def run_convert(arguments: argparse.Namespace) -> int:
     else:
         adapter = combine(adapters, weights, arguments.how or "cat", **options)
     save_adapter(adapter, arguments.out, arguments.format, base)
+    if format_of(arguments.out) == "peft":
+        _write_card(arguments.out, asked[0][0] if len(asked) == 1 else None)
     for note in adapter.notes:
         print(note)
     ranks = sorted({adapter.layer_rank(layer) for layer in adapter.layers})
@@ -98,26 +102,24 @@ def run_convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _write_card(out: Path, source: Path | None) -> None:
+    """Write the model card of a new folder: with what its one source's study says, or what its files do."""
+    from workbench.files import write_atomically
+    from workbench.studies.shelf import CARD, model_card, on_shelf
+
+    own = on_shelf(out)
+    if source is not None:
+        known = on_shelf(source)
+        own = replace(known, path=own.path, rank=own.rank, parameters=own.parameters)
+    write_atomically(out / CARD, model_card(own).encode())
+
+
 def _base(name: str | None) -> "Base | None":
     if name is None:
         return None
     from workbench.models.loaders import load_base
 
     return load_base(name)
-
-
-def _weighted_source(text: str) -> tuple[Path, float]:
-    """Return path and weight of "PATH:WEIGHT"; a name that is there is a path, whatever it looks like."""
-    path, colon, number = text.rpartition(":")
-    if not colon or Path(text).expanduser().exists():
-        return Path(text), 1.0
-    try:
-        weight = float(number)
-    except ValueError:
-        return Path(text), 1.0
-    if not abs(weight) < float("inf"):
-        raise InputError(f"{text}: the weight is {number}; give a finite number, such as {path}:0.5")
-    return Path(path), weight
 
 
 def _ranks(adapter: "LoraAdapter") -> list[tuple[str, ...]]:

@@ -3,9 +3,9 @@
 import argparse
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cli.shared import weighted_source
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,16 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _adapter(text: str, base: Any) -> "WeightedAdapter":  # noqa: ANN401 - loading its type loads torch
-    """Read FILE or FILE:WEIGHT; a file whose name has a colon is taken as it is where it exists."""
     from workbench.adapters.formats import load_adapter
     from workbench.adapters.stack import WeightedAdapter
 
-    path, colon, last = text.rpartition(":")
-    weight = 1.0
-    if not colon or Path(text).expanduser().exists():
-        path = text
-    else:
-        weight = _number("weight", last, text)
+    path, weight = weighted_source(text)
     return WeightedAdapter(load_adapter(path, base), weight)
 
 

@@ -136,7 +136,7 @@ def write_kohya(adapter: LoraAdapter, path: Path, base: Base | None) -> None:
         InputError: If the layers are another model's or have numbers instead of names, or the disk is full.
     """
     _check_layers(adapter, "kohya", _KOHYA_LAYER)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for layer in adapter.layers:
         a, b = (adapter.tensors[f"{layer}.{half}"] for half in ("lora_A", "lora_B"))
         tensors |= {f"{layer}.lora_down.weight": a, f"{layer}.lora_up.weight": b}

@@ -90,7 +90,7 @@ def check_numbers(path: Path, name: str, tensor: Tensor) -> None:
             "bfloat16"
         )
     if not tensor.isfinite().all():
-        place = (~tensor.isfinite()).flatten().nonzero()[0].item()
+        place = int((~tensor.isfinite()).flatten().nonzero()[0])
         raise InputError(
             f"{path}: {name}, of shape {shape}, holds {tensor.flatten()[place].item()} at place {place}; "
             f"expected finite numbers. Its training diverged, or the file is damaged: {COPY_AGAIN}"

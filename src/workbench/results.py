@@ -256,7 +256,7 @@ class Results(Shown):
         folder = adapter_folder(self.folder, cell.key())
         if not folder.exists():
             raise InputError(f"{self.folder} keeps no adapter of {name}: {folder} is missing")
-        return replace(load_adapter(folder), name=name, base=cell.base, base_sha256=cell.base_sha256)
+        return replace(load_adapter(folder), name=name, base=cell.base, base_sha256=cell.base_sha256 or None)
 
     def _shown(self) -> tuple[str, dict[str, str]]:
         title = f"Results of {self.folder}"

@@ -25,6 +25,7 @@ def test_a_study_runs_here_and_is_opened_again(tmp_path):
     assert "4 of 4 done" in repr(results)
     adapter, cell = results.adapter("clean", 8, seed=1), results.cell("clean", 8, seed=1)
     assert adapter.rank == 2
+    assert adapter.base_sha256 == wb.load_base("classroom").sha256
     assert wb.load_adapter(adapter_folder(results.folder, cell.key())).shapes == adapter.shapes
     assert len(results.curves("clean", 8)["train_loss"]) == 3
     again = wb.open_study(str(tmp_path / "study"))

@@ -84,7 +84,8 @@ def test_what_is_written_is_recognised_and_read_back_the_same(format, tiny_confi
 def test_the_same_adapter_gives_the_same_bytes(format, tiny_config, tmp_path):
     first = written(format, tiny_config, tmp_path / "1")
     adapter = load_adapter(first)
-    shuffled = replace(adapter, tensors=dict(reversed(adapter.tensors.items())))
+    turned = {name: dict(reversed(getattr(adapter, name).items())) for name in ("tensors", "facts", "extras")}
+    shuffled = replace(adapter, **turned)
     second = tmp_path / "2" / first.name
     save_adapter(shuffled, second, format)
     for one, two in zip(files_of(first), files_of(second), strict=True):
@@ -180,6 +181,17 @@ def test_a_pickle_is_never_opened(tiny_config, tmp_path):
         ):
             load_adapter(path)
     assert not (tmp_path / "mark").exists()
+
+
+@follows("rename it {WEIGHTS} and put it beside")
+def test_a_file_of_another_name_is_never_read_with_a_neighbours_settings(tiny_config, tmp_path):
+    folder = written("peft", tiny_config, tmp_path)
+    other = folder / "other.safetensors"
+    (folder / WEIGHTS).rename(other)
+    with pytest.raises(InputError, match=r"rename it adapter_model\.safetensors and put it beside"):
+        load_adapter(other)
+    other.rename(folder / WEIGHTS)
+    load_adapter(folder / WEIGHTS)
 
 
 def test_a_file_of_a_folder_names_the_adapter(tiny_config, tmp_path):

@@ -18,7 +18,6 @@ MISTAKES = [
             "licence = min(licences) if licences <= HUB_LICENCES else",
         ),
         ("a card's scores are the base's", "| {value:.4g} | {bare} |", "| {bare} | {bare} |"),
-        ("the time is the study's first", 'seconds=row["seconds"]', 'seconds=rows[0]["seconds"]'),
         ("scores are those of the bare base", 'metrics[row["key"]].items()', "bare.items()"),
         ("a broken one is hidden", "problem=str(error))\n\n\ndef _facts", "problem=None)\n\n\ndef _facts"),
     ),

@@ -111,6 +111,6 @@ def test_what_is_converted_carries_its_card(shelf, tmp_path, capsys):
     assert card.startswith("---\nbase_model: ")
     assert f"quality {one.quality}, size {one.size:,}" in card
     other = str(shelf / "others" / "mine")
-    assert main(["adapter", "convert", f"{other}:0.5", other, str(tmp_path / "both")]) == 0
+    assert main(["adapter", "convert", str(one.path), f"{other}:0.5", str(tmp_path / "both")]) == 0
     assert "Trained on" not in (tmp_path / "both" / "README.md").read_text()
     capsys.readouterr()

@@ -23,7 +23,7 @@ from qlora_kernels.packed_weight import QuantizedTensor, row_length
 
 AT_ONCE = 1024
 """Super-blocks that are searched together: what the search holds then stays in a processor's cache."""
-LEAST = 1e-15
+TINY = 1e-15
 """Blocks of smaller weights become zeros."""
 HUGE = 1e9
 """No block reaches so far, and the squares of much larger weights are infinite."""
@@ -148,7 +148,7 @@ def encode_q6_k(blocks: Float[Tensor, "C weights"]) -> UInt8[Tensor, "C bytes"]:
     x = rearrange(blocks, "C (J B) -> C J B", B=16)
     scales = _signed_scale(x, 32)
     largest = scales.gather(-1, scales.abs().argmax(-1, keepdim=True))
-    empty = largest.abs() < LEAST
+    empty = largest.abs() < TINY
     steps = _safe_divide(torch.full_like(largest, -128.0), torch.where(empty, 0.0, largest))
     outer = _safe_divide(torch.ones_like(steps), steps)
     inner = (steps * scales).round().clamp(-128, 127)
@@ -180,7 +180,7 @@ def _signed_scale(x: Float[Tensor, "C J B"], largest: int) -> Float[Tensor, "C J
     -32, by nineteen slightly different steps.
     """
     extreme = x.gather(-1, x.abs().argmax(-1, keepdim=True))
-    empty = extreme.abs() < LEAST
+    empty = extreme.abs() < TINY
     weights = x.square()
     best_scale = torch.zeros_like(x[..., 0])
     best = torch.full_like(best_scale, -1.0)

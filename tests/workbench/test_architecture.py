@@ -29,6 +29,7 @@ LAYERS = (
     "adapters",
     "training",
     "scoring",
+    "exporting",
     "classroom",
     "studies",
     "laws",

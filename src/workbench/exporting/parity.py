@@ -54,8 +54,10 @@ class Difference:
         )
 
 
-FLOAT32 = Difference(kl=1e-6, largest=5e-3, agreement=1.0, loss=1e-4)
-"""How far float32 alone takes the same model from itself, when sums are made in another order."""
+FLOAT32 = Difference(kl=1e-7, largest=2e-3, agreement=1.0, loss=1e-4)
+"""How far float32 alone may take a model from itself, when sums are made in another order.
+
+An adapter merged into SmolLM2-135M: 1.4e-11, 5e-5, all and 2.5e-6. Larger models sum more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def test_smollm2_with_an_adapter_is_the_same_in_llama_cpp_on_80_questions(smollm
         pytest.skip("vicuna_bench_questions.jsonl isn't beside the checkout; it may not be copied into it")
     questions = read_texts(VICUNA)
     assert len(questions) == 80
-    adapter = tiny_adapter(smollm2, rank=8, alpha=0.5)
+    adapter = tiny_adapter(smollm2, rank=8, alpha=6.0)
     made = export_model(smollm2, tmp_path / "m.gguf", "f32", adapter=adapter, **ASKED)
     llama = Llama(tmp_path / "m.gguf")
     furthest = without = 0.0
@@ -146,13 +146,16 @@ def test_smollm2_with_an_adapter_is_the_same_in_llama_cpp_on_80_questions(smollm
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["q8_0", "q4_k"])
 def test_smollm2_in_few_bits_is_what_its_rounding_makes_of_it(smollm2, tmp_path, format):
-    adapter = tiny_adapter(smollm2, rank=8, alpha=0.5)
+    adapter = tiny_adapter(smollm2, rank=8, alpha=6.0)
     made = export_model(smollm2, tmp_path / "m.gguf", format, adapter=adapter, **ASKED)
     llama, again = Llama(tmp_path / "m.gguf"), load_base(tmp_path / "m.gguf")
+    apart = []
     for prompt in PROMPTS[:4]:
         tokens = smollm2.tokenizer.encode(prompt)
         theirs = llama.top(tokens, 10)
         ours = log_probabilities(again.decoder, tokens, {})[-1]
-        places = torch.tensor(list(theirs))
-        assert (ours[places] - torch.tensor(list(theirs.values()))).abs().max() < 0.3
+        apart.append((ours[torch.tensor(list(theirs))] - torch.tensor(list(theirs.values()))).abs())
+    # llama.cpp rounds activations to eight bits as well
+    assert torch.cat(apart).max() < 0.6
+    assert torch.cat(apart).mean() < 0.15
     assert made.written.kl < {"q8_0": 0.02, "q4_k": 0.5}[format]

@@ -11,6 +11,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workbench.models.folder_tokenizer import TEXT_FILES, read_json
 from workbench.models.safetensors_folder import huggingface_name
 from workbench.models.writers.folder_texts import write_texts
@@ -125,7 +127,7 @@ def _write_shard(
         file.write(len(text).to_bytes(8, "little") + text)
         for number, name in enumerate(names, done + 1):
             data = bytes_of(rounded(name, model.weights[name], kinds[name]))
-            file.write(memoryview(data).cast("B"))
+            file.write(np.ascontiguousarray(data).data)
             progress("writing", number, len(shapes))
 
 

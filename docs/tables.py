@@ -36,7 +36,8 @@ from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
 from workbench.laws import library
 from workbench.laws.library import LAWS
-from workbench.models import loaders
+from workbench.models import loaders, writers
+from workbench.models.writers import MODEL_FORMATS
 from workbench.scoring import scorers
 from workbench.studies import executors, grid
 from workbench.studies.disk.schema import FORMAT as STUDY_FORMAT
@@ -157,6 +158,13 @@ def formats() -> Iterable[tuple[str, ...]]:
         str(PAPER_FORMAT),
         "`PAPER_FORMAT` in `src/workbench/views/manuscript/folder.py`",
     )
+
+
+def model_formats() -> Iterable[tuple[str, ...]]:
+    """Return each format in which a whole model is written."""
+    yield "`--format`", "what it is", "matrices", "embedding and head"
+    for name, format in MODEL_FORMATS.items():
+        yield f"`{name}`", format.about, format.matrices, format.vocabulary
 
 
 def layouts() -> Iterable[tuple[str, ...]]:
@@ -296,6 +304,13 @@ ADDITIONS = (
         number_formats,
         "tests/kernels/test_formats.py",
     ),
+    Addition(
+        "format of whole models",
+        "`(path, model, kinds, progress, largest_shard)`, a `ModelFormat`",
+        "MODEL_FORMATS",
+        writers,
+        "tests/workbench/models/writers/test_every_format.py",
+    ),
     Addition("study", "`(budget) -> Study`", "STUDIES", grid, "tests/workbench/studies/test_runner.py"),
     Addition(
         "executor",
@@ -344,6 +359,7 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "additions": additions,
     "layouts": layouts,
     "kinds": kinds,
+    "model_formats": model_formats,
 }
 DOCUMENTS = (
     "README.md",
@@ -353,6 +369,7 @@ DOCUMENTS = (
     "docs/audit.md",
     "docs/release.md",
     "docs/data.md",
+    "docs/export.md",
 )
 """Documents with such tables."""
 

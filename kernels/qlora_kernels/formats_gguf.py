@@ -1,4 +1,4 @@
-"""The block formats of GGUF files that the workbench reads; three of them it also writes.
+"""The block formats of GGUF files. Three are encoded here, the "K" formats in `quantize_k.py`.
 
 Encoders and decoders give the same bytes and the same numbers as the `gguf` package; the tests hold them
 to it. A GGUF block interleaves its scales and its codes; here they lie in separate tensors, with the codes
@@ -155,7 +155,7 @@ def write_q8_0(stored: Stored) -> UInt8[Tensor, "N bytes"]:
     return _join(_bytes(stored.scales), codes)
 
 
-# ------------------------------------------------------------------------- Q4_K, Q6_K (decoded only)
+# ------------------------------------------------------- Q4_K, Q6_K (made in quantize_k.py)
 
 
 def read_q4_k(data: UInt8[Tensor, "N bytes"]) -> Stored:
@@ -256,13 +256,13 @@ GGUF_FORMATS: dict[str, Format] = {
         multiple=32, block_bytes=34, from_bytes=read_q8_0, to_bytes=write_q8_0,
     ),
     "q4_k": Format(
-        about="GGUF Q4_K: 4 bits, 6-bit scales and offsets of 32 weights, outer ones of 256; decoded only",
+        about="GGUF Q4_K: 4 bits, 6-bit scales and offsets of 32 weights, outer ones of 256; see quantize_k",
         block_size=32, block_sizes=(32,), bits_per_weight=lambda _: 4.5,
         affine=affine_q4_k, multiple=SUPER_BLOCK, block_bytes=144,
         from_bytes=read_q4_k, to_bytes=write_q4_k,
     ),
     "q6_k": Format(
-        about="GGUF Q6_K: 6 bits, 8-bit scales of 16 weights, an outer one of 256; decoded only",
+        about="GGUF Q6_K: 6 bits, 8-bit scales of 16 weights, an outer one of 256; made by quantize_k",
         block_size=16, block_sizes=(16,), bits_per_weight=lambda _: 6.5625,
         affine=affine_q6_k, multiple=SUPER_BLOCK, block_bytes=210,
         from_bytes=read_q6_k, to_bytes=write_q6_k,

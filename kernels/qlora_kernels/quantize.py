@@ -32,7 +32,7 @@ def quantize(
     """
     known = known_format(format)
     if known.pack is None or known.layout is None:
-        raise ValueError(f"{format} can be read but not made here; quantize to another format, such as q4_1")
+        raise ValueError(f"{format} can be read but not made by quantize; quantize_k makes it")
     block_size = known.block_size if block_size is None else block_size
     if block_size not in known.block_sizes:
         raise ValueError(f"{format} has no blocks of {block_size} weights; it has {known.block_sizes}")

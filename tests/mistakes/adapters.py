@@ -26,8 +26,8 @@ MISTAKES = [
         ),
         (
             "the decoder carries an adapter without its scale",
-            "(self.scale(layer) * b.to(dtype))[None]",
-            "b.to(dtype)[None]",
+            "(self.scale(layer) * b)[None]",
+            "b[None]",
             "test_the_decoder_carries_what_the_weights_would_be",
         ),
         (

@@ -6,7 +6,7 @@ MISTAKES = [
     *mistakes(
         "src/workbench/adapters/kinds/rslora.py",
         "tests/workbench/adapters/test_kinds.py",
-        ("rsLoRA is scaled as LoRA", "alpha / rank**0.5", "alpha / rank"),
+        ("cells of rsLoRA are scaled as those of LoRA", "alpha / rank**0.5", "alpha / rank"),
     ),
     *mistakes(
         "src/workbench/adapters/kinds/pissa.py",

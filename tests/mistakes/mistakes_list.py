@@ -35,6 +35,7 @@ ROOMS = (
         "plans",
     ),
     "views",
+    "exports",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

@@ -30,6 +30,7 @@ LAYERS = (
     "chatting",
     "training",
     "scoring",
+    "exporting",
     "classroom",
     "studies",
     "laws",

@@ -11,7 +11,7 @@ arXiv:2402.09353; each computed as the PEFT library computes it.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -26,6 +26,8 @@ from workbench.showing import Shown
 
 MAGNITUDE = "lora_magnitude_vector"
 """The part of a layer in which DoRA keeps the length of each row, by PEFT's name."""
+WeightOf = Callable[[str], Tensor]
+"""(name of a linear layer) -> its frozen weight, shape (N, K)."""
 BLOCK_LAYER = re.compile(r"layers\.\d+\.(?:" + "|".join(LINEARS) + ")")
 """The names of the linear layers of our decoder; other names are those of image models."""
 
@@ -153,21 +155,28 @@ class LoraAdapter(Shown):
             return whole
         return einsum(magnitude.float() / whole.norm(dim=1), whole, "N, N K -> N K")
 
-    def for_decoder(self, dtype: torch.dtype = torch.float32) -> Adapters:
+    def for_decoder(self, weight: WeightOf | None = None) -> Adapters:
         """Return the adapter as the decoder's linear layers carry it, for one cell; the scale is in B.
 
+        Args:
+            weight: Gives a layer's frozen weight by its name, such as ``Decoder.weight``; for DoRA, which
+                rescales the rows.
+
         Raises:
-            InputError: If it is DoRA, or of an image model.
+            InputError: If it is of an image model, or DoRA without ``weight``.
         """
-        if self.dora or not self.of_decoder:
-            what = "DoRA, which also rescales the base's rows" if self.dora else "of an image model"
+        if not self.of_decoder or (self.dora and weight is None):
+            what = "DoRA, which also rescales the base's rows" if self.of_decoder else "of an image model"
             raise InputError(f"{self.name} is {what}: the decoder carries plain products of B and A only")
-        one = torch.ones(1, dtype=dtype)
-        found = {layer: self.matrices(layer) for layer in self.layers}
-        return {
-            layer: Adapter(a.to(dtype)[None], (self.scale(layer) * b.to(dtype))[None], one)
-            for layer, (a, b) in found.items()
-        }
+        found = {}
+        for layer in self.layers:
+            a, b = self.matrices(layer)
+            gain = None
+            magnitude = self.tensors.get(f"{layer}.{MAGNITUDE}")
+            if magnitude is not None and weight is not None:
+                gain = (magnitude.float() / (weight(layer).float() + self._product(layer)).norm(dim=1))[None]
+            found[layer] = Adapter(a[None], (self.scale(layer) * b)[None], torch.ones(1), gain)
+        return found
 
     def _product(self, layer: str) -> Float[Tensor, "N K"]:
         a, b = self.matrices(layer)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from workbench.adapters.adapter import LoraAdapter
+from workbench.adapters.adapter import LoraAdapter, WeightOf
+from workbench.errors import InputError
 from workbench.models.adapted import Adapter, Adapters
 
 
@@ -17,18 +18,33 @@ class WeightedAdapter:
     """An adapter of a stack."""
 
     adapter: LoraAdapter
-    weight: float = 1.0
+    weight: float | int = 1.0
     """What its change is multiplied by."""
 
 
-def stacked(parts: Sequence[WeightedAdapter]) -> Adapters:
+def stacked(parts: Sequence[WeightedAdapter], weight: WeightOf | None = None) -> Adapters:
     """Return what the decoder's linear layers carry for one sequence: the weighted sum of all changes.
 
     A's lie on top of each other and B's side by side, each B with its scale and weight: the sum is exact, of
     the sum of the ranks, and a layer that only some adapt carries only theirs. A weight of 0 takes none.
+
+    Args:
+        parts: The stack.
+        weight: Gives a layer's frozen weight by its name; for DoRA, which can only be taken alone and whole.
+
+    Raises:
+        InputError: If DoRA is one of several, or weighted: it rescales rows, and so is no sum.
     """
     found: Adapters = {}
     used = [part for part in parts if part.weight != 0.0]
+    if [part.weight for part in used] == [1.0]:
+        return used[0].adapter.for_decoder(weight)
+    for part in used:
+        if part.adapter.dora:
+            raise InputError(
+                f"{part.adapter.name} is DoRA, which rescales rows: it counts alone and with weight 1, "
+                "or not at all (weight 0)"
+            )
     layers = dict.fromkeys(layer for part in used for layer in part.adapter.layers)
     for layer in layers:
         a, b = [], []

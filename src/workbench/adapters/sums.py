@@ -22,7 +22,7 @@ from torch import Tensor
 from workbench.adapters.adapter import LoraAdapter
 from workbench.errors import InputError, unknown_name
 
-LayerPart = tuple[Tensor, Tensor, float]
+LayerPart = tuple[Tensor, Tensor, float | int]
 """A, shape (R, K), B, shape (N, R), both with a convolution's window behind, and weight times scale."""
 
 
@@ -32,7 +32,7 @@ class Options:
 
     rank: int | None = None
     """Of the result, for svd; the largest of the adapters' by default."""
-    density: float = 0.5
+    density: float | int = 0.5
     """Share of the numbers that ties and dare keep."""
     chance: torch.Generator = field(default_factory=torch.Generator)
     """From which dare draws what it keeps."""
@@ -116,11 +116,11 @@ SUMS = {
 
 def combine(
     adapters: Sequence[LoraAdapter],
-    weights: Sequence[float],
+    weights: Sequence[float | int],
     how: str = "cat",
     *,
     rank: int | None = None,
-    density: float = 0.5,
+    density: float | int = 0.5,
     seed: int = 0,
 ) -> LoraAdapter:
     """Make one adapter of several over one base.
@@ -242,7 +242,7 @@ def _weighted(numbers: Float[Tensor, "S *shape"], weights: Float[Tensor, " S"]) 
     return einsum(weights, numbers, "S, S ... -> ...")
 
 
-def _largest(numbers: Tensor, density: float) -> Tensor:
+def _largest(numbers: Tensor, density: float | int) -> Tensor:
     """Set all but a share of the numbers, the largest ones, to zero."""
     if density >= 1:
         return numbers

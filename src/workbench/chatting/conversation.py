@@ -84,7 +84,7 @@ class Conversation:
         """Close the writer."""
         self.writer.close()
 
-    def weigh(self, place: int, weight: float) -> None:
+    def weigh(self, place: int, weight: float | int) -> None:
         """Give an adapter of the stack another weight, from the next answer on.
 
         Raises:

@@ -60,7 +60,11 @@ class LlamaCppWriter:
         self.address = urlsplit(self.server.listening_address)
 
     def write(
-        self, prompt: Sequence[int], weights: Sequence[float], sampling: Sampling, stops: Collection[int]
+        self,
+        prompt: Sequence[int],
+        weights: Sequence[float | int],
+        sampling: Sampling,
+        stops: Collection[int],
     ) -> Iterator[int]:
         """Continue a prompt, token by token, up to a stop or the limit; stops are not given out.
 

@@ -67,13 +67,13 @@ class TorchWriter:
 
     def __init__(self, base: Base, adapters: Sequence[WeightedAdapter]) -> None:
         self.decoder, self.adapters = base.decoder, [one.adapter for one in adapters]
-        self.sequence, self.weights = OneSequence(base.decoder), list[float]()
+        self.sequence, self.weights = OneSequence(base.decoder), list[float | int]()
         self.stack = stacked([])
 
     def write(
         self,
         prompt: Sequence[int],
-        weights: Sequence[float],
+        weights: Sequence[float | int],
         sampling: Sampling,
         stops: Collection[int],
     ) -> Iterator[int]:
@@ -83,7 +83,8 @@ class TorchWriter:
             self.sequence.keep(0)
             self.weights = list(weights)
             parts = zip(self.adapters, weights, strict=True)
-            self.stack = stacked([WeightedAdapter(adapter, weight) for adapter, weight in parts])
+            stack = [WeightedAdapter(adapter, weight) for adapter, weight in parts]
+            self.stack = stacked(stack, self.decoder.weight)
         kept = 0
         while kept < min(len(prompt) - 1, len(self.sequence.tokens)) and (
             prompt[kept] == self.sequence.tokens[kept]

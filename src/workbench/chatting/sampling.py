@@ -13,7 +13,7 @@ from workbench.errors import InputError
 class Sampling:
     """What decides an answer, besides what is asked."""
 
-    temperature: float = 0.0
+    temperature: float | int = 0.0
     """The logits are divided by it before a token is drawn; 0 takes the likeliest each time."""
     seed: int = 0
     """Of the draws: the same seed, question and history give the same answer."""

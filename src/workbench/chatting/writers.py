@@ -20,7 +20,11 @@ class Writer(Protocol):
     """What runs, for people."""
 
     def write(
-        self, prompt: Sequence[int], weights: Sequence[float], sampling: Sampling, stops: Collection[int]
+        self,
+        prompt: Sequence[int],
+        weights: Sequence[float | int],
+        sampling: Sampling,
+        stops: Collection[int],
     ) -> Iterator[int]:
         """Give out the tokens of an answer as they are written.
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "diff": "compare two studies: how they were made, and cell by cell",
     "export": "write a study as one file, for a colleague",
     "import": "open a study that somebody else exported, after checking all of it",
+    "export-model": "write a base with an adapter in it as GGUF or safetensors, shown to be the same",
     "score": "score the records of a file, so that qualities can choose by it",
     "filters": "say whether what a scorer keeps is worth more than chance, and worth the scoring",
     "adapters": "list the adapters of a folder or a study, with what is known of each",
@@ -39,7 +40,7 @@ COMMANDS = {
 }
 """Each command with its line of help; add one: a line here and ``cli/NAME.py``."""
 
-MODULES = {"list": "listing", "import": "import_"}
+MODULES = {"list": "listing", "import": "import_", "export-model": "export_model"}
 """Modules that can't have their command's name."""
 
 SYSTEMS = ("posix",)

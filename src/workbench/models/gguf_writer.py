@@ -2,8 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,29 +62,46 @@ def write_gguf(
             ):
                 if value is not None:
                     add(value)
-            _add_config(writer, config)
-            _add_tokenizer(writer, tokenizer)
-            for weight in config.shapes(tied="head" not in weights):
+            add_config(writer, config)
+            add_tokenizer(writer, tokenizer_metadata(tokenizer))
+            tensors = [
                 _add_tensor(writer, gguf_name(weight), weights[weight], rotary_heads(weight, config))
-            _write(writer)
+                for weight in config.shapes(tied="head" not in weights)
+            ]
+            write_tensors(writer, tensors)
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
         raise not_written(path, error) from error
 
 
-def _write(writer: GGUFWriter) -> None:
+def write_tensors(writer: GGUFWriter, tensors: Iterable[np.ndarray]) -> None:
+    """Write what a writer was told of, then the tensors' bytes in the order of their entries.
+
+    The package's own ``write_tensors_to_file`` holds all tensors at once, and NumPy, which it writes with,
+    may lose the error of a full disk: then half a file would look like a whole one.
+
+    Raises:
+        OSError: If the disk takes no more, at whatever byte that is.
+    """
     try:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        for file in writer.fout or []:
-            file.flush()
-            os.fsync(file.fileno())
+        writer.write_ti_data_to_file()
+        assert writer.fout is not None
+        (file,) = writer.fout
+        writer.write_padding(file, file.tell())
+        for entry, data in zip(writer.tensors[0].values(), tensors, strict=True):
+            assert data.nbytes == entry.nbytes
+            file.write(np.ascontiguousarray(data).data.cast("B"))
+            writer.write_padding(file, data.nbytes)
+        file.flush()
+        os.fsync(file.fileno())
     finally:
         writer.close()
 
 
-def _add_config(writer: GGUFWriter, config: DecoderConfig) -> None:
+def add_config(writer: GGUFWriter, config: DecoderConfig) -> None:
+    """Add the sizes of the decoder to the metadata."""
     writer.add_block_count(config.layers)
     writer.add_context_length(config.context)
     writer.add_embedding_length(config.width)
@@ -101,8 +119,13 @@ def _add_config(writer: GGUFWriter, config: DecoderConfig) -> None:
     writer.add_vocab_size(config.vocabulary)
 
 
-def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
-    for key, value in tokenizer_metadata(tokenizer).items():
+def add_tokenizer(writer: GGUFWriter, metadata: Mapping[str, Any]) -> None:
+    """Add a tokenizer's fields to the metadata.
+
+    Raises:
+        InputError: If a field holds something that isn't written to a GGUF.
+    """
+    for key, value in metadata.items():
         if isinstance(value, bool):
             writer.add_bool(key, value)
         elif isinstance(value, int):
@@ -115,7 +138,10 @@ def _add_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer) -> None:
             raise InputError(f"metadata field {key!r} holds {value!r}, which isn't written to a GGUF.")
 
 
-def _add_tensor(writer: GGUFWriter, name: str, weight: Tensor | QuantizedTensor, heads: int | None) -> None:
+def _add_tensor(
+    writer: GGUFWriter, name: str, weight: Tensor | QuantizedTensor, heads: int | None
+) -> np.ndarray:
+    """Add a tensor's entry and return its data."""
     if isinstance(weight, QuantizedTensor):
         format = _block_type(name, weight.format)
         data = weight.to_gguf_bytes().numpy()
@@ -124,7 +150,8 @@ def _add_tensor(writer: GGUFWriter, name: str, weight: Tensor | QuantizedTensor,
         data = weight.detach().to(torch.float32).numpy()
     if heads is not None:
         data = np.ascontiguousarray(to_pairs(data, heads))
-    writer.add_tensor(name, data, raw_dtype=format)
+    writer.add_tensor_info(name, data.shape, data.dtype, data.nbytes, format)
+    return data
 
 
 def _block_type(name: str, format: str) -> GGMLQuantizationType:

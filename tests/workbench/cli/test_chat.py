@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from follows import follows
 from random_adapters import random_adapter
 
 from workbench.adapters.formats import save_adapter
@@ -22,6 +23,7 @@ def talk(monkeypatch, lines: str, *options: str) -> int:
     return main(["chat", "classroom", "--template", "verbatim", *options])
 
 
+@follows("give an adapter by its number in /stack and a weight")
 def test_answers_go_out_and_what_is_told_beside_them(monkeypatch, capsys, adapter):
     lines = "past walk=\n/weigh 1 0\n/new\npast walk=\n/stack\n/quit\npast go=\n"
     assert talk(monkeypatch, lines, "--adapter", f"{adapter}:0.5", "--limit", "6") == 0

@@ -20,6 +20,8 @@ from workbench.studies.replay import replay
 
 CLEAN, SPOILED = Quality(), Quality(corruption="other_record", share=0.5)
 TIMES = ("seconds", "predicted_seconds")
+NUMBERS = {"loss", "train_loss", "gradient_norm"}
+"""Columns that are measured and no shares of items."""
 
 
 def place(quality: Quality, size: int, seed: int) -> Place:
@@ -106,7 +108,13 @@ def test_what_has_grown_is_measured_as_in_a_study_that_was_asked_for_it(start, t
     store = grown(start, tmp_path / "study")
     asked = runner.run(replace(start, sizes=(4, 8, 16, 32), seeds=(0, 1, 3)), tmp_path / "asked")
     every = measured(asked)
-    assert all(every[key] == row for key, row in measured(store).items())
+    for key, row in measured(store).items():
+        # other stacks: on some processors a product rounds otherwise where it has fewer than four rows
+        assert {name: row[name] for name in row if name not in NUMBERS} == {
+            name: every[key][name] for name in row if name not in NUMBERS
+        }
+        for name in NUMBERS & row.keys():
+            assert row[name] == pytest.approx(every[key][name], rel=1e-4)
 
 
 @pytest.mark.parametrize("after", [0, 8, 9])
@@ -182,7 +190,8 @@ def test_a_plain_run_and_a_wider_grid_keep_what_has_grown(start, tmp_path):
     wider = runner.run(replace(start, sizes=(4, 8, 16)), tmp_path / "study")
     assert wider.manifest.study.cells == len(wider.rows()) == 14, "one of the twelve wasn't there"
     assert wider.manifest.growth.decisions
-    assert not replay(tmp_path / "study").different
+    for one in replay(tmp_path / "study").different:
+        assert one.first == pytest.approx(one.second, rel=1e-4), one
 
 
 def test_growth_leaves_the_stacks_before_it_as_they_were(start):

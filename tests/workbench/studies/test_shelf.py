@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from follows import follows
 from random_adapters import random_adapter
 from small_study import small_study
 
@@ -64,6 +65,7 @@ def test_one_of_a_study_is_known_by_its_path_alone(shelf):
         on_shelf(shelf / "nowhere")
 
 
+@follows("name one that holds studies or adapters")
 def test_the_command_lists_them_and_says_what_is_broken(shelf, capsys):
     assert main(["adapters", str(shelf)]) == 1
     out = capsys.readouterr().out

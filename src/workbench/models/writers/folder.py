@@ -1,0 +1,177 @@
+"""A whole model as a Hugging Face folder: config.json, safetensors, tokenizer, chat template, generation.
+
+Source: the safetensors format (eight bytes of length, a JSON header, the tensors end to end), and the names
+and settings of transformers' ``LlamaForCausalLM``.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.models.folder_tokenizer import TEXT_FILES, read_json
+from workbench.models.safetensors_folder import huggingface_name
+from workbench.models.writers.folder_texts import write_texts
+from workbench.models.writers.model import LARGEST_SHARD, Tell, WholeModel, quiet
+from workbench.models.writers.numbers import bytes_of, rounded, row_bytes
+from workbench.models.writers.sink import sink
+
+DTYPES_OF_KINDS = {"f32": ("F32", "float32"), "bf16": ("BF16", "bfloat16")}
+"""For each kind of numbers what safetensors and what config.json call it."""
+_INDEX = "model.safetensors.index.json"
+
+
+def write_folder(
+    path: Path,
+    model: WholeModel,
+    kinds: Mapping[str, str],
+    progress: Tell = quiet,
+    largest_shard: int | None = None,
+) -> None:
+    """Write a folder that isn't there yet.
+
+    Args:
+        path: The folder.
+        model: What to write; its weights are asked for one at a time.
+        kinds: For each weight "f32" or "bf16".
+        progress: Told of each weight.
+        largest_shard: Bytes of weights in one file, above which there are several; a tensor is never cut.
+
+    Raises:
+        InputError: If a weight isn't finite, or the tokenizer can't be written.
+        OSError: If the disk is full.
+    """
+    path.mkdir()
+    shards = _shards(model, kinds, LARGEST_SHARD if largest_shard is None else largest_shard)
+    done = 0
+    for file, names in shards.items():
+        _write_shard(path / file, model, names, kinds, progress, done)
+        done += len(names)
+    if len(shards) > 1:
+        total = sum(_size(model, kinds, name) for names in shards.values() for name in names)
+        places = {huggingface_name(name): file for file, names in shards.items() for name in names}
+        write_json(
+            path / _INDEX,
+            {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))},
+        )
+    write_json(path / "config.json", _settings(model, kinds))
+    if model.source is None:
+        write_texts(path, model.tokenizer)
+    else:
+        for name in ("tokenizer.json", *TEXT_FILES):
+            if (model.source / name).is_file():
+                copy_file(model.source / name, path / name)
+    if not (path / "generation_config.json").is_file():
+        write_json(path / "generation_config.json", {"_from_model_config": True, **_tokens(model)})
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an object to a new file."""
+    with sink(path) as file:
+        file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file to a new one."""
+    with open(source, "rb") as old, sink(target) as new:
+        shutil.copyfileobj(old, new)
+
+
+def _size(model: WholeModel, kinds: Mapping[str, str], name: str) -> int:
+    shape = model.shapes[name]
+    return prod(shape[:-1]) * row_bytes(kinds[name], shape[-1])
+
+
+def _shards(model: WholeModel, kinds: Mapping[str, str], largest: int) -> dict[str, list[str]]:
+    """Return the weights of each file, in order; each file as full as it can be."""
+    groups: list[list[str]] = [[]]
+    used = 0
+    for name in model.shapes:
+        size = _size(model, kinds, name)
+        if groups[-1] and used + size > largest:
+            groups.append([])
+            used = 0
+        groups[-1].append(name)
+        used += size
+    if len(groups) == 1:
+        return {"model.safetensors": groups[0]}
+    count = len(groups)
+    return {f"model-{n:05d}-of-{count:05d}.safetensors": names for n, names in enumerate(groups, 1)}
+
+
+def _write_shard(
+    path: Path,
+    model: WholeModel,
+    names: list[str],
+    kinds: Mapping[str, str],
+    progress: Tell,
+    done: int,
+) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    shapes, place = model.shapes, 0
+    for name in names:
+        size = _size(model, kinds, name)
+        header[huggingface_name(name)] = {
+            "dtype": DTYPES_OF_KINDS[kinds[name]][0],
+            "shape": list(shapes[name]),
+            "data_offsets": [place, place + size],
+        }
+        place += size
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned
+    with sink(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for number, name in enumerate(names, done + 1):
+            data = bytes_of(rounded(name, model.weights[name], kinds[name]))
+            file.write(np.ascontiguousarray(data).data)
+            progress("writing", number, len(shapes))
+
+
+def _settings(model: WholeModel, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Return config.json: the base's own where it has one, with what the written weights are."""
+    config = model.config
+    dtype = DTYPES_OF_KINDS[kinds["embedding"]][1]
+    if model.source is not None:
+        # the names of the type and of the base that the folder was made from are this model's now
+        taken = read_json(model.source / "config.json")
+        kept = {key: value for key, value in taken.items() if key not in ("_name_or_path", "dtype")}
+        return kept | {"tie_word_embeddings": model.tied, "torch_dtype": dtype}
+    rope = None if config.rope_scale == 1 else {"rope_type": "linear", "factor": config.rope_scale}
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": config.vocabulary,
+        "hidden_size": config.width,
+        "intermediate_size": config.feed_forward,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "head_dim": config.head_size,
+        "max_position_embeddings": config.context,
+        "rms_norm_eps": config.norm_epsilon,
+        "rope_theta": config.rope_base,
+        "rope_scaling": rope,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": model.tied,
+        "torch_dtype": dtype,
+        **_tokens(model),
+    }
+
+
+def _tokens(model: WholeModel) -> dict[str, Any]:
+    """Return the tokens that begin, end and fill texts, as generation_config.json names them."""
+    tokenizer = model.tokenizer
+    ends = [] if tokenizer.eos is None else [tokenizer.eos]
+    ends += sorted(tokenizer.stops - set(ends))
+    found = {
+        "bos_token_id": tokenizer.bos,
+        "eos_token_id": ends[0] if len(ends) == 1 else ends or None,
+        "pad_token_id": tokenizer.pad,
+    }
+    return {key: value for key, value in found.items() if value is not None}

@@ -1,0 +1,83 @@
+"""A whole model as a GGUF, tensor by tensor.
+
+The package ``gguf`` writes the header and the metadata. Its own way of writing tensors holds all of them at
+once and loses the error of a full disk, so that part is here.
+
+Source: the GGUF specification, version 3; what llama.cpp expects of tensors of one axis and of ``general.*``.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from gguf import GGUFWriter
+from gguf.constants import GGML_QUANT_VERSION, GGMLQuantizationType, LlamaFileType
+
+from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, rotary_heads, to_pairs
+from workbench.models.gguf_writer import add_config, add_tokenizer, write_tensors
+from workbench.models.writers.gguf_vocabulary import vocabulary_metadata
+from workbench.models.writers.model import Tell, WholeModel, quiet
+from workbench.models.writers.numbers import bytes_of, rounded, row_bytes
+
+FILE_TYPES = {
+    "f32": LlamaFileType.ALL_F32,
+    "f16": LlamaFileType.MOSTLY_F16,
+    "bf16": LlamaFileType.MOSTLY_BF16,
+    "q8_0": LlamaFileType.MOSTLY_Q8_0,
+    "q6_k": LlamaFileType.MOSTLY_Q6_K,
+    "q4_k": LlamaFileType.MOSTLY_Q4_K_S,
+    "q4_1": LlamaFileType.MOSTLY_Q4_1,
+    "q4_0": LlamaFileType.MOSTLY_Q4_0,
+}
+"""What ``general.file_type`` says of a file, by the kind of most of its matrices; only people read it."""
+
+
+def write_gguf_model(
+    path: Path,
+    model: WholeModel,
+    kinds: Mapping[str, str],
+    progress: Tell = quiet,
+    largest_shard: int | None = None,
+) -> None:
+    """Write a GGUF to a new file.
+
+    Args:
+        path: It isn't there yet.
+        model: What to write; its weights are asked for one at a time, in their order in the file.
+        kinds: For each weight the key of ``KINDS_OF_NUMBERS``.
+        progress: Told of each weight.
+        largest_shard: Not used: a GGUF is one file.
+
+    Raises:
+        InputError: If a weight isn't finite or is too large for its kind, or the tokenizer can't be written.
+        OSError: If the disk is full.
+    """
+    shapes = model.shapes
+    writer = GGUFWriter(path, GGUF_ARCHITECTURE)
+    writer.add_type("model")
+    writer.add_name(model.name)
+    if model.description is not None:
+        writer.add_description(model.description)
+    if model.licence is not None:
+        writer.add_license(model.licence)
+    writer.add_quantization_version(GGML_QUANT_VERSION)
+    blocks = [kinds[name] for name in shapes if name.startswith("layers.") and len(shapes[name]) == 2]
+    writer.add_file_type(FILE_TYPES[max(sorted(set(blocks)), key=blocks.count)])
+    add_config(writer, model.config)
+    add_tokenizer(writer, vocabulary_metadata(model.tokenizer, model.source))
+    for name, shape in shapes.items():
+        kind = GGMLQuantizationType[kinds[name].upper()]
+        size = int(np.prod(shape[:-1], dtype=np.int64)) * row_bytes(kinds[name], shape[-1])
+        writer.add_tensor_info(gguf_name(name), shape, np.dtype(np.float32), size, kind)
+
+    def tensor(name: str) -> np.ndarray:
+        data = bytes_of(rounded(name, model.weights[name], kinds[name]))
+        heads = rotary_heads(name, model.config)
+        return data if heads is None else to_pairs(data, heads)
+
+    def tensors() -> Iterator[np.ndarray]:
+        for done, name in enumerate(shapes, 1):
+            yield tensor(name)
+            progress("writing", done, len(shapes))
+
+    write_tensors(writer, tensors())

@@ -1,0 +1,177 @@
+"""A tokenizer as the metadata of a GGUF, also one that came with a Hugging Face folder.
+
+tokenizer.json holds the rules by which a text is cut; a GGUF names them. So only rules that have a name can
+be written: a byte-level BPE whose pre-tokenizer is one of those known, and the BPE with byte tokens of the
+LLaMA family, which llama.cpp runs as SentencePiece. What came of it is read back and compared before it is
+used (see ``workbench.exporting``).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gguf.constants import TokenType
+
+from workbench.errors import InputError
+from workbench.models.gguf_tokenizer import GPT2_WORDS, PRE_TOKENIZERS, tokenizer_metadata
+from workbench.models.sentencepiece import SPACE
+from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer, Tokenizer
+
+_ENDS = ("eos", "eot", "eom")
+"""Fields for tokens at which a generation stops."""
+_BYTE_LEVEL_KEYS = ("type", "add_prefix_space", "use_regex")
+
+
+def vocabulary_metadata(tokenizer: Tokenizer, source: Path | None) -> dict[str, Any]:
+    """Return the metadata fields of a tokenizer.
+
+    Args:
+        tokenizer: One that was read from a GGUF or a folder, or a character tokenizer.
+        source: Where it came from, for messages.
+
+    Raises:
+        InputError: If its rules have no name in GGUF, or it has more tokens that end an answer than GGUF has
+            fields.
+    """
+    backend = getattr(tokenizer, "backend", None)
+    if not isinstance(tokenizer, SubwordTokenizer) or tokenizer.gguf_metadata is not None:
+        return tokenizer_metadata(tokenizer)
+    if not isinstance(backend, LibraryBackend):
+        raise _unwritable(source, f"its tokenizer is {tokenizer.name!r}")
+    state = json.loads(backend.library.to_str())
+    model = state["model"]
+    if model.get("type") != "BPE":
+        raise _unwritable(source, f"tokenizer.json is of the type {model.get('type')!r}, not BPE")
+    if state.get("normalizer") not in (None, {"type": "Sequence", "normalizers": []}):
+        raise _unwritable(source, "tokenizer.json changes the text before it is cut (normalizer)")
+    fields = _sentencepiece(state, source) if model.get("byte_fallback") else _byte_level(state, source)
+    tokens, kinds = _tokens(tokenizer, state, byte_tokens=bool(model.get("byte_fallback")))
+    return {f"tokenizer.ggml.{key}": value for key, value in fields(tokens, kinds).items()} | _marks(
+        tokenizer, tokens, source
+    )
+
+
+def _unwritable(source: Path | None, why: str) -> InputError:
+    return InputError(
+        f"{source or 'the base'}: {why}, for which GGUF has no name; write the model with "
+        "--format safetensors instead"
+    )
+
+
+def _tokens(
+    tokenizer: SubwordTokenizer, state: Mapping[str, Any], *, byte_tokens: bool
+) -> tuple[list[str], list[int]]:
+    """Return the text and the kind of every row of the embedding."""
+    places = dict(state["model"]["vocab"])
+    added = {entry["content"]: entry for entry in state.get("added_tokens", [])}
+    places |= {text: entry["id"] for text, entry in added.items()}
+    tokens = [f"[PAD{place}]" for place in range(tokenizer.vocabulary)]
+    kinds = [int(TokenType.UNUSED)] * tokenizer.vocabulary
+    for text, place in places.items():
+        tokens[place] = text
+        kinds[place] = int(TokenType.NORMAL)
+        if byte_tokens and len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
+            kinds[place] = int(TokenType.BYTE)
+        if text in added:
+            kinds[place] = int(TokenType.CONTROL if added[text]["special"] else TokenType.USER_DEFINED)
+    return tokens, kinds
+
+
+def _byte_level(state: Mapping[str, Any], source: Path | None) -> Any:  # noqa: ANN401 - a function
+    name = _pre_tokenizer(state)
+    if name is None:
+        raise _unwritable(source, "tokenizer.json cuts text into words by rules of its own (pre_tokenizer)")
+    merges = [one if isinstance(one, str) else " ".join(one) for one in state["model"]["merges"]]
+
+    def fields(tokens: list[str], kinds: list[int]) -> dict[str, Any]:
+        return {"model": "gpt2", "pre": name, "tokens": tokens, "token_type": kinds, "merges": merges}
+
+    return fields
+
+
+def _pre_tokenizer(state: Mapping[str, Any]) -> str | None:
+    """Return the first name in ``PRE_TOKENIZERS`` that cuts words as tokenizer.json says."""
+    whole = state.get("pre_tokenizer") or {}
+    steps = whole["pretokenizers"] if whole.get("type") == "Sequence" else [whole]
+    patterns: list[str] = []
+    for step in steps[:-1]:
+        if step == {"type": "Digits", "individual_digits": True}:
+            patterns.append(r"\p{N}")
+        elif step.get("type") == "Split" and step.get("behavior") == "Isolated" and not step.get("invert"):
+            patterns.append(step["pattern"].get("Regex", ""))
+        else:
+            return None
+    last = steps[-1]
+    if last.get("type") != "ByteLevel" or last.get("add_prefix_space"):
+        return None
+    patterns += [GPT2_WORDS] if last.get("use_regex", True) else []
+    whole_words = bool(state["model"].get("ignore_merges"))
+    return next(
+        (
+            name
+            for name, pre in PRE_TOKENIZERS.items()
+            if [_plain(one) for one in pre.patterns] == [_plain(one) for one in patterns]
+            and pre.whole_words == whole_words
+        ),
+        None,
+    )
+
+
+def _plain(pattern: str) -> str:
+    """Return a pattern in one of the spellings that mean the same."""
+    case_free = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+    spelled = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
+    return pattern.replace(spelled, case_free)
+
+
+def _sentencepiece(state: Mapping[str, Any], source: Path | None) -> Any:  # noqa: ANN401 - a function
+    """Give each piece the score that its merge's place in the list means: earlier is better."""
+    pre = state.get("pre_tokenizer") or {}
+    if pre.get("type") != "Metaspace" or pre.get("split", True):
+        raise _unwritable(source, "tokenizer.json cuts text into words by rules of its own (pre_tokenizer)")
+    prefix = pre.get("prepend_scheme", "always") != "never"
+    scores: dict[str, float] = {}
+    for place, merge in enumerate(state["model"]["merges"]):
+        left, right = merge.split(" ") if isinstance(merge, str) else merge
+        scores.setdefault(left + right, -float(place))
+
+    def fields(tokens: list[str], kinds: list[int]) -> dict[str, Any]:
+        worst = -float(len(state["model"]["merges"]) + 1)
+        unknown = state["model"].get("unk_token")
+        kinds = [
+            int(TokenType.UNKNOWN) if text == unknown else kind
+            for text, kind in zip(tokens, kinds, strict=True)
+        ]
+        return {
+            "model": "llama",
+            "pre": "default",
+            "tokens": tokens,
+            "scores": [scores.get(text, 0.0 if text == SPACE or len(text) > 1 else worst) for text in tokens],
+            "token_type": kinds,
+            "add_space_prefix": prefix,
+        }
+
+    return fields
+
+
+def _marks(tokenizer: SubwordTokenizer, tokens: list[str], source: Path | None) -> dict[str, Any]:
+    """Return the tokens that begin, end and fill texts, and the chat template."""
+    places = {text: place for place, text in enumerate(tokens)}
+    names = {"bos": "bos", "unk": "unknown", "pad": "padding", "sep": "seperator"}
+    fields: dict[str, Any] = {}
+    for ours, theirs in names.items():
+        text = tokenizer.named.get(f"{ours}_token")
+        if text is not None and text in places:
+            fields[f"{theirs}_token_id"] = places[text]
+    if tokenizer.bos is not None:
+        fields["bos_token_id"] = tokenizer.bos
+    fields["add_bos_token"] = tokenizer.bos is not None
+    ends = [] if tokenizer.eos is None else [tokenizer.eos]
+    ends += sorted(tokenizer.stops - set(ends))
+    if len(ends) > len(_ENDS):
+        shown = ", ".join(repr(tokens[end]) for end in ends)
+        raise _unwritable(source, f"it names {len(ends)} tokens that end an answer ({shown})")
+    fields |= {f"{field}_token_id": end for field, end in zip(_ENDS, ends, strict=False)}
+    template = {"tokenizer.chat_template": tokenizer.chat_template} if tokenizer.chat_template else {}
+    return {f"tokenizer.ggml.{key}": value for key, value in fields.items()} | template

@@ -92,8 +92,8 @@ def find_peft(path: Path) -> Path:
     folder = path if path.is_dir() else path.parent
     if path.is_file() and path.name not in (WEIGHTS, CONFIG, PICKLED):
         raise InputError(
-            f"{path} has PEFT's tensors and not PEFT's name: its rank and scale stand in a {CONFIG}; rename it "
-            f"{WEIGHTS} and put it beside that file"
+            f"{path} has PEFT's tensors and not PEFT's name: its rank and scale stand in a {CONFIG}; rename "
+            f"it {WEIGHTS} and put it beside that file"
         )
     if (folder / PICKLED).is_file() and not (folder / WEIGHTS).is_file():
         raise InputError(refuse_pickle(folder / PICKLED))

@@ -116,7 +116,7 @@ SUMS = {
 
 def combine(
     adapters: Sequence[LoraAdapter],
-    weights: Sequence[float],
+    weights: Sequence[float | int],
     how: str = "cat",
     *,
     rank: int | None = None,
@@ -152,12 +152,16 @@ def combine(
     _check_alike(adapters)
     options = Options(rank, density, torch.Generator().manual_seed(seed))
     layers = LoraAdapter(
-        name="", base="", rank=1, alpha=1, tensors={k: v for one in adapters for k, v in one.tensors.items()}
+        name="",
+        base="",
+        rank=1,
+        alpha=1.0,
+        tensors={k: v for one in adapters for k, v in one.tensors.items()},
     ).layers
     tensors: dict[str, Tensor] = {}
     for layer in layers:
         parts = [
-            (*_float32(adapter, layer), weight * adapter.scale(layer))
+            (*_float32(adapter, layer), float(weight * adapter.scale(layer)))
             for adapter, weight in zip(adapters, weights, strict=True)
             if f"{layer}.lora_A" in adapter.tensors
         ]

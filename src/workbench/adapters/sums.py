@@ -161,7 +161,7 @@ def combine(
     tensors: dict[str, Tensor] = {}
     for layer in layers:
         parts = [
-            (*_float32(adapter, layer), weight * adapter.scale(layer))
+            (*_float32(adapter, layer), float(weight * adapter.scale(layer)))
             for adapter, weight in zip(adapters, weights, strict=True)
             if f"{layer}.lora_A" in adapter.tensors
         ]

@@ -183,7 +183,7 @@ def test_a_pickle_is_never_opened(tiny_config, tmp_path):
     assert not (tmp_path / "mark").exists()
 
 
-@follows("rename it {WEIGHTS} and put it beside")
+@follows("has PEFT's tensors and not PEFT's name")
 def test_a_file_of_another_name_is_never_read_with_a_neighbours_settings(tiny_config, tmp_path):
     folder = written("peft", tiny_config, tmp_path)
     other = folder / "other.safetensors"

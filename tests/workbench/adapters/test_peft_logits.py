@@ -164,7 +164,7 @@ def test_some_layers_of_a_block_are_no_others_in_peft(peft, model, tmp_path):
     whole = random_adapter(CONFIG_OF)
     kept = ("layers.0.q_proj", "layers.2.q_proj", "layers.2.down_proj")
     tensors = {name: value for name, value in whole.tensors.items() if name.startswith(kept)}
-    save_adapter(type(whole)(name="", base="", rank=4, alpha=6, tensors=tensors), tmp_path / "some")
+    save_adapter(type(whole)(name="", base="", rank=4, alpha=6.0, tensors=tensors), tmp_path / "some")
     with_adapter = peft.PeftModel.from_pretrained(model, tmp_path / "some")
     found = {
         re.sub(r"base_model\.model\.", "", name)

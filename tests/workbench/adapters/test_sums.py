@@ -72,7 +72,7 @@ def test_ties_by_hand():
     found = combine([one, two], (1, 1), "ties", density=0.5)
     # kept: (4, 0, 3, 0) and (0, -5, 0, 6); no place has two signs
     assert found.tensors[f"{Q}.lora_A"].tolist() == [[4.0, -5.0, 3.0, 6.0]]
-    whole = combine([one, two], (1, 1), "ties", density=1)
+    whole = combine([one, two], (1, 1), "ties", density=1.0)
     # elected +, -, +, +: 4 alone, the mean of -1 and -5, of 3 and 1, of 0.5 and 6
     assert whole.tensors[f"{Q}.lora_A"].tolist() == [[4.0, -3.0, 2.0, 3.25]]
 
@@ -93,7 +93,7 @@ def test_dare_keeps_a_share_and_enlarges_it(tiny_config):
 @pytest.mark.parametrize("how", SUMS)
 def test_one_adapter_alone_stays_what_it_is_where_nothing_is_dropped(how, tiny_config):
     adapter = random_adapter(tiny_config, rslora=True)
-    found = combine([adapter], (1,), how, density=1)
+    found = combine([adapter], (1,), how, density=1.0)
     for layer in adapter.layers:
         torch.testing.assert_close(found.change(layer), adapter.change(layer), rtol=1e-4, atol=1e-5)
 

@@ -33,7 +33,7 @@ from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.loaders import load_base
 from workbench.models.tokenizer import Tokenizer
-from workbench.models.writers import MODEL_FORMATS, ModelFormat, Tell, WholeModel
+from workbench.models.writers import MODEL_FORMATS, ModelFormat, TellProgress, WholeModel
 from workbench.models.writers.model import quiet
 from workbench.models.writers.numbers import KINDS_OF_NUMBERS, Packed, rounded
 
@@ -82,7 +82,7 @@ def export_model(
     prompts: Sequence[str] | None = None,
     heldout: Sequence[str] | None = None,
     largest_shard: int | None = None,
-    progress: Tell = quiet,
+    progress: TellProgress = quiet,
 ) -> Exported:
     """Write a base with an adapter merged into it, after the written model was shown to be the same.
 
@@ -165,7 +165,7 @@ def _compared(
     format: ModelFormat,
     place: Path,
     texts: Sequence[Text],
-    progress: Tell,
+    progress: TellProgress,
 ) -> dict[str, Difference | None]:
     """Read back what was written and compare; each decoder is gone before the next one is made."""
     exact = base.decoder

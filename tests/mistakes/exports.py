@@ -118,7 +118,7 @@ MISTAKES = [
         EXPORTER,
         (
             "a full disk is not an error",
-            '            file.write(memoryview(np.ascontiguousarray(data)).cast("B"))',
+            "            file.write(np.ascontiguousarray(data).data)",
             "            data.tobytes()",
             "test_an_export_says_what_base_and_adapter_say",
         ),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -71,6 +72,17 @@ class Exported:
     def merging_costs_more(self) -> bool | None:
         """Whether the adapter merged is farther from the reference than the adapter kept apart."""
         return None if self.apart is None else self.written.kl > self.apart.kl
+
+
+class _Compared(TypedDict):
+    """What :class:`Exported` says of the comparisons."""
+
+    written: Difference
+    tolerance: Difference
+    rounding: Difference
+    merged: Difference
+    effect: Difference | None
+    apart: Difference | None
 
 
 def export_model(
@@ -166,7 +178,7 @@ def _compared(
     place: Path,
     texts: Sequence[Text],
     progress: TellProgress,
-) -> dict[str, Difference | None]:
+) -> _Compared:
     """Read back what was written and compare; each decoder is gone before the next one is made."""
     exact = base.decoder
     if exact.precision != "float32":

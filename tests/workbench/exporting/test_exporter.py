@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from follows import follows
 from tiny_export import tiny_adapter, tiny_base, tiny_model
 
 from qlora_kernels import quantize
@@ -350,12 +351,13 @@ def test_the_command_ends_with_1_where_they_are_not_the_same(base, tmp_path, cap
     assert left(tmp_path) == {}
 
 
+@follows("--shard-size is {gigabytes}; expected a number of gigabytes above 0")
 def test_the_command_ends_with_2_for_bad_input(base, tmp_path, capsys):
-    shards = ["--shard-size", "0"]
-    assert (
-        main(["export-model", str(base.path), str(tmp_path / "m"), "--format", "safetensors", *shards]) == 2
-    )
+    command = ["export-model", str(base.path), str(tmp_path / "m"), "--format", "safetensors"]
+    assert main([*command, "--shard-size", "0"]) == 2
     assert "--shard-size is 0; expected a number of gigabytes above 0" in capsys.readouterr().err
+    assert main([*command, "--shard-size", "0.0004"]) == 0
+    assert len(list((tmp_path / "m").glob("*.safetensors"))) > 3
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ MISTAKES = [
             "weights that no text asks for are not compared",
             "    _demand_equal_weights(in_memory, again.decoder)\n",
             "",
-            "test_the_gate_refuses",
+            "test_a_row_that_no_text_asks_for_is_compared_too",
         ),
         (
             "a written tokenizer is not compared",

@@ -57,7 +57,7 @@ MISTAKES = [
             "weights that no text asks for are not compared",
             "    _demand_equal_weights(in_memory, again.decoder)\n",
             "",
-            "test_the_gate_refuses",
+            "test_a_row_that_no_text_asks_for_is_compared_too",
         ),
         (
             "a written tokenizer is not compared",
@@ -112,7 +112,7 @@ MISTAKES = [
         EXPORTER,
         (
             "a full disk is not an error",
-            '            file.write(np.ascontiguousarray(data).data.cast("B"))',
+            "            file.write(np.ascontiguousarray(data).data)",
             "            data.tobytes()",
             "test_an_export_says_what_base_and_adapter_say",
         ),

@@ -94,7 +94,7 @@ NOT_YET = (
 
 IN_PIECES = ("data/**/*.py", "models/*.py", "training/prepare.py")
 """Those whose messages are put together of pieces, which are walked too: texts outside of docstrings."""
-ROOMS = ("adapters", "advice", "data", "models", "studies", "training")
+ROOMS = ("adapters", "advice", "cli", "data", "exporting", "models", "studies", "training")
 """Folders whose tests are marked."""
 
 VERBS = (

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.loaders import load_base
 from workbench.models.tokenizer import Tokenizer
-from workbench.models.writers import MODEL_FORMATS, ModelFormat, Tell, WholeModel
+from workbench.models.writers import MODEL_FORMATS, ModelFormat, TellProgress, WholeModel
 from workbench.models.writers.model import quiet
 from workbench.models.writers.numbers import KINDS_OF_NUMBERS, Packed, rounded
 
@@ -74,6 +74,17 @@ class Exported:
         return None if self.apart is None else self.written.kl > self.apart.kl
 
 
+class _Compared(TypedDict):
+    """What :class:`Exported` says of the comparisons."""
+
+    written: Difference
+    tolerance: Difference
+    rounding: Difference
+    merged: Difference
+    effect: Difference | None
+    apart: Difference | None
+
+
 def export_model(
     base: Base,
     out: Path | str,
@@ -83,7 +94,7 @@ def export_model(
     prompts: Sequence[str] | None = None,
     heldout: Sequence[str] | None = None,
     largest_shard: int | None = None,
-    progress: Tell = quiet,
+    progress: TellProgress = quiet,
 ) -> Exported:
     """Write a base with an adapter merged into it, after the written model was shown to be the same.
 
@@ -166,8 +177,8 @@ def _compared(
     format: ModelFormat,
     place: Path,
     texts: Sequence[Text],
-    progress: Tell,
-) -> dict[str, Any]:
+    progress: TellProgress,
+) -> _Compared:
     """Read back what was written and compare; each decoder is gone before the next one is made."""
     exact = base.decoder
     if exact.precision != "float32":

@@ -92,7 +92,7 @@ def write_tensors(writer: GGUFWriter, tensors: Iterable[np.ndarray]) -> None:
         writer.write_padding(file, file.tell())
         for entry, data in zip(writer.tensors[0].values(), tensors, strict=True):
             assert data.nbytes == entry.nbytes
-            file.write(np.ascontiguousarray(data).data.cast("B"))
+            file.write(np.ascontiguousarray(data).data)
             writer.write_padding(file, data.nbytes)
         file.flush()
         os.fsync(file.fileno())

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from follows import follows
 from tiny_export import tiny_adapter, tiny_base, tiny_model
 
 from qlora_kernels import quantize
@@ -155,15 +156,6 @@ def a_tied_head_untied(monkeypatch, base):
     changed_model(monkeypatch, change)
 
 
-def one_row_of_a_rare_token(monkeypatch, base):
-    def change(model: WholeModel, kinds):
-        embedding = model.weights["embedding"].clone()
-        embedding[5] = 0  # a byte that no text has
-        return replace(model, weights={**model.weights, "embedding": embedding}), kinds
-
-    changed_model(monkeypatch, change)
-
-
 def a_wrong_end_mark(monkeypatch, base):
     marks = gguf_vocabulary._marks
 
@@ -187,7 +179,6 @@ PLANTED = {
     a_forgotten_scale: "the merged weights don't say what base and adapter say: KL .* top-1 agreement",
     an_unpermuted_q: "what was written isn't what was to be written: KL .*at most",
     a_tied_head_untied: "what was written isn't what was to be written: ",
-    one_row_of_a_rare_token: "what was written isn't what was to be written: ",
     a_wrong_end_mark: "reads and ends texts in another way: the set of tokens that end an answer is",
     another_template: "the chat template is another",
 }
@@ -202,6 +193,19 @@ def test_the_gate_refuses(base, adapter, tmp_path, monkeypatch, mistake, format)
     with pytest.raises(NotTheSame, match=PLANTED[mistake]):
         export_model(base, out, format, adapter=adapter, **ASKED)
     assert left(tmp_path) == {"m.gguf": b"the old file"}
+
+
+def test_a_row_that_no_text_asks_for_is_compared_too(tmp_path, monkeypatch):
+    """With a head of its own, the embedding of a byte that no text has changes no probability."""
+
+    def change(model: WholeModel, kinds):
+        embedding = model.weights["embedding"].clone()
+        embedding[5] = 0
+        return replace(model, weights={**model.weights, "embedding": embedding}), kinds
+
+    changed_model(monkeypatch, change)
+    with pytest.raises(NotTheSame, match="isn't what was to be written: embedding holds other numbers"):
+        export_model(tiny_base(tmp_path, tied=False), tmp_path / "m.gguf", "q8_0", **ASKED)
 
 
 def test_a_difference_within_the_rounding_of_four_bits_is_found_in_them(base, tmp_path, monkeypatch):
@@ -350,12 +354,13 @@ def test_the_command_ends_with_1_where_they_are_not_the_same(base, tmp_path, cap
     assert left(tmp_path) == {}
 
 
+@follows("--shard-size is {gigabytes}; expected a number of gigabytes above 0")
 def test_the_command_ends_with_2_for_bad_input(base, tmp_path, capsys):
-    shards = ["--shard-size", "0"]
-    assert (
-        main(["export-model", str(base.path), str(tmp_path / "m"), "--format", "safetensors", *shards]) == 2
-    )
+    command = ["export-model", str(base.path), str(tmp_path / "m"), "--format", "safetensors"]
+    assert main([*command, "--shard-size", "0"]) == 2
     assert "--shard-size is 0; expected a number of gigabytes above 0" in capsys.readouterr().err
+    assert main([*command, "--shard-size", "0.0004"]) == 0
+    assert len(list((tmp_path / "m").glob("*.safetensors"))) > 3
 
 
 @pytest.mark.parametrize(

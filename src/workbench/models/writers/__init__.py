@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from workbench.models.writers.folder import write_folder
 from workbench.models.writers.gguf_file import write_gguf_model
-from workbench.models.writers.model import Shape, Tell, WholeModel
+from workbench.models.writers.model import Shape, TellProgress, WholeModel
 from workbench.models.writers.numbers import fitting
 
 
@@ -72,4 +72,4 @@ MODEL_FORMATS: dict[str, ModelFormat] = {
 }
 """By the name of ``--format``."""
 
-__all__ = ["MODEL_FORMATS", "ModelFormat", "Tell", "WholeModel"]
+__all__ = ["MODEL_FORMATS", "ModelFormat", "TellProgress", "WholeModel"]

@@ -16,7 +16,7 @@ import numpy as np
 from workbench.models.folder_tokenizer import TEXT_FILES, read_json
 from workbench.models.safetensors_folder import huggingface_name
 from workbench.models.writers.folder_texts import write_texts
-from workbench.models.writers.model import LARGEST_SHARD, Tell, WholeModel, quiet
+from workbench.models.writers.model import LARGEST_SHARD, TellProgress, WholeModel, quiet
 from workbench.models.writers.numbers import bytes_of, rounded, row_bytes
 from workbench.models.writers.sink import sink
 
@@ -29,7 +29,7 @@ def write_folder(
     path: Path,
     model: WholeModel,
     kinds: Mapping[str, str],
-    progress: Tell = quiet,
+    progress: TellProgress = quiet,
     largest_shard: int | None = None,
 ) -> None:
     """Write a folder that isn't there yet.
@@ -108,7 +108,7 @@ def _write_shard(
     model: WholeModel,
     names: list[str],
     kinds: Mapping[str, str],
-    progress: Tell,
+    progress: TellProgress,
     done: int,
 ) -> None:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}

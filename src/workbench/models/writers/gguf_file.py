@@ -16,7 +16,7 @@ from gguf.constants import GGML_QUANT_VERSION, GGMLQuantizationType, LlamaFileTy
 from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, rotary_heads, to_pairs
 from workbench.models.gguf_writer import add_config, add_tokenizer, write_tensors
 from workbench.models.writers.gguf_vocabulary import vocabulary_metadata
-from workbench.models.writers.model import Tell, WholeModel, quiet
+from workbench.models.writers.model import TellProgress, WholeModel, quiet
 from workbench.models.writers.numbers import bytes_of, rounded, row_bytes
 
 FILE_TYPES = {
@@ -36,7 +36,7 @@ def write_gguf_model(
     path: Path,
     model: WholeModel,
     kinds: Mapping[str, str],
-    progress: Tell = quiet,
+    progress: TellProgress = quiet,
     largest_shard: int | None = None,
 ) -> None:
     """Write a GGUF to a new file.

@@ -11,7 +11,7 @@ from workbench.models.decoder import DecoderConfig
 from workbench.models.tokenizer import Tokenizer
 
 Shape = tuple[int, ...]
-Tell = Callable[[str, int, int], None]
+TellProgress = Callable[[str, int, int], None]
 """(what is done, number done, of how many) -> nothing."""
 LARGEST_SHARD = 5_000_000_000
 """Bytes of a folder's file of weights, above which there are several, as transformers has it."""

@@ -25,6 +25,7 @@ ROOMS = (
         "costs",
         "studies",
         "shelf",
+        "chains",
         "sizes",
         "evaluation_sets",
         "tables",

@@ -38,6 +38,7 @@ LAYERS = (
     "lessons",
     "beside",
     "growing",
+    "chaining",
     "results",
     "filtering",
     "foresight",

@@ -30,6 +30,7 @@ COMMANDS = {
     "score": "score the records of a file, so that qualities can choose by it",
     "filters": "say whether what a scorer keeps is worth more than chance, and worth the scoring",
     "adapters": "list the adapters of a folder or a study, with what is known of each",
+    "chain": "train on one file after the other, and measure what each takes from the earlier ones",
     "chat": "talk to a base with a stack of adapters",
     "fit": "fit laws to a table of measurements made elsewhere",
     "adapter": "show an adapter, write it for PEFT or llama.cpp, make one of several",

@@ -86,9 +86,15 @@ def format_of(path: Path) -> str:
         raise not_read(path, error) from error
     if start[:4] == b"GGUF":
         return "gguf"
-    if start.startswith(PICKLES) or path.name == PICKLED:
+    if path.name == PICKLED:
         raise InputError(refuse_pickle(path))
-    names = tensor_names(path)
+    try:
+        names = tensor_names(path)
+    except InputError:
+        # the length of a safetensors header may be the same bytes, so only what isn't one is called a pickle
+        if start.startswith(PICKLES):
+            raise InputError(refuse_pickle(path)) from None
+        raise
     for name, format in ADAPTER_FORMATS.items():
         if format.fits_names(names):
             return name

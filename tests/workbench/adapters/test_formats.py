@@ -43,7 +43,9 @@ def made(format, config) -> LoraAdapter:
             return random_adapter(config, heads=(config.heads, config.kv_heads))
         case "kohya":
             names = ("lora_unet_down_blocks_0_to_q", "lora_te_text_model_fc1", "lora_unet_mid_conv")
-            return image_adapter(names, alphas={names[0]: 1.0}, facts={"ss_output_name": 'a "name"'})
+            return image_adapter(
+                names, alphas={names[0]: 1.0}, facts={"ss_output_name": 'a "name"', "ss_dim": "3"}
+            )
         case "cloneofsimo":
             names = ("unet:0", "unet:1", "unet:10", "text_encoder:2")
             return image_adapter(
@@ -82,8 +84,7 @@ def test_what_is_written_is_recognised_and_read_back_the_same(format, tiny_confi
 
 @each_format
 def test_the_same_adapter_gives_the_same_bytes(format, tiny_config, tmp_path):
-    first = written(format, tiny_config, tmp_path / "1")
-    adapter = load_adapter(first)
+    first, adapter = written(format, tiny_config, tmp_path / "1"), made(format, tiny_config)
     turned = {name: dict(reversed(getattr(adapter, name).items())) for name in ("tensors", "facts", "extras")}
     shuffled = replace(adapter, **turned)
     second = tmp_path / "2" / first.name
@@ -192,6 +193,15 @@ def test_a_file_of_another_name_is_never_read_with_a_neighbours_settings(tiny_co
         load_adapter(other)
     other.rename(folder / WEIGHTS)
     load_adapter(folder / WEIGHTS)
+
+
+def test_a_header_as_long_as_a_pickle_begins_is_no_pickle(tmp_path):
+    """The first byte of a safetensors file is the end of its header's length: 128 is how pickles begin."""
+    tensors = {"unet:0:down": torch.ones(1, 3), "unet:0:up": torch.ones(2, 1)}
+    found = (save(tensors, {"unet": "x" * length}) for length in range(256))
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(next(data for data in found if data[0] == 0x80))
+    assert load_adapter(path).layers == ("unet:0",)
 
 
 def test_a_file_of_a_folder_names_the_adapter(tiny_config, tmp_path):

@@ -26,6 +26,7 @@ ROOMS = (
         "studies",
         "shelf",
         "chains",
+        "stacks",
         "sizes",
         "evaluation_sets",
         "tables",

@@ -39,6 +39,7 @@ LAYERS = (
     "beside",
     "growing",
     "chaining",
+    "stack_report",
     "results",
     "filtering",
     "foresight",

@@ -6,6 +6,7 @@ Shape letters: K inputs, N outputs, R rank.
 from collections.abc import Iterable
 
 import torch
+from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
@@ -60,3 +61,31 @@ def effective_rank(values: Float[Tensor, " R"]) -> float:
     """
     shares = values[values > 0] / values.sum()
     return float((-shares * shares.log()).sum().exp()) if len(shares) else 0.0
+
+
+def overlap(one: LoraAdapter, other: LoraAdapter, layer: str) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Return how much two adapters share of the directions that they read and of those that they write.
+
+    Each is the mean squared cosine of the principal angles between two subspaces, that of the rows of A
+    (read) and that of the columns of B (written), from 0 (at right angles) to 1 (the smaller one lies in the
+    larger). Two random subspaces of ranks r and s in n dimensions come to max(r, s) / n.
+
+    Source: Björck and Golub, "Numerical methods for computing angles between linear subspaces", 1973.
+
+    Raises:
+        InputError: If one of them doesn't adapt the layer.
+    """
+    (a, b), (c, d) = one.matrices(layer), other.matrices(layer)
+    return _shared(a.T, c.T), _shared(b, d)
+
+
+def _shared(one: Float[Tensor, "K R"], other: Float[Tensor, "K S"]) -> Float[Tensor, ""]:
+    p, q = (_basis(matrix.double()) for matrix in (one, other))
+    smaller = max(1, min(p.shape[1], q.shape[1]))
+    return einsum(p, q, "K R, K S -> R S").square().sum() / smaller
+
+
+def _basis(matrix: Float[Tensor, "K R"]) -> Float[Tensor, "K M"]:
+    """Return an orthonormal basis of a matrix's columns."""
+    left, values, _ = torch.linalg.svd(matrix, full_matrices=False)
+    return left[:, : numerical_rank(values, (matrix.shape[0], matrix.shape[1]))]

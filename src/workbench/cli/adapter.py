@@ -1,17 +1,20 @@
 """``workbench adapter``: show what an adapter's file holds, convert it to another format, add several."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.shared import weighted_source
+from workbench.cli.shared import add_reading, reading_options, weighted_source
 from workbench.errors import InputError
 from workbench.showing import padded
 
 if TYPE_CHECKING:
     from workbench.adapters.adapter import LoraAdapter
     from workbench.models.base import Base
+    from workbench.stack_report import Alone, Interference, Pair
 
 HEADINGS_OF_RANKS = ("layers", "count", "shape", "rank", "numerical rank", "effective rank", "scale")
 
@@ -48,6 +51,32 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     convert.add_argument("--seed", type=int, help="of what dare drops (default: 0)")
     convert.set_defaults(run=run_convert)
+    stack = actions.add_parser(
+        "stack",
+        description="Say what adapters do to each other on one base: ranks, directions that they share, and "
+        "what each loses on records of its own task when the others are there.",
+    )
+    stack.add_argument(
+        "sources",
+        nargs="+",
+        metavar="[NAME=]FILE[:WEIGHT]",
+        help="the adapters, in order; a name is what --eval calls it by (default: the file's own name)",
+    )
+    stack.add_argument("--base", help="what they belong to; needed for --eval")
+    stack.add_argument(
+        "--eval",
+        action="append",
+        default=[],
+        dest="evals",
+        metavar="NAME=FILE",
+        help="records of the task of the adapter of that name, to measure on; may be given several times",
+    )
+    stack.add_argument("--template", help="how a record becomes text (default: the base's own, or plain)")
+    stack.add_argument(
+        "--records", type=int, default=200, metavar="N", help="most records of each file (default: 200)"
+    )
+    add_reading(stack)
+    stack.set_defaults(run=run_stack_report)
 
 
 def run_show(arguments: argparse.Namespace) -> int:
@@ -100,6 +129,66 @@ def run_convert(arguments: argparse.Namespace) -> int:
         f" {adapter.parameters:,} parameters"
     )
     return 0
+
+
+def run_stack_report(arguments: argparse.Namespace) -> int:
+    """Print ranks, shared directions and what each loses in the stack."""
+    from workbench.adapters.formats import load_adapter
+    from workbench.adapters.stack import WeightedAdapter
+    from workbench.data.sources.evaluation_sets import parse_sets
+    from workbench.stack_report import report_on_stack
+
+    if arguments.records < 1:
+        raise InputError(f"--records is {arguments.records}; at least 1 record has to be measured on")
+    base = _base(arguments.base)
+    names, parts = [], []
+    for text in arguments.sources:
+        name, sign, source = text.partition("=")
+        if not sign or Path(text).expanduser().exists():
+            name, source = "", text
+        path, weight = weighted_source(source)
+        names.append(name or path.stem)
+        parts.append(WeightedAdapter(load_adapter(path, base), weight))
+    found = report_on_stack(
+        parts,
+        names,
+        base,
+        dict(parse_sets(arguments.evals)),
+        template=arguments.template,
+        most=arguments.records,
+        reading=reading_options(arguments),
+    )
+    tables = [_ranks_table(found.alone), _pairs_table(found.pairs), _losses_table(found.interference)]
+    print("\n\n".join("\n".join(padded(table, numbers=True)) for table in tables if len(table) > 1))
+    return 0
+
+
+def _ranks_table(alone: "Sequence[Alone]") -> list[tuple[str, ...]]:
+    rows = [(one.name, f"{one.rank:g}", f"{one.effective_rank:.2f}") for one in alone]
+    return [("adapter", "rank", "effective rank"), *rows]
+
+
+def _pairs_table(pairs: "Sequence[Pair]") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("pair", "layers", "directions read", "directions written", "written by chance")
+    ]
+    for one in pairs:
+        shares = (one.read, one.written, one.by_chance)
+        told = [f"{share:.3f}" if one.layers else "none" for share in shares]
+        rows.append((f"{one.first}, {one.second}", str(one.layers), *told))
+    return rows
+
+
+def _losses_table(interference: "Sequence[Interference]") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        ("loss on", "records", "base", "alone", "in the stack", "of the gain lost")
+    ]
+    for one in interference:
+        losses = [f"{loss:.3f}" for loss in (one.bare, one.alone, one.stack)]
+        rows.append(
+            (one.task, str(one.records), *losses, "no gain" if isnan(one.lost) else f"{one.lost:.0%}")
+        )
+    return rows
 
 
 def _write_card(out: Path, source: Path | None) -> None:

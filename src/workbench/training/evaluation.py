@@ -8,15 +8,17 @@ The loss counts the tokens that training counts, those of a conversation's earli
 learnt (``loss_on`` is "all"). Exact match and choices concern the last answer alone, as a generation does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.adapters.lora import LoraStack
 from workbench.data.batches import Batch
+from workbench.models.adapted import Adapters
 from workbench.training.loop import Frozen, chunks
 from workbench.training.losses import rows_at_a_time
 
@@ -85,9 +87,21 @@ class Evaluation:
         return items
 
 
+@runtime_checkable
+class Carried(Protocol):
+    """Adapters that can be evaluated: those that train, and those that were trained long ago."""
+
+    @property
+    def cells(self) -> Sequence[Any]:
+        """Those that are evaluated side by side."""
+
+    def adapters(self) -> Adapters:
+        """Return what the decoder's linear layers carry."""
+
+
 @torch.no_grad()
 def evaluate(
-    frozen: Frozen, heldout: HeldOut, stack: LoraStack | None, *, chunk_tokens: int = 8192
+    frozen: Frozen, heldout: HeldOut, stack: Carried | None, *, chunk_tokens: int = 8192
 ) -> Evaluation:
     """Evaluate every cell of a stack, or the bare base (as a stack of one) when ``stack`` is None."""
     cells = 1 if stack is None else len(stack.cells)

@@ -107,7 +107,8 @@ def test_no_record_that_is_measured_on_is_trained_on(chain, files):
     assert together == "".join((folder / "data" / f"{name}.jsonl").read_text() for name in TASKS)
 
 
-def test_the_same_call_trains_nothing_again_and_another_is_refused(chain, files):
+@follows("another chain was run here; give another folder with --out")
+def test_the_same_call_trains_nothing_again_and_another_is_refused(chain, files, tmp_path):
     found, folder = chain
     before = (folder / "seed-0" / "1-upper.gguf").stat().st_mtime_ns
     again = run_chain("classroom", files, folder, **FEW)
@@ -117,6 +118,10 @@ def test_the_same_call_trains_nothing_again_and_another_is_refused(chain, files)
         run_chain("classroom", files, folder, **FEW | {"steps": 7})
     with pytest.raises(InputError, match="another chain was run here; give another folder with --out"):
         run_chain("classroom", files, folder, **FEW | {"heldout": 12})
+    told = []
+    with pytest.raises(RuntimeError, match="far enough"):
+        run_chain("classroom", files, tmp_path, on_stage=lambda what: far_enough(told, what), **FEW)
+    assert told, "another folder takes them"
 
 
 def test_every_number_is_in_the_table(chain):
@@ -168,6 +173,28 @@ def test_the_command_prints_the_matrix(files, chain, capsys):
     assert main(["chain", "classroom", *tasks, *options, "--metric", "exact_match"]) == 0
     assert main(["chain", "classroom", *tasks, *options, "--metric", "rouge"]) == 2
     assert "measured everywhere were" in capsys.readouterr().err
+
+
+def far_enough(told: list[str], what: str) -> None:
+    told.append(what)
+    raise RuntimeError("far enough")
+
+
+@follows("give another one, of letters and digits: dialogue=FILE")
+def test_a_name_of_letters_and_digits_is_taken(files, tmp_path):
+    named = {"base": files["upper"], "b2": files["last"]}
+    with pytest.raises(InputError, match="'base' can't be a task's name; give another one"):
+        run_chain("classroom", named, tmp_path, **FEW)
+    told = []
+    with pytest.raises(RuntimeError, match="far enough"):
+        run_chain(
+            "classroom",
+            {"dialogue": files["upper"], "b2": files["last"]},
+            tmp_path,
+            on_stage=lambda what: far_enough(told, what),
+            **FEW,
+        )
+    assert told == ["seed 0, stage 1 of 2: dialogue"]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,11 @@ def test_what_is_lost_is_a_share_of_what_was_gained():
     assert np.isnan(Interference("a", 1, bare=1.0, alone=1.0, stack=2.0).lost)
 
 
-@follows("give each adapter a name of its own", "is measured on its base; name it with --base")
+@follows(
+    "give each adapter a name of its own",
+    "is measured on its base; name it with --base",
+    "at least 1 record has to be measured on",
+)
 def test_the_command_prints_three_tables(base, parts, task, tmp_path, capsys):
     for name, part in zip("abc", parts, strict=True):
         save_adapter(part.adapter, tmp_path / name, base=base)
@@ -124,6 +128,8 @@ def test_the_command_prints_three_tables(base, parts, task, tmp_path, capsys):
     assert [line.split()[0] for line in ranks.splitlines()] == ["adapter", "one", "b", "c", "stack"]
     assert pairs.splitlines()[3].split()[-4:] == ["0", "none", "none", "none"]
     assert losses.splitlines()[1].split()[:2] == ["b", "4"]
+    assert main([*command, "--records", "0"]) == 2
+    assert "--records is 0" in capsys.readouterr().err
     assert main(command) == 0
     assert "loss on" not in capsys.readouterr().out
 
@@ -142,6 +148,10 @@ def test_what_cannot_be_reported_is_told_in_a_sentence(parts, names, tasks, mess
         report_on_stack(parts, names, None, tasks)
 
 
+@follows(
+    "the stack has no adapter with a weight other than 0; give one",
+    "so it can't be one of several in a stack; leave it out",
+)
 def test_weights_of_zero_and_dora_are_told(base, parts):
     none = [WeightedAdapter(parts[0].adapter, 0.0)]
     with pytest.raises(InputError, match="no adapter with a weight other than 0"):
@@ -149,4 +159,6 @@ def test_weights_of_zero_and_dora_are_told(base, parts):
     dora = WeightedAdapter(random_adapter(base.decoder.config, dora=True))
     with pytest.raises(InputError, match="DoRA rescales rows"):
         report_on_stack([dora, parts[0]], ("a", "b"))
+    assert len(report_on_stack([*none, parts[1]], ("a", "b")).alone) == 3
+    assert report_on_stack([parts[0]], ("b",)).pairs == ()
     assert torch.is_tensor(overlap(parts[0].adapter, dora.adapter, Q)[0])

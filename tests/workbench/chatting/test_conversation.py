@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from follows import follows
 from random_adapters import random_adapter
 from scipy import stats
 
@@ -145,6 +146,7 @@ def test_who_stops_listening_stops_the_answer_and_keeps_what_was_said(base):
         assert (talk.last.ended, talk.last.tokens) == ("limit", 30)
 
 
+@follows("begin a new one (/new), or ask something shorter")
 def test_what_is_too_long_is_refused_and_the_conversation_goes_on(base):
     with Conversation(base, template="plain", writer="workbench", sampling=Sampling(limit=999)) as talk:
         with pytest.raises(InputError, match="classroom reads 128; begin a new one"):
@@ -189,6 +191,7 @@ def test_sampling_refuses(change, message):
         Sampling(**change)
 
 
+@follows("or leave --with out")
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_writer_has_a_name_and_a_reason_where_it_cannot_write(base, name):
     if name == "workbench":

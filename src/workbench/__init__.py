@@ -21,7 +21,8 @@ with intervals to each quality and answers with an exchange rate. This is the fr
     wb.score_file("mine.jsonl", ["ifd"])             a number for each record, to choose by
 
     wb.load_base, wb.load_dataset, wb.load_adapter   what a study is made of, each by itself
-    wb.save_adapter                                  an adapter as PEFT or llama.cpp takes it
+    wb.save_adapter, wb.export_model                 an adapter, or base and adapter, as others read them
+    wb.chat("smollm2-135m", ["adapter:0.5"])         a conversation with a base and a stack of adapters
     wb.quantize                                      a weight in few bits
     wb.read_table, wb.fit_table, wb.analyse, wb.exchange_rate    tables that were made elsewhere
     wb.widgets, wb.lessons                           what moves in a notebook; exercises, games
@@ -39,9 +40,11 @@ if TYPE_CHECKING:
     from workbench import lessons
     from workbench.adapters.formats import load_adapter, save_adapter
     from workbench.beside import start, watch
+    from workbench.chatting.conversation import chat
     from workbench.config import Quality
     from workbench.data.sources import load_dataset
     from workbench.errors import InputError
+    from workbench.exporting.exporter import export_model
     from workbench.laws import analyse, exchange_rate, read_table
     from workbench.laws.prices import Prices
     from workbench.laws.problems import fit_table
@@ -62,7 +65,9 @@ __all__ = [
     "Study",
     "analyse",
     "audit_file",
+    "chat",
     "exchange_rate",
+    "export_model",
     "fit_table",
     "lessons",
     "load_adapter",
@@ -92,7 +97,9 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "Study": "workbench.studies.grid",
             "analyse": "workbench.laws",
             "audit_file": "workbench.own_files",
+            "chat": "workbench.chatting.conversation",
             "exchange_rate": "workbench.laws",
+            "export_model": "workbench.exporting.exporter",
             "fit_table": "workbench.laws.problems",
             "lessons": "workbench.lessons",
             "load_adapter": "workbench.adapters.formats",

@@ -43,6 +43,16 @@ MISTAKES = [
         "src/workbench/chatting/conversation.py",
         HERE,
         (
+            "the weight behind a file's name is ignored",
+            "WeightedAdapter(load_adapter(path, loaded), weight)",
+            "WeightedAdapter(load_adapter(path, loaded))",
+        ),
+        (
+            "an adapter of another base is talked to",
+            "        check_fits(one.adapter, loaded)\n",
+            "",
+        ),
+        (
             "an answer runs past what the base can read",
             "min(self.sampling.limit, room)",
             "self.sampling.limit",
@@ -62,11 +72,6 @@ MISTAKES = [
     *mistakes(
         "src/workbench/cli/chat.py",
         "tests/workbench/cli/test_chat.py",
-        (
-            "the weight on the command line is ignored",
-            "WeightedAdapter(load_adapter(path, base), weight)",
-            "WeightedAdapter(load_adapter(path, base), 0.0)",
-        ),
         ("adapters are counted from 0", "int(place) - 1", "int(place)"),
     ),
 ]

@@ -49,6 +49,10 @@ def materials(folder: Path) -> float:
     data = wb.load_dataset("mine.jsonl", heldout=50)
     adapter = wb.load_adapter(folder / "adapters" / "042b0b35b6ec49a0")
     wb.save_adapter(adapter, folder / "adapter.gguf", base=base)
+    made = wb.export_model(base, folder / "model.gguf", "q8_0", adapter=adapter)
+    with wb.chat(base, [adapter, "other:0.5"], temperature=1) as talk:
+        talk.weigh(1, 0)
+        print(made.written.kl, talk.say("past walk=").tokens)
     packed = wb.quantize(torch.randn(64, 128), "nf4")
     change: torch.Tensor = adapter.change(adapter.layers[0])
     print(base.parameters, base.formats, len(data.train), change.shape, packed.dequantize().shape)

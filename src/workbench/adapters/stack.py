@@ -5,6 +5,7 @@ Shape letters: K inputs, N outputs, R rank.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -55,3 +56,17 @@ def stacked(parts: Sequence[WeightedAdapter], weight: WeightOf | None = None) ->
                 b.append(part.weight * part.adapter.scale(layer) * own_b)
         found = {**found, layer: Adapter(torch.cat(a)[None], torch.cat(b, dim=1)[None], torch.ones(1))}
     return found
+
+
+def weighted_path(text: str) -> tuple[Path, float]:
+    """Return path and weight of "PATH:WEIGHT"; a name that is there is a path, whatever it looks like."""
+    path, colon, number = text.rpartition(":")
+    if not colon or Path(text).expanduser().exists():
+        return Path(text), 1.0
+    try:
+        weight = float(number)
+    except ValueError:
+        return Path(text), 1.0
+    if not abs(weight) < float("inf"):
+        raise InputError(f"{text}: the weight is {number}; give a finite number, such as {path}:0.5")
+    return Path(path), weight

@@ -1,24 +1,32 @@
 """A conversation: what was said, on what, and how fast."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 
-from workbench.adapters.stack import WeightedAdapter
+from psutil import Process
+
+from workbench.adapters.adapter import LoraAdapter
+from workbench.adapters.fits import check_fits
+from workbench.adapters.formats import load_adapter
+from workbench.adapters.stack import WeightedAdapter, weighted_path
 from workbench.chatting.sampling import Sampling
 from workbench.chatting.writers import choose_writer
 from workbench.data.records import Record
 from workbench.data.templates import prompt_ids, stops
 from workbench.errors import InputError
 from workbench.models.base import Base
+from workbench.models.loaders import load_base
+from workbench.showing import Shown
 
 CUT_CHARACTER = "\ufffd"
 """What a decoder writes for the bytes of a character of which some are still to come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer(Shown):
     """An answer that has ended."""
 
     text: str
@@ -31,6 +39,15 @@ class Answer:
     def rate(self) -> float:
         """Tokens a second, reading the question included."""
         return self.tokens / self.seconds if self.seconds else 0.0
+
+    def _shown(self) -> tuple[str, dict[str, str]]:
+        ends = {"said": "by itself", "limit": "at the limit", "stopped": "as it was stopped"}
+        memory = Process().memory_info().rss / 2**20
+        return "Answer", {
+            "tokens": f"{self.tokens}, {self.rate:.1f} a second",
+            "ended": ends[self.ended],
+            "memory": f"{memory:,.0f} MB of this program",
+        }
 
 
 class Conversation:
@@ -94,11 +111,29 @@ class Conversation:
             raise InputError(f"there is no adapter {place + 1}; the stack has {len(self.adapters)}")
         self.adapters[place] = replace(self.adapters[place], weight=weight)
 
+    def say(self, text: str) -> Answer:
+        """Print an answer while it is written, as a notebook shows it, and return it.
+
+        Interrupting the kernel stops the answer; what was written counts as said.
+
+        Raises:
+            InputError: As :meth:`ask`.
+        """
+        pieces = self.ask(text)
+        try:
+            for piece in pieces:
+                print(piece, end="", flush=True)
+        except KeyboardInterrupt:
+            pieces.close()
+        print(flush=True)
+        assert self.last is not None, "an answer that has ended is kept"
+        return self.last
+
     def forget(self) -> None:
         """Begin the conversation anew."""
         self.history, self.last = [], None
 
-    def ask(self, text: str) -> Iterator[str]:
+    def ask(self, text: str) -> Generator[str]:
         """Answer, piece by piece; the whole is in ``last`` afterwards, and in the history.
 
         Whoever stops listening stops the answer, and what was written counts as said.
@@ -135,3 +170,44 @@ class Conversation:
             said = self.base.tokenizer.decode(tokens)
             self.last = Answer(said, len(tokens), time.perf_counter() - started, ended)
             self.history.append((text, said))
+
+
+def chat(
+    base: Base | str | Path,
+    adapters: Sequence[str | Path | LoraAdapter | WeightedAdapter] = (),
+    *,
+    system: str = "",
+    template: str | None = None,
+    temperature: float | int = 0.0,
+    seed: int = 0,
+    limit: int = 256,
+    writer: str = "auto",
+) -> Conversation:
+    """Begin a conversation with a base and a stack of adapters; ``say`` asks and prints.
+
+    Args:
+        base: A name, a .gguf file, a safetensors folder, or a base that is loaded.
+        adapters: The stack, in order: folders of PEFT's or GGUF files, with ":0.5" behind one that counts
+            half, or adapters that are loaded.
+        system: What stands before the conversation.
+        template: How turns become text; the base's chat template, or plain text where it has none.
+        temperature: 0 takes the likeliest token each time.
+        seed: Of the draws at a temperature above 0.
+        limit: Most tokens of an answer.
+        writer: "workbench", "llama.cpp", or "auto" for the faster one that can be had.
+
+    Raises:
+        InputError: If the base or an adapter can't be used, or they don't belong together.
+    """
+    sampling = Sampling(temperature=temperature, seed=seed, limit=limit)
+    loaded = base if isinstance(base, Base) else load_base(base, "auto")
+    stack = []
+    for one in adapters:
+        if isinstance(one, str | Path):
+            path, weight = weighted_path(str(one))
+            one = WeightedAdapter(load_adapter(path, loaded), weight)
+        elif isinstance(one, LoraAdapter):
+            one = WeightedAdapter(one)
+        check_fits(one.adapter, loaded)
+        stack.append(one)
+    return Conversation(loaded, stack, template=template, system=system, sampling=sampling, writer=writer)

@@ -7,7 +7,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.shared import add_reading, reading_options, weighted_source
+from workbench.cli.shared import add_reading, reading_options
 from workbench.errors import InputError
 from workbench.showing import padded
 
@@ -99,13 +99,14 @@ def run_show(arguments: argparse.Namespace) -> int:
 def run_convert(arguments: argparse.Namespace) -> int:
     """Write one adapter, or several as one, and say what was written."""
     from workbench.adapters.formats import format_of, load_adapter, save_adapter
+    from workbench.adapters.stack import weighted_path
     from workbench.adapters.sums import combine
 
     base = _base(arguments.base)
     options = {
         name: value for name in ("rank", "density", "seed") if (value := getattr(arguments, name)) is not None
     }
-    asked = [weighted_source(source) for source in arguments.sources]
+    asked = [weighted_path(source) for source in arguments.sources]
     adapters = [load_adapter(path, base) for path, _ in asked]
     weights = [weight for _, weight in asked]
     if len(adapters) == 1 and weights == [1.0]:
@@ -134,7 +135,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
 def run_stack_report(arguments: argparse.Namespace) -> int:
     """Print ranks, shared directions and what each loses in the stack."""
     from workbench.adapters.formats import load_adapter
-    from workbench.adapters.stack import WeightedAdapter
+    from workbench.adapters.stack import WeightedAdapter, weighted_path
     from workbench.data.sources.evaluation_sets import parse_sets
     from workbench.stack_report import report_on_stack
 
@@ -146,7 +147,7 @@ def run_stack_report(arguments: argparse.Namespace) -> int:
         name, sign, source = text.partition("=")
         if not sign or Path(text).expanduser().exists():
             name, source = "", text
-        path, weight = weighted_source(source)
+        path, weight = weighted_path(source)
         names.append(name or path.stem)
         parts.append(WeightedAdapter(load_adapter(path, base), weight))
     found = report_on_stack(

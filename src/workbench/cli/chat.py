@@ -5,11 +5,9 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.shared import weighted_source
 from workbench.errors import InputError
 
 if TYPE_CHECKING:
-    from workbench.adapters.stack import WeightedAdapter
     from workbench.chatting.conversation import Conversation
 
 HELP = """\
@@ -61,22 +59,21 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 def run(arguments: argparse.Namespace) -> int:
     """Talk until the input ends."""
-    from workbench.chatting.conversation import Conversation
-    from workbench.chatting.sampling import Sampling
-    from workbench.models.loaders import load_base
+    from workbench.chatting.conversation import chat
 
-    sampling = Sampling(temperature=arguments.temperature, seed=arguments.seed, limit=arguments.limit)
-    base = load_base(arguments.base, "auto")
-    adapters = [_adapter(text, base) for text in arguments.adapter]
-    with Conversation(
-        base,
-        adapters,
-        template=arguments.template,
+    with chat(
+        arguments.base,
+        arguments.adapter,
         system=arguments.system,
-        sampling=sampling,
+        template=arguments.template,
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+        limit=arguments.limit,
         writer=arguments.writer,
     ) as conversation:
-        print(f"{base}\n{conversation.note}. /help says what else can be typed.", file=sys.stderr)
+        print(
+            f"{conversation.base}\n{conversation.note}. /help says what else can be typed.", file=sys.stderr
+        )
         while (line := _line()) is not None:
             try:
                 if not _turn(conversation, line.strip()):
@@ -85,14 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
                 # one bad line doesn't end a conversation
                 print(f"workbench: {error}", file=sys.stderr)
     return 0
-
-
-def _adapter(text: str, base: Any) -> "WeightedAdapter":  # noqa: ANN401 - loading its type loads torch
-    from workbench.adapters.formats import load_adapter
-    from workbench.adapters.stack import WeightedAdapter
-
-    path, weight = weighted_source(text)
-    return WeightedAdapter(load_adapter(path, base), weight)
 
 
 def _line() -> str | None:
@@ -123,15 +112,7 @@ def _turn(conversation: "Conversation", line: str) -> bool:
 def _answer(conversation: "Conversation", question: str) -> None:
     from psutil import Process
 
-    pieces = conversation.ask(question)
-    try:
-        for piece in pieces:
-            print(piece, end="", flush=True)
-    except KeyboardInterrupt:
-        pieces.close()  # type: ignore[attr-defined]  # it is a generator
-    print(flush=True)
-    last = conversation.last
-    assert last is not None, "an answer that has ended is kept"
+    last = conversation.say(question)
     ends = {"said": "", "limit": ", cut at the limit", "stopped": ", stopped"}[last.ended]
     memory = Process().memory_info().rss / 2**20
     print(f"  [{last.tokens} tokens, {last.rate:.1f} a second, {memory:,.0f} MB{ends}]", file=sys.stderr)

@@ -1,10 +1,8 @@
 """Options that several commands have, each defined once."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from workbench.errors import InputError
 from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 
 
@@ -83,17 +81,3 @@ def engine_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in names} | {
         "checkpoint_seconds": arguments.checkpoint_every
     }
-
-
-def weighted_source(text: str) -> tuple[Path, float]:
-    """Return path and weight of "PATH:WEIGHT"; a name that is there is a path, whatever it looks like."""
-    path, colon, number = text.rpartition(":")
-    if not colon or Path(text).expanduser().exists():
-        return Path(text), 1.0
-    try:
-        weight = float(number)
-    except ValueError:
-        return Path(text), 1.0
-    if not abs(weight) < float("inf"):
-        raise InputError(f"{text}: the weight is {number}; give a finite number, such as {path}:0.5")
-    return Path(path), weight

@@ -18,6 +18,7 @@ from torch import Tensor
 from qlora_kernels import QuantizedTensor
 from workbench.adapters.adapter import LoraAdapter
 from workbench.errors import InputError, unknown_name
+from workbench.exporting.card import CARD_FILE, export_card
 from workbench.exporting.merging import beside, merged_weights
 from workbench.exporting.parity import (
     Difference,
@@ -37,6 +38,7 @@ from workbench.models.tokenizer import Tokenizer
 from workbench.models.writers import MODEL_FORMATS, ModelFormat, TellProgress, WholeModel
 from workbench.models.writers.model import quiet
 from workbench.models.writers.numbers import KINDS_OF_NUMBERS, Packed, rounded
+from workbench.models.writers.sink import sink
 
 FEW_BITS = 8
 """Below so many bits a weight, merging an adapter may cost more than keeping it apart."""
@@ -132,8 +134,12 @@ def export_model(
         place = scratch / out.name
         kind.write(place, model, kinds, progress, largest_shard)
         found = _compared(base, adapter, model, kinds, kind, place, texts, progress)
-        if kind.is_folder and out.is_dir():
-            out.rmdir()  # it is empty
+        if kind.is_folder:
+            card = export_card(base, adapter, format, found["written"], found["tolerance"])
+            with sink(place / CARD_FILE) as file:
+                file.write(card.encode())
+            if out.is_dir():
+                out.rmdir()  # it is empty
         os.replace(place, out)
         _keep_name(out.parent)
     files = [out] if out.is_file() else [file for file in out.rglob("*") if file.is_file()]

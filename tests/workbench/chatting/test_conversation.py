@@ -8,6 +8,8 @@ from follows import follows
 from random_adapters import random_adapter
 from scipy import stats
 
+import workbench as wb
+from workbench.adapters.formats import save_adapter
 from workbench.adapters.stack import WeightedAdapter, stacked
 from workbench.chatting.conversation import Conversation
 from workbench.chatting.in_torch import OneSequence
@@ -203,3 +205,39 @@ def test_every_writer_has_a_name_and_a_reason_where_it_cannot_write(base, name):
             choose_writer(name, base, [])
     with pytest.raises(InputError, match="unknown writer 'llama'"):
         choose_writer("llama", base, [])
+
+
+def test_the_front_door_takes_names_files_and_what_is_loaded(base, tmp_path, capsys):
+    adapter = random_adapter(base.decoder.config, size=0.4)
+    save_adapter(adapter, tmp_path / "mine", base=base)
+    options = {"template": "plain", "writer": "workbench", "limit": 6}
+    said = []
+    for given in (f"{tmp_path / 'mine'}:0.5", WeightedAdapter(adapter, 0.5)):
+        with wb.chat("classroom", [given], **options) as talk:
+            answer = talk.say("past walk=")
+            assert capsys.readouterr().out == f"{answer.text}\n"
+            assert [one.weight for one in talk.adapters] == [0.5]
+            assert str(answer.tokens) in str(answer)
+            said.append(answer.text)
+    with wb.chat(base, [adapter], **options) as talk:
+        assert [one.weight for one in talk.adapters] == [1.0]
+        said.append(talk.say("past walk=").text)
+    assert said[0] == said[1] != said[2]
+    foreign = random_adapter(replace(base.decoder.config, width=64, head_size=16, heads=4, kv_heads=2))
+    with pytest.raises(InputError, match="take the base that the adapter was trained on"):
+        wb.chat(base, [foreign], **options)
+
+
+def test_an_interrupted_answer_is_kept(base, capsys):
+    with wb.chat(base, template="plain", writer="workbench") as talk:
+        write = talk.writer.write
+
+        def interrupted(*given):
+            yield from list(write(*given))[:2]
+            raise KeyboardInterrupt
+
+        talk.writer.write = interrupted
+        answer = talk.say("past walk=")
+        assert (answer.tokens, answer.ended) == (2, "stopped")
+        assert capsys.readouterr().out == f"{answer.text}\n"
+        assert talk.history == [("past walk=", answer.text)]

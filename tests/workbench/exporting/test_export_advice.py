@@ -59,3 +59,13 @@ def test_a_file_that_a_message_describes_is_read(tmp_path, name, wrong, message,
         read_texts(tmp_path / name)
     (tmp_path / other).write_bytes(right)
     assert read_texts(tmp_path / other) == ["Why?"]
+
+
+def test_a_folder_carries_a_card_of_what_it_was_made_of(base, adapter, tmp_path):
+    made = export_model(base, tmp_path / "out", "safetensors", adapter=adapter, **ASKED)
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    head = card.split("---")[1]
+    assert f'base_model: "{base.name}"' in head
+    assert "license:" not in head
+    for told in (base.sha256, adapter.name, str(made.written), str(made.tolerance)):
+        assert told in card

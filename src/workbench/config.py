@@ -18,7 +18,10 @@ SCHEDULES = ("constant", "linear", "cosine", "trunk")
 """How the learning rate goes on after its warm-up. "trunk" stays and falls at the end, and takes the examples
 in the order of the draw, so that cells of many sizes begin alike and that beginning is trained once."""
 
-KINDS_OF_ADAPTER = ("lora", "rslora", "lora+", "dora", "pissa", "olora")
+PREFIX_KINDS = ("llama-adapter", "adaption-prompt")
+"""Kinds of adapter that put trained tokens before a block's keys and values; they have no matrices."""
+
+KINDS_OF_ADAPTER = ("lora", "rslora", "lora+", "dora", "pissa", "olora", *PREFIX_KINDS)
 """Kinds of adapter, which ``workbench.adapters.kinds`` defines."""
 
 LOSS_ON = ("last", "all")
@@ -132,6 +135,7 @@ class CellConfig:
     adapter: str = "lora"
     """One of :data:`KINDS_OF_ADAPTER`."""
     rank: int = 8
+    """Of the matrices; of kinds that have none, the number of trained tokens in each block."""
     alpha: float = 16.0
     """LoRA numerator: the update is scaled by alpha / rank, or as the kind of adapter says."""
     targets: tuple[str, ...] = LINEARS
@@ -202,6 +206,11 @@ class CellConfig:
             raise unknown_name("precision", self.precision, PRECISIONS, "src/workbench/config.py")
         if self.adapter not in KINDS_OF_ADAPTER:
             raise unknown_name("adapter", self.adapter, KINDS_OF_ADAPTER, "src/workbench/adapters/kinds")
+        if self.adapter in PREFIX_KINDS and (self.alpha, self.targets) != (16.0, LINEARS):
+            raise InputError(
+                f"adapter {self.adapter!r} has no matrices, so alpha {self.alpha:g} and targets "
+                f"{', '.join(self.targets)} mean nothing; leave --alpha and --targets out"
+            )
         if self.schedule not in SCHEDULES:
             raise unknown_name("schedule", self.schedule, SCHEDULES, "src/workbench/training/optimizer.py")
         for target in self.targets:

@@ -114,8 +114,8 @@ MISTAKES = [
         "tests/workbench/studies/test_stacks.py",
         (
             "cells of two kinds train together",
-            "cell.targets, cell.adapter, cell.batch_size",
-            "cell.targets, cell.batch_size",
+            "cell.targets, cell.adapter, tokens_of_prefix",
+            "cell.targets, tokens_of_prefix",
         ),
     ),
     *mistakes(
@@ -130,5 +130,43 @@ MISTAKES = [
         ("an interval of 90%", "(1 + CONFIDENCE) / 2", "CONFIDENCE"),
         ("as many degrees of freedom as seeds", "len(means) - 1))", "len(means)))"),
         ("the spread of a seed, not of their mean", " / math.sqrt(len(means))", ""),
+    ),
+    *mistakes(
+        "src/workbench/models/decoder.py",
+        "tests/workbench/adapters/test_prefix.py",
+        (
+            "scores of a prefix aren't scaled",
+            ' -> G T J S L") / math.sqrt(config.head_size)',
+            ' -> G T J S L")',
+        ),
+        ("a prefix has no gate", "gate * taken, ", "taken, "),
+        (
+            "a prefix is read by the wrong heads",
+            'q = rearrange(q, "(G T) (J S) D -> G T J S D", G=cells',
+            'q = rearrange(q, "(G T) (S J) D -> G T J S D", G=cells',
+        ),
+    ),
+    *mistakes(
+        "src/workbench/adapters/kinds/llama_adapter.py",
+        "tests/workbench/adapters/test_prefix.py",
+        ("the paper's gate has no tanh", "    gate=torch.tanh,\n", ""),
+    ),
+    *mistakes(
+        "src/workbench/adapters/prefix.py",
+        "tests/workbench/adapters/test_prefix.py",
+        ("a gate begins open", "torch.zeros(self.gates)", "torch.ones(self.gates)"),
+        ("tokens begin uniform", "torch.randn(self.rank * self.width,", "torch.rand(self.rank * self.width,"),
+        ("every seed's tokens begin alike", 'f"adapter:{cell.seed}:{name}"', 'f"adapter:0:{name}"'),
+        ("a loaded prefix keeps its gates", "parts[GATE][row] = tensors", "parts[GATE][row] += 0 * tensors"),
+    ),
+    *mistakes(
+        "src/workbench/studies/costs.py",
+        "tests/workbench/studies/test_costs.py",
+        (
+            "a prefix costs nothing",
+            "                forward += made + 2 * taken\n",
+            "",
+            "test_operations_are_those_that_torch_counts",
+        ),
     ),
 ]

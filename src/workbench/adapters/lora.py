@@ -28,17 +28,28 @@ from workbench.models.adapted import Adapter, Adapters
 from workbench.models.decoder import Decoder, DecoderConfig
 
 
-def adapted_shapes(cell: CellConfig, decoder: DecoderConfig) -> dict[str, tuple[int, int]]:
-    """Return the shape (N, K) of each linear layer that a cell adapts, by name.
+def check_first_layer(cell: CellConfig, decoder: DecoderConfig) -> None:
+    """Refuse a cell whose lowest adapted block isn't there.
 
     Raises:
-        InputError: If the rank is above a layer's width or the first layer isn't in the decoder.
+        InputError: That names the blocks that are.
     """
     if not 0 <= cell.first_layer < decoder.layers:
         raise InputError(
             f"first_layer is {cell.first_layer}; the base has blocks 0 to {decoder.layers - 1}, "
             "choose one of them"
         )
+
+
+def adapted_shapes(cell: CellConfig, decoder: DecoderConfig) -> dict[str, tuple[int, int]]:
+    """Return the shape (N, K) of each linear layer that a cell adapts, by name.
+
+    Raises:
+        InputError: If the rank is above a layer's width or the first layer isn't in the decoder.
+    """
+    check_first_layer(cell, decoder)
+    if ADAPTER_KINDS[cell.adapter].prefix:
+        return {}
     shapes = {
         f"layers.{layer}.{leaf}": decoder.linear_shape(leaf)
         for layer in range(cell.first_layer, decoder.layers)

@@ -146,7 +146,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         choices=KINDS_OF_ADAPTER,
         help=f"kind of adapter: {KINDS_OF_ADAPTER[0]} (default) or another; docs/adapter-kinds.md has them",
     )
-    cell.add_argument("--rank", type=int, help="LoRA rank")
+    cell.add_argument(
+        "--rank", type=int, help="LoRA rank; of kinds without matrices, trained tokens in each block"
+    )
     cell.add_argument("--alpha", type=float, help="LoRA alpha: the update is scaled by alpha / rank")
     cell.add_argument("--targets", nargs="+", help="linear layers with an adapter, such as q_proj v_proj")
     cell.add_argument("--adapted-layers", type=int, help="topmost blocks that carry adapters")

@@ -11,6 +11,7 @@ from statistics import NormalDist
 from typing import Literal, Protocol, runtime_checkable
 
 from workbench.adapters.lora import LoraStack
+from workbench.adapters.prefix import fresh_stack
 from workbench.config import CellConfig
 from workbench.data.records import Record
 from workbench.data.templates import prompt_ids, stops
@@ -87,7 +88,7 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
     """
     base = load_base(first.base)
     base.tokenizer.day = read_manifest(folder).study.parsed().day
-    stack = LoraStack([first, second], base.decoder.config, base.decoder)
+    stack = fresh_stack([first, second], base.decoder.config, base.decoder)
     for row, cell in enumerate((first, second)):
         stack.load(row, read_adapter(Path(folder), cell.key()))
     return Speakers(base, stack, (_name(first), _name(second)))

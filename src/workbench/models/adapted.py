@@ -1,6 +1,6 @@
 """What adapters hand to the decoder's linear layers.
 
-Shape letters: G cells, K inputs, N outputs, R rank.
+Shape letters: G cells, K inputs, N outputs, R rank, L tokens of a prefix, H heads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,18 @@ class Adapter(NamedTuple):
     """Factor of each output, under DoRA; None where all are one."""
 
 
-Adapters = Mapping[str, Adapter]
-"""The adapters of the linear layers that carry some, by the layer's name."""
+class Prefix(NamedTuple):
+    """Trained tokens that G cells put before the keys and values of a block."""
+
+    prompts: Float[Tensor, "G L K"]
+    """Input vectors; keys and values are made of them by the block's own frozen layers."""
+    gate: Float[Tensor, "G H"]
+    """What each head's share of them is multiplied by."""
+
+
+Adapters = Mapping[str, Adapter | Prefix]
+"""The adapters of the linear layers that carry some, by the layer's name, such as "layers.3.q_proj", and the
+prefixes of blocks, as "layers.3.prefix"."""
 
 
 def join(adapters: Sequence[Adapter | None], outputs: Sequence[int]) -> Adapter | None:

@@ -9,6 +9,7 @@ E examples, S tokens of the longest example, V vocabulary, P labels.
 Source: Touvron et al., "LLaMA", arXiv:2302.13971, and the papers that it names for each part.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
 from workbench.config import LINEARS
 from workbench.data.batches import Batch
-from workbench.models.adapted import Adapters, join
+from workbench.models.adapted import Adapter, Adapters, Prefix, join
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
@@ -197,14 +198,15 @@ class Decoder:
         if self.trained:
             return tuple(einsum(x, self.weight(name), "... K, N K -> ... N") for name in names)
         outputs = [self.config.linear_shape(leaf)[0] for leaf in leaves]
-        weight, adapter = self.prepared[names[0]], join([adapters.get(name) for name in names], outputs)
+        own = [one if isinstance(one := adapters.get(name), Adapter) else None for name in names]
+        weight, adapter = self.prepared[names[0]], join(own, outputs)
         precision = None if x.dtype == torch.float64 else self.precisions[names[0]]
         if adapter is None:
             y = quantized_linear(x, weight, precision=precision)
         else:
             y = grouped_lora_linear(x, weight, *adapter[:3], cells, precision=precision)
         parts = y.split(outputs, dim=-1)
-        gains = [adapters[name].gain if name in adapters else None for name in names]
+        gains = [None if one is None else one.gain for one in own]
         if all(gain is None for gain in gains):
             return parts
         return tuple(
@@ -306,6 +308,8 @@ class Decoder:
         )
         q, k = (rope(x, *rotation, layout="half_split") for x in (q, k))
         mixed = attend(layer, q, k, v)
+        if isinstance(prefix := adapters.get(f"layers.{layer}.prefix"), Prefix):
+            mixed = mixed + self.from_prefix(layer, q, prefix)
         mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
         if labels_of is not None:
             mixed, hidden = (at_places(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
@@ -318,6 +322,22 @@ class Decoder:
         gated = functional.silu(gate) * up if self.trained else swiglu(gate, up)
         (fed,) = linears(down, gated)
         return hidden + fed
+
+    def from_prefix(
+        self, layer: int, q: Float[Tensor, "slots H D"], prefix: Prefix
+    ) -> Float[Tensor, "slots H D"]:
+        """Return what the tokens of a block take from their cell's prefix; positions don't turn its keys.
+
+        Source: Zhang et al., "LLaMA-Adapter", arXiv:2303.16199, section 3.2, and its repository.
+        """
+        config, cells = self.config, len(prefix.prompts)
+        _, k, v = self.linears(layer, SAME_INPUT[0], prefix.prompts, {}, torch.tensor([0]))
+        k, v = (rearrange(x, "G L (J D) -> G L J D", D=config.head_size) for x in (k, v))
+        q = rearrange(q, "(G T) (J S) D -> G T J S D", G=cells, J=config.kv_heads)
+        scores = einsum(q, k, "G T J S D, G L J D -> G T J S L") / math.sqrt(config.head_size)
+        taken = einsum(scores.softmax(dim=-1), v, "G T J S L, G L J D -> G T J S D")
+        gate = rearrange(prefix.gate, "G (J S) -> G 1 J S 1", J=config.kv_heads)
+        return rearrange(gate * taken, "G T J S D -> (G T) (J S) D")
 
     def normalize(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:
         """Scale each row to a root mean square of 1, then by the weight."""

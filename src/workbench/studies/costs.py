@@ -142,7 +142,7 @@ def _block(
         inputs, outputs = shapes[0][1], sum(outputs for outputs, _ in shapes)
         # the adapters of layers with one input are one adapter, with zeros between its parts
         rank = 0
-        if cell:
+        if cell and not ADAPTER_KINDS[cell.adapter].prefix:
             carried = ADAPTER_KINDS[cell.adapter].carried(cell.rank)
             rank = carried * sum(leaf in cell.targets for leaf in leaves)
         base, into, out_of = (2 * rows * size for size in (inputs * outputs, rank * inputs, rank * outputs))
@@ -154,6 +154,15 @@ def _block(
             attention = 4 * work.squares * decoder.heads * decoder.head_size  # the mask is not exploited
             forward += attention
             backward += ATTENTION_BACKWARD * attention if reached else 0.0
+            if cell and ADAPTER_KINDS[cell.adapter].prefix:
+                made, taken = (
+                    2 * cell.rank * inputs * outputs,
+                    2 * rows * cell.rank * decoder.heads * decoder.head_size,
+                )
+                forward += made + 2 * taken
+                # of the tokens through their keys and values, of the shares and values, of keys and queries
+                backward += made + 3 * taken + (taken if reached else 0.0)
+                reached = True
     return forward, backward
 
 

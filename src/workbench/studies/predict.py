@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.adapters.lora import LoraStack
+from workbench.adapters.prefix import fresh_stack
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.studies.costs import makespan
@@ -71,7 +72,7 @@ class Rates:
 def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
     """Time one training step of a stack, one batch of its evaluation and, if asked for, a few responses."""
     prepared = plan.prepared
-    adapters = LoraStack(stack, plan.base.decoder.config, plan.base.decoder)
+    adapters = fresh_stack(stack, plan.base.decoder.config, plan.base.decoder)
     rows = step_rows(stack, [prepared.draws[cell.key()] for cell in stack], 0)
 
     def step() -> None:

@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from workbench.adapters.adapter import LoraAdapter
 from workbench.adapters.formats import load_adapter
 from workbench.adapters.formats.peft import CONFIG
+from workbench.config import PREFIX_KINDS
 from workbench.errors import InputError
-from workbench.studies.disk.adapters import ADAPTERS, adapter_folder
+from workbench.studies.disk.adapters import ADAPTERS, adapter_folder, check_adapter, read_adapter
 from workbench.studies.disk.store import Store
 
 CARD = "README.md"
@@ -129,7 +131,7 @@ def _of_study(study: Path) -> Iterator[OnShelf]:
         path = adapter_folder(study, row["key"])
         if not path.is_dir():
             continue
-        own = _of_file(path)
+        own = _of_prefix(study, row) if row["adapter"] in PREFIX_KINDS else _of_file(path)
         yield OnShelf(
             path=path,
             kind=row["adapter"],
@@ -148,6 +150,17 @@ def _of_study(study: Path) -> Iterator[OnShelf]:
             seconds=row["seconds"],
             problem=own.problem,
         )
+
+
+def _of_prefix(study: Path, row: Mapping[str, Any]) -> OnShelf:
+    """Return what is known of trained tokens, which aren't LoRA and which only their study reads."""
+    path = adapter_folder(study, row["key"])
+    try:
+        check_adapter(study, row["key"])
+        numbers = sum(tensor.numel() for tensor in read_adapter(study, row["key"]).values())
+    except InputError as error:
+        return OnShelf(path=path, problem=str(error))
+    return OnShelf(path=path, rank=f"{row['rank']} tokens", parameters=numbers)
 
 
 def model_card(one: OnShelf) -> str:

@@ -6,6 +6,7 @@ study computes what an uninterrupted one would have.
 
 from collections.abc import Sequence
 
+from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
 from workbench.models.decoder import DecoderConfig
 from workbench.training.loop import ACTIVATION_BYTES, Branches, activation_bytes, trunk_of
@@ -27,7 +28,9 @@ def partition(
     """
     kinds: dict[tuple[object, ...], list[CellConfig]] = {}
     for cell in cells:
-        kinds.setdefault((cell.first_layer, cell.targets, cell.adapter, cell.batch_size), []).append(cell)
+        tokens_of_prefix = cell.rank if ADAPTER_KINDS[cell.adapter].prefix else 0
+        alike = (cell.first_layer, cell.targets, cell.adapter, tokens_of_prefix, cell.batch_size)
+        kinds.setdefault(alike, []).append(cell)
     stacks = []
     for kind in kinds.values():
         families: dict[CellConfig, list[CellConfig]] = {}

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from workbench.adapters.lora import LoraStack
+from workbench.adapters.prefix import fresh_stack
 from workbench.config import CellConfig
 from workbench.data.batches import Batch, Pool, order
 from workbench.errors import InputError
@@ -262,7 +263,7 @@ def train(
     Raises:
         InputError: If ``start`` is the state of other cells.
     """
-    stack = LoraStack(cells, frozen.decoder.config, frozen.decoder)
+    stack = fresh_stack(cells, frozen.decoder.config, frozen.decoder)
     state = start or TrainState.fresh(stack)
     steps = torch.tensor([cell.total_steps for cell in cells])
     if state.weights.shape != stack.weights.shape or len(state.losses) != int(steps.max()):

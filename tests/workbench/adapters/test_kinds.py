@@ -9,12 +9,14 @@ from workbench.adapters.formats.peft import PARTS
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.adapters.kinds.lora_plus import RATIO
 from workbench.adapters.lora import LoraStack
-from workbench.config import KINDS_OF_ADAPTER, CellConfig
+from workbench.config import KINDS_OF_ADAPTER, PREFIX_KINDS, CellConfig
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.studies.disk.adapters import peft_config
 from workbench.training.optimizer import StackedAdamW, learning_rate
 
+WITH_MATRICES = tuple(kind for kind in KINDS_OF_ADAPTER if kind not in PREFIX_KINDS)
+"""The others are tested in ``test_prefix.py``."""
 CELL = CellConfig(data="d", base="b", size=8, rank=4, alpha=6.0)
 TEXT = tuple(range(1, 13))
 PEFT_OPTIONS = {
@@ -60,13 +62,14 @@ def theirs_of(model, layer: str) -> dict[str, torch.Tensor]:
 
 def test_the_registry_has_what_a_cell_may_name():
     assert tuple(ADAPTER_KINDS) == KINDS_OF_ADAPTER
-    assert set(PEFT_OPTIONS) == set(KINDS_OF_ADAPTER)
+    assert set(PEFT_OPTIONS) == set(WITH_MATRICES)
+    assert {name for name, kind in ADAPTER_KINDS.items() if kind.prefix} == set(PREFIX_KINDS)
     for kind in ADAPTER_KINDS.values():
         assert kind.about
         assert "arXiv:" in kind.source
 
 
-@pytest.mark.parametrize("kind", KINDS_OF_ADAPTER)
+@pytest.mark.parametrize("kind", WITH_MATRICES)
 def test_a_fresh_one_changes_nothing(tiny_decoder, kind):
     stack = fresh(tiny_decoder, kind, CELL, CELL.with_(rank=2, seed=1))
     with torch.no_grad():
@@ -74,7 +77,7 @@ def test_a_fresh_one_changes_nothing(tiny_decoder, kind):
         torch.testing.assert_close(logits(tiny_decoder, stack), bare, **TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", KINDS_OF_ADAPTER)
+@pytest.mark.parametrize("kind", WITH_MATRICES)
 def test_outputs_and_gradients_are_those_of_peft(tiny_decoder, kind):
     """Both start from PEFT's first numbers, moved by the same noise, in every part that is trained."""
     model = in_peft(tiny_decoder, kind)
@@ -123,7 +126,7 @@ def test_lengths_begin_as_those_of_the_rows(tiny_decoder):
         torch.testing.assert_close(own[MAGNITUDE][0], expected)
 
 
-@pytest.mark.parametrize("kind", KINDS_OF_ADAPTER)
+@pytest.mark.parametrize("kind", WITH_MATRICES)
 def test_what_is_written_is_the_same_adapter_on_the_base_as_it_was(tiny_decoder, kind, tmp_path):
     """PEFT opens the folder's two files over the unchanged base and computes our logits."""
     peft = pytest.importorskip("peft")
@@ -146,7 +149,7 @@ def test_what_is_written_is_the_same_adapter_on_the_base_as_it_was(tiny_decoder,
             torch.testing.assert_close(logits(tiny_decoder, stack)[row], expected, **TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", KINDS_OF_ADAPTER)
+@pytest.mark.parametrize("kind", WITH_MATRICES)
 def test_it_loads_what_it_gave(tiny_decoder, kind):
     one, other = fresh(tiny_decoder, kind), fresh(tiny_decoder, kind, CELL.with_(seed=3))
     with torch.no_grad():
@@ -156,7 +159,7 @@ def test_it_loads_what_it_gave(tiny_decoder, kind):
 
 
 def test_a_part_of_a_stack_computes_as_the_whole(tiny_decoder):
-    for kind in KINDS_OF_ADAPTER:
+    for kind in WITH_MATRICES:
         cells = [
             CELL.with_(seed=seed, rank=rank, alpha=alpha)
             for seed, rank, alpha in ((0, 4, 6.0), (1, 2, 3.0), (2, 3, 9.0))
@@ -173,7 +176,7 @@ def test_a_part_of_a_stack_computes_as_the_whole(tiny_decoder):
 
 
 def test_the_configuration_names_the_kind():
-    found = {kind: peft_config(CELL.with_(adapter=kind), {}) for kind in KINDS_OF_ADAPTER}
+    found = {kind: peft_config(CELL.with_(adapter=kind), {}) for kind in WITH_MATRICES}
     asked = {
         kind: (one["r"], one["lora_alpha"], one["use_rslora"], one["use_dora"]) for kind, one in found.items()
     }

@@ -13,8 +13,9 @@ from small_study import small_study
 from torch.utils import flop_counter
 
 from workbench.adapters.lora import LoraStack
+from workbench.adapters.prefix import fresh_stack
 from workbench.cli import main
-from workbench.config import KINDS_OF_ADAPTER, CellConfig
+from workbench.config import KINDS_OF_ADAPTER, PREFIX_KINDS, CellConfig
 from workbench.errors import InputError
 from workbench.models.decoder import SAME_INPUT
 from workbench.models.generation import generate
@@ -76,7 +77,13 @@ ADAPTERS = {
     "two of three": {"targets": ("q_proj", "v_proj")},
     "after attention": {"targets": ("o_proj", "up_proj")},
     "the last layer": {"targets": ("down_proj",)},
-    **{kind: {"adapter": kind, "targets": ("q_proj", "v_proj", "up_proj")} for kind in KINDS_OF_ADAPTER},
+    **{
+        kind: {"adapter": kind}
+        | ({} if kind in PREFIX_KINDS else {"targets": ("q_proj", "v_proj", "up_proj")})
+        for kind in KINDS_OF_ADAPTER
+        if kind not in PREFIX_KINDS
+    },
+    **{kind: {"adapter": kind} for kind in PREFIX_KINDS},
 }
 
 
@@ -87,7 +94,7 @@ def test_operations_are_those_that_torch_counts(study, counted, name, blocks):
     concrete = plan(replace(study, adapted_layers=blocks, settings={**study.settings, **ADAPTERS[name]}))
     frozen, cell = concrete.prepared.frozen, concrete.cells[-1]
     assert len(frozen.pool.lengths.unique()) == 1
-    stack = LoraStack([cell], frozen.decoder.config, frozen.decoder)
+    stack = fresh_stack([cell], frozen.decoder.config, frozen.decoder)
     rows = step_rows([cell], [concrete.prepared.draws[cell.key()]], 0)
     assert training_flops(concrete, cell, 1) == counted(lambda: step_gradient(frozen, stack, rows))
     assert training_flops(concrete, cell) == 8 * training_flops(concrete, cell, 1)

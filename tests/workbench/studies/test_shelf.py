@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from follows import follows
@@ -63,6 +64,22 @@ def test_one_of_a_study_is_known_by_its_path_alone(shelf):
     assert on_shelf(shelf / "others" / "mine").trained_on is None
     with pytest.raises(InputError, match="nowhere"):
         on_shelf(shelf / "nowhere")
+
+
+def test_trained_tokens_are_on_the_shelf_too_and_are_no_lora(tmp_path):
+    small = small_study()
+    settings = {name: value for name, value in small.settings.items() if name not in ("targets", "alpha")}
+    asked = replace(small, settings={**settings, "adapter": "llama-adapter"})
+    run(asked, tmp_path / "study").close()
+    found = find_adapters(tmp_path / "study")
+    decoder = load_base("classroom").decoder.config
+    rank = asked.cells()[0].rank
+    assert found
+    for one in found:
+        assert (one.kind, one.rank, one.problem) == ("llama-adapter", f"{rank} tokens", None)
+        assert one.parameters % (rank * decoder.width + decoder.heads) == 0
+        with pytest.raises(InputError, match="ADAPTION_PROMPT"):
+            load_adapter(one.path)
 
 
 @follows("name one that holds studies or adapters")

@@ -43,12 +43,17 @@ PARTS = {
 }
 """Which part of a Hugging Face block each linear layer belongs to."""
 _NAME = re.compile(r"base_model\.model\.model\.layers\.(\d{1,6})\.\w+\.(\w+)\.(lora_A|lora_B)\.weight")
+_PREFIX = re.compile(
+    r"base_model\.model\.model\.layers\.(\d{1,6})\.self_attn\.(adaption_prompt|adaption_gate)"
+)
 _LENGTHS = re.compile(rf"base_model\.model\.model\.layers\.(\d{{1,6}})\.\w+\.(\w+)\.({MAGNITUDE})")
 
 
 def peft_name(name: str) -> str:
     """Return PEFT's name of a tensor: "layers.3.q_proj.lora_A" becomes "base_model...lora_A.weight"."""
     layer, _, part = name.rpartition(".")
+    if layer.endswith(".prefix"):
+        return f"base_model.model.model.{layer.removesuffix('.prefix')}.self_attn.{part}"
     return f"base_model.model.{peft_module(layer)}.{part}" + ("" if part == MAGNITUDE else ".weight")
 
 
@@ -64,6 +69,8 @@ def our_name(name: str) -> str:
     Raises:
         InputError: If our decoder has no such layer.
     """
+    if prefix := _PREFIX.fullmatch(name):
+        return f"layers.{prefix[1]}.prefix.{prefix[2]}"
     found = _NAME.fullmatch(name) or _LENGTHS.fullmatch(name)
     ours = f"layers.{found[1]}.{found[2]}.{found[3]}" if found and found[2] in PARTS else None
     if ours is None or peft_name(ours) != name:

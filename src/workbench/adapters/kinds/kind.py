@@ -18,9 +18,14 @@ def by_rank(alpha: float, rank: int) -> float:
     return alpha / rank
 
 
+def unchanged(value: Tensor) -> Tensor:
+    """Return what is given."""
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterKind:
-    """A kind of low-rank adapter; as it stands here it is plain LoRA."""
+    """A kind of adapter; as it stands here it is plain LoRA."""
 
     about: str
     """A line for ``workbench run --help`` and the documents."""
@@ -35,6 +40,12 @@ class AdapterKind:
     was. None draws A at random and sets B to zero."""
     magnitudes: bool = False
     """Whether each output also has a trained length, to which its row of the changed weight is scaled."""
+    prefix: bool = False
+    """Whether it has no matrices, but trained tokens that every token of a block looks at, through a gate."""
+    gate: Callable[[Tensor], Tensor] = unchanged
+    """What a gate's trained number becomes before it multiplies."""
+    gate_of_each_head: bool = False
+    """Whether every head has a gate; otherwise a block has one."""
 
     def carried(self, rank: int) -> int:
         """Return the rank of what a layer carries: its own, and as much to take off what it began with."""

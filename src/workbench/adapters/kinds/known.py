@@ -2,6 +2,7 @@
 
 from workbench.adapters.kinds.dora import DORA
 from workbench.adapters.kinds.kind import AdapterKind
+from workbench.adapters.kinds.llama_adapter import ADAPTION_PROMPT, LLAMA_ADAPTER
 from workbench.adapters.kinds.lora import LORA
 from workbench.adapters.kinds.lora_plus import LORA_PLUS
 from workbench.adapters.kinds.olora import OLORA
@@ -15,5 +16,7 @@ ADAPTER_KINDS: dict[str, AdapterKind] = {
     "dora": DORA,
     "pissa": PISSA,
     "olora": OLORA,
+    "llama-adapter": LLAMA_ADAPTER,
+    "adaption-prompt": ADAPTION_PROMPT,
 }
 """By name, as ``workbench.config.KINDS_OF_ADAPTER`` has them; a new kind is one file and a line in each."""

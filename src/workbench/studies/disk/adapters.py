@@ -23,6 +23,7 @@ from workbench.adapters.formats.peft_settings import read_settings
 from workbench.adapters.formats.tensor_file import read_tensors
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.adapters.kinds.rslora import by_root_of_rank
+from workbench.adapters.prefix import GATE
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.files import write_atomically
@@ -31,6 +32,10 @@ from workbench.models.loaders import NAMES
 ADAPTERS = "adapters"
 ANOTHER_COPY = "copy it from another copy of the study, or run the study again in another folder"
 """A run in the same folder would not do: it doesn't train a cell that has its result."""
+
+
+PREFIX_TYPE = "ADAPTION_PROMPT"
+"""What PEFT calls adapters that are trained tokens."""
 
 
 def adapter_folder(study: Path, key: str) -> Path:
@@ -77,13 +82,16 @@ def check_adapter(study: Path, key: str) -> None:
 
 def _check_tensors(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
     """Refuse tensors that aren't finite 32-bit numbers of the rank that the configuration names."""
-    rank = config.get("r")
+    prefix = config.get("peft_type") == PREFIX_TYPE
+    rank = config.get("adapter_len" if prefix else "r")
     if type(rank) is not int or rank < 1:
         raise InputError(f"{folder / CONFIG} is damaged: r, the rank, is {str(rank)[:20]}; {ANOTHER_COPY}")
     for name, tensor in tensors.items():
         ranks = tensor.shape[0 if name.endswith("lora_A") else -1] if tensor.ndim == 2 else None
         if name.endswith(MAGNITUDE) and tensor.ndim == 1 and config.get("use_dora") is True:
             ranks = rank  # one length a row, whatever the rank
+        if prefix:
+            ranks = rank if tensor.shape[:2] == (1, rank) or name.endswith(GATE) else None
         if tensor.dtype != torch.float32 or ranks != rank or not tensor.isfinite().all():
             raise InputError(
                 f"{folder}: {name} is {tensor.dtype} of shape {tuple(tensor.shape)}; expected "
@@ -113,6 +121,19 @@ def peft_config(cell: CellConfig, tensors: Mapping[str, Tensor]) -> dict[str, ob
     of twice the rank and alpha, so that it fits the base as it was.
     """
     kind = ADAPTER_KINDS[cell.adapter]
+    if kind.prefix:
+        blocks = {name.split(".")[1] for name in tensors}
+        return {
+            "peft_type": PREFIX_TYPE,
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": base_place(cell.base),
+            "inference_mode": True,
+            "target_modules": "self_attn",
+            "adapter_len": cell.rank,
+            "adapter_layers": len(blocks),
+            # PEFT has one plain gate; it refuses the shape of a gate in each head
+            **({"workbench_gate": "tanh, one for each head"} if kind.gate_of_each_head else {}),
+        }
     times = 2 if kind.start else 1
     return {
         "peft_type": "LORA",

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from follows import follows
 from hugging_face import as_transformers
 
 from workbench.adapters.kinds.known import ADAPTER_KINDS
@@ -173,10 +174,12 @@ def test_tokens_are_standard_normal_and_of_the_seed(tiny_decoder):
     assert torch.equal(again.weights[0], many.weights[7])
 
 
+@follows("mean nothing; leave --alpha and --targets out")
 def test_what_a_prefix_does_not_have_is_refused(tiny_decoder):
     for change in ({"alpha": 8.0}, {"targets": ("q_proj",)}):
         with pytest.raises(InputError, match=r"has no matrices, so alpha .* leave --alpha and --targets out"):
             CELL.with_(adapter="llama-adapter", **change)
+    assert CELL.with_(adapter="llama-adapter").adapter == "llama-adapter", "nothing else is asked for"
     with pytest.raises(ValueError, match="of one kind and length"):
         fresh(tiny_decoder, "llama-adapter", CELL, CELL.with_(rank=5))
     with pytest.raises(InputError, match="first_layer is 3; the base has blocks 0 to 2"):

@@ -162,12 +162,14 @@ def compared_texts(
     Raises:
         InputError: If none is left.
     """
-    said = asked(tokenizer, PROMPTS if prompts is None else prompts)
-    running = [as_read_by(tokenizer, text) for text in (RUNNING_TEXTS if heldout is None else heldout)]
+    prompts = PROMPTS if prompts is None else prompts
+    said = zip(asked(tokenizer, prompts), prompts, strict=True)
+    heldout = RUNNING_TEXTS if heldout is None else heldout
+    running = ((as_read_by(tokenizer, text), text) for text in heldout)
     texts = [
-        Text(text, token_ids(tokenizer, text, context), is_heldout)
+        Text(text, token_ids(tokenizer, text, context), is_heldout, prompt)
         for some, is_heldout in ((said, False), (running, True))
-        for text in some
+        for text, prompt in some
     ]
     texts = [text for text in texts if len(text.tokens) > 1]
     if not texts:

@@ -68,6 +68,8 @@ class Text:
     tokens: tuple[int, ...]
     heldout: bool
     """Whether the loss is measured on it; on the others it would be a loss of questions."""
+    prompt: str = ""
+    """What it is called for people, where a template has put more around it; else the text itself."""
 
 
 def log_probabilities(decoder: Decoder, tokens: Sequence[int], adapters: Adapters) -> Float[Tensor, "S V"]:
@@ -116,7 +118,7 @@ def difference(texts: Sequence[Text], first: Sequence[Tensor], second: Sequence[
         largest=largest,
         agreement=agreed / total,
         loss=float(torch.cat(losses).double().mean().nan_to_num(torch.inf)) if losses else 0.0,
-        worst=tuple((by_text[place], texts[place].text) for place in order),
+        worst=tuple((by_text[place], texts[place].prompt or texts[place].text) for place in order),
     )
 
 

@@ -171,9 +171,11 @@ def model_card(one: OnShelf) -> str:
     licences = {known.strip().lower() for known in (one.base_licence, one.data_licence) if known}
     # one that both have and the Hub knows; otherwise a reader has to look at both
     licence = min(licences) if len(licences) == 1 and licences <= HUB_LICENCES else "other"
+    # a path of this machine tells nobody else anything: PEFT's files have one where a study wrote them
+    base = None if one.base in (None, "not stated") or Path(one.base or "").is_absolute() else one.base
     head = [
         "---",
-        f"base_model: {_yaml(one.base)}" if one.base and one.base != "not stated" else None,
+        f"base_model: {_yaml(base)}" if base else None,
         f"license: {licence}" if one.data_licence and one.base_licence else None,
         "library_name: peft",
         "tags:",
@@ -189,7 +191,7 @@ def model_card(one: OnShelf) -> str:
         "kind": one.kind,
         "rank": one.rank,
         "parameters": None if one.parameters is None else f"{one.parameters:,}",
-        "base": one.base,
+        "base": base or "not stated",
         "SHA-256 of the base": one.base_sha256,
         "licence of the base": one.base_licence or "not stated",
         "licence of the data": one.data_licence or "not stated",

@@ -1,5 +1,7 @@
 """What the messages of an export advise, done."""
 
+from dataclasses import replace
+
 import pytest
 from follows import follows
 
@@ -69,3 +71,11 @@ def test_a_folder_carries_a_card_of_what_it_was_made_of(base, adapter, tmp_path)
     assert "license:" not in head
     for told in (base.sha256, adapter.name, str(made.written), str(made.tolerance)):
         assert told in card
+
+
+def test_the_texts_that_differ_most_are_named_as_they_were_asked(base, tmp_path):
+    """Not by what a chat template puts before every prompt."""
+    told = replace(base.tokenizer, chat_template="Long before it all. {{ messages[0]['content'] }}")
+    made = export_model(replace(base, tokenizer=told), tmp_path / "m.gguf", "q8_0", **ASKED)
+    assert made.written.worst
+    assert {text for _, text in made.written.worst} <= {*ASKED["prompts"], *ASKED["heldout"]}

@@ -106,6 +106,9 @@ def test_a_card_is_read_by_the_hub_and_says_no_more_than_is_known(shelf):
     assert "Trained on" not in bare
     assert "license:" not in bare
     assert "None" not in bare
+    elsewhere = model_card(OnShelf(path=shelf / "x", base=str(shelf / "base")))
+    assert str(shelf) not in elsewhere, "no path of this machine leaves"
+    assert "base_model" not in elsewhere
 
 
 @pytest.mark.parametrize(
@@ -127,9 +130,11 @@ def test_what_is_converted_carries_its_card(shelf, tmp_path, capsys):
     one = find_adapters(shelf / "study")[0]
     assert main(["adapter", "convert", str(one.path), str(tmp_path / "mine")]) == 0
     card = (tmp_path / "mine" / "README.md").read_text()
-    assert card.startswith("---\nbase_model: ")
+    assert card.startswith('---\nbase_model: "classroom"')
     assert f"quality {one.quality}, size {one.size:,}" in card
     other = str(shelf / "others" / "mine")
     assert main(["adapter", "convert", str(one.path), f"{other}:0.5", str(tmp_path / "both")]) == 0
-    assert "Trained on" not in (tmp_path / "both" / "README.md").read_text()
+    card = (tmp_path / "both" / "README.md").read_text()
+    assert "Trained on" not in card
+    assert str(tmp_path.parent) not in card
     capsys.readouterr()

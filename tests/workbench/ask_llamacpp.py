@@ -31,8 +31,8 @@ class Llama:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
-    def encode(self, text):
-        return self.post("/tokenize", content=text, parse_special=True, add_special=False)["tokens"]
+    def encode(self, text, bos=False):
+        return self.post("/tokenize", content=text, parse_special=True, add_special=bos)["tokens"]
 
     def top(self, tokens, count):
         """The likeliest tokens after ``tokens`` with their log-probabilities, the likeliest first."""
@@ -48,6 +48,7 @@ class Llama:
         return {entry["id"]: entry["logprob"] for entry in found}
 
     def log_probabilities(self, tokens, vocabulary):
+        """Of the token after ``tokens``; shape (vocabulary,)."""
         found = torch.full((vocabulary,), -math.inf)
         for token, value in self.top(tokens, vocabulary).items():
             found[token] = value

@@ -36,7 +36,7 @@ def stacked(parts: Sequence[WeightedAdapter], weight: WeightOf | None = None) ->
     Raises:
         InputError: If DoRA is one of several, or weighted: it rescales rows, and so is no sum.
     """
-    found: Adapters = {}
+    found: dict[str, Adapter] = {}
     used = [part for part in parts if part.weight != 0.0]
     if [part.weight for part in used] == [1.0]:
         return used[0].adapter.for_decoder(weight)
@@ -54,7 +54,7 @@ def stacked(parts: Sequence[WeightedAdapter], weight: WeightOf | None = None) ->
                 own_a, own_b = part.adapter.matrices(layer)
                 a.append(own_a)
                 b.append(part.weight * part.adapter.scale(layer) * own_b)
-        found = {**found, layer: Adapter(torch.cat(a)[None], torch.cat(b, dim=1)[None], torch.ones(1))}
+        found[layer] = Adapter(torch.cat(a)[None], torch.cat(b, dim=1)[None], torch.ones(1))
     return found
 
 

@@ -80,7 +80,7 @@ def factored(
 
 def linear(parts: Sequence[LayerPart], options: Options) -> tuple[Tensor, Tensor]:
     """Add A's and B's apart, each with the root of its weight: not the sum, it has cross terms."""
-    return _apart(parts, lambda numbers, weights: _weighted(numbers, weights))
+    return _apart(parts, _weighted)
 
 
 def ties(parts: Sequence[LayerPart], options: Options) -> tuple[Tensor, Tensor]:

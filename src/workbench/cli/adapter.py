@@ -194,14 +194,15 @@ def _losses_table(interference: "Sequence[Interference]") -> list[tuple[str, ...
 
 def _write_card(out: Path, source: Path | None) -> None:
     """Write the model card of a new folder: with what its one source's study says, or what its files do."""
+    from workbench.exporting.card import CARD_FILE
     from workbench.files import write_atomically
-    from workbench.studies.shelf import CARD, model_card, on_shelf
+    from workbench.studies.shelf import model_card, on_shelf
 
     own = on_shelf(out)
     if source is not None:
         known = on_shelf(source)
         own = replace(known, path=own.path, rank=own.rank, parameters=own.parameters)
-    write_atomically(out / CARD, model_card(own).encode())
+    write_atomically(out / CARD_FILE, model_card(own).encode())
 
 
 def _base(name: str | None) -> "Base | None":

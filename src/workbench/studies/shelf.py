@@ -15,8 +15,6 @@ from workbench.errors import InputError
 from workbench.studies.disk.adapters import ADAPTERS, adapter_folder, check_adapter, read_adapter
 from workbench.studies.disk.store import Store
 
-CARD = "README.md"
-"""Where the Hugging Face Hub looks for a model card."""
 HUB_LICENCES = {"mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0"}
 """Names of licences that the Hub knows, of those that bases and data here have."""
 

@@ -1,13 +1,11 @@
 """The outside oracle for GGUF files: llama.cpp gives the same tokens and next-token distributions."""
 
-import json
-import math
-import urllib.request
 from dataclasses import replace
 
 import pytest
 import tokenizers
 import torch
+from ask_llamacpp import Llama
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,47 +18,10 @@ from workbench.models.gguf_writer import write_gguf
 from workbench.models.sentencepiece import SPACE
 from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
 
-xllamacpp = pytest.importorskip("xllamacpp", reason="llama.cpp isn't installed: pip install -e '.[test]'")
-
-
-class LlamaCpp:
-    """llama.cpp on a file, asked over its local port."""
-
-    def __init__(self, path):
-        parameters = xllamacpp.CommonParams()
-        parameters.model.path = str(path)
-        parameters.warmup = False
-        parameters.n_ctx = 512
-        parameters.n_parallel = 1
-        parameters.cpuparams.n_threads = 1
-        self.server = xllamacpp.Server(parameters)
-
-    def post(self, where, **body):
-        request = urllib.request.Request(
-            self.server.listening_address + where,
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
-
-    def encode(self, text, bos=False):
-        return self.post("/tokenize", content=text, parse_special=True, add_special=bos)["tokens"]
-
-    def log_probabilities(self, tokens, vocabulary):
-        """Of the token after ``tokens``; shape (vocabulary,)."""
-        answer = self.post(
-            "/completion", prompt=tokens, n_predict=1, n_probs=vocabulary, temperature=-1, cache_prompt=False
-        )
-        found = torch.full((vocabulary,), -math.inf)
-        for entry in answer["completion_probabilities"][0]["top_logprobs"]:
-            found[entry["id"]] = entry["logprob"]
-        return found
-
 
 @pytest.fixture(scope="module")
 def llama_cpp(smollm2_path):
-    return LlamaCpp(smollm2_path)
+    return Llama(smollm2_path)
 
 
 AWKWARD = [
@@ -180,7 +141,7 @@ def byte_level_metadata(pre):
 @pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS))
 def test_every_pre_tokenizer_cuts_alike(write_toy, pre):
     path = write_toy(byte_level_metadata(pre))
-    oracle, tokenizer = LlamaCpp(path), load_gguf(path, "toy").tokenizer
+    oracle, tokenizer = Llama(path), load_gguf(path, "toy").tokenizer
     assert (tokenizer.bos is not None) == (oracle.encode("a", bos=True) != oracle.encode("a"))
 
     @settings(max_examples=150, deadline=None)
@@ -218,7 +179,7 @@ def sentencepiece_metadata(space_prefix):
 @pytest.mark.parametrize("space_prefix", [True, False])
 def test_sentencepiece_joins_alike(write_toy, space_prefix):
     path = write_toy(sentencepiece_metadata(space_prefix))
-    oracle, tokenizer = LlamaCpp(path), load_gguf(path, "toy").tokenizer
+    oracle, tokenizer = Llama(path), load_gguf(path, "toy").tokenizer
     assert tokenizer.bos == 1
 
     @settings(max_examples=300, deadline=None)
@@ -240,7 +201,7 @@ def test_sentencepiece_joins_alike(write_toy, space_prefix):
 def test_what_the_writer_writes_means_the_same_to_llama_cpp(write_toy, format):
     """Untied head, grouped heads, a head size of its own: a mistake in any of them changes the numbers."""
     path = write_toy(byte_level_metadata("smollm"), format, tied=False)
-    base, oracle = load_gguf(path, "toy"), LlamaCpp(path)
+    base, oracle = load_gguf(path, "toy"), Llama(path)
     tokens = [11, 300, 45, 45, 702, 8, 1001, 77]
     ours = log_probabilities(base, tokens)
     theirs = oracle.log_probabilities(tokens, base.tokenizer.vocabulary)
@@ -263,7 +224,7 @@ def test_linear_rotary_scaling_means_the_same_to_llama_cpp(write_toy, edit_gguf,
     fields, scale = LINEAR[name]
     path = write_toy(byte_level_metadata("smollm"), "plain", tied=False, rope_scale=scale)
     path = edit_gguf(path, path.parent, fields=fields)
-    base, oracle = load_gguf(path, "toy"), LlamaCpp(path)
+    base, oracle = load_gguf(path, "toy"), Llama(path)
     tokens = [(37 * place) % 1000 for place in range(30)]
     ours = log_probabilities(base, tokens)
     theirs = oracle.log_probabilities(tokens, base.tokenizer.vocabulary)
@@ -275,7 +236,7 @@ def test_linear_rotary_scaling_means_the_same_to_llama_cpp(write_toy, edit_gguf,
 def scaled(write_toy):
     """A file with scaled positions, since some keys show only there, and what llama.cpp says to it."""
     path = write_toy(byte_level_metadata("smollm"), "plain", rope_scale=2.0)
-    return path, LlamaCpp(path).log_probabilities(SOME, load_gguf(path, "toy").tokenizer.vocabulary)
+    return path, Llama(path).log_probabilities(SOME, load_gguf(path, "toy").tokenizer.vocabulary)
 
 
 SOME = [(37 * place) % 1000 for place in range(30)]
@@ -287,4 +248,4 @@ def test_a_key_known_as_harmless_changes_nothing_in_llama_cpp(scaled, edit_gguf,
     special = {"pooling_type": 3, "rope.scaling.finetuned": True, "rope.scaling.original_context_length": 7}
     changed = edit_gguf(path, tmp_path, fields={f"llama.{key}": special.get(key, 2.5)})
     load_gguf(changed, "toy")
-    assert torch.equal(LlamaCpp(changed).log_probabilities(SOME, len(before)), before)
+    assert torch.equal(Llama(changed).log_probabilities(SOME, len(before)), before)

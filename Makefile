@@ -10,7 +10,8 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow mistakes docs docs-check api lock notebooks bench classroom-base clean
+.PHONY: help demo lab test test-slow mistakes docs docs-check api lock notebooks bench gpu-check gpu-check-wheels
+.PHONY: classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -65,6 +66,24 @@ bench: .venv/lab ## compare with transformers + PEFT and measure this machine (m
 	@$(BIN)/python benchmarks/growth.py benchmarks/records/growth.json
 	@$(BIN)/python benchmarks/decoding.py benchmarks/records/decoding.json
 	@$(BIN)/python benchmarks/speed_page.py
+
+# On a machine with a GPU: .venv if it is there, or else what PYTHON names, with its own torch. Small packages that
+# it lacks come from build/wheels, into a folder of their own; see docs/gpu.md
+GPU_PYTHON := $(if $(filter command line,$(origin PYTHON)),$(PYTHON),$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)))
+WHEELS := build/wheels
+SITE := build/site
+
+gpu-check: ## try everything on this machine's GPU (under 7 minutes) and write docs/gpu.md
+	@if ls $(WHEELS)/*.whl >/dev/null 2>&1; then \
+	  $(GPU_PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --upgrade \
+	    --find-links $(WHEELS) --target $(SITE) $(WHEELS)/*.whl; fi
+	@PYTHONPATH=src:kernels:$(SITE) $(GPU_PYTHON) benchmarks/gpu_check.py $(ARGUMENTS)
+
+gpu-check-wheels: ## collect in build/wheels the small packages that an image with CUDA lacks for gpu-check
+	@rm -rf $(WHEELS)
+	@sed -n '/^WHEELS = /p' benchmarks/gpucheck/limits.py | grep -o '"[a-z]*"' | tr -d '"' | \
+	  xargs $(GPU_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps -c constraints.txt -w $(WHEELS)
+	@du -sh $(WHEELS)
 
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
 	@$(BIN)/python -m workbench.classroom.pretrain

@@ -1,0 +1,13 @@
+"""The parts by name: (where it runs, what keeps a result that isn't whole yet) -> the result."""
+
+from collections.abc import Callable
+
+from gpucheck.hardware import hardware_tests
+from gpucheck.place import Place
+from gpucheck.record import Record
+
+Keep = Callable[[Record], None]
+
+PARTS: dict[str, Callable[[Place, Keep], Record]] = {
+    "hardware_tests": hardware_tests,
+}

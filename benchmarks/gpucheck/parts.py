@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from gpucheck.hardware import hardware_tests
+from gpucheck.operators import operators
 from gpucheck.place import Place
 from gpucheck.record import Record
 
@@ -10,4 +11,5 @@ Keep = Callable[[Record], None]
 
 PARTS: dict[str, Callable[[Place, Keep], Record]] = {
     "hardware_tests": hardware_tests,
+    "operators": operators,
 }

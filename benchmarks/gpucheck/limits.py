@@ -6,8 +6,8 @@ SECONDS = 420.0
 """Seconds that the whole check may take."""
 
 LIMITS: dict[str, float] = {
-    "hardware_tests": 80.0,
-    "throughput": 90.0,
+    "hardware_tests": 75.0,
+    "throughput": 95.0,
     "operators": 80.0,
     "memory": 55.0,
     "synchronizations": 20.0,

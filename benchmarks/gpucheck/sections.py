@@ -94,7 +94,9 @@ def throughput(result: Record) -> Iterator[str]:
     """Write the rates of stacks and of PEFT's loop."""
     yield f"{result['about']}\n\n"
     rows = [
-        (
+        (row["who"], str(row["cells"]), row["skipped"], "", "")
+        if "skipped" in row
+        else (
             row["who"],
             str(row["cells"]),
             f"{row['rate']:.0f}",

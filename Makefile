@@ -81,7 +81,7 @@ gpu-check: ## try everything on this machine's GPU (under 7 minutes) and write d
 
 gpu-check-wheels: ## collect in build/wheels the small packages that an image with CUDA lacks for gpu-check
 	@rm -rf $(WHEELS)
-	@sed -n '/^WHEELS = /p' benchmarks/gpucheck/limits.py | grep -o '"[a-z]*"' | tr -d '"' | \
+	@PYTHONPATH=benchmarks $(GPU_PYTHON) -c 'from gpucheck.limits import WHEELS; print(*WHEELS)' | \
 	  xargs $(GPU_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps -c constraints.txt -w $(WHEELS)
 	@du -sh $(WHEELS)
 

@@ -80,10 +80,15 @@ def _operator(row: Record) -> tuple[str, ...]:
 
 def study(result: Record) -> Iterator[str]:
     """Write how far the two devices' losses are apart."""
-    seconds = result["seconds"]
+    seconds = {device: f"{value:.1f} s" for device, value in result["seconds"].items()}
     yield (
         f"`verbs` at `{result['budget']}`, {result['cells']} cells, the same on both devices: CPU "
-        f"{seconds['cpu']:.1f} s ({result['cpu_about']}), GPU {seconds['gpu']:.1f} s.\n\n"
+        f"{seconds.get('cpu', 'not run')} ({result['cpu_about']}), GPU {seconds.get('gpu', 'not run')}.\n"
+    )
+    if "median" not in result:
+        return
+    yield (
+        "\n"
         f"Held-out losses of a cell differ by {result['median']:.2g} nats in the median and {result['largest']:.2g} at "
         f"most; over the seeds of one quality and size they spread by {result['spread']:.2g} (median of the "
         "standard deviations).\n"

@@ -1,4 +1,4 @@
-"""Lets the tests import the parts of `make gpu-check`, which lie with the benchmarks, and run kernels there."""
+"""Lets the tests import the parts of `make gpu-check`, which lie with the benchmarks, and run kernels."""
 
 import inspect
 import sys

@@ -77,7 +77,7 @@ gpu-check: ## try everything on this machine's GPU (under 7 minutes) and write d
 	@if ls $(WHEELS)/*.whl >/dev/null 2>&1; then \
 	  $(GPU_PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --upgrade \
 	    --find-links $(WHEELS) --target $(SITE) $(WHEELS)/*.whl; fi
-	@PYTHONPATH=src:kernels:$(SITE) $(GPU_PYTHON) benchmarks/gpu_check.py $(ARGUMENTS)
+	@PYTHONPATH=$(CURDIR)/src:$(CURDIR)/kernels:$(CURDIR)/$(SITE) $(GPU_PYTHON) benchmarks/gpu_check.py $(ARGUMENTS)
 
 gpu-check-wheels: ## collect in build/wheels the small packages that an image with CUDA lacks for gpu-check
 	@rm -rf $(WHEELS)

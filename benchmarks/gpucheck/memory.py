@@ -67,7 +67,8 @@ def measured(place: Place, shape: Shape, trained: Callable[[Place, Shape], Train
     row = {"weight_bytes": weights, "step_seconds": timed.seconds / timed.steps, "losses": timed.losses}
     if not place.cuda:
         return {**row, "skipped": "the CPU's memory isn't counted"}
-    return {**row, "peak_bytes": torch.cuda.max_memory_allocated(place.device) - before}
+    peak, reserved = torch.cuda.max_memory_allocated, torch.cuda.max_memory_reserved
+    return {**row, "peak_bytes": peak(place.device) - before, "reserved_bytes": reserved(place.device)}
 
 
 def too_large(place: Place) -> str:

@@ -35,6 +35,8 @@ def tests(result: Record) -> Iterator[str]:
         f"{result['passed']} passed, {result['failed']} failed, {result['errors']} errors, "
         f"{result['skipped']} skipped.\n"
     )
+    if not result["whole"]:
+        yield "\nThe tests were interrupted: time was over before all had run.\n"
     for name in result["names"]:
         yield f"\n- {name}"
     if result["names"]:

@@ -85,7 +85,7 @@ TARGETS: list[Target] = [
         0,
         False,
         "",
-        lambda result: result["failed"] + result["errors"] if result["passed"] else None,
+        lambda result: result["failed"] + result["errors"] if result["passed"] and result["whole"] else None,
     ),
     *_shares(many=True),
     *_shares(many=False),

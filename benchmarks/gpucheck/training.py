@@ -214,6 +214,7 @@ def train_peft(
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1.0, weight_decay=0.0, fused=place.cuda)
     watch, losses = Stopwatch(place.synchronize), []
+    torch.use_deterministic_algorithms(False)  # the workbench's own care is none of PEFT's
     for step, batch in enumerate(batches):
         if step == WARM_STEPS:
             watch.start()

@@ -29,6 +29,7 @@ RESULTS = {
         "failed": 1,
         "errors": 0,
         "skipped": 2,
+        "whole": False,
         "names": ["test_a[x]: assert 1"],
     },
     "throughput": {
@@ -113,6 +114,7 @@ def test_the_page_says_what_the_record_says(record):
     for line in (
         "52 passed, 1 failed, 0 errors, 2 skipped.",
         "- test_a[x]: assert 1",
+        "The tests were interrupted",
         "| PEFT | 1 | 640 | 50.0 ms | 1 |",
         "| ours | 64 | 7040 | 250.0 ms | 11.0 |",
         "| ours | 128 | needs more than the card's 16 GB |  |  |",
@@ -139,7 +141,7 @@ def test_targets_are_reached_missed_or_not_measured(record):
     assert "| 64 cells in a stack, times a loop of PEFT's | at least 10 | 11 | reached |" in text
     assert "| peak memory, NF4 training at the 8B shape | at most 12 GB | 7.5 GB | reached |" in text
     assert "| synchronizations in a step | at most 1 | 2 | missed |" in text
-    assert "| hardware tests that failed | at most 0 | 1 | missed |" in text
+    assert "| hardware tests that failed | at most 0 |  | not measured |" in text
     assert re.search(r"\| 8B: share of the dense product.*\| at least 0.7 \| 0.6 \| missed \|", text)
     assert re.search(r"\| 1B: share of the dense product.*\| at least 0.7 \|  \| not measured \|", text)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gpucheck import memory, operators, throughput, waiting
 from gpucheck.bases import REAL, TINY, random_decoder, random_packed
-from gpucheck.hardware import counted, hardware_tests
+from gpucheck.hardware import at_once, counted, hardware_tests, told_by
 from gpucheck.limits import LIMITS
 from gpucheck.parts import PARTS
 from gpucheck.place import Place
@@ -225,22 +225,63 @@ def test_the_hardware_tests_are_found_and_each_needs_a_gpu(kept):
         pytest.skip("here they run: see tests/kernels/test_hardware.py")
     assert (result["passed"], result["failed"], result["errors"]) == (0, 0, 0)
     assert result["skipped"] > 40
+    assert result["whole"]
 
 
-def test_a_report_is_counted_with_the_names_of_what_failed():
-    report = """<testsuites><testsuite>
-    <testcase name="good" /><testcase name="other" />
-    <testcase name="skips"><skipped message="no" /></testcase>
-    <testcase name="bad[1]"><failure message="assert 1 == 2&#10;more">trace</failure></testcase>
-    <testcase name="file"><error message="">ImportError: no
-    module</error></testcase></testsuite></testsuites>"""
-    assert counted(report) == {
-        "passed": 2,
-        "failed": 1,
-        "errors": 1,
-        "skipped": 1,
-        "names": ["bad[1]: assert 1 == 2", "file: ImportError: no"],
-    }
+TESTS = """
+import pytest, time
+@pytest.fixture
+def broken():
+    yield
+    raise OSError("after it")
+def test_good(): pass
+@pytest.mark.parametrize("x", [1])
+def test_bad(x): assert x == 2
+def test_skips(): pytest.skip("no")
+def test_breaks(broken): pass
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["one process", "two workers"])
+def test_tests_are_counted_with_the_names_of_what_failed(options, tmp_path):
+    (tmp_path / "test_it.py").write_text(TESTS)
+    (tmp_path / "test_other.py").write_text("import no_such_library")
+    command = [sys.executable, "-m", "pytest", str(tmp_path), "-c", os.devnull, f"--rootdir={tmp_path}"]
+    found = told_by([*command, *options], 100.0)
+    names = sorted(found.pop("names"))
+    assert found == {"whole": True, "passed": 1, "failed": 1, "errors": 2, "skipped": 1}
+    assert names == [
+        "test_it.py::test_bad[1]: assert 1 == 2",
+        "test_it.py::test_breaks: OSError: after it",
+        "test_other.py: ModuleNotFoundError: No module named 'no_such_library'",
+    ]
+
+
+def test_tests_that_take_too_long_are_ended_and_what_has_run_counts(tmp_path):
+    test = tmp_path / "test_it.py"
+    test.write_text("import time\ndef test_a(): pass\ndef test_b(): time.sleep(600)\n")
+    found = told_by([sys.executable, "-m", "pytest", str(test), "-c", os.devnull], 12.0)
+    assert found == {"whole": False, "passed": 1, "failed": 0, "errors": 0, "skipped": 0, "names": []}
+    with pytest.raises(RuntimeError, match="pytest ended with status 4 and ran no test"):
+        told_by([sys.executable, "-m", "pytest", str(tmp_path / "none"), "-c", os.devnull], 60.0)
+
+
+def test_several_processes_only_on_a_machine_that_has_them(monkeypatch):
+    real = Place(torch.device("cuda"))
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    assert at_once(real) == ["-n", "8", "--dist", "load"]
+    assert at_once(CPU) == []
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert at_once(real) == []
+
+
+def test_a_test_counts_once_as_the_worst_that_came_of_it():
+    lines = [
+        {"name": "a", "outcome": "errors", "why": "x"},
+        {"name": "a", "outcome": "passed", "why": ""},
+        {"name": "b", "outcome": "passed", "why": ""},
+    ]
+    assert counted(lines) == {"passed": 1, "skipped": 0, "failed": 0, "errors": 1, "names": ["a: x"]}
 
 
 def command(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -126,8 +126,10 @@ def test_what_was_not_measured_is_neither_reached_nor_missed():
     assert len(found) == len(TARGETS)
     assert {(one["measured"], one["reached"]) for one in found} == {(None, None)}
     # nor is a check whose tests were all skipped
-    skipped = part(1.0, passed=0, failed=0, errors=0, skipped=3, names=[])
+    skipped = part(1.0, passed=0, failed=0, errors=0, skipped=3, whole=True, names=[])
     assert targets({"hardware_tests": skipped})[0]["reached"] is None
     for count, reached in ((0, True), (1, False)):
-        result = part(1.0, passed=3, failed=0, errors=count, skipped=0, names=[])
+        result = part(1.0, passed=3, failed=0, errors=count, skipped=0, whole=True, names=[])
         assert targets({"hardware_tests": result})[0]["reached"] is reached
+        result["result"]["whole"] = False  # nor is one that was interrupted
+        assert targets({"hardware_tests": result})[0]["reached"] is None

@@ -50,7 +50,7 @@ MISTAKES = [
     *mistakes(
         "benchmarks/gpucheck/targets.py",
         RUNNER,
-        ("tests that were all skipped have passed", ' if result["passed"] else None', ""),
+        ("tests that were all skipped have passed", ' if result["passed"] and result["whole"] else None', ""),
     ),
     *mistakes(
         "benchmarks/gpucheck/clock.py",
@@ -234,10 +234,26 @@ MISTAKES = [
         "benchmarks/gpucheck/hardware.py",
         PARTS,
         (
-            "errors are counted as skips",
-            '"error": "errors"',
-            '"error": "skipped"',
-            "test_a_report_is_counted_with_the_names_of_what_failed",
+            "a test that ended badly has passed before",
+            "> WORSE.index(before",
+            "< WORSE.index(before",
+            "test_a_test_counts_once_as_the_worst_that_came_of_it",
+        ),
+        (
+            "tests that were ended early are whole",
+            '"whole": status is not None',
+            '"whole": True',
+            "test_tests_that_take_too_long_are_ended_and_what_has_run_counts",
+        ),
+    ),
+    *mistakes(
+        "benchmarks/gpucheck/told.py",
+        PARTS,
+        (
+            "a fixture that breaks is no error",
+            '"errors" if report.failed and report.when != "call" else',
+            '"skipped" if report.failed and report.when != "call" else',
+            "test_tests_are_counted_with_the_names_of_what_failed",
         ),
     ),
     *mistakes(

@@ -10,8 +10,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow mistakes docs docs-check api lock notebooks bench gpu-check gpu-check-wheels
-.PHONY: classroom-base clean
+.PHONY: help demo lab test test-slow mistakes docs docs-check api lock notebooks bench classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -72,6 +71,7 @@ bench: .venv/lab ## compare with transformers + PEFT and measure this machine (m
 GPU_PYTHON := $(if $(filter command line,$(origin PYTHON)),$(PYTHON),$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)))
 WHEELS := build/wheels
 SITE := build/site
+.PHONY: gpu-check gpu-check-wheels
 
 gpu-check: ## try everything on this machine's GPU (under 7 minutes) and write docs/gpu.md
 	@if ls $(WHEELS)/*.whl >/dev/null 2>&1; then \

@@ -122,9 +122,13 @@ def random_decoder(place: Place, shape: Shape, format: str, precision: str = "bf
     return Decoder(config, weights, place.pick(precision, "float32"), **placed(place))
 
 
-def placed(place: Place) -> dict[str, str]:
-    """Return what tells the workbench where a base lies."""
-    return {"device": "cuda"} if place.cuda else {}
+def placed(place: Place) -> dict[str, torch.device]:
+    """Return what tells the workbench where a base lies; a GPU is set up as it is for a study."""
+    if not place.cuda:
+        return {}
+    from workbench.devices import choose_device
+
+    return {"device": choose_device("cuda").torch}
 
 
 def weight_bytes(decoder: Decoder) -> int:

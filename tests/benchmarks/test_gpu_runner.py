@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -133,3 +134,18 @@ def test_what_was_not_measured_is_neither_reached_nor_missed():
         assert targets({"hardware_tests": result})[0]["reached"] is reached
         result["result"]["whole"] = False  # nor is one that was interrupted
         assert targets({"hardware_tests": result})[0]["reached"] is None
+
+
+def test_make_runs_the_python_that_is_named_with_what_lies_beside_it():
+    root = BENCHMARKS.parent
+    command = ["make", "--dry-run", "--no-print-directory", "-C", str(root), "gpu-check", "gpu-check-wheels"]
+    done = subprocess.run([*command, "PYTHON=another"], capture_output=True, text=True, check=True)
+    paths = ":".join(str(root / name) for name in ("src", "kernels", "build/site"))
+    assert f"PYTHONPATH={paths} another benchmarks/gpu_check.py" in done.stdout
+    for line in done.stdout.splitlines():
+        if " install " in line:
+            assert "another -m pip install" in line
+            assert "--no-index" in line
+    exact = (root / "constraints.txt").read_text(encoding="utf-8")
+    for name in WHEELS:
+        assert f"\n{name}==" in exact

@@ -201,7 +201,8 @@ def test_a_stale_page_is_found_by_the_check_of_the_documents(tmp_path, monkeypat
     spec.loader.exec_module(tables)
     assert "docs/gpu.md" in tables.DOCUMENTS
     stale = tmp_path / "gpu.md"
-    monkeypatch.setitem(tables.WRITTEN, stale, tables.WRITTEN[PAGE])
+    (write,) = tables.WRITTEN.values()
+    monkeypatch.setitem(tables.WRITTEN, stale, write)
     monkeypatch.setattr(sys, "argv", ["tables.py", str(stale), "--check"])
     assert tables.main() == 1  # missing
     stale.write_text(PAGE.read_text(encoding="utf-8") + "and more")

@@ -67,6 +67,16 @@ class Affine:
         return [self.codes, self.scales, *([] if self.offsets is None else [self.offsets])]
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """The decoded weight's shape, (N, K)."""
+        return self.codes.shape[0], self.columns
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.codes.device
+
+    @property
     def columns(self) -> int:
         """K, weights in a row."""
         return self.codes.shape[1] * (1 if self.levels in ("int8", "dense") else 2)

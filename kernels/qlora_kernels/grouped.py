@@ -21,6 +21,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from qlora_kernels import products
+from qlora_kernels.decode import decode
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
 from qlora_kernels.packed_weight import QuantizedTensor
@@ -28,8 +29,9 @@ from qlora_kernels.products import PreparedWeight
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
-AnyWeight = QuantizedTensor | PreparedWeight | Float[Tensor, "N K"]
-"""A frozen base: packed, or prepared for products on a CPU, or a matrix of numbers."""
+AnyWeight = QuantizedTensor | Affine | PreparedWeight | Float[Tensor, "N K"]
+"""A frozen base: packed, as it is stored or as the operators read it, prepared for products on a CPU, or a
+matrix of numbers."""
 
 
 def grouped_lora_linear(
@@ -95,16 +97,17 @@ def apply_linear(
 
 def _apply_reference(
     x: Tensor,
-    weight: QuantizedTensor | PreparedWeight,
+    weight: QuantizedTensor | Affine | PreparedWeight,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
     segments: Tensor,
 ) -> Tensor:
-    if isinstance(weight, QuantizedTensor):
-        w = weight.dequantize(x.dtype, backend="reference")
-    else:
+    if isinstance(weight, PreparedWeight):
         w = weight.parts[0].to(x.dtype)
+    else:
+        packed = weight.affine() if isinstance(weight, QuantizedTensor) else weight
+        w = decode(packed, x.dtype, backend="reference")
     if a is None or b is None:
         return einsum(x, w, "M K, N K -> M N")
     _check_boundaries(segments, x.shape[0])

@@ -11,6 +11,7 @@ atomics, so two runs agree to the bit. Bytes, at least:
     dA        e (M R + M K) + 4 G R K
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 import torch
@@ -151,12 +152,19 @@ class RowTiles:
     @classmethod
     def of(cls, segments: Tensor, device: torch.device, tile: Tile) -> "RowTiles":
         """Cut the rows of every cell into tiles."""
-        counts = (segments.diff() + tile.rows - 1) // tile.rows
-        of_cell = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        cell = torch.repeat_interleave(torch.arange(len(counts)), counts)
-        start = segments[cell] + (torch.arange(len(cell)) - of_cell[cell]) * tile.rows
-        tensors = (t.to(device, non_blocking=True) for t in (segments, cell, start, of_cell))
-        return cls(tile, *tensors)
+        return _row_tiles(tuple(segments.tolist()), device, tile)
+
+
+@functools.lru_cache(maxsize=64)
+def _row_tiles(boundaries: tuple[int, ...], device: torch.device, tile: Tile) -> RowTiles:
+    """Make the tiles once for a step: all its layers have the same, and each copy to a GPU takes its time."""
+    segments = torch.tensor(boundaries)
+    counts = (segments.diff() + tile.rows - 1) // tile.rows
+    of_cell = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    cell = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    start = segments[cell] + (torch.arange(len(cell)) - of_cell[cell]) * tile.rows
+    tensors = (t.to(device, non_blocking=True) for t in (segments, cell, start, of_cell))
+    return RowTiles(tile, *tensors)
 
 
 def launch_shrink(x: Tensor, a: Tensor, tiles: RowTiles) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qlora_kernels.products import PRECISIONS, dtype_of
 from qlora_kernels.registration import operator
-from qlora_kernels.rows import Backend, Context, require_float, route
+from qlora_kernels.rows import Backend, Context, on_gpu, require_float, route
 
 IGNORED = -100
 CHUNK_BYTES = 32 * 2**20
@@ -119,7 +119,7 @@ def _linear_cross_entropy(
     rows = _triton_rows if route(backend, hidden) == "triton" else _torch_rows
     # PyTorch multiplies 16-bit matrices into a float32 result on a GPU only; elsewhere the head is
     # widened once, unless a precision was asked for
-    low = dtype_of(precision, hidden) if precision or hidden.is_cuda else wide
+    low = dtype_of(precision, hidden) if precision or on_gpu(hidden) else wide
     operand = head.to(low)
     for some in counted.split(step):
         logits = _product(hidden[some], operand.mT)
@@ -132,7 +132,7 @@ def _linear_cross_entropy(
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Multiply matrices into a result of at least float32."""
-    if a.is_cuda and a.dtype in (torch.bfloat16, torch.float16):
+    if on_gpu(a) and a.dtype in (torch.bfloat16, torch.float16):
         return torch.mm(a, b, out_dtype=torch.float32)
     return (a.to(b.dtype) @ b).to(torch.promote_types(b.dtype, torch.float32))
 

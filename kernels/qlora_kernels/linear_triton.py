@@ -15,6 +15,8 @@ A byte of two 4-bit codes is decoded by one look-up in a table of 256 pairs of f
 quarter to a tenth of the instructions of selecting among sixteen levels, and is exact.
 """
 
+import functools
+
 import torch
 import triton
 import triton.language as tl
@@ -203,7 +205,9 @@ def launch_input_gradient(
     tile = tile_for("input_gradient", dy.device, M, dy.dtype, ranks=_ranks(ds))
     dx = torch.empty((M, K), dtype=dy.dtype, device=dy.device)
     if M and K:
-        _, *cells = _cells(ds, segments, segments, M, tile)
+        cells = (
+            (None,) * 3 if ds is None else _cells_of_tiles(tuple(segments.tolist()), dy.device, M, tile.rows)
+        )
         linear_input_gradient[(triton.cdiv(M, tile.rows) * triton.cdiv(K, tile.columns),)](
             dy, *_packed(weight), ds, a, *cells, dx,
             M, N, K, 0 if ds is None else ds.shape[1], dy.stride(0), 0 if a is None else a.stride(0),
@@ -227,10 +231,21 @@ def _cells(
     """Factors and segment boundaries on the device, and the first and the last cell of each tile row."""
     if narrow is None:
         return None, None, None, None
-    starts = torch.arange(0, rows, tile.rows)
-    ends = (starts + tile.rows).clamp(max=rows) - 1
-    cells = [torch.searchsorted(segments, edge, right=True) - 1 for edge in (starts, ends)]
-    return tuple(t.to(narrow.device, non_blocking=True) for t in (factors, segments, *cells))
+    factors = factors.to(narrow.device, non_blocking=True)
+    return factors, *_cells_of_tiles(tuple(segments.tolist()), narrow.device, rows, tile.rows)
+
+
+@functools.lru_cache(maxsize=64)
+def _cells_of_tiles(
+    boundaries: tuple[int, ...], device: torch.device, rows: int, tile_rows: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Boundaries, first and last cell of each tile row on the device; made once for all layers of a step."""
+    segments = torch.tensor(boundaries)
+    starts = torch.arange(0, rows, tile_rows)
+    ends = (starts + tile_rows).clamp(max=rows) - 1
+    first, last = (torch.searchsorted(segments, edge, right=True) - 1 for edge in (starts, ends))
+    segments, first, last = (t.to(device, non_blocking=True) for t in (segments, first, last))
+    return segments, first, last
 
 
 def padded_rank(rank: int) -> int:

@@ -1,5 +1,6 @@
 """What the operators on rows share: which route runs, how a tensor becomes rows, and clear refusals."""
 
+from importlib.util import find_spec
 from math import prod
 from typing import Any, Literal
 
@@ -12,15 +13,30 @@ Context = Any
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
+TRITON_DEVICES = {"cuda"}
+"""Types of device for which "auto" is Triton; ROCm answers to "cuda", and tests add one that they make up."""
+
 
 def route(backend: str, tensor: Tensor) -> str:
     """Name the route that runs: "auto" is Triton on a GPU and PyTorch elsewhere, a name forces it."""
     if backend not in ("auto", "triton", "torch", "reference"):
         raise ValueError(f"unknown backend {backend!r}. Known: auto, triton, torch, reference.")
-    chosen = ("triton" if tensor.is_cuda else "torch") if backend == "auto" else backend
+    chosen = ("triton" if on_gpu(tensor) else "torch") if backend == "auto" else backend
     if chosen == "triton" and tensor.dtype == torch.float64:
         raise ValueError("the Triton kernels compute in float32; give float64 tensors to backend='torch'")
     return chosen
+
+
+def on_gpu(tensor: Tensor) -> bool:
+    """Say whether the tensor lies where Triton's kernels run."""
+    return tensor.device.type in TRITON_DEVICES
+
+
+def why_no_triton() -> str | None:
+    """Say why Triton's kernels can't run with what is installed; None where they can."""
+    if find_spec("triton") is None:
+        return "Triton is missing, which has the fused kernels: pip install 'triton>=3.6,<3.10'"
+    return None
 
 
 def as_rows(tensor: Tensor) -> Tensor:

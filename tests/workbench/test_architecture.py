@@ -23,6 +23,7 @@ LAYERS = (
     "columns",
     "fetch",
     "config",
+    "devices",
     "metrics",
     "data",
     "models",

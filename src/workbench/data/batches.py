@@ -13,13 +13,14 @@ Axes: G cells, T tokens in a row, E examples in the batch, S tokens of the longe
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from workbench.data.templates import Example
+from workbench.devices import uploaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,20 @@ class Batch:
     """Row of the cell that a label counts for."""
     label_examples: Int64[Tensor, " P"]
     """Row of ``gather`` that a label belongs to."""
+    label_boundaries: Int64[Tensor, " boundaries"]
+    """Boundaries of the cells among the labels, from 0 to their number; it stays on the processor, where
+    work is planned."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Copy to a device, in one transfer."""
+        if device.type == "cpu":
+            return self
+        names = [one.name for one in fields(self) if one.name not in ("blocks", "label_boundaries")]
+        every = [*(getattr(self, name) for name in names), *self.blocks]
+        flat = uploaded(torch.cat([one.flatten() for one in every]), device)
+        parts = flat.split([one.numel() for one in every])
+        placed = [part.view(one.shape) for part, one in zip(parts, every, strict=True)]
+        return replace(self, blocks=tuple(placed[len(names) :]), **dict(zip(names, placed, strict=False)))
 
 
 class Pool:
@@ -134,6 +149,7 @@ class Pool:
             labels=self.label_tokens[label],
             label_cells=cells[label_examples],
             label_examples=label_examples,
+            label_boundaries=torch.searchsorted(cells[label_examples], torch.arange(len(rows) + 1)),
         )
 
 

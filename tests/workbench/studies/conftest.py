@@ -9,7 +9,7 @@ import pytest
 
 from workbench.config import Quality
 from workbench.models.base import Base
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.tokenizer import CharacterTokenizer
 from workbench.studies import plan as planning
 from workbench.studies.grid import Study

@@ -165,9 +165,16 @@ LEVELS: dict[str, tuple[float, ...]] = {
 
 
 @cache
+def constant(
+    values: tuple[float | int, ...], dtype: torch.dtype, device: torch.device
+) -> Shaped[Tensor, " n"]:
+    """Return numbers that never change as a tensor on the device, copied there once."""
+    return torch.tensor(values, dtype=dtype).to(device)
+
+
 def level_table(levels: str, device: torch.device) -> Float[Tensor, " 16"]:
     """Return the levels as a float32 tensor."""
-    return torch.tensor(LEVELS[levels], dtype=torch.float32, device=device)
+    return constant(LEVELS[levels], torch.float32, device)
 
 
 @cache

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import bench.unwrapped  # noqa: F401 - before any kernel is imported
 import torch
 from bench.interpreter import interpreted
 from torch._library.custom_ops import OPDEFS

@@ -28,8 +28,8 @@ FILE = Path(__file__).parents[1] / "budgets.json"
 ELSEWHERE = 2.5
 """What a decoded weight may cost on another Triton than the one measured, over the committed figure.
 
-The figures are one version's. Those before 3.8 convert a tile of weights between the lanes on sm_80 to sm_89 and
-sm_120, which costs them 2.2 times the instructions; `kernels/README.md` has the table.
+The figures are one version's. Those before 3.8 move a tile of weights between the lanes on sm_80, sm_89 and
+sm_120, which costs 2.2 times the instructions; `kernels/README.md` has the table.
 """
 
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from qlora_kernels.triton_version import require_triton
+
 Backend = Literal["auto", "triton", "torch", "reference"]
 Context = Any
 """What autograd hands from an operator's forward to its backward; any attribute may be set on it."""
@@ -24,6 +26,8 @@ def route(backend: str, tensor: Tensor) -> str:
     chosen = ("triton" if on_gpu(tensor) else "torch") if backend == "auto" else backend
     if chosen == "triton" and tensor.dtype == torch.float64:
         raise ValueError("the Triton kernels compute in float32; give float64 tensors to backend='torch'")
+    if chosen == "triton":
+        require_triton()
     return chosen
 
 

@@ -32,7 +32,7 @@ def test_within_budget(operator, target):
         assert cost.shared <= SHARED_LIMIT[target]
         assert cost.matrix > 0 or name not in DOTS, f"{name} doesn't use {target}'s matrix unit"
         if cost.per_weight is not None:
-            allowed = committed[name]["targets"][target]["per_weight"]
+            allowed = budgets.looseness() * committed[name]["targets"][target]["per_weight"]
             assert cost.per_weight <= allowed, f"{name}: {cost.per_weight} instructions a weight on {target}"
 
 

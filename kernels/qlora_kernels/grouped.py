@@ -13,6 +13,7 @@ Shape letters: M rows (tokens), K inputs, N outputs, R rank, G cells; "member": 
 Source: Hu et al., "LoRA", arXiv:2106.09685; grouping as in Chen et al., "Punica", arXiv:2310.18547.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -212,13 +213,13 @@ def _linear(
         a, b = _stack(a), _stack(b)
     if route(backend, x) == "triton":
         from qlora_kernels.grouped_triton import RowTiles, launch_shrink, narrow_tile
-        from qlora_kernels.linear_triton import launch_forward
 
         s = None
         if a is not None:
             tile = narrow_tile(a.shape[1], x.dtype)
             s = launch_shrink(x, a, RowTiles.of(segments, x.device, tile))
-        y = launch_forward(x, Affine.of(base, levels), s, b, scale.float(), segments)
+        launch, _ = _triton_products(backend)
+        y = launch(x, Affine.of(base, levels), s, b, scale.float(), segments)
     else:
         from qlora_kernels import grouped_torch
 
@@ -252,7 +253,7 @@ def _linear_backward(
     ds: Tensor | None = None
     triton = route(backend, x) == "triton"
     if triton:
-        from qlora_kernels import grouped_triton, linear_triton
+        from qlora_kernels import grouped_triton
     else:
         from qlora_kernels import grouped_torch
     if a is not None and b is not None:
@@ -269,11 +270,23 @@ def _linear_backward(
                 da = grouped_torch.shrink_gradient(ds, x, segments)
     if needs[0]:
         if triton:
-            dx = linear_triton.launch_input_gradient(dy, Affine.of(base, levels), ds, a, segments)
+            _, launch = _triton_products(backend)
+            dx = launch(dy, Affine.of(base, levels), ds, a, segments)
         else:
             multiplied = products.operand(base, levels, products.dtype_of(precision, x))
             dx = grouped_torch.input_gradient(dy, multiplied, ds, a, segments)
     return dx, da, db
+
+
+def _triton_products(backend: str) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    """Return what computes y and dx."""
+    if backend == "decoded":
+        from qlora_kernels.decode_once_triton import launch_decoded_forward, launch_decoded_input_gradient
+
+        return launch_decoded_forward, launch_decoded_input_gradient
+    from qlora_kernels.linear_triton import launch_forward, launch_input_gradient
+
+    return launch_forward, launch_input_gradient
 
 
 def _stack(matrices: Tensor | None) -> Tensor:

@@ -13,7 +13,6 @@ Shape letters: M rows (tokens), K inputs, N outputs, R rank, G cells; "member": 
 Source: Hu et al., "LoRA", arXiv:2106.09685; grouping as in Chen et al., "Punica", arXiv:2310.18547.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +24,7 @@ from qlora_kernels import products
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
 from qlora_kernels.packed_weight import QuantizedTensor
+from qlora_kernels.product_routes import product_with
 from qlora_kernels.products import PreparedWeight
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
@@ -218,8 +218,7 @@ def _linear(
         if a is not None:
             tile = narrow_tile(a.shape[1], x.dtype)
             s = launch_shrink(x, a, RowTiles.of(segments, x.device, tile))
-        launch, _ = _triton_products(backend)
-        y = launch(x, Affine.of(base, levels), s, b, scale.float(), segments)
+        y = _triton_forward(x, Affine.of(base, levels), s, b, scale.float(), segments, backend)
     else:
         from qlora_kernels import grouped_torch
 
@@ -270,23 +269,39 @@ def _linear_backward(
                 da = grouped_torch.shrink_gradient(ds, x, segments)
     if needs[0]:
         if triton:
-            _, launch = _triton_products(backend)
-            dx = launch(dy, Affine.of(base, levels), ds, a, segments)
+            dx = _triton_input_gradient(dy, Affine.of(base, levels), ds, a, segments, backend)
         else:
             multiplied = products.operand(base, levels, products.dtype_of(precision, x))
             dx = grouped_torch.input_gradient(dy, multiplied, ds, a, segments)
     return dx, da, db
 
 
-def _triton_products(backend: str) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
-    """Return what computes y and dx."""
-    if backend == "decoded":
-        from qlora_kernels.decode_once_triton import launch_decoded_forward, launch_decoded_input_gradient
+def _triton_forward(
+    x: Tensor,
+    weight: Affine,
+    s: Tensor | None,
+    b: Tensor | None,
+    factors: Tensor,
+    segments: Tensor,
+    backend: str,
+) -> Tensor:
+    """Return y by the product that was asked for, or that the table names."""
+    if product_with("forward", x, weight, backend) == "decoded":
+        from qlora_kernels.decode_once_triton import launch_decoded_forward as launch
+    else:
+        from qlora_kernels.linear_triton import launch_forward as launch
+    return launch(x, weight, s, b, factors, segments)
 
-        return launch_decoded_forward, launch_decoded_input_gradient
-    from qlora_kernels.linear_triton import launch_forward, launch_input_gradient
 
-    return launch_forward, launch_input_gradient
+def _triton_input_gradient(
+    dy: Tensor, weight: Affine, ds: Tensor | None, a: Tensor | None, segments: Tensor, backend: str
+) -> Tensor:
+    """Return dx by the product that was asked for, or that the table names."""
+    if product_with("input_gradient", dy, weight, backend) == "decoded":
+        from qlora_kernels.decode_once_triton import launch_decoded_input_gradient as launch
+    else:
+        from qlora_kernels.linear_triton import launch_input_gradient as launch
+    return launch(dy, weight, ds, a, segments)
 
 
 def _stack(matrices: Tensor | None) -> Tensor:

@@ -11,7 +11,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from qlora_kernels.rows import TRITON_DEVICES, why_no_triton
+from qlora_kernels.rows import TRITON_DEVICES
+from qlora_kernels.triton_version import INSTALL, why_no_triton
 from workbench.config import check_device
 from workbench.errors import InputError
 
@@ -64,7 +65,8 @@ def why_no_gpu() -> str | None:
         if torch.version.cuda is None and torch.version.hip is None:
             return "this torch was built without support for GPUs"
         return "torch finds no GPU that it can use"
-    return why_no_triton()
+    missing = why_no_triton()
+    return f"{missing}; {INSTALL}" if missing else None
 
 
 def _gpu(reason: str) -> Device:

@@ -89,7 +89,7 @@ def test_everything_runs_without_triton():
 )
 def test_a_triton_of_another_version_is_refused_by_name(version, fault, monkeypatch):
     monkeypatch.setattr(triton, "__version__", version)
-    triton_version.require_triton.cache_clear()
+    triton_version.why_no_triton.cache_clear()
     try:
         if not fault:
             assert choose(torch.ones(1), "triton").route == "triton"
@@ -101,7 +101,7 @@ def test_a_triton_of_another_version_is_refused_by_name(version, fault, monkeypa
             "install one (pip install 'triton>=3.6,<3.10', on Linux) or use backend='torch'"
         )
     finally:
-        triton_version.require_triton.cache_clear()
+        triton_version.why_no_triton.cache_clear()
 
 
 def test_the_versions_that_are_taken_are_those_that_are_declared():

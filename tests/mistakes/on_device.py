@@ -170,12 +170,18 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "kernels/qlora_kernels/wide.py",
+        "kernels/qlora_kernels/head_products.py",
         STEP,
         (
             "logits are rounded to the type of activations",
-            "return torch.mm(a, b, out_dtype=torch.float32)",
-            "return torch.mm(a, b).float()",
+            "place = torch.empty(a.shape[0], b.shape[1], dtype=wide, device=a.device) if out is None else out",
+            "place = (b.new_empty(a.shape[0], b.shape[1]) if out is None else out)",
+            "test_logits_are_in_float32",
+        ),
+        (
+            "each part of the vocabulary takes the place of the first",
+            "_product(hidden, rows.mT, logits[:, part])",
+            "_product(hidden, rows.mT, logits[:, : rows.shape[0]])",
             "test_logits_are_in_float32",
         ),
     ),

@@ -143,7 +143,11 @@ def _run(operation: Any, args: tuple, kwargs: dict) -> Any:
     if name == "aten::mm" and "out_dtype" in str(operation._schema):
         # of processors torch has no such product
         a, b, wide = inner_args
-        return OnDevice(a.to(wide) @ b.to(wide))
+        product = a.to(wide) @ b.to(wide)
+        if "out" not in kwargs:
+            return OnDevice(product)
+        kwargs["out"].inner.copy_(product)
+        return kwargs["out"]
     if name == "aten::copy_" and not isinstance(args[0], OnDevice):
         return operation(*inner_args, **inner_kwargs)
     out = operation(*inner_args, **inner_kwargs)

@@ -84,6 +84,9 @@ def settle_gpu() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # float32 means float32: no products of 10 bits behind its back
     torch.backends.cuda.matmul.allow_tf32 = False
+    # and sums are in float32 to their end
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 
 
 def card_of(device: torch.device) -> str:

@@ -79,7 +79,7 @@ def test_everything_runs_without_triton():
     absent = "import sys\nsys.modules['triton'] = None  # importing it fails\n"
     assert run(absent + SETTING + ALL_ROUTES).strip() == (
         "the Triton kernels need Triton 3.6 to 3.9, and there is none: install one "
-        "(pip install 'triton>=3.6,<3.10', on Linux) or use backend='torch'"
+        "on Linux with pip install 'triton>=3.6,<3.10', or use backend='torch'"
     )
 
 
@@ -98,7 +98,7 @@ def test_a_triton_of_another_version_is_refused_by_name(version, fault, monkeypa
             choose(torch.ones(1), "triton")
         assert str(refusal.value) == (
             f"the Triton kernels need Triton 3.6 to 3.9, and this is {version}, which is too {fault}: "
-            "install one (pip install 'triton>=3.6,<3.10', on Linux) or use backend='torch'"
+            "install one on Linux with pip install 'triton>=3.6,<3.10', or use backend='torch'"
         )
     finally:
         triton_version.why_no_triton.cache_clear()

@@ -174,8 +174,8 @@ MISTAKES = [
         STEP,
         (
             "logits are rounded to the type of activations",
-            "place = torch.empty(a.shape[0], b.shape[1], dtype=wide, device=a.device) if out is None else out",
-            "place = (b.new_empty(a.shape[0], b.shape[1]) if out is None else out)",
+            "torch.empty(a.shape[0], b.shape[1], dtype=wide, device=a.device)",
+            "torch.empty(a.shape[0], b.shape[1], dtype=b.dtype, device=a.device)",
             "test_logits_are_in_float32",
         ),
         (

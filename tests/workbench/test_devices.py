@@ -59,7 +59,10 @@ def test_equal_runs_on_a_gpu_give_equal_bits(monkeypatch):
         devices.settle_gpu()
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.utils.deterministic.fill_uninitialized_memory
-        assert not torch.backends.cuda.matmul.allow_tf32
+        products = torch.backends.cuda.matmul
+        assert not products.allow_tf32
+        assert not products.allow_bf16_reduced_precision_reduction
+        assert not products.allow_fp16_reduced_precision_reduction
     finally:
         torch.use_deterministic_algorithms(before)
         torch.utils.deterministic.fill_uninitialized_memory = True

@@ -72,7 +72,8 @@ class Batch:
         placed = [part.view(one.shape) for part, one in zip(parts, every, strict=True)]
         blocks = tuple(placed[len(names) :])
         there: dict[str, Any] = dict(zip(names, placed, strict=False))
-        return replace(self, blocks=blocks, **there, **places_of(there, blocks))
+        there |= places_of(there, blocks)
+        return replace(self, blocks=blocks, **there)
 
 
 def places_of(named: Mapping[str, Tensor], blocks: Sequence[Tensor]) -> dict[str, Places]:

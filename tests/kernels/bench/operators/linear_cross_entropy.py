@@ -61,7 +61,7 @@ def check_no_word() -> None:
     """A target that is no word and wasn't refused has no loss, and touches nothing else."""
     logits, targets = drawn(4, 50), torch.tensor([3, 50, IGNORED, -1])
     with checks.traced() as trace:
-        losses, _, own = launch(logits, targets, True, torch.bfloat16)
+        losses, _, own = launch(logits, targets, IGNORED, True, torch.bfloat16)
     trace.assert_clean()
     assert losses.isnan().tolist() == own.isnan().tolist() == [False, True, False, True]
     assert losses[2] == own[2] == 0

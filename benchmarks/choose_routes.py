@@ -9,8 +9,9 @@ bytes from the shapes, and what a card of each target does in a second from its 
 predicts no time; so decoding once is chosen only where it costs a tenth less, because the fused product needs
 no scratch.
 
-A file of measured times is a list of {"operator": "forward" or "input_gradient", "format", "rows", "K", "N",
-"target", "card", "fused_ms", "decoded_ms"}. A target for which there are some is decided by those alone.
+A file of measured times is the record that `make gpu-check` writes, or a list of {"operator": "forward" or
+"input gradient", "format", "rows", "K", "N", "target", "card", "fused_ms", "decoded_ms"}. A target for which
+there are some is decided by those alone.
 """
 
 import argparse
@@ -118,6 +119,16 @@ def _copied(card: Card) -> float:
     return card.gigabytes * 1e9 * COPY_SHARE
 
 
+def read_times(path: Path) -> list[dict]:
+    """Read the products' times from a list, or from a record of `make gpu-check`."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(found, dict):
+        rows = found["parts"]["operators"]["result"]["rows"]
+        found = [{**row, "card": found["card"]} for row in rows]
+    named = [{**row, "operator": row["operator"].replace(" ", "_")} for row in found]
+    return [row for row in named if row["operator"] in KERNELS and row["fused_ms"] and row["decoded_ms"]]
+
+
 Step = tuple[int | None, int | None, str]
 """Most weights, most rows, and the product up to there; None is no limit."""
 Times = list[tuple[int, float, float]]
@@ -178,7 +189,7 @@ def main() -> None:
         "--measured", type=Path, help="JSON of times on a card, for the targets that it names"
     )
     arguments = parser.parse_args()
-    times = json.loads(arguments.measured.read_text(encoding="utf-8")) if arguments.measured else []
+    times = read_times(arguments.measured) if arguments.measured else []
     written = json.loads(ROUTES.read_text(encoding="utf-8")) if ROUTES.exists() else {}
     for kernel in KERNELS:
         entries = written.setdefault(kernel, {})

@@ -77,7 +77,7 @@ class Case:
             dx = grouped_torch.input_gradient(dy, base, ds, a, segments)
             return {"s": s, "y": y, "ds": ds, "db": db, "dx": dx, "da": shrink_gradient(ds, x, segments)}
         base = Affine.of(held.tensors(), held.levels)
-        tiles = RowTiles.of(segments, x.device, narrow_tile(a.shape[1], x.dtype))
+        tiles = RowTiles.of(segments, x.device, narrow_tile(a.shape[1], x.dtype, x.device))
         with interpreted():
             s = launch_shrink(x, a, tiles)
             y = launch_forward(x, base, s, b, scale, segments)

@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 os.environ.setdefault("TRITON_CACHE_DIR", tempfile.mkdtemp())
 
 import torch  # noqa: E402
-from bench.compiler import TARGETS, Launch, build, captured  # noqa: E402
+from bench.compiler import SIXTEEN_BITS, TARGETS, Launch, build, captured, running_on  # noqa: E402
 
 from qlora_kernels import FORMATS, quantize  # noqa: E402
 from qlora_kernels.linear import lora_linear  # noqa: E402
@@ -80,13 +80,14 @@ LAUNCH = 5e-6
 """Seconds that each launch of a program costs that isn't recorded as a graph."""
 
 
-def recorded(kernel: str, format: str) -> Launch:
-    """Record the fused kernel's launch at a training shape."""
-    size, dtype = 1024, torch.bfloat16
+def recorded(kernel: str, format: str, target: str) -> Launch:
+    """Record the fused kernel's launch at a training shape, as a target gets it."""
+    size, dtype = 1024, SIXTEEN_BITS[target]
     weight = quantize(torch.randn(size, size), format)
     x = torch.zeros(size, size, dtype=dtype, requires_grad=True)
     a, b = (torch.zeros(shape, dtype=dtype) for shape in ((16, size), (size, 16)))
-    found = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="fused").backward(x.detach()))
+    with running_on(target):
+        found = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="fused").backward(x.detach()))
     return next(launch for launch in found if launch.name == KERNELS[kernel])
 
 
@@ -199,8 +200,8 @@ def main() -> None:
             entries[target] = {"made_from": made_from, "bands": measured(kernel, mine)}
         if times:
             continue
-        launches = {kind: recorded(kernel, format) for kind, format in FORMAT_OF.items()}
         for target in TARGETS:
+            launches = {kind: recorded(kernel, format, target) for kind, format in FORMAT_OF.items()}
             if not entries.get(target, {}).get("made_from", "").startswith("measured"):
                 made_from = f"counted by the data sheet of {CARDS[target].name}, not measured"
                 entries[target] = {"made_from": made_from, "bands": counted(kernel, target, launches)}

@@ -26,6 +26,7 @@ from qlora_kernels.formats_layout import (
     Stored,
     affine_as_stored,
     bytes_layout,
+    constant,
     pack_pairs,
     pairs_layout,
     unpack_pairs,
@@ -233,7 +234,7 @@ def affine_q6_k(stored: Stored) -> Affine:
 
 def _shifted(field: UInt8[Tensor, "..."], shifts: tuple[int, ...], mask: int) -> UInt8[Tensor, "..."]:
     """Shift the field right by each of ``shifts``, along its last axis but one, and mask it."""
-    return (field >> torch.tensor(shifts, dtype=torch.uint8, device=field.device)[:, None]) & mask
+    return (field >> constant(shifts, torch.uint8, field.device)[:, None]) & mask
 
 
 GGUF_FORMATS: dict[str, Format] = {

@@ -67,6 +67,16 @@ class Affine:
         return [self.codes, self.scales, *([] if self.offsets is None else [self.offsets])]
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """The decoded weight's shape, (N, K)."""
+        return self.codes.shape[0], self.columns
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.codes.device
+
+    @property
     def columns(self) -> int:
         """K, weights in a row."""
         return self.codes.shape[1] * (1 if self.levels in ("int8", "dense") else 2)
@@ -155,9 +165,16 @@ LEVELS: dict[str, tuple[float, ...]] = {
 
 
 @cache
+def constant(
+    values: tuple[float | int, ...], dtype: torch.dtype, device: torch.device
+) -> Shaped[Tensor, " n"]:
+    """Return numbers that never change as a tensor on the device, copied there once."""
+    return torch.tensor(values, dtype=dtype).to(device)
+
+
 def level_table(levels: str, device: torch.device) -> Float[Tensor, " 16"]:
     """Return the levels as a float32 tensor."""
-    return torch.tensor(LEVELS[levels], dtype=torch.float32, device=device)
+    return constant(LEVELS[levels], torch.float32, device)
 
 
 @cache

@@ -26,6 +26,7 @@ from qlora_kernels.formats_layout import (
     Stored,
     StoredShapes,
     affine_as_stored,
+    constant,
     pack_pairs,
     pairs_layout,
 )
@@ -50,7 +51,7 @@ def pack_nf4(weight: Float[Tensor, "N K"], block_size: int) -> Stored:
     blocks = rearrange(weight, "N (C B) -> N C B", B=block_size)
     largest = blocks.abs().amax(-1)
     relative = (blocks * (1 / largest.clamp(min=LEAST_MAXIMUM))[..., None]).clamp(-1, 1)
-    codes = torch.bucketize(relative, torch.tensor(NF4_BOUNDS, device=weight.device), out_int32=True)
+    codes = torch.bucketize(relative, constant(NF4_BOUNDS, torch.float32, weight.device), out_int32=True)
     return Stored(codes=pack_pairs(rearrange(codes, "N C B -> N (C B)")), scales=largest)
 
 
@@ -75,7 +76,7 @@ def affine_nf4_double(stored: Stored) -> Affine:
     """Decode the magnitudes (8-bit level times outer scale, plus their mean), then as NF4."""
     assert stored.outer_scales is not None
     assert stored.outer_offsets is not None
-    levels = torch.tensor(DYNAMIC_LEVELS, device=stored.codes.device)[stored.scales.flatten().long()]
+    levels = constant(DYNAMIC_LEVELS, torch.float32, stored.codes.device)[stored.scales.flatten().long()]
     outer = stored.outer_scales.repeat_interleave(OUTER_BLOCK)[: levels.numel()]
     scales = levels * outer + stored.outer_offsets
     return Affine(codes=stored.codes, scales=scales.view(stored.scales.shape), offsets=None, levels="nf4")

@@ -21,15 +21,18 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from qlora_kernels import products
+from qlora_kernels.decode import decode
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
 from qlora_kernels.packed_weight import QuantizedTensor
+from qlora_kernels.product_routes import product_with
 from qlora_kernels.products import PreparedWeight
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
-AnyWeight = QuantizedTensor | PreparedWeight | Float[Tensor, "N K"]
-"""A frozen base: packed, or prepared for products on a CPU, or a matrix of numbers."""
+AnyWeight = QuantizedTensor | Affine | PreparedWeight | Float[Tensor, "N K"]
+"""A frozen base: packed, as it is stored or as the operators read it, prepared for products on a CPU, or a
+matrix of numbers."""
 
 
 def grouped_lora_linear(
@@ -95,16 +98,17 @@ def apply_linear(
 
 def _apply_reference(
     x: Tensor,
-    weight: QuantizedTensor | PreparedWeight,
+    weight: QuantizedTensor | Affine | PreparedWeight,
     a: Tensor | None,
     b: Tensor | None,
     scale: Tensor,
     segments: Tensor,
 ) -> Tensor:
-    if isinstance(weight, QuantizedTensor):
-        w = weight.dequantize(x.dtype, backend="reference")
-    else:
+    if isinstance(weight, PreparedWeight):
         w = weight.parts[0].to(x.dtype)
+    else:
+        packed = weight.affine() if isinstance(weight, QuantizedTensor) else weight
+        w = decode(packed, x.dtype, backend="reference")
     if a is None or b is None:
         return einsum(x, w, "M K, N K -> M N")
     _check_boundaries(segments, x.shape[0])
@@ -212,13 +216,12 @@ def _linear(
         a, b = _stack(a), _stack(b)
     if route(backend, x) == "triton":
         from qlora_kernels.grouped_triton import RowTiles, launch_shrink, narrow_tile
-        from qlora_kernels.linear_triton import launch_forward
 
         s = None
         if a is not None:
-            tile = narrow_tile(a.shape[1], x.dtype)
+            tile = narrow_tile(a.shape[1], x.dtype, x.device)
             s = launch_shrink(x, a, RowTiles.of(segments, x.device, tile))
-        y = launch_forward(x, Affine.of(base, levels), s, b, scale.float(), segments)
+        y = _triton_forward(x, Affine.of(base, levels), s, b, scale.float(), segments, backend)
     else:
         from qlora_kernels import grouped_torch
 
@@ -252,13 +255,13 @@ def _linear_backward(
     ds: Tensor | None = None
     triton = route(backend, x) == "triton"
     if triton:
-        from qlora_kernels import grouped_triton, linear_triton
+        from qlora_kernels import grouped_triton
     else:
         from qlora_kernels import grouped_torch
     if a is not None and b is not None:
         a, b = _stack(a), _stack(b)
         if triton:
-            tile = grouped_triton.narrow_tile(a.shape[1], x.dtype)
+            tile = grouped_triton.narrow_tile(a.shape[1], x.dtype, x.device)
             tiles = grouped_triton.RowTiles.of(segments, x.device, tile)
             ds, db = grouped_triton.launch_output_gradients(dy, b, s, scale.float(), tiles)
             if needs[1]:
@@ -269,11 +272,39 @@ def _linear_backward(
                 da = grouped_torch.shrink_gradient(ds, x, segments)
     if needs[0]:
         if triton:
-            dx = linear_triton.launch_input_gradient(dy, Affine.of(base, levels), ds, a, segments)
+            dx = _triton_input_gradient(dy, Affine.of(base, levels), ds, a, segments, backend)
         else:
             multiplied = products.operand(base, levels, products.dtype_of(precision, x))
             dx = grouped_torch.input_gradient(dy, multiplied, ds, a, segments)
     return dx, da, db
+
+
+def _triton_forward(
+    x: Tensor,
+    weight: Affine,
+    s: Tensor | None,
+    b: Tensor | None,
+    factors: Tensor,
+    segments: Tensor,
+    backend: str,
+) -> Tensor:
+    """Return y by the product that was asked for, or that the table names."""
+    if product_with("forward", x, weight, backend) == "decoded":
+        from qlora_kernels.decode_once_triton import launch_decoded_forward as launch
+    else:
+        from qlora_kernels.linear_triton import launch_forward as launch
+    return launch(x, weight, s, b, factors, segments)
+
+
+def _triton_input_gradient(
+    dy: Tensor, weight: Affine, ds: Tensor | None, a: Tensor | None, segments: Tensor, backend: str
+) -> Tensor:
+    """Return dx by the product that was asked for, or that the table names."""
+    if product_with("input_gradient", dy, weight, backend) == "decoded":
+        from qlora_kernels.decode_once_triton import launch_decoded_input_gradient as launch
+    else:
+        from qlora_kernels.linear_triton import launch_input_gradient as launch
+    return launch(dy, weight, ds, a, segments)
 
 
 def _stack(matrices: Tensor | None) -> Tensor:

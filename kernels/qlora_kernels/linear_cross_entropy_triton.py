@@ -5,7 +5,8 @@
 One program handles one row. It reads the row once for a running maximum and sum (online softmax), and once
 more to write the softmax, 0 at the target, in the type of the next matrix product; the target's own slope
 stays in float32. Traffic for each row: 2 x 4 V bytes read, e V written; eager PyTorch reads and writes
-about six times as much.
+about six times as much. A row that is ignored is only written, with zeros; the loss of a target that is no
+word is NaN.
 """
 
 import torch
@@ -28,11 +29,21 @@ def _log1p(x):
 
 @triton.jit
 def cross_entropy_rows(
-    logits, targets, losses, slopes, target_slope, V, GRADIENT: tl.constexpr, BLOCK: tl.constexpr
-):
+    logits, targets, losses, slopes, target_slope, V,
+    IGNORED: tl.constexpr, GRADIENT: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     word = tl.arange(0, BLOCK)
     target = tl.load(targets + row)
+    if (target < 0) | (target >= V):
+        nothing = tl.where(target == IGNORED, 0.0, float("nan"))
+        tl.store(losses + row, nothing)
+        if GRADIENT:
+            tl.store(target_slope + row, nothing)
+            for start in range(0, V, BLOCK):
+                zeros = tl.zeros((BLOCK,), slopes.dtype.element_ty)
+                tl.store(slopes + row * V + start + word, zeros, start + word < V)
+        return
     chosen = tl.load(logits + row * V + target)
     highest = chosen
     rest = 0.0  # what the other words add up to, in units of exp(highest)
@@ -54,7 +65,7 @@ def cross_entropy_rows(
 
 
 def launch(
-    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
+    logits: Tensor, targets: Tensor, ignored: int, needs_gradient: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return losses, slopes as ``dtype`` and the target's slopes; float32 slopes overwrite the logits."""
     M, V = logits.shape
@@ -64,6 +75,6 @@ def launch(
     if logits.numel():
         cross_entropy_rows[(M,)](
             logits, targets, losses, slopes, target_slope, V,
-            GRADIENT=needs_gradient, BLOCK=min(WORDS_AT_ONCE, power_of_two(V)), num_warps=8,
+            IGNORED=ignored, GRADIENT=needs_gradient, BLOCK=min(WORDS_AT_ONCE, power_of_two(V)), num_warps=8,
         )  # fmt: skip
     return losses, slopes, target_slope

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qlora_kernels import formats_nf4
 from qlora_kernels.formats import known_format
-from qlora_kernels.formats_layout import Stored
+from qlora_kernels.formats_layout import Stored, constant
 
 PACKED_AT_ONCE = 2048
 """Weights that one program packs: sixteen a thread of four warps."""
@@ -79,7 +79,9 @@ def pack(
     else:
         tl.static_assert(FORMAT == "nf4")
         scale = tl.max(tl.abs(value), 1)
-        relative = value * reciprocal(tl.maximum(scale, LEAST_MAXIMUM))[:, None]
+        # said to be float32: a number as small as this is a float64 to Triton, and so would be what follows
+        least = tl.full((BLOCKS,), LEAST_MAXIMUM, tl.float32)
+        relative = value * reciprocal(tl.maximum(scale, least))[:, None]
         code = tl.zeros((BLOCKS, GROUP), tl.int32)
         for i in tl.static_range(15):
             code += (relative > tl.load(bounds + i)).to(tl.int32)
@@ -107,7 +109,7 @@ def launch_pack(rows: Tensor, format: str, block_size: int) -> Stored:
     )
     blocks, at_once = stored.scales.numel(), PACKED_AT_ONCE // block_size
     if blocks:
-        bounds = torch.tensor(formats_nf4.NF4_BOUNDS, device=rows.device) if base == "nf4" else None
+        bounds = constant(formats_nf4.NF4_BOUNDS, torch.float32, rows.device) if base == "nf4" else None
         pack[(triton.cdiv(blocks, at_once),)](
             rows, stored.codes, stored.scales, stored.offsets, bounds, blocks,
             FORMAT=base, GROUP=block_size, BLOCKS=at_once, num_warps=4, enable_fp_fusion=False,

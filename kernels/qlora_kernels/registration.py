@@ -17,6 +17,9 @@ from qlora_kernels.rows import Context
 Save = Callable[[Context, tuple, Any], None]
 Backward = Callable[..., tuple]
 
+PLAIN: set[type] = {Tensor, torch.nn.Parameter}
+"""Types of tensor that hold numbers; others are stand-ins, which the registered operator knows to handle."""
+
 
 class Operator:
     """A registered operator that is called directly where that is the same.
@@ -41,8 +44,7 @@ class Operator:
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - any operator's arguments and results
         """Compute the operator."""
         if torch.compiler.is_compiling() or any(
-            isinstance(value, Tensor) and type(value) not in (Tensor, torch.nn.Parameter)
-            for value in arguments
+            isinstance(value, Tensor) and type(value) not in PLAIN for value in arguments
         ):
             return self.registered(*arguments)
         if not torch.is_grad_enabled():

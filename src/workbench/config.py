@@ -31,8 +31,28 @@ too."""
 SIZES_IN = ("examples", "tokens")
 """What sizes count: training examples, or response tokens, which are those that count in the loss."""
 
-PRECISIONS = ("float32", "bfloat16", "int8")
-"""How products with the frozen base are computed on a CPU; ``qlora_kernels.products`` defines them."""
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+"""How products with the frozen base are computed: on a CPU as ``qlora_kernels.products`` defines them, int8
+there alone; on a GPU it is the type of all activations, float16 there alone."""
+
+
+DEVICES = ("auto", "cpu", "cuda")
+"""Where cells are trained, as ``--device`` takes it. ROCm answers to "cuda"."""
+
+
+def check_device(name: str) -> None:
+    """Refuse a name that no study could use.
+
+    Raises:
+        InputError: If it isn't one of :data:`DEVICES`.
+    """
+    if name == "mps":
+        raise InputError(
+            "device 'mps': Triton has no compiler for Apple's GPUs, so the fused kernels can't run there; "
+            "choose --device cpu"
+        )
+    if name not in DEVICES:
+        raise unknown_name("device", name, DEVICES, "src/workbench/config.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,7 +180,7 @@ class CellConfig:
     epochs: float | None = None
     """Passes over the examples; None trains for ``steps`` instead."""
     precision: str = "float32"
-    """One of :data:`PRECISIONS`: how the products with the frozen base are computed on a CPU."""
+    """One of :data:`PRECISIONS`: how the products with the frozen base are computed."""
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""

@@ -1,12 +1,14 @@
 """The bench itself: right where the stock interpreter is wrong, and objecting to every fault."""
 
+import numpy as np
 import pytest
 import torch
 import triton
 import triton.language as tl
 from bench.compiler import build, captured
 from bench.far import far_apart
-from bench.interpreter import first_program, interpreted
+from bench.interpreter import first_program, interpreted, to_tf32
+from bench.sass import Instruction, hot_loop, instructions
 from bench.trace import compulsory_bytes, traced
 
 
@@ -79,6 +81,14 @@ def test_a_dot_that_forgets_ieee_is_visible(rng):
     truth = a.double() @ b.double()
     assert (exact - truth).norm() / truth.norm() < 1e-6
     assert 1e-4 < (rounded - truth).norm() / truth.norm() < 1e-3
+
+
+def test_rounding_to_tf32_is_to_the_nearest_and_ties_go_to_even():
+    step = 2.0**-10  # between neighbours from 1 to 2
+    values = [1 + step / 2, 1 + 3 * step / 2, 1 + 0.51 * step, -1 - 0.49 * step, float("inf"), 3e-45]
+    rounded = [1.0, 1 + 2 * step, 1 + step, -1.0, float("inf"), 0.0]
+    assert to_tf32(np.array(values, dtype=np.float32)).tolist() == rounded
+    assert np.isnan(to_tf32(np.array([np.nan], dtype=np.float32))).all()
 
 
 def test_one_process_interprets_and_compiles_in_any_order(rng):
@@ -158,3 +168,41 @@ def test_offsets_beyond_32_bits(wide, rng):
         x = far_apart(x.contiguous(), 2**30)
         with pytest.raises(Exception, match="overflow"):
             run()
+
+
+LISTING = """
+        /*0000*/                   MOV R1, c[0x0][0x28] ;
+.L_x_0:
+        /*0010*/                   LDS R2, [R1] ;
+        /*0020*/                   SYNCS.PHASECHK.TRANS64.TRYWAIT P0, [R1], R6 ;
+        /*0030*/              @!P0 BRA `(.L_x_2) ;
+.L_x_3:
+        /*0040*/                   FMUL R2, R2, R3 ;
+        /*0050*/              @!PT LDS RZ, [RZ] ;
+        /*0060*/                   BRA.U UP0, `(.L_x_0) ;
+        /*0070*/                   STG [R4], R2 ;
+        /*0080*/                   STG [R5], R2 ;
+        /*0090*/                   EXIT ;
+.L_x_2:
+        /*00a0*/                   SYNCS.PHASECHK.TRANS64.TRYWAIT P0, [R1], R6 ;
+        /*00b0*/              @!P0 BRA `(.L_x_2) ;
+        /*00c0*/                   BRA `(.L_x_3) ;
+.L_x_4:
+        /*00d0*/                   BRA `(.L_x_4);
+"""
+"""A loop as on sm_100: what waits for a barrier stands behind the end and jumps back into the middle."""
+
+
+def test_the_hot_loop_is_no_stretch_of_lines():
+    loop = hot_loop(instructions(LISTING))
+    # once around, with the code that waits, and without the stores behind the loop
+    assert loop == {"LDS": 2, "SYNCS": 2, "FMUL": 1, "BRA": 4}
+    assert hot_loop([Instruction("MOV"), Instruction("EXIT", goes_on=False)]) == {}
+    nested = [
+        Instruction("A"),
+        Instruction("B"),
+        Instruction("BRA", 1),
+        Instruction("C"),
+        Instruction("BRA", 0),
+    ]
+    assert hot_loop(nested).total() == 5, "the longest, which is the outermost"

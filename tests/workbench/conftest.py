@@ -12,7 +12,8 @@ from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.fetch import fetch
 from workbench.models.base import Base
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.gguf_reader import load_gguf
 
 sys.path.append(str(Path(__file__).parent))  # for tiny_chat, which tests of several rooms use

@@ -6,7 +6,7 @@ import torch
 
 from workbench.adapters.adapter import MAGNITUDE, LoraAdapter
 from workbench.config import LINEARS
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 
 
 def random_adapter(

@@ -12,7 +12,7 @@ ALIKE = {
     "run": "each command has one; a study's is `workbench.studies.runner.run`",
     "load": "each source of data has one",
     "WIDGETS": "each room of widgets has its registry",
-    "PRECISIONS": "the same three; the configuration names them without loading torch",
+    "PRECISIONS": "those of processors; the configuration names all without loading torch",
     **dict.fromkeys(
         ("read_config", "read_tokenizer", "read_weights", "wrong"), "each reader of bases has it"
     ),

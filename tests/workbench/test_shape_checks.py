@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qlora_kernels.rms_norm import rms_norm
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 
 
 @pytest.mark.parametrize("test", [1, 2])

@@ -6,7 +6,7 @@ import torch
 from workbench.adapters.adapter import LoraAdapter
 from workbench.config import LINEARS
 from workbench.models.base import Base
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.loaders import load_base
 from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
 from workbench.models.writers import MODEL_FORMATS, WholeModel

@@ -3,7 +3,7 @@
 from workbench.adapters.adapter import LoraAdapter
 from workbench.errors import InputError
 from workbench.models.base import Base
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 
 OF_THIS_BASE = "take the base that the adapter was trained on"
 

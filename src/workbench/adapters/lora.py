@@ -23,9 +23,11 @@ from torch import Tensor
 from workbench.adapters.adapter import MAGNITUDE
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
+from workbench.devices import uploaded
 from workbench.errors import InputError
 from workbench.models.adapted import Adapter, Adapters
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 
 
 def check_first_layer(cell: CellConfig, decoder: DecoderConfig) -> None:
@@ -101,11 +103,12 @@ class LoraStack:
         self.base = base
         if base is None and (self.kind.start or self.kind.magnitudes):
             raise ValueError(f"adapters of the kind {lead.adapter!r} are made from the base's weights")
-        self.weights = self._first_weights().requires_grad_()
+        device = torch.device("cpu") if base is None else base.device
+        self.weights = self._first_weights().to(device).requires_grad_()
         # what the frozen weights give up: the product that the adapters begin with
         self.given_up = self.weights.detach().clone() if self.kind.start else None
         self.squares = (
-            {name: base.weight(name).square().sum(dim=1) for name in self.names}
+            {name: _numbers(base, name).square().sum(dim=1) for name in self.names}
             if base is not None and self.kind.magnitudes
             else {}
         )
@@ -116,7 +119,7 @@ class LoraStack:
             first = self._first_of(name)
             lengths = []
             if self.base is not None and self.kind.magnitudes:
-                lengths = [torch.linalg.vector_norm(self.base.weight(name), dim=1)]
+                lengths = [torch.linalg.vector_norm(_numbers(self.base, name), dim=1).cpu()]
             for row, cell in zip(rows, self.cells, strict=True):
                 own_a, own_b = first(cell)
                 a, b = own_a.new_zeros(self.rank, inputs), own_a.new_zeros(outputs, self.rank)
@@ -130,14 +133,21 @@ class LoraStack:
         start = self.kind.start
         if start is None or self.base is None:
             return lambda cell: (first_a(name, cell, inputs), torch.zeros(outputs, cell.rank))
-        weight = self.base.weight(name)
+        weight = _numbers(self.base, name).cpu()
         made = cache(lambda rank, scale: start(weight, rank, scale))
         return lambda cell: made(cell.rank, self.kind.scale(cell.alpha, cell.rank))
 
     @property
+    def computed_in(self) -> torch.dtype:
+        """The type in which the decoder computes with the adapters; they are trained in their own."""
+        on_processor = self.base is None or self.base.device.type == "cpu"
+        return self.weights.dtype if on_processor or self.base is None else self.base.dtype
+
+    @property
     def scale(self) -> Float[Tensor, " G"]:
         """What each cell's product of B and A is multiplied by."""
-        return self.weights.new_tensor([self.kind.scale(cell.alpha, cell.rank) for cell in self.cells])
+        scales = [self.kind.scale(cell.alpha, cell.rank) for cell in self.cells]
+        return uploaded(torch.tensor(scales, dtype=self.weights.dtype), self.weights.device)
 
     @property
     def rates(self) -> Float[Tensor, " W"] | None:
@@ -164,14 +174,17 @@ class LoraStack:
         chosen = copy(self)
         chosen.cells = [self.cells[row] for row in rows]
         weights = self.weights.detach()
+        places = uploaded(torch.tensor(rows), weights.device)
         everyone = list(rows) == list(range(len(weights)))
-        chosen.weights = (weights if everyone else weights[rows]).requires_grad_()
+        chosen.weights = (weights if everyone else weights[places]).requires_grad_()
         if self.given_up is not None and not everyone:
-            chosen.given_up = self.given_up[rows]
+            chosen.given_up = self.given_up[places]
         return chosen
 
     def tensors(self, row: int) -> dict[str, Tensor]:
-        """Return a copy of one cell's A, shape (R, K), and B, shape (N, R), of each layer, at its own rank.
+        """Return a copy, on the processor, of one cell's A, shape (R, K), and B, (N, R), of each layer.
+
+        They have the cell's own rank.
 
         The names are the layer's with ".lora_A" and ".lora_B", and ".lora_magnitude_vector" for lengths,
         shape (N,). What the frozen weights give up is taken off by further rows of A and columns of B, as
@@ -180,12 +193,12 @@ class LoraStack:
         rank = self.cells[row].rank
         tensors: dict[str, Tensor] = {}
         for name, halves in self.halves().items():
-            own = {half: value[row].detach().clone() for half, value in halves.items()}
+            own = {half: copied(value[row]) for half, value in halves.items()}
             a, b = own["lora_A"][:rank], own["lora_B"][:, :rank]
             if self.given_up is not None:
-                first = self.halves(self.given_up)[name]
-                a = torch.cat([a, first["lora_A"][row, :rank]])
-                b = torch.cat([b, -first["lora_B"][row, :, :rank]], dim=1)
+                first = {half: copied(value[row]) for half, value in self.halves(self.given_up)[name].items()}
+                a = torch.cat([a, first["lora_A"][:rank]])
+                b = torch.cat([b, -first["lora_B"][:, :rank]], dim=1)
             own |= {"lora_A": a.contiguous(), "lora_B": b.contiguous()}
             tensors |= {f"{name}.{half}": value for half, value in own.items()}
         return tensors
@@ -244,17 +257,20 @@ class LoraStack:
 
     def adapters(self) -> Adapters:
         """Return what the decoder's linear layers carry."""
-        scale = self.scale
-        halves = self.halves()
-        first = None if self.given_up is None else self.halves(self.given_up)
+        scale, computed_in = self.scale, self.computed_in
+        carried = self.halves(self.weights.to(computed_in))
+        first = None if self.given_up is None else self.halves(self.given_up.to(computed_in))
         lengths = self._lengths() if self.kind.magnitudes else {}
         found = {}
-        for name, own in halves.items():
+        exact = self.halves() if self.kind.magnitudes else {}
+        for name, own in carried.items():
             a, b = own["lora_A"], own["lora_B"]
             if first is not None:
                 a = torch.cat([a, first[name]["lora_A"]], dim=1)
                 b = torch.cat([b, -first[name]["lora_B"]], dim=2)
-            gain = own[MAGNITUDE] / lengths[name] if self.kind.magnitudes else None
+            gain = None
+            if self.kind.magnitudes:
+                gain = (exact[name][MAGNITUDE] / lengths[name]).to(computed_in)
             found[name] = Adapter(a, b, scale, gain)
         return found
 
@@ -268,12 +284,23 @@ class LoraStack:
         scale, found = self.scale[:, None], {}
         for name, own in self.halves().items():
             a, b = own["lora_A"], own["lora_B"]
-            through = self.base.through(name, a)  # A W^T, shape (G, R, N)
+            through = self.base.through(name, a.to(self.computed_in)).to(a)  # A W^T, shape (G, R, N)
             crossed = einsum(b, through, "G N R, G R N -> G N")
             gram = einsum(a, a, "G R K, G S K -> G R S")
             squared = einsum(b, einsum(b, gram, "G N S, G R S -> G N R"), "G N R, G N R -> G N")
             found[name] = (self.squares[name] + 2 * scale * crossed + scale**2 * squared).clamp_min(0).sqrt()
         return found
+
+
+def copied(tensor: Tensor) -> Tensor:
+    """Return a copy on the processor."""
+    return tensor.detach().to("cpu", copy=True)
+
+
+def _numbers(base: Decoder, name: str) -> Float[Tensor, "N K"]:
+    """Return a weight of the base in float32 at least."""
+    weight = base.weight(name)
+    return weight.to(torch.promote_types(weight.dtype, torch.float32))
 
 
 def first_a(name: str, cell: CellConfig, inputs: int) -> Float[Tensor, "R K"]:

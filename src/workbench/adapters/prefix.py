@@ -13,11 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from workbench.adapters.kinds.known import ADAPTER_KINDS
-from workbench.adapters.lora import LoraStack, check_first_layer
+from workbench.adapters.lora import LoraStack, check_first_layer, copied
 from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.models.adapted import Adapters, Prefix
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 
 PROMPT, GATE = "adaption_prompt", "adaption_gate"
 """PEFT's names of a block's tokens and of its gate."""
@@ -45,7 +46,8 @@ class PrefixStack(LoraStack):
         self.names = [f"layers.{layer}.prefix" for layer in range(lead.first_layer, decoder.layers)]
         self.shapes = dict.fromkeys(self.names, (self.rank, self.width))
         self.base, self.given_up, self.squares = base, None, {}
-        self.weights = torch.stack([self._first_row(cell) for cell in cells]).requires_grad_()
+        weights = torch.stack([self._first_row(cell) for cell in cells])
+        self.weights = weights.to(weights.device if base is None else base.device).requires_grad_()
 
     def _first_row(self, cell: CellConfig) -> Float[Tensor, " W"]:
         parts = []
@@ -71,8 +73,8 @@ class PrefixStack(LoraStack):
         """Return a copy of one cell's tokens, shape (1, L, K) as PEFT has them, and gates, by block."""
         tensors: dict[str, Tensor] = {}
         for name, own in self.halves().items():
-            tensors[f"{name}.{PROMPT}"] = own[PROMPT][row].detach().clone()[None]
-            tensors[f"{name}.{GATE}"] = own[GATE][row].detach().clone()
+            tensors[f"{name}.{PROMPT}"] = copied(own[PROMPT][row])[None]
+            tensors[f"{name}.{GATE}"] = copied(own[GATE][row])
         return tensors
 
     def load(self, row: int, tensors: Mapping[str, Tensor]) -> None:
@@ -98,7 +100,7 @@ class PrefixStack(LoraStack):
         """Return what the decoder's blocks carry."""
         return {
             name: Prefix(own[PROMPT], self.kind.gate(own[GATE]).expand(-1, self.heads))
-            for name, own in self.halves().items()
+            for name, own in self.halves(self.weights.to(self.computed_in)).items()
         }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from workbench.adapters.adapter import LoraAdapter
 from workbench.adapters.sums import factored
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 
 
 def count_parameters(

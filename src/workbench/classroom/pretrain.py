@@ -40,7 +40,8 @@ from workbench.data.sources.verbs import read_word_table
 from workbench.data.templates import Example, render
 from workbench.errors import InputError
 from workbench.files import sha256_of, write_atomically
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.tokenizer import CharacterTokenizer
 from workbench.training.evaluation import HeldOut, evaluate

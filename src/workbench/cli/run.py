@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
-from workbench.config import KINDS_OF_ADAPTER, LOSS_ON, PRECISIONS, SIZES_IN
+from workbench.config import DEVICES, KINDS_OF_ADAPTER, LOSS_ON, PRECISIONS, SIZES_IN
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
 from workbench.studies.defaults import OWN_CORRUPTION, RUNS
@@ -140,6 +140,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         choices=("auto", *PRECISIONS),
         help="of the base's products: auto takes bfloat16 where that is faster",
     )
+    engine.add_argument(
+        "--device",
+        metavar="|".join(DEVICES),
+        help="where cells are trained: on the processor (cpu) or on a GPU (cuda; so are AMD's cards called); "
+        "auto (default) takes a GPU where torch and Triton can use one",
+    )
     cell = parser.add_argument_group("every cell")
     cell.add_argument(
         "--adapter",
@@ -171,6 +177,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 CHOICES = (
     *("base", "corruption", "sizes", "size_in", "seeds", "heldout", "heldout_file", "on_long", "evals"),
     *("metrics", "on_shared", "pair_key", "template", "loss_on", "adapted_layers", "precision"),
+    "device",
     *("adapter", "rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""

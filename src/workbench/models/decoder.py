@@ -11,7 +11,6 @@ Source: Touvron et al., "LLaMA", arXiv:2302.13971, and the papers that it names 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from einops import einsum, rearrange
@@ -20,13 +19,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
+from qlora_kernels.formats_layout import Affine
+from qlora_kernels.head_products import float32_logits
 from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
-from workbench.config import LINEARS
+from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
+from workbench.devices import uploaded
 from workbench.models.adapted import Adapter, Adapters, Prefix, join
+from workbench.models.attention import causal_attention
+from workbench.models.decoder_config import DecoderConfig
+from workbench.models.on_gpu import COMPUTED_IN, Operand, operand_of, separate_or_joined
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
@@ -39,48 +44,6 @@ Observe = Callable[[str, Tensor], None]
 """(name of a linear layer, its input) -> None."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderConfig:
-    """The sizes of a decoder; weights in half-split ("rotate half") rotary layout."""
-
-    vocabulary: int
-    width: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    feed_forward: int
-    rope_base: float = 10_000.0
-    rope_scale: float = 1.0
-    """Positions are divided by this before they turn anything: linear scaling, for a longer context."""
-    norm_epsilon: float = 1e-5
-    context: int = 2048
-    """Longest example, in tokens."""
-
-    def linear_shape(self, leaf: str) -> tuple[int, int]:
-        """Return (outputs, inputs) of the linear layer named ``leaf``, such as "q_proj"."""
-        queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
-        return {
-            "q_proj": (queries, self.width),
-            "k_proj": (keys, self.width),
-            "v_proj": (keys, self.width),
-            "o_proj": (self.width, queries),
-            "gate_proj": (self.feed_forward, self.width),
-            "up_proj": (self.feed_forward, self.width),
-            "down_proj": (self.width, self.feed_forward),
-        }[leaf]
-
-    def shapes(self, *, tied: bool = True) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every weight by its name; ``tied`` leaves out the head."""
-        shapes: dict[str, tuple[int, ...]] = {"embedding": (self.vocabulary, self.width)}
-        for layer in range(self.layers):
-            shapes[f"layers.{layer}.attention_norm"] = (self.width,)
-            shapes[f"layers.{layer}.feed_forward_norm"] = (self.width,)
-            shapes |= {f"layers.{layer}.{leaf}": self.linear_shape(leaf) for leaf in LINEARS}
-        shapes["norm"] = (self.width,)
-        return shapes if tied else {**shapes, "head": (self.vocabulary, self.width)}
-
-
 class Decoder:
     """A decoder over named weights; see :meth:`DecoderConfig.shapes` for the names."""
 
@@ -89,38 +52,44 @@ class Decoder:
         config: DecoderConfig,
         weights: Mapping[str, Tensor | QuantizedTensor],
         precision: str = "float32",
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.config = config
+        self.config, self.device = config, torch.device(device)
         expected = config.shapes(tied="head" not in weights)
         if set(weights) != set(expected):
             raise ValueError(f"weights missing or unknown: {sorted(set(weights) ^ set(expected))}")
         for name, shape in expected.items():
             if tuple(weights[name].shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, expected {shape}")
-        self.weights = dict(weights)
+        self.weights = {name: weight.to(self.device) for name, weight in weights.items()}
         self.tied = "head" not in weights
         # pre-training changes the base itself, for which the operators have no gradient: it takes autograd's
         self.trained = any(isinstance(w, Tensor) and w.requires_grad for w in weights.values())
         self.set_precision(precision)
 
     def set_precision(self, precision: str) -> None:
-        """Choose how the products with the frozen weights are computed on a CPU, and prepare the weights.
+        """Choose how the products with the frozen weights are computed, and prepare the weights.
 
-        Everything else (adapters, attention, norms, sums) is computed in the type of the weights of the
-        norms. Under int8 the products of the head, and of layers to which bytes are too coarse (see
-        ``precision.py``), are in bfloat16.
+        On a CPU everything else (adapters, attention, norms, sums) is computed in the type of the weights of
+        the norms. Under int8 the products of the head, and of layers to which bytes are too coarse (see
+        ``precision.py``), are in bfloat16. On a GPU the precision is that of all activations, and weights
+        stay packed.
 
         Args:
-            precision: Key of ``qlora_kernels.products.PRECISIONS``, or "auto".
+            precision: One of ``config.PRECISIONS``, or "auto".
 
         Raises:
             InputError: If the precision is unknown, or this processor can't multiply so.
         """
-        precision, self.precision_reason = choose_precision(precision, self.config.width)
+        precision, self.precision_reason = choose_precision(precision, self.config.width, self.device)
         self.precision = precision
-        self.prepared: dict[str, PreparedWeight] = {}
+        self.prepared: dict[str, PreparedWeight | Operand] = {}
+        self.products = {group[0]: [tuple(group)] for group in self._groups()}
         self.precisions = {name: "float32" for name in self.weights if name.endswith("_proj")}
         if self.trained:
+            return
+        if self.device.type != "cpu":
+            self._prepare_on_gpu()
             return
         probes: Mapping[str, Probe] = {}
         if precision == "int8":
@@ -156,16 +125,32 @@ class Decoder:
             columns = probes[first].columns if first in probes else None
             weights = [self.weight(name) for name in group]
             wide = weights[0].dtype == torch.float64
-            self.prepared[first] = PreparedWeight.of(
-                weights, torch.float64 if wide else PRECISIONS[precision], columns
-            )
-            numbers = self.prepared[first].parts[0]
+            dtype = torch.float64 if wide else PRECISIONS[precision]
+            self.prepared[first] = made = PreparedWeight.of(weights, dtype, columns)
+            numbers = made.parts[0]
             if (
                 all(isinstance(self.weights[name], Tensor) for name in group)
                 and numbers.dtype == weights[0].dtype
             ):
                 # not a second copy of what isn't packed
                 self.weights |= zip(group, numbers.split([len(weight) for weight in weights]), strict=True)
+
+    def _prepare_on_gpu(self) -> None:
+        """Make what the kernels run on: packed weights as they read them, other numbers in one type."""
+        self.precisions = dict.fromkeys(self.precisions, self.precision)
+        for name in self.weights:
+            if name.endswith("norm"):
+                self.weights[name] = self.weight(name).to(self.dtype)
+        for group in self._groups():
+            made = separate_or_joined(self.weights, group, self.dtype)
+            self.products[group[0]] = list(made)
+            self.prepared |= {names[0]: operand for names, operand in made.items()}
+        self.prepared[self.head_name] = operand_of(self.weights[self.head_name], self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of activations."""
+        return self.weight("norm").dtype if self.device.type == "cpu" else COMPUTED_IN[self.precision]
 
     @property
     def head_name(self) -> str:
@@ -194,13 +179,21 @@ class Decoder:
 
         ``cells`` are the boundaries of the G cells among the rows, from 0 to the number of rows.
         """
-        names = [f"layers.{layer}.{leaf}" for leaf in leaves]
         if self.trained:
+            names = [f"layers.{layer}.{leaf}" for leaf in leaves]
             return tuple(einsum(x, self.weight(name), "... K, N K -> ... N") for name in names)
-        outputs = [self.config.linear_shape(leaf)[0] for leaf in leaves]
+        products = self.products[f"layers.{layer}.{leaves[0]}"]
+        return tuple(part for names in products for part in self._product(names, x, adapters, cells))
+
+    def _product(
+        self, names: Sequence[str], x: Tensor, adapters: Adapters, cells: Tensor
+    ) -> tuple[Float[Tensor, "*rows _"], ...]:
+        """Apply linear layers that are one product."""
+        outputs = [self.weights[name].shape[0] for name in names]
         own = [one if isinstance(one := adapters.get(name), Adapter) else None for name in names]
         weight, adapter = self.prepared[names[0]], join(own, outputs)
-        precision = None if x.dtype == torch.float64 else self.precisions[names[0]]
+        chosen = x.device.type == "cpu" and x.dtype != torch.float64
+        precision = self.precisions[names[0]] if chosen else None
         if adapter is None:
             y = quantized_linear(x, weight, precision=precision)
         else:
@@ -209,8 +202,11 @@ class Decoder:
         gains = [None if one is None else one.gain for one in own]
         if all(gain is None for gain in gains):
             return parts
+        rows, count = uploaded(cells.diff(), x.device), int(cells[-1])
         return tuple(
-            part if gain is None else part * gain.repeat_interleave(cells.diff(), dim=0).view_as(part)
+            part
+            if gain is None
+            else part * gain.repeat_interleave(rows, dim=0, output_size=count).view_as(part)
             for part, gain in zip(parts, gains, strict=True)
         )
 
@@ -225,7 +221,7 @@ class Decoder:
         table = self.weights["embedding"]
         if isinstance(table, Tensor):
             return functional.embedding(tokens, table)
-        return table.rows(tokens.flatten()).dequantize().view(*tokens.shape, -1)
+        return table.rows(tokens.flatten()).dequantize(self.dtype).view(*tokens.shape, -1)
 
     def __call__(
         self, batch: Batch, adapters: Adapters | None = None, hidden: Tensor | None = None, first: int = 0
@@ -312,8 +308,8 @@ class Decoder:
             mixed = mixed + self.from_prefix(layer, q, prefix)
         mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
         if labels_of is not None:
-            mixed, hidden = (at_places(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
-            cells = torch.searchsorted(labels_of.label_cells, torch.arange(len(cells)))
+            mixed, hidden = (take_rows(x.flatten(0, 1), labels_of.at_labels) for x in (mixed, hidden))
+            cells = labels_of.label_boundaries
         (mixed,) = linears(output, mixed)
         hidden = hidden + mixed
 
@@ -350,47 +346,24 @@ class Decoder:
         """Apply the last normalization, before the head."""
         return self.normalize("norm", hidden)
 
-    def head_weight(self) -> Float[Tensor, "V K"]:
-        """Return the head's weight, in the precision of its products."""
-        return self.prepared[self.head_name].parts[0]
+    def head_weight(self) -> Affine | Float[Tensor, "V K"]:
+        """Return the head's weight, in the precision of its products or still packed."""
+        held = self.prepared[self.head_name]
+        return held.parts[0] if isinstance(held, PreparedWeight) else held
 
     def head(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows V"]:
-        """Turn normalized vectors into logits; give it only the rows that need them."""
+        """Turn normalized vectors into logits, in float32 at least; give it only the rows that need them."""
         if self.trained:
             return einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
+        held = self.prepared[self.head_name]
+        if not isinstance(held, PreparedWeight):
+            return float32_logits(hidden, held)
         precision = None if hidden.dtype == torch.float64 else self.head_precision
-        return quantized_linear(hidden, self.prepared[self.head_name], precision=precision)
+        return quantized_linear(hidden, held, precision=precision)
 
     def rotation(self, positions: Int64[Tensor, "G T"]) -> tuple[Tensor, Tensor]:
         """Return cosine and sine for rotary positions, each of shape (slots, D / 2)."""
-        config, dtype = self.config, self.weight("norm").dtype
+        config, dtype = self.config, torch.promote_types(self.dtype, torch.float32)
         return rope_angles(
             positions.flatten(), config.head_size, config.rope_base, scale=config.rope_scale, dtype=dtype
         )
-
-
-def causal_attention(
-    q: Float[Tensor, "slots H D"], k: Float[Tensor, "slots J D"], v: Float[Tensor, "slots J D"], batch: Batch
-) -> Float[Tensor, "slots H D"]:
-    """Let every token look at itself and at what precedes it in its own example.
-
-    Source: Ainslie et al., "GQA", arXiv:2305.13245: J key-value heads, each serving H / J query heads.
-    """
-    mixed = []
-    for block in batch.blocks:
-        query, key, value = (
-            rearrange(at_places(x, block.flatten()), "(E S) heads D -> E heads S D", E=len(block))
-            for x in (q, k, v)
-        )
-        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
-        mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
-    return at_places(torch.cat(mixed), batch.scatter.flatten())
-
-
-def at_places(x: Float[Tensor, "n ..."], places: Int64[Tensor, " m"]) -> Float[Tensor, "m ..."]:
-    """Take rows of x, some of them more than once.
-
-    The gradient of plain indexing adds up what one row gets from several places in an order that differs
-    from run to run when there are several threads; this one's adds in the order of ``places``.
-    """
-    return x.index_select(0, places)

@@ -9,7 +9,7 @@ from typing import Any
 
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import LARGEST_SIZE
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.folder_settings import ALLOWED_VALUES, shown, unknown
 
 MODEL_TYPES = ("llama", "mistral")

@@ -12,8 +12,10 @@ from torch.nn import functional
 
 from workbench.data.batches import Batch, Pool
 from workbench.data.templates import Example
+from workbench.devices import uploaded
 from workbench.models.adapted import Adapters
-from workbench.models.decoder import Decoder, causal_attention
+from workbench.models.attention import causal_attention
+from workbench.models.decoder import Decoder
 
 
 class KeyValueCache:
@@ -22,7 +24,7 @@ class KeyValueCache:
     def __init__(self, decoder: Decoder, prompts: int, tokens: int) -> None:
         config = decoder.config
         shape = (config.layers, prompts, tokens, config.kv_heads, config.head_size)
-        self.keys = torch.zeros(shape, dtype=decoder.weight("norm").dtype)
+        self.keys = torch.zeros(shape, dtype=decoder.dtype, device=decoder.device)
         self.values = torch.zeros_like(self.keys)
         self.share = config.heads // config.kv_heads
 
@@ -32,13 +34,15 @@ class KeyValueCache:
         self.keys[layer, :, :length] = k[batch.gather]
         self.values[layer, :, :length] = v[batch.gather]
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, positions: Tensor) -> Tensor:
-        """Add one token for each prompt, at ``positions`` (shape E), and mix what it may look at."""
-        prompts = torch.arange(len(positions))
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, positions: Tensor, upto: int) -> Tensor:
+        """Add one token for each prompt, at ``positions`` (shape E), and mix what it may look at.
+
+        ``upto`` is the largest position and one.
+        """
+        prompts = torch.arange(len(positions), device=positions.device)
         self.keys[layer, prompts, positions] = k
         self.values[layer, prompts, positions] = v
-        upto = int(positions.max()) + 1
-        visible = torch.arange(upto) <= positions[:, None]
+        visible = torch.arange(upto, device=positions.device) <= positions[:, None]
         keys, values = (
             repeat(x[layer, :, :upto], "E S J D -> E (J share) S D", share=self.share)
             for x in (self.keys, self.values)
@@ -77,7 +81,8 @@ def generate(
     flat = [tuple(prompt) for row in prompts for prompt in row]
     pool = Pool([Example(prompt, len(prompt)) for prompt in flat])
     per_row = len(prompts[0])
-    batch = pool.batch([range(start, start + per_row) for start in range(0, len(flat), per_row)])
+    laid_out = pool.batch([range(start, start + per_row) for start in range(0, len(flat), per_row)])
+    batch = laid_out.to(decoder.device)
     cache = KeyValueCache(decoder, len(flat), int(pool.lengths.max()) + limit)
     rotation = decoder.rotation(batch.positions)
 
@@ -88,17 +93,18 @@ def generate(
     hidden = decoder.embed(batch.tokens)
     for layer in range(decoder.config.layers):
         hidden = decoder.block(layer, hidden, rotation, read, adapters or {})
-    last = batch.gather[torch.arange(len(flat)), pool.lengths - 1]
+    last = uploaded(laid_out.gather[torch.arange(len(flat)), pool.lengths - 1], decoder.device)
     token = _likeliest(decoder, hidden.flatten(0, 1)[last])
     added: list[list[int]] = [[] for _ in flat]
-    open_ = torch.ones(len(flat), dtype=torch.bool)
+    open_ = set(range(len(flat)))
     for count in range(limit):
-        for place in open_.nonzero().flatten().tolist():
-            if int(token[place]) in stops:
-                open_[place] = False
+        written = token.cpu().tolist()
+        for place in sorted(open_):
+            if written[place] in stops:
+                open_.remove(place)
             else:
-                added[place].append(int(token[place]))
-        if not open_.any() or count + 1 == limit:
+                added[place].append(written[place])
+        if not open_ or count + 1 == limit:
             break
         token = _next(decoder, token, pool.lengths + count, cache, adapters or {}, len(prompts))
     return [added[start : start + per_row] for start in range(0, len(flat), per_row)]
@@ -108,10 +114,11 @@ def _next(
     decoder: Decoder, token: Tensor, positions: Tensor, cache: KeyValueCache, adapters: Adapters, cells: int
 ) -> Tensor:
     hidden = decoder.embed(token.view(cells, -1))
-    rotation = decoder.rotation(positions.view(cells, -1))
+    upto, places = int(positions.max()) + 1, uploaded(positions, decoder.device)
+    rotation = decoder.rotation(places.view(cells, -1))
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return cache.attend(layer, q, k, v, positions)
+        return cache.attend(layer, q, k, v, places, upto)
 
     for layer in range(decoder.config.layers):
         hidden = decoder.block(layer, hidden, rotation, attend, adapters)

@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import LARGEST_SIZE
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.folder_config import FAMILY, LARGEST_NUMBER, window_note
 from workbench.models.folder_settings import shown
 from workbench.models.gguf_container import GgufFile, command_without

@@ -8,7 +8,7 @@ block whole, so it is done on the packed bytes and loses nothing.
 import numpy as np
 from einops import rearrange
 
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 
 GGUF_ARCHITECTURE = "llama"
 """What ``general.architecture`` has to be; the sizes stand under this name."""

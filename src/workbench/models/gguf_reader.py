@@ -11,7 +11,8 @@ from qlora_kernels import FORMATS, QuantizedTensor
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.gguf_config import field, read_config, wrong
 from workbench.models.gguf_container import GgufFile, PackedTensor, read_container
 from workbench.models.gguf_layout import gguf_name, rotary_heads, to_halves
@@ -24,8 +25,8 @@ _PLAIN: dict[GGMLQuantizationType, type] = {
 }
 
 
-def load_gguf(path: Path, name: str, precision: str = "float32") -> Base:
-    """Load a base from a GGUF, ready for products in ``precision``.
+def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu") -> Base:
+    """Load a base from a GGUF, ready for products in ``precision`` on a device.
 
     Raises:
         InputError: If the file is cut off or foreign, isn't of the LLaMA family, lacks a tensor or a
@@ -46,7 +47,7 @@ def load_gguf(path: Path, name: str, precision: str = "float32") -> Base:
         path=path,
         sha256=sha256_of(path),
         licence=field(file, "general.license", str, None),
-        decoder=Decoder(config, read_weights(file, config), precision),
+        decoder=Decoder(config, read_weights(file, config), precision, device),
         tokenizer=tokenizer,
         notes=notes,
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
 from workbench.files import not_written
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
 from workbench.models.tokenizer import Tokenizer

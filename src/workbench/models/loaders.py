@@ -4,17 +4,19 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from workbench.errors import ANOTHER_BASE, InputError, unknown_name
 from workbench.fetch import cached
 from workbench.models.base import Base
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.safetensors_folder import load_folder
 
-LOADERS: dict[str, Callable[[Path, str, str], Base]] = {
+LOADERS: dict[str, Callable[[Path, str, str, torch.device], Base]] = {
     "gguf": load_gguf,
     "safetensors": load_folder,
 }
-"""By format: (path, name it was asked for by, precision) -> base."""
+"""By format: (path, name it was asked for by, precision, device) -> base."""
 
 ADD_IN = "src/workbench/models/loaders.py"
 CLASSROOM = Path(__file__).parent / "classroom" / "classroom.gguf"
@@ -26,12 +28,15 @@ NAMES: dict[str, Callable[[], Path]] = {
 """Bases with a name: where the file lies. The first comes with the workbench, others are fetched once."""
 
 
-def load_base(name_or_path: str | Path, precision: str = "float32") -> Base:
+def load_base(
+    name_or_path: str | Path, precision: str = "float32", device: torch.device | str = "cpu"
+) -> Base:
     """Load a base: a name of :data:`NAMES`, a GGUF file, or a Hugging Face folder.
 
     Args:
         name_or_path: The base.
-        precision: Of its products on a CPU; see :meth:`Decoder.set_precision`.
+        precision: Of its products; see :meth:`Decoder.set_precision`.
+        device: Where it is to lie and compute.
 
     Raises:
         InputError: If there is no such base, it was never fetched, or it can't be used.
@@ -54,4 +59,4 @@ def load_base(name_or_path: str | Path, precision: str = "float32") -> Base:
             f"base: there is no file or folder {name!r}; {unknown_name('base', name, NAMES, ADD_IN)} "
             f"Or give a .gguf file or a folder with safetensors.{hub}"
         )
-    return LOADERS["safetensors" if path.is_dir() else "gguf"](path, name, precision)
+    return LOADERS["safetensors" if path.is_dir() else "gguf"](path, name, precision, torch.device(device))

@@ -1,4 +1,4 @@
-"""The precision of the frozen base's products on a CPU: which one to take, and how each layer takes to int8.
+"""The precision of products: which one to take, and how each layer takes to int8 on a CPU.
 
 In trained decoders a few features of the residual stream are tens of times the others, at every token. They
 are a property of the weights, so a probe of random tokens finds them: on SmolLM2-135M keeping 16 columns
@@ -16,9 +16,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from qlora_kernels.products import LARGEST_BYTE, PRECISIONS, prepare_weight, product
+from qlora_kernels.products import LARGEST_BYTE, prepare_weight, product
+from workbench.config import PRECISIONS
 from workbench.data.batches import Batch, Pool
 from workbench.data.templates import Example
+from workbench.devices import has_bfloat16
 from workbench.errors import InputError, unknown_name
 
 OUTLIER_COLUMNS = 16
@@ -26,6 +28,7 @@ OUTLIER_COLUMNS = 16
 INT8_ERROR = 0.015
 """Largest relative error of a layer's int8 product at which the layer is multiplied so."""
 PROBES, PROBE_TOKENS = 2, 128
+CPU = torch.device("cpu")
 SMALL_WIDTH = 256
 """Below this width a product takes less time than what is around it, and float32 costs nothing."""
 
@@ -43,17 +46,27 @@ class Probe:
     error: float
 
 
-def choose_precision(precision: str, width: int) -> tuple[str, str]:
+def choose_precision(precision: str, width: int, device: torch.device = CPU) -> tuple[str, str]:
     """Return the precision to use and the reason, in words for a manifest.
 
     Args:
-        precision: Key of ``PRECISIONS``, or "auto": the fastest that this processor has of those that
+        precision: One of ``config.PRECISIONS``, or "auto": the fastest that this processor has of those that
             leave a study's results within the noise of its seeds (docs/speed.md has the measurements).
         width: Of the base.
+        device: Where the base lies.
 
     Raises:
         InputError: If the precision is unknown, or this processor can't multiply so.
     """
+    if precision not in ("auto", *PRECISIONS):
+        raise unknown_name("precision", precision, ["auto", *PRECISIONS], "src/workbench/config.py")
+    if device.type != "cpu":
+        return _on_gpu(precision, width, device)
+    if precision == "float16":
+        raise InputError(
+            "precision float16: processors multiply it slowly, it is for GPUs; choose --precision bfloat16 "
+            "or --precision float32"
+        )
     if precision == "auto":
         if width < SMALL_WIDTH:
             return "float32", f"the base's width of {width} is too small for another to be faster"
@@ -61,12 +74,31 @@ def choose_precision(precision: str, width: int) -> tuple[str, str]:
         if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
             return "bfloat16", "this processor multiplies bfloat16"
         return "float32", "this processor doesn't multiply bfloat16 faster"
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, ["auto", *PRECISIONS], "kernels/qlora_kernels/products.py")
     if precision == "int8" and not bytes_are_exact():
         raise InputError(
             "precision int8: this processor rounds sums of products of bytes, and results would be wrong; "
             "choose --precision bfloat16 or --precision float32"
+        )
+    return precision, "asked for"
+
+
+def _on_gpu(precision: str, width: int, device: torch.device) -> tuple[str, str]:
+    """Return the same for a GPU, where the precision is that of all activations."""
+    bfloat16 = has_bfloat16(device)
+    if precision == "auto":
+        if width < SMALL_WIDTH:
+            return "float32", f"the base's width of {width} is too small for another to be faster"
+        if bfloat16:
+            return "bfloat16", "this GPU multiplies bfloat16"
+        return "float16", "this GPU's matrix units take float16, not bfloat16"
+    if precision == "int8":
+        raise InputError(
+            "precision int8: that product is for processors; on a GPU choose --precision "
+            f"{'bfloat16' if bfloat16 else 'float16'}, or --device cpu"
+        )
+    if precision == "bfloat16" and not bfloat16:
+        raise InputError(
+            "precision bfloat16: this GPU's matrix units don't take it; choose --precision float16"
         )
     return precision, "asked for"
 

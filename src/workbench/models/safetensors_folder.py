@@ -15,7 +15,8 @@ from torch import Tensor
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.folder_config import read_config, wrong
 from workbench.models.folder_settings import generation_note
 from workbench.models.folder_tokenizer import TEXT_FILES, read_json, read_tokenizer, unreadable
@@ -46,7 +47,9 @@ def huggingface_name(name: str) -> str:
     return f"model.layers.{layer}.{_LEAVES[leaf]}.weight"
 
 
-def load_folder(path: Path, name: str, precision: str = "float32") -> Base:
+def load_folder(
+    path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu"
+) -> Base:
     """Load a base from a folder with config.json, model.safetensors (or shards) and tokenizer.json.
 
     Raises:
@@ -70,7 +73,7 @@ def load_folder(path: Path, name: str, precision: str = "float32") -> Base:
         sha256=_digest(used),
         text_sha256=_digest(said),
         licence=None,
-        decoder=Decoder(config, weights, precision),
+        decoder=Decoder(config, weights, precision, device),
         tokenizer=tokenizer,
         notes=(*notes, *more),
     )

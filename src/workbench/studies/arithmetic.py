@@ -12,9 +12,19 @@ from typing import Any
 import torch
 
 from qlora_kernels import choose
+from workbench.devices import card_of
 from workbench.models.base import Base
 
-COMPUTING = ("config.py", "data", "models", "adapters", "training", "studies/grid.py", "studies/stacks.py")
+COMPUTING = (
+    "config.py",
+    "devices.py",
+    "data",
+    "models",
+    "adapters",
+    "training",
+    "studies/grid.py",
+    "studies/stacks.py",
+)
 """Source files and folders that decide a cell's numbers."""
 
 
@@ -48,6 +58,7 @@ def _used(base: Base, threads: int) -> dict[str, Any]:
     decoder = base.decoder
     route = choose(decoder.weight("norm"))
     return {
+        "device": card_of(decoder.device),
         "path": route.route,
         "because": route.reason,
         "precision": decoder.precision,
@@ -57,9 +68,17 @@ def _used(base: Base, threads: int) -> dict[str, Any]:
             for name, precision in decoder.precisions.items()
             if precision != decoder.precision
         },
+        **({"triton": _triton_version()} if route.route == "triton" else {}),
         "threads": threads,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def _triton_version() -> str:
+    """Return what the module says: the packages that bring it have several names."""
+    import triton
+
+    return str(triton.__version__)
 
 
 @cache

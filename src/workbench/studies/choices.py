@@ -72,6 +72,7 @@ def study(
     loss_on: str | None = None,
     adapted_layers: int | None = None,
     precision: str | None = None,
+    device: str | None = None,
     **settings: Unpack[CellSettings],
 ) -> Study:
     """Describe a study: quality x size x seed over one base. Nothing is trained yet.
@@ -112,7 +113,9 @@ def study(
         template: How a record becomes text, such as "plain" or "chat".
         loss_on: Which answers of a conversation are learnt: "last", the response alone, or "all".
         adapted_layers: How many of the topmost blocks carry adapters.
-        precision: "auto", "float32", "bfloat16" or "int8": how products with the base are computed.
+        precision: "auto", "float32", "bfloat16", "float16" (GPUs) or "int8" (processors): how products with
+            the base are computed.
+        device: "auto", "cpu" or "cuda": where cells are trained.
         settings: The same for every cell: adapter, rank, alpha, targets, learning_rate, schedule, warmup,
             warmup_steps, weight_decay, gradient_clip, batch_size, and steps or epochs.
 
@@ -139,6 +142,7 @@ def study(
         "size_in": size_in,
         "adapted_layers": adapted_layers,
         "precision": precision,
+        "device": device,
         "sizes": None if sizes is None else _whole_numbers("sizes", sizes),
         "seeds": None if seeds is None else _whole_numbers("seeds", seeds),
     }

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import LOSS_ON, PRECISIONS, SIZES_IN, CellConfig, Quality
+from workbench.config import LOSS_ON, PRECISIONS, SIZES_IN, CellConfig, Quality, check_device
 from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
 from workbench.data.pools import columns_read, with_columns
@@ -115,8 +115,10 @@ class Study(Shown):
     adapted_layers: int | None = None
     """How many of the base's topmost blocks carry adapters; None adapts all of them."""
     precision: str = "auto"
-    """How the products with the frozen base are computed on a CPU, one of ``config.PRECISIONS``; "auto" takes
-    bfloat16 where that is faster here, and the record says so (``models/precision.py``)."""
+    """How the products with the frozen base are computed, one of ``config.PRECISIONS``; "auto" takes the
+    faster one of bfloat16 and float32 here, and the record says so (``models/precision.py``)."""
+    device: str = "auto"
+    """Where cells are trained, one of ``config.DEVICES``; "auto" takes a GPU where one can be used."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Those of :data:`CELL_SETTINGS` that differ from the defaults of :class:`CellConfig`, for every cell."""
     grown: tuple[tuple[Place, ...], ...] = ()
@@ -144,6 +146,7 @@ class Study(Shown):
         check_metrics(self.metrics, known_here=False)
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
+        check_device(self.device)
         if self.loss_on not in LOSS_ON:
             raise unknown_name("loss_on", self.loss_on, LOSS_ON, "src/workbench/config.py")
         if self.size_in not in SIZES_IN:

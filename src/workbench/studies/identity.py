@@ -44,6 +44,7 @@ NOT_COMPARED = {
     "loss_on": "compared in the cells, which all have it",
     "adapted_layers": "compared in the cells, which all have the first adapted block",
     "precision": "compared in the cells, which all have it",
+    "device": "a place; a run that goes on elsewhere says so",
     "settings": "compared in the cells, which all have them",
     "grown": "cells beside the axes, by which a study may grow",
     "date": "compared with the day of the folder's study, where a template writes it",

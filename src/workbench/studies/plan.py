@@ -14,6 +14,7 @@ from workbench.data.pools import records_of_each
 from workbench.data.reasons import judged_by_all_kinds
 from workbench.data.records import Dataset, Record, digest_of
 from workbench.data.sources import SOURCES
+from workbench.devices import choose_device
 from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.chat import writes_date
@@ -82,10 +83,11 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     keep_freed_memory()
     check_metrics(study.metrics)
     dataset = study.dataset()
-    base = load_base(study.base, study.precision)
+    device = choose_device(study.device)
+    base = load_base(study.base, study.precision, device.torch)
     tokenizer = base.tokenizer
-    # from here on the study names the precision that this processor was given, for its record and its workers
-    study = replace(study, precision=base.decoder.precision)
+    # from here on the study names the device and the precision that it was given, for its record and workers
+    study = replace(study, precision=base.decoder.precision, device="cpu" if device.card is None else "cuda")
     template = study.template or dataset.template
     # a day is recorded, and compared, only where a template writes it
     dated = template == "chat" and writes_date(tokenizer.chat_template or "")

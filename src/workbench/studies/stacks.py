@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.training.loop import ACTIVATION_BYTES, Branches, activation_bytes, trunk_of
 from workbench.training.prepare import Prepared
 

@@ -18,9 +18,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from workbench.data.batches import Batch
+from workbench.devices import uploaded
 from workbench.models.adapted import Adapters
 from workbench.training.loop import Frozen, chunks
 from workbench.training.losses import rows_at_a_time
+
+CHUNK_TOKENS, CHUNK_TOKENS_ON_GPU = 2**13, 2**15
+"""Tokens that are evaluated at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Carried(Protocol):
 
 @torch.no_grad()
 def evaluate(
-    frozen: Frozen, heldout: HeldOut, stack: Carried | None, *, chunk_tokens: int = 8192
+    frozen: Frozen, heldout: HeldOut, stack: Carried | None, *, chunk_tokens: int | None = None
 ) -> Evaluation:
     """Evaluate every cell of a stack, or the bare base (as a stack of one) when ``stack`` is None."""
     cells = 1 if stack is None else len(stack.cells)
@@ -113,10 +117,13 @@ def evaluate(
     total = torch.zeros(cells, len(frozen.pool), dtype=torch.float64)
     exact = torch.zeros(cells, len(frozen.pool), dtype=torch.bool)
     openings = torch.zeros(cells, len(frozen.pool), len(columns))
+    device = frozen.decoder.device
+    chunk_tokens = chunk_tokens or (CHUNK_TOKENS if device.type == "cpu" else CHUNK_TOKENS_ON_GPU)
     for indices in chunks(frozen.pool, heldout.examples, max(1, chunk_tokens // cells)):
         batch = frozen.pool.batch([indices] * cells)
-        hidden = frozen.decoder.at_labels(batch, adapters, frozen.hidden(batch), frozen.first)
-        scores = _label_scores(frozen, hidden, batch, columns)
+        placed = batch.to(device)
+        hidden = frozen.decoder.at_labels(placed, adapters, frozen.hidden(placed), frozen.first)
+        scores = _label_scores(frozen, hidden, placed.labels, columns)
         examples = torch.arange(len(indices) * cells)
         sums = torch.zeros(len(examples), dtype=torch.float64)
         total[:, indices] = sums.index_add_(0, batch.label_examples, scores.losses.double()).view(cells, -1)
@@ -139,21 +146,22 @@ def _last_answers(batch: Batch, prompts: Int64[Tensor, " E"]) -> Int64[Tensor, "
 
 @dataclass(frozen=True, slots=True)
 class _LabelScores:
-    """For each label: its loss, the likeliest token, and the logits of some tokens there."""
+    """For each label, on the processor: its loss, the likeliest token, and the logits of some tokens."""
 
     losses: Float[Tensor, " P"]
     likeliest: Int64[Tensor, " P"]
     columns: Float[Tensor, "P C"]
 
 
-def _label_scores(frozen: Frozen, rows: Tensor, batch: Batch, columns: list[int]) -> _LabelScores:
+def _label_scores(frozen: Frozen, rows: Tensor, labels: Tensor, columns: list[int]) -> _LabelScores:
     parts = []
     size = rows_at_a_time(frozen.decoder, rows)
-    for part, labels in zip(rows.split(size), batch.labels.split(size), strict=True):
+    wanted = uploaded(torch.tensor(columns, dtype=torch.int64), rows.device)
+    for part, told in zip(rows.split(size), labels.split(size), strict=True):
         logits = frozen.decoder.head(part)
-        losses = functional.cross_entropy(logits, labels, reduction="none")
-        parts.append((losses, logits.argmax(-1), logits[:, columns]))
-    return _LabelScores(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
+        losses = functional.cross_entropy(logits, told, reduction="none")
+        parts.append((losses, logits.argmax(-1), logits[:, wanted]))
+    return _LabelScores(*(torch.cat(pieces).cpu() for pieces in zip(*parts, strict=True)))
 
 
 def _written(

@@ -6,7 +6,7 @@ output belongs to one row, so another stack changes a cell by the rounding of su
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -16,8 +16,10 @@ from workbench.adapters.lora import LoraStack
 from workbench.adapters.prefix import fresh_stack
 from workbench.config import CellConfig
 from workbench.data.batches import Batch, Pool, order
+from workbench.devices import uploaded
 from workbench.errors import InputError
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 from workbench.training.losses import label_losses
 from workbench.training.optimizer import StackedAdamW, cooldown_start
 
@@ -60,13 +62,14 @@ class Frozen:
 def freeze(decoder: Decoder, pool: Pool, first: int, chunk_tokens: int = 2048) -> Frozen:
     """Run every example of the pool once through the blocks below ``first`` and keep the result.
 
-    Memory: 4 bytes x width for each token of the pool.
+    Memory, on the decoder's device: width x the size of a number for each token of the pool.
     """
     if first == 0:
         return Frozen(decoder, pool, first, None)
-    states = torch.empty(len(pool.tokens), decoder.config.width, dtype=decoder.weight("norm").dtype)
+    shape = len(pool.tokens), decoder.config.width
+    states = torch.empty(shape, dtype=decoder.dtype, device=decoder.device)
     for indices in chunks(pool, range(len(pool)), chunk_tokens):
-        batch = pool.batch([indices])
+        batch = pool.batch([indices]).to(decoder.device)
         hidden = decoder.blocks(decoder.embed(batch.tokens), batch, {}, 0, first)
         states[batch.source.flatten()] = hidden.flatten(0, 1)
     return Frozen(decoder, pool, first, states)
@@ -91,6 +94,8 @@ def chunks(pool: Pool, indices: Sequence[int], tokens: int) -> list[list[int]]:
 class TrainState:
     """A stack's training between two steps: all that going on needs, and what was recorded on the way.
 
+    Adapters and moments are on the device that trains, the record is on the processor.
+
     Attributes:
         step: Steps taken.
         weights, mean, square: The adapters and their optimizer moments, shape (G, W).
@@ -112,7 +117,8 @@ class TrainState:
     def fresh(cls, stack: LoraStack) -> "TrainState":
         """Return the state before the first step."""
         weights = stack.weights.detach()
-        unknown = weights.new_full((max(cell.total_steps for cell in stack.cells), len(weights)), math.nan)
+        steps = max(cell.total_steps for cell in stack.cells)
+        unknown = torch.full((steps, len(weights)), math.nan, dtype=weights.dtype)
         return cls(
             step=0,
             weights=weights,
@@ -130,9 +136,15 @@ class TrainState:
         for curve in (self.losses, self.norms):
             curve[: self.step, row] = curve[: self.step, trunk]
 
+    def to(self, device: torch.device) -> "TrainState":
+        """Return the state for going on elsewhere."""
+        weights, mean, square = (one.to(device) for one in (self.weights, self.mean, self.square))
+        return replace(self, weights=weights, mean=mean, square=square)
+
     def tensors(self) -> dict[str, Tensor]:
-        """Return the state as named tensors, for a file."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return the state as named tensors on the processor, for a file."""
+        here = self.to(torch.device("cpu"))
+        values = {field.name: getattr(here, field.name) for field in fields(here)}
         return values | {"step": torch.tensor(self.step)}
 
     @classmethod
@@ -183,20 +195,24 @@ def step_gradient(
         rows: For each cell, its examples of this step as indices into the pool.
     """
     pool, decoder = frozen.pool, frozen.decoder
-    labels = pool.labels.tolist()
-    count = stack.weights.new_tensor([sum(labels[index] for index in row) for row in rows])
+    labels, weights = pool.labels.tolist(), stack.weights
+    totals = [float(sum(labels[index] for index in row)) for row in rows]
+    count = uploaded(torch.tensor(totals, dtype=weights.dtype), weights.device)
     tokens = sum(int(pool.lengths[index]) - pool.shared for row in rows for index in row)
     needed = tokens * activation_bytes(decoder.config, frozen.first)
     pieces = min(max(map(len, rows)), -(-needed // ACTIVATION_BYTES))
-    loss, gradient = torch.zeros_like(count), torch.zeros_like(stack.weights)
+    loss, gradient = torch.zeros_like(count), torch.zeros_like(weights)
+    half = decoder.dtype == torch.float16
     for piece in range(pieces):
-        part = pool.batch([row[piece::pieces] or row[:1] for row in rows])
+        part = pool.batch([row[piece::pieces] or row[:1] for row in rows]).to(decoder.device)
         sums = _loss_sums(frozen, part, stack)
         # a row with fewer examples than pieces stands in with one that must not count again
-        counted = torch.tensor([bool(row[piece::pieces]) for row in rows])
-        (own,) = torch.autograd.grad((sums / count).where(counted, 0.0).sum(), stack.weights)
-        loss += (sums.detach() / count).where(counted, 0.0)
-        gradient += own
+        counted = uploaded(torch.tensor([bool(row[piece::pieces]) for row in rows]), weights.device)
+        mean = (sums / count).where(counted, 0.0)
+        # the slope of a mean over many labels would be too small for float16: it gets that of the sum
+        (own,) = torch.autograd.grad(mean, weights, count if half else torch.ones_like(count))
+        loss += mean.detach()
+        gradient += own / count[:, None] if half else own
     return loss, gradient
 
 
@@ -271,6 +287,7 @@ def train(
             f"the training state has adapters of shape {tuple(state.weights.shape)} and "
             f"{len(state.losses)} steps; these cells have {tuple(stack.weights.shape)} and {int(steps.max())}"
         )
+    state = state.to(stack.weights.device)
     stack.weights = state.weights
     optimizer = StackedAdamW(state.weights, cells, state.mean, state.square, stack.rates)
     trunk, begins = branched or branches(cells, draws)
@@ -282,11 +299,15 @@ def train(
         own = [draws[row] for row in rows.tolist()]
         loss, gradient = step_gradient(frozen, some, step_rows(some.cells, own, state.step))
         norm = optimizer.update(gradient, state.step, rows, loss.isfinite())
-        state.losses[state.step, rows] = loss
-        state.norms[state.step, rows] = norm
-        lost = rows[~(loss.isfinite() & norm.isfinite())]
-        state.failed[lost] = state.step
-        state.weights[lost] = 0.0  # a row of zeros changes nothing and stays finite
+        # the one thing of a step that the processor waits for
+        told = torch.stack([loss, norm]).cpu()
+        state.losses[state.step, rows], state.norms[state.step, rows] = told
+        lost = rows[~told.isfinite().all(dim=0)]
+        if lost.numel():
+            state.failed[lost] = state.step
+            state.weights[uploaded(lost, state.weights.device)] = (
+                0.0  # a row of zeros changes nothing and stays finite
+            )
         state.step += 1
         for row, own_step in enumerate(begins):
             # a trunk that has failed takes along who still followed it

@@ -13,6 +13,8 @@ from workbench.models.decoder import Decoder
 
 LOGIT_BYTES = 64 * 2**20
 """Most bytes of logits at a time."""
+LOGIT_BYTES_ON_GPU = 2**29
+"""There each further piece costs the starting of its kernels."""
 
 
 def label_losses(
@@ -25,10 +27,12 @@ def label_losses(
     """
     if decoder.trained:
         return functional.cross_entropy(decoder.head(hidden), labels, reduction="none")
-    precision = None if hidden.dtype == torch.float64 else decoder.head_precision
+    on_processor = hidden.device.type == "cpu" and hidden.dtype != torch.float64
+    precision = decoder.head_precision if on_processor else None
     return linear_cross_entropy(hidden, decoder.head_weight(), labels, precision=precision)
 
 
 def rows_at_a_time(decoder: Decoder, hidden: Tensor) -> int:
     """Return how many labels' logits fit into :data:`LOGIT_BYTES`."""
-    return max(1, LOGIT_BYTES // (decoder.config.vocabulary * hidden.element_size()))
+    room = LOGIT_BYTES if hidden.device.type == "cpu" else LOGIT_BYTES_ON_GPU
+    return max(1, room // (decoder.config.vocabulary * max(4, hidden.element_size())))

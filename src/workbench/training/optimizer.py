@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from workbench.config import CellConfig
+from workbench.devices import uploaded
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -71,8 +72,9 @@ class StackedAdamW:
         self.weights, self.cells, self.factors = weights, cells, factors
         self.mean = torch.zeros_like(weights) if mean is None else mean
         self.square = torch.zeros_like(weights) if square is None else square
-        self.decay = weights.new_tensor([cell.weight_decay for cell in cells])[:, None]
-        self.clip = weights.new_tensor([cell.gradient_clip for cell in cells])
+        decay, clip = [cell.weight_decay for cell in cells], [cell.gradient_clip for cell in cells]
+        self.decay = uploaded(torch.tensor(decay, dtype=weights.dtype), weights.device)[:, None]
+        self.clip = uploaded(torch.tensor(clip, dtype=weights.dtype), weights.device)
 
     @torch.no_grad()
     def update(
@@ -87,26 +89,29 @@ class StackedAdamW:
         Args:
             gradient: One row for each cell that takes this step.
             step: Steps taken before this one.
-            rows: The cells' rows in the weights.
+            rows: The cells' rows in the weights, on the processor.
             usable: A cell where this is false, or whose norm is not a number, is left as it is.
         """
+        weights = self.weights
         norms = torch.linalg.vector_norm(gradient, dim=1)
-        kept = usable & norms.isfinite()
-        if not kept.all():
-            gradient, rows = gradient[kept], rows[kept]
-        shrink = (self.clip[rows] / norms[kept].clamp_min(1e-12)).clamp_max(1.0)[:, None]
-        rates = self.weights.new_tensor([learning_rate(self.cells[row], step) for row in rows])[:, None]
+        kept = (usable & norms.isfinite())[:, None]
+        rates = torch.tensor([learning_rate(self.cells[row], step) for row in rows], dtype=weights.dtype)
+        rates = uploaded(rates, weights.device)[:, None]
+        # all cells: views instead of copies, the common case
+        place = slice(None) if len(rows) == len(self.cells) else uploaded(rows, weights.device)
+        shrink = (self.clip[place] / norms.clamp_min(1e-12)).clamp_max(1.0)[:, None]
         if self.factors is not None:
             rates = rates * self.factors
-        decays = 1 - rates * self.decay[rows]
-        # all cells: views instead of copies, the common case
-        place = slice(None) if len(rows) == len(self.cells) else rows
+        decays = 1 - rates * self.decay[place]
         clipped = gradient * shrink
         mean = self.mean[place].lerp(clipped, 1 - BETAS[0])
         square = self.square[place].lerp(clipped.square_(), 1 - BETAS[1])
         change = (mean / (1 - BETAS[0] ** (step + 1))).div_(
             (square / (1 - BETAS[1] ** (step + 1))).sqrt_().add_(EPSILON)
         )
-        self.weights[place] = (self.weights[place] * decays).sub_(change.mul_(rates))
-        self.mean[place], self.square[place] = mean, square
+        changed = (weights[place] * decays).sub_(change.mul_(rates))
+        # on a GPU nobody waits for the answer
+        everyone = weights.device.type == "cpu" and bool(kept.all())
+        for own, new in ((weights, changed), (self.mean, mean), (self.square, square)):
+            own[place] = new if everyone else new.where(kept, own[place])
         return norms

@@ -11,7 +11,7 @@ from workbench.adapters.adapter import MAGNITUDE, LoraAdapter
 from workbench.adapters.fits import check_fits
 from workbench.adapters.ranks import count_parameters, effective_rank, numerical_rank, singular_values
 from workbench.errors import InputError
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.loaders import load_base
 
 A, B = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [0.0], [-1.0]])

@@ -24,7 +24,8 @@ from workbench.adapters.formats.peft_settings import (
 from workbench.config import LINEARS
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.safetensors_folder import huggingface_name
 
 pytestmark = pytest.mark.slow  # transformers and PEFT take long to import, the rest is quick

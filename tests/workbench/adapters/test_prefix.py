@@ -14,7 +14,7 @@ from workbench.data.batches import Pool
 from workbench.data.records import Record
 from workbench.data.templates import Example, render
 from workbench.errors import InputError
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.generation import generate
 from workbench.models.loaders import load_base
 from workbench.studies.disk.adapters import check_adapter, peft_config, read_adapter, write_adapter

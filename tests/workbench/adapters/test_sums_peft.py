@@ -8,7 +8,7 @@ from workbench.adapters.formats import save_adapter
 from workbench.adapters.formats.peft import peft_module
 from workbench.adapters.sums import SUMS, combine
 from workbench.config import LINEARS
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 
 pytestmark = pytest.mark.slow  # transformers and PEFT take long to import, the rest is quick
 

@@ -9,7 +9,7 @@ from random_adapters import random_adapter
 
 from workbench.adapters.formats import load_adapter, save_adapter
 from workbench.adapters.sums import combine
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 
 CONFIG = DecoderConfig(vocabulary=9, width=16, layers=2, heads=2, kv_heads=2, head_size=8, feed_forward=24)
 Q = "layers.0.q_proj"

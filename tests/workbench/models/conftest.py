@@ -11,7 +11,7 @@ import torch
 from qlora_kernels import QuantizedTensor
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.tokenizer import CharacterTokenizer
 

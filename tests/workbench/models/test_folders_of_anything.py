@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from workbench.errors import InputError
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import huggingface_name
 

@@ -9,7 +9,7 @@ import pytest
 
 from workbench.config import Quality
 from workbench.models.base import Base
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.tokenizer import CharacterTokenizer
 from workbench.studies import plan as planning
 from workbench.studies.grid import Study
@@ -36,7 +36,7 @@ def study(tmp_path, monkeypatch, tiny_config, make_decoder):
         decoder=make_decoder(config),
         tokenizer=tokenizer,
     )
-    monkeypatch.setattr(planning, "load_base", lambda name, precision: base)
+    monkeypatch.setattr(planning, "load_base", lambda name, precision, device: base)
     return Study(
         name="letters",
         data=str(path),

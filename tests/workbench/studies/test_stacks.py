@@ -8,7 +8,7 @@ import torch
 from workbench.config import CellConfig
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.studies import stacks
 from workbench.studies.stacks import own_steps, partition, step_tokens
 from workbench.training.evaluation import HeldOut

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
-from workbench.models.decoder import DecoderConfig
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.tokenizer import Tokenizer
 
 Shape = tuple[int, ...]

@@ -37,14 +37,14 @@ def freeze_once(base: Base, pool: Pool, first: int) -> Frozen:
         return freeze(base.decoder, pool, first)
     path = states_folder() / f"{_name(base, pool, first)}.safetensors"
     shape = (len(pool.tokens), base.decoder.config.width)
-    states = _read(path, shape, base.decoder.weight("norm").dtype)
+    states = _read(path, shape, base.decoder.dtype)
     if states is not None:
         os.utime(path)  # the last used goes last
-        return Frozen(base.decoder, pool, first, states)
+        return Frozen(base.decoder, pool, first, states.to(base.decoder.device))
     frozen = freeze(base.decoder, pool, first)
     assert frozen.states is not None
     try:
-        _write(path, frozen.states)
+        _write(path, frozen.states.cpu())
     except InputError as error:
         warnings.warn(f"the next run computes the frozen blocks again: {error}", stacklevel=2)
     return frozen

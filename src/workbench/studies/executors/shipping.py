@@ -21,6 +21,7 @@ from workbench.config import CellConfig
 from workbench.data.batches import Pool
 from workbench.data.records import Record
 from workbench.data.templates import Example
+from workbench.devices import choose_device
 from workbench.errors import InputError
 from workbench.files import cache_folder, sha256_of, write_atomically
 from workbench.memory import keep_freed_memory
@@ -74,6 +75,7 @@ def shipped(job: TrainingJob) -> Iterator[dict[str, Any]]:
             "prepared": {"path": str(path), "sha256": hashlib.sha256(data).hexdigest()},
             "base": {"path": str(job.base.path.absolute()), "sha256": job.base.sha256},
             "precision": job.base.decoder.precision,
+            "device": job.base.decoder.device.type,
             "data_sha256": job.data_sha256,
             "folder": str(job.folder.absolute()),
             "arithmetic": job.arithmetic,
@@ -131,7 +133,8 @@ def _base(description: Mapping[str, Any], fetch: Fetch) -> Base:
     path, sha256 = Path(description["base"]["path"]), description["base"]["sha256"]
     if not path.is_dir():
         path = _found(path, sha256, fetch)
-    base = load_base(path, description["precision"])
+    device = choose_device(description["device"])
+    base = load_base(path, description["precision"], device.torch)
     if base.sha256 != sha256:
         raise InputError(
             f"a worker found another base in {path} than the runner; put the same folder on every machine"

@@ -108,8 +108,11 @@ def _empty(format: str) -> Stored:
     return Stored(**made)
 
 
-def random_decoder(place: Place, shape: Shape, format: str, precision: str = "bfloat16") -> Decoder:
-    """Make a base on the place's device: linear layers packed, embedding, head and norms as numbers."""
+def random_decoder(place: Place, shape: Shape, format: str) -> Decoder:
+    """Make a base on the place's device: linear layers packed, embedding, head and norms as numbers.
+
+    It computes in the place's 16-bit type; in a rehearsal in float32.
+    """
     generator = torch.Generator(place.device).manual_seed(0)
     config, dtype = shape.config, place.pick(place.half, torch.float32)
     weights: dict[str, Tensor | QuantizedTensor] = {}
@@ -123,7 +126,7 @@ def random_decoder(place: Place, shape: Shape, format: str, precision: str = "bf
             weights[name] = torch.ones(size, device=place.device)
     # chosen as a study chooses it, which also sets up a GPU as a study does
     device = choose_device(place.pick("cuda", "cpu")).torch
-    return Decoder(config, weights, place.pick(precision, "float32"), device)
+    return Decoder(config, weights, str(dtype).removeprefix("torch."), device)
 
 
 def weight_bytes(decoder: Decoder) -> int:

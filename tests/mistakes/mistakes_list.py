@@ -39,7 +39,7 @@ ROOMS = (
     ),
     "views",
     "exports",
-    "gpu_check",
+    "gpu_parts",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

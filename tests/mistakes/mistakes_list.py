@@ -38,6 +38,7 @@ ROOMS = (
     ),
     "views",
     "exports",
+    "versions",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

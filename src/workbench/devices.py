@@ -89,6 +89,16 @@ def card_of(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def memory_of(device: torch.device) -> int | None:
+    """Return a card's memory in bytes, in whole quarters of a gibibyte; None on a processor.
+
+    Cards of one kind differ by some megabytes, on which no stack should depend.
+    """
+    if device.type != "cuda":
+        return None
+    return torch.cuda.get_device_properties(device).total_memory >> 28 << 28
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Say whether a GPU multiplies bfloat16 in its matrix units."""
     if device.type != "cuda" or torch.version.hip:

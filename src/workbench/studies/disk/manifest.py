@@ -122,6 +122,8 @@ class PredictedCost(Facts):
     peak_bytes: int | None = None
     raw_seconds: float | None = None
     learned_from: int | None = None
+    card_bytes: int | None = None
+    card_memory: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,8 @@ class ActualCost(Facts):
     peak_bytes: int | None = None
     joules: float | None = None
     shared_flops: float | None = None
+    card_peak_bytes: int | None = None
+    """Most that the process had allocated on its card; None where workers trained, or on a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)

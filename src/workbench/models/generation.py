@@ -98,7 +98,7 @@ def generate(
     added: list[list[int]] = [[] for _ in flat]
     open_ = set(range(len(flat)))
     for count in range(limit):
-        written = token.tolist()
+        written = token.cpu().tolist()
         for place in sorted(open_):
             if written[place] in stops:
                 open_.remove(place)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from workbench.data.batches import Batch
+from workbench.devices import uploaded
 from workbench.models.adapted import Adapters
 from workbench.training.card_memory import judged_at_once
 from workbench.training.loop import Frozen, chunks
@@ -156,10 +157,11 @@ class _LabelScores:
 def _label_scores(frozen: Frozen, rows: Tensor, labels: Tensor, columns: list[int]) -> _LabelScores:
     parts = []
     size = rows_at_a_time(frozen.decoder, rows)
+    wanted = uploaded(torch.tensor(columns, dtype=torch.int64), rows.device)
     for part, told in zip(rows.split(size), labels.split(size), strict=True):
         logits = frozen.decoder.head(part)
         losses = functional.cross_entropy(logits, told, reduction="none")
-        parts.append((losses, logits.argmax(-1), logits[:, columns]))
+        parts.append((losses, logits.argmax(-1), logits[:, wanted]))
     return _LabelScores(*(torch.cat(pieces).cpu() for pieces in zip(*parts, strict=True)))
 
 

@@ -320,7 +320,9 @@ def train(
         lost = rows[~told.isfinite().all(dim=0)]
         if lost.numel():
             state.failed[lost] = state.step
-            state.weights[lost] = 0.0  # a row of zeros changes nothing and stays finite
+            state.weights[uploaded(lost, state.weights.device)] = (
+                0.0  # a row of zeros changes nothing and stays finite
+            )
         state.step += 1
         for row, own_step in enumerate(begins):
             # a trunk that has failed takes along who still followed it

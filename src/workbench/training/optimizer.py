@@ -72,8 +72,9 @@ class StackedAdamW:
         self.weights, self.cells, self.factors = weights, cells, factors
         self.mean = torch.zeros_like(weights) if mean is None else mean
         self.square = torch.zeros_like(weights) if square is None else square
-        self.decay = weights.new_tensor([cell.weight_decay for cell in cells])[:, None]
-        self.clip = weights.new_tensor([cell.gradient_clip for cell in cells])
+        decay, clip = [cell.weight_decay for cell in cells], [cell.gradient_clip for cell in cells]
+        self.decay = uploaded(torch.tensor(decay, dtype=weights.dtype), weights.device)[:, None]
+        self.clip = uploaded(torch.tensor(clip, dtype=weights.dtype), weights.device)
 
     @torch.no_grad()
     def update(

@@ -78,8 +78,8 @@ def decoder_on_device(precision: str) -> Decoder:
         ("bfloat16", 1, {"rank": 16, "targets": ("q_proj", "v_proj", "down_proj")}),
         pytest.param("bfloat16", 0, {"adapter": "dora"}, marks=pytest.mark.slow),
         pytest.param("float32", 0, {"adapter": "llama-adapter"}, marks=pytest.mark.slow),
-        pytest.param("float32", 1, {"adapter": "pissa"}, marks=pytest.mark.slow),
-        pytest.param("float32", 1, {"adapter": "lora+", "rank": 32}, marks=pytest.mark.slow),
+        pytest.param("float32", 0, {"adapter": "pissa"}, marks=pytest.mark.slow),
+        pytest.param("bfloat16", 0, {"adapter": "lora+", "rank": 16}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -106,6 +106,7 @@ def test_a_step_takes_what_was_predicted(live, precision, first, change):
     head = need.step - 3 * CHUNK_BYTES  # of so few logits nothing is seen
     tokens = CELLS * EXAMPLES * LENGTH
     predicted = lasting + head + CELLS * need.cell_step + tokens * need.token
+    print("step", predicted / live.most, predicted, live.most)
     assert live.most == pytest.approx(predicted, rel=0.15), "while gradients are taken"
 
     live.most = 0

@@ -27,6 +27,7 @@ ROOMS = (
         "shelf",
         "chains",
         "stacks",
+        "cards",
         "sizes",
         "evaluation_sets",
         "tables",

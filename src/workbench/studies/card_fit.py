@@ -10,9 +10,8 @@ from workbench.devices import Device
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.models.loaders import load_base
-from workbench.studies.stacks import step_tokens
+from workbench.studies.stacks import families_of, step_tokens
 from workbench.training.card_memory import CardNeed, CardRoom
-from workbench.training.loop import trunk_of
 from workbench.training.prepare import Prepared
 
 FEW_BITS = 4.5
@@ -50,17 +49,9 @@ def largest_need(card: CardRoom, stacks: Sequence[Sequence[CellConfig]], prepare
 def _peak(card: CardRoom, stack: Sequence[CellConfig], prepared: Prepared) -> int:
     need = card.need(stack)
     tokens = sum(
-        step_tokens(family[0], prepared) * min(2, len(family)) for family in _families(stack).values()
+        step_tokens(family[0], prepared) * min(2, len(family)) for family in families_of(stack).values()
     )
     return need.peak(len(stack), min(tokens, need.tokens(card.memory, len(stack))))
-
-
-def _families(cells: Sequence[CellConfig]) -> dict[CellConfig, list[CellConfig]]:
-    """Return the cells that stay in one stack whatever its size, because they share a trunk."""
-    families: dict[CellConfig, list[CellConfig]] = {}
-    for cell in cells:
-        families.setdefault(trunk_of(cell) or cell, []).append(cell)
-    return families
 
 
 def check_card(
@@ -71,7 +62,7 @@ def check_card(
     Raises:
         InputError: With what would fit.
     """
-    for family in _families(cells).values():
+    for family in families_of(cells).values():
         longest = _longest(family, prepared)
         need = card.need(family)
         if _fits(need, card.memory, len(family), longest):

@@ -61,6 +61,11 @@ class Plan:
     """The card that the base lies on; None where it lies on the processor."""
 
     @property
+    def device_name(self) -> str:
+        """The device that computes, as a record names it."""
+        return self.arithmetic.used["device"]
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was left out of the input or changed, for the terminal, the manifest and the report."""
         study = self.study

@@ -38,10 +38,7 @@ def partition(
         kinds.setdefault(alike, []).append(cell)
     stacks = []
     for kind in kinds.values():
-        families: dict[CellConfig, list[CellConfig]] = {}
-        for cell in kind:
-            families.setdefault(trunk_of(cell) or cell, []).append(cell)
-        units = sorted(families.values(), key=lambda unit: -max(cell.total_steps for cell in unit))
+        units = sorted(families_of(kind).values(), key=lambda unit: -max(cell.total_steps for cell in unit))
         tokens = max(step_tokens(cell, prepared) for cell in kind) * max(min(2, len(unit)) for unit in units)
         if card is None:
             room = min(STEP_TOKENS, ACTIVATION_BYTES // activation_bytes(decoder, kind[0].first_layer))
@@ -63,6 +60,21 @@ def _on_card(card: CardRoom, kind: Sequence[CellConfig], cells: int, tokens: flo
         count for count in range(most, 1, -1) if need.peak(count * cells, count * tokens) <= card.memory
     )
     return next(fitting, 1)
+
+
+def halves(stack: Sequence[CellConfig]) -> list[list[CellConfig]]:
+    """Cut a stack in two, the cells of one trunk together; return it whole where it can't be cut."""
+    units = list(families_of(stack).values())
+    cuts = units[: (len(units) + 1) // 2], units[(len(units) + 1) // 2 :]
+    return [[cell for unit in cut for cell in unit] for cut in cuts if cut]
+
+
+def families_of(cells: Sequence[CellConfig]) -> dict[CellConfig, list[CellConfig]]:
+    """Return the cells that stay in one stack whatever its size, because they share a trunk."""
+    families: dict[CellConfig, list[CellConfig]] = {}
+    for cell in cells:
+        families.setdefault(trunk_of(cell) or cell, []).append(cell)
+    return families
 
 
 def step_tokens(cell: CellConfig, prepared: Prepared) -> float:

@@ -19,12 +19,12 @@ from workbench.adapters.prefix import count_prefix
 from workbench.adapters.ranks import count_parameters
 from workbench.config import CellConfig
 from workbench.devices import flash_attention, memory_of
-from workbench.models.decoder import Decoder
+from workbench.models.decoder import SAME_INPUT, Decoder
 from workbench.models.decoder_config import DecoderConfig
 from workbench.training.losses import LOGIT_BYTES_ON_GPU
 
-RESERVE = 2**29
-"""What CUDA, its libraries and their workspaces take of a card, whatever runs on it."""
+RESERVE = 2**30
+"""What CUDA, its libraries and their workspaces take of a card, for a worker and the run that started it."""
 SPLINTERS = 0.08
 """Share of a card that lies between what is allocated, too small for what is asked for next."""
 STATE, TAKEN, CHANGED = 3, 4, 10
@@ -140,8 +140,9 @@ def card_need(decoder: Decoder, pool_tokens: int, first: int, cell: CellConfig, 
     head = config.vocabulary * config.width * size
     low = size if size < 4 else 0  # in float32 the adapters are taken as they are
     first_numbers = numbers if kind.start else 0
-    # what was given up is kept, cast, and joined with the adapters' own halves
-    carried = low * (numbers + first_numbers) + 2 * size * first_numbers
+    joined, widest = _joined(cell, config)
+    # what was given up is kept, cast, and joined with the adapters' own halves; so are layers of one input
+    carried = low * (numbers + first_numbers) + 2 * size * first_numbers + size * joined
     resting = 4 * (STATE * numbers + first_numbers)
     changed = CHANGED + (RATED if kind.b_rate != 1.0 else 0)
     return CardNeed(
@@ -150,11 +151,41 @@ def card_need(decoder: Decoder, pool_tokens: int, first: int, cell: CellConfig, 
         reserve=RESERVE + int(SPLINTERS * memory),
         step=(0 if _is_number(decoder) else head) + 3 * CHUNK_BYTES,
         judging=judged_at_once(decoder) * passing_bytes(config, size) + 2 * LOGIT_BYTES_ON_GPU + CACHE_BYTES,
-        cell_step=resting + 4 * (TAKEN - STATE) * numbers + carried,
+        # the gradient of B is summed from a share of each tile of rows, and a cell's last tile isn't full
+        cell_step=resting + 4 * (TAKEN - STATE) * numbers + carried + 4 * widest,
         cell_update=resting + 4 * (changed - STATE) * numbers,
         cell_judged=resting + carried,
-        token=token_bytes(decoder, cell),
+        token=token_bytes(decoder, cell) + 4 * widest // _tile_rows(decoder, cell),
     )
+
+
+def _joined(cell: CellConfig, config: DecoderConfig) -> tuple[int, int]:
+    """Count what is made for layers that read the same input, which run as one with one adapter.
+
+    Returns:
+        The numbers of all joined adapters of a cell, A's on top of each other and B's on a diagonal; and
+        those of the largest B of one product, N x R.
+    """
+    if ADAPTER_KINDS[cell.adapter].prefix:
+        return 0, 0
+    own, joined, widest = ADAPTER_KINDS[cell.adapter].carried(cell.rank), 0, 0
+    for leaves in SAME_INPUT:
+        rank = own * sum(leaf in cell.targets for leaf in leaves)
+        outputs = sum(config.linear_shape(leaf)[0] for leaf in leaves)
+        if rank:
+            widest = max(widest, outputs * rank)
+        if rank and len(leaves) > 1:
+            joined += rank * (outputs + config.linear_shape(leaves[0])[1])
+    return joined * (config.layers - cell.first_layer), widest
+
+
+def _tile_rows(decoder: Decoder, cell: CellConfig) -> int:
+    """Return how many rows have one share of the gradient of B between them."""
+    from qlora_kernels.grouped_triton import narrow_tile  # Triton is where a card is
+
+    together = max(sum(leaf in cell.targets for leaf in leaves) for leaves in SAME_INPUT)
+    rank = ADAPTER_KINDS[cell.adapter].carried(cell.rank) * max(1, together)
+    return narrow_tile(rank, decoder.dtype).rows
 
 
 def adapter_numbers(cell: CellConfig, config: DecoderConfig) -> int:
@@ -179,14 +210,17 @@ def token_bytes(decoder: Decoder, cell: CellConfig) -> int:
         keys = queries  # each query head gets keys of its own
     block = 4 * config.width + 3 * queries + 2 * keys + 3 * config.feed_forward
     kind = ADAPTER_KINDS[cell.adapter]
+    lowest = 0
     if kind.prefix:  # the queries once more, what they take, and their scores
         block += 2 * queries + config.heads * cell.rank
+        # nothing that is trained comes before the attention of the lowest block
+        lowest = 2 * config.width + 2 * queries + 2 * keys
     else:
         block += kind.carried(cell.rank) * len(cell.targets)
     if kind.magnitudes:  # each output before its gain, and the gain
         block += 2 * sum(config.linear_shape(leaf)[0] for leaf in cell.targets)
     places = 8 * PLACES + 4 * config.head_size
-    return size * ((config.layers - cell.first_layer) * block + 2 * config.width) + places
+    return size * ((config.layers - cell.first_layer) * block - lowest + 2 * config.width) + places
 
 
 def passing_bytes(config: DecoderConfig, size: int) -> int:

@@ -4,13 +4,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# pyproject.toml takes several versions of what numbers and machine code depend on; here the tested ones go in
+TESTED := .venv/tested.txt
+# the oldest that the kernels take
+TRITON ?= 3.6.0
 # how many tests run at once, each on one thread: make test WORKERS=8 on a larger machine
 WORKERS ?= 2
 # a thread that waits must not keep a core from the other worker
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow mistakes docs docs-check api lock notebooks bench classroom-base clean
+.PHONY: help demo lab test test-slow test-triton mistakes docs docs-check api lock notebooks bench classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -30,6 +34,10 @@ test: .venv/test docs-check ## style, types and the quick tests
 test-slow: .venv/test ## the tests that take minutes
 	@$(PYTEST) -m slow
 
+test-triton: .venv/test ## the kernels' quick tests on another Triton: make test-triton TRITON=3.7.1
+	@test -d build/triton-$(TRITON) || $(PIP_INSTALL) --no-deps --target build/triton-$(TRITON) triton==$(TRITON)
+	@PYTHONPATH=build/triton-$(TRITON) $(PYTEST) -m "not slow" tests/kernels
+
 mistakes: .venv/test ## plant each listed mistake in the code; the tests have to find it (minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mistakes/run.py
 
@@ -40,7 +48,7 @@ docs-check: .venv/lab ## fail if the documents' tables are not what the code say
 	@$(BIN)/python docs/tables.py --check
 
 api: .venv/lab ## build pages of every public name from the docstrings, into build/api
-	@$(PIP_INSTALL) -e '.[docs]'
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[docs]'
 	@$(BIN)/pdoc --docformat google --no-show-source -o build/api workbench qlora_kernels '!qlora_kernels.*_triton'
 	@echo "Open build/api/index.html"
 
@@ -53,7 +61,7 @@ notebooks: .venv/test ## write each notebook from its text form, with its pictur
 	@$(BIN)/python docs/notebooks.py
 
 bench: .venv/lab ## compare with transformers + PEFT and measure this machine (minutes; wants it quiet)
-	@$(PIP_INSTALL) -e '.[bench]'
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[bench]'
 	@mkdir -p benchmarks/records
 	@$(BIN)/python benchmarks/roofline.py benchmarks/records/roofline.json
 	@$(BIN)/python benchmarks/stacking.py benchmarks/records/stacking.json
@@ -72,16 +80,19 @@ classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (m
 clean: ## remove .venv and the caches; studies stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
 
-# A stamp an environment: `make` installs again only when pyproject.toml has changed.
-.venv/lab: pyproject.toml | .venv/bin/python
+# A stamp an environment: `make` installs again only when pyproject.toml or the tested versions have changed.
+.venv/lab: pyproject.toml $(TESTED)
 	@echo "Installing the workbench into .venv; the first time this takes minutes ..."
-	@$(PIP_INSTALL) -e '.[lab]'
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab]'
 	@touch $@
 
 .venv/test: pyproject.toml .venv/lab
 	@echo "Installing what the tests need into .venv ..."
-	@$(PIP_INSTALL) -e '.[lab,test,cluster]'
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab,test,cluster]'
 	@touch $@
+
+$(TESTED): constraints.txt | .venv/bin/python
+	@grep -E '^(torch|triton)==' constraints.txt > $@
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || \

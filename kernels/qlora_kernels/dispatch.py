@@ -12,7 +12,7 @@ class Choice:
     """A route and the reason for it."""
 
     route: str
-    """One of "triton", "torch" and "reference"."""
+    """One of "triton", "torch" and "reference"; of a product with a packed weight "fused" or "decoded"."""
     reason: str
 
 

@@ -25,6 +25,7 @@ from qlora_kernels.decode import decode
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
 from qlora_kernels.packed_weight import QuantizedTensor
+from qlora_kernels.product_routes import product_with
 from qlora_kernels.products import PreparedWeight
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
@@ -215,13 +216,12 @@ def _linear(
         a, b = _stack(a), _stack(b)
     if route(backend, x) == "triton":
         from qlora_kernels.grouped_triton import RowTiles, launch_shrink, narrow_tile
-        from qlora_kernels.linear_triton import launch_forward
 
         s = None
         if a is not None:
             tile = narrow_tile(a.shape[1], x.dtype)
             s = launch_shrink(x, a, RowTiles.of(segments, x.device, tile))
-        y = launch_forward(x, Affine.of(base, levels), s, b, scale.float(), segments)
+        y = _triton_forward(x, Affine.of(base, levels), s, b, scale.float(), segments, backend)
     else:
         from qlora_kernels import grouped_torch
 
@@ -255,7 +255,7 @@ def _linear_backward(
     ds: Tensor | None = None
     triton = route(backend, x) == "triton"
     if triton:
-        from qlora_kernels import grouped_triton, linear_triton
+        from qlora_kernels import grouped_triton
     else:
         from qlora_kernels import grouped_torch
     if a is not None and b is not None:
@@ -272,11 +272,39 @@ def _linear_backward(
                 da = grouped_torch.shrink_gradient(ds, x, segments)
     if needs[0]:
         if triton:
-            dx = linear_triton.launch_input_gradient(dy, Affine.of(base, levels), ds, a, segments)
+            dx = _triton_input_gradient(dy, Affine.of(base, levels), ds, a, segments, backend)
         else:
             multiplied = products.operand(base, levels, products.dtype_of(precision, x))
             dx = grouped_torch.input_gradient(dy, multiplied, ds, a, segments)
     return dx, da, db
+
+
+def _triton_forward(
+    x: Tensor,
+    weight: Affine,
+    s: Tensor | None,
+    b: Tensor | None,
+    factors: Tensor,
+    segments: Tensor,
+    backend: str,
+) -> Tensor:
+    """Return y by the product that was asked for, or that the table names."""
+    if product_with("forward", x, weight, backend) == "decoded":
+        from qlora_kernels.decode_once_triton import launch_decoded_forward as launch
+    else:
+        from qlora_kernels.linear_triton import launch_forward as launch
+    return launch(x, weight, s, b, factors, segments)
+
+
+def _triton_input_gradient(
+    dy: Tensor, weight: Affine, ds: Tensor | None, a: Tensor | None, segments: Tensor, backend: str
+) -> Tensor:
+    """Return dx by the product that was asked for, or that the table names."""
+    if product_with("input_gradient", dy, weight, backend) == "decoded":
+        from qlora_kernels.decode_once_triton import launch_decoded_input_gradient as launch
+    else:
+        from qlora_kernels.linear_triton import launch_input_gradient as launch
+    return launch(dy, weight, ds, a, segments)
 
 
 def _stack(matrices: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Cross entropy of a frozen linear head, without ever holding the logits of all tokens.
+"""Cross entropy of a frozen linear head, plain or packed, without ever holding the logits of all tokens.
 
 The reference below defines the operator; ``linear_cross_entropy_triton.py`` is the fast twin of its row
 part. Shape letters: M tokens, H features, V vocabulary. Tokens whose target is `IGNORED` cost nothing and
@@ -7,20 +7,33 @@ lose nothing.
 The head is frozen, so the only gradient is that of the hidden rows, and a row's gradient needs its own
 logits only: (softmax - one-hot) head. It is computed in the forward pass, a chunk of rows at a time, while
 the chunk's logits are there; the backward pass multiplies each row by the gradient of its loss.
+
+On a CPU the tokens that count are picked out first. Triton takes all, so that nothing waits for a GPU to say
+which: an ignored row costs its logits, and whoever has many leaves them out before.
 """
+
+from collections.abc import Iterable
 
 import torch
 from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from qlora_kernels.products import PRECISIONS, dtype_of
+from qlora_kernels.decode import decode
+from qlora_kernels.formats_layout import Affine
+from qlora_kernels.grouped import AnyWeight
+from qlora_kernels.head_products import head_of
+from qlora_kernels.packed_weight import QuantizedTensor
+from qlora_kernels.products import PRECISIONS, PreparedWeight, dtype_of
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, on_gpu, require_float, route
 
 IGNORED = -100
 CHUNK_BYTES = 32 * 2**20
 """Size of one chunk's float32 logits: enough for a fast product, few enough to stay near the processor."""
+DEVICE_CHUNK_BYTES = 512 * 2**20
+"""The same for Triton: 1,000 rows of a vocabulary of 128,000, so that a product fills a GPU, and a packed
+head is decoded once for many rows."""
 
 
 def linear_cross_entropy_reference(
@@ -35,7 +48,7 @@ def linear_cross_entropy_reference(
 
 def linear_cross_entropy(
     hidden: Float[Tensor, "M H"],
-    head: Float[Tensor, "V H"],
+    head: AnyWeight,
     targets: Int[Tensor, " M"],
     *,
     chunk: int | None = None,
@@ -49,10 +62,12 @@ def linear_cross_entropy(
 
     Args:
         hidden: The decoder's last rows.
-        head: One row for each word of the vocabulary, in the type of ``hidden`` or of ``precision``. It gets
-            no gradient.
-        targets: The next token's id, or `IGNORED`.
-        chunk: Rows of logits held at a time; by default about `CHUNK_BYTES` of them.
+        head: One row for each word of the vocabulary: packed, or numbers in the type of ``hidden`` or of
+            ``precision``. It gets no gradient.
+        targets: The next token's id, or `IGNORED`. Any other number is refused where it can be read at once;
+            on a GPU, where reading would wait for all that was asked before, its loss is NaN.
+        chunk: Rows of logits held at a time; by default about `CHUNK_BYTES` of them, or for Triton
+            `DEVICE_CHUNK_BYTES`.
         precision: "float32" or "bfloat16", for the products with the head on a CPU; by default the type of
             ``hidden``.
         backend: "auto" runs Triton on a GPU and PyTorch elsewhere; naming one forces it.
@@ -65,31 +80,46 @@ def linear_cross_entropy(
     """
     taken = route(backend, hidden)
     _check_precision(precision, taken)
-    if precision is None or head.dtype != PRECISIONS[precision]:
+    if isinstance(head, PreparedWeight):
+        head = head.parts[0]
+    if isinstance(head, QuantizedTensor):
+        head = head.affine()
+    if isinstance(head, Affine):
+        require_float("linear_cross_entropy", hidden=hidden)
+    elif precision is None or head.dtype != PRECISIONS[precision]:
         require_float("linear_cross_entropy", hidden=hidden, head=head)
-    if hidden.ndim != 2 or head.ndim != 2 or hidden.shape[1] != head.shape[1]:
+    if hidden.ndim != 2 or len(head.shape) != 2 or hidden.shape[1] != head.shape[1]:
         raise ValueError(
             f"linear_cross_entropy: hidden must be (M, H) and head (V, H); got {tuple(hidden.shape)} "
             f"and {tuple(head.shape)}"
+        )
+    if hidden.device != head.device:
+        raise ValueError(
+            f"linear_cross_entropy: hidden is on {hidden.device}, head on {head.device}; move one of them"
         )
     if targets.shape != hidden.shape[:1] or targets.dtype not in (torch.int32, torch.int64):
         raise ValueError(
             f"linear_cross_entropy: targets must be {hidden.shape[0]} integers, "
             f"got {targets.dtype} {tuple(targets.shape)}"
         )
-    if head.requires_grad:
+    if isinstance(head, Tensor) and head.requires_grad:
         raise ValueError(
             "linear_cross_entropy: the head is frozen here; pass head.detach() or set requires_grad=False"
         )
     if chunk is not None and chunk < 1:
         raise ValueError(f"linear_cross_entropy: chunk must be at least 1 row, got {chunk}")
+    words = head.shape[0]
     if taken == "reference":
-        _check_targets(targets, len(head))
-        return linear_cross_entropy_reference(hidden, head, targets)
+        _check_targets(targets, words)
+        numbers = head if isinstance(head, Tensor) else decode(head, hidden.dtype, backend="reference")
+        return linear_cross_entropy_reference(hidden, numbers, targets)
+    if isinstance(head, Tensor):
+        base, levels = [head, head.new_empty(words, 0)], "dense"
+    else:
+        base, levels = head.tensors(), head.levels
     needs_gradient = torch.is_grad_enabled() and hidden.requires_grad
-    return _linear_cross_entropy(hidden, head, targets, chunk or 0, needs_gradient, precision or "", backend)[
-        0
-    ]
+    chosen = (chunk or 0, needs_gradient, precision or "", backend)
+    return _linear_cross_entropy(hidden, base, levels, targets, *chosen)[0]
 
 
 def _check_precision(precision: str | None, taken: str) -> None:
@@ -102,7 +132,8 @@ def _check_precision(precision: str | None, taken: str) -> None:
 @operator("qlora_kernels::linear_cross_entropy")
 def _linear_cross_entropy(
     hidden: Tensor,
-    head: Tensor,
+    base: list[Tensor],
+    levels: str,
     targets: Tensor,
     chunk: int,
     needs_gradient: bool,
@@ -110,31 +141,32 @@ def _linear_cross_entropy(
     backend: str,
 ) -> tuple[Tensor, Tensor]:
     """Return the losses, and the gradient of each row's own loss (empty unless needed)."""
-    _check_targets(targets, len(head))
+    words, triton = len(base[0]), route(backend, hidden) == "triton"
+    _check_targets(targets, words)
     wide = _sum_dtype(hidden.dtype)
     losses = torch.zeros(len(hidden), dtype=wide, device=hidden.device)
     gradient = torch.zeros(hidden.shape if needs_gradient else (0, 0), dtype=wide, device=hidden.device)
-    counted = (targets != IGNORED).nonzero()[:, 0]
-    step = chunk or max(16, CHUNK_BYTES // (wide.itemsize * max(1, len(head))))
-    rows = _triton_rows if route(backend, hidden) == "triton" else _torch_rows
+    held = DEVICE_CHUNK_BYTES if triton else CHUNK_BYTES
+    step = chunk or max(16, held // (wide.itemsize * max(1, words)))
     # PyTorch multiplies 16-bit matrices into a float32 result on a GPU only; elsewhere the head is
     # widened once, unless a precision was asked for
     low = dtype_of(precision, hidden) if precision or on_gpu(hidden) else wide
-    operand = head.to(low)
-    for some in counted.split(step):
-        logits = _product(hidden[some], operand.mT)
-        losses[some], others, own = rows(logits, targets[some], needs_gradient, operand.dtype)
+    head = head_of(Affine.of(base, levels), dtype_of(precision, hidden), low, triton)
+    rows = _triton_rows if triton else _torch_rows
+    for some in _chunks(targets, step, triton):
+        logits = head.logits(hidden[some])
+        losses[some], others, own = rows(logits, targets[some], needs_gradient, head.low)
         if needs_gradient:
-            chosen = operand[targets[some]].to(wide)
-            gradient[some] = _product(others, operand).addcmul_(own[:, None], chosen)
+            chosen = head.chosen(targets[some].clamp(0, words - 1)).to(wide)
+            gradient[some] = head.back(others).addcmul_(own[:, None], chosen)
     return losses, gradient
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply matrices into a result of at least float32."""
-    if on_gpu(a) and a.dtype in (torch.bfloat16, torch.float16):
-        return torch.mm(a, b, out_dtype=torch.float32)
-    return (a.to(b.dtype) @ b).to(torch.promote_types(b.dtype, torch.float32))
+def _chunks(targets: Tensor, step: int, triton: bool) -> Iterable[Tensor | slice]:
+    """Cut the rows that count, or for Triton all of them: how many count is known to the GPU only."""
+    if triton:
+        return [slice(start, start + step) for start in range(0, len(targets), step)]
+    return (targets != IGNORED).nonzero()[:, 0].split(step)
 
 
 def _torch_rows(
@@ -171,6 +203,8 @@ def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def _check_targets(targets: Tensor, vocabulary: int) -> None:
+    if targets.device.type != "cpu":
+        return
     wrong = (targets != IGNORED) & ((targets < 0) | (targets >= vocabulary))
     if wrong.any():
         first = int(wrong.nonzero()[0])
@@ -183,7 +217,8 @@ def _check_targets(targets: Tensor, vocabulary: int) -> None:
 @_linear_cross_entropy.register_fake
 def _(
     hidden: Tensor,
-    head: Tensor,
+    base: list[Tensor],
+    levels: str,
     targets: Tensor,
     chunk: int,
     needs_gradient: bool,
@@ -197,14 +232,15 @@ def _(
 
 
 def _save(ctx: Context, inputs: tuple, output: Tensor | tuple) -> None:
-    ctx.dtype = inputs[0].dtype
+    ctx.dtype, ctx.parts = inputs[0].dtype, len(inputs[1])
     ctx.save_for_backward(output[1])
     ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Context, dloss: Tensor, _: Tensor | None) -> tuple:
     (gradient,) = ctx.saved_tensors
-    return (gradient * dloss[:, None]).to(ctx.dtype), None, None, None, None, None, None
+    dhidden = (gradient * dloss[:, None]).to(ctx.dtype)
+    return dhidden, [None] * ctx.parts, None, None, None, None, None, None
 
 
 _linear_cross_entropy.register_autograd(_backward, setup_context=_save)

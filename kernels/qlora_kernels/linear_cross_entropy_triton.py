@@ -5,7 +5,8 @@
 One program handles one row. It reads the row once for a running maximum and sum (online softmax), and once
 more to write the softmax, 0 at the target, in the type of the next matrix product; the target's own slope
 stays in float32. Traffic for each row: 2 x 4 V bytes read, e V written; eager PyTorch reads and writes
-about six times as much.
+about six times as much. A row that is ignored is only written, with zeros; the loss of a target that is no
+word is NaN.
 """
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from qlora_kernels.rows import power_of_two
 
+IGNORED = -100
 WORDS_AT_ONCE = 4096
 """Most words of the vocabulary that a program takes in one step."""
 
@@ -28,11 +30,21 @@ def _log1p(x):
 
 @triton.jit
 def cross_entropy_rows(
-    logits, targets, losses, slopes, target_slope, V, GRADIENT: tl.constexpr, BLOCK: tl.constexpr
-):
+    logits, targets, losses, slopes, target_slope, V,
+    IGNORED: tl.constexpr, GRADIENT: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     word = tl.arange(0, BLOCK)
     target = tl.load(targets + row)
+    if (target < 0) | (target >= V):
+        nothing = tl.where(target == IGNORED, 0.0, float("nan"))
+        tl.store(losses + row, nothing)
+        if GRADIENT:
+            tl.store(target_slope + row, nothing)
+            for start in range(0, V, BLOCK):
+                zeros = tl.zeros((BLOCK,), slopes.dtype.element_ty)
+                tl.store(slopes + row * V + start + word, zeros, start + word < V)
+        return
     chosen = tl.load(logits + row * V + target)
     highest = chosen
     rest = 0.0  # what the other words add up to, in units of exp(highest)
@@ -64,6 +76,6 @@ def launch(
     if logits.numel():
         cross_entropy_rows[(M,)](
             logits, targets, losses, slopes, target_slope, V,
-            GRADIENT=needs_gradient, BLOCK=min(WORDS_AT_ONCE, power_of_two(V)), num_warps=8,
+            IGNORED=IGNORED, GRADIENT=needs_gradient, BLOCK=min(WORDS_AT_ONCE, power_of_two(V)), num_warps=8,
         )  # fmt: skip
     return losses, slopes, target_slope

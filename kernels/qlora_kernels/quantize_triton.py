@@ -79,7 +79,9 @@ def pack(
     else:
         tl.static_assert(FORMAT == "nf4")
         scale = tl.max(tl.abs(value), 1)
-        relative = value * reciprocal(tl.maximum(scale, LEAST_MAXIMUM))[:, None]
+        # said to be float32: a number as small as this is a float64 to Triton, and so would be what follows
+        least = tl.full((BLOCKS,), LEAST_MAXIMUM, tl.float32)
+        relative = value * reciprocal(tl.maximum(scale, least))[:, None]
         code = tl.zeros((BLOCKS, GROUP), tl.int32)
         for i in tl.static_range(15):
             code += (relative > tl.load(bounds + i)).to(tl.int32)

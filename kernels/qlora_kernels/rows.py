@@ -1,13 +1,16 @@
 """What the operators on rows share: which route runs, how a tensor becomes rows, and clear refusals."""
 
-from importlib.util import find_spec
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-Backend = Literal["auto", "triton", "torch", "reference"]
+from qlora_kernels.triton_version import require_triton
+
+Backend = Literal["auto", "triton", "fused", "decoded", "torch", "reference"]
+"""What a caller may ask for. "fused" and "decoded" are Triton with one of its products with a packed weight:
+decoding tile by tile as it multiplies, or once before; "triton" leaves that to the table."""
 Context = Any
 """What autograd hands from an operator's forward to its backward; any attribute may be set on it."""
 
@@ -19,24 +22,21 @@ TRITON_DEVICES = {"cuda"}
 
 def route(backend: str, tensor: Tensor) -> str:
     """Name the route that runs: "auto" is Triton on a GPU and PyTorch elsewhere, a name forces it."""
-    if backend not in ("auto", "triton", "torch", "reference"):
-        raise ValueError(f"unknown backend {backend!r}. Known: auto, triton, torch, reference.")
+    if backend not in (known := get_args(Backend)):
+        raise ValueError(f"unknown backend {backend!r}. Known: {', '.join(known)}.")
+    if backend in ("fused", "decoded"):
+        backend = "triton"
     chosen = ("triton" if on_gpu(tensor) else "torch") if backend == "auto" else backend
     if chosen == "triton" and tensor.dtype == torch.float64:
         raise ValueError("the Triton kernels compute in float32; give float64 tensors to backend='torch'")
+    if chosen == "triton":
+        require_triton()
     return chosen
 
 
 def on_gpu(tensor: Tensor) -> bool:
     """Say whether the tensor lies where Triton's kernels run."""
     return tensor.device.type in TRITON_DEVICES
-
-
-def why_no_triton() -> str | None:
-    """Say why Triton's kernels can't run with what is installed; None where they can."""
-    if find_spec("triton") is None:
-        return "Triton is missing, which has the fused kernels: pip install 'triton>=3.6,<3.10'"
-    return None
 
 
 def as_rows(tensor: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from qlora_kernels.rows import TRITON_DEVICES, why_no_triton
+from qlora_kernels.rows import TRITON_DEVICES
+from qlora_kernels.triton_version import INSTALL, why_no_triton
 from workbench.config import check_device
 from workbench.errors import InputError
 
@@ -78,7 +79,8 @@ def why_no_gpu() -> str | None:
         if torch.version.cuda is None and torch.version.hip is None:
             return "this torch was built without support for GPUs"
         return "torch finds no GPU that it can use"
-    return why_no_triton()
+    missing = why_no_triton()
+    return f"{missing}; {INSTALL}" if missing else None
 
 
 def _gpu(reason: str) -> Device:
@@ -126,6 +128,9 @@ def settle_gpu() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # float32 means float32: no products of 10 bits behind its back
     torch.backends.cuda.matmul.allow_tf32 = False
+    # and sums are in float32 to their end
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
 
 
 def is_full(error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 """Make the proof bench importable as ``bench`` and keep Triton's compilations in one folder of this run."""
 
-import inspect
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -8,17 +8,11 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
-from triton.runtime.jit import JITCallable
-
-# The shape checker wraps every function of the package before `triton.jit` sees it, and the wrapper's
-# globals are the checker's own: a kernel could then call no helper of its module. Give Triton the
-# function itself.
-_take = JITCallable.__init__
-JITCallable.__init__ = lambda self, fn: _take(self, inspect.unwrap(fn))
 
 HERE = Path(__file__).parent
 if str(HERE) not in sys.path:
     sys.path.insert(0, str(HERE))
+importlib.import_module("bench.unwrapped")
 
 assert os.environ.get("TRITON_INTERPRET", "0") != "1", (
     "unset TRITON_INTERPRET: these tests interpret and compile the same kernels in one process"

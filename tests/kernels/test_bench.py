@@ -1,12 +1,13 @@
 """The bench itself: right where the stock interpreter is wrong, and objecting to every fault."""
 
+import numpy as np
 import pytest
 import torch
 import triton
 import triton.language as tl
 from bench.compiler import build, captured
 from bench.far import far_apart
-from bench.interpreter import first_program, interpreted
+from bench.interpreter import first_program, interpreted, to_tf32
 from bench.trace import compulsory_bytes, traced
 
 
@@ -79,6 +80,14 @@ def test_a_dot_that_forgets_ieee_is_visible(rng):
     truth = a.double() @ b.double()
     assert (exact - truth).norm() / truth.norm() < 1e-6
     assert 1e-4 < (rounded - truth).norm() / truth.norm() < 1e-3
+
+
+def test_rounding_to_tf32_is_to_the_nearest_and_ties_go_to_even():
+    step = 2.0**-10  # between neighbours from 1 to 2
+    values = [1 + step / 2, 1 + 3 * step / 2, 1 + 0.51 * step, -1 - 0.49 * step, float("inf"), 3e-45]
+    rounded = [1.0, 1 + 2 * step, 1 + step, -1.0, float("inf"), 0.0]
+    assert to_tf32(np.array(values, dtype=np.float32)).tolist() == rounded
+    assert np.isnan(to_tf32(np.array([np.nan], dtype=np.float32))).all()
 
 
 def test_one_process_interprets_and_compiles_in_any_order(rng):

@@ -15,7 +15,9 @@ from bench.readme import README, table
 import qlora_kernels
 
 QUICK = ("sm_80", "sm_90", "gfx942")
-DOTS = ("linear_forward", "linear_input_gradient", "shrink", "output_gradients", "shrink_gradient")
+DOTS = (
+    "linear_forward", "linear_input_gradient", "add_update", "shrink", "output_gradients", "shrink_gradient",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("operator", CATALOGUE)
@@ -32,7 +34,7 @@ def test_within_budget(operator, target):
         assert cost.shared <= SHARED_LIMIT[target]
         assert cost.matrix > 0 or name not in DOTS, f"{name} doesn't use {target}'s matrix unit"
         if cost.per_weight is not None:
-            allowed = committed[name]["targets"][target]["per_weight"]
+            allowed = budgets.looseness() * committed[name]["targets"][target]["per_weight"]
             assert cost.per_weight <= allowed, f"{name}: {cost.per_weight} instructions a weight on {target}"
 
 
@@ -66,7 +68,8 @@ SPILLED = {("linear_forward", torch.float32, 128, "gfx950"): 10}
 def test_high_ranks_and_float32_do_not_spill(rank, dtype):
     """The cases of which any target was ever seen to spill, on the targets that did first."""
     size = replace(SMALL, rank=rank, dtype=dtype)
-    launches = {launch.name: launch for launch in captured(CATALOGUE["LoRA on nf4"](size))}
+    examples = [CATALOGUE[name](size) for name in ("LoRA on nf4", "LoRA on nf4, decoded once")]
+    launches = {launch.name: launch for example in examples for launch in captured(example)}
     for name, launch in launches.items():
         for target in ("sm_80", "sm_89", "sm_120", "gfx942", "gfx950"):
             report = build(launch, target)

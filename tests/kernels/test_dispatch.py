@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
+import triton
 
-from qlora_kernels import choose, grouped_lora_linear, quantize, quantized_linear
+from qlora_kernels import choose, grouped_lora_linear, quantize, quantized_linear, triton_version
 
 SETTING = """
 import torch
@@ -45,8 +48,8 @@ for weight in weights.values():
     torch.autograd.grad(y.sum(), (x, a, b))
 try:
     quantized_linear(x, weight, backend="triton")
-except ImportError:
-    print("refused")
+except ImportError as refusal:
+    print(refusal)
 """
 
 NOTHING_LOADED = """
@@ -74,7 +77,38 @@ def test_importing_loads_no_triton():
 
 def test_everything_runs_without_triton():
     absent = "import sys\nsys.modules['triton'] = None  # importing it fails\n"
-    assert run(absent + SETTING + ALL_ROUTES).strip() == "refused"
+    assert run(absent + SETTING + ALL_ROUTES).strip() == (
+        "the Triton kernels need Triton 3.6 to 3.9, and there is none: install one "
+        "on Linux with pip install 'triton>=3.6,<3.10', or use backend='torch'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "fault"),
+    [("3.5.1", "old"), ("2.3.0", "old"), ("3.10.0", "new"), ("3.6.0", ""), ("3.9.0+rocm7.1.git1", "")],
+)
+def test_a_triton_of_another_version_is_refused_by_name(version, fault, monkeypatch):
+    monkeypatch.setattr(triton, "__version__", version)
+    triton_version.why_no_triton.cache_clear()
+    try:
+        if not fault:
+            assert choose(torch.ones(1), "triton").route == "triton"
+            return
+        with pytest.raises(ImportError) as refusal:
+            choose(torch.ones(1), "triton")
+        assert str(refusal.value) == (
+            f"the Triton kernels need Triton 3.6 to 3.9, and this is {version}, which is too {fault}: "
+            "install one on Linux with pip install 'triton>=3.6,<3.10', or use backend='torch'"
+        )
+    finally:
+        triton_version.why_no_triton.cache_clear()
+
+
+def test_the_versions_that_are_taken_are_those_that_are_declared():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = [line for extra in ("gpu", "test") for line in project["optional-dependencies"][extra]]
+    oldest, before = (".".join(map(str, v)) for v in (triton_version.OLDEST, triton_version.BEFORE))
+    assert [line for line in declared if "triton" in line] == [f"triton>={oldest},<{before}"] * 2
 
 
 @pytest.mark.usefixtures("unchecked")

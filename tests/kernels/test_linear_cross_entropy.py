@@ -3,10 +3,20 @@
 import pytest
 import torch
 from bench.accuracy import DTYPES, assert_accurate
+from bench.compiler import captured
 from bench.interpreter import interpreted
 from bench.trace import traced
 
-from qlora_kernels.linear_cross_entropy import IGNORED, linear_cross_entropy, linear_cross_entropy_reference
+from qlora_kernels import FORMATS, QuantizedTensor, quantize, vendor
+from qlora_kernels import linear_cross_entropy as module
+from qlora_kernels.formats_layout import Stored
+from qlora_kernels.linear_cross_entropy import (
+    DEVICE_CHUNK_BYTES,
+    IGNORED,
+    linear_cross_entropy,
+    linear_cross_entropy_reference,
+)
+from qlora_kernels.products import PreparedWeight
 
 SHAPES = [
     pytest.param(1, 1, 1, id="one-word-vocabulary"),
@@ -34,8 +44,9 @@ def results(hidden, head, targets, weights, backend, chunk=None):
 
 def check(hidden, head, targets, weights, backend, chunk=None):
     """Losses and dhidden against the reference in float64."""
-    truth = results(hidden.double(), head.double(), targets, weights.double(), "reference")
     losses, dhidden = results(hidden, head, targets, weights, backend, chunk)
+    head = head if torch.is_tensor(head) else head.dequantize(hidden.dtype)
+    truth = results(hidden.double(), head.double(), targets, weights.double(), "reference")
     logits = hidden.double() @ head.double().mT
     size = hidden.double().abs() @ head.double().abs().mT
     assert_accurate(
@@ -112,14 +123,18 @@ def test_a_row_of_logits_is_read_twice_and_written_once(rng):
         linear_cross_entropy(hidden, head, targets, backend="triton").backward(weights)
     trace.assert_clean()
     kept = int((targets != IGNORED).sum())
-    # and the target's logit once more, the target itself, the loss and the target's slope
-    assert trace.moved == kept * (3 * 4 * 5000 + 4 + 8 + 4 + 4)
+    # and the target's logit once more, the target itself, the loss and the target's slope; zeros if ignored
+    ignored = len(targets) - kept
+    assert trace.moved == kept * (3 * 4 * 5000 + 4 + 8 + 4 + 4) + ignored * (4 * 5000 + 8 + 4 + 4)
 
 
 def test_operator_is_registered_completely(rng):
     hidden, head, targets, _ = drawn(rng, 4, 8, 9, torch.float32)
-    arguments = (hidden.requires_grad_(), head, targets, 0, True, "", "torch")
-    torch.library.opcheck(torch.ops.qlora_kernels.linear_cross_entropy, arguments)
+    packed = quantize(head.repeat(1, 4), "q4_1").affine()
+    for base, levels in (([head, head.new_empty(9, 0)], "dense"), (packed.tensors(), packed.levels)):
+        hidden = hidden if levels == "dense" else hidden.detach().repeat(1, 4)
+        arguments = (hidden.requires_grad_(), base, levels, targets, 0, True, "", "torch")
+        torch.library.opcheck(torch.ops.qlora_kernels.linear_cross_entropy, arguments)
 
 
 def test_a_head_in_16_bits_costs_its_rounding(rng):
@@ -148,6 +163,115 @@ def test_precision_belongs_to_the_cpu_route(rng):
         linear_cross_entropy(hidden, head, targets, precision="bfloat16", backend="reference")
 
 
+# ------------------------------------------------------------------------------------------ packed heads
+
+
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("format", ["nf4", "q4_0", "q4_1", "q8_0", "int4", "int8"])
+def test_a_packed_head_is_its_decoded_one_to_the_bit(rng, format, dtype, backend):
+    """One part of the vocabulary: the same numbers in the same product."""
+    hidden, head, targets, weights = drawn(rng, 7, 64, 70, dtype)
+    packed = quantize(head.float(), format)
+    got = results(hidden, packed, targets, weights, backend)
+    for value, exact in zip(
+        got, results(hidden, packed.dequantize(dtype), targets, weights, backend), strict=True
+    ):
+        assert torch.equal(value, exact)
+
+
+@pytest.mark.parametrize("backend", ["torch", "triton"])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_packed_head_in_parts(rng, monkeypatch, dtype, backend):
+    """Three parts of the vocabulary, the last one ragged, and chunks of three rows."""
+    monkeypatch.setattr(vendor, "SCRATCH_BYTES", 1)
+    hidden, head, targets, weights = drawn(rng, 7, 64, 600, dtype)
+    packed = quantize(head.float(), "q4_1")
+    check(hidden, packed, targets, weights, backend, chunk=3)
+
+
+def test_a_packed_head_is_never_decoded_whole(rng, monkeypatch):
+    monkeypatch.setattr(vendor, "SCRATCH_BYTES", 1)
+    hidden, head, targets, weights = drawn(rng, 7, 64, 600, torch.float32)
+    packed = quantize(head, "q4_1")
+    with traced() as trace:
+        linear_cross_entropy(hidden.requires_grad_(), packed, targets, backend="triton").backward(weights)
+    trace.assert_clean()
+    outs = [
+        region.tensors[0].shape
+        for launch in trace.launches
+        for region in launch.regions
+        if region.name == "out"
+    ]
+    # the logits' parts, the rows of the targets, and the slopes' parts
+    assert outs == [(256, 64), (256, 64), (88, 64), (7, 64), (256, 64), (256, 64), (88, 64)]
+
+
+def test_a_packed_head_in_a_precision(rng):
+    hidden, head, targets, _ = drawn(rng, 9, 64, 300, torch.float32)
+    packed = quantize(head, "q8_0")
+    for given in (packed, PreparedWeight((packed.dequantize(torch.bfloat16),))):
+        losses = linear_cross_entropy(hidden, given, targets, precision="bfloat16")
+        plain = linear_cross_entropy(hidden, packed.dequantize(torch.bfloat16), targets, precision="bfloat16")
+        assert torch.equal(losses, plain)
+
+
+# ------------------------------------------------------------------------------------------ on a device
+
+
+def elsewhere(format, words, width):
+    """A head and hidden rows on a device whose numbers can't be read: it has none."""
+    layout = FORMATS[format].layout(words, width, FORMATS[format].block_size)
+    stored = {name: torch.empty(shape, dtype=dtype, device="meta") for name, (shape, dtype) in layout.items()}
+    head = QuantizedTensor(
+        format=format, shape=(words, width), stored=Stored(**stored), block_size=FORMATS[format].block_size
+    )
+    return head, torch.empty(2500, width, dtype=torch.bfloat16, device="meta", requires_grad=True)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_host_reads_nothing(packed):
+    """Forward and backward at full size where reading a number is an error; what is held is bounded."""
+    head, hidden = elsewhere("q4_0", 128_256, 2048)
+    if not packed:
+        head = torch.empty(128_256, 2048, dtype=torch.bfloat16, device="meta")
+    targets = torch.empty(2500, dtype=torch.int64, device="meta")
+
+    def run():
+        losses = linear_cross_entropy(hidden, head, targets, backend="triton")
+        (gradient,) = torch.autograd.grad(losses, hidden, torch.ones_like(losses))
+        assert gradient.shape == hidden.shape
+
+    launches = captured(run)
+    rows = [launch.args[0].shape for launch in launches if launch.name == "cross_entropy_rows"]
+    assert sum(m for m, _ in rows) == 2500
+    assert max(4 * m * v for m, v in rows) <= DEVICE_CHUNK_BYTES
+    parts = [launch.args[4] for launch in launches if launch.name == "decode_part"]
+    assert bool(parts) == packed
+    assert all(part.numel() * 2 <= vendor.SCRATCH_BYTES for part in parts)
+
+
+def test_a_target_that_is_no_word_is_nan_where_it_is_not_checked(rng, monkeypatch):
+    """And nothing outside of the logits is read, and no other row is touched."""
+    hidden, head, targets, weights = drawn(rng, 5, 8, 33, torch.float32)
+    good = results(hidden, head, targets, weights, "triton")
+    for outside in (33, -1, 10**12):
+        wrong = targets.clone()
+        wrong[3] = outside
+        with monkeypatch.context() as context:
+            context.setattr(module, "_check_targets", lambda *_: None)
+            with traced() as trace:
+                leaf = hidden.detach().requires_grad_()
+                losses = linear_cross_entropy(leaf, head, wrong, backend="triton")
+                losses.backward(weights)
+            trace.assert_clean()
+        assert losses[3].isnan()
+        assert leaf.grad[3].isnan().all()
+        for i in (0, 1, 2, 4):
+            assert losses[i] == good[0][i]
+            assert torch.equal(leaf.grad[i], good[1][i])
+
+
 REFUSALS = {
     "another width": (lambda h, w, t: linear_cross_entropy(h[:, 1:], w, t), r"hidden must be \(M, H\)"),
     "another type": (lambda h, w, t: linear_cross_entropy(h.half(), w, t), "convert one of them"),
@@ -160,6 +284,22 @@ REFUSALS = {
     "a word outside, reference": (
         lambda h, w, t: linear_cross_entropy(h, w, t - 1, backend="reference"),
         "target -1 of token 0 is outside",
+    ),
+    "a packed head of another width": (
+        lambda h, w, t: linear_cross_entropy(h, quantize(torch.ones(5, 32), "q8_0"), t),
+        r"hidden must be \(M, H\)",
+    ),
+    "a head elsewhere": (
+        lambda h, w, t: linear_cross_entropy(h, w.to("meta"), t),
+        "head is torch.float32 on meta",
+    ),
+    "a packed head elsewhere": (
+        lambda h, w, t: linear_cross_entropy(torch.ones(3, 64), elsewhere("q8_0", 5, 64)[0], t),
+        "hidden is on cpu, head on meta",
+    ),
+    "a head prepared in bytes": (
+        lambda h, w, t: linear_cross_entropy(h, PreparedWeight.of([w], torch.int8), t),
+        "floating-point type is needed",
     ),
     "a head that learns": (
         lambda h, w, t: linear_cross_entropy(h, w.requires_grad_(), t),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from bench.rehearsal import DEVICE, OnDevice, Record, rehearsal
 
-from qlora_kernels import quantize
+from qlora_kernels import head_products, quantize, vendor
 from workbench import devices
 from workbench.adapters.prefix import fresh_stack
 from workbench.config import CellConfig
@@ -25,6 +25,7 @@ from workbench.models.loaders import load_base
 from workbench.models.on_gpu import COMPUTED_IN
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import Frozen, TrainState, freeze, step_gradient, train
+from workbench.training.optimizer import StackedAdamW
 
 SMALL = DecoderConfig(
     vocabulary=96, width=64, layers=2, heads=4, kv_heads=2, head_size=16, feed_forward=96, context=64
@@ -263,3 +264,27 @@ def test_a_step_of_the_classroom_base_equals_the_processors(gpu):
     there, here = states
     torch.testing.assert_close(there.losses, here.losses, rtol=2e-5, atol=0)
     close(there.weights.cpu(), here.weights, 1e-4)
+
+
+def test_a_cell_that_is_left_out_keeps_its_moments(gpu):
+    weights, gradient = torch.ones(3, 5, device=DEVICE), torch.full((3, 5), 0.5, device=DEVICE)
+    optimizer = StackedAdamW(weights, [cell.with_(steps=2) for cell in CELLS])
+    usable = torch.tensor([True, False, True]).to(DEVICE)
+    optimizer.update(gradient, 0, torch.arange(3), usable)
+    assert torch.equal(weights.cpu()[1], torch.ones(5))
+    assert optimizer.mean.cpu()[:, 0].ne(0).tolist() == [True, False, True]
+    assert optimizer.square.cpu()[:, 0].ne(0).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("rows", [32, 1000])
+def test_logits_are_in_float32(rows, gpu, monkeypatch):
+    """Each is the product of two rows of 16 bits, rounded nowhere between; however it is cut."""
+    monkeypatch.setattr(vendor, "WIDTH", 32)
+    monkeypatch.setattr(vendor, "SCRATCH_BYTES", rows * 64 * 2)
+    decoder = small_decoder({}, DEVICE, "bfloat16")
+    hidden = torch.randn(2, 5, 64, generator=torch.Generator().manual_seed(3)).bfloat16()
+    logits = decoder.head(hidden.to(DEVICE)).cpu()
+    head = small_decoder({}).weights["embedding"].dequantize(torch.bfloat16)
+    torch.testing.assert_close(logits, hidden.float() @ head.float().mT, rtol=1e-6, atol=1e-6)
+    plain = head_products.float32_logits(hidden.to(DEVICE), head.to(DEVICE)).cpu()
+    assert torch.equal(plain, logits)

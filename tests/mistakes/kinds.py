@@ -50,12 +50,12 @@ MISTAKES = [
         ),
         (
             "what is written adds what the base gave up",
-            'b = torch.cat([b, -first["lora_B"][row, :, :rank]], dim=1)',
-            'b = torch.cat([b, first["lora_B"][row, :, :rank]], dim=1)',
+            'b = torch.cat([b, -first["lora_B"][:, :rank]], dim=1)',
+            'b = torch.cat([b, first["lora_B"][:, :rank]], dim=1)',
         ),
         (
             "a part of a stack gives up what others began with",
-            "chosen.given_up = self.given_up[rows]",
+            "chosen.given_up = self.given_up[places]",
             "chosen.given_up = self.given_up[: len(rows)]",
         ),
         (
@@ -84,8 +84,8 @@ MISTAKES = [
         "tests/workbench/adapters/test_kinds.py",
         (
             "a gain belongs to the next cell",
-            "gain.repeat_interleave(cells.diff(), dim=0)",
-            "gain.roll(1, 0).repeat_interleave(cells.diff(), dim=0)",
+            "gain.repeat_interleave(rows, dim=0",
+            "gain.roll(1, 0).repeat_interleave(rows, dim=0",
         ),
     ),
     *mistakes(

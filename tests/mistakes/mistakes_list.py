@@ -19,6 +19,7 @@ ROOMS = (
         "kinds",
         "chatting",
         "training",
+        "on_device",
         "scoring",
     ),
     *(

@@ -68,8 +68,8 @@ MISTAKES = [
         ),
         (
             "the end token is written",
-            "open_[place] = False\n            else:\n",
-            "open_[place] = False\n            if True:\n",
+            "open_.remove(place)\n            else:\n",
+            "open_.remove(place)\n            if True:\n",
             "test_generation_stops_at_the_end_token",
         ),
     ),

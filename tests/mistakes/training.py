@@ -46,8 +46,8 @@ MISTAKES = [
         ),
         (
             "weights decay at a rate of their own",
-            "decays = 1 - rates * self.decay[rows]",
-            "decays = 1 - self.decay[rows]",
+            "decays = 1 - rates * self.decay[place]",
+            "decays = 1 - self.decay[place]",
             "test_each_row_is_torch_adamw_with_its_own_rate_and_norm",
         ),
         (
@@ -70,7 +70,7 @@ MISTAKES = [
         ),
         (
             "cells are clipped to the first one's norm",
-            "self.clip[rows] / norms",
+            "self.clip[place] / norms",
             "self.clip[0] / norms",
             "test_the_norm_that_is_told_is_that_before_clipping",
         ),
@@ -108,20 +108,20 @@ MISTAKES = [
         "tests/workbench/training/test_loop.py",
         (
             "the training loss is a mean over examples",
-            "[sum(labels[index] for index in row) for row in rows]",
-            "[len(row) for row in rows]",
+            "[float(sum(labels[index] for index in row)) for row in rows]",
+            "[float(len(row)) for row in rows]",
             "test_a_step_s_loss_is_the_mean_over_its_response_tokens",
         ),
         (
             "the training loss is a sum",
-            "[sum(labels[index] for index in row) for row in rows]",
-            "[1 for row in rows]",
+            "[float(sum(labels[index] for index in row)) for row in rows]",
+            "[1.0 for row in rows]",
             "test_a_step_s_loss_is_the_mean_over_its_response_tokens",
         ),
         (
             "prompts count in the mean",
-            "labels = pool.labels.tolist()",
-            "labels = pool.lengths.tolist()",
+            "labels, weights = pool.labels.tolist()",
+            "labels, weights = pool.lengths.tolist()",
             "test_a_step_s_loss_is_the_mean_over_its_response_tokens",
         ),
         (

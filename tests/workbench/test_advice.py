@@ -72,6 +72,7 @@ CHECKED = (
     "cli/**/*.py",
     "config.py",
     "data/**/*.py",
+    "devices.py",
     "errors.py",
     "exporting/*.py",
     "fetch.py",

@@ -290,6 +290,20 @@ def test_the_conda_environment_delegates_to_pyproject():
     assert "python=3.11" in entries, "the oldest Python that is supported is the one that is tested"
 
 
+def test_a_checkout_gets_the_versions_that_were_tested():
+    """Ranges are for whoever has a torch already; a fresh clone computes with what the tests ran with."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    installs = [
+        line.strip() for line in makefile.splitlines() if "$(PIP_INSTALL) " in line and " -e " in line
+    ]
+    assert len(installs) >= 3
+    assert all("-c $(TESTED) -e" in line for line in installs), installs
+    chosen = re.search(r"grep -E '(.+)' constraints.txt > \$@", makefile)[1]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert {line.split("==")[0] for line in lines if re.match(chosen, line)} == {"torch", "triton"}
+    assert "- -c constraints.txt\n" in (ROOT / "environment.yml").read_text(encoding="utf-8")
+
+
 def test_the_gate_runs_what_the_readme_says():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()

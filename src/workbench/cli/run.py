@@ -142,7 +142,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     engine.add_argument(
         "--device",
-        choices=DEVICES,
+        metavar="|".join(DEVICES),
         help="where cells are trained: on the processor (cpu) or on a GPU (cuda; so are AMD's cards called); "
         "auto (default) takes a GPU where torch and Triton can use one",
     )

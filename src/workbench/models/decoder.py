@@ -19,13 +19,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
-from qlora_kernels.decode import decode
 from qlora_kernels.formats_layout import Affine
+from qlora_kernels.head_products import float32_logits
 from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
-from qlora_kernels.wide import wide_product
 from workbench.data.batches import Batch
 from workbench.devices import uploaded
 from workbench.models.adapted import Adapter, Adapters, Prefix, join
@@ -346,11 +345,9 @@ class Decoder:
         """Apply the last normalization, before the head."""
         return self.normalize("norm", hidden)
 
-    def head_weight(self) -> Float[Tensor, "V K"]:
-        """Return the head's weight, in the precision of its products."""
+    def head_weight(self) -> Affine | Float[Tensor, "V K"]:
+        """Return the head's weight, in the precision of its products or still packed."""
         held = self.prepared[self.head_name]
-        if isinstance(held, Affine):
-            return decode(held, self.dtype)
         return held.parts[0] if isinstance(held, PreparedWeight) else held
 
     def head(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows V"]:
@@ -359,7 +356,7 @@ class Decoder:
             return einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
         held = self.prepared[self.head_name]
         if not isinstance(held, PreparedWeight):
-            return wide_product(hidden.flatten(0, -2), held).unflatten(0, hidden.shape[:-1])
+            return float32_logits(hidden, held)
         precision = None if hidden.dtype == torch.float64 else self.head_precision
         return quantized_linear(hidden, held, precision=precision)
 

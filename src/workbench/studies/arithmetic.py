@@ -68,9 +68,17 @@ def _used(base: Base, threads: int) -> dict[str, Any]:
             for name, precision in decoder.precisions.items()
             if precision != decoder.precision
         },
+        **({"triton": _triton_version()} if route.route == "triton" else {}),
         "threads": threads,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def _triton_version() -> str:
+    """Return what the module says: the packages that bring it have several names."""
+    import triton
+
+    return str(triton.__version__)
 
 
 @cache

@@ -96,7 +96,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     base = base_on(device, study.base, study.precision)
     tokenizer = base.tokenizer
     # from here on the study names the device and the precision that it was given, for its record and workers
-    study = replace(study, precision=base.decoder.precision, device=device.torch.type)
+    study = replace(study, precision=base.decoder.precision, device="cpu" if device.card is None else "cuda")
     template = study.template or dataset.template
     # a day is recorded, and compared, only where a template writes it
     dated = template == "chat" and writes_date(tokenizer.chat_template or "")

@@ -80,6 +80,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             **{name: _version(name) for name in RECORDED_PACKAGES},
+            **({"triton": triton} if (triton := plan.arithmetic.used.get("triton")) else {}),
         },
         "hardware": hardware(plan.device),
     }

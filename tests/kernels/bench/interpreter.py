@@ -6,7 +6,7 @@
 Inside the block every launch goes through Triton's interpreter; outside it the same objects compile.
 ``TRITON_INTERPRET=1`` can't do that: it turns each kernel into an object that has nothing to compile.
 
-The stock interpreter (3.7 to 3.9) is silently wrong in bfloat16: it keeps such values as 16-bit integers and
+The stock interpreter (3.6 to 3.9) is silently wrong in bfloat16: it keeps such values as 16-bit integers and
 multiplies the bit patterns, and it truncates where a GPU rounds. `Builder` decodes to float32, computes, and
 rounds to nearest even. It also rounds the operands of a float32 dot to tf32 unless the kernel says
 ``input_precision="ieee"``, as a GPU does: forgetting that is then visible on a laptop.
@@ -84,6 +84,8 @@ def interpreted(
     stock_sum = stock.ReduceOps.sum
     # patch the language once for all kernels and helpers, where the stock interpreter does so at every call
     scope = stock._patch_lang(SimpleNamespace(__globals__={"tl": tl, "core": tl.core}))
+    # a scalar is an array of one element, which NumPy from 2.4 on makes no integer of; 3.6 takes it for one
+    scope.set_attr(tl.core.tensor, "__index__", lambda self: int(self.handle.data.item()))
     JITFunction.run = lambda self, *args, grid, warmup=False, **options: _launch(
         self, args, options, grid, observer, programs
     )
@@ -143,6 +145,13 @@ def to_bfloat16(values: np.ndarray) -> np.ndarray:
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
     return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)
+
+
+def to_tf32(values: np.ndarray) -> np.ndarray:
+    """The nearest float32 with 10 bits of mantissa, ties to even; infinity and NaN stay."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    rounded = (bits + 0xFFF + ((bits >> 13) & 1)) & np.uint32(0xFFFFE000)
+    return np.where(np.isfinite(values), rounded, bits).astype(np.uint32).view(np.float32)
 
 
 def _is_bfloat16(handle: Any) -> bool:
@@ -211,7 +220,7 @@ class Builder(stock.InterpreterBuilder):
         elif data.dtype == np.float16:
             data = data.astype(np.float32)
         elif tf32 and data.dtype == np.float32:
-            data = stock._round_f32_to_tf32(data)
+            data = to_tf32(data)
         else:
             return handle
         return stock.TensorHandle(data, tl.float32)

@@ -42,6 +42,38 @@ def test_a_precision_that_would_be_wrong_is_refused(monkeypatch):
     assert [choose_precision(way, 576)[0] for way in ways] == ["bfloat16", "float32"]
 
 
+GPU = torch.device("cuda")
+
+
+def on_card(monkeypatch, generation, hip=None):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: generation)
+    monkeypatch.setattr(torch.version, "hip", hip)
+
+
+def test_a_gpu_gets_the_16_bits_that_its_matrix_units_take(monkeypatch):
+    for generation, expected in (((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")):
+        on_card(monkeypatch, generation)
+        assert choose_precision("auto", 576, GPU)[0] == expected
+        assert choose_precision("auto", 128, GPU)[0] == "float32", "small bases stay exact there too"
+        assert choose_precision("float32", 576, GPU) == ("float32", "asked for")
+    on_card(monkeypatch, (0, 0), hip="6.4")
+    assert choose_precision("auto", 576, GPU)[0] == "bfloat16"
+
+
+@follows("this GPU's matrix units don't take it; choose --precision float16")
+@follows("precision int8: that product is for processors; on a GPU choose --precision ")
+@follows("processors multiply it slowly, it is for GPUs; choose --precision bfloat16 ")
+def test_a_precision_of_another_device_is_refused_with_one_that_does(monkeypatch):
+    on_card(monkeypatch, (7, 5))
+    for precision, device in (("bfloat16", GPU), ("int8", GPU), ("float16", torch.device("cpu"))):
+        with pytest.raises(InputError) as caught:
+            choose_precision(precision, 576, device)
+        ways = re.findall(r"--precision (\w+)", str(caught.value))
+        assert ways
+        for way in ways:
+            assert choose_precision(way, 576, device)[0] == way
+
+
 def test_saturating_products_are_noticed(monkeypatch):
     bytes_are_exact.cache_clear()
     true_product = torch._int_mm

@@ -101,6 +101,7 @@ OF_A_STUDY = {
     "loss_on": (of_study(loss_on="all"), "loss_on was last and is all"),
     "adapted_layers": (of_study(adapted_layers=1), "adapted_layers was 3 and is 1"),
     "precision": (of_study(precision="bfloat16"), "precision was float32 and is bfloat16"),
+    "device": (of_study(device="cpu"), STAYS),
     "settings": (of_settings(rank=3), "rank was 2 and is 3"),
 }
 """For each field of a study: another value, and what has to become of it."""
@@ -144,8 +145,8 @@ def small(study, monkeypatch):
     """One cell of two steps, on a base that may be asked for as ``another`` one."""
     load = planning.load_base
 
-    def load_base(name, precision):
-        base = load(name, precision)
+    def load_base(name, precision, device):
+        base = load(name, precision, device)
         return replace(base, name="another", sha256="1" * 64) if name == "another" else base
 
     monkeypatch.setattr(planning, "load_base", load_base)
@@ -258,12 +259,12 @@ def test_everything_is_compared_before_the_long_work(small, tmp_path, monkeypatc
 def test_no_other_run_can_begin_a_study_while_this_one_plans(small, tmp_path, monkeypatch):
     load, refused = planning.load_base, []
 
-    def meanwhile(name, precision):
+    def meanwhile(name, precision, device):
         monkeypatch.setattr(planning, "load_base", load)
         with pytest.raises(InputError, match="another run is writing"):
             runner.run(of_settings(rank=3)(small), tmp_path / "study")
         refused.append(name)
-        return load(name, precision)
+        return load(name, precision, device)
 
     monkeypatch.setattr(planning, "load_base", meanwhile)
     with runner.run(small, tmp_path / "study") as store:

@@ -15,8 +15,8 @@ from workbench.cli import main
 from workbench.data.records import digest_of
 from workbench.data.sources import files, load_dataset
 from workbench.data.subsets import draw
+from workbench.studies import arithmetic, provenance, runner
 from workbench.studies import plan as planning
-from workbench.studies import runner
 from workbench.studies.choices import study as describe
 from workbench.studies.examples import changed_examples
 from workbench.studies.plan import plan
@@ -170,6 +170,23 @@ def test_other_threads_are_another_arithmetic(study):
     one, two = plan(study, threads=1).arithmetic, plan(study, threads=2).arithmetic
     assert (one.threads, two.threads) == (1, 2)
     assert one.name != two.name
+
+
+def test_the_version_of_triton_is_recorded_where_it_computes(study, monkeypatch):
+    import triton
+
+    from qlora_kernels.dispatch import Choice
+
+    plain = plan(study, threads=1)
+    assert "triton" not in provenance.first_manifest(plain)["versions"], "PyTorch computes on a CPU"
+    names = {plain.arithmetic.name}
+    monkeypatch.setattr(arithmetic, "choose", lambda tensor: Choice("triton", "a test says so"))
+    for version in ("3.6.0", "3.9.0"):
+        monkeypatch.setattr(triton, "__version__", version)
+        made = plan(study, threads=1)
+        assert provenance.first_manifest(made)["versions"]["triton"] == version
+        names.add(made.arithmetic.name)
+    assert len(names) == 3, "another compiler is another arithmetic"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from bench.mutants import mutants
 
 from qlora_kernels import quantize
 from qlora_kernels.grouped import grouped_lora_linear
+from qlora_kernels.rows import Backend
 
 
 def check() -> None:
@@ -22,12 +23,14 @@ def check() -> None:
     dense = drawn(outputs, inputs, scale=inputs**-0.5, seed=3)
     for weight in (dense, *(quantize(dense, format) for format in ("nf4", "q4_1", "q8_0"))):
         agrees(
-            lambda x, a, b, to, w=weight: grouped_lora_linear(x, w, a, b, scale, segments, backend=to),
+            lambda x, a, b, to, w=weight: grouped_lora_linear(
+                x, w, a, b, scale, segments, backend="fused" if to == "triton" else to
+            ),
             x, a, b, terms=inputs,
         )  # fmt: skip
 
 
-def example_on(format: str, cells: int) -> Callable[[Size], Example]:
+def example_on(format: str, cells: int, backend: Backend = "fused") -> Callable[[Size], Example]:
     def example(size: Size) -> Example:
         weight = packed(format, size)
         x = learned(size, size.tokens, size.width)
@@ -35,7 +38,7 @@ def example_on(format: str, cells: int) -> Callable[[Size], Example]:
         segments = torch.linspace(0, size.tokens, cells + 1).long()
         scale = torch.ones(cells, device=size.device)
         return lambda: with_gradients(
-            grouped_lora_linear(x, weight, a, b, scale, segments, backend="triton"), x, a, b
+            grouped_lora_linear(x, weight, a, b, scale, segments, backend=backend), x, a, b
         )
 
     return example

@@ -1,0 +1,61 @@
+"""The linear layer by decoding once and the vendor's product under the bench."""
+
+# ruff: noqa: E501 -- the planted texts are quoted as they stand
+
+import torch
+from bench.checks import agrees, drawn
+from bench.mutants import mutants
+from bench.operators.grouped import example_on
+
+from qlora_kernels import quantize, vendor
+from qlora_kernels.grouped import grouped_lora_linear
+
+
+def check() -> None:
+    """Three cells of uneven length, several parts with a ragged last one, each kind of format."""
+    cells, rank, inputs, outputs = 3, 5, 320, 270
+    segments, scale = torch.tensor([0, 30, 80, 140], device="cpu"), torch.tensor([0.5, 2.0, 1.0])
+    a, b = drawn(cells, rank, inputs, scale=inputs**-0.5, seed=1), drawn(cells, outputs, rank, seed=2)
+    x = drawn(140, inputs)
+    dense = drawn(outputs, inputs, scale=inputs**-0.5, seed=3)
+    before, vendor.SCRATCH_BYTES = vendor.SCRATCH_BYTES, 1
+    try:
+        for weight in (dense, *(quantize(dense, format) for format in ("nf4", "q4_1", "q8_0"))):
+            agrees(
+                lambda x, a, b, to, w=weight: grouped_lora_linear(
+                    x, w, a, b, scale, segments, backend="decoded" if to == "triton" else to
+                ),
+                x, a, b, terms=inputs,
+            )  # fmt: skip
+    finally:
+        vendor.SCRATCH_BYTES = before
+
+
+CHECKS = {"decode_once": check}
+EXAMPLES = {
+    "LoRA on nf4, decoded once": example_on("nf4", cells=1, backend="decoded"),
+    "LoRA on q8_0, 4 cells, decoded once": example_on("q8_0", cells=4, backend="decoded"),
+}
+MUTANTS = [
+    *mutants(
+        "decode_once_triton",
+        check,
+        ("every part decodes the first columns", "first // each, len(codes), width", "0, len(codes), width"),
+        ("scales of the first columns", "((first_byte + byte) // BYTES)[None, :]", "(byte // BYTES)[None, :]"),
+        ("offset forgotten in a part", "            second += offset\n", ""),
+        ("weights of a pair swapped", "tl.join(first, second)", "tl.join(second, first)"),
+        ("rows of the next part", "inside = (row < rows)[:, None] & (byte < width)[None, :]", "inside = (row <= rows)[:, None] & (byte < width)[None, :]"),
+        ("product forgotten", "    total += tl.load(product", "    total + tl.load(product"),
+        ("product's row stride is the result's", "row[:, None] * product_stride", "row[:, None] * N * 2"),
+        ("update of the first columns for every part", "update.add(product, b[:, part].mT, y[:, part])", "update.add(product, b[:, : part.stop - part.start].mT, y[:, part])"),
+        ("each part goes to the first columns", "update.add(product, a[:, :, part], dx[:, part])", "update.add(product, a[:, :, part], dx[:, : part.stop - part.start])"),
+        ("last part forgotten", "for start in range(0, columns if rows else 0, width):", "for start in range(0, columns - width if rows else 0, width):"),
+        ("factors not passed on", "return cls(narrow, None if factors is None else given, tile, tuple(cells))", "return cls(narrow, None, tile, tuple(cells))"),
+        ("cells of the tile above", "first_cell + tile_row, last_cell + tile_row", "first_cell, last_cell + 0 * tile_row"),
+    ),
+    *mutants(
+        "vendor",
+        check,
+        ("the right operand transposed twice", "widened(a) @ widened(b)", "widened(a) @ widened(b).flip(0)"),
+    ),
+]  # fmt: skip

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
-from qlora_kernels.linear_cross_entropy import CHUNK_BYTES
+from qlora_kernels.linear_cross_entropy import DEVICE_CHUNK_BYTES
+from qlora_kernels.vendor import SCRATCH_BYTES
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.adapters.prefix import count_prefix
 from workbench.adapters.ranks import count_parameters
@@ -35,6 +36,8 @@ RATED = 3
 """Further ones of kinds of adapter whose numbers have rates of their own: rates, decay, and their factors."""
 JUDGED_TOKENS, JUDGED_BYTES = 2**15, 2**30
 """Most tokens that are evaluated at once on a card, and most bytes that these may have under way."""
+PARTS = 4
+"""Parts of a decoded weight, of its product, and of what they are made from, that are held at once."""
 CACHE_BYTES = 2**28
 """Memory for the keys and values of what is generated at once."""
 PLACES = 10
@@ -49,7 +52,9 @@ class CardNeed:
         base: The frozen weights as they are stored and as the kernels read them.
         states: Of the frozen blocks' output for every token of the study's examples.
         reserve: What must stay free of it all.
-        step: Of the head's weight and its logits, during a step.
+        step: Of the parts of a weight and of a product that are under way in a step.
+        logits: Most bytes of logits and of their slopes.
+        logit: Bytes of one token's.
         judging: Of whatever an evaluation has under way.
         cell_step: Of each cell while gradients are taken.
         cell_update: Of each cell while the optimizer steps.
@@ -61,6 +66,8 @@ class CardNeed:
     states: int
     reserve: int
     step: int
+    logits: int
+    logit: int
     judging: int
     cell_step: int
     cell_update: int
@@ -74,15 +81,16 @@ class CardNeed:
 
     def peak(self, cells: int, tokens: float | int) -> int:
         """Return the most that a stack of so many cells takes whose step goes through with so many tokens."""
+        logits = min(self.logits, int(tokens * self.logit))
         return self.held + max(
-            self.step + cells * self.cell_step + int(tokens * self.token),
+            self.step + logits + cells * self.cell_step + int(tokens * self.token),
             cells * self.cell_update,
             self.judging + cells * self.cell_judged,
         )
 
     def tokens(self, memory: int, cells: int) -> int:
         """Return how many tokens go through at once beside so many cells' adapters; at least 1."""
-        return max(1, (memory - self.held - self.step - cells * self.cell_step) // self.token)
+        return max(1, (memory - self.held - self.step - self.logits - cells * self.cell_step) // self.token)
 
     def parts(self, cells: int, tokens: float | int) -> dict[str, int]:
         """Return what :meth:`peak` is made of, by its name, for people."""
@@ -137,7 +145,6 @@ def card_need(decoder: Decoder, pool_tokens: int, first: int, cell: CellConfig, 
     """
     config, size = decoder.config, decoder.dtype.itemsize
     kind, numbers = ADAPTER_KINDS[cell.adapter], adapter_numbers(cell, config)
-    head = config.vocabulary * config.width * size
     low = size if size < 4 else 0  # in float32 the adapters are taken as they are
     first_numbers = numbers if kind.start else 0
     joined, widest = _joined(cell, config)
@@ -149,8 +156,13 @@ def card_need(decoder: Decoder, pool_tokens: int, first: int, cell: CellConfig, 
         base=held_bytes(decoder),
         states=pool_tokens * config.width * size if first else 0,
         reserve=RESERVE + int(SPLINTERS * memory),
-        step=(0 if _is_number(decoder) else head) + 3 * CHUNK_BYTES,
-        judging=judged_at_once(decoder) * passing_bytes(config, size) + 2 * LOGIT_BYTES_ON_GPU + CACHE_BYTES,
+        step=PARTS * SCRATCH_BYTES,
+        logits=2 * DEVICE_CHUNK_BYTES,
+        logit=2 * 4 * config.vocabulary,
+        judging=judged_at_once(decoder) * passing_bytes(config, size)
+        + 2 * LOGIT_BYTES_ON_GPU
+        + PARTS * SCRATCH_BYTES
+        + CACHE_BYTES,
         # the gradient of B is summed from a share of each tile of rows, and a cell's last tile isn't full
         cell_step=resting + 4 * (TAKEN - STATE) * numbers + carried + 4 * widest,
         cell_update=resting + 4 * (changed - STATE) * numbers,
@@ -230,8 +242,9 @@ def passing_bytes(config: DecoderConfig, size: int) -> int:
 
 
 def judged_at_once(decoder: Decoder) -> int:
-    """Return how many tokens are evaluated at once on a card."""
-    return min(JUDGED_TOKENS, JUDGED_BYTES // passing_bytes(decoder.config, decoder.dtype.itemsize))
+    """Return how many tokens are evaluated at once on a card: at most a sixteenth of its memory for them."""
+    room = min(JUDGED_BYTES, (memory_of(decoder.device) or 16 * JUDGED_BYTES) // 16)
+    return min(JUDGED_TOKENS, max(1, room // passing_bytes(decoder.config, decoder.dtype.itemsize)))
 
 
 def held_bytes(decoder: Decoder) -> int:
@@ -251,8 +264,3 @@ def _tensors(decoder: Decoder) -> Iterator[Tensor]:
             yield held
         else:
             yield from held.tensors()
-
-
-def _is_number(decoder: Decoder) -> bool:
-    """Say whether the head is held as numbers, so that nothing is decoded for its products."""
-    return isinstance(decoder.prepared.get(decoder.head_name), Tensor)

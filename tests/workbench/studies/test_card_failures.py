@@ -133,7 +133,7 @@ def test_a_full_card_gets_the_stack_in_halves_and_every_cell_its_result(failing,
         "the card's memory was full with 6 cells (CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 "
         in (next(one for one in said if "6 cells" in one))
     )
-    assert set(notes) == said
+    assert said <= set(notes)
     store.close()
 
 
@@ -146,11 +146,19 @@ def test_cells_of_a_stack_that_was_cut_are_replayed_to_the_bit(failing, tmp_path
 
 @follows("the card's memory was full with one cell alone")
 def test_one_cell_that_fills_the_card_is_given_up_and_the_rest_goes_on(failing, tmp_path):
-    study = replace(small_study(), settings={**small_study().settings, "batch_size": 8})
-    failing(lambda cells, times: FULL if cells == 1 and times < 6 else FULL if cells > 1 else None)
+    study = small_study(sizes=(8,), seeds=(0,))
+    alone = []
+
+    def error_of(cells, times):
+        if cells > 1:
+            return FULL
+        alone.append(times)
+        return FULL if len(alone) == 1 else None
+
+    failing(error_of)
     store = run(study, tmp_path / "study", threads=1)
     assert store.manifest.outcome == "incomplete"
-    assert 0 < len(store.rows()) < 12
+    assert len(store.rows()) == 1
     assert any("full with one cell alone" in attempt["detail"] for attempt in store.attempts())
     store.close()
     failing(lambda cells, times: None)

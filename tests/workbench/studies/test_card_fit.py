@@ -8,6 +8,7 @@ import torch
 from follows import follows
 from small_study import small_study
 
+from workbench import foresight
 from workbench.cli import main
 from workbench.config import CellConfig
 from workbench.devices import Device
@@ -32,7 +33,8 @@ def card(monkeypatch):
     def of(memory: int) -> None:
         monkeypatch.setattr(card_memory, "memory_of", lambda device: memory)
         made = Device(torch.device("cpu"), CARD, memory, "made up")
-        monkeypatch.setattr(planning, "choose_device", lambda name: made)
+        for module in (planning, foresight):
+            monkeypatch.setattr(module, "choose_device", lambda name: made)
 
     return of
 
@@ -40,7 +42,14 @@ def card(monkeypatch):
 @pytest.fixture
 def fixed(monkeypatch):
     """Take away what any study needs of any card, which these small ones would not be seen beside."""
-    for name in ("RESERVE", "JUDGED_BYTES", "CHUNK_BYTES", "LOGIT_BYTES_ON_GPU", "CACHE_BYTES"):
+    for name in (
+        "RESERVE",
+        "JUDGED_BYTES",
+        "DEVICE_CHUNK_BYTES",
+        "SCRATCH_BYTES",
+        "LOGIT_BYTES_ON_GPU",
+        "CACHE_BYTES",
+    ):
         monkeypatch.setattr(card_memory, name, 0)
 
 
@@ -140,6 +149,34 @@ def test_the_prediction_says_what_the_card_needs(card, fixed, tmp_path, capsys):
     assert main(["run", "verbs", "--sizes", "8", "--seeds", "0", "--quality", "clean", "--steps", "2",
                  "--heldout", "20", "--out", str(tmp_path / "told")]) == 0  # fmt: skip
     assert re.search(r"predicted: .* of 2\.0 GiB of the card", capsys.readouterr().out)
+
+
+def test_a_dry_run_says_what_the_card_needs_or_refuses(card, capsys):
+    few = [
+        "run",
+        "verbs",
+        "--dry-run",
+        "--sizes",
+        "8",
+        "--seeds",
+        "0",
+        "1",
+        "--heldout",
+        "20",
+        "--steps",
+        "2",
+    ]
+    assert main(few) == 0
+    assert "memory:" not in capsys.readouterr().out
+    card(6 * 2**30)
+    assert main(few) == 0
+    said = re.search(
+        r"memory: the .* needs about (\d\.\d) GiB of the 6\.0 GiB of Paper 4", capsys.readouterr().out
+    )
+    assert 0 < float(said[1]) <= 6
+    card(2**28)
+    assert main(few) == 2
+    assert "what would fit" in capsys.readouterr().err
 
 
 def test_on_a_processor_nothing_is_said_of_a_card(tmp_path):

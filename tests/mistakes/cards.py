@@ -42,8 +42,8 @@ MISTAKES = [
         ),
         (
             "adapters take no room beside a step's tokens",
-            "- self.step - cells * self.cell_step) // self.token",
-            "- self.step) // self.token",
+            "- self.logits - cells * self.cell_step) // self.token",
+            "- self.logits) // self.token",
             "test_a_step_that_is_larger_than_the_card_goes_through_in_pieces",
         ),
     ),
@@ -168,8 +168,8 @@ MISTAKES = [
         FAILURES,
         (
             "half of a stack that was cut is forgotten",
-            "for part in halves(self.missing.pop(task.stack).cells):",
-            "for part in halves(self.missing.pop(task.stack).cells)[:1]:",
+            "for part in cut_in_two(self.missing.pop(task.stack).cells):",
+            "for part in cut_in_two(self.missing.pop(task.stack).cells)[:1]:",
             "test_a_full_card_gets_the_stack_in_halves_and_every_cell_its_result",
         ),
     ),

@@ -1,6 +1,7 @@
 """Whether a study fits into its card's memory, said before it starts; where it doesn't, what would fit."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -9,25 +10,25 @@ from workbench.config import CellConfig
 from workbench.devices import Device
 from workbench.errors import InputError
 from workbench.models.base import Base
-from workbench.models.loaders import load_base
 from workbench.studies.stacks import families_of, step_tokens
 from workbench.training.card_memory import CardNeed, CardRoom
 from workbench.training.prepare import Prepared
 
-FEW_BITS = 4.5
+PACKED_BITS = 4.5
 """Bits a weight of the usual formats of 4 bits, scales included."""
 SHORTEST_TEXT = 16
 """Tokens below which a text is none."""
 
 
-def base_on(device: Device, name: str, precision: str) -> Base:
-    """Load a base onto a device.
+@contextmanager
+def base_fits(device: Device, name: str) -> Iterator[None]:
+    """Say in a sentence that a base is being loaded onto a card that is too small for its weights alone.
 
     Raises:
-        InputError: If it can't be read, or the card is too small for its weights alone.
+        InputError: If it is.
     """
     try:
-        return load_base(name, precision, device.torch)
+        yield
     except torch.OutOfMemoryError as error:
         raise InputError(
             f"the weights of {name} alone don't fit into what is free of the {gib(device.memory or 0)} of "
@@ -110,6 +111,6 @@ def _smaller(card: CardRoom, family: Sequence[CellConfig], tokens: int, base: Ba
     shorter = need.tokens(card.memory, cells) // at_once
     if shorter >= SHORTEST_TEXT and _fits(need, card.memory, cells, shorter * at_once):
         yield f"texts of at most {shorter:,} tokens instead of {tokens // at_once:,}"
-    packed = int(need.base * FEW_BITS / base.bits_per_weight)
+    packed = int(need.base * PACKED_BITS / base.bits_per_weight)
     if packed < need.base and _fits(replace(need, base=packed), card.memory, cells, tokens):
         yield "the same base in 4 bits (such as a GGUF file of type Q4_K_M)"

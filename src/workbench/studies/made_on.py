@@ -35,7 +35,7 @@ def mixed_devices(concrete: Plan, store: Store) -> Iterator[str]:
         )
 
 
-def check_precision(folder: Path, precision: str, where: str, device: Device) -> None:
+def check_going_on(folder: Path, precision: str, where: str, device: Device) -> None:
     """Refuse to go on with a study in whose precision a device can't compute.
 
     Args:

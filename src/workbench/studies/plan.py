@@ -18,8 +18,9 @@ from workbench.devices import Device, choose_device
 from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.chat import writes_date
+from workbench.models.loaders import load_base
 from workbench.studies.arithmetic import Arithmetic, arithmetic_of
-from workbench.studies.card_fit import base_on, check_card
+from workbench.studies.card_fit import base_fits, check_card
 from workbench.studies.disk.state_cache import freeze_once
 from workbench.studies.examples import examples_in
 from workbench.studies.grid import Study
@@ -93,7 +94,8 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     check_metrics(study.metrics)
     dataset = study.dataset()
     device = choose_device(study.device)
-    base = base_on(device, study.base, study.precision)
+    with base_fits(device, study.base):
+        base = load_base(study.base, study.precision, device.torch)
     tokenizer = base.tokenizer
     # from here on the study names the device and the precision that it was given, for its record and workers
     study = replace(study, precision=base.decoder.precision, device="cpu" if device.card is None else "cuda")

@@ -13,7 +13,7 @@ from workbench.studies.compare import CellNumbers, FirstDifference, first_differ
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.identity import changed_functions
-from workbench.studies.made_on import check_precision
+from workbench.studies.made_on import check_going_on
 from workbench.studies.plan import Plan, plan
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
@@ -73,7 +73,7 @@ def replay(
         study = replace(study, device=device or (study.device if manifest.arithmetic.device else "cpu"))
         study = replace(study, date=manifest.day)
         if study.precision != "auto":
-            check_precision(folder, study.precision, first, choose_device(study.device))
+            check_going_on(folder, study.precision, first, choose_device(study.device))
         concrete = plan(study, threads=chosen)
         _check_inputs(concrete, manifest, folder)
         cells = {one.key(): one for one in concrete.cells}

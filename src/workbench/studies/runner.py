@@ -35,7 +35,7 @@ from workbench.studies.executors.protocol import Event, Executor, ShouldStop, Ta
 from workbench.studies.grid import Study
 from workbench.studies.growth import Grower, Growing, grow
 from workbench.studies.identity import Begun
-from workbench.studies.made_on import check_precision, mixed_devices
+from workbench.studies.made_on import check_going_on, mixed_devices
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
     Rates,
@@ -47,7 +47,7 @@ from workbench.studies.predict import (
 )
 from workbench.studies.progress import OnProgress, Progress
 from workbench.studies.provenance import first_manifest, hardware, now
-from workbench.studies.stacks import halves
+from workbench.studies.stacks import cut_in_two
 from workbench.studies.states import LAST_PHASE, Ending
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
@@ -136,7 +136,7 @@ def _session(
         if begun:
             study = begun.settled(study)
             begun.check(study)
-            check_precision(folder, begun.cell.precision, begun.manifest.arithmetic.device or "cpu", device)
+            check_going_on(folder, begun.cell.precision, begun.manifest.arithmetic.device or "cpu", device)
         with card_errors():
             concrete = plan(study, begun.check if begun else None, chosen)
         for note in concrete.notes:
@@ -263,7 +263,7 @@ class _Run:
             tasks = [Task(task.stack, task.attempt + 1) for task in self.lost if task.attempt < ATTEMPTS]
             self.failed += [task for task in self.lost if task.attempt >= ATTEMPTS]
             for task in self.too_large:
-                for part in halves(self.missing.pop(task.stack).cells):
+                for part in cut_in_two(self.missing.pop(task.stack).cells):
                     tasks.append(Task(len(job.stacks)))
                     self._await(len(job.stacks), part)
                     job = job.with_stack(part)
@@ -279,7 +279,7 @@ class _Run:
                 raise InputError(event.detail)
             case "note" | "lost" | "error":
                 self._note(event.kind, event, stack)
-            case "full" if len(halves(stack.cells)) > 1:
+            case "full" if len(cut_in_two(stack.cells)) > 1:
                 told = f"the card's memory was full with {len(stack.cells)} cells ({event.detail}); they are "
                 told += "trained again, in two stacks"
                 self._note("note", replace(event, detail=told), stack)
@@ -377,10 +377,10 @@ class _Run:
         try:
             return measure_rates(self.plan, stack)
         except RuntimeError as error:
-            if not is_full(error) or len(halves(stack)) == 1:
+            if not is_full(error) or len(cut_in_two(stack)) == 1:
                 raise
         free_what_is_cached()
-        return self._measured(halves(stack)[0])
+        return self._measured(cut_in_two(stack)[0])
 
     def _end(self, session: Session, outcome: str) -> None:
         """Record how the run ended: an outcome, and after a colon why."""

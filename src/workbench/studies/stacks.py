@@ -62,7 +62,7 @@ def _on_card(card: CardRoom, kind: Sequence[CellConfig], cells: int, tokens: flo
     return next(fitting, 1)
 
 
-def halves(stack: Sequence[CellConfig]) -> list[list[CellConfig]]:
+def cut_in_two(stack: Sequence[CellConfig]) -> list[list[CellConfig]]:
     """Cut a stack in two, the cells of one trunk together; return it whole where it can't be cut."""
     units = list(families_of(stack).values())
     cuts = units[: (len(units) + 1) // 2], units[(len(units) + 1) // 2 :]

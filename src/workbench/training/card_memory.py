@@ -36,11 +36,11 @@ RATED = 3
 """Further ones of kinds of adapter whose numbers have rates of their own: rates, decay, and their factors."""
 JUDGED_TOKENS, JUDGED_BYTES = 2**15, 2**30
 """Most tokens that are evaluated at once on a card, and most bytes that these may have under way."""
-PARTS = 4
+PARTS_HELD = 4
 """Parts of a decoded weight, of its product, and of what they are made from, that are held at once."""
 CACHE_BYTES = 2**28
 """Memory for the keys and values of what is generated at once."""
-PLACES = 10
+PLACE_NUMBERS = 10
 """Eight-byte numbers of a token that say where it lies, what precedes it, and whose it is."""
 
 
@@ -156,12 +156,12 @@ def card_need(decoder: Decoder, pool_tokens: int, first: int, cell: CellConfig, 
         base=held_bytes(decoder),
         states=pool_tokens * config.width * size if first else 0,
         reserve=RESERVE + int(SPLINTERS * memory),
-        step=PARTS * SCRATCH_BYTES,
+        step=PARTS_HELD * SCRATCH_BYTES,
         logits=2 * DEVICE_CHUNK_BYTES,
         logit=2 * 4 * config.vocabulary,
         judging=judged_at_once(decoder) * passing_bytes(config, size)
         + 2 * LOGIT_BYTES_ON_GPU
-        + PARTS * SCRATCH_BYTES
+        + PARTS_HELD * SCRATCH_BYTES
         + CACHE_BYTES,
         # the gradient of B is summed from a share of each tile of rows, and a cell's last tile isn't full
         cell_step=resting + 4 * (TAKEN - STATE) * numbers + carried + 4 * widest,
@@ -231,14 +231,14 @@ def token_bytes(decoder: Decoder, cell: CellConfig) -> int:
         block += kind.carried(cell.rank) * len(cell.targets)
     if kind.magnitudes:  # each output before its gain, and the gain
         block += 2 * sum(config.linear_shape(leaf)[0] for leaf in cell.targets)
-    places = 8 * PLACES + 4 * config.head_size
+    places = 8 * PLACE_NUMBERS + 4 * config.head_size
     return size * ((config.layers - cell.first_layer) * block - lowest + 2 * config.width) + places
 
 
 def passing_bytes(config: DecoderConfig, size: int) -> int:
     """Return the bytes that a token has under way where no gradient is taken: those of one block."""
     queries = config.heads * config.head_size
-    return size * (4 * config.width + max(6 * queries, 3 * config.feed_forward)) + 8 * PLACES
+    return size * (4 * config.width + max(6 * queries, 3 * config.feed_forward)) + 8 * PLACE_NUMBERS
 
 
 def judged_at_once(decoder: Decoder) -> int:

@@ -201,12 +201,12 @@ def step_gradient(
     labels, weights = pool.labels.tolist(), stack.weights
     totals = [float(sum(labels[index] for index in row)) for row in rows]
     count = uploaded(torch.tensor(totals, dtype=weights.dtype), weights.device)
-    own = [sum(int(pool.lengths[index]) - pool.shared for index in row) for row in rows]
+    tokens = [sum(int(pool.lengths[index]) - pool.shared for index in row) for row in rows]
     at_once = at_once or tokens_at_once(frozen, stack)
     if at_once is None:
-        needed = -(-sum(own) * activation_bytes(decoder.config, frozen.first) // ACTIVATION_BYTES)
+        needed = -(-sum(tokens) * activation_bytes(decoder.config, frozen.first) // ACTIVATION_BYTES)
     else:  # every row is as long as the longest
-        needed = -(-len(rows) * (pool.shared + max(own)) // at_once)
+        needed = -(-len(rows) * (pool.shared + max(tokens)) // at_once)
     pieces = min(max(map(len, rows)), needed)
     loss, gradient = torch.zeros_like(count), torch.zeros_like(weights)
     half = decoder.dtype == torch.float16
@@ -217,9 +217,9 @@ def step_gradient(
         counted = uploaded(torch.tensor([bool(row[piece::pieces]) for row in rows]), weights.device)
         mean = (sums / count).where(counted, 0.0)
         # the slope of a mean over many labels would be too small for float16: it gets that of the sum
-        (slope,) = torch.autograd.grad(mean, weights, count if half else torch.ones_like(count))
+        (own,) = torch.autograd.grad(mean, weights, count if half else torch.ones_like(count))
         loss += mean.detach()
-        gradient += slope / count[:, None] if half else slope
+        gradient += own / count[:, None] if half else own
     return loss, gradient
 
 

@@ -18,7 +18,7 @@ from workbench.studies.executors.ray_cluster import _body
 from workbench.studies.executors.stack_task import CardFailed
 from workbench.studies.replay import replay
 from workbench.studies.runner import run
-from workbench.studies.stacks import halves
+from workbench.studies.stacks import cut_in_two
 
 GONE = torch.AcceleratorError("CUDA error: unspecified launch failure\nCUDA kernel errors might be ...")
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
@@ -81,7 +81,6 @@ def failing(monkeypatch):
     return install
 
 
-@follows("the card failed ({first_line(error)})")
 def test_a_card_that_goes_ends_the_run_and_the_same_command_goes_on(failing, tmp_path, monkeypatch):
     with run(one_stack(), tmp_path / "reference", threads=1) as store:
         reference = measured(store)
@@ -144,7 +143,6 @@ def test_cells_of_a_stack_that_was_cut_are_replayed_to_the_bit(failing, tmp_path
     assert (len(found.identical), found.different) == (7, [])
 
 
-@follows("the card's memory was full with one cell alone")
 def test_one_cell_that_fills_the_card_is_given_up_and_the_rest_goes_on(failing, tmp_path):
     study = small_study(sizes=(8,), seeds=(0,))
     alone = []
@@ -199,10 +197,10 @@ def test_halves_keep_the_cells_of_a_trunk_together():
     trunk = {"schedule": "trunk", "warmup_steps": 1, "steps": None, "epochs": 1.0}
     study = small_study(settings={**trunk, "batch_size": 4, "rank": 2}, sizes=(8, 16), seeds=(0, 1, 2))
     cells = study.cells()
-    one, other = halves(cells)
+    one, other = cut_in_two(cells)
     assert len(one) + len(other) == len(cells)
     assert {(cell.quality, cell.seed) for cell in one}.isdisjoint((cell.quality, cell.seed) for cell in other)
-    assert halves(cells[:1]) == [cells[:1]]
+    assert cut_in_two(cells[:1]) == [cells[:1]]
 
 
 def test_a_task_of_ray_whose_card_goes_is_lost_and_not_the_stack_s_fault(monkeypatch):

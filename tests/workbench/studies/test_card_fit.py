@@ -14,8 +14,8 @@ from workbench.config import CellConfig
 from workbench.devices import Device
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder
-from workbench.studies import card_fit, stacks
 from workbench.studies import plan as planning
+from workbench.studies import stacks
 from workbench.studies.card_fit import largest_need
 from workbench.studies.plan import plan
 from workbench.studies.runner import run
@@ -243,7 +243,7 @@ def test_a_base_that_is_larger_than_the_card_is_told(card, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
     card(2**30)
-    monkeypatch.setattr(card_fit, "load_base", full)
+    monkeypatch.setattr(planning, "load_base", full)
     with pytest.raises(
         InputError, match=r"the weights of classroom alone .* 1\.0 GiB of Paper 4; .*--device cpu"
     ):

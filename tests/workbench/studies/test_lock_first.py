@@ -16,7 +16,7 @@ from workbench.studies.disk import lock
 from workbench.studies.disk.lock import locked
 from workbench.studies.grid import Study
 
-PLANNING = ("base_on", "prepare", "partition", "fit_context", "keep_freed_memory")
+PLANNING = ("load_base", "prepare", "partition", "fit_context", "keep_freed_memory")
 """What a plan does one after the other; the first of them would already be too much."""
 
 

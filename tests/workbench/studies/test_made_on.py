@@ -12,6 +12,7 @@ from workbench import devices
 from workbench.cli import doctor, main
 from workbench.devices import Device
 from workbench.errors import InputError
+from workbench.models import precision as precisions
 from workbench.studies import arithmetic, made_on, runner
 from workbench.studies import plan as planning
 from workbench.studies import replay as replaying
@@ -60,7 +61,7 @@ def test_a_processor_is_no_card(tmp_path):
         assert store.manifest.sessions[-1].card is None
         assert {made["device"] for made in store.made().values()} == {"cpu"}
         assert made_on.made_on(store) == {"cpu": 2}
-        assert not store.manifest.data.notes
+        assert not any("devices" in note for note in store.manifest.data.notes)
         assert ", and " not in card(store).partition("## Cost")[2].partition("## Made of")[0]
 
 
@@ -73,7 +74,7 @@ def test_going_on_elsewhere_is_told_before_training_kept_and_reported(tmp_path, 
         assert made_on.made_on(store) == {"cpu": 2, CARD: 2}
     sentence = next(note for note in notes if "different devices" in note)
     assert f"(2 on {CARD}, 2 on cpu)" in sentence
-    phases = [at.phase if at.note is None else at.note for at in told]
+    phases = [at.note or at.phase for at in told]
     assert phases.index(sentence) < phases.index("training")
     page = write_report(tmp_path / "study").page.read_text(encoding="utf-8")
     assert sentence in re.sub(r"\s+", " ", page)
@@ -126,15 +127,15 @@ def test_a_precision_that_the_new_device_lacks_is_refused_with_the_way_out(
     tmp_path, precision, device, card, way, monkeypatch
 ):
     made = Device(torch.device(device), card, None, "made up")
-    monkeypatch.setattr(devices, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(precisions, "has_bfloat16", lambda device: True)
     with pytest.raises(InputError) as told:
-        made_on.check_precision(tmp_path / "study", precision, "elsewhere", made)
+        made_on.check_going_on(tmp_path / "study", precision, "elsewhere", made)
     message = str(told.value)
     assert message.startswith(f"{tmp_path / 'study'} was begun in {precision} on elsewhere, in which")
     assert f"go on with --device {way}" in message
     other = Device(torch.device(way), CARD if way == "cuda" else None, None, "made up")
     if precision == "float16" or torch.cpu._is_vnni_supported():
-        made_on.check_precision(tmp_path / "study", precision, "elsewhere", other)
+        made_on.check_going_on(tmp_path / "study", precision, "elsewhere", other)
     out = tmp_path / message.rpartition("/")[2].rstrip("'")
     assert out.name == f"study-{device}"
     run(few(), out).close()
@@ -163,7 +164,7 @@ def test_the_doctor_says_where_a_study_would_train(monkeypatch):
     # a card alone is no reason: without Triton nothing trains there
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(devices, "why_no_triton", lambda: "Triton is missing")
-    assert doctor._where() == "train on the processor: Triton is missing"
+    assert doctor._where().startswith("train on the processor: Triton is missing; install")
     monkeypatch.setattr(devices, "why_no_triton", lambda: None)
     monkeypatch.setattr(devices, "_gpu", lambda reason: Device(torch.device("cpu"), CARD, 1, reason))
     assert doctor._where() == f"train on {CARD}: torch and Triton can use this GPU"

@@ -74,6 +74,25 @@ bench: .venv/lab ## compare with transformers + PEFT and measure this machine (m
 	@$(BIN)/python benchmarks/decoding.py benchmarks/records/decoding.json
 	@$(BIN)/python benchmarks/speed_page.py
 
+# On a machine with a GPU: .venv if it is there, or else what PYTHON names, with its own torch. Small packages that
+# it lacks come from build/wheels, into a folder of their own; see docs/gpu.md
+GPU_PYTHON := $(if $(filter command line,$(origin PYTHON)),$(PYTHON),$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)))
+WHEELS := build/wheels
+SITE := build/site
+.PHONY: gpu-check gpu-check-wheels
+
+gpu-check: ## try everything on this machine's GPU (under 7 minutes) and write docs/gpu.md
+	@if ls $(WHEELS)/*.whl >/dev/null 2>&1; then \
+	  $(GPU_PYTHON) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --upgrade \
+	    --find-links $(WHEELS) --target $(SITE) $(WHEELS)/*.whl; fi
+	@PYTHONPATH=$(CURDIR)/src:$(CURDIR)/kernels:$(CURDIR)/$(SITE) $(GPU_PYTHON) benchmarks/gpu_check.py $(ARGUMENTS)
+
+gpu-check-wheels: ## collect in build/wheels the small packages that an image with CUDA lacks for gpu-check
+	@rm -rf $(WHEELS)
+	@PYTHONPATH=benchmarks $(GPU_PYTHON) -c 'from gpucheck.limits import WHEELS; print(*WHEELS)' | \
+	  xargs $(GPU_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps -c constraints.txt -w $(WHEELS)
+	@du -sh $(WHEELS)
+
 classroom-base: .venv/lab ## pre-train the classroom base again, from nothing (minutes)
 	@$(BIN)/python -m workbench.classroom.pretrain
 

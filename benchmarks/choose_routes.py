@@ -9,8 +9,9 @@ bytes from the shapes, and what a card of each target does in a second from its 
 predicts no time; so decoding once is chosen only where it costs a tenth less, because the fused product needs
 no scratch.
 
-A file of measured times is a list of {"operator": "forward" or "input_gradient", "format", "rows", "K", "N",
-"target", "card", "fused_ms", "decoded_ms"}. A target for which there are some is decided by those alone.
+A file of measured times is the record that `make gpu-check` writes, or a list of {"operator": "forward" or
+"input gradient", "format", "rows", "K", "N", "target", "card", "fused_ms", "decoded_ms"}. A target for which
+there are some is decided by those alone.
 """
 
 import argparse
@@ -28,7 +29,7 @@ sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 os.environ.setdefault("TRITON_CACHE_DIR", tempfile.mkdtemp())
 
 import torch  # noqa: E402
-from bench.compiler import TARGETS, Launch, build, captured  # noqa: E402
+from bench.compiler import SIXTEEN_BITS, TARGETS, Launch, build, captured, running_on  # noqa: E402
 
 from qlora_kernels import FORMATS, quantize  # noqa: E402
 from qlora_kernels.linear import lora_linear  # noqa: E402
@@ -79,13 +80,14 @@ LAUNCH = 5e-6
 """Seconds that each launch of a program costs that isn't recorded as a graph."""
 
 
-def recorded(kernel: str, format: str) -> Launch:
-    """Record the fused kernel's launch at a training shape."""
-    size, dtype = 1024, torch.bfloat16
+def recorded(kernel: str, format: str, target: str) -> Launch:
+    """Record the fused kernel's launch at a training shape, as a target gets it."""
+    size, dtype = 1024, SIXTEEN_BITS[target]
     weight = quantize(torch.randn(size, size), format)
     x = torch.zeros(size, size, dtype=dtype, requires_grad=True)
     a, b = (torch.zeros(shape, dtype=dtype) for shape in ((16, size), (size, 16)))
-    found = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="fused").backward(x.detach()))
+    with running_on(target):
+        found = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="fused").backward(x.detach()))
     return next(launch for launch in found if launch.name == KERNELS[kernel])
 
 
@@ -116,6 +118,16 @@ def decoded_seconds(card: Card, bits: float, M: int, N: int, K: int) -> float:
 
 def _copied(card: Card) -> float:
     return card.gigabytes * 1e9 * COPY_SHARE
+
+
+def read_times(path: Path) -> list[dict]:
+    """Read the products' times from a list, or from a record of `make gpu-check`."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(found, dict):
+        rows = found["parts"]["operators"]["result"]["rows"]
+        found = [{**row, "card": found["card"]} for row in rows]
+    named = [{**row, "operator": row["operator"].replace(" ", "_")} for row in found]
+    return [row for row in named if row["operator"] in KERNELS and row["fused_ms"] and row["decoded_ms"]]
 
 
 Step = tuple[int | None, int | None, str]
@@ -178,7 +190,7 @@ def main() -> None:
         "--measured", type=Path, help="JSON of times on a card, for the targets that it names"
     )
     arguments = parser.parse_args()
-    times = json.loads(arguments.measured.read_text(encoding="utf-8")) if arguments.measured else []
+    times = read_times(arguments.measured) if arguments.measured else []
     written = json.loads(ROUTES.read_text(encoding="utf-8")) if ROUTES.exists() else {}
     for kernel in KERNELS:
         entries = written.setdefault(kernel, {})
@@ -188,8 +200,8 @@ def main() -> None:
             entries[target] = {"made_from": made_from, "bands": measured(kernel, mine)}
         if times:
             continue
-        launches = {kind: recorded(kernel, format) for kind, format in FORMAT_OF.items()}
         for target in TARGETS:
+            launches = {kind: recorded(kernel, format, target) for kind, format in FORMAT_OF.items()}
             if not entries.get(target, {}).get("made_from", "").startswith("measured"):
                 made_from = f"counted by the data sheet of {CARDS[target].name}, not measured"
                 entries[target] = {"made_from": made_from, "bands": counted(kernel, target, launches)}

@@ -1,6 +1,7 @@
 """Choose each GPU's tiles for the matrix kernels from what the compiler says, and write the frozen table.
 
     python benchmarks/choose_tiles.py            # a few minutes; rewrites kernels/qlora_kernels/tiles.json
+    python benchmarks/choose_tiles.py sm_75      # only these targets; the tiles of others stay
 
 A candidate must compile for every kind of format without a spill, within the target's shared memory and
 with its matrix instruction. Among those the least static cost for each multiply-add wins: cycles to issue
@@ -8,6 +9,8 @@ the loop's instructions plus cycles to bring its operands from the L2 cache. Bot
 machine code and the shape, with an A100's widths; they rank candidates and predict no time.
 """
 
+import argparse
+import functools
 import json
 import os
 import sys
@@ -22,11 +25,20 @@ sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 os.environ.setdefault("TRITON_CACHE_DIR", tempfile.mkdtemp())
 
 import torch  # noqa: E402
-from bench.compiler import SHARED_LIMIT, TARGETS, Launch, Report, build, captured  # noqa: E402
+from bench.compiler import (  # noqa: E402
+    SHARED_LIMIT,
+    SIXTEEN_BITS,
+    TARGETS,
+    Launch,
+    Report,
+    build,
+    captured,
+    running_on,
+)
 
 from qlora_kernels import quantize  # noqa: E402
 from qlora_kernels.linear import lora_linear  # noqa: E402
-from qlora_kernels.tiles import TABLE, Tile  # noqa: E402
+from qlora_kernels.tiles import TABLE, UNROLLED, Tile  # noqa: E402
 
 KERNELS = {"forward": "linear_forward", "input_gradient": "linear_input_gradient"}
 CANDIDATES = {
@@ -38,7 +50,12 @@ CANDIDATES = {
     ],
     "float32": [Tile(64, 64, 32, 8, 2), Tile(64, 64, 16, 4, 2), Tile(32, 64, 32, 4, 2)],
 }
-DTYPES = {"few": torch.bfloat16, "many": torch.bfloat16, "float32": torch.float32}
+WITHOUT_UNITS = {
+    "few": [Tile(16, columns, 32, warps, 2) for columns, warps in product((64, 128), (4, 8))],
+    "many": CANDIDATES["float32"],
+    "float32": CANDIDATES["float32"],
+}
+"""For targets that products are unrolled on."""
 FORMATS = ("nf4", "q4_1", "q8_0")
 """One of each kind that compiles differently: a scale, a scale and an offset, bytes."""
 ISSUED = 4 * 32
@@ -47,13 +64,15 @@ L2_BYTES = 47
 """Bytes that a multiprocessor gets from the L2 cache in a cycle."""
 
 
-def launches(format: str, dtype: torch.dtype) -> dict[str, Launch]:
-    """Record the kernels' launches at a training shape, by their name in the table."""
+@functools.cache
+def launches(format: str, dtype: torch.dtype, target: str) -> dict[str, Launch]:
+    """Record the kernels' launches at a training shape, by their name in the table; tiles come later."""
     size = 1024
     weight = quantize(torch.randn(size, size), format)
     x = torch.zeros(size, size, dtype=dtype, requires_grad=True)
     a, b = (torch.zeros(shape, dtype=dtype) for shape in ((16, size), (size, 16)))
-    recorded = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="triton").backward(x.detach()))
+    with running_on(target):
+        recorded = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="triton").backward(x.detach()))
     by_name = {launch.name: launch for launch in recorded}
     return {key: by_name[name] for key, name in KERNELS.items()}
 
@@ -74,7 +93,7 @@ def allowed(report: Report | None, case: str) -> TypeGuard[Report]:
         report is not None
         and report.spills == 0
         and report.shared <= SHARED_LIMIT[report.target]
-        and (case != "many" or report.matrix_instructions > 0)
+        and (case != "many" or report.target in UNROLLED or report.matrix_instructions > 0)
     )
 
 
@@ -89,7 +108,8 @@ def static_cost(report: Report, tile: Tile) -> float:
 def choose(kernel: str, target: str, case: str, recorded: dict[str, dict[str, Launch]]) -> Tile:
     """Pick the cheapest candidate that every format allows."""
     first, *others = (recorded[format][kernel] for format in FORMATS)
-    reports = {tile: compiled(first, tile, target) for tile in CANDIDATES[case]}
+    candidates = WITHOUT_UNITS if target in UNROLLED else CANDIDATES
+    reports = {tile: compiled(first, tile, target) for tile in candidates[case]}
     costs = {tile: static_cost(report, tile) for tile, report in reports.items() if allowed(report, case)}
     for tile in sorted(costs, key=costs.__getitem__):
         if all(allowed(compiled(other, tile, target), case) for other in others):
@@ -101,10 +121,20 @@ def choose(kernel: str, target: str, case: str, recorded: dict[str, dict[str, La
 
 def main() -> None:
     """Write the table."""
-    table: dict[str, dict[str, dict]] = {kernel: {target: {} for target in TARGETS} for kernel in KERNELS}
-    for case, dtype in DTYPES.items():
-        recorded = {format: launches(format, dtype) for format in FORMATS}
-        for kernel, target in product(KERNELS, TARGETS):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target", nargs="*", help="choose for these alone; for all by default")
+    wanted = parser.parse_args().target or list(TARGETS)
+    if unknown := set(wanted) - set(TARGETS):
+        parser.error(f"no target {sorted(unknown)}. Known: {', '.join(TARGETS)}.")
+    before = json.loads(TABLE.read_text(encoding="utf-8"))
+    table: dict[str, dict[str, dict]] = {
+        kernel: {target: {} if target in wanted else before[kernel][target] for target in TARGETS}
+        for kernel in KERNELS
+    }
+    for case in CANDIDATES:
+        for kernel, target in product(KERNELS, wanted):
+            dtype = torch.float32 if case == "float32" else SIXTEEN_BITS[target]
+            recorded = {format: launches(format, dtype, target) for format in FORMATS}
             tile = choose(kernel, target, case, recorded)
             table[kernel][target][case] = asdict(tile)
             print(f"{kernel:15} {target:7} {case:8} {tile}", flush=True)

@@ -1,6 +1,6 @@
 """Measure every kernel and write the budgets and the table of kernels/README.md.
 
-    python benchmarks/kernel_table.py             # compiles everything for seven targets: a few minutes
+    python benchmarks/kernel_table.py             # compiles everything for every target: minutes
     python benchmarks/kernel_table.py swiglu      # only this operator, by its name in the table; others stay
     python benchmarks/kernel_table.py --readme    # only the table, from the committed budgets
 

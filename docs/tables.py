@@ -3,7 +3,8 @@
     python docs/tables.py            writes them
     python docs/tables.py --check    fails on a difference
 
-A table stands between two comments: ``<!-- table: NAME -->`` and ``<!-- end -->``.
+A table stands between two comments: ``<!-- table: NAME -->`` and ``<!-- end -->``. A page that is written
+from records of measurements is compared as a whole.
 """
 
 import argparse
@@ -33,6 +34,10 @@ from workbench.training.text_metrics import BUILT_IN, TEXT_METRICS
 from workbench.views.manuscript.folder import PAPER_FORMAT
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "benchmarks"))
+
+from gpucheck.page import page as gpu_page  # noqa: E402 - lies with the benchmarks
+from gpucheck.record import read_records  # noqa: E402
 
 PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 
@@ -204,8 +209,11 @@ DOCUMENTS = (
     "docs/release.md",
     "docs/data.md",
     "docs/export.md",
+    "docs/gpu.md",
 )
-"""Documents with such tables."""
+"""Documents with such tables, or written whole."""
+WRITTEN: dict[Path, Callable[[], str]] = {ROOT / "docs" / "gpu.md": lambda: gpu_page(read_records())}
+"""Those that are written whole."""
 
 
 def markdown(rows: Iterable[tuple[str, ...]]) -> str:
@@ -219,6 +227,13 @@ def filled(text: str) -> str:
     return PLACE.sub(lambda place: place[1] + markdown(TABLES[place[2]]()) + place[3], text)
 
 
+def as_it_should_be(document: Path) -> str:
+    """Return a document's text as code and records have it; one that is written whole may be missing."""
+    if write := WRITTEN.get(document.resolve()):
+        return write()
+    return filled(document.read_text(encoding="utf-8"))
+
+
 def main() -> int:
     """Write or check the documents named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -227,11 +242,11 @@ def main() -> int:
     arguments = parser.parse_args()
     stale = []
     for document in arguments.documents:
-        text = document.read_text(encoding="utf-8")
-        if filled(text) != text:
+        wanted = as_it_should_be(document)
+        if not document.exists() or document.read_text(encoding="utf-8") != wanted:
             stale.append(document)
             if not arguments.check:
-                document.write_text(filled(text), encoding="utf-8")
+                document.write_text(wanted, encoding="utf-8")
     if stale and arguments.check:
         print(f"the tables of {', '.join(map(str, stale))} are not what the code says: run make docs")
         return 1

@@ -130,7 +130,7 @@ def launch_decoded_forward(
     y = torch.empty((x.shape[0], weight.codes.shape[0]), dtype=x.dtype, device=x.device)
     update = None if s is None else Update.of(s, factors, segments)
     scratch = Scratch(weight, x.dtype)
-    for part, product in _parts(y, weight.columns, narrowed=update is not None):
+    for part, product in _parts(y, weight.columns, adapted=update is not None):
         multiply(x, scratch.decoded(rows=part).mT, product)
         if update is not None and b is not None:
             update.add(product, b[:, part].mT, y[:, part])
@@ -144,7 +144,7 @@ def launch_decoded_input_gradient(
     dx = torch.empty((dy.shape[0], weight.columns), dtype=dy.dtype, device=dy.device)
     update = None if ds is None else Update.of(ds, None, segments)
     scratch = Scratch(weight, dy.dtype)
-    for part, product in _parts(dx, dy.shape[1], narrowed=update is not None):
+    for part, product in _parts(dx, dy.shape[1], adapted=update is not None):
         multiply(dy, scratch.decoded(columns=part), product)
         if update is not None and a is not None:
             update.add(product, a[:, :, part], dx[:, part])
@@ -192,13 +192,13 @@ class Scratch:
         return self.held[: rows * columns].view(rows, columns)
 
 
-def _parts(result: Tensor, summed: int, narrowed: bool) -> Iterator[tuple[slice, Tensor]]:
+def _parts(result: Tensor, summed: int, adapted: bool) -> Iterator[tuple[slice, Tensor]]:
     """Cut the columns of the result, each a sum over ``summed`` weights; and say where its product goes.
 
     Where nothing is added to a product, or its type is float32 already, it goes to its place in the result.
     """
     rows, columns = result.shape
-    apart = narrowed and result.dtype != torch.float32
+    apart = adapted and result.dtype != torch.float32
     width = part_width(max(result.element_size() * summed, 4 * rows if apart else 0))
     buffer = result.new_empty(rows * min(width, columns) if apart else 0, dtype=torch.float32)
     for start in range(0, columns if rows else 0, width):

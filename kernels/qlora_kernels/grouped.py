@@ -219,7 +219,7 @@ def _linear(
 
         s = None
         if a is not None:
-            tile = narrow_tile(a.shape[1], x.dtype)
+            tile = narrow_tile(a.shape[1], x.dtype, x.device)
             s = launch_shrink(x, a, RowTiles.of(segments, x.device, tile))
         y = _triton_forward(x, Affine.of(base, levels), s, b, scale.float(), segments, backend)
     else:
@@ -261,7 +261,7 @@ def _linear_backward(
     if a is not None and b is not None:
         a, b = _stack(a), _stack(b)
         if triton:
-            tile = grouped_triton.narrow_tile(a.shape[1], x.dtype)
+            tile = grouped_triton.narrow_tile(a.shape[1], x.dtype, x.device)
             tiles = grouped_triton.RowTiles.of(segments, x.device, tile)
             ds, db = grouped_triton.launch_output_gradients(dy, b, s, scale.float(), tiles)
             if needs[1]:

@@ -20,20 +20,21 @@ import triton.language as tl
 from torch import Tensor
 
 from qlora_kernels.linear_triton import padded_rank
-from qlora_kernels.tiles import Tile
+from qlora_kernels.tiles import Tile, unrolled
 
 SUMMED = 1024
 """Elements of dB that one program of the second pass adds up."""
 
 
-def narrow_tile(rank: int, dtype: torch.dtype) -> Tile:
-    """Return the tile of these kernels; its columns are the ranks.
+def narrow_tile(rank: int, dtype: torch.dtype, device: torch.device) -> Tile:
+    """Return the tile of these kernels on ``device``; its columns are the ranks.
 
     With 128 rows a share of dB costs 8 R / (128 e) of reading dy, half at rank 16 in bfloat16. Smaller tiles
-    where the sums don't fit the registers: float32 has no matrix instruction, and high ranks have many.
+    where the sums don't fit the registers: products without matrix instructions, such as those of float32,
+    and high ranks have many.
     """
     ranks = padded_rank(rank)
-    if dtype == torch.float32:
+    if unrolled(dtype, device):
         return Tile(rows=32, columns=ranks, depth=32 if ranks <= 64 else 16, warps=8, stages=2)
     if ranks > 32:
         return Tile(rows=64, columns=ranks, depth=32 if ranks <= 64 else 16, warps=8, stages=2)

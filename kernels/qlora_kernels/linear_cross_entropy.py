@@ -195,7 +195,7 @@ def _triton_rows(
 ) -> tuple[Tensor, Tensor, Tensor]:
     from qlora_kernels.linear_cross_entropy_triton import launch
 
-    return launch(logits, targets, needs_gradient, dtype)
+    return launch(logits, targets, IGNORED, needs_gradient, dtype)
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from qlora_kernels.rows import power_of_two
 
-IGNORED = -100
 WORDS_AT_ONCE = 4096
 """Most words of the vocabulary that a program takes in one step."""
 
@@ -66,7 +65,7 @@ def cross_entropy_rows(
 
 
 def launch(
-    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
+    logits: Tensor, targets: Tensor, ignored: int, needs_gradient: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return losses, slopes as ``dtype`` and the target's slopes; float32 slopes overwrite the logits."""
     M, V = logits.shape
@@ -76,6 +75,6 @@ def launch(
     if logits.numel():
         cross_entropy_rows[(M,)](
             logits, targets, losses, slopes, target_slope, V,
-            IGNORED=IGNORED, GRADIENT=needs_gradient, BLOCK=min(WORDS_AT_ONCE, power_of_two(V)), num_warps=8,
+            IGNORED=ignored, GRADIENT=needs_gradient, BLOCK=min(WORDS_AT_ONCE, power_of_two(V)), num_warps=8,
         )  # fmt: skip
     return losses, slopes, target_slope

@@ -24,17 +24,46 @@ from torch import Tensor
 
 from qlora_kernels.formats_layout import Affine, pair_table
 from qlora_kernels.rows import power_of_two
-from qlora_kernels.tiles import Tile, tile_for
+from qlora_kernels.tiles import Tile, rounds_by_integers, tile_for
 
 LARGEST_RANK = 128
 NEIGHBOURS: tl.constexpr = tl.constexpr(8)
 """Tile rows that are computed side by side, so that they find each other's weights in the L2 cache."""
+NOT_A_NUMBER: tl.constexpr = tl.constexpr(0x7FC00000)
+"""Bits of the float32 that is not a number and stays none when its lower half is rounded away."""
+
+
+@triton.jit
+def narrowed(value, like, INTEGERS: tl.constexpr):
+    """Round float32 to the nearest of the type that ``like`` points to, ties to even.
+
+    With INTEGERS to bfloat16, where there is no instruction for it: in two instead of four operations, but a
+    number that isn't one has to be NOT_A_NUMBER.
+    """
+    if INTEGERS:
+        bits = value.to(tl.int32, bitcast=True)
+        bits += 0x7FFF + ((bits >> 16) & 1)
+        result = (bits >> 16).to(tl.int16).to(tl.bfloat16, bitcast=True)
+    else:
+        result = value.to(like.dtype.element_ty)
+    return result
+
+
+@triton.jit
+def wide_scale(value, INTEGERS: tl.constexpr):
+    """Convert scales to float32; with INTEGERS what isn't a number becomes the one that `narrowed` takes."""
+    wide = value.to(tl.float32)
+    if INTEGERS:
+        # on the bits: a compiler may take one number that isn't one for as good as another
+        bits = tl.where(wide == wide, wide.to(tl.int32, bitcast=True), NOT_A_NUMBER)
+        wide = bits.to(tl.float32, bitcast=True)
+    return wide
 
 
 @triton.jit
 def decoded_tile(
-    codes, scales, offsets, table, row, row_inside, start, K,
-    like, KIND: tl.constexpr, GROUP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    codes, scales, offsets, table, row, row_inside, start, K, like, KIND: tl.constexpr,
+    GROUP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, INTEGERS: tl.constexpr,
 ):  # fmt: skip
     """Weights [ROWS, COLUMNS] from column ``start`` on, in the type that ``like`` points to.
 
@@ -51,12 +80,12 @@ def decoded_tile(
         group = start // GROUP + tl.arange(0, SCALES)
         group_inside = row_inside[:, None] & (group * GROUP < K)[None, :]
         place = row[:, None] * (K // GROUP) + group[None, :]
-        scale = tl.load(scales + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
+        scale = wide_scale(tl.load(scales + place, group_inside, other=0.0), INTEGERS)[:, :, None]
         if KIND == "int8":
             column = start + tl.arange(0, COLUMNS)
             inside = row_inside[:, None] & (column < K)[None, :]
             code = tl.load(codes + row[:, None] * K + column[None, :], inside, other=0)
-            weight = code.to(tl.float32).reshape(ROWS, SCALES, SHARED) * scale
+            weight = narrowed(code.to(tl.float32).reshape(ROWS, SCALES, SHARED) * scale, like, INTEGERS)
         else:
             column = start // 2 + tl.arange(0, COLUMNS // 2)
             inside = row_inside[:, None] & (column < K // 2)[None, :]
@@ -66,10 +95,10 @@ def decoded_tile(
             first = pair.to(tl.int32).to(tl.float32, bitcast=True) * scale
             second = (pair >> 32).to(tl.int32).to(tl.float32, bitcast=True) * scale
             if offsets is not None:
-                offset = tl.load(offsets + place, group_inside, other=0.0).to(tl.float32)[:, :, None]
+                offset = wide_scale(tl.load(offsets + place, group_inside, other=0.0), INTEGERS)[:, :, None]
                 first += offset
                 second += offset
-            weight = tl.join(first.to(like.dtype.element_ty), second.to(like.dtype.element_ty))
+            weight = tl.join(narrowed(first, like, INTEGERS), narrowed(second, like, INTEGERS))
     return weight.reshape(ROWS, COLUMNS).to(like.dtype.element_ty)
 
 
@@ -116,7 +145,7 @@ def linear_forward(
     x, codes, scales, offsets, table, s, b, factors, segments, first_cell, last_cell, y,
     M, N, K, R, x_stride, b_stride,
     KIND: tl.constexpr, GROUP: tl.constexpr, RANKS: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, INTEGERS: tl.constexpr,
 ):  # fmt: skip
     tile_row, tile_column = tile_of(tl.program_id(0), tl.cdiv(M, ROWS), tl.cdiv(N, COLUMNS))
     row = tile_row.to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -135,8 +164,9 @@ def linear_forward(
         inside = row_inside[:, None] & (depth < K)[None, :]
         left = tl.load(x + row[:, None] * x_stride + depth[None, :], inside, other=0.0)
         weight = decoded_tile(
-            codes, scales, offsets, entries, column, column_inside, start, K, x, KIND, GROUP, COLUMNS, DEPTH
-        )
+            codes, scales, offsets, entries, column, column_inside, start, K, x, KIND, GROUP, COLUMNS, DEPTH,
+            INTEGERS,
+        )  # fmt: skip
         total = tl.dot(left, tl.trans(weight), total, input_precision="ieee")
     where = row[:, None] * N + column[None, :]
     tl.store(y + where, total.to(y.dtype.element_ty), row_inside[:, None] & column_inside[None, :])
@@ -147,7 +177,7 @@ def linear_input_gradient(
     dy, codes, scales, offsets, table, ds, a, segments, first_cell, last_cell, dx,
     M, N, K, R, dy_stride, a_stride,
     KIND: tl.constexpr, GROUP: tl.constexpr, RANKS: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, INTEGERS: tl.constexpr,
 ):  # fmt: skip
     tile_row, tile_column = tile_of(tl.program_id(0), tl.cdiv(M, ROWS), tl.cdiv(K, COLUMNS))
     row = tile_row.to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -168,8 +198,9 @@ def linear_input_gradient(
         inside = row_inside[:, None] & output_inside[None, :]
         left = tl.load(dy + row[:, None] * dy_stride + (first + output)[None, :], inside, other=0.0)
         weight = decoded_tile(
-            codes, scales, offsets, entries, output, output_inside, start, K, dy, KIND, GROUP, DEPTH, COLUMNS
-        )
+            codes, scales, offsets, entries, output, output_inside, start, K, dy, KIND, GROUP, DEPTH, COLUMNS,
+            INTEGERS,
+        )  # fmt: skip
         total = tl.dot(left, weight, total, input_precision="ieee")
         # step by whole tiles, so that the offsets within one need no 64-bit products in the loop
         codes += DEPTH * (K // 2 if KIND == "pairs" else K)
@@ -192,7 +223,7 @@ def launch_forward(
         linear_forward[(triton.cdiv(M, tile.rows) * triton.cdiv(N, tile.columns),)](
             x, *_packed(weight), s, b, *_cells(s, factors, segments, M, tile), y,
             M, N, K, 0 if s is None else s.shape[1], x.stride(0), 0 if b is None else b.stride(0),
-            **_constants(weight, s, tile),
+            **_constants(weight, s, tile, x),
         )  # fmt: skip
     return y
 
@@ -211,7 +242,7 @@ def launch_input_gradient(
         linear_input_gradient[(triton.cdiv(M, tile.rows) * triton.cdiv(K, tile.columns),)](
             dy, *_packed(weight), ds, a, *cells, dx,
             M, N, K, 0 if ds is None else ds.shape[1], dy.stride(0), 0 if a is None else a.stride(0),
-            **_constants(weight, ds, tile),
+            **_constants(weight, ds, tile, dy),
         )  # fmt: skip
     return dx
 
@@ -265,7 +296,7 @@ def _ranks(narrow: Tensor | None) -> int:
     return 0 if narrow is None else padded_rank(narrow.shape[1])
 
 
-def _constants(weight: Affine, narrow: Tensor | None, tile: Tile) -> dict:
+def _constants(weight: Affine, narrow: Tensor | None, tile: Tile, like: Tensor) -> dict:
     kind = weight.levels if weight.levels in ("dense", "int8") else "pairs"
     return {
         "KIND": kind,
@@ -274,6 +305,7 @@ def _constants(weight: Affine, narrow: Tensor | None, tile: Tile) -> dict:
         "ROWS": tile.rows,
         "COLUMNS": tile.columns,
         "DEPTH": tile.depth,
+        "INTEGERS": rounds_by_integers(like.dtype, like.device),
         "num_warps": tile.warps,
         "num_stages": tile.stages,
         "enable_fp_fusion": False,  # scale and offset round one after the other, as in the definition

@@ -16,12 +16,13 @@ from math import inf
 import torch
 from torch import Tensor
 
+from qlora_kernels import tiles
 from qlora_kernels.dispatch import Choice, choose
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.packed_weight import QuantizedTensor
 from qlora_kernels.products import PreparedWeight
 from qlora_kernels.rows import Backend
-from qlora_kernels.tiles import TABLE, target_of
+from qlora_kernels.tiles import TABLE
 
 ROUTES = TABLE.with_name("routes.json")
 PRODUCTS = ("fused", "decoded")
@@ -95,7 +96,7 @@ def product_for(
         return Choice("fused", "it multiplies float32 exactly, where torch may let the library use tf32")
     if levels == "dense":
         return Choice("decoded", "the weight is plain numbers, so that nothing is decoded")
-    name, (M, K, N) = target_of(device), shape
+    name, (M, K, N) = tiles.target_of(device), shape
     if found := routes()[kernel].get(name):
         for band in found.bands["int8" if levels == "int8" else "pairs"]:
             if band.weights >= N * K and band.rows >= M:

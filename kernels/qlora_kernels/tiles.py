@@ -14,6 +14,12 @@ from pathlib import Path
 import torch
 
 TABLE = Path(__file__).with_name("tiles.json")
+CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
+"""Compute capabilities of NVIDIA's GPUs that the table has tiles for."""
+UNROLLED = ("sm_75",)
+"""Targets whose matrix units Triton leaves alone, since 3.3: products there are unrolled, as in float32."""
+ROUNDED_BY_INTEGERS = ("gfx942",)
+"""Targets without an instruction that rounds to bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,19 @@ def tile_for(
     """
     case = "float32" if dtype == torch.float32 else "few" if rows <= 16 else "many"
     tile = table()[kernel][target_of(device)][case]
-    if case == "float32" and ranks > 32:
+    if unrolled(dtype, device) and ranks > 32:
         return Tile(rows=32, columns=64 if ranks <= 64 else 32, depth=32, warps=8, stages=2)
     return replace(tile, rows=min(tile.rows, 64)) if ranks > 64 else tile
+
+
+def unrolled(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether products of ``dtype`` on ``device`` are computed without matrix instructions."""
+    return dtype == torch.float32 or target_of(device) in UNROLLED
+
+
+def rounds_by_integers(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a kernel does better to round to ``dtype`` on ``device`` with integer arithmetic of its own."""
+    return dtype == torch.bfloat16 and target_of(device) in ROUNDED_BY_INTEGERS
 
 
 @functools.cache
@@ -63,5 +79,4 @@ def target_of(device: torch.device) -> str:
         name = torch.cuda.get_device_properties(device).gcnArchName.split(":")[0]
         return name if name in ("gfx942", "gfx950") else "gfx942"
     major, minor = torch.cuda.get_device_capability(device)
-    listed = (80, 89, 90, 100, 120)
-    return f"sm_{max((v for v in listed if v <= 10 * major + minor), default=80)}"
+    return f"sm_{max((v for v in CAPABILITIES if v <= 10 * major + minor), default=CAPABILITIES[0])}"

@@ -8,6 +8,7 @@ import triton.language as tl
 from bench.compiler import build, captured
 from bench.far import far_apart
 from bench.interpreter import first_program, interpreted, to_tf32
+from bench.sass import Instruction, hot_loop, instructions
 from bench.trace import compulsory_bytes, traced
 
 
@@ -167,3 +168,41 @@ def test_offsets_beyond_32_bits(wide, rng):
         x = far_apart(x.contiguous(), 2**30)
         with pytest.raises(Exception, match="overflow"):
             run()
+
+
+LISTING = """
+        /*0000*/                   MOV R1, c[0x0][0x28] ;
+.L_x_0:
+        /*0010*/                   LDS R2, [R1] ;
+        /*0020*/                   SYNCS.PHASECHK.TRANS64.TRYWAIT P0, [R1], R6 ;
+        /*0030*/              @!P0 BRA `(.L_x_2) ;
+.L_x_3:
+        /*0040*/                   FMUL R2, R2, R3 ;
+        /*0050*/              @!PT LDS RZ, [RZ] ;
+        /*0060*/                   BRA.U UP0, `(.L_x_0) ;
+        /*0070*/                   STG [R4], R2 ;
+        /*0080*/                   STG [R5], R2 ;
+        /*0090*/                   EXIT ;
+.L_x_2:
+        /*00a0*/                   SYNCS.PHASECHK.TRANS64.TRYWAIT P0, [R1], R6 ;
+        /*00b0*/              @!P0 BRA `(.L_x_2) ;
+        /*00c0*/                   BRA `(.L_x_3) ;
+.L_x_4:
+        /*00d0*/                   BRA `(.L_x_4);
+"""
+"""A loop as on sm_100: what waits for a barrier stands behind the end and jumps back into the middle."""
+
+
+def test_the_hot_loop_is_no_stretch_of_lines():
+    loop = hot_loop(instructions(LISTING))
+    # once around, with the code that waits, and without the stores behind the loop
+    assert loop == {"LDS": 2, "SYNCS": 2, "FMUL": 1, "BRA": 4}
+    assert hot_loop([Instruction("MOV"), Instruction("EXIT", goes_on=False)]) == {}
+    nested = [
+        Instruction("A"),
+        Instruction("B"),
+        Instruction("BRA", 1),
+        Instruction("C"),
+        Instruction("BRA", 0),
+    ]
+    assert hot_loop(nested).total() == 5, "the longest, which is the outermost"

@@ -13,6 +13,7 @@ from bench.examples import SMALL
 from bench.readme import README, table
 
 import qlora_kernels
+from qlora_kernels.tiles import UNROLLED
 
 QUICK = ("sm_80", "sm_90", "gfx942")
 DOTS = (
@@ -26,13 +27,14 @@ DOTS = (
 )
 def test_within_budget(operator, target):
     committed = budgets.read()["operators"][operator]
-    launches = budgets.launches(operator)
+    launches = budgets.launches(operator, target)
     assert set(launches) == set(committed), "kernels came or went: run benchmarks/kernel_table.py"
     for name, launch in launches.items():
         cost = budgets.cost(launch, target)
         assert cost.spills == 0, f"{name} spills {cost.spills} on {target}"
         assert cost.shared <= SHARED_LIMIT[target]
-        assert cost.matrix > 0 or name not in DOTS, f"{name} doesn't use {target}'s matrix unit"
+        used = cost.matrix > 0 or name not in DOTS or target in UNROLLED
+        assert used, f"{name} doesn't use {target}'s matrix unit"
         if cost.per_weight is not None:
             allowed = budgets.looseness() * committed[name]["targets"][target]["per_weight"]
             assert cost.per_weight <= allowed, f"{name}: {cost.per_weight} instructions a weight on {target}"
@@ -68,10 +70,11 @@ SPILLED = {("linear_forward", torch.float32, 128, "gfx950"): 10}
 def test_high_ranks_and_float32_do_not_spill(rank, dtype):
     """The cases of which any target was ever seen to spill, on the targets that did first."""
     size = replace(SMALL, rank=rank, dtype=dtype)
-    examples = [CATALOGUE[name](size) for name in ("LoRA on nf4", "LoRA on nf4, decoded once")]
-    launches = {launch.name: launch for example in examples for launch in captured(example)}
-    for name, launch in launches.items():
-        for target in ("sm_80", "sm_89", "sm_120", "gfx942", "gfx950"):
+    for target in ("sm_75", "sm_80", "sm_86", "sm_89", "sm_120", "gfx942", "gfx950"):
+        launches = {}
+        for operator in ("LoRA on nf4", "LoRA on nf4, decoded once"):
+            launches |= budgets.launches(operator, target, size)
+        for name, launch in launches.items():
             report = build(launch, target)
             known = SPILLED.get((name, dtype, rank, target), 0)
             assert report.spills <= known, f"{name} spills {report.spills} on {target}"
@@ -87,8 +90,8 @@ def test_nf4_decoding_costs_at_most_nine_instructions(kernel, target):
 
 @pytest.mark.parametrize("kernel", ["linear_forward", "linear_input_gradient"])
 def test_the_products_with_the_base_use_the_widest_matrix_instruction(kernel):
-    launch = budgets.launches("LoRA on nf4")[kernel]
     for target in ("sm_80", "sm_90"):
+        launch = budgets.launches("LoRA on nf4", target)[kernel]
         assert budgets.report(launch, target).matrix_instructions > 0
 
 

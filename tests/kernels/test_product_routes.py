@@ -59,7 +59,7 @@ def test_every_chip_and_kind_has_bands_up_to_any_size():
 
 @pytest.mark.parametrize("target", sorted(tiles.table()["forward"]))
 def test_every_chip_with_tiles_has_routes(target, monkeypatch):
-    monkeypatch.setattr(product_routes, "target_of", lambda _: target)
+    monkeypatch.setattr(tiles, "target_of", lambda _: target)
     for kernel in tiles.table():
         for levels in (*LEVELS, "int8"):
             for shape in SHAPES:
@@ -125,7 +125,7 @@ def test_where_there_is_nothing_to_choose():
 
 
 def test_a_chip_that_the_table_does_not_know_is_named(monkeypatch):
-    monkeypatch.setattr(product_routes, "target_of", lambda _: "sm_70")
+    monkeypatch.setattr(tiles, "target_of", lambda _: "sm_70")
     chosen = product_for("forward", "nf4", (5000, 64, 64), torch.bfloat16, CPU, "auto")
     assert (chosen.route, chosen.reason) == ("fused", "the table of products says nothing about sm_70")
 
@@ -159,13 +159,19 @@ def test_measured_times_make_bands(script):
     assert script.measured("input_gradient", times)["pairs"] == [(2**23, None, "decoded")]
 
 
-def test_a_measured_target_replaces_a_counted_one(script, tmp_path, monkeypatch):
+@pytest.mark.parametrize("record", [False, True])
+def test_a_measured_target_replaces_a_counted_one(script, tmp_path, monkeypatch, record):
     counted = {kernel: {"sm_80": {"made_from": "counted for an A100, not measured", "bands": {}},
                         "sm_90": {"made_from": "counted for an H100, not measured", "bands": {}}}
                for kernel in script.KERNELS}  # fmt: skip
     path, times = tmp_path / "routes.json", tmp_path / "times.json"
     path.write_text(json.dumps(counted))
-    times.write_text(json.dumps([timed(512, 3, 2), timed(512, 2, 3, operator="input_gradient")]))
+    rows = [timed(512, 3, 2), timed(512, 2, 3, operator="input gradient")]
+    if record:  # as `make gpu-check` writes it, with rows of other operators
+        rows = [{name: value for name, value in row.items() if name != "card"} for row in rows]
+        other = {"operator": "rms_norm", "format": None, "rows": 8, "fused_ms": 1.0, "decoded_ms": None}
+        rows = {"card": "H100", "parts": {"operators": {"result": {"rows": [*rows, other]}}}}
+    times.write_text(json.dumps(rows))
     monkeypatch.setattr(script, "ROUTES", path)
     monkeypatch.setattr("sys.argv", ["choose_routes.py", "--measured", str(times)])
     script.main()

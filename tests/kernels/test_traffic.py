@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 from bench import trace as trace_module
+from bench.compiler import TARGETS
 from bench.trace import traced
 from bench.waves import Product
 
@@ -53,7 +54,7 @@ def test_the_base_is_read_once_for_each_tile_row_whatever_the_number_of_cells():
 
 
 @pytest.mark.parametrize("kernel", ["forward", "input_gradient"])
-@pytest.mark.parametrize("target", ["sm_80", "sm_89", "sm_90", "sm_100", "sm_120", "gfx942", "gfx950"])
+@pytest.mark.parametrize("target", [target for target in TARGETS if target not in tiles.UNROLLED])
 def test_training_shape_stays_near_the_least(kernel, target):
     product = Product(rows=2048, columns=2048, depth=2048, rank=16)
     ratio = product.fetched(tiles.table()[kernel][target]["many"]) / product.compulsory()

@@ -250,8 +250,8 @@ MISTAKES = [
         "tests/workbench/data/test_batches.py",
         (
             "the loss begins one token late",
-            "label_slots=gather[label_examples, self.label_places[label] - 1],",
-            "label_slots=gather[label_examples, self.label_places[label]],",
+            "label_slots = gather[label_examples, self.label_places[label] - 1]",
+            "label_slots = gather[label_examples, self.label_places[label]]",
             "test_label_is_the_token_after_its_slot",
         ),
         (

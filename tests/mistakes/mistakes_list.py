@@ -40,6 +40,7 @@ ROOMS = (
     ),
     "views",
     "exports",
+    "gpu_check",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

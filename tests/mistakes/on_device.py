@@ -76,8 +76,8 @@ MISTAKES = [
         ),
         (
             "the first block of examples takes the place of all",
-            "blocks=tuple(placed[len(names) :])",
-            "blocks=tuple(placed[len(names) : len(names) + 1])",
+            "blocks = tuple(placed[len(names) :])",
+            "blocks = tuple(placed[len(names) : len(names) + 1])",
             "test_training_ends_with_the_adapters_of_a_processor",
         ),
     ),

@@ -32,7 +32,7 @@ from mistakes_list import ROOT, Mistake, all_mistakes, planted
 if TYPE_CHECKING:
     import pytest
 
-COPIED = ("src", "kernels", "tests", "pyproject.toml")
+COPIED = ("src", "kernels", "benchmarks", "tests", "pyproject.toml")
 """What a worker has of its own; the rest of the repository is linked."""
 PACKAGES = ("workbench", "qlora_kernels")
 """What the tests have to import from the copy."""

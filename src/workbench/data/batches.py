@@ -12,13 +12,15 @@ Axes: G cells, T tokens in a row, E examples in the batch, S tokens of the longe
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from qlora_kernels.take_rows import Places
 from workbench.data.templates import Example
 from workbench.devices import uploaded
 
@@ -48,6 +50,12 @@ class Batch:
     """Row of the cell that a label counts for."""
     label_examples: Int64[Tensor, " P"]
     """Row of ``gather`` that a label belongs to."""
+    in_blocks: Places
+    """The slots of all blocks, end to end: what attention takes."""
+    out_of_blocks: Places
+    """``scatter``, end to end: what it gives back."""
+    at_labels: Places
+    """``label_slots``."""
     label_boundaries: Int64[Tensor, " boundaries"]
     """Boundaries of the cells among the labels, from 0 to their number; it stays on the processor, where
     work is planned."""
@@ -56,12 +64,26 @@ class Batch:
         """Copy to a device, in one transfer."""
         if device.type == "cpu":
             return self
-        names = [one.name for one in fields(self) if one.name not in ("blocks", "label_boundaries")]
+        names = [one.name for one in fields(self) if isinstance(getattr(self, one.name), Tensor)]
+        names.remove("label_boundaries")
         every = [*(getattr(self, name) for name in names), *self.blocks]
         flat = uploaded(torch.cat([one.flatten() for one in every]), device)
         parts = flat.split([one.numel() for one in every])
         placed = [part.view(one.shape) for part, one in zip(parts, every, strict=True)]
-        return replace(self, blocks=tuple(placed[len(names) :]), **dict(zip(names, placed, strict=False)))
+        blocks = tuple(placed[len(names) :])
+        there: dict[str, Any] = dict(zip(names, placed, strict=False))
+        there |= places_of(there, blocks)
+        return replace(self, blocks=blocks, **there)
+
+
+def places_of(named: Mapping[str, Tensor], blocks: Sequence[Tensor]) -> dict[str, Places]:
+    """Return which rows a batch takes on its way through attention and to its labels."""
+    slots, laid_out = named["scatter"].numel(), torch.cat([block.flatten() for block in blocks])
+    return {
+        "in_blocks": Places.of(laid_out, slots),
+        "out_of_blocks": Places.of(named["scatter"].flatten(), len(laid_out)),
+        "at_labels": Places.of(named["label_slots"], slots),
+    }
 
 
 class Pool:
@@ -135,21 +157,25 @@ class Pool:
         source = matrix(shared.repeat(len(rows)), starts[example] + position)
         label_examples, number = _count_up(self.labels[chosen], 0)
         label = self.label_starts[chosen][label_examples] + number
+        laid_out = tuple(gather[block, : int(lengths[block[0]])] for block in blocks)
+        # an empty slot looks at its own cell: what is not a number there must not reach another
+        scatter = matrix(
+            (place[opener][:, None] + shared).flatten(), place[example] + position, place[opener]
+        )
+        label_slots = gather[label_examples, self.label_places[label] - 1]
         return Batch(
             tokens=self.tokens[source],
             positions=matrix(shared.repeat(len(rows)), position),
             source=source,
             gather=gather,
-            blocks=tuple(gather[block, : int(lengths[block[0]])] for block in blocks),
-            # an empty slot looks at its own cell: what is not a number there must not reach another
-            scatter=matrix(
-                (place[opener][:, None] + shared).flatten(), place[example] + position, place[opener]
-            ),
-            label_slots=gather[label_examples, self.label_places[label] - 1],
+            blocks=laid_out,
+            scatter=scatter,
+            label_slots=label_slots,
             labels=self.label_tokens[label],
             label_cells=cells[label_examples],
             label_examples=label_examples,
             label_boundaries=torch.searchsorted(cells[label_examples], torch.arange(len(rows) + 1)),
+            **places_of({"scatter": scatter, "label_slots": label_slots}, laid_out),
         )
 
 

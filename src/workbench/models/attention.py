@@ -5,10 +5,11 @@ Shape letters: E examples, S tokens of the longest example, H heads, J key-value
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
 from workbench.devices import flash_attention
 
@@ -20,24 +21,13 @@ def causal_attention(
 
     Source: Ainslie et al., "GQA", arXiv:2305.13245: J key-value heads, each serving H / J query heads.
     """
-    mixed = []
-    for block in batch.blocks:
-        query, key, value = (
-            rearrange(at_places(x, block.flatten()), "(E S) heads D -> E heads S D", E=len(block))
-            for x in (q, k, v)
-        )
+    mixed, sizes = [], [block.numel() for block in batch.blocks]
+    taken = (take_rows(x, batch.in_blocks).split(sizes) for x in (q, k, v))
+    for block, *parts in zip(batch.blocks, *taken, strict=True):
+        query, key, value = (rearrange(x, "(E S) heads D -> E heads S D", E=len(block)) for x in parts)
         grouped = query.device.type == "cpu" or flash_attention(query.device, query.dtype)
         if not grouped:  # torch's other ways on a GPU would write all scores down
             key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=grouped)
         mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
-    return at_places(torch.cat(mixed), batch.scatter.flatten())
-
-
-def at_places(x: Float[Tensor, "n ..."], places: Int64[Tensor, " m"]) -> Float[Tensor, "m ..."]:
-    """Take rows of x, some of them more than once.
-
-    The gradient of plain indexing adds up what one row gets from several places in an order that differs
-    from run to run when there are several threads; this one's adds in the order of ``places``.
-    """
-    return x.index_select(0, places)
+    return take_rows(torch.cat(mixed), batch.out_of_blocks)

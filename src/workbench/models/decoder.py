@@ -25,10 +25,11 @@ from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
+from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
 from workbench.devices import uploaded
 from workbench.models.adapted import Adapter, Adapters, Prefix, join
-from workbench.models.attention import at_places, causal_attention
+from workbench.models.attention import causal_attention
 from workbench.models.decoder_config import DecoderConfig
 from workbench.models.on_gpu import COMPUTED_IN, Operand, operand_of, separate_or_joined
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
@@ -307,7 +308,7 @@ class Decoder:
             mixed = mixed + self.from_prefix(layer, q, prefix)
         mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
         if labels_of is not None:
-            mixed, hidden = (at_places(x.flatten(0, 1), labels_of.label_slots) for x in (mixed, hidden))
+            mixed, hidden = (take_rows(x.flatten(0, 1), labels_of.at_labels) for x in (mixed, hidden))
             cells = labels_of.label_boundaries
         (mixed,) = linears(output, mixed)
         hidden = hidden + mixed

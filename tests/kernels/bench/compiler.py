@@ -28,10 +28,14 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, make_backend
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
+from qlora_kernels import tiles
+
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")  # the default changes in 3.10; say which one is meant
 
 TARGETS = {
+    "sm_75": GPUTarget("cuda", 75, 32),
     "sm_80": GPUTarget("cuda", 80, 32),
+    "sm_86": GPUTarget("cuda", 86, 32),
     "sm_89": GPUTarget("cuda", 89, 32),
     "sm_90": GPUTarget("cuda", 90, 32),
     "sm_100": GPUTarget("cuda", 100, 32),
@@ -40,7 +44,9 @@ TARGETS = {
     "gfx950": GPUTarget("hip", "gfx950", 64),
 }
 SHARED_LIMIT = {  # bytes that one block may use
+    "sm_75": 64 * 1024,
     "sm_80": 163 * 1024,
+    "sm_86": 99 * 1024,
     "sm_89": 99 * 1024,
     "sm_90": 227 * 1024,
     "sm_100": 227 * 1024,
@@ -49,7 +55,9 @@ SHARED_LIMIT = {  # bytes that one block may use
     "gfx950": 160 * 1024,
 }
 MATRIX_INSTRUCTION = {
+    "sm_75": None,  # has HMMA, but Triton hasn't used it since 3.3
     "sm_80": "HMMA",
+    "sm_86": "HMMA",
     "sm_89": "HMMA",
     "sm_90": "HGMMA",
     "sm_100": "UTCHMMA",
@@ -57,6 +65,8 @@ MATRIX_INSTRUCTION = {
     "gfx942": "v_mfma",
     "gfx950": "v_mfma",
 }
+SIXTEEN_BITS = dict.fromkeys(TARGETS, torch.bfloat16) | {"sm_75": torch.float16}
+"""The 16-bit type that one trains in: sm_75 has no bfloat16."""
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 
 
@@ -108,7 +118,8 @@ class Report:
     @property
     def matrix_instructions(self) -> int:
         """Tensor core instructions of the kind this target should use."""
-        return self._starting_with(MATRIX_INSTRUCTION[self.target])
+        kind = MATRIX_INSTRUCTION[self.target]
+        return self._starting_with(kind) if kind else 0
 
     @property
     def narrow_matrix_instructions(self) -> int:
@@ -150,6 +161,17 @@ def captured(operator: Callable[[], Any]) -> list[Launch]:
     with _capturing(launches, {}):
         operator()
     return launches
+
+
+@contextlib.contextmanager
+def running_on(target: str) -> Iterator[None]:
+    """Let every device in the block be ``target``: launches are then cut into its tiles, as a real call's."""
+    real = tiles.target_of
+    tiles.target_of = lambda device: target
+    try:
+        yield
+    finally:
+        tiles.target_of = real
 
 
 def build(launch: Launch, target: str, **options: Any) -> Report:

@@ -70,7 +70,7 @@ class Case:
             return {"s": s, "y": y, "ds": ds, "db": db, "dx": dx, "da": shrink_gradient(ds, x, segments)}
         base = Affine.of(held.tensors(), held.levels)
         forward, input_gradient = TRITON_PRODUCTS[backend]
-        tiles = RowTiles.of(segments, x.device, narrow_tile(a.shape[1], x.dtype))
+        tiles = RowTiles.of(segments, x.device, narrow_tile(a.shape[1], x.dtype, x.device))
         with interpreted():
             s = launch_shrink(x, a, tiles)
             y = forward(x, base, s, b, scale, segments)

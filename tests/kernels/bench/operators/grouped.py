@@ -5,12 +5,15 @@
 from collections.abc import Callable
 
 import torch
+from bench import checks
 from bench.checks import agrees, drawn
+from bench.compiler import running_on
 from bench.examples import Example, Size, learned, packed, with_gradients
 from bench.mutants import mutants
 
-from qlora_kernels import quantize
+from qlora_kernels import dequantize, quantize
 from qlora_kernels.grouped import grouped_lora_linear
+from qlora_kernels.linear import quantized_linear
 from qlora_kernels.rows import Backend
 
 
@@ -30,6 +33,25 @@ def check() -> None:
         )  # fmt: skip
 
 
+def check_rounding() -> None:
+    """Weights are rounded to bfloat16 as defined where the kernel does it itself: ties to even, NaN to NaN."""
+    dense = drawn(24, 64, scale=0.1, seed=4)
+    unit = torch.eye(64, dtype=torch.bfloat16)  # multiplied with it, the weight itself comes out
+    for format in ("nf4", "q4_1", "q8_0"):
+        weight = quantize(dense, format)
+        if format == "nf4":
+            # its largest level is 1: halfway between two bfloat16, whose last bit is 0, then 1; then no number
+            weight.stored.scales[0], weight.stored.scales[1] = 1 + 2**-8, 1 + 3 * 2**-8
+            weight.stored.codes[:2] = 0xFF
+            weight.stored.scales[2] = torch.tensor(0x7FFFFFFF, dtype=torch.int32).view(torch.float32)
+        expected = dequantize(weight, torch.bfloat16, backend="reference").T
+        with running_on("gfx942"), checks.traced() as trace:
+            got = quantized_linear(unit, weight, backend="fused")
+        trace.assert_clean()
+        assert torch.equal(got.isnan(), expected.isnan()), f"{format}: NaN got lost, or came from nowhere"
+        assert torch.equal(got.nan_to_num(), expected.nan_to_num()), f"{format}: rounded differently"
+
+
 def example_on(format: str, cells: int, backend: Backend = "fused") -> Callable[[Size], Example]:
     def example(size: Size) -> Example:
         weight = packed(format, size)
@@ -44,7 +66,7 @@ def example_on(format: str, cells: int, backend: Backend = "fused") -> Callable[
     return example
 
 
-CHECKS = {"grouped": check}
+CHECKS = {"grouped": check, "grouped, rounding": check_rounding}
 EXAMPLES = {
     "LoRA on nf4": example_on("nf4", cells=1),
     "LoRA on nf4, 4 cells": example_on("nf4", cells=4),
@@ -58,8 +80,8 @@ MUTANTS = [
         ("last K tile dropped", "for start in range(0, K, DEPTH):", "for start in range(0, K - DEPTH, DEPTH):"),
         (
             "nibbles swapped",
-            "tl.join(first.to(like.dtype.element_ty), second.to(like.dtype.element_ty))",
-            "tl.join(second.to(like.dtype.element_ty), first.to(like.dtype.element_ty))",
+            "tl.join(narrowed(first, like, INTEGERS), narrowed(second, like, INTEGERS))",
+            "tl.join(narrowed(second, like, INTEGERS), narrowed(first, like, INTEGERS))",
         ),
         ("scales of the next block", "group = start // GROUP +", "group = start // GROUP + 1 +"),
         ("offset forgotten", "                second += offset\n", ""),
@@ -73,6 +95,13 @@ MUTANTS = [
             "total = tl.dot(left, tl.trans(weight), total)",
         ),
         ("every program computes the same tile", "return first + within % height", "return first + 0 * within"),
+    ),
+    *mutants(
+        "linear_triton",
+        check_rounding,
+        ("ties away from zero", "bits += 0x7FFF + ((bits >> 16) & 1)", "bits += 0x8000"),
+        ("cut off instead of rounded", "bits += 0x7FFF + ((bits >> 16) & 1)\n", "bits += 0\n"),
+        ("NaN rounded to a number", "tl.where(wide == wide, wide.to(tl.int32, bitcast=True), NOT_A_NUMBER)", "wide.to(tl.int32, bitcast=True)"),
     ),
     *mutants(
         "grouped_triton",

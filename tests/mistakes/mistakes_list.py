@@ -28,6 +28,7 @@ ROOMS = (
         "shelf",
         "chains",
         "stacks",
+        "cards",
         "sizes",
         "evaluation_sets",
         "tables",

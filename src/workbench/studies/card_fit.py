@@ -1,6 +1,6 @@
 """Whether a study fits into its card's memory, said before it starts; where it doesn't, what would fit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -92,17 +92,16 @@ def _smaller(card: CardRoom, family: Sequence[CellConfig], tokens: int, base: Ba
     """Yield what would make the study small enough, each alone, as the options that ask for it."""
     layers, lead, cells = card.decoder.config.layers, max(family, key=lambda one: one.rank), len(family)
 
-    def enough(change: Callable[[CellConfig], CellConfig], first: int | None = None) -> bool:
-        room = card if first is None else replace(card, first=first)
-        return _fits(room.need([change(lead)]), card.memory, cells, tokens)
+    def enough(changed: CellConfig, room: CardRoom) -> bool:
+        return _fits(room.need([changed]), card.memory, cells, tokens)
 
     for count in range(layers - lead.first_layer - 1, 0, -1):
         first = layers - count
-        if enough(lambda cell, first=first: cell.with_(first_layer=first), first):
+        if enough(lead.with_(first_layer=first), replace(card, first=first)):
             yield f"--adapted-layers {count}"
             break
     rank = lead.rank // 2
-    while rank and not enough(lambda cell, rank=rank: cell.with_(rank=rank)):
+    while rank and not enough(lead.with_(rank=rank), card):
         rank //= 2
     if rank:
         yield f"--rank {rank}"

@@ -136,8 +136,8 @@ def predict(
         seconds=raw,
         raw_seconds=raw,
         peak_bytes=peak_bytes(),
-        card_bytes=card and largest_need(card, stacks or plan.stacks, plan.prepared),
-        card_memory=card and card.memory,
+        card_bytes=None if card is None else largest_need(card, stacks or plan.stacks, plan.prepared),
+        card_memory=None if card is None else card.memory,
     )
 
 

@@ -197,7 +197,7 @@ def _tile_rows(decoder: Decoder, cell: CellConfig) -> int:
 
     together = max(sum(leaf in cell.targets for leaf in leaves) for leaves in SAME_INPUT)
     rank = ADAPTER_KINDS[cell.adapter].carried(cell.rank) * max(1, together)
-    return narrow_tile(rank, decoder.dtype).rows
+    return narrow_tile(rank, decoder.dtype, decoder.device).rows
 
 
 def adapter_numbers(cell: CellConfig, config: DecoderConfig) -> int:

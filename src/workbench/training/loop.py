@@ -226,7 +226,7 @@ def step_gradient(
 def tokens_at_once(frozen: Frozen, stack: LoraStack) -> int | None:
     """Return how many tokens a card has room for beside a stack's adapters; None on a processor."""
     card = card_room(frozen.decoder, len(frozen.pool.tokens), frozen.first)
-    return card and card.need(stack.cells).tokens(card.memory, len(stack.cells))
+    return None if card is None else card.need(stack.cells).tokens(card.memory, len(stack.cells))
 
 
 def _loss_sums(frozen: Frozen, batch: Batch, stack: LoraStack) -> Float[Tensor, " G"]:

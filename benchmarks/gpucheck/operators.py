@@ -175,7 +175,7 @@ def pass_calls(place: Place, shape: Shape, count: int) -> dict[str, tuple[int, i
     a, b, weight = normal(place, 1, RANK, width), normal(place, 1, wide, RANK), normal(place, width)
     gate, queries = normal(place, count, wide), normal(place, count, heads, head)
     factors = torch.ones(1, device=place.device)
-    tiles = RowTiles.of(torch.tensor([0, count]), place.device, narrow_tile(RANK, place.half))
+    tiles = RowTiles.of(torch.tensor([0, count]), place.device, narrow_tile(RANK, place.half, place.device))
     angles = rope_angles(torch.arange(count, device=place.device), head)
     product = 2 * count * RANK
     return {

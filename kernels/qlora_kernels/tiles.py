@@ -56,7 +56,9 @@ def tile_for(
     case = "float32" if dtype == torch.float32 else "few" if rows <= 16 else "many"
     tile = table()[kernel][target_of(device)][case]
     if unrolled(dtype, device) and ranks > 32:
-        return Tile(rows=32, columns=64 if ranks <= 64 else 32, depth=32, warps=8, stages=2)
+        # 16-bit operands are widened first, and then lie in registers twice
+        wide = dtype == torch.float32 and ranks <= 64
+        return Tile(rows=32, columns=64 if wide else 32, depth=32, warps=8, stages=2)
     return replace(tile, rows=min(tile.rows, 64)) if ranks > 64 else tile
 
 

@@ -1,14 +1,17 @@
-"""What a study could see, before it is run: the smallest difference between two qualities."""
+"""What a study could see and would need, before it is run."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.devices import choose_device
 from workbench.errors import InputError
 from workbench.laws.planner import detectable
 from workbench.laws.silence import in_words
 from workbench.lessons.shipped import VERBS
 from workbench.results import open_study
+from workbench.studies.card_fit import gib, largest_need
 from workbench.studies.grid import Study
+from workbench.studies.plan import plan
 
 POWER = 0.8
 """Probability with which the difference would be found."""
@@ -43,3 +46,19 @@ def smallest_differences(study: Study, like: Path | None = None) -> Iterator[str
             f"{name}: two qualities that differ by {least:.2g}, {over}, would be told apart "
             f"with a probability of {POWER:.0%} (noise of {whose})"
         )
+
+
+def memory_of_card(study: Study) -> Iterator[str]:
+    """Yield a sentence where the study would train on a card: what it needs of the memory there.
+
+    Raises:
+        InputError: If it doesn't fit, with what would.
+    """
+    device = choose_device(study.device)
+    if device.card is None:
+        return
+    concrete = plan(study)
+    assert concrete.card, "a base on a card has one"
+    needed = largest_need(concrete.card, concrete.stacks, concrete.prepared)
+    stacks = f"the largest of {len(concrete.stacks)} stacks" if len(concrete.stacks) > 1 else "the one stack"
+    yield f"memory: {stacks} needs about {gib(needed)} of the {gib(concrete.card.memory)} of {device.card}"

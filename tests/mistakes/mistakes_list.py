@@ -28,6 +28,7 @@ ROOMS = (
         "shelf",
         "chains",
         "stacks",
+        "cards",
         "sizes",
         "evaluation_sets",
         "tables",
@@ -40,6 +41,7 @@ ROOMS = (
     "views",
     "exports",
     "gpu_parts",
+    "versions",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

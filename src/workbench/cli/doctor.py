@@ -62,6 +62,7 @@ def findings() -> Iterator[tuple[str, str]]:
         ", ".join(_gpus()) or "none that torch can use: the classroom takes minutes, large bases long",
     )
     yield "Triton", _version("triton")
+    yield "studies", _where()
     yield "compilers", "; ".join(_compilers()) or "none"
     yield "front end", f"jupyterlab {_version('jupyterlab')}, ipywidgets {_version('ipywidgets')}"
     yield "cache", f"{cache_folder()}, {bytes_in_words(_free(cache_folder()))} of disk free"
@@ -116,7 +117,15 @@ def _gpus() -> Iterator[str]:
         properties = torch.cuda.get_device_properties(index)
         yield f"{properties.name} with {properties.total_memory / 2**30:.0f} GiB"
     if torch.backends.mps.is_available():
-        yield "Apple GPU (mps)"
+        yield "Apple GPU (mps), which Triton can't compile for"
+
+
+def _where() -> str:
+    """Say where a study would train, and why there."""
+    from workbench.devices import choose_device
+
+    device = choose_device("auto")
+    return f"train on {device.card or 'the processor'}: {device.reason}"
 
 
 def _compilers() -> Iterator[str]:

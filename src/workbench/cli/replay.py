@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.config import DEVICES
+
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
     """Add the command to the parser."""
@@ -17,6 +19,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "cell", nargs="?", help="a cell's key, or its beginning, or zero-shot (default: all of them)"
     )
     parser.add_argument("--threads", type=int, help="torch threads (default: as the cells were made)")
+    parser.add_argument(
+        "--device", choices=DEVICES, help="where to train (default: the kind of device that the study names)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -27,10 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     def on_stack(number: int, of: int) -> None:
         print(f"stack {number} of {of}", flush=True)
 
-    found = replay(arguments.study, arguments.cell, arguments.threads, on_stack)
+    found = replay(arguments.study, arguments.cell, arguments.threads, arguments.device, on_stack)
     print(f"{len(found.identical)} results identical to the bit, {len(found.different)} different")
     for difference in found.different:
         print(f"  {difference}")
+    if found.made_on != (found.device,):
+        print(f"Made on {', '.join(found.made_on)}, again on {found.device}: there bits may differ.")
     if found.different and not found.same_arithmetic:
         print("The processor, the threads, torch or the code are not those that the cells were made with.")
     return 1 if found.different else 0

@@ -219,10 +219,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _foretell(arguments: argparse.Namespace) -> int:
     """Print what is planned and what it could see; trains and writes nothing."""
-    from workbench.foresight import smallest_differences
+    from workbench.foresight import memory_of_card, smallest_differences
 
     study, _ = _planned(arguments, _folder(arguments))
-    sentences = list(smallest_differences(study, arguments.like))
+    sentences = [*smallest_differences(study, arguments.like), *memory_of_card(study)]
     print(study)
     for sentence in sentences:
         print(sentence)

@@ -14,17 +14,19 @@ from workbench.data.pools import records_of_each
 from workbench.data.reasons import judged_by_all_kinds
 from workbench.data.records import Dataset, Record, digest_of
 from workbench.data.sources import SOURCES
-from workbench.devices import choose_device
+from workbench.devices import Device, choose_device
 from workbench.memory import keep_freed_memory
 from workbench.models.base import Base
 from workbench.models.chat import writes_date
 from workbench.models.loaders import load_base
 from workbench.studies.arithmetic import Arithmetic, arithmetic_of
+from workbench.studies.card_fit import base_fits, check_card
 from workbench.studies.disk.state_cache import freeze_once
 from workbench.studies.examples import examples_in
 from workbench.studies.grid import Study
 from workbench.studies.own_data import kept_within
 from workbench.studies.stacks import own_steps, partition
+from workbench.training.card_memory import CardRoom, card_room
 from workbench.training.loop import Branches, branches
 from workbench.training.prepare import Prepared, draw_all, prepare, token_counter, tokens_of_each
 from workbench.training.text_metrics import check_metrics
@@ -55,6 +57,14 @@ class Plan:
     own_steps: dict[str, int]
     """Steps that each cell takes for itself, by its key; the rest, if any, its trunk takes."""
     arithmetic: Arithmetic
+    device: Device
+    card: CardRoom | None
+    """The card that the base lies on; None where it lies on the processor."""
+
+    @property
+    def device_name(self) -> str:
+        """The device that computes, as a record names it."""
+        return self.arithmetic.used["device"]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -84,7 +94,8 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     check_metrics(study.metrics)
     dataset = study.dataset()
     device = choose_device(study.device)
-    base = load_base(study.base, study.precision, device.torch)
+    with base_fits(device, study.base):
+        base = load_base(study.base, study.precision, device.torch)
     tokenizer = base.tokenizer
     # from here on the study names the device and the precision that it was given, for its record and workers
     study = replace(study, precision=base.decoder.precision, device="cpu" if device.card is None else "cuda")
@@ -112,7 +123,10 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     # a batch that the study has grown by has stacks of its own, so that growth leaves the others as they were
     ends = [0, *accumulate(map(len, study.batches()))]
     batches = [cells[begin:end] for begin, end in pairwise(ends)]
-    stacks = [stack for batch in batches for stack in partition(batch, prepared, base.decoder.config)]
+    card = card_room(base.decoder, len(prepared.pool.tokens), prepared.first)
+    if card:
+        check_card(card, device, base, cells, prepared)
+    stacks = [stack for batch in batches for stack in partition(batch, prepared, base.decoder.config, card)]
     branched = [branches(stack, [prepared.draws[cell.key()] for cell in stack]) for stack in stacks]
     return Plan(
         study=study,
@@ -133,6 +147,8 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         else {},
         own_steps=own_steps(stacks, branched),
         arithmetic=arithmetic_of(base, dataset.fingerprint, threads or torch.get_num_threads()),
+        device=device,
+        card=card,
     )
 
 

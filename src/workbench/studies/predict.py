@@ -17,6 +17,7 @@ from workbench.adapters.lora import LoraStack
 from workbench.adapters.prefix import fresh_stack
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.studies.card_fit import largest_need
 from workbench.studies.costs import makespan
 from workbench.studies.disk.manifest import MANIFEST, Manifest, Session, read_manifest
 from workbench.studies.plan import Plan
@@ -50,6 +51,10 @@ class Prediction:
     """How many earlier runs those were."""
     error: float | None = None
     """Median relative error of their predictions; None without any."""
+    card_bytes: int | None = None
+    """Memory of the card that the largest stack takes; None on a processor."""
+    card_memory: int | None = None
+    """All that the card has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,14 @@ def predict(
     shared = rates.item * items + rates.response * plan.prepared.written
     raw = loading + shared + makespan(seconds, workers)
     raw += STARTING_SECONDS if workers > 1 else 0.0
-    return Prediction(seconds=raw, raw_seconds=raw, peak_bytes=peak_bytes())
+    card = plan.card
+    return Prediction(
+        seconds=raw,
+        raw_seconds=raw,
+        peak_bytes=peak_bytes(),
+        card_bytes=None if card is None else largest_need(card, stacks or plan.stacks, plan.prepared),
+        card_memory=None if card is None else card.memory,
+    )
 
 
 @dataclass(frozen=True, slots=True)

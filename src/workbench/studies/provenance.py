@@ -13,6 +13,7 @@ import psutil
 
 from workbench.data.pools import records_of_each
 from workbench.data.records import Record, digest_of
+from workbench.devices import Device
 from workbench.studies.arithmetic import code_digest
 from workbench.studies.disk.schema import FORMAT
 from workbench.studies.plan import Plan
@@ -81,7 +82,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
             **{name: _version(name) for name in RECORDED_PACKAGES},
             **({"triton": triton} if (triton := plan.arithmetic.used.get("triton")) else {}),
         },
-        "hardware": hardware(),
+        "hardware": hardware(plan.device),
     }
 
 
@@ -99,13 +100,15 @@ def answer_counts(records: Sequence[Record]) -> dict[str, dict[str, int]]:
     return {"heldout_answers": dict(counts.most_common())}
 
 
-def hardware() -> dict[str, Any]:
-    """Describe this machine."""
+def hardware(device: Device) -> dict[str, Any]:
+    """Describe this machine, and the card where one computes."""
+    card = {} if device.card is None else {"card": device.card, "card_bytes": device.memory}
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.machine()}",
+        **card,
     }
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.config import CellConfig
+from workbench.devices import choose_device
 from workbench.errors import InputError
 from workbench.models.folder_tokenizer import TEXT_FILES
 from workbench.studies.compare import CellNumbers, FirstDifference, first_difference, outcomes
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.studies.identity import changed_functions
+from workbench.studies.made_on import check_going_on
 from workbench.studies.plan import Plan, plan
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
@@ -29,12 +31,17 @@ class Replay:
     threads: int
     same_arithmetic: bool
     """Whether processor, threads, torch and code are those that the cells were made with."""
+    made_on: tuple[str, ...]
+    """The devices that made the cells: "cpu", or cards by their names."""
+    device: str
+    """The one that made them again."""
 
 
 def replay(
     folder: Path,
     cell: str | None = None,
     threads: int | None = None,
+    device: str | None = None,
     on_stack: Callable[[int, int], None] | None = None,
 ) -> Replay:
     """Train cells of a study again, in the stacks that they were trained in, and compare every bit.
@@ -44,6 +51,7 @@ def replay(
         cell: Key of a cell, or the beginning of one, or "zero-shot" for the base without an adapter; all of
             them by default.
         threads: Torch threads; by default those that the cells were made with.
+        device: One of ``config.DEVICES``; by default the one that the study names.
         on_stack: Told (number, of how many) before each stack.
 
     Raises:
@@ -53,6 +61,7 @@ def replay(
     with Store.open(folder, read_only=True) as store:
         stored = outcomes(store)
         made, manifest = _made(store), store.manifest
+        first = manifest.arithmetic.device or "cpu"
     wanted = _chosen(stored.keys() & made.keys(), cell, folder)
     used = {made[key]["threads"] for key in wanted}
     chosen = threads or max(used)
@@ -60,7 +69,12 @@ def replay(
     identical, different = [], []
     with torch_threads(chosen):
         study = manifest.study.parsed()
-        concrete = plan(replace(study, date=manifest.day), threads=chosen)
+        # versions that recorded no device knew the processor alone
+        study = replace(study, device=device or (study.device if manifest.arithmetic.device else "cpu"))
+        study = replace(study, date=manifest.day)
+        if study.precision != "auto":
+            check_going_on(folder, study.precision, first, choose_device(study.device))
+        concrete = plan(study, threads=chosen)
         _check_inputs(concrete, manifest, folder)
         cells = {one.key(): one for one in concrete.cells}
         for number, keys in enumerate(stacks, start=1):
@@ -75,7 +89,8 @@ def replay(
                 difference = first_difference(key, stored[key], again)
                 different.append(difference) if difference else identical.append(key)
     same = {made[key]["arithmetic"] for key in wanted} == {concrete.arithmetic.name}
-    return Replay(sorted(identical), different, chosen, same)
+    places = tuple(sorted({made[key].get("device", first) for key in wanted}))
+    return Replay(sorted(identical), different, chosen, same, places, concrete.device_name)
 
 
 def _as_kept(result: CellResult, stored: CellNumbers) -> CellNumbers:

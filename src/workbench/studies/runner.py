@@ -4,7 +4,6 @@ Run it again and it continues: what is committed is not run again, and a stack t
 from its checkpoint.
 """
 
-import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from workbench.config import CellConfig
+from workbench.devices import card_peak, choose_device, free_what_is_cached, is_full
 from workbench.errors import InputError
+from workbench.studies.card_errors import CardGone, card_errors
 from workbench.studies.costs import (
     EnergyMeter,
     evaluation_flops,
@@ -31,12 +30,12 @@ from workbench.studies.disk.facts import read_facts
 from workbench.studies.disk.lock import locked
 from workbench.studies.disk.manifest import MANIFEST, Session
 from workbench.studies.disk.store import ZERO_SHOT, Store
-from workbench.studies.executors import make_executor
-from workbench.studies.executors.in_process import InProcess
+from workbench.studies.engine import check_options, chosen_threads, trainer_of
 from workbench.studies.executors.protocol import Event, Executor, ShouldStop, Task, TrainingJob
 from workbench.studies.grid import Study
 from workbench.studies.growth import Grower, Growing, grow
 from workbench.studies.identity import Begun
+from workbench.studies.made_on import check_going_on, mixed_devices
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
     Rates,
@@ -48,6 +47,7 @@ from workbench.studies.predict import (
 )
 from workbench.studies.progress import OnProgress, Progress
 from workbench.studies.provenance import first_manifest, hardware, now
+from workbench.studies.stacks import cut_in_two
 from workbench.studies.states import LAST_PHASE, Ending
 from workbench.studies.torch_threads import torch_threads
 from workbench.training.results import CellResult
@@ -98,8 +98,8 @@ def run(
     stop = should_stop or (lambda: False)
     # first the lock: a folder that another run is writing is refused before anything is loaded
     with locked(folder):
-        _check_options(threads, checkpoint_seconds)
-        trainer = _trainer(executor, workers)
+        check_options(threads, checkpoint_seconds)
+        trainer = trainer_of(executor, workers, study.device)
         try:
             if grower is None:
                 return _session(study, folder, tell, stop, trainer, threads, checkpoint_seconds)
@@ -130,51 +130,31 @@ def _session(
     """Run what is missing of a study whose folder's lock is held."""
     began = time.monotonic()
     tell(Progress(phase="loading"))
-    begun = Begun.read(folder)
-    with torch_threads(_chosen_threads(begun, threads, trainer)) as chosen:
+    begun, device = Begun.read(folder), choose_device(study.device)
+    with torch_threads(chosen_threads(begun, threads, trainer)) as chosen:
         # what needs nothing loaded is compared first, the rest before the long work
         if begun:
             study = begun.settled(study)
             begun.check(study)
-        concrete = plan(study, begun.check if begun else None, chosen)
+            check_going_on(folder, begun.cell.precision, begun.manifest.arithmetic.device or "cpu", device)
+        with card_errors():
+            concrete = plan(study, begun.check if begun else None, chosen)
         for note in concrete.notes:
             tell(Progress(phase="loading", note=note))
-        store = _open_or_create(concrete, folder)
-        _Run(concrete, store, tell, trainer, began).go(should_stop, checkpoint_seconds)
+        store = _open_or_create(concrete, folder, tell)
+        with card_errors():
+            _Run(concrete, store, tell, trainer, began).go(should_stop, checkpoint_seconds)
         return store
 
 
-def _check_options(threads: int | None, checkpoint_seconds: float) -> None:
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; at least 1 is needed: --threads 1")
-    if not 0.0 <= checkpoint_seconds < math.inf:
-        raise InputError(
-            f"{checkpoint_seconds} seconds can't lie between two checkpoints; give 0 or more: "
-            f"--checkpoint-every {CHECKPOINT_SECONDS:g}"
-        )
+def _outcome_of(error: BaseException) -> str:
+    """Return what a manifest says of a run that an error ended."""
+    if isinstance(error, CardGone):
+        return f"interrupted: {error}"
+    return f"refused: {error}" if isinstance(error, InputError) else "interrupted"
 
 
-def _trainer(executor: str | Executor, workers: int | None) -> Executor:
-    if isinstance(executor, str):
-        return make_executor(executor, workers)
-    if workers not in (None, executor.workers):
-        raise InputError(
-            f"workers is {workers}, but the executor that was given trains {executor.workers} at once; leave "
-            "workers out, or make an executor of so many"
-        )
-    return executor
-
-
-def _chosen_threads(begun: Begun | None, threads: int | None, executor: Executor) -> int:
-    if threads is not None:
-        return threads
-    known = begun.manifest.arithmetic.threads if begun else None
-    if known is not None and 1 <= known <= 1024:
-        return known
-    return torch.get_num_threads() if isinstance(executor, InProcess) else 1
-
-
-def _open_or_create(concrete: Plan, folder: Path) -> Store:
+def _open_or_create(concrete: Plan, folder: Path, tell: OnProgress) -> Store:
     wanted = first_manifest(concrete)
     if not Store.exists(folder):
         return Store.create(folder, wanted)
@@ -184,8 +164,11 @@ def _open_or_create(concrete: Plan, folder: Path) -> Store:
     new = {part: value for part, value in wanted.items() if part not in recorded}
     # the grid may have grown
     new |= {part: wanted[part] for part in ("study", "subsets", "examples")}
-    if concrete.notes:
-        new["data"] = store.manifest.data.to_json() | {"notes": list(concrete.notes)}
+    mixed = list(mixed_devices(concrete, store))
+    for note in mixed:
+        tell(Progress(phase="loading", note=note))
+    if notes := [*concrete.notes, *mixed]:
+        new["data"] = store.manifest.data.to_json() | {"notes": notes}
     store.update_manifest(**new)
     if damaged := store.damaged():
         store.set_aside(damaged)
@@ -217,12 +200,11 @@ class _Run:
         self.wanted = {cell.key() for cell in concrete.cells}
         self.missing: dict[int, _Stack] = {}
         for number, cells in enumerate(concrete.stacks):
-            keys = tuple(cell.key() for cell in cells)
-            if not self.done.issuperset(keys):
-                steps = max(cell.total_steps for cell in cells)
-                self.missing[number] = _Stack(len(self.missing) + 1, cells, keys, steps)
+            if not self.done.issuperset(cell.key() for cell in cells):
+                self._await(number, cells)
         self.lost: list[Task] = []
         self.failed: list[Task] = []
+        self.too_large: list[Task] = []
         self.rates: Rates | None = None
         self.at = Progress(
             phase="predicting",
@@ -230,6 +212,12 @@ class _Run:
             cells=len(self.wanted),
             cells_done=len(self.wanted & self.done),
         )
+
+    def _await(self, number: int, cells: list[CellConfig]) -> None:
+        """Count a stack among those that are to be trained."""
+        steps = max(cell.total_steps for cell in cells)
+        keys = tuple(cell.key() for cell in cells)
+        self.missing[number] = _Stack(len(self.missing) + 1, cells, keys, steps)
 
     def go(self, should_stop: ShouldStop, checkpoint_seconds: float) -> None:
         """Train what is missing and record how it went."""
@@ -249,7 +237,7 @@ class _Run:
             ending = self._train(should_stop, checkpoint_seconds)
         except BaseException as error:
             with suppress(InputError):  # a full disk has no room for this either; the first sentence counts
-                self._end(session, f"refused: {error}" if isinstance(error, InputError) else "interrupted")
+                self._end(session, _outcome_of(error))
             raise
         self._end(session, ending)
         self.tell(replace(self.at, phase=LAST_PHASE[ending]))
@@ -270,10 +258,16 @@ class _Run:
         )
         tasks = [Task(number) for number in self.missing]
         while tasks and not should_stop():
-            self.lost = []
+            self.lost, self.too_large = [], []
             self.executor.execute(job, tasks, self._hear, should_stop)
             tasks = [Task(task.stack, task.attempt + 1) for task in self.lost if task.attempt < ATTEMPTS]
             self.failed += [task for task in self.lost if task.attempt >= ATTEMPTS]
+            for task in self.too_large:
+                for part in cut_in_two(self.missing.pop(task.stack).cells):
+                    tasks.append(Task(len(job.stacks)))
+                    self._await(len(job.stacks), part)
+                    job = job.with_stack(part)
+            self.at = replace(self.at, stacks=len(self.missing))
         if self.failed:
             return "incomplete"
         return "finished" if self.wanted <= self.done else "stopped"
@@ -285,6 +279,14 @@ class _Run:
                 raise InputError(event.detail)
             case "note" | "lost" | "error":
                 self._note(event.kind, event, stack)
+            case "full" if len(cut_in_two(stack.cells)) > 1:
+                told = f"the card's memory was full with {len(stack.cells)} cells ({event.detail}); they are "
+                told += "trained again, in two stacks"
+                self._note("note", replace(event, detail=told), stack)
+                self.too_large.append(event.task)
+            case "full":
+                told = f"the card's memory was full with one cell alone ({event.detail})"
+                self._note("error", replace(event, detail=f"{told}; choose --device cpu"), stack)
             case "started" | "step":
                 self._move_on(stack, event.step, event.losses)
             case "result":
@@ -326,6 +328,7 @@ class _Run:
                 write_adapter(self.store.folder, result.cell, result.adapter)
         arithmetic = self.plan.arithmetic
         made = {"stack": stack.keys, "arithmetic": arithmetic.name, "threads": arithmetic.threads}
+        made["device"] = self.plan.device_name
         self.store.commit(new, {key: self._costs(result) for key, result in new.items()}, made)
         self.done |= set(new)
         self.meter.joules()  # the counters wrap around within minutes
@@ -346,7 +349,7 @@ class _Run:
 
     def _begin(self) -> Session:
         """Predict, and record that the run has begun."""
-        machine = hardware()
+        machine = hardware(self.plan.device)
         here = {
             "processor": machine["processor"],
             "cores": machine["cores"],
@@ -354,9 +357,10 @@ class _Run:
             "executor": type(self.executor).__name__,
             "workers": self.executor.workers,
             "threads": self.plan.arithmetic.threads,
+            "card": self.plan.device.card,
         }
         stacks = [stack.cells for stack in self.missing.values()]
-        self.rates = measure_rates(self.plan, (stacks or self.plan.stacks)[0])
+        self.rates = self._measured((stacks or self.plan.stacks)[0])
         loading = time.monotonic() - self.began  # with the frozen blocks, which the first step asked for
         raw = predict(self.plan, stacks, self.rates, workers=self.executor.workers, loading=loading)
         prediction = corrected(raw, earlier_sessions(self.store.folder, here))
@@ -368,11 +372,22 @@ class _Run:
         self.tell(self.at)
         return session
 
+    def _measured(self, stack: list[CellConfig]) -> Rates:
+        """Time a step of a stack, or of a part of it for which the card has room."""
+        try:
+            return measure_rates(self.plan, stack)
+        except RuntimeError as error:
+            if not is_full(error) or len(cut_in_two(stack)) == 1:
+                raise
+        free_what_is_cached()
+        return self._measured(cut_in_two(stack)[0])
+
     def _end(self, session: Session, outcome: str) -> None:
         """Record how the run ended: an outcome, and after a colon why."""
         actual = {
             "seconds": time.monotonic() - self.began,
             "peak_bytes": peak_bytes(),
+            "card_peak_bytes": card_peak(self.plan.device.torch) if self.executor.workers == 1 else None,
             "joules": self.meter.joules(),
             "shared_flops": shared_flops(self.plan),
         }

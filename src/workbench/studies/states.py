@@ -32,7 +32,7 @@ CellStatus = Literal["done", "failed", "censored"]
 """What became of a cell in a table. Training gives the first two alone (``training.results.Status``); a
 censored run, of which only a bound is known, comes from tables of others, and the format has room for it."""
 
-EventKind = Literal["started", "step", "note", "result", "error", "lost", "refused"]
+EventKind = Literal["started", "step", "note", "result", "error", "full", "lost", "refused"]
 """What an executor tells of a task: the first three while it goes on, one of the others last."""
 
 GOING_ON: tuple[EventKind, ...] = ("started", "step", "note")

@@ -20,11 +20,12 @@ from torch.nn import functional
 from workbench.data.batches import Batch
 from workbench.devices import uploaded
 from workbench.models.adapted import Adapters
+from workbench.training.card_memory import judged_at_once
 from workbench.training.loop import Frozen, chunks
 from workbench.training.losses import rows_at_a_time
 
-CHUNK_TOKENS, CHUNK_TOKENS_ON_GPU = 2**13, 2**15
-"""Tokens that are evaluated at once."""
+CHUNK_TOKENS = 2**13
+"""Tokens that are evaluated at once on a processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def evaluate(
     exact = torch.zeros(cells, len(frozen.pool), dtype=torch.bool)
     openings = torch.zeros(cells, len(frozen.pool), len(columns))
     device = frozen.decoder.device
-    chunk_tokens = chunk_tokens or (CHUNK_TOKENS if device.type == "cpu" else CHUNK_TOKENS_ON_GPU)
+    chunk_tokens = chunk_tokens or (CHUNK_TOKENS if device.type == "cpu" else judged_at_once(frozen.decoder))
     for indices in chunks(frozen.pool, heldout.examples, max(1, chunk_tokens // cells)):
         batch = frozen.pool.batch([indices] * cells)
         placed = batch.to(device)

@@ -14,6 +14,7 @@ from workbench.errors import InputError
 from workbench.metrics import BY_REFERENCES, HELDOUT, OWN, on_set, set_and_metric
 from workbench.models.decoder import Decoder
 from workbench.models.generation import generate
+from workbench.training.card_memory import CACHE_BYTES
 from workbench.training.evaluation import HeldOut
 from workbench.training.loop import Frozen
 from workbench.training.text_metrics import BUILT_IN, TEXT_METRICS, scored
@@ -22,8 +23,6 @@ FURTHER_TOKENS = 8
 """By so many tokens, or a quarter if that is more, a response may be longer than the longest reference."""
 WRITTEN = "written"
 """Of a response, the tokens that were generated; no metric, and kept for what they cost."""
-CACHE_BYTES = 2**28
-"""Memory for the keys and values of what is generated at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,11 +20,13 @@ from workbench.devices import uploaded
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder
 from workbench.models.decoder_config import DecoderConfig
+from workbench.training.card_memory import card_room
 from workbench.training.losses import label_losses
 from workbench.training.optimizer import StackedAdamW, cooldown_start
 
 ACTIVATION_BYTES = 2**30
-"""Most memory that one pass should save for its gradient; longer steps go through in pieces."""
+"""Most memory that one pass should save for its gradient on a processor; longer steps go through in pieces.
+On a card it is what the card has left; see ``card_memory.py``."""
 
 
 def activation_bytes(decoder: DecoderConfig, first_layer: int) -> int:
@@ -182,25 +184,30 @@ OnStep = Callable[[TrainState], None]
 
 
 def step_gradient(
-    frozen: Frozen, stack: LoraStack, rows: Sequence[Sequence[int]]
+    frozen: Frozen, stack: LoraStack, rows: Sequence[Sequence[int]], at_once: int | None = None
 ) -> tuple[Float[Tensor, " G"], Float[Tensor, "G W"]]:
     """Return each cell's mean loss over the labels of its examples, and its gradient.
 
-    Where the activations of all examples together would pass :data:`ACTIVATION_BYTES`, the examples go
-    through in pieces and their gradients are summed: the same step, in less memory.
+    Where the activations of all examples together would pass :data:`ACTIVATION_BYTES`, or what a card has
+    left, the examples go through in pieces and their gradients are summed: the same step, in less memory.
 
     Args:
         frozen: The shared base and examples.
         stack: The adapters.
         rows: For each cell, its examples of this step as indices into the pool.
+        at_once: Tokens that a card has room for, where a caller knows (:func:`tokens_at_once`).
     """
     pool, decoder = frozen.pool, frozen.decoder
     labels, weights = pool.labels.tolist(), stack.weights
     totals = [float(sum(labels[index] for index in row)) for row in rows]
     count = uploaded(torch.tensor(totals, dtype=weights.dtype), weights.device)
-    tokens = sum(int(pool.lengths[index]) - pool.shared for row in rows for index in row)
-    needed = tokens * activation_bytes(decoder.config, frozen.first)
-    pieces = min(max(map(len, rows)), -(-needed // ACTIVATION_BYTES))
+    tokens = [sum(int(pool.lengths[index]) - pool.shared for index in row) for row in rows]
+    at_once = at_once or tokens_at_once(frozen, stack)
+    if at_once is None:
+        needed = -(-sum(tokens) * activation_bytes(decoder.config, frozen.first) // ACTIVATION_BYTES)
+    else:  # every row is as long as the longest
+        needed = -(-len(rows) * (pool.shared + max(tokens)) // at_once)
+    pieces = min(max(map(len, rows)), needed)
     loss, gradient = torch.zeros_like(count), torch.zeros_like(weights)
     half = decoder.dtype == torch.float16
     for piece in range(pieces):
@@ -214,6 +221,12 @@ def step_gradient(
         loss += mean.detach()
         gradient += own / count[:, None] if half else own
     return loss, gradient
+
+
+def tokens_at_once(frozen: Frozen, stack: LoraStack) -> int | None:
+    """Return how many tokens a card has room for beside a stack's adapters; None on a processor."""
+    card = card_room(frozen.decoder, len(frozen.pool.tokens), frozen.first)
+    return None if card is None else card.need(stack.cells).tokens(card.memory, len(stack.cells))
 
 
 def _loss_sums(frozen: Frozen, batch: Batch, stack: LoraStack) -> Float[Tensor, " G"]:
@@ -292,12 +305,14 @@ def train(
     optimizer = StackedAdamW(state.weights, cells, state.mean, state.square, stack.rates)
     trunk, begins = branched or branches(cells, draws)
     for_itself = torch.tensor(begins)
+    # those who have left keep their adapters, so this doesn't change on the way
+    at_once = tokens_at_once(frozen, stack)
     while (
         rows := ((steps > state.step) & (for_itself <= state.step) & (state.failed < 0)).nonzero().flatten()
     ).numel():
         some = stack.select(rows.tolist())
         own = [draws[row] for row in rows.tolist()]
-        loss, gradient = step_gradient(frozen, some, step_rows(some.cells, own, state.step))
+        loss, gradient = step_gradient(frozen, some, step_rows(some.cells, own, state.step), at_once)
         norm = optimizer.update(gradient, state.step, rows, loss.isfinite())
         # the one thing of a step that the processor waits for
         told = torch.stack([loss, norm]).cpu()

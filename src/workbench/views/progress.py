@@ -35,7 +35,7 @@ def progress_bars(study: Study, folder: Path) -> Iterator[OnProgress]:
             if at.prediction and not told["prediction"]:
                 told["prediction"] = True
                 cost = describe(at.prediction.seconds, at.prediction.peak_bytes)
-                console.print(f"predicted: {cost}{_trust(at.prediction)}")
+                console.print(f"predicted: {cost}{_on_card(at.prediction)}{_trust(at.prediction)}")
             if at.note:
                 note = at.note.strip().splitlines()[0]
                 console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
@@ -73,6 +73,13 @@ def share_bar() -> Iterator[Callable[[str, float], None]]:
             bars.update(tasks[name], completed=share)
 
         yield tell
+
+
+def _on_card(prediction: Prediction) -> str:
+    if prediction.card_bytes is None or prediction.card_memory is None:
+        return ""
+    needed, all_of_it = (size / 2**30 for size in (prediction.card_bytes, prediction.card_memory))
+    return f", {needed:.1f} of {all_of_it:.1f} GiB of the card"
 
 
 def _trust(prediction: Prediction) -> str:

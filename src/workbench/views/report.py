@@ -249,6 +249,7 @@ def _costs(manifest: Manifest) -> Iterator[tuple[str, str, str, str]]:
     for name, one, two, words in (
         ("wall time", predicted.seconds, actual.seconds, seconds_in_words),
         ("peak memory", predicted.peak_bytes, actual.peak_bytes, bytes_in_words),
+        ("peak memory of the card", predicted.card_bytes, actual.card_peak_bytes, bytes_in_words),
     ):
         if one is not None or two is not None:
             said = ["not recorded" if value is None else words(value) for value in (one, two)]

@@ -10,8 +10,8 @@ from small_study import small_study
 
 from workbench.cli import main
 from workbench.errors import InputError
+from workbench.studies import engine, runner
 from workbench.studies import plan as planning
-from workbench.studies import runner
 from workbench.studies.disk import lock
 from workbench.studies.disk.lock import locked
 from workbench.studies.grid import Study
@@ -29,7 +29,7 @@ def nothing_is_planned(monkeypatch):
     for name in PLANNING:
         monkeypatch.setattr(planning, name, fails)
     monkeypatch.setattr(runner, "plan", fails)
-    monkeypatch.setattr(runner, "make_executor", fails)
+    monkeypatch.setattr(engine, "make_executor", fails)
     monkeypatch.setattr(Study, "dataset", fails)
 
 

@@ -102,6 +102,8 @@ class ArithmeticFacts(Facts):
     """What the numbers depend on beside the cells; see ``studies/arithmetic.py``."""
 
     name: str | None = None
+    device: str | None = None
+    """The processor ("cpu") or the card that the study was begun on."""
     precision: str | None = None
     threads: int | None = None
 
@@ -112,6 +114,9 @@ class HardwareFacts(Facts):
 
     processor: str | None = None
     cores: int | None = None
+    card: str | None = None
+    """The GPU; None where none was used."""
+    card_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +127,8 @@ class PredictedCost(Facts):
     peak_bytes: int | None = None
     raw_seconds: float | None = None
     learned_from: int | None = None
+    card_bytes: int | None = None
+    card_memory: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +139,8 @@ class ActualCost(Facts):
     peak_bytes: int | None = None
     joules: float | None = None
     shared_flops: float | None = None
+    card_peak_bytes: int | None = None
+    """Most that the process had allocated on its card; None where workers trained, or on a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +153,8 @@ class Session(Facts):
     executor: str | None = None
     workers: int | None = None
     threads: int | None = None
+    card: str | None = None
+    """The GPU that it trained on; None for the processor."""
     started: str | None = None
     ended: str | None = None
     outcome: Outcome | None = None

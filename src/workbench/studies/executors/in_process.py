@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from workbench.errors import InputError
+from workbench.studies.card_errors import card_gone
 from workbench.studies.executors.protocol import ShouldStop, Task, Tell, TrainingJob, check_workers
-from workbench.studies.executors.stack_task import Stopped, train_task
+from workbench.studies.executors.stack_task import CardFailed, Stopped, train_task
 
 
 class InProcess:
@@ -25,12 +26,18 @@ class InProcess:
         self.workers = 1
 
     def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
-        """Run the tasks in their order."""
+        """Run the tasks in their order.
+
+        Raises:
+            CardGone: If the card has gone, with which no further task could be trained here.
+        """
         try:
             for task in tasks:
                 train_task(job, task, tell, should_stop)
         except Stopped:
             return
+        except CardFailed as error:
+            raise card_gone(error) from error
 
     def close(self) -> None:
         """Nothing runs between two calls."""

@@ -1,4 +1,4 @@
-"""Worker processes on this machine: one stack each, as many as cores and memory allow.
+"""Worker processes on this machine: one stack each, as many as cores and memory allow, or one for each card.
 
 A worker that is killed, or that runs out of memory, costs its own stack's time and nothing else.
 """
@@ -16,8 +16,9 @@ from typing import Any
 
 import psutil
 
+from workbench.devices import alone
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
-from workbench.studies.executors.shipping import shipped
+from workbench.studies.executors.shipping import leave_card, shipped
 from workbench.studies.executors.wire import LENGTH, BadFrame, frame_length, pack_frame, unpack_event
 from workbench.studies.executors.worker import PATIENCE_SECONDS, send
 from workbench.studies.states import GOING_ON
@@ -31,6 +32,8 @@ SPARE = 0.8
 class _Worker:
     process: "subprocess.Popen[bytes]"
     task: Task
+    card: int | None = None
+    """The one card that it sees; None where it trains on the processor."""
     received: bytearray = field(default_factory=bytearray)
 
     def frames(self) -> list[bytes]:
@@ -52,21 +55,24 @@ class _Worker:
 class Processes:
     """Trains in child processes."""
 
-    def __init__(self, workers: int | None = None) -> None:
-        """Take so many workers, or one for each core that this process may use.
+    def __init__(self, workers: int | None = None, cards: Sequence[int] = ()) -> None:
+        """Take so many workers, or one for each card, or without cards for each core of this process.
 
         Raises:
-            InputError: If ``workers`` is below 1.
+            InputError: If ``workers`` is below 1 or above the number of cards.
         """
-        check_workers(workers)
-        self.workers = workers or available_cores()
+        check_workers(workers, len(cards))
+        self.workers = workers or len(cards) or available_cores()
         self.running: dict[int, _Worker] = {}
+        self.on_cards = bool(cards)
+        self.free_cards = deque(cards)
 
     def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks, the next one wherever a worker is free."""
         waiting = deque(tasks)
         limit = min(self.workers, affordable_workers(), len(waiting))
         with shipped(job) as description, selectors.DefaultSelector() as selector:
+            leave_card(job)
             try:
                 while (waiting or self.running) and not should_stop():
                     while waiting and len(self.running) < limit:
@@ -79,15 +85,16 @@ class Processes:
     def _start(
         self, description: dict[str, Any], task: Task, threads: int, selector: selectors.BaseSelector
     ) -> None:
+        card = self.free_cards.popleft() if self.on_cards else None
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), **_seeing(card)},
         )
         assert process.stdin
         assert process.stdout
-        worker = _Worker(process, task)
+        worker = _Worker(process, task, card)
         self.running[process.pid] = worker
         selector.register(process.stdout, selectors.EVENT_READ, worker)
         _give(worker, pack_frame(description))
@@ -125,6 +132,12 @@ class Processes:
     def _forget(self, worker: _Worker, selector: selectors.BaseSelector) -> None:
         selector.unregister(worker.process.stdout)  # type: ignore[arg-type]
         del self.running[worker.process.pid]
+        self._give_back(worker)
+
+    def _give_back(self, worker: _Worker) -> None:
+        """Let the next worker have the card; it is started once this one's process has ended."""
+        if worker.card is not None:
+            self.free_cards.append(worker.card)
 
     def close(self) -> None:
         """Ask what still runs to write its checkpoint and end, and wait for it."""
@@ -135,7 +148,12 @@ class Processes:
             with suppress(BrokenPipeError):
                 worker.process.stdin.close()
             worker.process.stdin = None  # communicate() would flush it
+            self._give_back(worker)
         _finish(left)
+
+
+def _seeing(card: int | None) -> dict[str, str]:
+    return {} if card is None else alone(card, os.environ)
 
 
 def _give(worker: _Worker, data: bytes) -> None:

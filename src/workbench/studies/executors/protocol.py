@@ -5,7 +5,7 @@ for it; what to do after a loss, and that every cell is stored once, is the runn
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.studies.states import EventKind
-from workbench.training.loop import Branches
+from workbench.training.loop import Branches, branches
 from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
 
@@ -36,6 +36,11 @@ class TrainingJob:
     """Threads of torch in each process that trains; the numbers depend on it."""
     checkpoint_seconds: float
 
+    def with_stack(self, cells: list[CellConfig]) -> "TrainingJob":
+        """Return the job with one more stack, the last."""
+        branched = branches(cells, [self.prepared.draws[cell.key()] for cell in cells])
+        return replace(self, stacks=[*self.stacks, cells], branched=[*self.branched, branched])
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -50,8 +55,8 @@ class Event:
     """What an executor tells about a task.
 
     ``kind`` is "started", "step" or "note" while it goes on, and one of these last: "result"; "error", the
-    stack failed by itself; "lost", its process has gone; "refused", the input can't be used, so that no
-    other stack would do better.
+    stack failed by itself; "full", the card's memory was too small for it; "lost", its process has gone;
+    "refused", the input can't be used, so that no other stack would do better.
     """
 
     kind: EventKind
@@ -92,11 +97,16 @@ class Executor(Protocol):
         ...
 
 
-def check_workers(workers: int | None) -> None:
-    """Refuse a number of workers with which nothing would be trained.
+def check_workers(workers: int | None, cards: int = 0) -> None:
+    """Refuse a number of workers with which nothing would be trained, or two would share a card.
 
     Raises:
-        InputError: If it is below 1.
+        InputError: If it is below 1, or above the number of cards where there are some.
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}; at least 1 is needed: --workers 1")
+    if workers is not None and cards and workers > cards:
+        raise InputError(
+            f"workers is {workers}, but a card trains one stack at a time, which may fill it, and there "
+            f"are {cards} of one kind; leave it out or choose --workers {cards}"
+        )

@@ -23,9 +23,9 @@ from typing import Any
 from workbench.errors import InputError, how_to_install
 from workbench.studies.executors.processes import affordable_workers, available_cores
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, check_workers
-from workbench.studies.executors.shipping import shipped
+from workbench.studies.executors.shipping import leave_card, shipped
 from workbench.studies.executors.sink import Sink
-from workbench.studies.executors.stack_task import Stopped
+from workbench.studies.executors.stack_task import CardFailed, Stopped
 from workbench.studies.executors.wire import BadFrame, pack_event, unpack_event
 from workbench.studies.executors.worker import run_task
 from workbench.studies.states import GOING_ON
@@ -49,16 +49,20 @@ OBJECT_STORE_BYTES = 100 * 2**20
 class RayCluster:
     """Trains in Ray workers."""
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, cards: Sequence[int] = ()) -> None:
         """Begin to join the cluster of ``RAY_ADDRESS``, or to start a Ray here; it goes on in the background.
 
+        With ``cards`` every task asks Ray for one. Which one that is, Ray says to its worker, and it keeps
+        its own count; of a Ray of our own it is as many as there are here.
+
         Raises:
-            InputError: If Ray isn't installed or was imported without a token, or ``workers`` is below 1.
+            InputError: If Ray isn't installed or was imported without a token, or ``workers`` is below 1 or
+                above the number of cards of a Ray of our own.
         """
-        check_workers(workers)
-        _check_importable()
         self.own = ADDRESS not in os.environ
-        self._asked = workers
+        check_workers(workers, len(cards) if self.own else 0)
+        _check_importable()
+        self._asked, self._cards = workers, len(cards)
         self._tries = 0
         self._begin()
         self._sink: Any = None
@@ -66,7 +70,7 @@ class RayCluster:
     def _begin(self) -> None:
         # the thread outlives the start: Linux ends what a thread has started when the thread ends
         self._background = ThreadPoolExecutor(1)
-        self._ray: Future[Any] = self._background.submit(_start, self._asked)
+        self._ray: Future[Any] = self._background.submit(_start, self._asked, self._cards)
         self._tries += 1
 
     @property
@@ -85,18 +89,25 @@ class RayCluster:
     @property
     def workers(self) -> int:
         """How many tasks it runs at once."""
-        return self._asked or int(self.ray.cluster_resources().get("CPU", 1))
+        counted = "GPU" if self._cards else "CPU"
+        return self._asked or int(self.ray.cluster_resources().get(counted, 1))
+
+    def options(self, threads: int) -> dict[str, Any]:
+        """Return what a task asks Ray for; a worker that has used a card is never used again."""
+        wanted: dict[str, Any] = {"max_retries": 0, "num_cpus": 1 if self.own else threads}
+        return {**wanted, "num_gpus": 1, "max_calls": 1} if self._cards else wanted
 
     def execute(self, job: TrainingJob, tasks: Sequence[Task], tell: Tell, should_stop: ShouldStop) -> None:
         """Run the tasks; Ray never holds more of them than there are workers."""
         ray = self.ray
-        body = ray.remote(max_retries=0, num_cpus=1 if self.own else job.threads)(_body)
+        body = ray.remote(**self.options(job.threads))(_body)
         self._sink = self._new_sink()
         progress = self._sink.drain.remote()
         waiting = deque(tasks)
         running: dict[Any, Task] = {}
         with shipped(job) as description:
             given, files = ray.put(description), self._shipped(description)
+            leave_card(job)
             try:
                 while (waiting or running) and not should_stop():
                     while waiting and len(running) < self.workers:
@@ -172,6 +183,8 @@ def _body(description: dict[str, Any], files: dict[str, Any], task: dict[str, An
         run_task(description, Task(**task), tell, lambda: False, fetch)
     except Stopped:
         return pack_event(Event("lost", Task(**task), detail="the task was stopped"))
+    except CardFailed as error:
+        return pack_event(Event("lost", Task(**task), detail=f"the card failed: {error}"))
     return last[0]
 
 
@@ -191,15 +204,15 @@ def _check_importable() -> None:
         )
 
 
-def _start(workers: int | None) -> Any:  # noqa: ANN401 - a module
+def _start(workers: int | None, cards: int) -> Any:  # noqa: ANN401 - a module
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     address = os.environ.get(ADDRESS, "local")
     own: dict[str, Any] = {}
     if address == "local":
         os.environ.setdefault(TOKEN, secrets.token_hex(32))
-        count = workers or min(available_cores(), affordable_workers())
-        own = {"num_cpus": count, "object_store_memory": OBJECT_STORE_BYTES}
+        count = workers or cards or min(available_cores(), affordable_workers())
+        own = {"num_cpus": count, "num_gpus": cards, "object_store_memory": OBJECT_STORE_BYTES}
     import ray
 
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False}

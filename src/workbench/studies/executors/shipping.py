@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from workbench.config import CellConfig
 from workbench.data.batches import Pool
 from workbench.data.records import Record
 from workbench.data.templates import Example
-from workbench.devices import choose_device
+from workbench.devices import choose_device, free_what_is_cached
 from workbench.errors import InputError
 from workbench.files import cache_folder, sha256_of, write_atomically
 from workbench.memory import keep_freed_memory
@@ -85,6 +85,22 @@ def shipped(job: TrainingJob) -> Iterator[dict[str, Any]]:
         }
     finally:
         path.unlink(missing_ok=True)
+
+
+def leave_card(job: TrainingJob) -> None:
+    """Free the card that this process has planned on: a worker is about to fill it.
+
+    The base and the frozen states move to the processor. What the runner still wants of them are shapes.
+    """
+    decoder, prepared = job.base.decoder, job.prepared
+    if decoder.device.type == "cpu":
+        return
+    decoder.weights = {name: weight.to("cpu") for name, weight in decoder.weights.items()}
+    decoder.prepared = {}
+    if prepared.frozen.states is not None:
+        # the one property of a plan that is computed late, kept where cached_property keeps it
+        vars(prepared)["frozen"] = replace(prepared.frozen, states=prepared.frozen.states.to("cpu"))
+    free_what_is_cached()
 
 
 def fetch_nothing(sha256: str) -> bytes | None:
@@ -189,7 +205,7 @@ def pack_prepared(stacks: list[list[CellConfig]], prepared: Prepared) -> bytes:
     }
     tensors = {name: getattr(frozen.pool, name) for name in POOL}
     if frozen.states is not None:
-        tensors["states"] = frozen.states
+        tensors["states"] = frozen.states.to("cpu")
     draws = {f"draw {cell.key()}": torch.tensor(prepared.draws[cell.key()]) for cell in cells}
     return pack_frame(value, tensors | draws)
 
@@ -216,7 +232,8 @@ def unpack_prepared(
         )
     )
     draws = {name.removeprefix("draw "): tensor.tolist() for name, tensor in tensors.items() if " " in name}
-    frozen = Frozen(decoder, pool, value["first"], tensors.get("states"))
+    states = tensors.get("states")
+    frozen = Frozen(decoder, pool, value["first"], None if states is None else states.to(decoder.device))
     sets = {name: HeldOut(*parts) for name, parts in value["sets"].items()}
     generation = {
         name: Generation(

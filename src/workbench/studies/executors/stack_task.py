@@ -4,15 +4,22 @@ import math
 import time
 import traceback
 
+from workbench.devices import free_what_is_cached, has_failed, is_full
 from workbench.errors import InputError
+from workbench.studies.card_errors import first_line
 from workbench.studies.disk.checkpoints import Checkpoint
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
+from workbench.studies.states import EventKind
 from workbench.training.loop import TrainState
 from workbench.training.run_stack import run_stack
 
 
 class Stopped(Exception):
     """Leaves a stack that is training, because the run was asked to stop; its checkpoint is written."""
+
+
+class CardFailed(Exception):
+    """Says that the card has gone: this process can't train on one any more."""
 
 
 class _ListenerFailed(Exception):
@@ -28,6 +35,7 @@ def train_task(job: TrainingJob, task: Task, tell: Tell, should_stop: ShouldStop
 
     Raises:
         Stopped: If ``should_stop`` said yes.
+        CardFailed: If the card has gone; the task then has no last event.
     """
     cells = job.stacks[task.stack]
     checkpoint = Checkpoint(job.folder, cells, job.arithmetic, job.checkpoint_seconds)
@@ -59,7 +67,13 @@ def train_task(job: TrainingJob, task: Task, tell: Tell, should_stop: ShouldStop
     except InputError as error:
         tell(Event("refused", task, detail=str(error)))
     except Exception as error:
-        tell(Event("error", task, detail=_described(error)))
+        if has_failed(error):
+            raise CardFailed(first_line(error)) from error
+        kind: EventKind = "full" if is_full(error) else "error"
+        tell(Event(kind, task, detail=first_line(error) if kind == "full" else _described(error)))
+        # what the error's own frames held on the card
+        error.__traceback__ = None
+        free_what_is_cached()
     else:
         tell(Event("result", task, results=results, seconds=time.monotonic() - started))
 

@@ -18,11 +18,13 @@ from typing import IO, Any
 from workbench.errors import InputError
 from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell
 from workbench.studies.executors.shipping import Fetch, fetch_nothing, make_job
-from workbench.studies.executors.stack_task import Stopped, train_task
+from workbench.studies.executors.stack_task import CardFailed, Stopped, train_task
 from workbench.studies.executors.wire import LENGTH, frame_length, pack_event, unpack
 
 PATIENCE_SECONDS = 20.0
 """How long a worker may take to write its checkpoint and end."""
+CARD_FAILED = 70
+"""Status with which a worker ends whose card has gone."""
 
 
 def run_task(
@@ -81,6 +83,11 @@ def main() -> None:
             run_task(description, Task(**value), lambda event: send(events, pack_event(event)), stop.is_set)
         except (Stopped, BrokenPipeError):
             return
+        except CardFailed as error:
+            # the end of the output says the rest: the runner starts another process for the task
+            detail = f"{error}; the stack goes on from its checkpoint in a new process"
+            send(events, pack_event(Event("note", Task(**value), detail=f"the card failed: {detail}")))
+            os._exit(CARD_FAILED)  # its library may wait for the card for ever
 
 
 def _read(frames: "queue.SimpleQueue[bytes]", stop: threading.Event) -> None:

@@ -82,7 +82,8 @@ def _cost(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     known = [value for value in joules if value is not None]
     lines.append(f"{sum(known):.0f} J" if known else "energy: this machine has no meter that may be read")
     hardware = manifest.hardware
-    lines.append(f"on {_plain(hardware.processor)}, {_plain(hardware.cores)} cores")
+    gpu = f", and {_plain(hardware.card)}" if hardware.card else ""
+    lines.append(f"on {_plain(hardware.processor)}, {_plain(hardware.cores)} cores{gpu}")
     return lines
 
 

@@ -11,6 +11,12 @@ ADVICE = (
 )
 
 
+def version_of(text: str) -> tuple[int, int]:
+    """Return the first two numbers of a version: (3, 9) for "3.9.0+rocm7.1"."""
+    first, second = (int(part) for part in text.split(".")[:2])
+    return first, second
+
+
 @cache
 def require_triton() -> None:
     """Refuse to take the Triton route without a Triton of a version that was tested.
@@ -23,7 +29,7 @@ def require_triton() -> None:
     except ImportError as error:
         # CUDA and ROCm builds of PyTorch bring their own; its name there differs, the module's doesn't
         raise ImportError(f"the Triton kernels need Triton {WANTED}, and there is none: {ADVICE}") from error
-    numbers = tuple(int(part) for part in triton.__version__.split(".")[:2])
+    numbers = version_of(triton.__version__)
     if not OLDEST <= numbers < BEFORE:
         raise ImportError(
             f"the Triton kernels need Triton {WANTED}, and this is {triton.__version__}, "

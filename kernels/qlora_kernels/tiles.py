@@ -20,6 +20,8 @@ UNROLLED = ("sm_75",)
 """Targets whose matrix units Triton leaves alone, since 3.3: products there are unrolled, as in float32."""
 ROUNDED_BY_INTEGERS = ("gfx942",)
 """Targets without an instruction that rounds to bfloat16."""
+IN_WARPS = ("sm_80", "sm_86", "sm_89", "sm_120")
+"""Targets whose matrix instructions take their operands from the registers of one warp (`mma.sync`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ def unrolled(dtype: torch.dtype, device: torch.device) -> bool:
 def rounds_by_integers(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether a kernel does better to round to ``dtype`` on ``device`` with integer arithmetic of its own."""
     return dtype == torch.bfloat16 and target_of(device) in ROUNDED_BY_INTEGERS
+
+
+def multiplies_in_warps(device: torch.device) -> bool:
+    """Whether ``device`` multiplies by `mma.sync`."""
+    return target_of(device) in IN_WARPS
 
 
 @functools.cache

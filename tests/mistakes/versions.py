@@ -14,8 +14,8 @@ MISTAKES = [
         ),
         (
             "3.10 is taken for 3.1",
-            "tuple(int(part) for part in",
-            "tuple(int(part[0]) for part in",
+            "(int(part) for part in",
+            "(int(part[0]) for part in",
             "test_a_triton_of_another_version_is_refused_by_name",
         ),
         (

@@ -21,6 +21,7 @@ import re
 import sys
 import tempfile
 from dataclasses import dataclass
+from itertools import product
 from math import ceil, log
 from pathlib import Path
 
@@ -41,8 +42,12 @@ FORMAT_OF = {"pairs": "q4_1", "int8": "q8_0"}
 """The format that stands for each kind of codes: of the pairs the one with the most instructions."""
 BYTES = ("q8_0", "int8")
 """Formats of a byte a weight."""
-SIZES: dict[int | None, tuple[int, int]] = {2**20: (1536, 576), 2**23: (2048, 2048), None: (14336, 4096)}
-"""Most weights of a layer -> the (N, K) that stands for it: layers of a model of 135M, 1B and 8B."""
+SIZES: dict[int | None, list[tuple[int, int]]] = {
+    2**20: [(576, 576), (1536, 576), (576, 1536)],
+    2**23: [(2048, 2048), (512, 2048), (1024, 4096)],
+    None: [(4096, 4096), (14336, 4096), (4096, 14336)],
+}
+"""Most weights of a layer -> the (N, K) that stand for it: layers of models of 135M, of 1B, of 8B."""
 ROWS = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 MARGIN = 1.1
 """How much cheaper decoding once has to be."""
@@ -136,21 +141,33 @@ Times = list[tuple[int, float, float]]
 """Rows, and what both products cost: fused, and decoded once."""
 
 
-def counted(kernel: str, target: str, launches: dict[str, Launch]) -> dict[str, list[Step]]:
+Instructions = dict[str, dict[str, float]]
+"""By kind of codes and case of the tile: instructions of the hot loop for each weight."""
+
+
+def instructions(kernel: str, target: str, launches: dict[str, Launch]) -> Instructions:
+    """Count them for the tiles of one target."""
+    tiles = {case: table()[kernel][target][case] for case in ("few", "many")}
+    return {
+        kind: {case: round(per_weight(launches[kind], tile, target), 2) for case, tile in tiles.items()}
+        for kind in FORMAT_OF
+    }
+
+
+def counted(kernel: str, target: str, costs: Instructions) -> dict[str, list[Step]]:
     """Bands of one target by kind of codes, from the cost model."""
     card, bands = CARDS[target], {}
     for kind, format in FORMAT_OF.items():
         bits = FORMATS[format].bits_per_weight(FORMATS[format].block_size)
-        tiles = {case: table()[kernel][target][case] for case in ("few", "many")}
-        cost = {case: per_weight(launches[kind], tile, target) for case, tile in tiles.items()}
         bands[kind] = []
-        for most, (outputs, inputs) in SIZES.items():
-            # dx = dy W is the same product with N and K exchanged
-            shape = (outputs, inputs) if kernel == "forward" else (inputs, outputs)
+        for most, shapes in SIZES.items():
             times: Times = []
-            for M in ROWS:
+            for M, (outputs, inputs) in product(ROWS, shapes):
+                # dx = dy W is the same product with N and K exchanged
+                shape = (outputs, inputs) if kernel == "forward" else (inputs, outputs)
                 case = "few" if M <= 16 else "many"
-                fused = fused_seconds(card, tiles[case], cost[case], bits, M, *shape)
+                tile = table()[kernel][target][case]
+                fused = fused_seconds(card, tile, costs[kind][case], bits, M, *shape)
                 times.append((M, fused, MARGIN * decoded_seconds(card, bits, M, *shape)))
             bands[kind] += steps(most, times)
     return bands
@@ -204,7 +221,9 @@ def main() -> None:
             launches = {kind: recorded(kernel, format, target) for kind, format in FORMAT_OF.items()}
             if not entries.get(target, {}).get("made_from", "").startswith("measured"):
                 made_from = f"counted by the data sheet of {CARDS[target].name}, not measured"
-                entries[target] = {"made_from": made_from, "bands": counted(kernel, target, launches)}
+                costs = instructions(kernel, target, launches)
+                bands = counted(kernel, target, costs)
+                entries[target] = {"made_from": made_from, "instructions": costs, "bands": bands}
                 print(kernel, target, entries[target]["bands"], flush=True)
     ROUTES.write_text(_compact(written), encoding="utf-8")
 

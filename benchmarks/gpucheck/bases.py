@@ -11,7 +11,9 @@ from qlora_kernels import QuantizedTensor
 from qlora_kernels.formats import known_format
 from qlora_kernels.formats_layout import LEVELS, Stored
 from workbench.config import LINEARS
-from workbench.models.decoder import Decoder, DecoderConfig
+from workbench.devices import choose_device
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import DecoderConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,11 @@ def _empty(format: str) -> Stored:
     return Stored(**made)
 
 
-def random_decoder(place: Place, shape: Shape, format: str, precision: str = "bfloat16") -> Decoder:
-    """Make a base on the place's device: linear layers packed, embedding, head and norms as numbers."""
+def random_decoder(place: Place, shape: Shape, format: str) -> Decoder:
+    """Make a base on the place's device: linear layers packed, embedding, head and norms as numbers.
+
+    It computes in the place's 16-bit type; in a rehearsal in float32.
+    """
     generator = torch.Generator(place.device).manual_seed(0)
     config, dtype = shape.config, place.pick(place.half, torch.float32)
     weights: dict[str, Tensor | QuantizedTensor] = {}
@@ -119,16 +124,9 @@ def random_decoder(place: Place, shape: Shape, format: str, precision: str = "bf
             weights[name] = drawn.normal_(std=size[1] ** -0.5, generator=generator)
         else:
             weights[name] = torch.ones(size, device=place.device)
-    return Decoder(config, weights, place.pick(precision, "float32"), **placed(place))
-
-
-def placed(place: Place) -> dict[str, torch.device]:
-    """Return what tells the workbench where a base lies; a GPU is set up as it is for a study."""
-    if not place.cuda:
-        return {}
-    from workbench.devices import choose_device
-
-    return {"device": choose_device("cuda").torch}
+    # chosen as a study chooses it, which also sets up a GPU as a study does
+    device = choose_device(place.pick("cuda", "cpu")).torch
+    return Decoder(config, weights, str(dtype).removeprefix("torch."), device)
 
 
 def weight_bytes(decoder: Decoder) -> int:

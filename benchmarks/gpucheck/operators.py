@@ -14,6 +14,7 @@ from gpucheck.record import Record
 from gpucheck.targets import FEW_ROWS, MANY_ROWS, PRODUCTS, better_ms
 from qlora_kernels import QuantizedTensor
 from qlora_kernels.linear_cross_entropy import linear_cross_entropy
+from qlora_kernels.product_routes import product_for
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
@@ -60,6 +61,7 @@ def operators(place: Place, keep: Callable[[Record], None]) -> Record:
 
 def routes(place: Place, shape: Shape, weight: QuantizedTensor, count: int) -> dict[str, Routes]:
     """Return the ways to y = x W^T and dx = dy W with so many rows, by the operator's name."""
+    from qlora_kernels.decode_once_triton import launch_decoded_forward, launch_decoded_input_gradient
     from qlora_kernels.linear_triton import launch_forward, launch_input_gradient
 
     outputs, inputs = weight.shape
@@ -69,12 +71,12 @@ def routes(place: Place, shape: Shape, weight: QuantizedTensor, count: int) -> d
     return {
         "forward": Routes(
             lambda: launch_forward(x, weight.affine(), None, None, nothing, nothing.long()),
-            lambda: x @ decoded(weight, place).mT,
+            lambda: launch_decoded_forward(x, weight.affine(), None, None, nothing, nothing.long()),
             lambda: x @ dense.mT,
         ),
         "input gradient": Routes(
             lambda: launch_input_gradient(dy, weight.affine(), None, None, nothing.long()),
-            lambda: dy @ decoded(weight, place),
+            lambda: launch_decoded_input_gradient(dy, weight.affine(), None, None, nothing.long()),
             lambda: dy @ dense,
         ),
     }
@@ -105,8 +107,11 @@ def products(place: Place, shape: Shape, format: str, count: int, result: Record
             check_agree(f"{name} on {format}, {count} rows of {shape.name}", ways.fused(), ways.decoded())
             fused, both = device_ms(ways.fused, place), device_ms(ways.decoded, place)
         dense = device_ms(ways.dense, place)
+        kernel, size = name.replace(" ", "_"), (count, *reversed(weight.shape))
+        taken = product_for(kernel, weight.affine().levels, size, place.half, place.device, "auto")
+        known = {"operator": name, "shape": shape.name, "format": format, "target": result["target"]}
         yield product_row(
-            {"operator": name, "shape": shape.name, "format": format, "target": result["target"]},
+            {**known, "taken": taken.route},
             (count, *weight.shape),
             weight.nbytes,
             place.half.itemsize,
@@ -175,7 +180,7 @@ def pass_calls(place: Place, shape: Shape, count: int) -> dict[str, tuple[int, i
     a, b, weight = normal(place, 1, RANK, width), normal(place, 1, wide, RANK), normal(place, width)
     gate, queries = normal(place, count, wide), normal(place, count, heads, head)
     factors = torch.ones(1, device=place.device)
-    tiles = RowTiles.of(torch.tensor([0, count]), place.device, narrow_tile(RANK, place.half))
+    tiles = RowTiles.of(torch.tensor([0, count]), place.device, narrow_tile(RANK, place.half, place.device))
     angles = rope_angles(torch.arange(count, device=place.device), head)
     product = 2 * count * RANK
     return {

@@ -48,8 +48,12 @@ There is no record yet: nothing on this page was measured on a GPU. What was sho
 
 - The Triton kernels compute what their definitions say, in three number formats, with ragged edges: `tests/kernels`
   runs them in an interpreter, watches every read and write, and plants mistakes that have to be noticed.
+- A whole training step on a made-up GPU, a device of its own on which those kernels run, gives the losses, gradients
+  and weights of a CPU, and its reads by the host are counted: `tests/kernels/test_training_step.py`. So does a whole
+  study: `tests/workbench/studies/test_on_device.py`.
 - Every kernel compiles for the GPUs listed in [the kernels' page](../kernels/README.md), with the registers, spills
-  and instructions that are written there.
+  and instructions that are written there; so does every launch of a step at the shapes of SmolLM2-135M, 1B and 8B:
+  `tests/kernels/test_every_launch.py`.
 - The check itself runs as a rehearsal: `tests/benchmarks`.
 """
 

@@ -48,7 +48,8 @@ def operators(result: Record) -> Iterator[str]:
     yield (
         f"Copying moves {result['copy_gbs']:.0f} GB/s, bytes read and written. The bound of a product is the dense "
         "one of the same shape in 16 bits from 512 rows on, and reading its packed weight up to 32 rows; the share "
-        "is that of the better of the two routes, the fused kernel and decoding before a dense product.\n"
+        "is that of the better of the two routes, the fused kernel and decoding once before a dense product; taken "
+        "is the one that the table of products names.\n"
     )
     for shape in SHAPES:
         rows = [row for row in result["rows"] if row["shape"] == shape]
@@ -58,7 +59,8 @@ def operators(result: Record) -> Iterator[str]:
 
 
 OPERATOR_HEAD = (
-    *("operator", "format", "rows", "K", "N", "fused", "decoded", "dense", "TFLOP/s", "GB/s", "of its bound"),
+    *("operator", "format", "rows", "K", "N", "fused", "decoded", "dense", "taken"),
+    *("TFLOP/s", "GB/s", "of its bound"),
 )
 
 
@@ -73,6 +75,7 @@ def _operator(row: Record) -> tuple[str, ...]:
             ms("fused_ms"),
             ms("decoded_ms"),
             ms("dense_ms"),
+            row.get("taken", ""),
             f"{row['tflops']:.3g}",
             f"{row['gbs']:.3g}",
             share,

@@ -5,7 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ def study(place: Place, keep: Callable[[Record], None]) -> Record:
         )
     cores = os.cpu_count() or 1
     workers = place.pick(min(3, cores // 4), 0)
-    cpu = replace(grid, precision="float32", **on_device("cpu"))
-    gpu = replace(grid, **on_device("cuda")) if place.cuda else cpu
+    cpu = replace(grid, precision="float32", device="cpu")
+    gpu = replace(grid, device="cuda") if place.cuda else cpu
     how: dict[str, Any] = {"executor": "processes", "workers": workers, "threads": 4} if workers > 1 else {}
     result: Record = {
         "budget": BUDGET,
@@ -46,11 +46,6 @@ def study(place: Place, keep: Callable[[Record], None]) -> Record:
     keep(result)
     fast, result["seconds"]["gpu"] = losses_of(gpu, {})
     return {**result, **compared(slow, fast)}
-
-
-def on_device(name: str) -> dict[str, str]:
-    """Return the setting of a study that says where it runs."""
-    return {"device": name} if any(one.name == "device" for one in fields(Study)) else {}
 
 
 def losses_of(wanted: Study, how: Mapping[str, Any]) -> tuple[dict[Cell, float], float]:

@@ -214,7 +214,8 @@ def train_peft(
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1.0, weight_decay=0.0, fused=place.cuda)
     watch, losses = Stopwatch(place.synchronize), []
-    torch.use_deterministic_algorithms(False)  # the workbench's own care is none of PEFT's
+    careful = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(False)  # the workbench's own care, which takes time, is none of PEFT's
     for step, batch in enumerate(batches):
         if step == WARM_STEPS:
             watch.start()
@@ -227,6 +228,7 @@ def train_peft(
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.detach())
     seconds = watch.seconds()
+    torch.use_deterministic_algorithms(careful)
     labels = sum(len(examples[index].labels) for row in rows[WARM_STEPS:] for index in row)
     return Timed(seconds, len(rows) - WARM_STEPS, labels, finite([float(loss) for loss in losses]))
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from qlora_kernels.formats_layout import Affine, pair_table
 from qlora_kernels.linear_triton import _cells, adapter_update, padded_rank
-from qlora_kernels.tiles import Tile
+from qlora_kernels.tiles import Tile, unrolled
 from qlora_kernels.vendor import multiply, part_width
 
 ROWS_AT_ONCE = 8
@@ -85,9 +85,11 @@ def add_update(
     tl.store(out + row[:, None] * out_stride + column[None, :], total.to(out.dtype.element_ty), inside)
 
 
-def update_tile(rank: int) -> Tile:
-    """Return the tile of `add_update`; its sum runs over the rank at once, so high ranks take fewer rows."""
+def update_tile(rank: int, dtype: torch.dtype, device: torch.device) -> Tile:
+    """Return the tile of `add_update`; its sum runs over the rank at once: high ranks take smaller ones."""
     ranks = padded_rank(rank)
+    if unrolled(dtype, device):  # products without matrix instructions
+        return Tile(rows=32, columns=64 if ranks <= 32 else 32, depth=ranks, warps=8, stages=1)
     if ranks > 64:
         return Tile(rows=32, columns=64, depth=ranks, warps=8, stages=1)
     return Tile(rows=64, columns=128 if ranks <= 32 else 64, depth=ranks, warps=8, stages=1)
@@ -106,7 +108,7 @@ class Update:
     @classmethod
     def of(cls, narrow: Tensor, factors: Tensor | None, segments: Tensor) -> "Update":
         """Find the cells of each row of tiles."""
-        tile = update_tile(narrow.shape[1])
+        tile = update_tile(narrow.shape[1], narrow.dtype, narrow.device)
         given, *cells = _cells(
             narrow, segments if factors is None else factors, segments, narrow.shape[0], tile
         )

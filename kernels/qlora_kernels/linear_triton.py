@@ -11,6 +11,10 @@ tile of the base is decoded on the chip, so that per weight only its packed byte
 Tiles of the result take no notice of the cells: a tile whose rows belong to several adds each one's update to
 its own rows. The base is therefore read once for every row of tiles, however many cells there are.
 
+Before an `mma.sync` Triton up to 3.7 looks for the `tl.join` that an operand comes from, and then wants four
+neighbours a lane, which `ldmatrix` can't load: twice the instructions. HIDE_JOIN puts a sum over an axis of
+one number between the two, behind which it doesn't look.
+
 A byte of two 4-bit codes is decoded by one look-up in a table of 256 pairs of float32 levels, which costs a
 quarter to a tenth of the instructions of selecting among sixteen levels, and is exact.
 """
@@ -24,7 +28,8 @@ from torch import Tensor
 
 from qlora_kernels.formats_layout import Affine, pair_table
 from qlora_kernels.rows import power_of_two
-from qlora_kernels.tiles import Tile, rounds_by_integers, tile_for
+from qlora_kernels.tiles import Tile, multiplies_in_warps, rounds_by_integers, tile_for
+from qlora_kernels.triton_version import version_of
 
 LARGEST_RANK = 128
 NEIGHBOURS: tl.constexpr = tl.constexpr(8)
@@ -64,6 +69,7 @@ def wide_scale(value, INTEGERS: tl.constexpr):
 def decoded_tile(
     codes, scales, offsets, table, row, row_inside, start, K, like, KIND: tl.constexpr,
     GROUP: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, INTEGERS: tl.constexpr,
+    HIDE_JOIN: tl.constexpr,
 ):  # fmt: skip
     """Weights [ROWS, COLUMNS] from column ``start`` on, in the type that ``like`` points to.
 
@@ -99,7 +105,10 @@ def decoded_tile(
                 first += offset
                 second += offset
             weight = tl.join(narrowed(first, like, INTEGERS), narrowed(second, like, INTEGERS))
-    return weight.reshape(ROWS, COLUMNS).to(like.dtype.element_ty)
+    weight = weight.reshape(ROWS, COLUMNS).to(like.dtype.element_ty)
+    if HIDE_JOIN and KIND == "pairs":
+        weight = tl.sum(weight.reshape(ROWS, COLUMNS, 1), 2)  # of one number each: nothing is computed
+    return weight
 
 
 @triton.jit
@@ -145,7 +154,8 @@ def linear_forward(
     x, codes, scales, offsets, table, s, b, factors, segments, first_cell, last_cell, y,
     M, N, K, R, x_stride, b_stride,
     KIND: tl.constexpr, GROUP: tl.constexpr, RANKS: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, INTEGERS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+    INTEGERS: tl.constexpr, HIDE_JOIN: tl.constexpr,
 ):  # fmt: skip
     tile_row, tile_column = tile_of(tl.program_id(0), tl.cdiv(M, ROWS), tl.cdiv(N, COLUMNS))
     row = tile_row.to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -165,7 +175,7 @@ def linear_forward(
         left = tl.load(x + row[:, None] * x_stride + depth[None, :], inside, other=0.0)
         weight = decoded_tile(
             codes, scales, offsets, entries, column, column_inside, start, K, x, KIND, GROUP, COLUMNS, DEPTH,
-            INTEGERS,
+            INTEGERS, HIDE_JOIN,
         )  # fmt: skip
         total = tl.dot(left, tl.trans(weight), total, input_precision="ieee")
     where = row[:, None] * N + column[None, :]
@@ -177,7 +187,8 @@ def linear_input_gradient(
     dy, codes, scales, offsets, table, ds, a, segments, first_cell, last_cell, dx,
     M, N, K, R, dy_stride, a_stride,
     KIND: tl.constexpr, GROUP: tl.constexpr, RANKS: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, INTEGERS: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+    INTEGERS: tl.constexpr, HIDE_JOIN: tl.constexpr,
 ):  # fmt: skip
     tile_row, tile_column = tile_of(tl.program_id(0), tl.cdiv(M, ROWS), tl.cdiv(K, COLUMNS))
     row = tile_row.to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -199,7 +210,7 @@ def linear_input_gradient(
         left = tl.load(dy + row[:, None] * dy_stride + (first + output)[None, :], inside, other=0.0)
         weight = decoded_tile(
             codes, scales, offsets, entries, output, output_inside, start, K, dy, KIND, GROUP, DEPTH, COLUMNS,
-            INTEGERS,
+            INTEGERS, HIDE_JOIN,
         )  # fmt: skip
         total = tl.dot(left, weight, total, input_precision="ieee")
         # step by whole tiles, so that the offsets within one need no 64-bit products in the loop
@@ -306,6 +317,7 @@ def _constants(weight: Affine, narrow: Tensor | None, tile: Tile, like: Tensor) 
         "COLUMNS": tile.columns,
         "DEPTH": tile.depth,
         "INTEGERS": rounds_by_integers(like.dtype, like.device),
+        "HIDE_JOIN": version_of(triton.__version__) < (3, 8) and multiplies_in_warps(like.device),
         "num_warps": tile.warps,
         "num_stages": tile.stages,
         "enable_fp_fusion": False,  # scale and offset round one after the other, as in the definition

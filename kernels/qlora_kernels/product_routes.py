@@ -48,16 +48,16 @@ class Target:
     """By the kind of codes, "pairs" (two a byte) or "int8": bands in the order in which they are tried."""
 
     @classmethod
-    def read(cls, made_from: str, bands: dict[str, list[list]]) -> "Target":
-        """Read one entry; null is no limit."""
+    def read(cls, entry: dict) -> "Target":
+        """Read one entry; null is no limit, and the counts that it was made from are for people."""
         return cls(
-            made_from,
+            entry["made_from"],
             {
                 kind: [
                     Band(inf if weights is None else weights, inf if rows is None else rows, product)
                     for weights, rows, product in steps
                 ]
-                for kind, steps in bands.items()
+                for kind, steps in entry["bands"].items()
             },
         )
 
@@ -67,7 +67,7 @@ def routes() -> dict[str, dict[str, Target]]:
     """Read the table: "forward" or "input_gradient" -> target -> what it says."""
     raw = json.loads(ROUTES.read_text(encoding="utf-8"))
     return {
-        kernel: {name: Target.read(**entry) for name, entry in targets.items()}
+        kernel: {name: Target.read(entry) for name, entry in targets.items()}
         for kernel, targets in raw.items()
     }
 

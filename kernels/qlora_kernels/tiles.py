@@ -20,6 +20,8 @@ UNROLLED = ("sm_75",)
 """Targets whose matrix units Triton leaves alone, since 3.3: products there are unrolled, as in float32."""
 ROUNDED_BY_INTEGERS = ("gfx942",)
 """Targets without an instruction that rounds to bfloat16."""
+IN_WARPS = ("sm_80", "sm_86", "sm_89", "sm_120")
+"""Targets whose matrix instructions take their operands from the registers of one warp (`mma.sync`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ def tile_for(
     case = "float32" if dtype == torch.float32 else "few" if rows <= 16 else "many"
     tile = table()[kernel][target_of(device)][case]
     if unrolled(dtype, device) and ranks > 32:
-        return Tile(rows=32, columns=64 if ranks <= 64 else 32, depth=32, warps=8, stages=2)
+        # 16-bit operands are widened first, and then lie in registers twice
+        wide = dtype == torch.float32 and ranks <= 64
+        return Tile(rows=32, columns=64 if wide else 32, depth=32, warps=8, stages=2)
     return replace(tile, rows=min(tile.rows, 64)) if ranks > 64 else tile
 
 
@@ -68,6 +72,11 @@ def unrolled(dtype: torch.dtype, device: torch.device) -> bool:
 def rounds_by_integers(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether a kernel does better to round to ``dtype`` on ``device`` with integer arithmetic of its own."""
     return dtype == torch.bfloat16 and target_of(device) in ROUNDED_BY_INTEGERS
+
+
+def multiplies_in_warps(device: torch.device) -> bool:
+    """Whether ``device`` multiplies by `mma.sync`."""
+    return target_of(device) in IN_WARPS
 
 
 @functools.cache

@@ -9,6 +9,12 @@ INSTALL = f"install one on Linux with pip install 'triton>={OLDEST[0]}.{OLDEST[1
 ADVICE = f"{INSTALL}, or use backend='torch'"
 
 
+def version_of(text: str) -> tuple[int, int]:
+    """Return the first two numbers of a version: (3, 9) for "3.9.0+rocm7.1"."""
+    first, second = (int(part) for part in text.split(".")[:2])
+    return first, second
+
+
 @cache
 def why_no_triton() -> str | None:
     """Say why the kernels can't run with the Triton that is installed; None where they can."""
@@ -17,7 +23,7 @@ def why_no_triton() -> str | None:
     except ImportError:
         # CUDA and ROCm builds of PyTorch bring their own; its name there differs, the module's doesn't
         return f"the Triton kernels need Triton {WANTED}, and there is none"
-    numbers = tuple(int(part) for part in triton.__version__.split(".")[:2])
+    numbers = version_of(triton.__version__)
     if OLDEST <= numbers < BEFORE:
         return None
     age = "old" if numbers < OLDEST else "new"

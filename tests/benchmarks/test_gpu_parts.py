@@ -21,6 +21,7 @@ from gpucheck.study import study
 from gpucheck.targets import SHAPES, TARGETS
 from gpucheck.training import cells_of, chosen, labels_in, texts, train_stack
 
+from qlora_kernels import decode_once_triton
 from workbench.data.batches import Pool
 from workbench.training import loop
 
@@ -50,6 +51,7 @@ def test_the_operators(monkeypatch, kept):
     assert set(rows) == passes | products | {("cross entropy", 5), ("decode", 192)}
     assert {(one["K"], one["N"]) for one in result["rows"]} == {(128, 192), (128, 128)}
     assert rows["forward", 40]["target"] == "sm_80"
+    assert {rows[name]["taken"] for name in products} <= {"fused", "decoded"}
     for one in result["rows"]:
         assert one["share_of_bound"] > 0
         assert one["tflops"] > 0
@@ -81,9 +83,7 @@ def test_bytes_that_passes_have_to_move():
 
 
 def test_routes_that_disagree_are_not_timed(monkeypatch, kept):
-    monkeypatch.setattr(
-        operators, "decoded", lambda weight, place: torch.zeros(weight.shape, dtype=place.half)
-    )
+    monkeypatch.setattr(decode_once_triton, "launch_decoded_forward", lambda x, *rest: torch.ones(1, 192))
     result = {"copy_gbs": 1.0, "target": "sm_80"}
     with pytest.raises(RuntimeError, match=r"forward on nf4, 1 rows of 8B: the two routes are .* apart"):
         list(operators.products(CPU, TINY["8B"], "nf4", 1, result))

@@ -57,8 +57,16 @@ def test_no_kernel_is_without_a_budget(path):
     assert launched(path) <= {kernel for kernels in operators for kernel in kernels}, "give it an example"
 
 
-SPILLED = {("linear_forward", torch.float32, 128, "gfx950"): 10}
-"""Registers that are known to be spilled: no tile that was tried does without, and only float32 pays."""
+SPILLED = {
+    ("linear_forward", torch.float32, 128, "gfx950"): 10,
+    ("linear_forward", torch.bfloat16, 128, "sm_75"): 420,
+    ("linear_input_gradient", torch.bfloat16, 128, "sm_75"): 444,
+    ("add_update", torch.bfloat16, 128, "sm_75"): 368,
+}
+"""Registers (AMD) or bytes (NVIDIA) that are known to be spilled: no tile that was tried does without.
+
+Most of it is in the update by the adapter, once a tile. Under bfloat16 stands the target's 16-bit type.
+"""
 
 
 @pytest.mark.slow

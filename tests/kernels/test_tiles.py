@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from bench.compiler import TARGETS, running_on
+import triton
+from bench.compiler import TARGETS, captured, running_on
+from bench.interpreter import interpreted
 
-from qlora_kernels import tiles
+from qlora_kernels import dequantize, quantize, quantized_linear, tiles
 from qlora_kernels.grouped_triton import narrow_tile
 from qlora_kernels.tiles import rounds_by_integers, table, target_of, tile_for, unrolled
 
@@ -61,3 +63,17 @@ def test_only_gfx942_rounds_to_bfloat16_by_itself():
     assert (
         [target for target, own in rounding.items() if own] == list(tiles.ROUNDED_BY_INTEGERS) == ["gfx942"]
     )
+
+
+@pytest.mark.parametrize("version", ["3.6.0", "3.9.0"])
+def test_a_join_is_hidden_from_older_versions_and_nothing_is_changed_by_it(version, monkeypatch, rng):
+    weight = quantize(torch.randn(24, 64, generator=rng), "nf4")
+    unit = torch.eye(64, dtype=torch.bfloat16)
+    monkeypatch.setattr(triton, "__version__", version)
+    for target in ("sm_80", "sm_90", "sm_120", "gfx942"):
+        with running_on(target):
+            (launch,) = captured(lambda: quantized_linear(unit, weight, backend="triton"))
+            assert launch.options["HIDE_JOIN"] == (version == "3.6.0" and target in ("sm_80", "sm_120"))
+            with interpreted():
+                got = quantized_linear(unit, weight, backend="triton")
+        assert torch.equal(got, dequantize(weight, torch.bfloat16, backend="reference").T)

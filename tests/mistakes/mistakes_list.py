@@ -40,7 +40,8 @@ ROOMS = (
     ),
     "views",
     "exports",
-    "gpu_check",
+    "gpu_parts",
+    "versions",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

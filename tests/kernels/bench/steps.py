@@ -5,16 +5,14 @@ no numbers ("meta"): tensors have their real sizes, and nothing is computed or s
 a number on its way would fail there.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import pytest
 import torch
-from bench.compiler import Launch, captured
+from bench.compiler import SIXTEEN_BITS, Launch, captured, running_on
 from torch import Tensor
 
-from qlora_kernels import FORMATS, QuantizedTensor, grouped_lora_linear, quantized_linear, tiles
+from qlora_kernels import FORMATS, QuantizedTensor, grouped_lora_linear, quantized_linear
 from qlora_kernels.decode_triton import launch_decode
 from qlora_kernels.formats_layout import Stored
 from qlora_kernels.linear_cross_entropy import linear_cross_entropy
@@ -74,14 +72,6 @@ def weight_of(format: str, rows: int, columns: int) -> QuantizedTensor:
 def numbers(*shape: int, dtype: torch.dtype, learns: bool = False) -> Tensor:
     """Make a tensor without numbers."""
     return torch.empty(shape, dtype=dtype, device=META, requires_grad=learns)
-
-
-@contextlib.contextmanager
-def as_on(target: str) -> Iterator[None]:
-    """Take the tiles of a target."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "target_of", lambda _: target)
-        yield
 
 
 def step(model: Model, dtype: torch.dtype, rows: int, cells: int, backend: Backend) -> Callable[[], int]:
@@ -147,10 +137,9 @@ def step(model: Model, dtype: torch.dtype, rows: int, cells: int, backend: Backe
 
 def launches(model: Model, target: str, rows: int, cells: int, backend: Backend) -> tuple[list[Launch], int]:
     """Record what a step launches on a target, and count its operators."""
-    dtype = torch.float16 if target == "sm_75" else torch.bfloat16  # the former has no bfloat16
     counted: list[int] = []
-    with as_on(target):
-        run = step(model, dtype, rows, cells, backend)
+    with running_on(target):
+        run = step(model, SIXTEEN_BITS[target], rows, cells, backend)
         found = captured(lambda: counted.append(run()))
     return found, counted[0]
 

@@ -5,6 +5,7 @@
 import torch
 from bench import checks
 from bench.checks import agrees, drawn
+from bench.compiler import captured
 from bench.examples import Example, Size, learned, packed, with_gradients
 from bench.mutants import mutants
 
@@ -67,6 +68,16 @@ def check_no_word() -> None:
     assert losses[2] == own[2] == 0
 
 
+def check_reads_nothing() -> None:
+    """On a device without numbers any reading of one fails; nothing is launched there."""
+    hidden = torch.empty(5, 64, dtype=torch.bfloat16, device="meta", requires_grad=True)
+    head, targets = hidden.detach().new_empty(70, 64), torch.empty(5, dtype=torch.int64, device="meta")
+    launches = captured(
+        lambda: linear_cross_entropy(hidden, head, targets, chunk=2, backend="triton").sum().backward()
+    )
+    assert [launch.grid for launch in launches] == [(2,), (2,), (1,)]
+
+
 def example(size: Size) -> Example:
     # the product with the head is the vendor's; the kernel sees rows of logits only, so few and narrow
     # ones do
@@ -87,6 +98,7 @@ CHECKS = {
     "packed head": check_packed,
     "packed head on a CPU": check_packed_on_a_cpu,
     "a target that is no word": check_no_word,
+    "no number is read": check_reads_nothing,
 }
 EXAMPLES = {"linear_cross_entropy": example, "cross entropy, q4_1 head": packed_example}
 MUTANTS = [
@@ -120,6 +132,13 @@ MUTANTS = [
         check_packed_on_a_cpu,
         ("every part is the first, on a CPU", "[tensor[part] for tensor in", "[tensor[: part.stop - part.start] for tensor in"),
         ("targets of the first words, on a CPU", "[tensor[targets] for tensor", "[tensor[: len(targets)] for tensor"),
+    ),
+    *mutants(
+        "linear_cross_entropy",
+        check_reads_nothing,
+        ("targets are read from the device", '    if targets.device.type != "cpu":\n        return\n', ""),
+        ("the device is asked which rows count", "    if triton:\n        return [", "    if False:\n        return ["),
+        ("a chunk for everything", "step = chunk or max(16,", "step = max(16,"),
     ),
     *mutants(
         "linear_cross_entropy",

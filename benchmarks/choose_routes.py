@@ -48,7 +48,9 @@ SIZES: dict[int | None, list[tuple[int, int]]] = {
     None: [(4096, 4096), (14336, 4096), (4096, 14336)],
 }
 """Most weights of a layer -> the (N, K) that stand for it: layers of models of 135M, of 1B, of 8B."""
-ROWS = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
+FEW_ROWS = 16
+"""Up to here a count says nothing: what a program spends on its launches decides, and fused has one."""
+ROWS = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 MARGIN = 1.1
 """How much cheaper decoding once has to be."""
 
@@ -141,22 +143,15 @@ Times = list[tuple[int, float, float]]
 """Rows, and what both products cost: fused, and decoded once."""
 
 
-Instructions = dict[str, dict[str, float]]
-"""By kind of codes and case of the tile: instructions of the hot loop for each weight."""
+def instructions(kernel: str, target: str, launches: dict[str, Launch]) -> dict[str, float]:
+    """Count the hot loop's instructions for each weight, with the tile for many rows, by kind of codes."""
+    tile = table()[kernel][target]["many"]
+    return {kind: round(per_weight(launches[kind], tile, target), 2) for kind in FORMAT_OF}
 
 
-def instructions(kernel: str, target: str, launches: dict[str, Launch]) -> Instructions:
-    """Count them for the tiles of one target."""
-    tiles = {case: table()[kernel][target][case] for case in ("few", "many")}
-    return {
-        kind: {case: round(per_weight(launches[kind], tile, target), 2) for case, tile in tiles.items()}
-        for kind in FORMAT_OF
-    }
-
-
-def counted(kernel: str, target: str, costs: Instructions) -> dict[str, list[Step]]:
+def counted(kernel: str, target: str, costs: dict[str, float]) -> dict[str, list[Step]]:
     """Bands of one target by kind of codes, from the cost model."""
-    card, bands = CARDS[target], {}
+    card, tile, bands = CARDS[target], table()[kernel][target]["many"], {}
     for kind, format in FORMAT_OF.items():
         bits = FORMATS[format].bits_per_weight(FORMATS[format].block_size)
         bands[kind] = []
@@ -165,11 +160,9 @@ def counted(kernel: str, target: str, costs: Instructions) -> dict[str, list[Ste
             for M, (outputs, inputs) in product(ROWS, shapes):
                 # dx = dy W is the same product with N and K exchanged
                 shape = (outputs, inputs) if kernel == "forward" else (inputs, outputs)
-                case = "few" if M <= 16 else "many"
-                tile = table()[kernel][target][case]
-                fused = fused_seconds(card, tile, costs[kind][case], bits, M, *shape)
+                fused = fused_seconds(card, tile, costs[kind], bits, M, *shape)
                 times.append((M, fused, MARGIN * decoded_seconds(card, bits, M, *shape)))
-            bands[kind] += steps(most, times)
+            bands[kind] += steps(most, times, least=FEW_ROWS)
     return bands
 
 
@@ -185,8 +178,8 @@ def measured(kernel: str, found: list[dict]) -> dict[str, list[Step]]:
     return bands
 
 
-def steps(most: int | None, times: Times) -> list[Step]:
-    """Find the number of rows up to which fused is taken: where the product of all times is the least."""
+def steps(most: int | None, times: Times, least: int = 0) -> list[Step]:
+    """Find up to how many rows, at least ``least``, fused is taken: the product of all times decides."""
     if not times:
         return []
     rows = sorted({m for m, _, _ in times})
@@ -194,7 +187,7 @@ def steps(most: int | None, times: Times) -> list[Step]:
     def cost(limit: int) -> float:
         return sum(log(fused if m <= limit else decoded) for m, fused, decoded in times)
 
-    limit = min([*reversed(rows), 0], key=cost)
+    limit = min([*reversed(rows), least], key=cost)
     if limit == rows[-1]:
         return [(most, None, "fused")]
     return [*([(most, limit, "fused")] if limit else []), (most, None, "decoded")]

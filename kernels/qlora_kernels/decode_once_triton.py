@@ -31,7 +31,7 @@ from qlora_kernels.tiles import Tile, unrolled
 from qlora_kernels.vendor import multiply, part_width
 
 ROWS_AT_ONCE = 8
-ROW_BYTES_AT_ONCE = 128
+BYTES_OF_A_ROW = 128
 """Rows, and bytes of codes of each, that one program decodes."""
 
 
@@ -153,7 +153,7 @@ def launch_decoded_input_gradient(
     return dx
 
 
-ALL_OF_THEM = slice(0, 1 << 62)
+ALL_OF_IT = slice(0, 1 << 62)
 
 
 class Scratch:
@@ -164,7 +164,7 @@ class Scratch:
         self.weight, self.dtype = weight, dtype
         self.held = torch.empty(0, dtype=dtype, device=weight.codes.device)
 
-    def decoded(self, rows: slice = ALL_OF_THEM, columns: slice = ALL_OF_THEM) -> Tensor:
+    def decoded(self, rows: slice = ALL_OF_IT, columns: slice = ALL_OF_IT) -> Tensor:
         """Return some rows and columns, to the bits that ``decode`` gives, until the next call.
 
         Plain numbers are only converted. Columns begin and end at even places.
@@ -180,11 +180,11 @@ class Scratch:
         out = self._room(len(codes), end - first)
         if out.numel():
             width = (end - first) // each
-            decode_part[(triton.cdiv(len(codes), ROWS_AT_ONCE), triton.cdiv(width, ROW_BYTES_AT_ONCE))](
+            decode_part[(triton.cdiv(len(codes), ROWS_AT_ONCE), triton.cdiv(width, BYTES_OF_A_ROW))](
                 codes, scales, offsets, None if signed else pair_table(weight.levels, codes.device), out,
                 first // each, len(codes), width, codes.stride(0), scales.stride(0), out.stride(0),
                 KIND="int8" if signed else "pairs", GROUP=weight.block_size,
-                ROWS=ROWS_AT_ONCE, BLOCK=ROW_BYTES_AT_ONCE, num_warps=4, enable_fp_fusion=False,
+                ROWS=ROWS_AT_ONCE, BLOCK=BYTES_OF_A_ROW, num_warps=4, enable_fp_fusion=False,
             )  # fmt: skip
         return out
 

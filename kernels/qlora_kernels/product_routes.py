@@ -29,7 +29,7 @@ PRODUCTS = ("fused", "decoded")
 
 
 @dataclass(frozen=True, slots=True)
-class RowBand:
+class SizeBand:
     """One entry of the table: up to these sizes, this product."""
 
     weights: int | float
@@ -44,7 +44,7 @@ class Target:
     """What the table says of one product on one chip."""
 
     made_from: str
-    bands: dict[str, list[RowBand]]
+    bands: dict[str, list[SizeBand]]
     """By the kind of codes, "pairs" (two a byte) or "int8": bands in the order in which they are tried."""
 
     @classmethod
@@ -54,7 +54,7 @@ class Target:
             entry["made_from"],
             {
                 kind: [
-                    RowBand(inf if weights is None else weights, inf if rows is None else rows, product)
+                    SizeBand(inf if weights is None else weights, inf if rows is None else rows, product)
                     for weights, rows, product in steps
                 ]
                 for kind, steps in entry["bands"].items()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qlora_kernels.rows import power_of_two
 
-FEATURES_AT_ONCE = 1024
+SUMMED_FEATURES = 1024
 """Most features that one program takes."""
 
 
@@ -34,7 +34,7 @@ def launch(dy: Tensor, order: Tensor, starts: Tensor) -> Tensor:
     """Return the gradient of each row: the sum of those of its copies, in their order."""
     rows, F = len(starts) - 1, dy.shape[1]
     dx = torch.empty((rows, F), dtype=dy.dtype, device=dy.device)
-    block = min(FEATURES_AT_ONCE, power_of_two(F))
+    block = min(SUMMED_FEATURES, power_of_two(F))
     if dx.numel():
         sum_copies[(rows, triton.cdiv(F, block))](
             dy, order, starts, dx, dy.stride(0), F, BLOCK=block, num_warps=4

@@ -5,8 +5,10 @@ from functools import cache
 OLDEST, BEFORE = (3, 6), (3, 10)
 """Versions of Triton that the kernels take, as in ``pyproject.toml``: from the first to before the second."""
 WANTED = f"{OLDEST[0]}.{OLDEST[1]} to {BEFORE[0]}.{BEFORE[1] - 1}"
-INSTALL = f"install one on Linux with pip install 'triton>={OLDEST[0]}.{OLDEST[1]},<{BEFORE[0]}.{BEFORE[1]}'"
-ADVICE = f"{INSTALL}, or use backend='torch'"
+INSTALL_TRITON = (
+    f"install one on Linux with pip install 'triton>={OLDEST[0]}.{OLDEST[1]},<{BEFORE[0]}.{BEFORE[1]}'"
+)
+ADVICE = f"{INSTALL_TRITON}, or use backend='torch'"
 
 
 def version_of(text: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from qlora_kernels.rows import TRITON_DEVICES
-from qlora_kernels.triton_version import INSTALL, why_no_triton
+from qlora_kernels.triton_version import INSTALL_TRITON, why_no_triton
 from workbench.config import check_device
 from workbench.errors import InputError
 
@@ -80,7 +80,7 @@ def why_no_gpu() -> str | None:
             return "this torch was built without support for GPUs"
         return "torch finds no GPU that it can use"
     missing = why_no_triton()
-    return f"{missing}; {INSTALL}" if missing else None
+    return f"{missing}; {INSTALL_TRITON}" if missing else None
 
 
 def _gpu(reason: str) -> Device:

@@ -11,7 +11,7 @@ from bench.compiler import captured
 from qlora_kernels import product_routes, quantize, tiles
 from qlora_kernels.formats_layout import LEVELS
 from qlora_kernels.linear import lora_linear, quantized_linear
-from qlora_kernels.product_routes import PRODUCTS, RowBand, Target, choose_product, product_for, routes
+from qlora_kernels.product_routes import PRODUCTS, SizeBand, Target, choose_product, product_for, routes
 from qlora_kernels.products import PreparedWeight
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "choose_routes.py"
@@ -35,7 +35,7 @@ def table(monkeypatch):
 
     def bands(first):
         return {
-            kind: [RowBand(10**12, first - 1, "fused"), RowBand(10**12, 10**12, "decoded")]
+            kind: [SizeBand(10**12, first - 1, "fused"), SizeBand(10**12, 10**12, "decoded")]
             for kind in ("pairs", "int8")
         }
 

@@ -89,6 +89,7 @@ def code_digest() -> str:
     folders = [package / part for part in COMPUTING if not part.endswith(".py")]
     if (kernels := find_spec("qlora_kernels")) and kernels.origin:
         folders.append(Path(kernels.origin).parent)
+        files += folders[-1].glob("*.json")  # tiles and routes of products decide the order of sums
     files += [path for folder in folders for path in folder.rglob("*.py")]
     sha256 = hashlib.sha256()
     for path in sorted(files):

@@ -14,8 +14,8 @@ from workbench.config import CellConfig
 from workbench.devices import Device
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder
+from workbench.studies import engine, runner, stacks
 from workbench.studies import plan as planning
-from workbench.studies import stacks
 from workbench.studies.card_fit import largest_need
 from workbench.studies.plan import plan
 from workbench.studies.runner import run
@@ -33,7 +33,7 @@ def card(monkeypatch):
     def of(memory: int) -> None:
         monkeypatch.setattr(card_memory, "memory_of", lambda device: memory)
         made = Device(torch.device("cpu"), CARD, memory, "made up")
-        for module in (planning, foresight):
+        for module in (planning, foresight, engine, runner):
             monkeypatch.setattr(module, "choose_device", lambda name: made)
 
     return of

@@ -35,7 +35,7 @@ from bench.compiler import SIXTEEN_BITS, TARGETS, Launch, build, captured, runni
 from qlora_kernels import FORMATS, quantize  # noqa: E402
 from qlora_kernels.linear import lora_linear  # noqa: E402
 from qlora_kernels.product_routes import ROUTES  # noqa: E402
-from qlora_kernels.tiles import Tile, table  # noqa: E402
+from qlora_kernels.tiles import FEW_ROWS, Tile, table  # noqa: E402
 
 KERNELS = {"forward": "linear_forward", "input_gradient": "linear_input_gradient"}
 FORMAT_OF = {"pairs": "q4_1", "int8": "q8_0"}
@@ -48,9 +48,7 @@ SIZES: dict[int | None, list[tuple[int, int]]] = {
     None: [(4096, 4096), (14336, 4096), (4096, 14336)],
 }
 """Most weights of a layer -> the (N, K) that stand for it: layers of models of 135M, of 1B, of 8B."""
-FEW_ROWS = 16
-"""Up to here a count says nothing: what a program spends on its launches decides, and fused has one."""
-ROWS = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
+ROWS = [64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 MARGIN = 1.1
 """How much cheaper decoding once has to be."""
 

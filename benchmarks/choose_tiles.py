@@ -42,7 +42,7 @@ from qlora_kernels.tiles import TABLE, UNROLLED, Tile  # noqa: E402
 
 KERNELS = {"forward": "linear_forward", "input_gradient": "linear_input_gradient"}
 CANDIDATES = {
-    "few": [Tile(16, columns, 64, 4, stages) for columns, stages in product((64, 128), (2, 3))],
+    "few": [Tile(16, 32, *rest) for rest in product((64, 128), (2, 4), (2, 3))],
     "many": [
         Tile(rows, columns, depth, warps, stages)
         for rows, columns, depth, warps, stages in product((64, 128), (64, 128), (64,), (4, 8), (2, 3))
@@ -51,11 +51,15 @@ CANDIDATES = {
     "float32": [Tile(64, 64, 32, 8, 2), Tile(64, 64, 16, 4, 2), Tile(32, 64, 32, 4, 2)],
 }
 WITHOUT_UNITS = {
-    "few": [Tile(16, columns, 32, warps, 2) for columns, warps in product((64, 128), (4, 8))],
+    "few": [Tile(16, 32, depth, warps, 2) for depth, warps in product((32, 64), (2, 4))],
     "many": CANDIDATES["float32"],
     "float32": CANDIDATES["float32"],
 }
-"""For targets that products are unrolled on."""
+"""For targets that products are unrolled on.
+
+Few rows get narrow tiles: 4096 columns are then 128 programs, about one for each multiprocessor of a large
+GPU, which between them have to read the packed weight as fast as the memory gives it.
+"""
 FORMATS = ("nf4", "q4_1", "q8_0")
 """One of each kind that compiles differently: a scale, a scale and an offset, bytes."""
 ISSUED = 4 * 32
@@ -72,7 +76,7 @@ def launches(format: str, dtype: torch.dtype, target: str) -> dict[str, Launch]:
     x = torch.zeros(size, size, dtype=dtype, requires_grad=True)
     a, b = (torch.zeros(shape, dtype=dtype) for shape in ((16, size), (size, 16)))
     with running_on(target):
-        recorded = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="triton").backward(x.detach()))
+        recorded = captured(lambda: lora_linear(x, weight, a, b, 1.0, backend="fused").backward(x.detach()))
     by_name = {launch.name: launch for launch in recorded}
     return {key: by_name[name] for key, name in KERNELS.items()}
 
@@ -123,15 +127,17 @@ def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", nargs="*", help="choose for these alone; for all by default")
-    wanted = parser.parse_args().target or list(TARGETS)
+    parser.add_argument("--case", nargs="+", choices=CANDIDATES, help="choose for these alone")
+    arguments = parser.parse_args()
+    wanted = arguments.target or list(TARGETS)
     if unknown := set(wanted) - set(TARGETS):
         parser.error(f"no target {sorted(unknown)}. Known: {', '.join(TARGETS)}.")
     before = json.loads(TABLE.read_text(encoding="utf-8"))
     table: dict[str, dict[str, dict]] = {
-        kernel: {target: {} if target in wanted else before[kernel][target] for target in TARGETS}
+        kernel: {target: dict(before[kernel].get(target, {})) for target in TARGETS}
         for kernel in KERNELS
     }
-    for case in CANDIDATES:
+    for case in arguments.case or CANDIDATES:
         for kernel, target in product(KERNELS, wanted):
             dtype = torch.float32 if case == "float32" else SIXTEEN_BITS[target]
             recorded = {format: launches(format, dtype, target) for format in FORMATS}

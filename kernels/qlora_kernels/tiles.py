@@ -16,6 +16,8 @@ import torch
 TABLE = Path(__file__).with_name("tiles.json")
 CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
 """Compute capabilities of NVIDIA's GPUs that the table has tiles for."""
+FEW_ROWS = 32
+"""Up to so many rows of a result reading the packed weight takes longer than multiplying with it."""
 UNROLLED = ("sm_75",)
 """Targets whose matrix units Triton leaves alone, since 3.3: products there are unrolled, as in float32."""
 ROUNDED_BY_INTEGERS = ("gfx942",)
@@ -55,7 +57,7 @@ def tile_for(
     float32 products run outside the matrix units, unrolled: larger tiles would spill. So would those of the
     table, which is made at rank 16, where an update of high rank is added.
     """
-    case = "float32" if dtype == torch.float32 else "few" if rows <= 16 else "many"
+    case = "float32" if dtype == torch.float32 else "few" if rows <= FEW_ROWS else "many"
     tile = table()[kernel][target_of(device)][case]
     if unrolled(dtype, device) and ranks > 32:
         # 16-bit operands are widened first, and then lie in registers twice

@@ -187,7 +187,7 @@ def test_the_count_ranks_as_it_should(script):
     card, tiles_of = script.CARDS["sm_80"], tiles.table()["forward"]["sm_80"]
 
     def gain(rows, instructions):
-        tile = tiles_of["few" if rows <= 16 else "many"]
+        tile = tiles_of["few" if rows <= tiles.FEW_ROWS else "many"]
         fused = script.fused_seconds(card, tile, instructions, 5.0, rows, 4096, 4096)
         return fused / script.decoded_seconds(card, 5.0, rows, 4096, 4096)
 

@@ -72,8 +72,8 @@ def test_a_join_is_hidden_from_older_versions_and_nothing_is_changed_by_it(versi
     monkeypatch.setattr(triton, "__version__", version)
     for target in ("sm_80", "sm_90", "sm_120", "gfx942"):
         with running_on(target):
-            (launch,) = captured(lambda: quantized_linear(unit, weight, backend="triton"))
+            (launch,) = captured(lambda: quantized_linear(unit, weight, backend="fused"))
             assert launch.options["HIDE_JOIN"] == (version == "3.6.0" and target in ("sm_80", "sm_120"))
             with interpreted():
-                got = quantized_linear(unit, weight, backend="triton")
+                got = quantized_linear(unit, weight, backend="fused")
         assert torch.equal(got, dequantize(weight, torch.bfloat16, backend="reference").T)

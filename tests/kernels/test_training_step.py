@@ -60,7 +60,7 @@ def small_decoder(
     for name, shape in config.shapes().items():
         numbers = torch.randn(shape, generator=generator) / shape[-1] ** 0.5
         leaf = name.rsplit(".", 1)[-1]
-        format = "q8_0" if name == "embedding" else packed.get(leaf)
+        format = packed.get(leaf, "q8_0") if name == "embedding" else packed.get(leaf)
         if "norm" in name:
             weights[name] = 1 + 0.1 * numbers
         else:
@@ -233,14 +233,17 @@ def test_generation_writes_what_a_processors_does(gpu):
     assert written[0] == written[1]
 
 
+@pytest.mark.parametrize("embedding", ["q8_0", ""], ids=["packed embedding", "plain embedding"])
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_a_step_in_16_bits_is_as_near_to_float32_as_torchs_own(precision, gpu):
+def test_a_step_in_16_bits_is_as_near_to_float32_as_torchs_own(precision, embedding, gpu):
     """What 16 bits lose is measured on the processor, with all weights, activations and adapters in them.
 
     It rounds after every operator, as the route on a GPU does, so the two errors are of one size.
     """
-    packed, dtype = FORMATS["of their own"], COMPUTED_IN[precision]
-    loss, gradient = step(small_decoder(packed, DEVICE, precision), CELLS)
+    packed, dtype = {**FORMATS["of their own"], "embedding": embedding}, COMPUTED_IN[precision]
+    decoder = small_decoder(packed, DEVICE, precision)
+    assert decoder.embed(torch.tensor([[1, 2]]).to(DEVICE)).dtype == dtype
+    loss, gradient = step(decoder, CELLS)
     truth = small_decoder(packed)
     rounded = {name: truth.weight(name).to(dtype) for name in truth.weights}
     torchs_loss, torchs = step(Decoder(SMALL, rounded), CELLS, adapters=dtype)

@@ -138,8 +138,8 @@ class Decoder:
     def _prepare_on_gpu(self) -> None:
         """Make what the kernels run on: packed weights as they read them, other numbers in one type."""
         self.precisions = dict.fromkeys(self.precisions, self.precision)
-        for name in self.weights:
-            if name.endswith("norm"):
+        for name, weight in self.weights.items():
+            if isinstance(weight, Tensor) or name.endswith("norm"):
                 self.weights[name] = self.weight(name).to(self.dtype)
         for group in self._groups():
             made = separate_or_joined(self.weights, group, self.dtype)

@@ -134,8 +134,7 @@ def main() -> None:
         parser.error(f"no target {sorted(unknown)}. Known: {', '.join(TARGETS)}.")
     before = json.loads(TABLE.read_text(encoding="utf-8"))
     table: dict[str, dict[str, dict]] = {
-        kernel: {target: dict(before[kernel].get(target, {})) for target in TARGETS}
-        for kernel in KERNELS
+        kernel: {target: dict(before[kernel].get(target, {})) for target in TARGETS} for kernel in KERNELS
     }
     for case in arguments.case or CANDIDATES:
         for kernel, target in product(KERNELS, wanted):

@@ -2,10 +2,15 @@
 
 import functools
 import inspect
+import json
 import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import hypothesis
 import jaxtyping
@@ -89,3 +94,67 @@ def pytest_make_collect_report():
     report = yield
     refuse_skip(report)
     return report
+
+
+# ------------------------------------------------------------------- tests in a process of their own
+
+ALONE = "WORKBENCH_ALONE"
+"""Set in such a process: the file into which it writes what came out."""
+outcomes: dict[Path, list[pytest.TestReport]] = {}
+
+
+class Recorder:
+    """Writes each report of this process as a line of JSON."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+        with open(os.environ[ALONE], "a", encoding="utf-8") as file:
+            file.write(json.dumps(data) + "\n")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get(ALONE):
+        config.pluginmanager.register(Recorder(config))
+
+
+def run_alone(item: pytest.Item) -> list[pytest.TestReport]:
+    """Run the chosen tests of an item's file in a process of their own, once; returns what came out."""
+    mine = [one.nodeid for one in item.session.items if one.path == item.path]
+    config = item.config
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "reports"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *mine],
+            cwd=config.rootpath,
+            env={**os.environ, ALONE: str(record), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+    found = [
+        config.hook.pytest_report_from_serializable(config=config, data=json.loads(line)) for line in lines
+    ]
+    told = {report.nodeid for report in found}
+    for one in item.session.items:
+        if one.path == item.path and one.nodeid not in told:
+            why = f"its process ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+            found.append(pytest.TestReport(one.nodeid, one.location, {}, "failed", why, "call"))
+    return found
+
+
+def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+    """Tests marked "alone" change their process for good: they get one, together with those of their file."""
+    if item.get_closest_marker("alone") is None or os.environ.get(ALONE):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    if item.path not in outcomes:
+        outcomes[item.path] = run_alone(item)
+    for report in outcomes[item.path]:
+        if report.nodeid == item.nodeid:
+            item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True

@@ -21,6 +21,8 @@ from workbench.training.card_memory import adapter_numbers, card_need, held_byte
 from workbench.training.loop import freeze, step_gradient, step_rows
 from workbench.training.optimizer import StackedAdamW
 
+pytestmark = pytest.mark.alone
+
 SMALL = DecoderConfig(
     vocabulary=64, width=64, layers=2, heads=4, kv_heads=2, head_size=16, feed_forward=160, context=64
 )

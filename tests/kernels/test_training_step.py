@@ -27,6 +27,8 @@ from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import Frozen, TrainState, freeze, step_gradient, train
 from workbench.training.optimizer import StackedAdamW
 
+pytestmark = pytest.mark.alone
+
 SMALL = DecoderConfig(
     vocabulary=96, width=64, layers=2, heads=4, kv_heads=2, head_size=16, feed_forward=96, context=64
 )

@@ -11,6 +11,7 @@ in Python (``PrivateUse1``), as torch's own tests make one.
 """
 
 import contextlib
+import os
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -175,11 +176,14 @@ class _Hook(torch._C._acc.PrivateUse1Hooks):
         return False
 
 
-# at the import, which is before any test runs: torch counts the devices in a process's first backward pass
-backend_registration._setup_privateuseone_for_python_backend(NAME, _Module(), _Hook())
-_LIBRARY = torch.library.Library("_", "IMPL")
-_LIBRARY.fallback(lambda operation, *args, **kwargs: _run(operation, args, kwargs), "PrivateUse1")
-registration.PLAIN.add(OnDevice)
+# at the import, which is before any test runs: torch counts the devices in a process's first backward pass,
+# and has a thread for each from then on, so that a fork of the process can't compute a gradient any more.
+# Therefore in processes alone that run nothing else (the marker "alone"), and not where tests are only listed
+if os.environ.get("WORKBENCH_ALONE"):
+    backend_registration._setup_privateuseone_for_python_backend(NAME, _Module(), _Hook())
+    _LIBRARY = torch.library.Library("_", "IMPL")
+    _LIBRARY.fallback(lambda operation, *args, **kwargs: _run(operation, args, kwargs), "PrivateUse1")
+    registration.PLAIN.add(OnDevice)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from workbench.studies import arithmetic, runner
 from workbench.studies import plan as planning
 from workbench.studies.disk.store import Store
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def small(study):

@@ -157,4 +157,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
         if report.nodeid == item.nodeid:
             item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    # what the test before this one left set up for it is no longer needed
+    item.session._setupstate.teardown_exact(nextitem)
     return True

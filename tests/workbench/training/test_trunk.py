@@ -56,9 +56,9 @@ def test_a_cell_of_a_trunk_is_what_it_is_alone(tiny_decoder_float64, tiny_pool, 
     widths = []
     gradient = loop.step_gradient
 
-    def counted(frozen, stack, rows):
+    def counted(frozen, stack, rows, at_once=None):
         widths.append(len(rows))
-        return gradient(frozen, stack, rows)
+        return gradient(frozen, stack, rows, at_once)
 
     monkeypatch.setattr(loop, "step_gradient", counted)
     together = run_float64(frozen, CELLS, DRAWS)

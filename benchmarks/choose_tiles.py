@@ -42,7 +42,8 @@ from qlora_kernels.tiles import TABLE, UNROLLED, Tile  # noqa: E402
 
 KERNELS = {"forward": "linear_forward", "input_gradient": "linear_input_gradient"}
 CANDIDATES = {
-    "few": [Tile(16, 32, *rest) for rest in product((64, 128), (2, 4), (2, 3))],
+    # two warps spill where sizes are those of SmolLM2
+    "few": [Tile(16, 32, depth, 4, stages) for depth, stages in product((64, 128), (2, 3))],
     "many": [
         Tile(rows, columns, depth, warps, stages)
         for rows, columns, depth, warps, stages in product((64, 128), (64, 128), (64,), (4, 8), (2, 3))

@@ -61,7 +61,7 @@ SPILLED = {
     ("linear_forward", torch.float32, 128, "gfx950"): 10,
     ("linear_forward", torch.bfloat16, 128, "sm_75"): 420,
     ("linear_input_gradient", torch.bfloat16, 128, "sm_75"): 444,
-    ("add_update", torch.bfloat16, 128, "sm_75"): 368,
+    ("add_update", torch.bfloat16, 128, "sm_75"): 404,
 }
 """Registers (AMD) or bytes (NVIDIA) that are known to be spilled: no tile that was tried does without.
 

@@ -146,7 +146,7 @@ def run_alone(item: pytest.Item) -> list[pytest.TestReport]:
     return found
 
 
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Tests marked "alone" change their process for good: they get one, together with those of their file."""
     if item.get_closest_marker("alone") is None or os.environ.get(ALONE):
         return None

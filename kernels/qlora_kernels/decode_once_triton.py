@@ -26,7 +26,7 @@ import triton.language as tl
 from torch import Tensor
 
 from qlora_kernels.formats_layout import Affine, pair_table
-from qlora_kernels.linear_triton import _cells, adapter_update, padded_rank
+from qlora_kernels.linear_triton import _cells_of_tiles, adapter_update, padded_rank
 from qlora_kernels.tiles import Tile, unrolled
 from qlora_kernels.vendor import multiply, part_width
 
@@ -109,10 +109,9 @@ class Update:
     def of(cls, narrow: Tensor, factors: Tensor | None, segments: Tensor) -> "Update":
         """Find the cells of each row of tiles."""
         tile = update_tile(narrow.shape[1], narrow.dtype, narrow.device)
-        given, *cells = _cells(
-            narrow, segments if factors is None else factors, segments, narrow.shape[0], tile
-        )
-        return cls(narrow, None if factors is None else given, tile, tuple(cells))
+        cells = _cells_of_tiles(tuple(segments.tolist()), narrow.device, narrow.shape[0], tile.rows)
+        given = None if factors is None else factors.to(narrow.device, non_blocking=True)
+        return cls(narrow, given, tile, cells)
 
     def add(self, product: Tensor, wide: Tensor, out: Tensor) -> None:
         """Write product + factor * narrow wide into ``out``; ``wide`` is (cells, ranks, columns)."""

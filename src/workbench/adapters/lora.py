@@ -174,11 +174,12 @@ class LoraStack:
         chosen = copy(self)
         chosen.cells = [self.cells[row] for row in rows]
         weights = self.weights.detach()
-        places = uploaded(torch.tensor(rows), weights.device)
-        everyone = list(rows) == list(range(len(weights)))
-        chosen.weights = (weights if everyone else weights[places]).requires_grad_()
-        if self.given_up is not None and not everyone:
-            chosen.given_up = self.given_up[places]
+        if list(rows) != list(range(len(weights))):
+            places = uploaded(torch.tensor(rows), weights.device)
+            weights = weights[places]
+            if self.given_up is not None:
+                chosen.given_up = self.given_up[places]
+        chosen.weights = weights.requires_grad_()
         return chosen
 
     def tensors(self, row: int) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ MUTANTS = [
         ("update of the first columns for every part", "update.add(product, b[:, part].mT, y[:, part])", "update.add(product, b[:, : part.stop - part.start].mT, y[:, part])"),
         ("each part goes to the first columns", "update.add(product, a[:, :, part], dx[:, part])", "update.add(product, a[:, :, part], dx[:, : part.stop - part.start])"),
         ("last part forgotten", "for start in range(0, columns if rows else 0, width):", "for start in range(0, columns - width if rows else 0, width):"),
-        ("factors not passed on", "return cls(narrow, None if factors is None else given, tile, tuple(cells))", "return cls(narrow, None, tile, tuple(cells))"),
+        ("factors not passed on", "return cls(narrow, given, tile, cells)", "return cls(narrow, None, tile, cells)"),
         ("cells of the tile above", "first_cell + tile_row, last_cell + tile_row", "first_cell, last_cell + 0 * tile_row"),
     ),
     *mutants(

@@ -37,10 +37,15 @@ head is decoded once for many rows."""
 
 
 def linear_cross_entropy_reference(
-    hidden: Float[Tensor, "M H"], head: Float[Tensor, "V H"], targets: Int[Tensor, " M"]
+    hidden: Float[Tensor, "M H"],
+    head: Float[Tensor, "V H"],
+    targets: Int[Tensor, " M"],
+    softcap: float | None = None,
 ) -> Float[Tensor, " M"]:
     """Define the operator: log of the summed exponentials minus the target's logit, 0 where ignored."""
     logits = einsum(hidden, head, "M H, V H -> M V")
+    if softcap is not None:
+        logits = softcap * torch.tanh(logits / softcap)
     counted = targets != IGNORED
     chosen = logits.gather(1, targets.where(counted, 0)[:, None])[:, 0]
     return (logits.logsumexp(1) - chosen).where(counted, 0.0)
@@ -51,6 +56,7 @@ def linear_cross_entropy(
     head: AnyWeight,
     targets: Int[Tensor, " M"],
     *,
+    softcap: float | None = None,
     chunk: int | None = None,
     precision: str | None = None,
     backend: Backend = "auto",
@@ -66,6 +72,7 @@ def linear_cross_entropy(
             ``precision``. It gets no gradient.
         targets: The next token's id, or `IGNORED`. Any other number is refused where it can be read at once;
             on a GPU, where reading would wait for all that was asked before, its loss is NaN.
+        softcap: c in c tanh(logit / c), as in Gemma 2; by default logits stay as they are.
         chunk: Rows of logits held at a time; by default about `CHUNK_BYTES` of them, or for Triton
             `DEVICE_CHUNK_BYTES`.
         precision: "float32" or "bfloat16", for the products with the head on a CPU; by default the type of
@@ -112,13 +119,13 @@ def linear_cross_entropy(
     if taken == "reference":
         _check_targets(targets, words)
         numbers = head if isinstance(head, Tensor) else decode(head, hidden.dtype, backend="reference")
-        return linear_cross_entropy_reference(hidden, numbers, targets)
+        return linear_cross_entropy_reference(hidden, numbers, targets, softcap)
     if isinstance(head, Tensor):
         base, levels = [head, head.new_empty(words, 0)], "dense"
     else:
         base, levels = head.tensors(), head.levels
     needs_gradient = torch.is_grad_enabled() and hidden.requires_grad
-    chosen = (chunk or 0, needs_gradient, precision or "", backend)
+    chosen = (softcap or 0.0, chunk or 0, needs_gradient, precision or "", backend)
     return _linear_cross_entropy(hidden, base, levels, targets, *chosen)[0]
 
 
@@ -135,6 +142,7 @@ def _linear_cross_entropy(
     base: list[Tensor],
     levels: str,
     targets: Tensor,
+    softcap: float,
     chunk: int,
     needs_gradient: bool,
     precision: str,
@@ -154,10 +162,16 @@ def _linear_cross_entropy(
     head = head_of(Affine.of(base, levels), dtype_of(precision, hidden), low, triton)
     rows = _triton_rows if triton else _torch_rows
     for some in _chunks(targets, step, triton):
-        logits = head.logits(hidden[some])
+        logits, of = head.logits(hidden[some]), targets[some].clamp(0, words - 1)
+        slopes = None
+        if softcap:
+            bounded = torch.tanh(logits / softcap)
+            logits, slopes = softcap * bounded, 1 - bounded.square()
         losses[some], others, own = rows(logits, targets[some], needs_gradient, head.low)
         if needs_gradient:
-            chosen = head.chosen(targets[some].clamp(0, words - 1)).to(wide)
+            if slopes is not None:
+                others, own = (others * slopes).to(head.low), own * slopes.gather(1, of[:, None].long())[:, 0]
+            chosen = head.chosen(of).to(wide)
             gradient[some] = head.back(others).addcmul_(own[:, None], chosen)
     return losses, gradient
 
@@ -220,6 +234,7 @@ def _(
     base: list[Tensor],
     levels: str,
     targets: Tensor,
+    softcap: float,
     chunk: int,
     needs_gradient: bool,
     precision: str,
@@ -240,7 +255,7 @@ def _save(ctx: Context, inputs: tuple, output: Tensor | tuple) -> None:
 def _backward(ctx: Context, dloss: Tensor, _: Tensor | None) -> tuple:
     (gradient,) = ctx.saved_tensors
     dhidden = (gradient * dloss[:, None]).to(ctx.dtype)
-    return dhidden, [None] * ctx.parts, None, None, None, None, None, None
+    return dhidden, [None] * ctx.parts, *[None] * 7
 
 
 _linear_cross_entropy.register_autograd(_backward, setup_context=_save)

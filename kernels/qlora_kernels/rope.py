@@ -31,7 +31,7 @@ def rope_angles(
     head_size: int,
     base: float = 10_000.0,
     *,
-    scale: float = 1.0,
+    scale: float | int | Float[Tensor, " half"] = 1.0,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[Float[Tensor, "M half"], Float[Tensor, "M half"]]:
     """Compute cosine and sine of each token's angles: position x base^(-2i/D) / scale, rounded at the end.
@@ -40,7 +40,8 @@ def rope_angles(
         positions: Of each token in its own text.
         head_size: D, features of a head.
         base: What the angles' periods grow by, from the first pair to the last.
-        scale: Linear scaling, for texts longer than the model was made for; 1 changes nothing.
+        scale: What angles are divided by, all or each by its own, for texts longer than the model was made
+            for; 1 changes nothing.
         dtype: Of the results: float32, or float64 where everything is computed so.
 
     Raises:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 from einops import rearrange
 from torch import Tensor
-from torch.nn import functional
 
 from workbench.adapters.stack import WeightedAdapter, stacked
 from workbench.chatting.sampling import Sampling
@@ -43,19 +42,20 @@ class OneSequence:
                 larger = self._room(max(whole, 2 * past))
                 larger[:, :past] = getattr(self, name)[:, :past]
                 setattr(self, name, larger)
-        decoder, visible = self.decoder, torch.ones(len(new), whole, dtype=torch.bool).tril(past)
+        decoder, places = self.decoder, torch.arange(whole)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             self.keys[layer, past:whole], self.values[layer, past:whole] = k, v
             keys, values = (rearrange(x[layer, :whole], "S J D -> 1 J S D") for x in (self.keys, self.values))
-            query = rearrange(q, "N H D -> 1 H N D")
-            mixed = functional.scaled_dot_product_attention(query, keys, values, visible, enable_gqa=True)
+            attention = decoder.attention[layer]
+            visible = attention.visible(places[past:], places)
+            mixed = attention.mix(rearrange(q, "N H D -> 1 H N D"), keys, values, visible)
             return rearrange(mixed, "1 H N D -> N H D")
 
         hidden = decoder.embed(torch.tensor([list(new)]))
-        rotation = decoder.rotation(torch.arange(past, whole)[None])
+        rotations = decoder.rotations(places[past:][None])
         for layer in range(decoder.config.layers):
-            hidden = decoder.block(layer, hidden, rotation, attend, adapters)
+            hidden = decoder.block(layer, hidden, rotations, attend, adapters)
         self.tokens += new
         return decoder.head(decoder.finish(hidden[0, -1:]))[0]
 

@@ -1,33 +1,89 @@
 """Attention within each example of a batch whose examples lie end to end.
 
-Shape letters: E examples, S tokens of the longest example, H heads, J key-value heads, D head size.
+Shape letters: E examples, N queries of an example, S keys, T slots, H heads, J key-value heads, D head size.
 """
 
+from dataclasses import dataclass
+
 import torch
-from einops import rearrange
-from jaxtyping import Float
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
 from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
 from workbench.devices import flash_attention
+from workbench.models.decoder_config import DecoderConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """How one layer mixes values: by softmax(cap(scale q k^T)) v."""
+
+    scale: float
+    softcap: float | None = None
+    """c in c tanh(score / c); None for plain scores."""
+    window: int | None = None
+    """How many tokens a query sees, its own the last; None for all up to its own."""
+
+    @classmethod
+    def of(cls, config: DecoderConfig, layer: int) -> "Attention":
+        """Return a layer's own."""
+        return cls(config.score_scale, config.attention_softcap, config.window(layer))
+
+    def visible(self, queries: Int64[Tensor, "*E N"], keys: Int64[Tensor, "*E S"]) -> Bool[Tensor, "*E N S"]:
+        """Return which keys each query sees, by the positions of both."""
+        before = queries[..., :, None] - keys[..., None, :]
+        seen = before >= 0
+        return seen if self.window is None else seen & (before < self.window)
+
+    def mix(
+        self,
+        q: Float[Tensor, "E H N D"],
+        k: Float[Tensor, "E J S D"],
+        v: Float[Tensor, "E J S D"],
+        visible: Bool[Tensor, "*_ N S"] | None = None,
+    ) -> Float[Tensor, "E H N D"]:
+        """Mix the values that each query sees: those of ``visible``, or up to its own where N = S.
+
+        Source: Ainslie et al., "GQA", arXiv:2305.13245: J key-value heads, each serving H / J query heads.
+        """
+        if visible is not None:
+            visible = visible.view(-1, 1, *visible.shape[-2:])
+        if self.softcap is None:
+            grouped = q.device.type == "cpu" or flash_attention(q.device, q.dtype)
+            if not grouped:  # torch's other ways on a GPU would write all scores down
+                k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))
+            return functional.scaled_dot_product_attention(
+                q, k, v, visible, is_causal=visible is None, scale=self.scale, enable_gqa=grouped
+            )
+        if visible is None:
+            places = torch.arange(q.shape[2], device=q.device)
+            visible = self.visible(places, places)[None, None]
+        q = rearrange(q, "E (J share) N D -> E J share N D", J=k.shape[1])
+        scores = einsum(q, k, "E J share N D, E J S D -> E J share N S").float() * self.scale
+        scores = self.softcap * torch.tanh(scores / self.softcap)
+        shares = scores.masked_fill(~visible[:, :, None], -torch.inf).softmax(dim=-1).to(v.dtype)
+        mixed = einsum(shares, v, "E J share N S, E J S D -> E J share N D")
+        return rearrange(mixed, "E J share N D -> E (J share) N D")
 
 
 def causal_attention(
-    q: Float[Tensor, "slots H D"], k: Float[Tensor, "slots J D"], v: Float[Tensor, "slots J D"], batch: Batch
+    q: Float[Tensor, "slots H D"],
+    k: Float[Tensor, "slots J D"],
+    v: Float[Tensor, "slots J D"],
+    batch: Batch,
+    attention: Attention,
 ) -> Float[Tensor, "slots H D"]:
-    """Let every token look at itself and at what precedes it in its own example.
-
-    Source: Ainslie et al., "GQA", arXiv:2305.13245: J key-value heads, each serving H / J query heads.
-    """
+    """Let every token look at itself and at what precedes it in its own example, as far as it sees."""
     mixed, sizes = [], [block.numel() for block in batch.blocks]
     taken = (take_rows(x, batch.in_blocks).split(sizes) for x in (q, k, v))
     for block, *parts in zip(batch.blocks, *taken, strict=True):
         query, key, value = (rearrange(x, "(E S) heads D -> E heads S D", E=len(block)) for x in parts)
-        grouped = query.device.type == "cpu" or flash_attention(query.device, query.dtype)
-        if not grouped:  # torch's other ways on a GPU would write all scores down
-            key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))
-        seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=grouped)
-        mixed.append(rearrange(seen, "E H S D -> (E S) H D"))
+        visible = None
+        if attention.window is not None and attention.window < block.shape[1]:
+            places = torch.arange(block.shape[1], device=q.device)
+            visible = attention.visible(places, places)
+        mixed.append(rearrange(attention.mix(query, key, value, visible), "E H S D -> (E S) H D"))
     return take_rows(torch.cat(mixed), batch.out_of_blocks)

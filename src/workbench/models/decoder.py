@@ -1,6 +1,6 @@
-"""The decoder of the LLaMA family: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+"""A decoder as LLaMA's and its relatives': RMSNorm, rotary positions, grouped-query attention, a gated unit.
 
-The base is frozen and may be quantized; what is trained comes from outside as ``adapters``, one
+What its relatives do otherwise is data, in :class:`DecoderConfig`. The base is frozen and may be quantized; what is trained comes from outside as ``adapters``, one
 function for each linear layer that carries one. Every layer runs on a stack of G cells at once.
 
 Shape letters: G cells, T tokens in a row, K inputs, N outputs, H heads, J key-value heads, D head size,
@@ -9,7 +9,6 @@ E examples, S tokens of the longest example, V vocabulary, P labels.
 Source: Touvron et al., "LLaMA", arXiv:2302.13971, and the papers that it names for each part.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -23,16 +22,16 @@ from qlora_kernels.formats_layout import Affine
 from qlora_kernels.head_products import float32_logits
 from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
-from qlora_kernels.rope import rope, rope_angles
 from qlora_kernels.swiglu import swiglu
 from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
 from workbench.devices import uploaded
 from workbench.models.adapted import Adapter, Adapters, Prefix, join
-from workbench.models.attention import causal_attention
-from workbench.models.decoder_config import DecoderConfig
+from workbench.models.attention import Attention, causal_attention
+from workbench.models.decoder_config import BIASES, DecoderConfig
 from workbench.models.on_gpu import COMPUTED_IN, Operand, operand_of, separate_or_joined
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
+from workbench.models.rotary import Rotation, rotation, turned
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """The linear layers of a block; those that read the same input are one product."""
@@ -63,6 +62,7 @@ class Decoder:
                 raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, expected {shape}")
         self.weights = {name: weight.to(self.device) for name, weight in weights.items()}
         self.tied = "head" not in weights
+        self.attention = [Attention.of(config, layer) for layer in range(config.layers)]
         # pre-training changes the base itself, for which the operators have no gradient: it takes autograd's
         self.trained = any(isinstance(w, Tensor) and w.requires_grad for w in weights.values())
         self.set_precision(precision)
@@ -181,9 +181,15 @@ class Decoder:
         """
         if self.trained:
             names = [f"layers.{layer}.{leaf}" for leaf in leaves]
-            return tuple(einsum(x, self.weight(name), "... K, N K -> ... N") for name in names)
-        products = self.products[f"layers.{layer}.{leaves[0]}"]
-        return tuple(part for names in products for part in self._product(names, x, adapters, cells))
+            parts = tuple(einsum(x, self.weight(name), "... K, N K -> ... N") for name in names)
+        else:
+            products = self.products[f"layers.{layer}.{leaves[0]}"]
+            parts = tuple(part for names in products for part in self._product(names, x, adapters, cells))
+        biased = self.config.biases
+        return tuple(
+            part + self.weight(f"layers.{layer}.{BIASES[leaf]}") if leaf in biased else part
+            for leaf, part in zip(leaves, parts, strict=True)
+        )
 
     def _product(
         self, names: Sequence[str], x: Tensor, adapters: Adapters, cells: Tensor
@@ -218,10 +224,12 @@ class Decoder:
 
     def embed(self, tokens: Int64[Tensor, "G T"]) -> Float[Tensor, "G T K"]:
         """Look up the input vectors of tokens."""
-        table = self.weights["embedding"]
+        table, scale = self.weights["embedding"], self.config.embedding_scale
         if isinstance(table, Tensor):
-            return functional.embedding(tokens, table)
-        return table.rows(tokens.flatten()).dequantize(self.dtype).view(*tokens.shape, -1)
+            vectors = functional.embedding(tokens, table)
+        else:
+            vectors = table.rows(tokens.flatten()).dequantize(self.dtype).view(*tokens.shape, -1)
+        return vectors if scale == 1 else vectors * scale
 
     def __call__(
         self, batch: Batch, adapters: Adapters | None = None, hidden: Tensor | None = None, first: int = 0
@@ -264,21 +272,21 @@ class Decoder:
         With ``labels`` only the label slots come out, shape (P, K). ``observe`` is shown the input of every
         linear layer.
         """
-        rotation = self.rotation(batch.positions)
+        rotations = self.rotations(batch.positions)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return causal_attention(q, k, v, batch)
+            return causal_attention(q, k, v, batch, self.attention[layer])
 
         for layer in range(first, last):
             only = batch if labels and layer == last - 1 else None
-            hidden = self.block(layer, hidden, rotation, attend, adapters, only, observe)
+            hidden = self.block(layer, hidden, rotations, attend, adapters, only, observe)
         return hidden
 
     def block(
         self,
         layer: int,
         hidden: Float[Tensor, "G T K"],
-        rotation: tuple[Tensor, Tensor],
+        rotations: Sequence[Rotation | None],
         attend: Attend,
         adapters: Adapters,
         labels_of: Batch | None = None,
@@ -297,12 +305,10 @@ class Decoder:
             return self.linears(layer, leaves, x, adapters, cells)
 
         queries_keys_values, output, gate_up, down = SAME_INPUT
-        x = self.normalize(f"layers.{layer}.attention_norm", hidden)
-        size = self.config.head_size
-        q, k, v = (
-            rearrange(y, "G T (heads D) -> (G T) heads D", D=size) for y in linears(queries_keys_values, x)
-        )
-        q, k = (rope(x, *rotation, layout="half_split") for x in (q, k))
+        x = self.normalized(f"layers.{layer}.attention_norm", hidden)
+        q, k, v = linears(queries_keys_values, x)
+        q, k = (turned(x, rotations[layer]) for x in (self.heads(layer, "q", q), self.heads(layer, "k", k)))
+        v = self.heads(layer, "v", v)
         mixed = attend(layer, q, k, v)
         if isinstance(prefix := adapters.get(f"layers.{layer}.prefix"), Prefix):
             mixed = mixed + self.from_prefix(layer, q, prefix)
@@ -311,13 +317,32 @@ class Decoder:
             mixed, hidden = (take_rows(x.flatten(0, 1), labels_of.at_labels) for x in (mixed, hidden))
             cells = labels_of.label_boundaries
         (mixed,) = linears(output, mixed)
-        hidden = hidden + mixed
+        hidden = self.add(hidden, self.normalized(f"layers.{layer}.attention_post_norm", mixed))
 
-        x = self.normalize(f"layers.{layer}.feed_forward_norm", hidden)
-        gate, up = linears(gate_up, x)
-        gated = functional.silu(gate) * up if self.trained else swiglu(gate, up)
-        (fed,) = linears(down, gated)
-        return hidden + fed
+        x = self.normalized(f"layers.{layer}.feed_forward_norm", hidden)
+        (fed,) = linears(down, self.gated(*linears(gate_up, x)))
+        return self.add(hidden, self.normalized(f"layers.{layer}.feed_forward_post_norm", fed))
+
+    def heads(self, layer: int, kind: str, x: Float[Tensor, "G T N"]) -> Float[Tensor, "slots heads D"]:
+        """Cut queries, keys or values ("q", "k", "v") into heads, with the norm that the base has for them."""
+        name, size = f"layers.{layer}.{kind}_norm", self.config.head_size
+        if self.config.head_norms == "projection":
+            x = self.normalized(name, x)
+        x = rearrange(x, "G T (heads D) -> (G T) heads D", D=size)
+        return self.normalized(name, x) if self.config.head_norms == "head" else x
+
+    def gated(self, gate: Float[Tensor, "*rows N"], up: Float[Tensor, "*rows N"]) -> Float[Tensor, "*rows N"]:
+        """Multiply by the activation of the gate; Shazeer, "GLU variants", arXiv:2002.05202."""
+        if self.config.activation == "gelu":
+            return functional.gelu(gate, approximate="tanh") * up
+        return functional.silu(gate) * up if self.trained else swiglu(gate, up)
+
+    def add(
+        self, hidden: Float[Tensor, "*rows K"], more: Float[Tensor, "*rows K"]
+    ) -> Float[Tensor, "*rows K"]:
+        """Add what one half of a block makes."""
+        scale = self.config.residual_scale
+        return hidden + more if scale == 1 else hidden + scale * more
 
     def from_prefix(
         self, layer: int, q: Float[Tensor, "slots H D"], prefix: Prefix
@@ -328,9 +353,10 @@ class Decoder:
         """
         config, cells = self.config, len(prefix.prompts)
         _, k, v = self.linears(layer, SAME_INPUT[0], prefix.prompts, {}, torch.tensor([0]))
-        k, v = (rearrange(x, "G L (J D) -> G L J D", D=config.head_size) for x in (k, v))
+        k = self.heads(layer, "k", k).view(cells, -1, config.kv_heads, config.head_size)
+        v = rearrange(v, "G L (J D) -> G L J D", D=config.head_size)
         q = rearrange(q, "(G T) (J S) D -> G T J S D", G=cells, J=config.kv_heads)
-        scores = einsum(q, k, "G T J S D, G L J D -> G T J S L") / math.sqrt(config.head_size)
+        scores = einsum(q, k, "G T J S D, G L J D -> G T J S L") * config.score_scale
         taken = einsum(scores.softmax(dim=-1), v, "G T J S L, G L J D -> G T J S D")
         gate = rearrange(prefix.gate, "G (J S) -> G 1 J S 1", J=config.kv_heads)
         return rearrange(gate * taken, "G T J S D -> (G T) (J S) D")
@@ -342,9 +368,14 @@ class Decoder:
             return functional.rms_norm(x, (x.shape[-1],), weight, epsilon)
         return rms_norm(x, weight, epsilon)
 
+    def normalized(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:
+        """Apply a norm where the base has it."""
+        return self.normalize(name, x) if name in self.weights else x
+
     def finish(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:
-        """Apply the last normalization, before the head."""
-        return self.normalize("norm", hidden)
+        """Apply the last normalization, and the logits' scale, before the head."""
+        scale = self.config.logit_scale
+        return self.normalize("norm", hidden) if scale == 1 else self.normalize("norm", hidden) * scale
 
     def head_weight(self) -> Affine | Float[Tensor, "V K"]:
         """Return the head's weight, in the precision of its products or still packed."""
@@ -353,17 +384,26 @@ class Decoder:
 
     def head(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows V"]:
         """Turn normalized vectors into logits, in float32 at least; give it only the rows that need them."""
+        held = self.prepared.get(self.head_name)
         if self.trained:
-            return einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
-        held = self.prepared[self.head_name]
-        if not isinstance(held, PreparedWeight):
-            return float32_logits(hidden, held)
-        precision = None if hidden.dtype == torch.float64 else self.head_precision
-        return quantized_linear(hidden, held, precision=precision)
+            logits = einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
+        elif isinstance(held, PreparedWeight):
+            precision = None if hidden.dtype == torch.float64 else self.head_precision
+            logits = quantized_linear(hidden, held, precision=precision)
+        else:
+            logits = float32_logits(hidden, self.prepared[self.head_name])
+        cap = self.config.logit_softcap
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
-    def rotation(self, positions: Int64[Tensor, "G T"]) -> tuple[Tensor, Tensor]:
-        """Return cosine and sine for rotary positions, each of shape (slots, D / 2)."""
+    def rotations(self, positions: Int64[Tensor, "G T"]) -> list[Rotation | None]:
+        """Return each layer's cosine and sine for rotary positions, or nothing where it has none."""
         config, dtype = self.config, torch.promote_types(self.dtype, torch.float32)
-        return rope_angles(
-            positions.flatten(), config.head_size, config.rope_base, scale=config.rope_scale, dtype=dtype
-        )
+        features, places = config.rope_features or config.head_size, positions.flatten()
+        own = rotation(places, features, config.rope_base, config.rope_scale, config.rope_scaling, dtype)
+        windowed = own
+        if config.windowed_rope_base is not None:
+            windowed = rotation(places, features, config.windowed_rope_base, dtype=dtype)
+        return [
+            None if layer in config.unturned else own if config.window(layer) is None else windowed
+            for layer in range(config.layers)
+        ]

@@ -1,14 +1,25 @@
-"""The sizes of a decoder of the LLaMA family, and with them the shape of each of its weights."""
+"""The sizes of a decoder, how it computes, and with them the shape of each of its weights."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from workbench.config import LINEARS
+from workbench.models.rotary import RopeScaling
+
+BIASES = {leaf: leaf.replace("_proj", "_bias") for leaf in LINEARS}
+"""The weight that holds the bias of a linear layer: "q_bias" of "q_proj"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecoderConfig:
-    """The sizes of a decoder; weights in half-split ("rotate half") rotary layout."""
+    """The sizes and settings of a decoder; weights in half-split ("rotate half") rotary layout.
 
+    Whatever has a default is as in LLaMA.
+    """
+
+    family: str = "llama"
+    """The key of ``families.FAMILIES``: how its files name things. The arithmetic stands below."""
     vocabulary: int
     width: int
     layers: int
@@ -19,9 +30,48 @@ class DecoderConfig:
     rope_base: float = 10_000.0
     rope_scale: float = 1.0
     """Positions are divided by this before they turn anything: linear scaling, for a longer context."""
+    rope_scaling: RopeScaling | None = None
+    """Scaled positions of another kind."""
+    rope_features: int | None = None
+    """How many features of each head, from the first on, are turned; all by default."""
+    windowed_rope_base: float | None = None
+    """Of layers with a window, whose positions aren't scaled; by default they turn like the others."""
+    unturned: frozenset[int] = frozenset()
+    """Layers without rotary positions."""
+    windows: tuple[int | None, ...] = ()
+    """By layer, to how many tokens attention reaches, its own included; None and no entry for all."""
+    norms: str = "before"
+    """Where a block's norms stand: "before" attention and feed-forward, "after" them, or "around" both."""
+    head_norms: str | None = None
+    """What norms of queries and keys run over: each "head", or the whole "projection"; None for no norms."""
+    biases: frozenset[str] = frozenset()
+    """Linear layers that add a bias, such as "q_proj"."""
+    activation: str = "silu"
+    """Of the gate: "silu", or "gelu" in its approximation by tanh."""
+    embedding_scale: float = 1.0
+    """What the embedding's vectors are multiplied by."""
+    residual_scale: float = 1.0
+    """What each half of a block is multiplied by before it is added."""
+    attention_scale: float | None = None
+    """What scores are multiplied by; 1 / sqrt(head size) by default."""
+    attention_softcap: float | None = None
+    """c in c tanh(score / c); None for plain scores."""
+    logit_scale: float = 1.0
+    """What logits are multiplied by."""
+    logit_softcap: float | None = None
+    """c in c tanh(logit / c), after the scale; None for plain logits."""
     norm_epsilon: float = 1e-5
     context: int = 2048
     """Longest example, in tokens."""
+
+    @property
+    def score_scale(self) -> float:
+        """What attention's scores are multiplied by."""
+        return 1 / sqrt(self.head_size) if self.attention_scale is None else self.attention_scale
+
+    def window(self, layer: int) -> int | None:
+        """Return to how many tokens a layer's attention reaches; None for all."""
+        return self.windows[layer] if layer < len(self.windows) else None
 
     def linear_shape(self, leaf: str) -> tuple[int, int]:
         """Return (outputs, inputs) of the linear layer named ``leaf``, such as "q_proj"."""
@@ -36,12 +86,35 @@ class DecoderConfig:
             "down_proj": (self.width, self.feed_forward),
         }[leaf]
 
+    def norm_shapes(self) -> dict[str, tuple[int]]:
+        """Return the shape of each norm of a block, by its name within the block."""
+        shapes: dict[str, tuple[int]] = {}
+        if self.norms in ("before", "around"):
+            shapes |= {"attention_norm": (self.width,), "feed_forward_norm": (self.width,)}
+        if self.norms in ("after", "around"):
+            shapes |= {"attention_post_norm": (self.width,), "feed_forward_post_norm": (self.width,)}
+        if self.head_norms is not None:
+            heads = (self.heads, self.kv_heads) if self.head_norms == "projection" else (1, 1)
+            shapes |= {
+                name: (count * self.head_size,)
+                for name, count in zip(("q_norm", "k_norm"), heads, strict=True)
+            }
+        return shapes
+
     def shapes(self, *, tied: bool = True) -> dict[str, tuple[int, ...]]:
         """Return the shape of every weight by its name; ``tied`` leaves out the head."""
+        block: dict[str, tuple[int, ...]] = {**self.norm_shapes()}
+        for leaf in LINEARS:
+            block[leaf] = self.linear_shape(leaf)
+            if leaf in self.biases:
+                block[BIASES[leaf]] = self.linear_shape(leaf)[:1]
         shapes: dict[str, tuple[int, ...]] = {"embedding": (self.vocabulary, self.width)}
         for layer in range(self.layers):
-            shapes[f"layers.{layer}.attention_norm"] = (self.width,)
-            shapes[f"layers.{layer}.feed_forward_norm"] = (self.width,)
-            shapes |= {f"layers.{layer}.{leaf}": self.linear_shape(leaf) for leaf in LINEARS}
+            shapes |= {f"layers.{layer}.{leaf}": shape for leaf, shape in block.items()}
         shapes["norm"] = (self.width,)
         return shapes if tied else {**shapes, "head": (self.vocabulary, self.width)}
+
+
+def fused_shape(shapes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> tuple[int, ...]:
+    """Return the shape of a tensor that holds several weights one above the other."""
+    return sum(shapes[name][0] for name in names), *shapes[names[0]][1:]

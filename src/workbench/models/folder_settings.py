@@ -5,7 +5,7 @@ unless it has a value that leaves it alone; known to change nothing; a setting o
 names where greedy answers would differ; or unknown, and refused by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 READ_KEYS = frozenset(
@@ -118,9 +118,12 @@ GREEDY: dict[str, tuple[Any, ...]] = {
 the values by which they don't. They change no logit and aren't used here, which a note says."""
 
 
-def unknown(settings: Mapping[str, Any]) -> list[str]:
-    """Return the keys that hold something and about which nothing is known."""
-    known = READ_KEYS | ALLOWED_VALUES.keys() | HARMLESS_KEYS.keys() | GREEDY.keys()
+def unknown(settings: Mapping[str, Any], read: Collection[str] = ()) -> list[str]:
+    """Return the keys that hold something and about which nothing is known.
+
+    ``read`` are keys that one family uses.
+    """
+    known = {*read} | READ_KEYS | ALLOWED_VALUES.keys() | HARMLESS_KEYS.keys() | GREEDY.keys()
     return [
         key
         for key, value in settings.items()

@@ -6,9 +6,8 @@ Shape letters: G cells, E prompts (all cells'), J key-value heads, S tokens so f
 from collections.abc import Collection, Sequence
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor
-from torch.nn import functional
 
 from workbench.data.batches import Batch, Pool
 from workbench.data.templates import Example
@@ -26,7 +25,7 @@ class KeyValueCache:
         shape = (config.layers, prompts, tokens, config.kv_heads, config.head_size)
         self.keys = torch.zeros(shape, dtype=decoder.dtype, device=decoder.device)
         self.values = torch.zeros_like(self.keys)
-        self.share = config.heads // config.kv_heads
+        self.attention = decoder.attention
 
     def fill(self, layer: int, k: Tensor, v: Tensor, batch: Batch) -> None:
         """Keep the prompts' keys and values, each "slots J D"; what lies behind a prompt is overwritten."""
@@ -42,13 +41,10 @@ class KeyValueCache:
         prompts = torch.arange(len(positions), device=positions.device)
         self.keys[layer, prompts, positions] = k
         self.values[layer, prompts, positions] = v
-        visible = torch.arange(upto, device=positions.device) <= positions[:, None]
-        keys, values = (
-            repeat(x[layer, :, :upto], "E S J D -> E (J share) S D", share=self.share)
-            for x in (self.keys, self.values)
-        )
-        query = rearrange(q, "E H D -> E H 1 D")
-        mixed = functional.scaled_dot_product_attention(query, keys, values, visible[:, None, None, :])
+        attention, places = self.attention[layer], torch.arange(upto, device=positions.device)
+        visible = attention.visible(positions[:, None], places.expand(len(positions), -1))
+        keys, values = (rearrange(x[layer, :, :upto], "E S J D -> E J S D") for x in (self.keys, self.values))
+        mixed = attention.mix(rearrange(q, "E H D -> E H 1 D"), keys, values, visible)
         return rearrange(mixed, "E H 1 D -> E H D")
 
 
@@ -84,15 +80,15 @@ def generate(
     laid_out = pool.batch([range(start, start + per_row) for start in range(0, len(flat), per_row)])
     batch = laid_out.to(decoder.device)
     cache = KeyValueCache(decoder, len(flat), int(pool.lengths.max()) + limit)
-    rotation = decoder.rotation(batch.positions)
+    rotations = decoder.rotations(batch.positions)
 
     def read(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         cache.fill(layer, k, v, batch)
-        return causal_attention(q, k, v, batch)
+        return causal_attention(q, k, v, batch, decoder.attention[layer])
 
     hidden = decoder.embed(batch.tokens)
     for layer in range(decoder.config.layers):
-        hidden = decoder.block(layer, hidden, rotation, read, adapters or {})
+        hidden = decoder.block(layer, hidden, rotations, read, adapters or {})
     last = uploaded(laid_out.gather[torch.arange(len(flat)), pool.lengths - 1], decoder.device)
     token = _likeliest(decoder, hidden.flatten(0, 1)[last])
     added: list[list[int]] = [[] for _ in flat]
@@ -115,13 +111,13 @@ def _next(
 ) -> Tensor:
     hidden = decoder.embed(token.view(cells, -1))
     upto, places = int(positions.max()) + 1, uploaded(positions, decoder.device)
-    rotation = decoder.rotation(places.view(cells, -1))
+    rotations = decoder.rotations(places.view(cells, -1))
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return cache.attend(layer, q, k, v, places, upto)
 
     for layer in range(decoder.config.layers):
-        hidden = decoder.block(layer, hidden, rotation, attend, adapters)
+        hidden = decoder.block(layer, hidden, rotations, attend, adapters)
     return _likeliest(decoder, hidden.flatten(0, 1))
 
 

@@ -1,21 +1,30 @@
 """The sizes of a decoder out of a GGUF's metadata, with every key used, known, or refused by name.
 
-What changes the arithmetic of a LLaMA stands under ``llama.``; a key there that isn't known is refused. The
-other known namespaces describe the file; a key in none of them is used by no reader of this architecture, and
-a note names it.
+What changes the arithmetic of a model stands under its architecture, such as ``llama.``; a key there that
+isn't known is refused. The other known namespaces describe the file; a key in none of them is used by no
+reader, and a note names it.
 
 Source: the GGUF specification, and llama.cpp for what a missing or zero value means.
 """
 
 from typing import Any
 
+import numpy as np
+from gguf.constants import GGMLQuantizationType
+
+from workbench.config import LINEARS
 from workbench.errors import ANOTHER_BASE, InputError
-from workbench.models.base import LARGEST_SIZE
-from workbench.models.decoder_config import DecoderConfig
-from workbench.models.folder_config import FAMILY, LARGEST_NUMBER, window_note
+from workbench.models.decoder_config import BIASES, DecoderConfig
+from workbench.models.families import EXAMPLES, FAMILIES, GGUF_FAMILIES, Family
+from workbench.models.folder_config import window_note
+from workbench.models.folder_rotary import yarn_magnitude
 from workbench.models.folder_settings import shown
+from workbench.models.folder_values import LARGEST_NUMBER
 from workbench.models.gguf_container import GgufFile, command_without
-from workbench.models.gguf_layout import GGUF_ARCHITECTURE
+from workbench.models.gguf_layout import gguf_name
+from workbench.models.gguf_values import GgufValues, field
+from workbench.models.rotary import RopeScaling
+
 
 READ_KEYS = frozenset(
     (
@@ -23,10 +32,12 @@ READ_KEYS = frozenset(
         *("attention.head_count", "attention.head_count_kv", "attention.key_length"),
         *("attention.value_length", "attention.layer_norm_rms_epsilon", "attention.sliding_window"),
         *("rope.dimension_count", "rope.freq_base"),
-        *("rope.scaling.type", "rope.scaling.factor", "rope.scale_linear"),
+        *("rope.scaling.type", "rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"),
+        *("rope.scaling.original_context_length", "rope.scaling.yarn_beta_fast"),
+        "rope.scaling.yarn_beta_slow",
     )
 )
-"""Keys under ``llama.`` that are used."""
+"""Keys under the architecture that are used."""
 
 ALLOWED_VALUES: dict[str, tuple[Any, ...]] = {
     "tensor_data_layout": ("Meta AI original pth",),
@@ -45,7 +56,6 @@ ALLOWED_VALUES: dict[str, tuple[Any, ...]] = {
     "embedding_scale": (0, 1),
     "residual_scale": (0, 1),
     "rope.scaling.alpha": (0, 1),
-    "rope.scaling.attn_factor": (1,),
     "rope.scaling.yarn_attn_factor": (1,),
     "rope.scaling.yarn_ext_factor": (0, -1),
     "rope.scaling.yarn_log_multiplier": (0,),
@@ -54,17 +64,14 @@ ALLOWED_VALUES: dict[str, tuple[Any, ...]] = {
     "leading_dense_block_count": (0,),
     "nextn_predict_layers": (0,),
 }
-"""Keys under ``llama.`` of models whose arithmetic is another, with the only values that leave it alone."""
+"""Keys under the architecture of models whose arithmetic is another, with the only values that leave it alone."""
 
 HARMLESS_KEYS: dict[str, str] = {
-    "attention.layer_norm_epsilon": "of layer norms, which a LLaMA doesn't have",
+    "attention.layer_norm_epsilon": "of layer norms, which no family here has",
     "pooling_type": "for embeddings of texts",
     "rope.scaling.finetuned": "a remark about the training",
-    "rope.scaling.original_context_length": "for YaRN, which is refused",
-    "rope.scaling.yarn_beta_fast": "for YaRN, which is refused",
-    "rope.scaling.yarn_beta_slow": "for YaRN, which is refused",
 }
-"""Keys under ``llama.`` that change nothing, with the reason."""
+"""Keys under the architecture that change nothing, with the reason."""
 
 NAMESPACES: dict[str, str] = {
     "general.": "describes the file",
@@ -72,7 +79,7 @@ NAMESPACES: dict[str, str] = {
     "quantize.": "how the file was quantized",
     "split.": "checked before: one file holds all",
 }
-"""Beginnings of keys outside ``llama.`` that are known, with the reason why they change no arithmetic."""
+"""Beginnings of keys outside the architecture that are known, with the reason why they change no arithmetic."""
 
 _GENERAL: dict[str, tuple[Any, ...]] = {
     "general.quantization_version": (2,),
@@ -84,59 +91,98 @@ def read_config(file: GgufFile) -> tuple[DecoderConfig, tuple[str, ...]]:
     """Read the sizes of the decoder out of the metadata, and notes.
 
     Raises:
-        InputError: If the model isn't of the LLaMA family, a field is missing or doesn't fit, or a key would
+        InputError: If the model is of no known family, a field is missing or doesn't fit, or a key would
             change what is computed or isn't known.
     """
-    architecture = field(file, "general.architecture", str)
-    if architecture != GGUF_ARCHITECTURE:
-        raise InputError(
-            f"{file.path}: general.architecture is {architecture!r}, expected {GGUF_ARCHITECTURE!r}; such "
-            f"are {FAMILY}; {ANOTHER_BASE}."
-        )
-    notes = _check_keys(file)
+    values = values_of(file)
+    kind = GGUF_FAMILIES[values.architecture]
+    family = FAMILIES[kind]
+    notes = _check_keys(values, family)
     if "token_embd.weight" not in file.tensors:
         raise InputError(
             f"{file.path}: tensor 'token_embd.weight' is missing; convert the model anew, or {ANOTHER_BASE}."
         )
     rows = file.tensors["token_embd.weight"].shape[0]
-    if (stated := _size(file, "vocab_size", rows)) != rows:
-        raise wrong(file, "vocab_size", stated, f"{rows}, the rows of token_embd.weight")
-    width, heads = _size(file, "embedding_length"), _size(file, "attention.head_count")
-    kv_heads = _size(file, "attention.head_count_kv", heads)
-    head_size = _size(file, "attention.key_length", max(1, width // heads))
-    for key in ("attention.value_length", "rope.dimension_count"):
-        if (value := _size(file, key, head_size)) != head_size:
-            raise wrong(file, key, value, f"the head size, {head_size}")
+    if (stated := values.size("vocab_size", rows)) != rows:
+        raise values.wrong("vocab_size", stated, f"{rows}, the rows of token_embd.weight")
+    heads = values.size("attention.head_count")
+    kv_heads, head_size = values.size("attention.head_count_kv", heads), values.head_size()
+    if (value := values.size("attention.value_length", head_size)) != head_size:
+        raise values.wrong("attention.value_length", value, f"the head size, {head_size}")
+    turned = values.size("rope.dimension_count", head_size)
+    if turned != head_size and (family.gguf != "phi3" or turned > head_size or turned % 2):
+        raise values.wrong("rope.dimension_count", turned, f"the head size, {head_size}")
     if head_size % 2:
-        raise wrong(
-            file, "attention.key_length", head_size, "an even number, since rotary positions turn pairs"
+        raise values.wrong(
+            "attention.key_length", head_size, "an even number, since rotary positions turn pairs"
         )
     if heads % kv_heads:
-        raise wrong(file, "attention.head_count", heads, f"a multiple of attention.head_count_kv, {kv_heads}")
-    context = _size(file, "context_length")
+        raise values.wrong(
+            "attention.head_count", heads, f"a multiple of attention.head_count_kv, {kv_heads}"
+        )
+    context = values.size("context_length")
+    scale, scaling = _rope_scaling(values, family, turned)
+    longer = family.gguf_factors[1:]
+    if longer and longer[0] in file.tensors:
+        original = values.size("rope.scaling.original_context_length", context)
+        if original < context:
+            notes += (
+                f"texts longer than {original} tokens turn their positions otherwise ({longer[0]}), so "
+                f"{original} is the longest example",
+            )
+            context = original
+    differs = {**family.differs, **family.from_gguf(values)}
     # 0 says that there is no window
-    given = file.metadata.get(f"{GGUF_ARCHITECTURE}.attention.sliding_window", 0)
-    window = None if given == 0 else _size(file, "attention.sliding_window")
+    unlimited = "windows" in differs or values.get("attention.sliding_window", 0) == 0
+    window = None if unlimited else values.size("attention.sliding_window")
     config = DecoderConfig(
+        family=kind,
         vocabulary=rows,
-        width=width,
-        layers=_size(file, "block_count"),
+        width=values.size("embedding_length"),
+        layers=values.size("block_count"),
         heads=heads,
         kv_heads=kv_heads,
         head_size=head_size,
-        feed_forward=_size(file, "feed_forward_length"),
-        rope_base=_positive(file, "rope.freq_base", 10_000.0),
-        rope_scale=_rope_scale(file),
-        norm_epsilon=_positive(file, "attention.layer_norm_rms_epsilon"),
+        feed_forward=values.size("feed_forward_length"),
+        rope_base=values.positive("rope.freq_base", 10_000.0),
+        rope_scale=scale,
+        rope_scaling=scaling,
+        rope_features=None if turned == head_size else turned,
+        norm_epsilon=values.positive("attention.layer_norm_rms_epsilon"),
         context=context if window is None else min(context, window),
+        **(differs | _biases(file)),
     )
     return config, notes + window_note(window, context)
 
 
-def _check_keys(file: GgufFile) -> tuple[str, ...]:
+def values_of(file: GgufFile) -> GgufValues:
+    """Return the settings of a file's architecture.
+
+    Raises:
+        InputError: If it is of no known family.
+    """
+    architecture = field(file, "general.architecture", str)
+    if architecture not in GGUF_FAMILIES:
+        known = ", ".join(repr(one) for one in sorted(GGUF_FAMILIES))
+        raise InputError(
+            f"{file.path}: general.architecture is {architecture!r}, expected one of {known}; such are "
+            f"{EXAMPLES}; {ANOTHER_BASE}."
+        )
+    return GgufValues(file, architecture)
+
+
+def _biases(file: GgufFile) -> dict[str, Any]:
+    """Return which linear layers have biases: those of the first block that have one there."""
+    found = frozenset(leaf for leaf in LINEARS if gguf_name(f"layers.0.{BIASES[leaf]}") in file.tensors)
+    return {"biases": found} if found else {}
+
+
+def _check_keys(values: GgufValues, family: Family) -> tuple[str, ...]:
     """Refuse what would change the arithmetic or isn't known; return a note about what no reader uses."""
-    prefix = f"{GGUF_ARCHITECTURE}."
-    allowed = _GENERAL | {prefix + key: values for key, values in ALLOWED_VALUES.items()}
+    file = values.file
+    allowed = _GENERAL | {
+        values.name(key): known for key, known in ALLOWED_VALUES.items() if key not in family.gguf_reads
+    }
     strangers: dict[str, Any] = {}
     unused = []
     for key, value in file.metadata.items():
@@ -146,8 +192,8 @@ def _check_keys(file: GgufFile) -> tuple[str, ...]:
                     f"{file.path}: {key} is {shown(value)}, expected {allowed[key][-1]!r}: another value "
                     f"changes the arithmetic; {ANOTHER_BASE}."
                 )
-        elif key.startswith(prefix):
-            if key.removeprefix(prefix) not in READ_KEYS | HARMLESS_KEYS.keys():
+        elif key.startswith(prefix := values.name("")):
+            if key.removeprefix(prefix) not in READ_KEYS | HARMLESS_KEYS.keys() | family.gguf_reads:
                 strangers[key] = value
         elif not key.startswith(tuple(NAMESPACES)):
             unused.append(key)
@@ -156,80 +202,68 @@ def _check_keys(file: GgufFile) -> tuple[str, ...]:
         listed = ", ".join(f"{key} is {shown(value)}" for key, value in strangers.items())
         raise InputError(
             f"{file.path}: {listed}: the workbench doesn't know {one}, so it can't tell whether the numbers "
-            f"would be right. If llama.cpp doesn't read {one} for a LLaMA either, make a copy without with "
-            f"`{command_without(file.path, strangers)}` and give that; otherwise {ANOTHER_BASE}."
+            f"would be right. If llama.cpp doesn't read {one} for this architecture either, make a copy "
+            f"without with `{command_without(file.path, strangers)}` and give that; otherwise {ANOTHER_BASE}."
         )
     if not unused:
         return ()
-    return (f"the file has metadata that no reader of a LLaMA uses: {', '.join(sorted(unused)[:8])}",)
+    return (f"the file has metadata that no reader uses: {', '.join(sorted(unused)[:8])}",)
 
 
-def _rope_scale(file: GgufFile) -> float:
-    """Return what positions are divided by.
+def _rope_scaling(values: GgufValues, family: Family, features: int) -> tuple[float, RopeScaling | None]:
+    """Return what all positions are divided by, and what else each pair's are.
 
     A factor without a type means linear, and older files have ``rope.scale_linear``; 0 is no factor.
     """
-    kind = field(file, f"{GGUF_ARCHITECTURE}.rope.scaling.type", str, "linear")
-    if kind not in ("none", "linear"):
-        raise wrong(
-            file, "rope.scaling.type", repr(kind), "'none' or 'linear': no other scaled positions are read"
+    kind = field(values.file, values.name("rope.scaling.type"), str, "linear")
+    known = ("none", "linear", "yarn", "longrope")
+    if kind not in known:
+        raise values.wrong(
+            "rope.scaling.type",
+            repr(kind),
+            f"one of {', '.join(map(repr, known))}: no other positions are read",
         )
-    if kind == "none":
-        return 1.0
-    new, old = (
-        _positive(file, key) if file.metadata.get(f"{GGUF_ARCHITECTURE}.{key}", 0) != 0 else None
-        for key in ("rope.scaling.factor", "rope.scale_linear")
-    )
+    new, old = values.optional("rope.scaling.factor"), values.optional("rope.scale_linear")
     if None not in (new, old) and new != old:
-        raise wrong(file, "rope.scale_linear", old, f"{new}, as in rope.scaling.factor")
-    return new or old or 1.0
-
-
-_REQUIRED = object()
-
-
-def field(file: GgufFile, key: str, kind: type, default: Any = _REQUIRED) -> Any:  # noqa: ANN401 - of that kind
-    """Return a metadata field of one type.
-
-    Raises:
-        InputError: If it is of another type, or is missing and has no default.
-    """
-    value = file.metadata.get(key, default)
-    if value is _REQUIRED:
-        raise InputError(
-            f"{file.path}: metadata field {key!r} is missing; convert the model anew, or {ANOTHER_BASE}."
+        raise values.wrong("rope.scale_linear", old, f"{new}, as in rope.scaling.factor")
+    scale, magnitude = new or old or 1.0, values.positive("rope.scaling.attn_factor", 1.0)
+    divisors = _divisors(values, family, features)
+    if kind == "yarn":
+        if divisors:
+            tensor = family.gguf_factors[0]
+            raise values.wrong("rope.scaling.type", "'yarn'", f"another one beside the tensor {tensor}")
+        return 1.0, RopeScaling(
+            kind="yarn",
+            factor=scale,
+            original_context=values.size(
+                "rope.scaling.original_context_length", values.size("context_length")
+            ),
+            slow=values.positive("rope.scaling.yarn_beta_slow", 1.0),
+            fast=values.positive("rope.scaling.yarn_beta_fast", 32.0),
+            magnitude=magnitude * yarn_magnitude(scale),
         )
-    if value is not default and type(value) is not kind:
+    scaling = RopeScaling(kind="factors", divisors=divisors, magnitude=magnitude) if divisors else None
+    if scaling is None and magnitude != 1:
+        raise values.wrong("rope.scaling.attn_factor", magnitude, "1 without scaled positions")
+    return scale if kind == "linear" else 1.0, scaling
+
+
+def _divisors(values: GgufValues, family: Family, features: int) -> tuple[float, ...]:
+    """Return what each pair's angle is divided by, out of a tensor; nothing where there is none."""
+    tensors = values.file.tensors
+    name = next(iter(family.gguf_factors), "")
+    if name not in tensors:
+        return ()
+    tensor = tensors[name]
+    if tensor.format is not GGMLQuantizationType.F32 or tensor.shape != (features // 2,):
         raise InputError(
-            f"{file.path}: {key} is {shown(value)}, expected {kind.__name__}; convert the model anew, or "
-            f"{ANOTHER_BASE}."
+            f"{values.file.path}: tensor {name!r} is {tensor.format.name} of the shape {tensor.shape}, "
+            f"expected F32 of the shape {(features // 2,)}; convert the model anew, or {ANOTHER_BASE}."
         )
-    return value
-
-
-def _size(file: GgufFile, key: str, default: Any = _REQUIRED) -> int:  # noqa: ANN401 - an int, or nothing
-    stated = file.metadata.get(f"{GGUF_ARCHITECTURE}.{key}")
-    if isinstance(stated, list):
-        # some writers repeat a size for each block
-        if len({*stated}) != 1 or type(stated[0]) is not int:
-            raise wrong(file, key, shown(stated), "one number, the same for all blocks")
-        value = stated[0]
-    else:
-        value = field(file, f"{GGUF_ARCHITECTURE}.{key}", int, default)
-    if not 1 <= value <= LARGEST_SIZE:
-        raise wrong(file, key, value, f"1 to {LARGEST_SIZE}")
-    return value
-
-
-def _positive(file: GgufFile, key: str, default: Any = _REQUIRED) -> float:  # noqa: ANN401 - a float, or nothing
-    value = field(file, f"{GGUF_ARCHITECTURE}.{key}", float, default)
-    if not 0 < value <= LARGEST_NUMBER:
-        raise wrong(file, key, value, "a positive number")
-    return value
-
-
-def wrong(file: GgufFile, key: str, value: object, expected: str) -> InputError:
-    """Say that a field doesn't fit our decoder."""
-    return InputError(
-        f"{file.path}: {GGUF_ARCHITECTURE}.{key} is {value}, expected {expected}; {ANOTHER_BASE}."
-    )
+    found = tuple(np.ascontiguousarray(tensor.data).view(np.float32).ravel().tolist())
+    if not all(0 < one < LARGEST_NUMBER for one in found):
+        raise InputError(
+            f"{values.file.path}: tensor {name!r} holds a number that isn't positive and finite; convert the "
+            f"model anew, or {ANOTHER_BASE}."
+        )
+    return found

@@ -1,6 +1,6 @@
-"""How a GGUF of the LLaMA family lays out what a decoder holds: names of tensors, order of rows.
+"""How a GGUF lays out what a decoder holds: names of tensors, order of rows.
 
-GGUF stores the rows of the query and key matrices so that the two features that a rotary position turns
+For some families GGUF stores the rows of the query and key matrices so that the two features that a rotary position turns
 together are neighbours; the decoder keeps them half a head apart. Reordering rows leaves every packed
 block whole, so it is done on the packed bytes and loses nothing.
 """
@@ -9,18 +9,20 @@ import numpy as np
 from einops import rearrange
 
 from workbench.models.decoder_config import DecoderConfig
-
-GGUF_ARCHITECTURE = "llama"
-"""What ``general.architecture`` has to be; the sizes stand under this name."""
+from workbench.models.families import FAMILIES
 
 _TOP = {"embedding": "token_embd.weight", "norm": "output_norm.weight", "head": "output.weight"}
 _LEAVES = {
     "attention_norm": "attn_norm",
+    "attention_post_norm": "post_attention_norm",
     "q_proj": "attn_q",
+    "q_norm": "attn_q_norm",
     "k_proj": "attn_k",
+    "k_norm": "attn_k_norm",
     "v_proj": "attn_v",
     "o_proj": "attn_output",
     "feed_forward_norm": "ffn_norm",
+    "feed_forward_post_norm": "post_ffw_norm",
     "gate_proj": "ffn_gate",
     "up_proj": "ffn_up",
     "down_proj": "ffn_down",
@@ -32,12 +34,30 @@ def gguf_name(name: str) -> str:
     if name in _TOP:
         return _TOP[name]
     _, layer, leaf = name.split(".")
+    if (linear := leaf.replace("_bias", "_proj")) != leaf:
+        return f"blk.{layer}.{_LEAVES[linear]}.bias"
     return f"blk.{layer}.{_LEAVES[leaf]}.weight"
+
+
+def gguf_tensors(config: DecoderConfig, *, tied: bool) -> dict[str, tuple[str, ...]]:
+    """Return which weights each tensor of a GGUF holds, one above the other, in the decoder's order."""
+    fused = FAMILIES[config.family].gguf_fused
+    whole = {leaf: tensor for tensor, leaves in fused.items() for leaf in leaves}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in config.shapes(tied=tied):
+        leaf = name.rpartition(".")[2]
+        tensor = f"blk.{name.split('.')[1]}.{whole[leaf]}.weight" if leaf in whole else gguf_name(name)
+        found[tensor] = (*found.get(tensor, ()), name)
+    return found
 
 
 def rotary_heads(name: str, config: DecoderConfig) -> int | None:
     """Return the number of heads whose rows GGUF reorders, None for a weight that it leaves alone."""
-    return {"q_proj": config.heads, "k_proj": config.kv_heads}.get(name.rpartition(".")[2])
+    if not FAMILIES[config.family].gguf_pairs:
+        return None
+    heads = {"q": config.heads, "k": config.kv_heads}
+    kind, _, what = name.rpartition(".")[2].partition("_")
+    return heads.get(kind) if what in ("proj", "bias") else None
 
 
 def to_halves(rows: np.ndarray, heads: int) -> np.ndarray:

@@ -1,5 +1,6 @@
-"""A base out of a GGUF of the LLaMA family; the weights stay packed in the blocks they came in."""
+"""A base out of a GGUF of a known family; the weights stay packed in the blocks they came in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
-from workbench.models.decoder_config import DecoderConfig
-from workbench.models.gguf_config import field, read_config, wrong
+from workbench.models.decoder_config import DecoderConfig, fused_shape
+from workbench.models.families import FAMILIES
+from workbench.models.gguf_config import read_config, values_of
 from workbench.models.gguf_container import GgufFile, PackedTensor, read_container
-from workbench.models.gguf_layout import gguf_name, rotary_heads, to_halves
+from workbench.models.gguf_layout import gguf_tensors, rotary_heads, to_halves
 from workbench.models.gguf_tokenizer import read_tokenizer
+from workbench.models.gguf_values import field
 from workbench.models.not_a_base import refuse_other_files, refuse_other_kinds
 
 _PLAIN: dict[GGMLQuantizationType, type] = {
@@ -29,7 +32,7 @@ def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.d
     """Load a base from a GGUF, ready for products in ``precision`` on a device.
 
     Raises:
-        InputError: If the file is cut off or foreign, isn't of the LLaMA family, lacks a tensor or a
+        InputError: If the file is cut off or foreign, is of no known family, lacks a tensor or a
             field, or has one that doesn't fit.
     """
     refuse_other_files(path)
@@ -56,37 +59,44 @@ def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.d
 def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | QuantizedTensor]:
     """Return every weight by the decoder's name, packed where the file has it packed."""
     if config.layers > len(file.tensors):
-        raise wrong(
-            file, "block_count", config.layers, f"at most {len(file.tensors)}, the tensors in the file"
-        )
+        most = f"at most {len(file.tensors)}, the tensors in the file"
+        raise values_of(file).wrong("block_count", config.layers, most)
     shapes = config.shapes(tied="output.weight" not in file.tensors)
-    names = {gguf_name(name): name for name in shapes}
+    tensors = gguf_tensors(config, tied="head" not in shapes)
     for tensor in file.tensors:
-        if tensor == "rope_freqs.weight":
+        if tensor not in tensors and tensor not in FAMILIES[config.family].gguf_factors:
             raise InputError(
-                f"{file.path}: tensor {tensor!r} scales rotary positions as Llama 3.1 and later do, which "
-                f"isn't read; {ANOTHER_BASE}."
+                f"{file.path}: tensor {tensor!r} has no place in a decoder of the family {config.family!r} "
+                f"with {config.layers} blocks; {ANOTHER_BASE}."
             )
-        if tensor not in names:
-            raise InputError(
-                f"{file.path}: tensor {tensor!r} has no place in a plain LLaMA decoder of {config.layers} "
-                f"blocks (biases and experts aren't supported); {ANOTHER_BASE}."
-            )
-    weights = {}
-    for tensor, name in names.items():
+    weights: dict[str, Tensor | QuantizedTensor] = {}
+    for tensor, names in tensors.items():
         packed = file.tensors.get(tensor)
-        if packed is None or packed.shape != shapes[name]:
+        shape = fused_shape(shapes, names)
+        if packed is None or packed.shape != shape:
             found = "is missing" if packed is None else f"has the shape {packed.shape}"
             raise InputError(
-                f"{file.path}: tensor {tensor!r} {found}, expected the shape {shapes[name]} from the "
+                f"{file.path}: tensor {tensor!r} {found}, expected the shape {shape} from the "
                 f"metadata; convert the model anew, or {ANOTHER_BASE}."
             )
-        weights[name] = _weight(file, packed, rotary_heads(name, config))
+        first = 0
+        for name in names:
+            last = first + shapes[name][0]
+            part = (
+                packed
+                if len(names) == 1
+                else replace(packed, shape=shapes[name], data=packed.data[first:last])
+            )
+            weights[name] = _weight(file, part, rotary_heads(name, config))
+            first = last
     return weights
 
 
 def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor | QuantizedTensor:
-    rows = tensor.data if heads is None else to_halves(tensor.data, heads)
+    rows = tensor.data
+    if heads is not None:
+        # a bias is one row of plain numbers, of which each is a row of the matrix that it belongs to
+        rows = to_halves(rows.reshape(tensor.shape[0], -1), heads)
     if tensor.format in _PLAIN:
         values = np.ascontiguousarray(rows).view(_PLAIN[tensor.format]).astype(np.float32)
         return torch.from_numpy(values.reshape(tensor.shape))

@@ -1,23 +1,30 @@
 """A decoder and its tokenizer as a GGUF, which our reader and others read back."""
 
+import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from gguf import GGUFWriter
-from gguf.constants import GGMLQuantizationType, RopeScalingType
+from gguf.constants import GGMLQuantizationType
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
 from workbench.files import not_written
-from workbench.models.decoder_config import DecoderConfig
-from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, rotary_heads, to_pairs
+from workbench.models.decoder_config import BIASES, DecoderConfig
+from workbench.models.families import FAMILIES
+from workbench.models.folder_rotary import yarn_magnitude
+from workbench.models.gguf_config import read_config
+from workbench.models.gguf_container import GgufFile, PackedTensor
+from workbench.models.gguf_layout import gguf_name, gguf_tensors, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
+from workbench.models.rotary import SCALINGS
 from workbench.models.tokenizer import Tokenizer
 
 Weights = Mapping[str, Tensor | QuantizedTensor]
@@ -52,7 +59,7 @@ def write_gguf(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            writer = GGUFWriter(Path(folder) / path.name, GGUF_ARCHITECTURE)
+            writer = GGUFWriter(Path(folder) / path.name, FAMILIES[config.family].gguf)
             writer.add_type("model")
             for add, value in (
                 (writer.add_name, name),
@@ -65,9 +72,10 @@ def write_gguf(
             add_config(writer, config)
             add_tokenizer(writer, tokenizer_metadata(tokenizer))
             tensors = [
-                _add_tensor(writer, gguf_name(weight), weights[weight], rotary_heads(weight, config))
-                for weight in config.shapes(tied="head" not in weights)
+                _add_tensor(writer, tensor, {name: weights[name] for name in names}, config)
+                for tensor, names in gguf_tensors(config, tied="head" not in weights).items()
             ]
+            tensors += add_factors(writer, config)
             write_tensors(writer, tensors)
             os.replace(Path(folder) / path.name, path)
     except OSError as error:
@@ -100,23 +108,121 @@ def write_tensors(writer: GGUFWriter, tensors: Iterable[np.ndarray]) -> None:
         writer.close()
 
 
+def gguf_settings(config: DecoderConfig) -> dict[str, float | int | str]:
+    """Return what a GGUF's metadata says of a decoder, below its architecture."""
+    found: dict[str, float | int | str] = {
+        "block_count": config.layers,
+        "context_length": config.context,
+        "embedding_length": config.width,
+        "feed_forward_length": config.feed_forward,
+        "attention.head_count": config.heads,
+        "attention.head_count_kv": config.kv_heads,
+        "attention.key_length": config.head_size,
+        "attention.value_length": config.head_size,
+        "rope.dimension_count": config.rope_features or config.head_size,
+        "rope.freq_base": float(config.rope_base),
+        "attention.layer_norm_rms_epsilon": float(config.norm_epsilon),
+        "vocab_size": config.vocabulary,
+    }
+    scaling = config.rope_scaling
+    if scaling is not None and scaling.kind == "yarn":
+        found |= {
+            "rope.scaling.type": "yarn",
+            "rope.scaling.factor": float(scaling.factor),
+            "rope.scaling.original_context_length": scaling.original_context,
+            "rope.scaling.yarn_beta_fast": float(scaling.fast),
+            "rope.scaling.yarn_beta_slow": float(scaling.slow),
+            "rope.scaling.attn_factor": scaling.magnitude / yarn_magnitude(scaling.factor),
+        }
+    elif config.rope_scale != 1:
+        found |= {"rope.scaling.type": "linear", "rope.scaling.factor": float(config.rope_scale)}
+    if scaling is not None and scaling.kind != "yarn" and scaling.magnitude != 1:
+        found["rope.scaling.attn_factor"] = float(scaling.magnitude)
+    return found | FAMILIES[config.family].to_gguf(config)
+
+
 def add_config(writer: GGUFWriter, config: DecoderConfig) -> None:
-    """Add the sizes of the decoder to the metadata."""
-    writer.add_block_count(config.layers)
-    writer.add_context_length(config.context)
-    writer.add_embedding_length(config.width)
-    writer.add_feed_forward_length(config.feed_forward)
-    writer.add_head_count(config.heads)
-    writer.add_head_count_kv(config.kv_heads)
-    writer.add_key_length(config.head_size)
-    writer.add_value_length(config.head_size)
-    writer.add_rope_dimension_count(config.head_size)
-    writer.add_rope_freq_base(config.rope_base)
-    if config.rope_scale != 1:
-        writer.add_rope_scaling_type(RopeScalingType.LINEAR)
-        writer.add_rope_scaling_factor(config.rope_scale)
-    writer.add_layer_norm_rms_eps(config.norm_epsilon)
-    writer.add_vocab_size(config.vocabulary)
+    """Add the sizes and settings of the decoder to the metadata.
+
+    Raises:
+        InputError: If a GGUF of this family can't say one of them.
+    """
+    settings, architecture = gguf_settings(config), FAMILIES[config.family].gguf
+    _refuse_unsaid(config, settings)
+    for key, value in settings.items():
+        add: Callable[[str, Any], None] = {int: writer.add_uint32, float: writer.add_float32}.get(
+            type(value), writer.add_string
+        )
+        add(f"{architecture}.{key}", value)
+
+
+def _refuse_unsaid(config: DecoderConfig, settings: Mapping[str, float | int | str]) -> None:
+    """Read the settings back as a file would say them, and refuse what doesn't come out the same."""
+    family = FAMILIES[config.family]
+    metadata = {f"{family.gguf}.{key}": value for key, value in settings.items()}
+    nothing = np.empty((0, 0), np.uint8)
+    held: dict[str, tuple[tuple[int, ...], np.ndarray]] = {
+        "token_embd.weight": ((config.vocabulary, config.width), nothing)
+    }
+    held |= {gguf_name(f"layers.0.{BIASES[leaf]}"): ((1,), nothing) for leaf in config.biases}
+    held |= {name: (values.shape, values.view(np.uint8)) for name, values in factors_of(config).items()}
+    tensors = {
+        name: PackedTensor(name, GGMLQuantizationType.F32, shape, data)
+        for name, (shape, data) in held.items()
+    }
+    if unread := sorted(config.biases - {*family.gguf_biases}):
+        raise InputError(
+            f"a GGUF of the architecture {family.gguf!r} can't hold biases of {', '.join(unread)}: llama.cpp "
+            "doesn't read them. Write a folder of safetensors instead."
+        )
+    architecture = {"general.architecture": family.gguf}
+    read, _ = read_config(GgufFile(Path("the new file"), architecture | metadata, tensors))
+    for said in fields(DecoderConfig):
+        ours, theirs = getattr(config, said.name), getattr(read, said.name)
+        if said.name == "family" or _alike(ours, theirs):
+            continue
+        if said.name == "rope_scaling" and _alike(_divisors_of(config), _divisors_of(read)):
+            continue
+        if said.name == "attention_scale" and _alike(config.score_scale, read.score_scale):
+            continue
+        raise InputError(
+            f"a GGUF of the architecture {family.gguf!r} can't say that {said.name} is {ours!r}: llama.cpp "
+            f"would take {theirs!r}. Write a folder of safetensors instead."
+        )
+
+
+def _alike(one: object, other: object) -> bool:
+    """Compare values, numbers as float32 holds them."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return one == other
+
+
+def _divisors_of(config: DecoderConfig) -> tuple[float, ...]:
+    """Return what scaled positions come to: what each pair's angle is divided by, and the magnitude."""
+    scaling, features = config.rope_scaling, config.rope_features or config.head_size
+    if scaling is None:
+        return ()
+    return (*SCALINGS[scaling.kind](scaling, config.rope_base, features).tolist(), float(scaling.magnitude))
+
+
+def factors_of(config: DecoderConfig) -> dict[str, np.ndarray]:
+    """Return the tensors of what each pair's angle is divided by, by name; none where nothing is."""
+    scaling = config.rope_scaling
+    if scaling is None or scaling.kind == "yarn":
+        return {}
+    divisors = np.array(_divisors_of(config)[:-1], np.float32)
+    return dict.fromkeys(FAMILIES[config.family].gguf_factors, divisors)
+
+
+def add_factors(writer: GGUFWriter, config: DecoderConfig) -> list[np.ndarray]:
+    """Add the entries of :func:`factors_of` and return their data."""
+    factors = factors_of(config)
+    for name, values in factors.items():
+        writer.add_tensor_info(name, values.shape, values.dtype, values.nbytes, GGMLQuantizationType.F32)
+    return list(factors.values())
 
 
 def add_tokenizer(writer: GGUFWriter, metadata: Mapping[str, Any]) -> None:
@@ -139,19 +245,32 @@ def add_tokenizer(writer: GGUFWriter, metadata: Mapping[str, Any]) -> None:
 
 
 def _add_tensor(
-    writer: GGUFWriter, name: str, weight: Tensor | QuantizedTensor, heads: int | None
+    writer: GGUFWriter, name: str, weights: Mapping[str, Tensor | QuantizedTensor], config: DecoderConfig
 ) -> np.ndarray:
-    """Add a tensor's entry and return its data."""
-    if isinstance(weight, QuantizedTensor):
-        format = _block_type(name, weight.format)
-        data = weight.to_gguf_bytes().numpy()
-    else:
-        format = GGMLQuantizationType.F32
-        data = weight.detach().to(torch.float32).numpy()
-    if heads is not None:
-        data = np.ascontiguousarray(to_pairs(data, heads))
-    writer.add_tensor_info(name, data.shape, data.dtype, data.nbytes, format)
+    """Add the entry of a tensor, which holds weights one above the other, and return its data."""
+    formats, parts = set(), []
+    for own, weight in weights.items():
+        if isinstance(weight, QuantizedTensor):
+            formats.add(_block_type(name, weight.format))
+            data = weight.to_gguf_bytes().numpy()
+        else:
+            formats.add(GGMLQuantizationType.F32)
+            data = weight.detach().to(torch.float32).numpy()
+        parts.append(in_file_order(own, data, config))
+    if len(formats) > 1:
+        kinds = " and ".join(sorted(format.name for format in formats))
+        raise InputError(f"tensor {name!r} would hold {kinds} at once; quantize {', '.join(weights)} alike.")
+    data = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    writer.add_tensor_info(name, data.shape, data.dtype, data.nbytes, formats.pop())
     return data
+
+
+def in_file_order(name: str, data: np.ndarray, config: DecoderConfig) -> np.ndarray:
+    """Return the rows of a weight, or the numbers of a bias, in the order that a GGUF has."""
+    heads = rotary_heads(name, config)
+    if heads is None:
+        return data
+    return np.ascontiguousarray(to_pairs(data.reshape(len(data), -1), heads)).reshape(data.shape)
 
 
 def _block_type(name: str, format: str) -> GGMLQuantizationType:

@@ -1,4 +1,4 @@
-"""A base out of a Hugging Face folder of the LLaMA family: config.json, safetensors, tokenizer.json.
+"""A base out of a Hugging Face folder of a known family: config.json, safetensors, tokenizer.json.
 
 Only what is the same arithmetic as our decoder is accepted; a setting that would change it is refused by
 name, rather than ignored.
@@ -16,10 +16,13 @@ from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
-from workbench.models.decoder_config import DecoderConfig
-from workbench.models.folder_config import read_config, wrong
+from workbench.models.decoder_config import DecoderConfig, fused_shape
+from workbench.models.families import FAMILIES
+from workbench.models.families.family import ATTENTION, FEED_FORWARD
+from workbench.models.folder_config import read_config
 from workbench.models.folder_settings import generation_note
 from workbench.models.folder_tokenizer import TEXT_FILES, read_json, read_tokenizer, unreadable
+from workbench.models.folder_values import wrong
 from workbench.models.not_a_base import refuse_missing_files, refuse_other_folders
 
 OWN_HEAD = (
@@ -34,17 +37,39 @@ _TOP = {"embedding": "model.embed_tokens.weight", "norm": "model.norm.weight", "
 _LEAVES = {
     "attention_norm": "input_layernorm",
     "feed_forward_norm": "post_attention_layernorm",
-    **{leaf: f"self_attn.{leaf}" for leaf in ("q_proj", "k_proj", "v_proj", "o_proj")},
-    **{leaf: f"mlp.{leaf}" for leaf in ("gate_proj", "up_proj", "down_proj")},
+    **{leaf: f"self_attn.{leaf}" for leaf in (*ATTENTION, "q_norm", "k_norm")},
+    **{leaf: f"mlp.{leaf}" for leaf in FEED_FORWARD},
 }
 
 
-def huggingface_name(name: str) -> str:
+def huggingface_name(name: str, family: str = "llama") -> str:
     """Return the tensor that holds a weight, such as "model.layers.3.self_attn.q_proj.weight"."""
     if name in _TOP:
         return _TOP[name]
     _, layer, leaf = name.split(".")
-    return f"model.layers.{layer}.{_LEAVES[leaf]}.weight"
+    if (linear := leaf.replace("_bias", "_proj")) != leaf:
+        return f"model.layers.{layer}.{_LEAVES[linear]}.bias"
+    return f"model.layers.{layer}.{FAMILIES[family].names.get(leaf) or _LEAVES[leaf]}.weight"
+
+
+def folder_tensors(config: DecoderConfig, *, tied: bool) -> dict[str, tuple[str, ...]]:
+    """Return which weights each tensor of a folder holds, one above the other, in the decoder's order."""
+    fused = FAMILIES[config.family].fused
+    whole = {leaf: tensor for tensor, leaves in fused.items() for leaf in leaves}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in config.shapes(tied=tied):
+        leaf = name.rpartition(".")[2]
+        if leaf in whole:
+            tensor = f"{name.removesuffix(leaf).replace('layers', 'model.layers')}{whole[leaf]}.weight"
+        else:
+            tensor = huggingface_name(name, config.family)
+        found[tensor] = (*found.get(tensor, ()), name)
+    return found
+
+
+def norm_offset(name: str, config: DecoderConfig) -> int:
+    """Return what a folder's stored norm lacks of the decoder's; 0 for other weights."""
+    return FAMILIES[config.family].norm_offset if name.endswith("norm") else 0
 
 
 def load_folder(
@@ -93,13 +118,13 @@ def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tie
     if config.layers > len(shards):
         raise wrong(path / "config.json", "num_hidden_layers", config.layers, f"at most {len(shards)}")
     shapes = config.shapes(tied=tied and _TOP["head"] not in shards)
-    names = {huggingface_name(name): name for name in shapes}
+    tensors = folder_tensors(config, tied="head" not in shapes)
     # older files store the rotary frequencies
     for tensor in shards:
-        if tensor not in names and not tensor.endswith("rotary_emb.inv_freq"):
+        if tensor not in tensors and not tensor.endswith("rotary_emb.inv_freq"):
             raise InputError(
-                f"{shards[tensor]}: tensor {tensor!r} has no place in a plain LLaMA decoder of "
-                f"{config.layers} blocks (biases and experts aren't supported); {ANOTHER_BASE}."
+                f"{shards[tensor]}: tensor {tensor!r} has no place in a decoder of the family "
+                f"{config.family!r} with {config.layers} blocks as config.json describes it; {ANOTHER_BASE}."
             )
     if not tied and _TOP["head"] not in shards and _TOP["embedding"] in shards:
         raise InputError(
@@ -107,9 +132,13 @@ def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tie
             "If the base ties them, set tie_word_embeddings to true in config.json; otherwise a file is "
             f"missing: download the folder again, or {ANOTHER_BASE}."
         )
-    weights = {
-        name: _tensor(path, shards.get(tensor), tensor, shapes[name]) for tensor, name in names.items()
-    }
+    weights: dict[str, Tensor] = {}
+    for tensor, names in tensors.items():
+        value = _tensor(path, shards.get(tensor), tensor, fused_shape(shapes, names))
+        parts = value.split([shapes[name][0] for name in names])
+        for name, part in zip(names, parts, strict=True):
+            offset = norm_offset(name, config)
+            weights[name] = part + offset if offset else part
     if tied and "head" in weights and torch.equal(weights["head"], weights["embedding"]):
         del weights["head"]
     return weights

@@ -29,7 +29,8 @@ def label_losses(
         return functional.cross_entropy(decoder.head(hidden), labels, reduction="none")
     on_processor = hidden.device.type == "cpu" and hidden.dtype != torch.float64
     precision = decoder.head_precision if on_processor else None
-    return linear_cross_entropy(hidden, decoder.head_weight(), labels, precision=precision)
+    cap = decoder.config.logit_softcap
+    return linear_cross_entropy(hidden, decoder.head_weight(), labels, softcap=cap, precision=precision)
 
 
 def rows_at_a_time(decoder: Decoder, hidden: Tensor) -> int:

@@ -93,6 +93,12 @@ def write_tokenizer(folder, template=TEMPLATE):
 
 
 @pytest.fixture(scope="session")
+def put_tokenizer():
+    """A function (folder) that writes a tokenizer of letters and its template into it."""
+    return write_tokenizer
+
+
+@pytest.fixture(scope="session")
 def make_folder(transformers, tmp_path_factory):
     """A function (settings) -> (folder, model): a small random model, saved by transformers."""
 

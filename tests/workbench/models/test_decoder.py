@@ -66,7 +66,7 @@ def test_positions_turn_as_base_and_scale_say(tiny_config):
     """Pair i of D / 2 turns by position / scale x base^(-2i / D); worked out one by one."""
     config = replace(tiny_config, rope_base=50.0, rope_scale=4.0)
     decoder = Decoder(config, {name: torch.ones(shape) for name, shape in config.shapes().items()})
-    cosine, sine = decoder.rotation(torch.tensor([[0, 1, 6]]))
+    cosine, sine = decoder.rotations(torch.tensor([[0, 1, 6]]))[0]
     for slot, position in enumerate((0, 1, 6)):
         for pair in range(4):
             angle = position / 4.0 * 50.0 ** (-2 * pair / 8)

@@ -26,8 +26,9 @@ from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.models.base import Base
 from workbench.models.gguf_container import GgufFile, PackedTensor, read_container
-from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, to_halves, to_pairs
+from workbench.models.gguf_layout import gguf_name, to_halves, to_pairs
 
+GGUF_ARCHITECTURE = "llama"
 _HALVES = {"lora_A": "lora_a", "lora_B": "lora_b"}
 _LEAVES = {gguf_name(f"layers.0.{leaf}").split(".")[2]: leaf for leaf in LINEARS}
 _PLAIN = {GGMLQuantizationType.F32: np.float32, GGMLQuantizationType.F16: np.float16}

@@ -13,8 +13,16 @@ import numpy as np
 from gguf import GGUFWriter
 from gguf.constants import GGML_QUANT_VERSION, GGMLQuantizationType, LlamaFileType
 
-from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, rotary_heads, to_pairs
-from workbench.models.gguf_writer import add_config, add_tokenizer, write_tensors
+from workbench.models.decoder_config import fused_shape
+from workbench.models.families import FAMILIES
+from workbench.models.gguf_layout import gguf_tensors
+from workbench.models.gguf_writer import (
+    add_config,
+    add_factors,
+    add_tokenizer,
+    in_file_order,
+    write_tensors,
+)
 from workbench.models.writers.gguf_vocabulary import vocabulary_metadata
 from workbench.models.writers.model import TellProgress, WholeModel, quiet
 from workbench.models.writers.numbers import bytes_of, rounded, row_bytes
@@ -53,7 +61,7 @@ def write_gguf_model(
         OSError: If the disk is full.
     """
     shapes = model.shapes
-    writer = GGUFWriter(path, GGUF_ARCHITECTURE)
+    writer = GGUFWriter(path, FAMILIES[model.config.family].gguf)
     writer.add_type("model")
     writer.add_name(model.name)
     if model.description is not None:
@@ -65,19 +73,25 @@ def write_gguf_model(
     writer.add_file_type(FILE_TYPES[max(sorted(set(blocks)), key=blocks.count)])
     add_config(writer, model.config)
     add_tokenizer(writer, vocabulary_metadata(model.tokenizer, model.source))
-    for name, shape in shapes.items():
-        kind = GGMLQuantizationType[kinds[name].upper()]
-        size = int(np.prod(shape[:-1], dtype=np.int64)) * row_bytes(kinds[name], shape[-1])
-        writer.add_tensor_info(gguf_name(name), shape, np.dtype(np.float32), size, kind)
+    held = gguf_tensors(model.config, tied=model.tied)
+    for tensor, names in held.items():
+        shape, kind = fused_shape(shapes, names), kinds[names[0]]
+        size = int(np.prod(shape[:-1], dtype=np.int64)) * row_bytes(kind, shape[-1])
+        block = GGMLQuantizationType[kind.upper()]
+        writer.add_tensor_info(tensor, shape, np.dtype(np.float32), size, block)
+    factors = add_factors(writer, model.config)
 
-    def tensor(name: str) -> np.ndarray:
-        data = bytes_of(rounded(name, model.weights[name], kinds[name]))
-        heads = rotary_heads(name, model.config)
-        return data if heads is None else to_pairs(data, heads)
+    def rows(name: str, kind: str) -> np.ndarray:
+        data = bytes_of(rounded(name, model.weights[name], kind))
+        # a norm or a bias is one row of bytes, of which each number is a row here
+        return in_file_order(name, data.reshape(shapes[name][0], -1), model.config)
 
     def tensors() -> Iterator[np.ndarray]:
-        for done, name in enumerate(shapes, 1):
-            yield tensor(name)
-            progress("writing", done, len(shapes))
+        for done, names in enumerate(held.values(), 1):
+            kind = kinds[names[0]]
+            parts = [rows(name, kind) for name in names]
+            yield parts[0] if len(parts) == 1 else np.concatenate(parts)
+            progress("writing", done, len(held))
+        yield from factors
 
     write_tensors(writer, tensors())

@@ -1,0 +1,14 @@
+"""LLaMA: the family that all others are told from."""
+
+from workbench.models.families.family import ATTENTION, FEED_FORWARD, FREQUENCIES, Family
+
+LLAMA = Family(
+    examples="Llama 1 to 3.3, TinyLlama, SmolLM and SmolLM2, Vicuna",
+    architecture="LlamaForCausalLM",
+    gguf="llama",
+    defaults={"max_position_embeddings": 2048},
+    biases={"attention_bias": ATTENTION, "mlp_bias": FEED_FORWARD},
+    gguf_factors=(FREQUENCIES,),
+    gguf_biases=(*ATTENTION, *FEED_FORWARD),
+    gguf_pairs=True,
+)

@@ -1,0 +1,21 @@
+"""Phi-3 and Phi-4-mini: matrices with one input in one tensor, long contexts by a number for each pair.
+
+Source: ``Phi3Model`` of transformers, and llama.cpp.
+"""
+
+from workbench.models.families.family import GATE_UP, QKV, Family
+
+PHI3 = Family(
+    examples="Phi-3, Phi-3.5 and Phi-4 (mini)",
+    architecture="Phi3ForCausalLM",
+    gguf="phi3",
+    defaults={
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-5,
+        "original_max_position_embeddings": 4096,
+    },
+    reads=frozenset(("partial_rotary_factor", "original_max_position_embeddings")),
+    fused={"self_attn.qkv_proj": QKV, "mlp.gate_up_proj": GATE_UP},
+    gguf_factors=("rope_factors_short.weight", "rope_factors_long.weight"),
+    gguf_fused={"attn_qkv": QKV, "ffn_up": GATE_UP},
+)

@@ -13,9 +13,7 @@ ALIKE = {
     "load": "each source of data has one",
     "WIDGETS": "each room of widgets has its registry",
     "PRECISIONS": "those of processors; the configuration names all without loading torch",
-    **dict.fromkeys(
-        ("read_config", "read_tokenizer", "read_weights", "wrong"), "each reader of bases has it"
-    ),
+    **dict.fromkeys(("read_config", "read_tokenizer", "read_weights"), "each reader of bases has it"),
     **dict.fromkeys(("ALLOWED_VALUES", "HARMLESS_KEYS", "READ_KEYS"), "each reader's knowledge of keys"),
     **dict.fromkeys(("launch", "launch_forward", "launch_backward"), "each Triton twin has one"),
     **dict.fromkeys(("output_gradients", "shrink", "shrink_gradient", "decode", "LEAST_MAXIMUM"), "twins"),

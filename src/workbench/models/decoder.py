@@ -1,7 +1,7 @@
-"""A decoder as LLaMA's and its relatives': RMSNorm, rotary positions, grouped-query attention, a gated unit.
+"""A decoder as LLaMA's and its relatives': RMSNorm, rotary positions, grouped-query attention, gated units.
 
-What its relatives do otherwise is data, in :class:`DecoderConfig`. The base is frozen and may be quantized; what is trained comes from outside as ``adapters``, one
-function for each linear layer that carries one. Every layer runs on a stack of G cells at once.
+What its relatives do otherwise is data, in :class:`DecoderConfig`. The base is frozen and may be quantized;
+what is trained comes from outside as ``adapters``. Every layer runs on a stack of G cells at once.
 
 Shape letters: G cells, T tokens in a row, K inputs, N outputs, H heads, J key-value heads, D head size,
 E examples, S tokens of the longest example, V vocabulary, P labels.
@@ -31,7 +31,7 @@ from workbench.models.attention import Attention, causal_attention
 from workbench.models.decoder_config import BIASES, DecoderConfig
 from workbench.models.on_gpu import COMPUTED_IN, Operand, operand_of, separate_or_joined
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
-from workbench.models.rotary import Rotation, rotation, turned
+from workbench.models.rotary import Rotation, rotations, turned
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """The linear layers of a block; those that read the same input are one product."""
@@ -324,7 +324,7 @@ class Decoder:
         return self.add(hidden, self.normalized(f"layers.{layer}.feed_forward_post_norm", fed))
 
     def heads(self, layer: int, kind: str, x: Float[Tensor, "G T N"]) -> Float[Tensor, "slots heads D"]:
-        """Cut queries, keys or values ("q", "k", "v") into heads, with the norm that the base has for them."""
+        """Cut queries, keys or values ("q", "k", "v") into heads, with the norm that they have."""
         name, size = f"layers.{layer}.{kind}_norm", self.config.head_size
         if self.config.head_norms == "projection":
             x = self.normalized(name, x)
@@ -397,13 +397,4 @@ class Decoder:
 
     def rotations(self, positions: Int64[Tensor, "G T"]) -> list[Rotation | None]:
         """Return each layer's cosine and sine for rotary positions, or nothing where it has none."""
-        config, dtype = self.config, torch.promote_types(self.dtype, torch.float32)
-        features, places = config.rope_features or config.head_size, positions.flatten()
-        own = rotation(places, features, config.rope_base, config.rope_scale, config.rope_scaling, dtype)
-        windowed = own
-        if config.windowed_rope_base is not None:
-            windowed = rotation(places, features, config.windowed_rope_base, dtype=dtype)
-        return [
-            None if layer in config.unturned else own if config.window(layer) is None else windowed
-            for layer in range(config.layers)
-        ]
+        return rotations(self.config, positions.flatten(), torch.promote_types(self.dtype, torch.float32))

@@ -5,10 +5,31 @@ from dataclasses import dataclass
 from math import sqrt
 
 from workbench.config import LINEARS
-from workbench.models.rotary import RopeScaling
 
 BIASES = {leaf: leaf.replace("_proj", "_bias") for leaf in LINEARS}
 """The weight that holds the bias of a linear layer: "q_bias" of "q_proj"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RopeScaling:
+    """Scaled positions other than linear ones."""
+
+    kind: str
+    """A key of ``rotary.SCALINGS``."""
+    factor: float = 1.0
+    """How much longer texts may be than ``original_context``."""
+    original_context: int = 0
+    """Tokens of the longest text before the base was made longer."""
+    slow: float = 1.0
+    """Turns within ``original_context``, up to which a pair is divided by the whole factor."""
+    fast: float = 4.0
+    """Turns within ``original_context``, from which on a pair isn't divided."""
+    whole_pairs: bool = True
+    """Under yarn, whether the pairs between which the division changes are rounded to whole ones."""
+    magnitude: float = 1.0
+    """What cosine and sine are multiplied by."""
+    divisors: tuple[float, ...] = ()
+    """Under "factors", what each pair's angle is divided by, (D / 2)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The sizes of a decoder out of a Hugging Face config.json, with every key used, known, or refused by name."""
+"""A decoder's config out of a Hugging Face config.json, with every key used, known, or refused by name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.decoder_config import DecoderConfig
-from workbench.models.families import EXAMPLES, FAMILIES, Family
+from workbench.models.families import FAMILIES, KNOWN_BASES, Family
 from workbench.models.folder_rotary import read_rotary
 from workbench.models.folder_settings import ALLOWED_VALUES, shown, unknown
 from workbench.models.folder_values import FolderValues, wrong
@@ -23,7 +23,7 @@ def read_config(path: Path, settings: dict[str, Any]) -> tuple[DecoderConfig, bo
     """
     kind = settings.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:
-        raise wrong(path, "model_type", kind, f"one of {', '.join(FAMILIES)}; such are {EXAMPLES}")
+        raise wrong(path, "model_type", kind, f"one of {', '.join(FAMILIES)}; such are {KNOWN_BASES}")
     family = FAMILIES[kind]
     _refuse_other_arithmetic(path, settings, family)
     values = FolderValues(path, settings, family.defaults)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.models.decoder_config import RopeScaling
 from workbench.models.folder_settings import shown
 from workbench.models.folder_values import FolderValues
-from workbench.models.rotary import RopeScaling
 
 _ALWAYS = ("type", "rope_type", "rope_theta", "partial_rotary_factor")
 _KEYS: dict[str, tuple[str, ...]] = {

@@ -40,7 +40,7 @@ class FolderValues:
         return self.checked(key, default if value is None else value)
 
     def optional(self, key: str) -> float | None:
-        """Return a number above 0, or None where the file says null; a default holds where it says nothing."""
+        """Return a number above 0, or None for null; a default holds where nothing is said."""
         value = self.stated[key] if key in self.stated else self.defaults.get(key)
         return None if value is None else self.checked(key, value)
 

@@ -14,8 +14,8 @@ from gguf.constants import GGMLQuantizationType
 
 from workbench.config import LINEARS
 from workbench.errors import ANOTHER_BASE, InputError
-from workbench.models.decoder_config import BIASES, DecoderConfig
-from workbench.models.families import EXAMPLES, FAMILIES, GGUF_FAMILIES, Family
+from workbench.models.decoder_config import BIASES, DecoderConfig, RopeScaling
+from workbench.models.families import FAMILIES, GGUF_FAMILIES, KNOWN_BASES, Family
 from workbench.models.folder_config import window_note
 from workbench.models.folder_rotary import yarn_magnitude
 from workbench.models.folder_settings import shown
@@ -23,8 +23,6 @@ from workbench.models.folder_values import LARGEST_NUMBER
 from workbench.models.gguf_container import GgufFile, command_without
 from workbench.models.gguf_layout import gguf_name
 from workbench.models.gguf_values import GgufValues, field
-from workbench.models.rotary import RopeScaling
-
 
 READ_KEYS = frozenset(
     (
@@ -33,8 +31,6 @@ READ_KEYS = frozenset(
         *("attention.value_length", "attention.layer_norm_rms_epsilon", "attention.sliding_window"),
         *("rope.dimension_count", "rope.freq_base"),
         *("rope.scaling.type", "rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"),
-        *("rope.scaling.original_context_length", "rope.scaling.yarn_beta_fast"),
-        "rope.scaling.yarn_beta_slow",
     )
 )
 """Keys under the architecture that are used."""
@@ -64,12 +60,15 @@ ALLOWED_VALUES: dict[str, tuple[Any, ...]] = {
     "leading_dense_block_count": (0,),
     "nextn_predict_layers": (0,),
 }
-"""Keys under the architecture of models whose arithmetic is another, with the only values that leave it alone."""
+"""Keys under the architecture that change the arithmetic, with the only values that leave it alone."""
 
 HARMLESS_KEYS: dict[str, str] = {
     "attention.layer_norm_epsilon": "of layer norms, which no family here has",
     "pooling_type": "for embeddings of texts",
     "rope.scaling.finetuned": "a remark about the training",
+    "rope.scaling.original_context_length": "read for YaRN and LongRoPE only",
+    "rope.scaling.yarn_beta_fast": "read for YaRN only",
+    "rope.scaling.yarn_beta_slow": "read for YaRN only",
 }
 """Keys under the architecture that change nothing, with the reason."""
 
@@ -79,7 +78,7 @@ NAMESPACES: dict[str, str] = {
     "quantize.": "how the file was quantized",
     "split.": "checked before: one file holds all",
 }
-"""Beginnings of keys outside the architecture that are known, with the reason why they change no arithmetic."""
+"""Beginnings of keys outside the architecture that are known, with the reason why they change nothing."""
 
 _GENERAL: dict[str, tuple[Any, ...]] = {
     "general.quantization_version": (2,),
@@ -166,7 +165,7 @@ def values_of(file: GgufFile) -> GgufValues:
         known = ", ".join(repr(one) for one in sorted(GGUF_FAMILIES))
         raise InputError(
             f"{file.path}: general.architecture is {architecture!r}, expected one of {known}; such are "
-            f"{EXAMPLES}; {ANOTHER_BASE}."
+            f"{KNOWN_BASES}; {ANOTHER_BASE}."
         )
     return GgufValues(file, architecture)
 
@@ -242,6 +241,9 @@ def _rope_scaling(values: GgufValues, family: Family, features: int) -> tuple[fl
             fast=values.positive("rope.scaling.yarn_beta_fast", 32.0),
             magnitude=magnitude * yarn_magnitude(scale),
         )
+    if kind == "longrope" and not divisors:
+        needed = " or ".join(family.gguf_factors[:1]) or "any such positions"
+        raise values.wrong("rope.scaling.type", "'longrope'", f"another one without {needed}")
     scaling = RopeScaling(kind="factors", divisors=divisors, magnitude=magnitude) if divisors else None
     if scaling is None and magnitude != 1:
         raise values.wrong("rope.scaling.attn_factor", magnitude, "1 without scaled positions")

@@ -1,8 +1,8 @@
 """How a GGUF lays out what a decoder holds: names of tensors, order of rows.
 
-For some families GGUF stores the rows of the query and key matrices so that the two features that a rotary position turns
-together are neighbours; the decoder keeps them half a head apart. Reordering rows leaves every packed
-block whole, so it is done on the packed bytes and loses nothing.
+For some families GGUF stores the rows of the query and key matrices so that the two features that a rotary
+position turns together are neighbours; the decoder keeps them half a head apart. Reordering rows leaves every
+packed block whole, so it is done on the packed bytes and loses nothing.
 """
 
 import numpy as np

@@ -8,38 +8,16 @@ Shape letters: D turned features of a head, M tokens.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from qlora_kernels.rope import rope, rope_angles
+from workbench.models.decoder_config import DecoderConfig, RopeScaling
 
 Rotation = tuple[Tensor, Tensor]
 """Cosine and sine of each token's angles, each (M, D / 2)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RopeScaling:
-    """Scaled positions other than linear ones."""
-
-    kind: str
-    """A key of :data:`SCALINGS`."""
-    factor: float = 1.0
-    """How much longer texts may be than ``original_context``."""
-    original_context: int = 0
-    """Tokens of the longest text before the base was made longer."""
-    slow: float = 1.0
-    """Turns within ``original_context``, up to which a pair is divided by the whole factor."""
-    fast: float = 4.0
-    """Turns within ``original_context``, from which on a pair isn't divided."""
-    whole_pairs: bool = True
-    """Under yarn, whether the pairs between which the division changes are rounded to whole ones."""
-    magnitude: float = 1.0
-    """What cosine and sine are multiplied by."""
-    divisors: tuple[float, ...] = ()
-    """Under "factors", what each pair's angle is divided by, (D / 2)."""
 
 
 def _llama3(scaling: RopeScaling, base: float, features: int) -> Tensor:
@@ -121,3 +99,18 @@ def turned(x: Float[Tensor, "M heads size"], by: Rotation | None) -> Float[Tenso
         return rope(x, *by, layout="half_split")
     first = rope(x[..., :features].contiguous(), *by, layout="half_split")
     return torch.cat([first, x[..., features:]], dim=-1)
+
+
+def rotations(
+    config: DecoderConfig, positions: Int64[Tensor, " M"], dtype: torch.dtype
+) -> list[Rotation | None]:
+    """Return each layer's cosine and sine for some positions, or nothing where it has none."""
+    features = config.rope_features or config.head_size
+    own = rotation(positions, features, config.rope_base, config.rope_scale, config.rope_scaling, dtype)
+    windowed = own
+    if config.windowed_rope_base is not None:
+        windowed = rotation(positions, features, config.windowed_rope_base, dtype=dtype)
+    return [
+        None if layer in config.unturned else own if config.window(layer) is None else windowed
+        for layer in range(config.layers)
+    ]

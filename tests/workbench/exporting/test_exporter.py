@@ -132,7 +132,7 @@ def a_forgotten_scale(monkeypatch, base):
 
 
 def an_unpermuted_q(monkeypatch, base):
-    monkeypatch.setattr(gguf_file, "to_pairs", lambda rows, heads: rows)
+    monkeypatch.setattr(gguf_file, "in_file_order", lambda name, data, config: data)
 
 
 def changed_model(monkeypatch, change):

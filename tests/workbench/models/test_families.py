@@ -1,5 +1,6 @@
 """Every family against transformers, PEFT and llama.cpp, by small random models."""
 
+import copy
 import re
 
 import pytest
@@ -7,14 +8,21 @@ import torch
 from ask_llamacpp import Llama
 from made_families import MODELS, bytes_tokenizer, make
 
+from workbench.adapters.lora import LoraStack
+from workbench.chatting.in_torch import OneSequence
+from workbench.config import LINEARS, CellConfig
+from workbench.data.batches import Pool
+from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models.families import FAMILIES
+from workbench.models.folder_config import read_config
+from workbench.models.folder_tokenizer import read_json
+from workbench.models.generation import generate
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.loaders import load_base
-from workbench.models.safetensors_folder import _shards, read_weights
-from workbench.models.folder_config import read_config
-from workbench.models.folder_tokenizer import read_json
+from workbench.models.safetensors_folder import _shards, huggingface_name, read_weights
+from workbench.training.losses import label_losses
 
 TOKENS = [0, 5, 17, 3, 28, 9, 9, 1, 30, 4, 22, 11, 7, 7, 2]
 
@@ -88,3 +96,63 @@ def test_a_gguf_means_to_llama_cpp_what_the_folder_means(saved, logits, tmp_path
     expected = ours[-1].log_softmax(-1)
     worst = max(abs(float(expected[token]) - value) for token, value in oracle.items())
     assert worst < 0.03, f"{worst:.4f} nats"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_four_steps_lose_what_they_lose_in_peft(saved, name):
+    """From the same first weights, by the same optimizer: what an adapter's gradient is, each layer tells."""
+    peft = pytest.importorskip("peft")
+    folder, model = saved(name)
+    base, fused = load_base(folder), FAMILIES[MODELS[name][0]].fused
+    # transformers has one layer where ours are several: an adapter of the one is no adapter of the others
+    targets = ("o_proj", "down_proj") if fused else LINEARS
+    cell = CellConfig(data="d", base="b", size=8, seed=0, rank=3, alpha=6.0, targets=targets)
+    stack = LoraStack([cell], base.decoder.config)
+    settings = peft.LoraConfig(r=3, lora_alpha=6.0, target_modules=list(targets), lora_dropout=0.0)
+    twin = peft.get_peft_model(copy.deepcopy(model), settings).train()
+    theirs = dict(twin.named_parameters())
+    with torch.no_grad():
+        stack.weights += 0.1 * torch.randn(stack.weights.shape, generator=torch.Generator().manual_seed(1))
+        for layer, (a, b) in stack.matrices().items():
+            module = f"base_model.model.{huggingface_name(layer).removesuffix('.weight')}"
+            theirs[f"{module}.lora_A.default.weight"].copy_(a[0])
+            theirs[f"{module}.lora_B.default.weight"].copy_(b[0])
+    batch = Pool([Example(tuple(TOKENS), 4)]).batch([[0]])
+    optimizers = [
+        torch.optim.AdamW(weights, lr=0.01)
+        for weights in ([stack.weights], [one for one in theirs.values() if one.requires_grad])
+    ]
+    labels = torch.tensor([[-100] * 4 + TOKENS[4:]])
+    losses = []
+    for _ in range(4):
+        ours = label_losses(
+            base.decoder, base.decoder.at_labels(batch, stack.adapters()), batch.labels
+        ).mean()
+        peft_loss = twin(torch.tensor([TOKENS]), labels=labels).loss
+        for optimizer, loss in zip(optimizers, (ours, peft_loss), strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses.append((float(ours), float(peft_loss)))
+    assert losses[0][0] - losses[-1][0] > 0.05, "it learns"
+    for ours, peft_loss in losses:
+        assert ours == pytest.approx(peft_loss, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_generation_with_its_cache_goes_on_as_transformers_does(saved, name):
+    folder, model = saved(name)
+    decoder = load_base(folder).decoder
+    prompts = [TOKENS[:9], TOKENS[:4]]  # longer than the windows, and shorter
+    written = generate(decoder, [prompts], stops=(), limit=6)[0]
+    for prompt, ours in zip(prompts, written, strict=True):
+        tokens = list(prompt)
+        for _ in range(6):
+            with torch.no_grad():
+                tokens.append(int(model(torch.tensor([tokens])).logits[0, -1].argmax()))
+        assert ours == tokens[len(prompt) :]
+    sequence = OneSequence(decoder)
+    sequence.add(TOKENS[:3], {})
+    one_by_one = [sequence.add([token], {}) for token in TOKENS[3:]][-1]
+    with torch.no_grad():
+        torch.testing.assert_close(one_by_one, model(torch.tensor([TOKENS])).logits[0, -1], rtol=0, atol=1e-5)

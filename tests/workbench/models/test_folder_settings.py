@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from workbench.errors import InputError
-from workbench.models.folder_config import MODEL_TYPES, read_config
+from workbench.models.families import FAMILIES
+from workbench.models.folder_config import read_config
 from workbench.models.folder_settings import (
     ALLOWED_VALUES,
     GREEDY,
@@ -110,7 +111,7 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("kind", MODEL_TYPES)
+@pytest.mark.parametrize("kind", ["llama", "mistral"])
 def test_what_a_folder_leaves_out_is_what_transformers_takes(tmp_path, kind):
     """The defaults of LlamaConfig and MistralConfig, as they stand in their source."""
     config, tied, _ = read_config(tmp_path, {"model_type": kind, **SIZES})
@@ -147,8 +148,9 @@ def test_the_walk_over_every_key(keys, whole, load, logits):
         harmless = key in HARMLESS_KEYS or key in GREEDY or key.startswith(BEGINNINGS)
         base, refusal = attempt(load, {key: value})
         if base is None:
-            # a size that doesn't fit the weights may be told by the tensor's shape
-            assert key in refusal or (key in READ_KEYS and "expected" in refusal), (key, refusal)
+            # a size that doesn't fit the weights, or a bias that isn't there, may be told by the tensor
+            read = READ_KEYS | FAMILIES["llama"].biases.keys()
+            assert key in refusal or (key in read and "expected" in refusal), (key, refusal)
             assert not harmless, f"{key} is on the list of the harmless: {refusal}"
             continue
         same = torch.equal(logits(base, TOKENS), expected) and base.decoder.config == before
@@ -194,7 +196,8 @@ def test_the_harmless_change_nothing_in_transformers(keys, whole, folder, load, 
         ({"layer_types": ["sliding_attention"]}, "layer_types is .*nothing but full_attention"),
         ({"sliding_window": 0}, "sliding_window is 0, expected a whole number"),
         ({"architectures": 7}, "architectures is 7"),
-        ({"model_type": "qwen2"}, "model_type is 'qwen2', expected one of llama, mistral; such are Llama 1"),
+        ({"model_type": "gpt2"}, "model_type is 'gpt2', expected one of llama, mistral, qwen2.*are Llama 1"),
+        ({"model_type": ["llama"]}, "model_type is .*expected one of llama"),
     ],
 )
 def test_other_values_are_refused_by_name(load, change, named):
@@ -279,15 +282,35 @@ def test_settings_as_real_folders_have_them_load_and_agree(folder, load, logits,
 def test_defaults_are_those_of_transformers(whole, folder, transformers):
     """Keys that are left out mean what transformers' own classes mean by leaving them out."""
     needed = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    for kind in MODEL_TYPES:
-        bare = {key: whole[key] for key in needed} | {"model_type": kind, "num_attention_heads": 16}
+    for kind in FAMILIES:
+        bare = {key: whole[key] for key in needed} | {"model_type": kind, "num_attention_heads": 32}
+        bare["hidden_size"] = 64
         config, tied, _ = read_config(folder / "config.json", bare)
         theirs = transformers.AutoConfig.for_model(**bare)
-        assert (config.kv_heads, config.head_size) == (theirs.num_key_value_heads, theirs.head_dim)
-        assert (config.norm_epsilon, tied) == (theirs.rms_norm_eps, theirs.tie_word_embeddings)
-        assert config.rope_base == theirs.rope_parameters["rope_theta"]
+        assert config.kv_heads == theirs.num_key_value_heads, kind
+        assert config.head_size == getattr(theirs, "head_dim", 2), kind
+        assert (config.norm_epsilon, tied) == (theirs.rms_norm_eps, theirs.tie_word_embeddings), kind
+        rope = theirs.rope_parameters
+        if kind == "gemma3_text":
+            assert config.windowed_rope_base == rope["sliding_attention"]["rope_theta"]
+            rope = rope["full_attention"]
+        assert config.rope_base == rope["rope_theta"], kind
         window = getattr(theirs, "sliding_window", None)
-        assert config.context == min(theirs.max_position_embeddings, window or 1 << 30)
+        if config.windows:
+            windowed = [one == "sliding_attention" for one in theirs.layer_types]
+            assert config.windows == tuple(window if one else None for one in windowed), kind
+            window = None
+        assert config.context == min(theirs.max_position_embeddings, window or 1 << 30), kind
+        for ours, key in (
+            ("attention_softcap", "attn_logit_softcapping"),
+            ("logit_softcap", "final_logit_softcapping"),
+        ):
+            assert getattr(config, ours) == getattr(theirs, key, None), kind
+        scalar = getattr(theirs, "query_pre_attn_scalar", config.head_size)
+        scale = getattr(theirs, "attention_multiplier", scalar**-0.5)
+        assert config.score_scale == pytest.approx(scale), kind
+        turns = getattr(theirs, "no_rope_layers", [1] * config.layers)
+        assert config.unturned == {layer for layer, one in enumerate(turns) if not one}, kind
 
 
 def test_within_the_window_a_window_changes_nothing(folder, load, logits, whole, transformers):

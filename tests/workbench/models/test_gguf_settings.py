@@ -1,5 +1,6 @@
 """Every key of a GGUF is used, changes nothing, or is refused by name; llama.cpp's side is in test_parity."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ OTHER = {
     "llama.attention.causal": False,
     "llama.context_length": 16,
     "general.type": "adapter",
-    "general.architecture": "qwen2",
+    "general.architecture": "gpt2",
     "split.count": 3,
 }
 
@@ -198,12 +199,36 @@ def test_a_size_for_each_block_is_read_where_they_agree(file):
 def test_a_window_and_keys_of_no_one_are_said(file):
     decoder, notes = read(file, {"llama.attention.sliding_window": 6, "my.own.remark": "hi"})
     assert decoder.config.context == 6
-    assert notes[0] == "the file has metadata that no reader of a LLaMA uses: my.own.remark"
+    assert notes[0] == "the file has metadata that no reader uses: my.own.remark"
     assert notes[1].startswith("the base attends to no more than 6 tokens")
 
 
-def test_scaled_positions_of_llama_3_1_are_refused_by_name(toy_gguf, edit_gguf, tmp_path):
-    factors = (np.linspace(1, 8, 16, dtype=np.float32), gguf.GGMLQuantizationType.F32)
-    path = edit_gguf(toy_gguf, tmp_path, {"rope_freqs.weight": factors})
-    with pytest.raises(InputError, match=r"'rope_freqs.weight' scales rotary positions as Llama 3\.1"):
+FACTORS = {
+    "too few": (np.linspace(1, 8, 15, dtype=np.float32), "is F32 of the shape (15,), expected F32 of"),
+    "zero": (np.linspace(0, 8, 16, dtype=np.float32), "holds a number that isn't positive and finite"),
+    "infinite": (np.full(16, np.inf, np.float32), "holds a number that isn't positive and finite"),
+    "no number": (np.full(16, np.nan, np.float32), "holds a number that isn't positive and finite"),
+    "16 bits": (np.ones(16, np.float16), "is F16 of the shape (16,), expected F32"),
+}
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_factors_of_positions_that_cannot_be_are_refused(toy_gguf, edit_gguf, tmp_path, name):
+    values, said = FACTORS[name]
+    kind = gguf.GGMLQuantizationType.F16 if values.dtype == np.float16 else gguf.GGMLQuantizationType.F32
+    path = edit_gguf(toy_gguf, tmp_path, {"rope_freqs.weight": (values, kind)})
+    with pytest.raises(InputError, match=re.escape(f"'rope_freqs.weight' {said}")):
         load_gguf(path, "scaled")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"rope.scaling.type": "longrope"}, "'longrope', expected another one without rope_freqs.weight"),
+        ({"rope.scaling.attn_factor": 1.5}, "attn_factor is 1.5, expected 1 without scaled positions"),
+        ({"rope.scaling.type": "su"}, "rope.scaling.type is 'su', expected one of 'none', 'linear', 'yarn'"),
+    ],
+)
+def test_scaled_positions_that_are_not_whole_are_refused(file, fields, said):
+    with pytest.raises(InputError, match=said):
+        read(file, {f"llama.{key}": value for key, value in fields.items()})

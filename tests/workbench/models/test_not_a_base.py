@@ -188,7 +188,7 @@ KINDS = {
     "imatrix": ({"general.type": "imatrix"}, "an importance matrix for quantizing, not a base"),
     "control": ({"general.architecture": "controlvector"}, "a control vector, not a base"),
     "other": ({"general.type": "poem"}, "of general.type 'poem', expected 'model'"),
-    "family": ({"general.architecture": "qwen2"}, "is 'qwen2', expected 'llama'; such are Llama 1 to 3"),
+    "family": ({"general.architecture": "gpt2"}, "is 'gpt2', expected one of .*; such are Llama 1 to 3"),
 }
 
 

@@ -70,16 +70,24 @@ def test_the_tokenizer_comes_along(folder):
     ("change", "complaint"),
     [
         ({"model_type": "gpt2"}, "model_type is 'gpt2', expected one of llama, mistral"),
-        ({"attention_bias": True}, "attention_bias is True, expected False"),
+        ({"attention_bias": True}, "q_proj.bias' is missing"),
+        ({"attention_bias": "yes"}, "attention_bias is 'yes', expected true or false"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu', expected 'silu'"),
         (
-            {"rope_parameters": {"rope_type": "llama3"}},
-            "rope_parameters is .*llama3.*expected rope_type 'default' or 'linear'",
+            {"rope_parameters": {"rope_type": "llama3", "factor": 8.0}},
+            "rope_parameters.low_freq_factor is None, expected a positive number",
+        ),
+        (
+            {"rope_parameters": {"rope_type": "ntk"}},
+            "rope_parameters is .*ntk.*expected a rope_type out of 'default', 'linear', 'llama3', 'yarn'",
         ),
         ({"hidden_size": "wide"}, "hidden_size is 'wide', expected a whole number"),
         ({"hidden_size": 1 << 60}, "hidden_size is .*, expected a whole number from 1 to"),
         ({"num_hidden_layers": 9999}, "num_hidden_layers is 9999, expected at most"),
-        ({"num_hidden_layers": 2}, "'model.layers.2.* has no place in a plain LLaMA decoder of 2 blocks"),
+        (
+            {"num_hidden_layers": 2},
+            "'model.layers.2.* has no place in a decoder of the family 'llama'",
+        ),
         ({"num_hidden_layers": 4}, "'model.layers.3.* is missing, expected the shape"),
         (
             {"num_key_value_heads": 3},

@@ -31,5 +31,5 @@ FAMILIES: dict[str, Family] = {
 GGUF_FAMILIES: dict[str, str] = {family.gguf: name for name, family in reversed(FAMILIES.items())}
 """By ``general.architecture`` of a GGUF, the key of its family; the first of those that share one."""
 
-EXAMPLES = ", ".join(family.examples for family in FAMILIES.values())
+KNOWN_BASES = ", ".join(family.examples for family in FAMILIES.values())
 """Well-known bases of all families, for messages."""

@@ -11,7 +11,7 @@ WINDOW_DEFAULTS = {"sliding_window": 4096, "max_window_layers": 28}
 
 
 def windows_from_folder(values: FolderValues) -> dict[str, Any]:
-    """Read which layers have a window: from ``max_window_layers`` on, where ``use_sliding_window`` says so."""
+    """Read which layers have a window: upper ones, where ``use_sliding_window`` says so."""
     return {"windows": upper_windows(values)}
 
 

@@ -8,7 +8,7 @@ from workbench.models.families.windows import windows_of_kinds, windows_to_folde
 from workbench.models.folder_values import FolderValues
 from workbench.models.gguf_values import GgufValues
 
-INTERVAL = 4
+UNTURNED_INTERVAL = 4
 """Every fourth layer has no positions, where nothing else is said; llama.cpp knows no other number."""
 
 
@@ -32,7 +32,7 @@ def _to_folder(config: DecoderConfig) -> dict[str, Any]:
 
 def _from_gguf(values: GgufValues) -> dict[str, Any]:
     layers = range(values.size("block_count"))
-    return {"unturned": frozenset(layer for layer in layers if (layer + 1) % INTERVAL == 0)}
+    return {"unturned": frozenset(layer for layer in layers if (layer + 1) % UNTURNED_INTERVAL == 0)}
 
 
 SMOLLM3 = Family(
@@ -44,7 +44,7 @@ SMOLLM3 = Family(
         "num_key_value_heads": 4,
         "tie_word_embeddings": True,
         "rope_theta": 2_000_000.0,
-        "no_rope_layer_interval": INTERVAL,
+        "no_rope_layer_interval": UNTURNED_INTERVAL,
     },
     reads=frozenset(("no_rope_layers", "no_rope_layer_interval", "use_sliding_window")),
     biases={"attention_bias": ATTENTION, "mlp_bias": FEED_FORWARD},

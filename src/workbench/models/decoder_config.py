@@ -1,8 +1,8 @@
 """The sizes of a decoder, how it computes, and with them the shape of each of its weights."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import sqrt
+from dataclasses import dataclass, fields
+from math import isclose, sqrt
 
 from workbench.config import LINEARS
 
@@ -139,3 +139,24 @@ class DecoderConfig:
 def fused_shape(shapes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> tuple[int, ...]:
     """Return the shape of a tensor that holds several weights one above the other."""
     return sum(shapes[name][0] for name in names), *shapes[names[0]][1:]
+
+
+def unlike_fields(one: DecoderConfig, other: DecoderConfig) -> list[str]:
+    """Return in which fields two configs differ in what they compute, numbers taken as float32 holds them."""
+    differing = [
+        said.name
+        for said in fields(DecoderConfig)
+        if said.name not in ("family", "rope_scaling", "rope_scale", "attention_scale")
+        and not _alike(getattr(one, said.name), getattr(other, said.name))
+    ]
+    if not _alike(one.score_scale, other.score_scale):
+        differing.append("attention_scale")
+    return differing
+
+
+def _alike(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return isclose(one, other, rel_tol=1e-6)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return one == other

@@ -1,10 +1,8 @@
 """A decoder and its tokenizer as a GGUF, which our reader and others read back."""
 
-import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,14 @@ from torch import Tensor
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
 from workbench.files import not_written
-from workbench.models.decoder_config import BIASES, DecoderConfig
+from workbench.models.decoder_config import BIASES, DecoderConfig, unlike_fields
 from workbench.models.families import FAMILIES
 from workbench.models.folder_rotary import yarn_magnitude
 from workbench.models.gguf_config import read_config
 from workbench.models.gguf_container import GgufFile, PackedTensor
 from workbench.models.gguf_layout import gguf_name, gguf_tensors, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
-from workbench.models.rotary import SCALINGS
+from workbench.models.rotary import divisors_of, same_rotations
 from workbench.models.tokenizer import Tokenizer
 
 Weights = Mapping[str, Tensor | QuantizedTensor]
@@ -177,35 +175,14 @@ def _refuse_unsaid(config: DecoderConfig, settings: Mapping[str, float | int | s
         )
     architecture = {"general.architecture": family.gguf}
     read, _ = read_config(GgufFile(Path("the new file"), architecture | metadata, tensors))
-    for said in fields(DecoderConfig):
-        ours, theirs = getattr(config, said.name), getattr(read, said.name)
-        if said.name == "family" or _alike(ours, theirs):
-            continue
-        if said.name == "rope_scaling" and _alike(_divisors_of(config), _divisors_of(read)):
-            continue
-        if said.name == "attention_scale" and _alike(config.score_scale, read.score_scale):
-            continue
+    unlike = unlike_fields(config, read)
+    if not same_rotations(config, read):
+        unlike.append("rope_scaling")
+    for name in unlike:
         raise InputError(
-            f"a GGUF of the architecture {family.gguf!r} can't say that {said.name} is {ours!r}: llama.cpp "
-            f"would take {theirs!r}. Write a folder of safetensors instead."
+            f"a GGUF of the architecture {family.gguf!r} can't say that {name} is {getattr(config, name)!r}: "
+            f"llama.cpp would take {getattr(read, name)!r}. Write a folder of safetensors instead."
         )
-
-
-def _alike(one: object, other: object) -> bool:
-    """Compare values, numbers as float32 holds them."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-6)
-    if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    return one == other
-
-
-def _divisors_of(config: DecoderConfig) -> tuple[float, ...]:
-    """Return what scaled positions come to: what each pair's angle is divided by, and the magnitude."""
-    scaling, features = config.rope_scaling, config.rope_features or config.head_size
-    if scaling is None:
-        return ()
-    return (*SCALINGS[scaling.kind](scaling, config.rope_base, features).tolist(), float(scaling.magnitude))
 
 
 def factors_of(config: DecoderConfig) -> dict[str, np.ndarray]:
@@ -213,7 +190,7 @@ def factors_of(config: DecoderConfig) -> dict[str, np.ndarray]:
     scaling = config.rope_scaling
     if scaling is None or scaling.kind == "yarn":
         return {}
-    divisors = np.array(_divisors_of(config)[:-1], np.float32)
+    divisors = np.array(divisors_of(config), np.float32)
     return dict.fromkeys(FAMILIES[config.family].gguf_factors, divisors)
 
 

@@ -114,3 +114,20 @@ def rotations(
         None if layer in config.unturned else own if config.window(layer) is None else windowed
         for layer in range(config.layers)
     ]
+
+
+def divisors_of(config: DecoderConfig) -> tuple[float, ...]:
+    """Return what each pair's angle is divided by beside ``rope_scale``; nothing without scaling."""
+    scaling, features = config.rope_scaling, config.rope_features or config.head_size
+    return (
+        () if scaling is None else tuple(SCALINGS[scaling.kind](scaling, config.rope_base, features).tolist())
+    )
+
+
+def same_rotations(one: DecoderConfig, other: DecoderConfig) -> bool:
+    """Say whether two configs turn positions alike, however they say so; numbers as float32 holds them."""
+    places = torch.tensor([1, 100])
+    pairs = [rotations(config, places, torch.float64)[0] for config in (one, other)]
+    if None in pairs:
+        return pairs[0] is pairs[1]
+    return all(torch.allclose(a, b, rtol=0, atol=1e-4) for a, b in zip(*pairs, strict=True))

@@ -22,6 +22,8 @@ from workbench.models.gguf_reader import load_gguf
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import _shards, huggingface_name, read_weights
+from workbench.models.writers.folder import write_folder
+from workbench.models.writers.model import WholeModel
 from workbench.training.losses import label_losses
 
 TOKENS = [0, 5, 17, 3, 28, 9, 9, 1, 30, 4, 22, 11, 7, 7, 2]
@@ -156,3 +158,35 @@ def test_generation_with_its_cache_goes_on_as_transformers_does(saved, name):
     one_by_one = [sequence.add([token], {}) for token in TOKENS[3:]][-1]
     with torch.no_grad():
         torch.testing.assert_close(one_by_one, model(torch.tensor([TOKENS])).logits[0, -1], rtol=0, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def tokenizer_of_bytes(saved, tmp_path_factory):
+    """The tokenizer of bytes as it comes out of a GGUF, which can be written anywhere."""
+    path = tmp_path_factory.mktemp("bytes") / "bytes.gguf"
+    tokenizer = bytes_tokenizer()
+    folder, _ = saved("llama", vocab_size=tokenizer.vocabulary)
+    config, tied, _ = read_config(folder, read_json(folder / "config.json"))
+    write_gguf(
+        path, config, read_weights(folder, _shards(folder), config, tied), tokenizer, name="b", licence=None
+    )
+    return load_gguf(path, "bytes").tokenizer
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_folder_is_written_that_transformers_reads(saved, transformers, tmp_path, tokenizer_of_bytes, name):
+    """Its config.json made from what the decoder computes, as after a GGUF, its norms and joined matrices."""
+    folder, model = saved(name, vocab_size=tokenizer_of_bytes.vocabulary)
+    base = load_base(folder)
+    weights = {key: base.decoder.weight(key) for key in base.decoder.weights}
+    whole = WholeModel(
+        config=base.decoder.config, weights=weights, tokenizer=tokenizer_of_bytes, name="written"
+    )
+    write_folder(tmp_path / "written", whole, dict.fromkeys(weights, "f32"))
+    again = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "written", dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    assert type(again).__name__ == FAMILIES[MODELS[name][0]].architecture
+    with torch.no_grad():
+        theirs, ours = (one(torch.tensor([TOKENS])).logits[0] for one in (model, again))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)

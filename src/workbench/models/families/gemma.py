@@ -51,9 +51,11 @@ def _gemma3_from_folder(values: FolderValues) -> dict[str, Any]:
 
 
 def _to_folder(config: DecoderConfig) -> dict[str, Any]:
-    settings = {
+    settings: dict[str, Any] = {
+        "hidden_act": GELU[0],
         "hidden_activation": GELU[0],
-        "query_pre_attn_scalar": config.score_scale**-2,
+        # transformers takes whole numbers only
+        "query_pre_attn_scalar": round(config.score_scale**-2),
         "attn_logit_softcapping": config.attention_softcap,
         "final_logit_softcapping": config.logit_softcap,
         "sliding_window": window_of(config),
@@ -62,7 +64,9 @@ def _to_folder(config: DecoderConfig) -> dict[str, Any]:
             for layer in range(config.layers)
         ],
     }
-    return {key: value for key, value in settings.items() if key != "hidden_act"}
+    if config.windowed_rope_base is not None:
+        settings["rope_local_base_freq"] = config.windowed_rope_base
+    return settings
 
 
 def _scale(values: GgufValues, generation: int) -> float:

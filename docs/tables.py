@@ -26,6 +26,7 @@ from workbench.data.sources.layouts import LAYOUTS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
 from workbench.laws.library import LAWS
+from workbench.models.families import FAMILIES
 from workbench.models.writers import MODEL_FORMATS
 from workbench.scoring import scorers
 from workbench.studies.disk.schema import FORMAT as STUDY_FORMAT
@@ -157,6 +158,13 @@ def model_formats() -> Iterable[tuple[str, ...]]:
         yield f"`{name}`", format.about, format.matrices, format.vocabulary
 
 
+def families() -> Iterable[tuple[str, ...]]:
+    """Return each family of bases."""
+    yield "`model_type`", "in a GGUF", "such as", "in what it differs"
+    for name, family in FAMILIES.items():
+        yield f"`{name}`", f"`{family.gguf}`", family.examples, family.about
+
+
 def layouts() -> Iterable[tuple[str, ...]]:
     """Return each layout of records with what it is read as."""
     yield "`--read-as`", "read as", "defined by", "keys", "template"
@@ -199,6 +207,7 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "layouts": layouts,
     "kinds": kinds,
     "model_formats": model_formats,
+    "families": families,
 }
 DOCUMENTS = (
     "README.md",
@@ -206,6 +215,7 @@ DOCUMENTS = (
     "docs/adapter-kinds.md",
     "docs/adapters.md",
     "docs/audit.md",
+    "docs/bases.md",
     "docs/release.md",
     "docs/data.md",
     "docs/export.md",

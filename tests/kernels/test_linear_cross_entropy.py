@@ -79,6 +79,23 @@ def test_the_chunk_changes_nothing(rng, backend):
 
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
+def test_capped_logits_lose_and_learn_as_the_definition_says(rng, backend):
+    """Logits of several times the cap, where its slope counts most, and an ignored target among them."""
+    hidden, head, targets, weights = drawn(rng, 13, 24, 50, torch.float32)
+    hidden = (3 * hidden).requires_grad_()
+    with interpreted():
+        losses = linear_cross_entropy(hidden, head, targets, softcap=1.5, chunk=4, backend=backend)
+        (gradient,) = torch.autograd.grad(losses, hidden, weights.to(losses.dtype))
+    exact = hidden.detach().double().requires_grad_()
+    expected = linear_cross_entropy_reference(exact, head.double(), targets, softcap=1.5)
+    (slope,) = torch.autograd.grad(expected, exact, weights.double())
+    torch.testing.assert_close(losses.double(), expected, rtol=2e-6, atol=1e-7)
+    torch.testing.assert_close(gradient.double(), slope, rtol=1e-5, atol=1e-8)
+    plain = linear_cross_entropy(hidden, head, targets, backend="torch")
+    assert (losses - plain).abs().max() > 0.5
+
+
+@pytest.mark.parametrize("backend", ["torch", "triton"])
 def test_nothing_counted(rng, backend):
     hidden, head, targets, weights = drawn(rng, 4, 8, 9, torch.float32)
     losses, dhidden = results(hidden, head, torch.full_like(targets, IGNORED), weights, backend)
@@ -133,7 +150,7 @@ def test_operator_is_registered_completely(rng):
     packed = quantize(head.repeat(1, 4), "q4_1").affine()
     for base, levels in (([head, head.new_empty(9, 0)], "dense"), (packed.tensors(), packed.levels)):
         hidden = hidden if levels == "dense" else hidden.detach().repeat(1, 4)
-        arguments = (hidden.requires_grad_(), base, levels, targets, 0, True, "", "torch")
+        arguments = (hidden.requires_grad_(), base, levels, targets, 2.0, 0, True, "", "torch")
         torch.library.opcheck(torch.ops.qlora_kernels.linear_cross_entropy, arguments)
 
 

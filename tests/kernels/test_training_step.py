@@ -121,6 +121,42 @@ def close(got: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
         assert relative(got[row], expected[row]) <= tolerance, row
 
 
+RELATIVES = {
+    "norms around, GELU, caps, windows": {
+        "norms": "around",
+        "activation": "gelu",
+        "head_norms": "head",
+        "embedding_scale": 8.0,
+        "attention_softcap": 2.0,
+        "logit_softcap": 3.0,
+        "windows": (3, None),
+        "windowed_rope_base": 100.0,
+    },
+    "norms after, biases, scales": {
+        "norms": "after",
+        "head_norms": "projection",
+        "biases": frozenset(("q_proj", "k_proj", "v_proj", "down_proj")),
+        "residual_scale": 0.5,
+        "attention_scale": 0.4,
+        "logit_scale": 0.25,
+        "unturned": frozenset((0,)),
+        "rope_features": 8,
+    },
+}
+"""What the relatives of LLaMA do otherwise, as much of it as goes together."""
+
+
+@pytest.mark.parametrize("settings", RELATIVES.values(), ids=RELATIVES)
+def test_a_step_of_another_family_gives_them_too(settings, gpu):
+    config = replace(SMALL, **settings)
+    loss, gradient = step(small_decoder(FORMATS["of their own"], DEVICE, config=config), CELLS)
+    expected, slopes = step(small_decoder(FORMATS["of their own"], config=config), CELLS)
+    torch.testing.assert_close(loss, expected, rtol=2e-6, atol=0)
+    close(gradient, slopes, 1e-5)
+    plain, _ = step(small_decoder(FORMATS["of their own"]), CELLS)
+    assert (plain - expected).abs().min() > 1e-3
+
+
 @pytest.mark.parametrize("packed", FORMATS.values(), ids=FORMATS)
 def test_a_step_gives_the_losses_and_gradients_of_a_processor(packed, gpu):
     loss, gradient = step(small_decoder(packed, DEVICE), CELLS)

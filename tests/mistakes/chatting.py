@@ -15,8 +15,8 @@ MISTAKES = [
     *mistakes(
         "src/workbench/chatting/in_torch.py",
         HERE,
-        ("new tokens look one place too far", ".tril(past)", ".tril(past + 1)"),
-        ("new tokens stand at the beginning", "torch.arange(past, whole)", "torch.arange(whole - past)"),
+        ("new tokens look one place too far", "visible(places[past:],", "visible(places[past:] + 1,"),
+        ("new tokens stand at the beginning", "rotations(places[past:]", "rotations(places[: whole - past]"),
         (
             "a conversation is read on the adapters it began with",
             "self.sequence.keep(0)",

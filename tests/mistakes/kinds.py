@@ -136,7 +136,7 @@ MISTAKES = [
         "tests/workbench/adapters/test_prefix.py",
         (
             "scores of a prefix aren't scaled",
-            ' -> G T J S L") / math.sqrt(config.head_size)',
+            ' -> G T J S L") * config.score_scale',
             ' -> G T J S L")',
         ),
         ("a prefix has no gate", "gate * taken, ", "taken, "),

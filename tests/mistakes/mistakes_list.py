@@ -15,6 +15,7 @@ ROOMS = (
         "audit",
         "conversations",
         "models",
+        "families",
         "adapters",
         "kinds",
         "chatting",

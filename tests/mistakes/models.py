@@ -33,31 +33,35 @@ MISTAKES = [
             "test_a_norm_has_the_epsilon_of_its_base",
         ),
         (
+            "a half of a block forgets what it adds to",
+            "hidden + more if scale == 1",
+            "more if scale == 1",
+            "test_logits_equal_transformers",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/rotary.py",
+        "tests/workbench/models/test_decoder.py",
+        (
             "the base of the rotation is fixed",
-            "config.head_size, config.rope_base, scale",
-            "config.head_size, scale",
+            "features, config.rope_base, config.rope_scale,",
+            "features, 10_000.0, config.rope_scale,",
             "test_positions_turn_as_base_and_scale_say",
         ),
         (
             "a longer context turns faster instead of slower",
-            "scale=config.rope_scale",
-            "scale=1 / config.rope_scale",
+            "features, config.rope_base, config.rope_scale,",
+            "features, config.rope_base, 1 / config.rope_scale,",
             "test_positions_turn_as_base_and_scale_say",
-        ),
-        (
-            "the block's second residual is dropped",
-            "return hidden + fed",
-            "return fed",
-            "test_logits_equal_transformers",
         ),
     ),
     *mistakes(
         "src/workbench/models/generation.py",
         "tests/workbench/models/test_decoder.py",
         (
-            "query heads meet other keys while generating",
-            "(J share) S D",
-            "(share J) S D",
+            "a new token sees all that was written for longer prompts",
+            "attention.visible(positions[:, None],",
+            "attention.visible(0 * positions[:, None] + upto,",
             "test_generation_equals_running_everything_again",
         ),
         (
@@ -78,14 +82,8 @@ MISTAKES = [
         "tests/workbench/models/test_folder_settings.py",
         (
             "another epsilon where a folder names none",
-            'settings.get("rms_norm_eps", 1e-6)',
-            'settings.get("rms_norm_eps", 1e-5)',
-            "test_what_a_folder_leaves_out_is_what_transformers_takes",
-        ),
-        (
-            "another rotation where a folder names none",
-            "10_000.0 if base is None",
-            "500_000.0 if base is None",
+            'values.positive("rms_norm_eps", 1e-6)',
+            'values.positive("rms_norm_eps", 1e-5)',
             "test_what_a_folder_leaves_out_is_what_transformers_takes",
         ),
         (
@@ -94,10 +92,24 @@ MISTAKES = [
             "context=context,",
             "test_a_window_shortens_the_context_and_a_wide_one_does_not",
         ),
+    ),
+    *mistakes(
+        "src/workbench/models/folder_rotary.py",
+        "tests/workbench/models/test_folder_settings.py",
+        (
+            "another rotation where a folder names none",
+            '"rope_theta", 10_000.0) if base is None',
+            '"rope_theta", 500_000.0) if base is None',
+            "test_what_a_folder_leaves_out_is_what_transformers_takes",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/families/mistral.py",
+        "tests/workbench/models/test_folder_settings.py",
         (
             "a Mistral has one key head for each head",
-            "grouped = 8 if kind",
-            "grouped = heads if kind",
+            '"num_key_value_heads": 8, ',
+            "",
             "test_what_a_folder_leaves_out_is_what_transformers_takes",
         ),
     ),
@@ -112,8 +124,8 @@ MISTAKES = [
         ),
         (
             "an older file's scale is ignored",
-            "return new or old or 1.0",
-            "return new or 1.0",
+            "scale, magnitude = new or old or 1.0,",
+            "scale, magnitude = new or 1.0,",
             "test_what_a_file_leaves_out_is_what_llama_cpp_takes",
         ),
     ),

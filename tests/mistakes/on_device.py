@@ -60,8 +60,8 @@ MISTAKES = [
         STEP,
         (
             "key heads serve the wrong query heads",
-            "x.repeat_interleave(query.shape[1] // x.shape[1], dim=1)",
-            "x.repeat(1, query.shape[1] // x.shape[1], 1, 1)",
+            "x.repeat_interleave(q.shape[1] // x.shape[1], dim=1)",
+            "x.repeat(1, q.shape[1] // x.shape[1], 1, 1)",
             "test_generation_writes_what_a_processors_does",
         ),
     ),

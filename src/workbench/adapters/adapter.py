@@ -55,6 +55,8 @@ class LoraAdapter(Shown):
     """Hash of the base that it was trained on, as ``Base.sha256`` gives it; None where no file says so."""
     heads: tuple[int, int] | None = None
     """Query heads and key-value heads of the base, where they are known: GGUF orders rows by them."""
+    architecture: str = "llama"
+    """What a GGUF of the base calls its family; LLaMA's where it isn't known."""
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     """What a file of an image model holds besides, by its name: vectors of new tokens."""
     facts: Mapping[str, str] = field(default_factory=dict)

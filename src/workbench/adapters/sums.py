@@ -184,6 +184,7 @@ def combine(
         tensors=tensors,
         base_sha256=next((one.base_sha256 for one in adapters if one.base_sha256), None),
         heads=next((one.heads for one in adapters if one.heads), None),
+        architecture=adapters[0].architecture,
         extras={name: vector for one in adapters for name, vector in one.extras.items()},
         facts={key: text for one in reversed(adapters) for key, text in one.facts.items()},
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,8 +32,8 @@ class Attention:
         """Return a layer's own."""
         return cls(config.score_scale, config.attention_softcap, config.window(layer))
 
-    def visible(self, queries: Int64[Tensor, "*E N"], keys: Int64[Tensor, "*E S"]) -> Bool[Tensor, "*E N S"]:
-        """Return which keys each query sees, by the positions of both."""
+    def visible(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return which keys each query sees, "*E N S", by the positions of both, "*E N" and "*E S"."""
         before = queries[..., :, None] - keys[..., None, :]
         seen = before >= 0
         return seen if self.window is None else seen & (before < self.window)

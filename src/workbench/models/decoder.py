@@ -384,14 +384,13 @@ class Decoder:
 
     def head(self, hidden: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows V"]:
         """Turn normalized vectors into logits, in float32 at least; give it only the rows that need them."""
-        held = self.prepared.get(self.head_name)
         if self.trained:
             logits = einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
-        elif isinstance(held, PreparedWeight):
+        elif isinstance(held := self.prepared[self.head_name], PreparedWeight):
             precision = None if hidden.dtype == torch.float64 else self.head_precision
             logits = quantized_linear(hidden, held, precision=precision)
         else:
-            logits = float32_logits(hidden, self.prepared[self.head_name])
+            logits = float32_logits(hidden, held)
         cap = self.config.logit_softcap
         return logits if cap is None else cap * torch.tanh(logits / cap)
 

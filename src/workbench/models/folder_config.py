@@ -39,7 +39,8 @@ def read_config(path: Path, settings: dict[str, Any]) -> tuple[DecoderConfig, bo
     rotary = read_rotary(values, kind, head_size)
     differs = {**family.differs, **family.from_folder(values)}
     biased = [leaf for key, leaves in family.biases.items() if values.flag(key) for leaf in leaves]
-    context, notes = values.size("max_position_embeddings"), ()
+    context = values.size("max_position_embeddings")
+    notes: tuple[str, ...] = ()
     if rotary.context is not None and rotary.context < context:
         notes += (
             f"texts longer than {rotary.context} tokens turn their positions otherwise (longrope), so "

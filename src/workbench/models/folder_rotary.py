@@ -59,7 +59,7 @@ def read_rotary(values: FolderValues, kind: str, head_size: int) -> FolderRotary
             continue
         if not isinstance(rope, dict):
             raise values.wrong(key, rope, "an object with a rope_type")
-        if local is not None and any(part in rope for part in _BY_LAYER):
+        if local is not None and (key == "rope_parameters" or any(part in rope for part in _BY_LAYER)):
             rope, local = _by_layer(values, key, rope, local)
         base = stated if rope.get("rope_theta") is None else rope["rope_theta"]
         if stated not in (None, base):
@@ -71,7 +71,7 @@ def read_rotary(values: FolderValues, kind: str, head_size: int) -> FolderRotary
     _, base, rotary = found[0] if found else ("", stated, FolderRotary(1.0))
     base = values.defaults.get("rope_theta", 10_000.0) if base is None else base
     rotary = replace(rotary, base=values.checked("rope_theta", base))
-    if rotary.features is None and kind == "phi3":
+    if not found and kind == "phi3":
         rotary = replace(rotary, features=_features(values, "", values.stated, head_size))
     if local is not None:
         rotary = replace(rotary, windowed_base=values.checked("rope_local_base_freq", local))
@@ -102,8 +102,9 @@ def _scaled(
     named = kinds[0]
     if kind == "phi3" and named in ("su", "yarn"):  # older names of the same
         named = "longrope"
-    if not isinstance(named, str) or named not in READERS or kinds[-1] != kinds[0]:
-        known = ", ".join(repr(one) for one in READERS)
+    readers = ("default", "longrope") if kind == "phi3" else tuple(READERS)
+    if named not in readers or kinds[-1] != kinds[0]:
+        known = ", ".join(map(repr, readers))
         raise values.wrong(place, dict(rope), f"a rope_type out of {known}: no other positions are read")
     for key, value in rope.items():
         allowed = _NEUTRAL.get(key, (None,))
@@ -148,8 +149,11 @@ class _Rope:
 
     def original(self) -> int:
         """Return how long texts were before the base was made for longer ones."""
-        value = self.rope.get("original_max_position_embeddings")
-        value = self.values.get("original_max_position_embeddings") if value is None else value
+        key = "original_max_position_embeddings"
+        own, value = self.rope.get(key), self.values.stated.get(key)
+        if None not in (own, value) and own != value:
+            raise self.values.wrong(key, value, f"{own}, as in {self.place}, or to be left out")
+        value = self.values.get(key) if own is None else own
         value = self.values.size("max_position_embeddings") if value is None else value
         if type(value) is not int or value < 1:
             place = f"{self.place}.original_max_position_embeddings"

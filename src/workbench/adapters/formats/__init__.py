@@ -24,6 +24,7 @@ from workbench.adapters.formats.tensor_file import tensor_names
 from workbench.errors import InputError, unknown_name
 from workbench.files import not_read
 from workbench.models.base import Base
+from workbench.models.families import FAMILIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,12 @@ def load_adapter(path: Path | str, base: Base | None = None) -> LoraAdapter:
     if base is None:
         return adapter
     check_fits(adapter, base)
-    return replace(adapter, heads=(base.decoder.config.heads, base.decoder.config.kv_heads))
+    config = base.decoder.config
+    return replace(
+        adapter,
+        heads=(config.heads, config.kv_heads),
+        architecture=FAMILIES[config.family].gguf,
+    )
 
 
 def save_adapter(

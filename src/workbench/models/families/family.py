@@ -37,6 +37,8 @@ class Family:
 
     examples: str
     """Well-known bases, for messages."""
+    about: str
+    """In what it differs from a LLaMA, for people."""
     architecture: str
     """The class of transformers."""
     gguf: str

@@ -110,6 +110,8 @@ def _to_gguf(config: DecoderConfig) -> dict[str, float | int | str]:
 
 GEMMA2 = Family(
     examples="Gemma 2",
+    about="norms before and after each half, a scaled embedding, GELU, capped scores and logits, "
+    "a window in every other layer",
     architecture="Gemma2ForCausalLM",
     gguf="gemma2",
     differs={"norms": "around", "activation": "gelu"},
@@ -133,6 +135,8 @@ GEMMA2 = Family(
 
 GEMMA3 = Family(
     examples="Gemma 3 (270M and 1B, or the text part)",
+    about="as Gemma 2 without caps; a norm over each head, and windows with positions of their own in "
+    "five layers of six",
     architecture="Gemma3ForCausalLM",
     gguf="gemma3",
     differs={"norms": "around", "activation": "gelu", "head_norms": "head"},

@@ -50,6 +50,7 @@ def _to_gguf(config: DecoderConfig) -> dict[str, float | int | str]:
 
 GRANITE = Family(
     examples="Granite 3 and 4 (dense)",
+    about="scales of embedding, residual, scores and logits",
     architecture="GraniteForCausalLM",
     gguf="granite",
     defaults={"max_position_embeddings": 2048, **dict.fromkeys(SCALES, 1.0)},

@@ -4,6 +4,8 @@ from workbench.models.families.family import ATTENTION, FEED_FORWARD, FREQUENCIE
 
 LLAMA = Family(
     examples="Llama 1 to 3.3, TinyLlama, SmolLM and SmolLM2, Vicuna",
+    about="the family that the others are told from; positions scaled linearly, as Llama 3.1's or by YaRN; "
+    "biases where a base has them",
     architecture="LlamaForCausalLM",
     gguf="llama",
     defaults={"max_position_embeddings": 2048},

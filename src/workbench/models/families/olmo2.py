@@ -4,6 +4,7 @@ from workbench.models.families.family import ATTENTION, NORMS_AROUND, Family
 
 OLMO2 = Family(
     examples="OLMo 2",
+    about="norms after attention and feed-forward, and over all queries and all keys",
     architecture="Olmo2ForCausalLM",
     gguf="olmo2",
     differs={"norms": "after", "head_norms": "projection"},

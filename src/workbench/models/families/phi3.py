@@ -16,6 +16,7 @@ def _to_folder(config: DecoderConfig) -> dict[str, Any]:
 
 PHI3 = Family(
     examples="Phi-3, Phi-3.5 and Phi-4 (mini)",
+    about="joined matrices; a part of each head turned; long contexts by a number for each pair (LongRoPE)",
     architecture="Phi3ForCausalLM",
     gguf="phi3",
     defaults={

@@ -17,6 +17,7 @@ def windows_from_folder(values: FolderValues) -> dict[str, Any]:
 
 QWEN2 = Family(
     examples="Qwen2 and Qwen2.5",
+    about="biases of queries, keys and values; a window in upper layers where it is switched on",
     architecture="Qwen2ForCausalLM",
     gguf="qwen2",
     differs={"biases": frozenset(QKV)},

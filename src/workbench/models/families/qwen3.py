@@ -6,6 +6,7 @@ from workbench.models.families.windows import windows_to_folder
 
 QWEN3 = Family(
     examples="Qwen3",
+    about="a norm over each head of queries and keys",
     architecture="Qwen3ForCausalLM",
     gguf="qwen3",
     differs={"head_norms": "head"},

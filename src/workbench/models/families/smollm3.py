@@ -37,6 +37,7 @@ def _from_gguf(values: GgufValues) -> dict[str, Any]:
 
 SMOLLM3 = Family(
     examples="SmolLM3",
+    about="every fourth layer without positions",
     architecture="SmolLM3ForCausalLM",
     gguf="smollm3",
     defaults={

@@ -58,6 +58,19 @@ def check_packed_on_a_cpu() -> None:
         torch.testing.assert_close(got, exact, rtol=1e-5, atol=1e-6)
 
 
+def check_capped() -> None:
+    """Logits of several times the cap, an ignored token and two chunks."""
+    head = drawn(70, 16, scale=0.5, seed=1)
+    targets = torch.tensor([69, IGNORED, 0, 17])
+    agrees(
+        lambda hidden, backend: linear_cross_entropy(
+            hidden, head.to(hidden.dtype), targets, softcap=2.0, chunk=3, backend=backend
+        ),
+        drawn(4, 16),
+        terms=70,
+    )
+
+
 def check_no_word() -> None:
     """A target that is no word and wasn't refused has no loss, and touches nothing else."""
     logits, targets = drawn(4, 50), torch.tensor([3, 50, IGNORED, -1])
@@ -95,6 +108,7 @@ def packed_example(size: Size) -> Example:
 
 CHECKS = {
     "linear_cross_entropy": check,
+    "capped logits": check_capped,
     "packed head": check_packed,
     "packed head on a CPU": check_packed_on_a_cpu,
     "a target that is no word": check_no_word,
@@ -132,6 +146,15 @@ MUTANTS = [
         check_packed_on_a_cpu,
         ("every part is the first, on a CPU", "[tensor[part] for tensor in", "[tensor[: part.stop - part.start] for tensor in"),
         ("targets of the first words, on a CPU", "[tensor[targets] for tensor", "[tensor[: len(targets)] for tensor"),
+    ),
+    *mutants(
+        "linear_cross_entropy",
+        check_capped,
+        ("logits aren't capped", "logits, slopes = softcap * bounded,", "logits, slopes = logits,"),
+        ("the cap's slope is forgotten", "1 - bounded.square()", "1 - 0 * bounded"),
+        ("the cap's slope of the target is forgotten", "own * slopes.gather(1, of[:, None].long())[:, 0]", "own"),
+        ("the cap's slope of the others is forgotten", "(others * slopes).to(head.low)", "others"),
+        ("the cap is wide", "bounded = torch.tanh(logits / softcap)", "bounded = torch.tanh(logits / softcap / 2)"),
     ),
     *mutants(
         "linear_cross_entropy",

@@ -1,12 +1,10 @@
 """Tokenizers out of a GGUF's metadata, and back into it.
 
 A byte-level BPE is rebuilt with the library ``tokenizers``. The metadata names its pre-tokenizer, which
-cuts text into words before merges apply, but doesn't hold it: the patterns below are llama.cpp's. A name
-that isn't listed is refused, since a wrong pattern gives almost the right tokens.
+cuts text into words before merges apply (see :mod:`workbench.models.pre_tokenizers`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import tokenizers
@@ -15,6 +13,7 @@ from tokenizers import AddedToken, Regex, models, pre_tokenizers
 
 from workbench.errors import ANOTHER_BASE, InputError, unknown_name
 from workbench.models.gguf_container import GgufFile, command_without
+from workbench.models.pre_tokenizers import PRE_TOKENIZERS
 from workbench.models.sentencepiece import SentencePiece
 from workbench.models.tokenizer import (
     CharacterTokenizer,
@@ -24,43 +23,7 @@ from workbench.models.tokenizer import (
     Tokenizer,
 )
 
-GPT2_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-_CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-
-
-@dataclass(frozen=True, slots=True)
-class PreTokenizer:
-    """How a text is cut into words, and two settings that go with it."""
-
-    patterns: tuple[str, ...]
-    """Applied one after the other, each to the pieces of the one before."""
-    whole_words: bool = False
-    """A word that is a token is taken as it is, whatever the merges say."""
-    adds_bos: bool = False
-    """Whether texts begin with the bos token when the metadata doesn't say."""
-
-
-_GPT2 = PreTokenizer((GPT2_WORDS,))
-_DIGITS = PreTokenizer((r"\p{N}", GPT2_WORDS))
-_LLAMA3 = PreTokenizer(
-    (_CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + _REST,), whole_words=True, adds_bos=True
-)
-_QWEN2 = PreTokenizer((_CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + _REST,))
-
-PRE_TOKENIZERS: dict[str, PreTokenizer] = {
-    "gpt-2": _GPT2,
-    "olmo": _GPT2,
-    "smollm": _DIGITS,
-    "starcoder": _DIGITS,
-    "refact": _DIGITS,
-    "command-r": _DIGITS,
-    "llama-bpe": _LLAMA3,
-    "llama3": _LLAMA3,
-    "qwen2": _QWEN2,
-}
-"""By the value of ``tokenizer.ggml.pre``."""
-
+PRE_TOKENIZERS_IN = "src/workbench/models/pre_tokenizers.py"
 CHARACTER = "workbench-character"
 """Our own value of ``tokenizer.ggml.model``, for a character tokenizer."""
 
@@ -205,7 +168,7 @@ def _subword(fields: _Fields, name: str, backend: SubwordBackend, *, adds_bos: b
 def _byte_level(fields: _Fields) -> SubwordTokenizer:
     name = fields.text("pre")
     if name not in PRE_TOKENIZERS:
-        unknown = unknown_name("pre-tokenizer", name, PRE_TOKENIZERS, __name__)
+        unknown = unknown_name("pre-tokenizer", name, PRE_TOKENIZERS, PRE_TOKENIZERS_IN)
         raise InputError(f"{fields.path}: tokenizer.ggml.pre: {unknown} If it has another, {ANOTHER_BASE}.")
     if fields.get("add_space_prefix", bool, False):
         raise fields.error("add_space_prefix", "is true, which byte-level tokenizers here don't do")

@@ -14,7 +14,13 @@ from typing import Any
 from gguf.constants import TokenType
 
 from workbench.errors import InputError
-from workbench.models.gguf_tokenizer import GPT2_WORDS, PRE_TOKENIZERS, tokenizer_metadata
+from workbench.models.gguf_tokenizer import tokenizer_metadata
+from workbench.models.pre_tokenizers import (
+    CASE_FREE_CONTRACTIONS,
+    GPT2_WORDS,
+    PRE_TOKENIZERS,
+    SPELLED_CONTRACTIONS,
+)
 from workbench.models.sentencepiece import SPACE
 from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer, Tokenizer
 
@@ -107,11 +113,12 @@ def _pre_tokenizer(state: Mapping[str, Any]) -> str | None:
         return None
     patterns += [GPT2_WORDS] if last.get("use_regex", True) else []
     whole_words = bool(state["model"].get("ignore_merges"))
+    wanted = [_plain(one) for one in patterns]
     return next(
         (
             name
             for name, pre in PRE_TOKENIZERS.items()
-            if [_plain(one) for one in pre.patterns] == [_plain(one) for one in patterns]
+            if wanted in ([_plain(one) for one in pre.patterns], [_plain(one) for one in pre.original or ()])
             and pre.whole_words == whole_words
         ),
         None,
@@ -120,9 +127,7 @@ def _pre_tokenizer(state: Mapping[str, Any]) -> str | None:
 
 def _plain(pattern: str) -> str:
     """Return a pattern in one of the spellings that mean the same."""
-    case_free = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-    spelled = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-    return pattern.replace(spelled, case_free)
+    return pattern.replace(SPELLED_CONTRACTIONS, CASE_FREE_CONTRACTIONS)
 
 
 def _sentencepiece(state: Mapping[str, Any], source: Path | None) -> Any:  # noqa: ANN401 - a function

@@ -22,9 +22,9 @@ MISTAKES = [
             "test_every_way_to_cut_is_llama_cpp_s",
         ),
         (
-            "capitals outside ASCII are capitals",
-            "([^a-z]))",
-            "([\\p{Lu}]))",
+            "a combining mark is part of a word",
+            'r"((?=[\\p{L}])([^A-Z]))"',
+            'r"((?=[\\p{L}\\p{M}])([^A-Z]))"',
             "test_every_way_to_cut_is_llama_cpp_s",
         ),
         (

@@ -26,6 +26,9 @@ TEXT_FILES = (
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
 _LLAMA = ("LlamaTokenizer", "LlamaTokenizerFast")
+AS_WRITTEN = ("mistral", "phi3", "olmo2", "granite")
+"""Families (model_type) whose tokenizer.json ``transformers`` 5 follows whatever tokenizer_class says
+(``models/auto/tokenization_auto.py``)."""
 LLAMA_NAMES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 """What the class of LLaMA tokenizers takes where no file names its special tokens."""
 
@@ -50,7 +53,7 @@ def read_tokenizer(
     # the library raises a bare Exception for a file that it can't read
     except Exception as error:
         raise unreadable(file, error) from error
-    is_llama, notes = _as_llama(library, settings)
+    is_llama, notes = _as_llama(library, settings, config.get("model_type"))
     named = (LLAMA_NAMES if is_llama else {}) | _named(settings)
     _add_special(library, [*named.values(), *_extra(settings)])
     if extra := [text for text, place in library.get_vocab().items() if place >= vocabulary]:
@@ -127,19 +130,24 @@ def _add_special(library: tokenizers.Tokenizer, texts: list[str]) -> None:
             library.add_special_tokens([AddedToken(text, normalized=False, special=True)])
 
 
-def _as_llama(library: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> tuple[bool, tuple[str, ...]]:
+def _as_llama(
+    library: tokenizers.Tokenizer, settings: Mapping[str, Any], model_type: object
+) -> tuple[bool, tuple[str, ...]]:
     """Let a LLaMA tokenizer put its space before the first word, as ``transformers`` 5 does.
 
     Returns whether it is one, and what to know about it.
 
     Conversions of the first LLaMA tokenizers say in tokenizer.json that every piece of text between special
     tokens begins with a space. Their class says that only the first one does, unless "legacy" is true, and
-    ``transformers`` 5 follows the class (``models/llama/tokenization_llama.py``).
+    ``transformers`` 5 follows the class (``models/llama/tokenization_llama.py``), though not in the families
+    of :data:`AS_WRITTEN`.
     """
     metaspace = isinstance(library.pre_tokenizer, pre_tokenizers.Metaspace)
     prepend = library.pre_tokenizer is None and library.normalizer is not None
     model = library.model
-    if settings.get("tokenizer_class") not in _LLAMA or not isinstance(model, models.BPE):
+    if settings.get("tokenizer_class") not in _LLAMA or model_type in AS_WRITTEN:
+        return False, ()
+    if not isinstance(model, models.BPE):
         return False, ()
     if not model.byte_fallback or not (metaspace or prepend):
         return False, ()

@@ -32,7 +32,7 @@ def compare(tmp_path, name, examples):
     def check(text):
         assert tokenizer.encode(text) == oracle.encode(text)
 
-    for text in [*AWKWARD, "aaaaa aaaa SSSSS", "!!\n\n a", "I'S 's 111 1111"]:
+    for text in [*AWKWARD, "aaaaa aaaa SSSSS", "!!\n\n a", "I'S 's 111 1111", "!!\n/a !/\n//\n1"]:
         assert tokenizer.encode(text) == oracle.encode(text), text
         assert tokenizer.decode(tokenizer.encode(text)) == text
     check()

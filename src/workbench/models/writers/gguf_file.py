@@ -15,7 +15,7 @@ from gguf.constants import GGML_QUANT_VERSION, GGMLQuantizationType, LlamaFileTy
 
 from workbench.models.gguf_layout import GGUF_ARCHITECTURE, gguf_name, rotary_heads, to_pairs
 from workbench.models.gguf_writer import add_config, add_tokenizer, write_tensors
-from workbench.models.writers.gguf_vocabulary import vocabulary_metadata
+from workbench.models.writers.gguf_vocabulary import name_for_llama_cpp, vocabulary_metadata
 from workbench.models.writers.model import TellProgress, WholeModel, quiet
 from workbench.models.writers.numbers import bytes_of, rounded, row_bytes
 
@@ -55,7 +55,7 @@ def write_gguf_model(
     shapes = model.shapes
     writer = GGUFWriter(path, GGUF_ARCHITECTURE)
     writer.add_type("model")
-    writer.add_name(model.name)
+    writer.add_name(name_for_llama_cpp(model.name, model.tokenizer))
     if model.description is not None:
         writer.add_description(model.description)
     if model.licence is not None:

@@ -10,6 +10,7 @@ ROOMS = (
     *(
         "config",
         "readers",
+        "vocabularies",
         "data",
         "filters",
         "audit",

@@ -21,6 +21,14 @@ Message = Mapping[str, Any]
 """A message: at least "role" ("system", "user", "assistant") and "content"."""
 
 
+FAILURES = (
+    *(TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    *(RecursionError, SyntaxError, MemoryError),
+)
+"""How a template can fail, which is as any program can: a missing key, an addition of a number to a text; and
+what Python says to a template of too many nested blocks, or to one that asks for a terabyte."""
+
+
 def render_chat(
     template: str,
     messages: Sequence[Message],
@@ -50,8 +58,7 @@ def render_chat(
             add_generation_prompt=add_generation_prompt,
             strftime_now=_clock(day),
         )
-    # a template can fail the way any program can: a missing key, an addition of a number to a text
-    except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError, RecursionError) as error:
+    except FAILURES as error:
         roles = [message.get("role") for message in messages]
         raise InputError(
             f"the model's chat template failed on messages with the roles {roles}: {error}. Use a template "

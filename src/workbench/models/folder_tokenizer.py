@@ -26,6 +26,9 @@ TEXT_FILES = (
 _NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _LISTS = ("additional_special_tokens", "extra_special_tokens")
 _LLAMA = ("LlamaTokenizer", "LlamaTokenizerFast")
+AS_WRITTEN = ("mistral", "phi3", "olmo2", "granite")
+"""Families (model_type) whose tokenizer.json ``transformers`` 5 follows whatever tokenizer_class says
+(``models/auto/tokenization_auto.py``)."""
 LLAMA_NAMES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 """What the class of LLaMA tokenizers takes where no file names its special tokens."""
 
@@ -50,7 +53,7 @@ def read_tokenizer(
     # the library raises a bare Exception for a file that it can't read
     except Exception as error:
         raise unreadable(file, error) from error
-    is_llama, notes = _as_llama(library, settings)
+    is_llama, notes = _as_llama(library, settings, config.get("model_type"))
     named = (LLAMA_NAMES if is_llama else {}) | _named(settings)
     _add_special(library, [*named.values(), *_extra(settings)])
     if extra := [text for text, place in library.get_vocab().items() if place >= vocabulary]:
@@ -70,6 +73,7 @@ def read_tokenizer(
     if eos is not None and "eos_token" not in named and (text := library.id_to_token(eos)):
         named["eos_token"] = text
     before = library.encode("").ids
+    template, more = _chat_template(path, settings)
     tokenizer = SubwordTokenizer(
         name="tokenizer.json",
         backend=LibraryBackend(library, vocabulary),
@@ -78,7 +82,7 @@ def read_tokenizer(
         bos=before[0] if before and before[0] != eos else None,
         eos=eos,
         pad=token("pad_token"),
-        chat_template=_chat_template(path, settings),
+        chat_template=template,
         named=named,
         special=frozenset(
             str(added.content)
@@ -87,7 +91,7 @@ def read_tokenizer(
         ),
         stops=frozenset(declared) | ({eos} if eos is not None else set()),
     )
-    return tokenizer, notes
+    return tokenizer, (*notes, *more)
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -98,8 +102,8 @@ def _settings(path: Path) -> dict[str, Any]:
     return settings | read_json(path / "special_tokens_map.json", missing={})
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - a text, or an object that holds one
-    found = value.get("content") if isinstance(value, dict) else value
+def _text(value: Any, key: str = "content") -> str:  # noqa: ANN401 - a text, or an object that holds one
+    found = value.get(key) if isinstance(value, dict) else value
     return found if isinstance(found, str) else ""
 
 
@@ -127,19 +131,24 @@ def _add_special(library: tokenizers.Tokenizer, texts: list[str]) -> None:
             library.add_special_tokens([AddedToken(text, normalized=False, special=True)])
 
 
-def _as_llama(library: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> tuple[bool, tuple[str, ...]]:
+def _as_llama(
+    library: tokenizers.Tokenizer, settings: Mapping[str, Any], model_type: object
+) -> tuple[bool, tuple[str, ...]]:
     """Let a LLaMA tokenizer put its space before the first word, as ``transformers`` 5 does.
 
     Returns whether it is one, and what to know about it.
 
     Conversions of the first LLaMA tokenizers say in tokenizer.json that every piece of text between special
     tokens begins with a space. Their class says that only the first one does, unless "legacy" is true, and
-    ``transformers`` 5 follows the class (``models/llama/tokenization_llama.py``).
+    ``transformers`` 5 follows the class (``models/llama/tokenization_llama.py``), though not in the families
+    of :data:`AS_WRITTEN`.
     """
     metaspace = isinstance(library.pre_tokenizer, pre_tokenizers.Metaspace)
     prepend = library.pre_tokenizer is None and library.normalizer is not None
     model = library.model
-    if settings.get("tokenizer_class") not in _LLAMA or not isinstance(model, models.BPE):
+    if settings.get("tokenizer_class") not in _LLAMA or model_type in AS_WRITTEN:
+        return False, ()
+    if not isinstance(model, models.BPE):
         return False, ()
     if not model.byte_fallback or not (metaspace or prepend):
         return False, ()
@@ -173,23 +182,40 @@ def _declared_ends(path: Path, config: Mapping[str, Any]) -> list[int]:
     return []
 
 
-def _chat_template(path: Path, settings: Mapping[str, Any]) -> str | None:
-    for name in ("chat_template.jinja", "chat_template.json"):
-        file = path / name
-        if file.is_file() and name.endswith("jinja"):
-            return file.read_text(encoding="utf-8")
-        if file.is_file() and isinstance(template := read_json(file).get("chat_template"), str):
-            return template
-    template = settings.get("chat_template")
-    if isinstance(template, list):
-        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
-        template = named.get("default")
-    if template is not None and not isinstance(template, str):
-        raise InputError(
-            f"{path / 'tokenizer_config.json'}: chat_template is {type(template).__name__}, expected a text. "
-            "Put the template's text into a file chat_template.jinja beside it."
-        )
-    return template
+def _chat_template(path: Path, settings: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the template of plain chats, and what to know about it where there are only others.
+
+    A file of its own goes before tokenizer_config.json, as in ``transformers``. Of several that have names it
+    is the one called "default"; further ones, such as those in additional_chat_templates, are for tools and
+    documents, which nobody has here.
+    """
+    if (file := path / "chat_template.jinja").is_file():
+        try:
+            return file.read_text(encoding="utf-8"), ()
+        except (OSError, ValueError) as error:
+            raise unreadable(file, error) from error
+    sources = {path / "chat_template.json": read_json(path / "chat_template.json", missing={})}
+    sources[path / "tokenizer_config.json"] = settings
+    for file, fields in sources.items():
+        template = fields.get("chat_template")
+        if isinstance(template, list):
+            template = {_text(entry, "name"): _text(entry, "template") for entry in template}
+        if isinstance(template, dict) and all(isinstance(text, str) and text for text in template.values()):
+            if "default" in template or not template:
+                return template.get("default"), ()
+            names = ", ".join(repr(name) for name in template)
+            return None, (
+                f"{file.name} has several chat templates ({names}) and none called 'default': put the one to "
+                "use into a file chat_template.jinja beside it",
+            )
+        if template is not None and not isinstance(template, str):
+            raise InputError(
+                f"{file}: chat_template is {type(template).__name__}, expected a text, or a list of names "
+                "and templates. Put the template's text into a file chat_template.jinja beside it."
+            )
+        if template is not None:
+            return template, ()
+    return None, ()
 
 
 def read_json(path: Path, missing: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Tokenizers out of a GGUF's metadata, and back into it.
 
 A byte-level BPE is rebuilt with the library ``tokenizers``. The metadata names its pre-tokenizer, which
-cuts text into words before merges apply, but doesn't hold it: the patterns below are llama.cpp's. A name
-that isn't listed is refused, since a wrong pattern gives almost the right tokens.
+cuts text into words before merges apply (see :mod:`workbench.models.pre_tokenizers`).
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import tokenizers
@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Regex, models, pre_tokenizers
 
 from workbench.errors import ANOTHER_BASE, InputError, unknown_name
 from workbench.models.gguf_container import GgufFile, command_without
+from workbench.models.pre_tokenizers import PRE_TOKENIZERS
 from workbench.models.sentencepiece import SentencePiece
 from workbench.models.tokenizer import (
     CharacterTokenizer,
@@ -24,43 +25,7 @@ from workbench.models.tokenizer import (
     Tokenizer,
 )
 
-GPT2_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
-_CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
-_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-
-
-@dataclass(frozen=True, slots=True)
-class PreTokenizer:
-    """How a text is cut into words, and two settings that go with it."""
-
-    patterns: tuple[str, ...]
-    """Applied one after the other, each to the pieces of the one before."""
-    whole_words: bool = False
-    """A word that is a token is taken as it is, whatever the merges say."""
-    adds_bos: bool = False
-    """Whether texts begin with the bos token when the metadata doesn't say."""
-
-
-_GPT2 = PreTokenizer((GPT2_WORDS,))
-_DIGITS = PreTokenizer((r"\p{N}", GPT2_WORDS))
-_LLAMA3 = PreTokenizer(
-    (_CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}" + _REST,), whole_words=True, adds_bos=True
-)
-_QWEN2 = PreTokenizer((_CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}" + _REST,))
-
-PRE_TOKENIZERS: dict[str, PreTokenizer] = {
-    "gpt-2": _GPT2,
-    "olmo": _GPT2,
-    "smollm": _DIGITS,
-    "starcoder": _DIGITS,
-    "refact": _DIGITS,
-    "command-r": _DIGITS,
-    "llama-bpe": _LLAMA3,
-    "llama3": _LLAMA3,
-    "qwen2": _QWEN2,
-}
-"""By the value of ``tokenizer.ggml.pre``."""
-
+PRE_TOKENIZERS_IN = "src/workbench/models/pre_tokenizers.py"
 CHARACTER = "workbench-character"
 """Our own value of ``tokenizer.ggml.model``, for a character tokenizer."""
 
@@ -114,7 +79,15 @@ class _Fields:
         self.path = file.path
         self.all = {key: value for key, value in file.metadata.items() if key.startswith("tokenizer.")}
         self.check_keys()
-        self.tokens: list[str] = self.list_of(str, "tokens")
+        found: list[str] = self.list_of(str, "tokens")
+        # as llama.cpp reads them: a text ends at a NUL, and one that is empty gets a name
+        texts = [text.partition("\0")[0] for text in found]
+        self.tokens = [text or f"[EMPTY_{place}]" for place, text in enumerate(texts)]
+        if len(set(self.tokens)) != len(self.tokens):
+            twice = Counter(self.tokens).most_common(1)[0][0]
+            raise self.error("tokens", f"holds {twice[:40]!r} more than once")
+        name = file.metadata.get("general.name")
+        self.strips = isinstance(name, str) and any(mark in name.lower() for mark in STRIPPING_NAMES)
 
     def error(self, field: str, what: str) -> InputError:
         return InputError(
@@ -175,7 +148,16 @@ class _Fields:
     def special(self) -> list[int]:
         """Return the tokens that stand for themselves wherever they are written."""
         kinds = (TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN)
-        return [token for token, kind in enumerate(self.per_token(int, "token_type")) if kind in kinds]
+        return [
+            token
+            for token, kind in enumerate(self.per_token(int, "token_type"))
+            if kind in kinds or self.tokens[token] in CONTROL_TEXTS
+        ]
+
+    def stripping(self) -> frozenset[str]:
+        """Return the special tokens that take the white space behind them along."""
+        texts = (self.tokens[token] for token in self.special()) if self.strips else ()
+        return frozenset(texts) - NEVER_STRIPPING
 
 
 def _subword(fields: _Fields, name: str, backend: SubwordBackend, *, adds_bos: bool) -> SubwordTokenizer:
@@ -205,7 +187,7 @@ def _subword(fields: _Fields, name: str, backend: SubwordBackend, *, adds_bos: b
 def _byte_level(fields: _Fields) -> SubwordTokenizer:
     name = fields.text("pre")
     if name not in PRE_TOKENIZERS:
-        unknown = unknown_name("pre-tokenizer", name, PRE_TOKENIZERS, __name__)
+        unknown = unknown_name("pre-tokenizer", name, PRE_TOKENIZERS, PRE_TOKENIZERS_IN)
         raise InputError(f"{fields.path}: tokenizer.ggml.pre: {unknown} If it has another, {ANOTHER_BASE}.")
     if fields.get("add_space_prefix", bool, False):
         raise fields.error("add_space_prefix", "is true, which byte-level tokenizers here don't do")
@@ -220,8 +202,12 @@ def _byte_level(fields: _Fields) -> SubwordTokenizer:
     words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     library.pre_tokenizer = pre_tokenizers.Sequence([*splits, words])
     library.decoder = tokenizers.decoders.ByteLevel()
+    stripping = fields.stripping()
     library.add_special_tokens(
-        [AddedToken(fields.tokens[token], normalized=False, special=True) for token in fields.special()]
+        [
+            AddedToken(text, normalized=False, special=True, rstrip=text in stripping)
+            for text in (fields.tokens[token] for token in fields.special())
+        ]
     )
     backend = LibraryBackend(library, len(fields.tokens))
     return _subword(fields, f"byte-level BPE, {name}", backend, adds_bos=pre.adds_bos)
@@ -237,15 +223,23 @@ def _merges(fields: _Fields, vocabulary: dict[str, int]) -> list[tuple[str, str]
     return pairs
 
 
+def _scores(fields: _Fields) -> list[float]:
+    scores: list[float] = fields.per_token(float, "scores")
+    if odd := [score for score in scores if not isfinite(score)]:
+        raise fields.error("scores", f"holds {odd[0]}, expected finite numbers")
+    return scores
+
+
 def _sentencepiece(fields: _Fields) -> SubwordTokenizer:
     absent = [name for byte in range(256) if (name := f"<0x{byte:02X}>") not in fields.tokens]
     if absent:
         raise fields.error("tokens", f"lacks {absent[0]}, one of the 256 tokens for single bytes")
     backend = SentencePiece(
         fields.tokens,
-        fields.per_token(float, "scores"),
+        _scores(fields),
         fields.special(),
         space_prefix=fields.get("add_space_prefix", bool, True),
+        strips=fields.stripping(),
     )
     return _subword(fields, "SentencePiece", backend, adds_bos=True)
 
@@ -258,6 +252,20 @@ def _character(fields: _Fields) -> CharacterTokenizer:
     if any(len(character) != 1 for character in alphabet):
         raise fields.error("tokens", "holds a token that isn't one character")
     return CharacterTokenizer("".join(alphabet))
+
+
+CONTROL_TEXTS = frozenset(
+    (
+        *("<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>"),
+        *("<|eom_id|>", "<EOT>", "_<EOT>", "</s>", "<eos>", "<end_of_utterance>"),
+    )
+)
+"""Texts that llama.cpp takes for control tokens whatever the file says (``llama_vocab::impl::load``)."""
+STRIPPING_NAMES = ("phi-3", "phi3")
+"""Models, by a part of ``general.name``, in which llama.cpp lets special tokens strip what is behind them:
+a GGUF has no field for it."""
+NEVER_STRIPPING = frozenset(("<unk>", "<s>", "<|endoftext|>"))
+"""Special tokens of those models that leave it alone."""
 
 
 TOKENIZER_MODELS: dict[str, Callable[[_Fields], Tokenizer]] = {

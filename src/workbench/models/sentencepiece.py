@@ -7,7 +7,7 @@ Source: Kudo and Richardson, "SentencePiece", arXiv:1808.06226; the order of tie
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush
 
 SPACE = "\u2581"
@@ -18,12 +18,20 @@ class SentencePiece:
     """A backend of :class:`workbench.models.tokenizer.SubwordTokenizer`."""
 
     def __init__(
-        self, pieces: Sequence[str], scores: Sequence[float], special: Iterable[int], *, space_prefix: bool
+        self,
+        pieces: Sequence[str],
+        scores: Sequence[float],
+        special: Iterable[int],
+        *,
+        space_prefix: bool,
+        strips: Collection[str] = (),
     ) -> None:
         self.pieces = pieces
         self.scores = scores
         self.special = {pieces[token] for token in special if pieces[token]}
         self.space_prefix = space_prefix
+        self.strips = frozenset(strips)
+        """Special tokens that take the white space behind them along."""
         self.ids = {piece: token for token, piece in enumerate(pieces)}
         self.bytes = {f"<0x{byte:02X}>": byte for byte in range(256)}
         longest_first = sorted(self.special, key=len, reverse=True)
@@ -31,10 +39,14 @@ class SentencePiece:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``; special tokens in it count as themselves."""
-        ids, place = [], 0
-        for match in self._special.finditer(text):
+        ids: list[int] = []
+        place = 0
+        while match := self._special.search(text, place):
             ids += [*self._encode_plain(text[place : match.start()]), self.ids[match.group()]]
             place = match.end()
+            # what C's isspace knows: Unicode's other spaces stay
+            while match.group() in self.strips and text[place : place + 1] in tuple(" \t\n\v\f\r"):
+                place += 1
         return ids + self._encode_plain(text[place:])
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -13,7 +13,6 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.models.gguf_config import HARMLESS_KEYS
 from workbench.models.gguf_reader import load_gguf
-from workbench.models.gguf_tokenizer import PRE_TOKENIZERS
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.sentencepiece import SPACE
 from workbench.models.tokenizer import LibraryBackend, SubwordTokenizer
@@ -136,22 +135,6 @@ def byte_level_metadata(pre):
         "tokenizer.ggml.bos_token_id": len(tokens) - 1,
         "tokenizer.ggml.eos_token_id": len(tokens) - 1,
     }
-
-
-@pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS))
-def test_every_pre_tokenizer_cuts_alike(write_toy, pre):
-    path = write_toy(byte_level_metadata(pre))
-    oracle, tokenizer = Llama(path), load_gguf(path, "toy").tokenizer
-    assert (tokenizer.bos is not None) == (oracle.encode("a", bos=True) != oracle.encode("a"))
-
-    @settings(max_examples=150, deadline=None)
-    @given(st.lists(st.sampled_from([*LETTERS, "aaaaa", " aaaa", "é", "²", "\t", "<|end|>"])).map("".join))
-    def check(text):
-        assert tokenizer.encode(text) == oracle.encode(text)
-
-    for text in [*AWKWARD, "aaaaa aaaa SSSSS", "!!\n\n a", "I'S 's 111 1111"]:
-        assert tokenizer.encode(text) == oracle.encode(text), text
-    check()
 
 
 def sentencepiece_metadata(space_prefix):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
 from workbench.models.sentencepiece import SPACE, SentencePiece
 from workbench.models.tokenizer import CharacterTokenizer, LibraryBackend, SubwordTokenizer, Tokenizer
@@ -64,13 +64,7 @@ def library_state(tokenizer: Tokenizer) -> tuple[dict[str, Any], dict[str, Any]]
         state["model"]["vocab"] = {text: place for text, place in vocabulary.items() if text not in absent}
         return state, fast
     if isinstance(backend, SentencePiece):
-        settings = {
-            "tokenizer_class": "LlamaTokenizer",
-            "legacy": True,
-            "add_prefix_space": backend.space_prefix,
-            "clean_up_tokenization_spaces": False,
-        }
-        return _pieces(backend), settings
+        return _pieces(backend), fast
     raise TypeError(f"a tokenizer of the kind {tokenizer.name!r} has no tokenizer.json")
 
 
@@ -107,15 +101,16 @@ def _pieces(backend: SentencePiece) -> dict[str, Any]:
             fuse_unk=True,
         )
     )
-    scheme = "always" if backend.space_prefix else "never"
-    library.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme=scheme, split=False)
+    # not Metaspace, which puts no space before a text that begins with one
+    prepend = [normalizers.Prepend(SPACE)] if backend.space_prefix else []
+    library.normalizer = normalizers.Sequence([*prepend, normalizers.Replace(" ", SPACE)])
     strip = [decoders.Strip(content=" ", left=1)] if backend.space_prefix else []
     library.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
     )
     library.add_special_tokens(
         [
-            AddedToken(text, normalized=False, special=True)
+            AddedToken(text, normalized=False, special=True, rstrip=text in backend.strips)
             for text in sorted(backend.special, key=backend.ids.__getitem__)
         ]
     )

@@ -23,7 +23,7 @@ from workbench.models.gguf_writer import (
     in_file_order,
     write_tensors,
 )
-from workbench.models.writers.gguf_vocabulary import vocabulary_metadata
+from workbench.models.writers.gguf_vocabulary import name_for_llama_cpp, vocabulary_metadata
 from workbench.models.writers.model import TellProgress, WholeModel, quiet
 from workbench.models.writers.numbers import bytes_of, rounded, row_bytes
 
@@ -63,7 +63,7 @@ def write_gguf_model(
     shapes = model.shapes
     writer = GGUFWriter(path, FAMILIES[model.config.family].gguf)
     writer.add_type("model")
-    writer.add_name(model.name)
+    writer.add_name(name_for_llama_cpp(model.name, model.tokenizer))
     if model.description is not None:
         writer.add_description(model.description)
     if model.licence is not None:

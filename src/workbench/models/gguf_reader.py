@@ -96,7 +96,7 @@ def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor |
         return torch.from_numpy(widened.view(np.float32).reshape(tensor.shape))
     format = tensor.format.name.lower()
     if format not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
+        known = ", ".join(sorted(name.upper() for name, one in FORMATS.items() if one.block_bytes))
         raise InputError(
             f"{file.path}: tensor {tensor.name!r} has the block type {tensor.format.name}, expected F32, "
             f"F16, BF16 or one of {known}. Take the model's Q8_0 file, or quantize it to Q8_0."

@@ -15,6 +15,7 @@ ROOMS = (
         "audit",
         "conversations",
         "models",
+        "formats",
         "adapters",
         "kinds",
         "chatting",

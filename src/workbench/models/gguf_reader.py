@@ -9,13 +9,13 @@ from torch import Tensor
 
 from qlora_kernels import FORMATS, QuantizedTensor
 from workbench.errors import ANOTHER_BASE, InputError
-from workbench.files import sha256_of
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.decoder_config import DecoderConfig
 from workbench.models.gguf_config import field, read_config, wrong
-from workbench.models.gguf_container import GgufFile, PackedTensor, read_container
+from workbench.models.gguf_container import GgufFile, PackedTensor
 from workbench.models.gguf_layout import gguf_name, rotary_heads, to_halves
+from workbench.models.gguf_parts import read_parts
 from workbench.models.gguf_tokenizer import read_tokenizer
 from workbench.models.not_a_base import refuse_other_files, refuse_other_kinds
 
@@ -26,14 +26,15 @@ _PLAIN: dict[GGMLQuantizationType, type] = {
 
 
 def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu") -> Base:
-    """Load a base from a GGUF, ready for products in ``precision`` on a device.
+    """Load a base from a GGUF, or from any part of a split one, ready for products in ``precision``.
 
     Raises:
         InputError: If the file is cut off or foreign, isn't of the LLaMA family, lacks a tensor or a
             field, or has one that doesn't fit.
     """
     refuse_other_files(path)
-    file = read_container(path)
+    parts = read_parts(path)
+    file = parts.file
     refuse_other_kinds(file)
     config, notes = read_config(file)
     tokenizer = read_tokenizer(file)
@@ -44,8 +45,8 @@ def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.d
         )
     return Base(
         name=name,
-        path=path,
-        sha256=sha256_of(path),
+        path=file.path,
+        sha256=parts.sha256,
         licence=field(file, "general.license", str, None),
         decoder=Decoder(config, read_weights(file, config), precision, device),
         tokenizer=tokenizer,

@@ -50,6 +50,8 @@ def decode_part(
     scale = tl.load(scales + place, inside, other=0.0).to(tl.float32)
     if KIND == "int8":
         weight = code.to(tl.float32) * scale
+        if offsets is not None:
+            weight += tl.load(offsets + place, inside, other=0.0).to(tl.float32)
         tl.store(out + row[:, None] * out_stride + byte[None, :], weight.to(out.dtype.element_ty), inside)
     else:
         index = code.to(tl.int32).reshape(ROWS * BLOCK)

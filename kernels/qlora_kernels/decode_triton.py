@@ -32,6 +32,8 @@ def decode(
     scale = tl.load(scales + byte // BYTES, inside, other=0.0).to(tl.float32)
     if KIND == "int8":
         weight = code.to(tl.float32) * scale
+        if offsets is not None:
+            weight += tl.load(offsets + byte // BYTES, inside, other=0.0).to(tl.float32)
         tl.store(out + byte, weight.to(out.dtype.element_ty), inside)
     else:
         pair = tl.gather(tl.load(table + tl.arange(0, 256)), code.to(tl.int32), 0)

@@ -1,4 +1,4 @@
-"""The block formats of GGUF files. Three are encoded here, the "K" formats in `quantize_k.py`.
+"""Block formats of GGUF files. Three are encoded here, two "K" formats in `quantize_k.py`.
 
 Encoders and decoders give the same bytes and the same numbers as the `gguf` package; the tests hold them
 to it. A GGUF block interleaves its scales and its codes; here they lie in separate tensors, with the codes
@@ -182,17 +182,21 @@ def write_q4_k(stored: Stored) -> UInt8[Tensor, "N bytes"]:
 
 
 def affine_q4_k(stored: Stored) -> Affine:
+    """Four bits, scaled and offset."""
+    scales, offsets = scales_and_offsets(stored)
+    return Affine(codes=stored.codes, scales=scales, offsets=offsets, levels="unsigned")
+
+
+def scales_and_offsets(stored: Stored) -> tuple[Float[Tensor, "N C"], Float[Tensor, "N C"]]:
     """Take eight 6-bit scales and offsets out of twelve bytes, each times its outer scale."""
     assert stored.outer_scales is not None
     assert stored.outer_offsets is not None
     low, middle, high = rearrange(stored.scales, "N (C part four) -> part N C four", part=3, four=4)
     scales = torch.cat([low & 63, (high & 15) | ((low >> 2) & 48)], dim=-1).float()
     offsets = torch.cat([middle & 63, (high >> 4) | ((middle >> 2) & 48)], dim=-1).float()
-    return Affine(
-        codes=stored.codes,
-        scales=rearrange(stored.outer_scales.float()[..., None] * scales, "N C eight -> N (C eight)"),
-        offsets=rearrange(-(stored.outer_offsets.float()[..., None] * offsets), "N C eight -> N (C eight)"),
-        levels="unsigned",
+    return (
+        rearrange(stored.outer_scales.float()[..., None] * scales, "N C eight -> N (C eight)"),
+        rearrange(-(stored.outer_offsets.float()[..., None] * offsets), "N C eight -> N (C eight)"),
     )
 
 

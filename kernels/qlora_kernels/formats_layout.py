@@ -156,10 +156,21 @@ NF4_LEVELS = (
 )  # fmt: skip
 """Quantiles of a normal distribution, with an exact zero; as in bitsandbytes."""
 
+IQ4_LEVELS = tuple(
+    float(level) for level in (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+)
+"""Of IQ4_NL and IQ4_XS: ggml's `kvalues_iq4nl`."""
+
+_E2M1 = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+MXFP4_LEVELS = (*_E2M1, 0.0, *(-level for level in _E2M1[1:]))
+"""Of MXFP4, doubled; code 8 is 0 without a sign: ggml's `kvalues_mxfp4`."""
+
 LEVELS: dict[str, tuple[float, ...]] = {
     "unsigned": tuple(float(code) for code in range(16)),
     "signed": tuple(float(code - 8) for code in range(16)),
     "nf4": NF4_LEVELS,
+    "iq4": IQ4_LEVELS,
+    "mxfp4": MXFP4_LEVELS,
 }
 """The sixteen numbers that 4-bit codes stand for."""
 

@@ -91,7 +91,10 @@ def decoded_tile(
             column = start + tl.arange(0, COLUMNS)
             inside = row_inside[:, None] & (column < K)[None, :]
             code = tl.load(codes + row[:, None] * K + column[None, :], inside, other=0)
-            weight = narrowed(code.to(tl.float32).reshape(ROWS, SCALES, SHARED) * scale, like, INTEGERS)
+            weight = code.to(tl.float32).reshape(ROWS, SCALES, SHARED) * scale
+            if offsets is not None:
+                weight += wide_scale(tl.load(offsets + place, group_inside, other=0.0), INTEGERS)[:, :, None]
+            weight = narrowed(weight, like, INTEGERS)
         else:
             column = start // 2 + tl.arange(0, COLUMNS // 2)
             inside = row_inside[:, None] & (column < K // 2)[None, :]

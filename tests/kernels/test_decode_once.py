@@ -5,11 +5,12 @@ That its results are right is tested in ``test_grouped.py``, beside the other ro
 
 import pytest
 import torch
+from bench.blocks import packed_blocks
 from bench.interpreter import interpreted
 from bench.linear_case import Case
 from bench.trace import traced
 
-from qlora_kernels import FORMATS, QuantizedTensor, quantize, vendor
+from qlora_kernels import FORMATS, quantize, vendor
 from qlora_kernels.decode_once_triton import Scratch
 from qlora_kernels.grouped import grouped_lora_linear
 from qlora_kernels.vendor import SCRATCH_BYTES, WIDTH, part_width
@@ -19,9 +20,7 @@ MEGABYTE = 2**20
 
 def some_weight(rng, format, rows, columns, block=None):
     if FORMATS[format].pack is None:
-        size = (rows, columns // FORMATS[format].multiple * FORMATS[format].block_bytes)
-        data = torch.randint(60, size, generator=rng, dtype=torch.uint8)
-        return QuantizedTensor.from_gguf_bytes(format, (rows, columns), data)
+        return packed_blocks(format, rng, rows, columns)
     return quantize(torch.randn(rows, columns, generator=rng), format, block_size=block)
 
 

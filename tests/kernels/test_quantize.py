@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from bench.blocks import packed_blocks
 from bench.compiler import build, captured
 from bench.interpreter import interpreted
 from bench.trace import compulsory_bytes, traced
 
-from qlora_kernels import FORMATS, QuantizedTensor, dequantize, quantize
+from qlora_kernels import FORMATS, dequantize, quantize
 from qlora_kernels.decode import _decode
 from qlora_kernels.quantize import _quantize
 from qlora_kernels.quantize_triton import launch_pack
@@ -48,11 +49,9 @@ def test_decodes_to_the_same_bits(name, block, dtype, rng):
     assert torch.equal(got, dequantize(packed, dtype, backend="reference"))
 
 
-@pytest.mark.parametrize("name", ["q4_k", "q6_k"])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in PACKED])
 def test_decodes_formats_that_are_only_read(name, rng):
-    size = FORMATS[name].block_bytes
-    data = torch.randint(60, (3, 2 * size), generator=rng, dtype=torch.uint8)  # no NaN among the float16
-    packed = QuantizedTensor.from_gguf_bytes(name, (3, 512), data)
+    packed = packed_blocks(name, rng, 3, 512)
     with interpreted():
         got = dequantize(packed, backend="triton")
     assert torch.equal(got, dequantize(packed, backend="reference"))

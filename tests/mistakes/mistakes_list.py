@@ -17,6 +17,7 @@ ROOMS = (
         "conversations",
         "models",
         "families",
+        "formats",
         "adapters",
         "kinds",
         "chatting",

@@ -31,7 +31,6 @@ NOT_HERE = {
     "is read by the library datasets, which isn't installed; type": "needs a network",
     "an Excel workbook; save its sheet as CSV": "needs a spreadsheet program; tables in CSV are followed",
     "`hf download {name}": "needs a network",
-    "`llama-gguf-split --merge": "needs llama.cpp's program",
     "a 7z archive. Unpack it": "needs 7-Zip; the other archives are followed",
     "{_why(attempts)}": "needs a machine that runs out of memory; test_runner.py tries again as it says",
     "make the machines equal": "needs two machines",

@@ -76,7 +76,7 @@ NAMESPACES: dict[str, str] = {
     "general.": "describes the file",
     "tokenizer.": "read by the tokenizer",
     "quantize.": "how the file was quantized",
-    "split.": "checked before: one file holds all",
+    "split.": "checked before: all parts are there",
 }
 """Beginnings of keys outside the architecture that are known, with the reason why they change nothing."""
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from qlora_kernels import FORMATS, QuantizedTensor
 from workbench.errors import ANOTHER_BASE, InputError
-from workbench.files import sha256_of
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
 from workbench.models.decoder_config import DecoderConfig, fused_shape
 from workbench.models.families import FAMILIES
 from workbench.models.gguf_config import read_config, values_of
-from workbench.models.gguf_container import GgufFile, PackedTensor, read_container
+from workbench.models.gguf_container import GgufFile, PackedTensor
 from workbench.models.gguf_layout import gguf_tensors, rotary_heads, to_halves
+from workbench.models.gguf_parts import read_parts
 from workbench.models.gguf_tokenizer import read_tokenizer
 from workbench.models.gguf_values import field
 from workbench.models.not_a_base import refuse_other_files, refuse_other_kinds
@@ -29,14 +29,15 @@ _PLAIN: dict[GGMLQuantizationType, type] = {
 
 
 def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu") -> Base:
-    """Load a base from a GGUF, ready for products in ``precision`` on a device.
+    """Load a base from a GGUF, or from any part of a split one, ready for products in ``precision``.
 
     Raises:
         InputError: If the file is cut off or foreign, is of no known family, lacks a tensor or a
             field, or has one that doesn't fit.
     """
     refuse_other_files(path)
-    file = read_container(path)
+    parts = read_parts(path)
+    file = parts.file
     refuse_other_kinds(file)
     config, notes = read_config(file)
     tokenizer = read_tokenizer(file)
@@ -47,8 +48,8 @@ def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.d
         )
     return Base(
         name=name,
-        path=path,
-        sha256=sha256_of(path),
+        path=file.path,
+        sha256=parts.sha256,
         licence=field(file, "general.license", str, None),
         decoder=Decoder(config, read_weights(file, config), precision, device),
         tokenizer=tokenizer,
@@ -106,7 +107,7 @@ def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor |
         return torch.from_numpy(widened.view(np.float32).reshape(tensor.shape))
     format = tensor.format.name.lower()
     if format not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
+        known = ", ".join(sorted(name.upper() for name, one in FORMATS.items() if one.block_bytes))
         raise InputError(
             f"{file.path}: tensor {tensor.name!r} has the block type {tensor.format.name}, expected F32, "
             f"F16, BF16 or one of {known}. Take the model's Q8_0 file, or quantize it to Q8_0."

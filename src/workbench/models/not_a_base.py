@@ -35,7 +35,6 @@ _PICKLE = (
     "a GGUF, or give its folder to learn how to convert it"
 )
 _PIECE = re.compile(r"^(?P<whole>.+\.gguf)[-.](?:split-[a-z]+|part[-_]?\w+|\d{2,3}|a[a-z])$", re.IGNORECASE)
-_PART = re.compile(r"^(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE)
 _PARTS_OF_FOLDERS = ("config.json", "adapter_config.json", "tokenizer.json", "model.safetensors.index.json")
 
 
@@ -103,9 +102,6 @@ def refuse_other_kinds(file: GgufFile) -> None:
         InputError: That says what it is, and what to do.
     """
     data, path = file.metadata, file.path
-    count = data.get("split.count", 1)
-    if type(count) is int and count > 1:
-        raise _part(path, data.get("split.no"), count)
     kind, architecture = data.get("general.type", "model"), data.get("general.architecture")
     if kind == "adapter" or "adapter.type" in data:
         names = [data.get(f"general.base_model.0.{key}") for key in ("repo_url", "name")]
@@ -126,18 +122,6 @@ def refuse_other_kinds(file: GgufFile) -> None:
     else:
         return
     raise InputError(f"{path} is {what}.")
-
-
-def _part(path: Path, number: Any, count: int) -> InputError:  # noqa: ANN401 - whatever the file holds
-    first, whole = "the first part", f"{path.stem}-whole.gguf"
-    if found := _PART.match(path.name):
-        first = shlex.quote(str(path.with_name(f"{found['stem']}-00001-of-{found['count']}.gguf")))
-        whole = f"{found['stem']}.gguf"
-    place = f"part {number + 1}" if type(number) is int else "a part"
-    return InputError(
-        f"{path} is {place} of {count} of a GGUF that was split. Join the parts with llama.cpp's "
-        f"`llama-gguf-split --merge {first} {shlex.quote(whole)}`, and give {whole}."
-    )
 
 
 def refuse_other_folders(path: Path) -> None:

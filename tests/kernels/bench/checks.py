@@ -8,11 +8,23 @@ from bench.accuracy import assert_accurate
 from bench.trace import Trace, traced
 from torch import Tensor
 
+from qlora_kernels import QuantizedTensor
+from qlora_kernels.formats_layout import Stored
+
 
 def drawn(*shape: int, scale: float = 1.0, seed: int = 0) -> Tensor:
     """Normal numbers, the same in every run and on every device."""
     numbers = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), device="cpu")
     return scale * numbers.to(torch.get_default_device())
+
+
+def bytes_with_offsets(rows: int, columns: int) -> QuantizedTensor:
+    """A weight of signed bytes with scales and offsets: Q5_1, which is read and not made."""
+    scales = drawn(rows, columns // 32, scale=0.1 * columns**-0.5, seed=4).half()
+    offsets = drawn(rows, columns // 32, scale=columns**-0.5, seed=5).half()
+    codes = drawn(rows, columns // 32 * 20, scale=1e4, seed=6).int().to(torch.uint8)
+    stored = Stored(codes=codes, scales=scales, offsets=offsets)
+    return QuantizedTensor(format="q5_1", shape=(rows, columns), stored=stored, block_size=32)
 
 
 @contextlib.contextmanager

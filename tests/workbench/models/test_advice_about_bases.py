@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import gguf
+import numpy as np
 import pytest
 import torch
 from follows import follows
@@ -146,15 +147,18 @@ def test_a_base_that_is_given_as_data(toy_gguf, folder):
 
 
 @follows("Take the model's Q8_0 file, or quantize it to Q8_0")
-def test_q8_0_is_what_a_refused_block_type_is_told_to_become(toy_gguf, tmp_path, edit_gguf):
-    """A Q4_K_M file may hold blocks that aren't read: the advice names one format that never does."""
-    values = torch.randn(96, 64).numpy()
-    kinds = gguf.GGMLQuantizationType.Q5_0, gguf.GGMLQuantizationType.Q8_0
-    bad, good = (gguf.quants.quantize(values, kind) for kind in kinds)
-    assert "Take the model's Q8_0 file" in told(
-        load_base, edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (bad, kinds[0])})
-    )
-    path = edit_gguf(toy_gguf, tmp_path, {"blk.0.ffn_up.weight": (good, kinds[1])})
+def test_q8_0_is_what_a_refused_block_type_is_told_to_become(tmp_path, toy_config, make_weights, edit_gguf):
+    """A file of IQ3 or fewer bits holds blocks that aren't read: the advice names one that is everywhere."""
+    config = replace(toy_config, feed_forward=256)
+    tokenizer = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '")
+    write_gguf(tmp_path / "a.gguf", config, make_weights(config), tokenizer, name="toy", licence=None)
+    bad, good = gguf.GGMLQuantizationType.IQ3_S, gguf.GGMLQuantizationType.Q8_0
+    blocks = np.zeros((64, 110), np.uint8), gguf.quants.quantize(np.ones((64, 256), np.float32), good)
+    name = "blk.0.ffn_down.weight"
+    message = told(load_base, edit_gguf(tmp_path / "a.gguf", tmp_path, {name: (blocks[0], bad)}))
+    assert "has the block type IQ3_S" in message
+    assert "Take the model's Q8_0 file" in message
+    path = edit_gguf(tmp_path / "a.gguf", tmp_path, {name: (blocks[1], good)})
     assert load_base(path).decoder.config.layers == 2
 
 

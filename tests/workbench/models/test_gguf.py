@@ -1,12 +1,16 @@
 """Bases out of a GGUF and back: nothing lost, nothing guessed."""
 
+import re
+from dataclasses import replace
+
 import gguf
 import numpy as np
 import pytest
 import torch
 
-from qlora_kernels import QuantizedTensor, quantize
+from qlora_kernels import FORMATS, QuantizedTensor, quantize
 from workbench.errors import InputError
+from workbench.models.decoder import Decoder
 from workbench.models.gguf_container import read_container
 from workbench.models.gguf_layout import gguf_name, to_halves, to_pairs
 from workbench.models.gguf_reader import load_gguf
@@ -72,7 +76,7 @@ def test_half_precision_is_read(tmp_path, toy_gguf, dtype, edit_gguf):
     torch.testing.assert_close(load_gguf(path, "half").decoder.weight("norm"), expected, rtol=0, atol=0)
 
 
-F32, Q2_K = gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.Q2_K
+F32 = gguf.GGMLQuantizationType.F32
 MISFITS = {
     "architecture": (
         {},
@@ -133,12 +137,55 @@ def test_a_misfit_is_named(toy_gguf, tmp_path, name, edit_gguf):
     assert str(path) in str(caught.value)
 
 
-def test_blocks_that_are_not_supported_are_named(toy_gguf, tmp_path, monkeypatch):
-    monkeypatch.setattr("workbench.models.gguf_reader.FORMATS", {"q8_0": None})
-    with pytest.raises(
-        InputError, match=r"'token_embd.weight' has the block type Q4_0, expected F32, F16, BF16 or"
-    ):
-        load_gguf(toy_gguf, "toy")
+def test_blocks_that_are_not_supported_are_named(tmp_path, toy_config, make_weights, edit_gguf):
+    config = replace(toy_config, feed_forward=256)
+    tokenizer = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '")
+    write_gguf(tmp_path / "a.gguf", config, make_weights(config), tokenizer, name="a", licence=None)
+    blocks = np.zeros((64, 66), np.uint8), gguf.GGMLQuantizationType.TQ2_0
+    path = edit_gguf(tmp_path / "a.gguf", tmp_path, {"blk.0.ffn_down.weight": blocks})
+    complaint = (
+        "'blk.0.ffn_down.weight' has the block type TQ2_0, expected F32, F16, BF16 or one of IQ4_NL, "
+        "IQ4_XS, MXFP4, Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0. Take"
+    )
+    with pytest.raises(InputError, match=re.escape(complaint)):
+        load_gguf(path, "toy")
+
+
+@pytest.mark.parametrize("format", [name for name, one in FORMATS.items() if one.block_bytes])
+def test_every_block_type_is_read_packed(tmp_path, toy_config, make_weights, logits, format):
+    """Rows of 256, so that every type fits; logits are those of what the `gguf` package decodes."""
+    config = replace(toy_config, width=256, feed_forward=256, head_size=64)
+    kind = gguf.GGMLQuantizationType[format.upper()]
+    rng, weights = torch.Generator().manual_seed(0), dict(make_weights(config, "plain"))
+    exact = dict(weights)
+    for name, (rows, columns) in {n: s for n, s in config.shapes(tied=True).items() if len(s) == 2}.items():
+        data = small_blocks(format, rng, rows, columns)
+        weights[name] = QuantizedTensor.from_gguf_bytes(format, (rows, columns), data)
+        exact[name] = torch.from_numpy(gguf.quants.dequantize(data, kind))
+    tokenizer = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '")
+    write_gguf(tmp_path / "a.gguf", config, weights, tokenizer, name="a", licence=None)
+    base = load_gguf(tmp_path / "a.gguf", "a")
+    for name, weight in exact.items():
+        assert torch.equal(base.decoder.weight(name), weight), name
+    assert base.formats == (format, "float32")
+    assert base.notes == ()
+    plain = replace(base, decoder=Decoder(config, exact))
+    assert torch.equal(logits(base, [3, 5, 9, 12]), logits(plain, [3, 5, 9, 12]))
+
+
+def small_blocks(format, rng, rows, columns):
+    """Random blocks whose weights are below 1."""
+    known = FORMATS[format]
+    blocks = columns // known.multiple
+    data = torch.randint(256, (rows, blocks, known.block_bytes), generator=rng, dtype=torch.uint8)
+    places = {"q4_1": (0, 2), "q4_k": (0, 2), "q6_k": (208,), "q5_1": (0, 2), "q5_k": (0, 2)}
+    places |= {"q3_k": (108,), "q2_k": (80, 82)}
+    numbers = (torch.rand(rows, blocks, 1, generator=rng) / 4096).half().view(torch.uint8)
+    for place in places.get(format, (0,)):
+        data[:, :, place : place + 2] = numbers
+    if format == "mxfp4":
+        data[:, :, 0] = 121
+    return data.view(rows, -1).numpy()
 
 
 def test_an_edited_copy_is_still_good(toy_gguf, tmp_path, edit_gguf):

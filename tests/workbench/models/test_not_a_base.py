@@ -175,7 +175,7 @@ def test_pieces_are_joined_as_the_message_says(toy_gguf, tmp_path, endings):
 KINDS = {
     "part": (
         {"split.count": 3, "split.no": 1},
-        "part 2 of 3 of a GGUF that was split.*llama-gguf-split --merge",
+        "one of 3 parts of a GGUF that was split, but isn't",
     ),
     "lora": ({"general.type": "adapter"}, "an adapter .LoRA., not a base. Give the base"),
     "named lora": (
@@ -205,12 +205,6 @@ def test_a_gguf_is_named_as_what_it_is(toy_gguf, tmp_path, edit_gguf, name):
     with pytest.raises(InputError, match=complaint):
         load_base(path)
     assert load_base(toy_gguf).decoder.config.layers == 2
-
-
-def test_the_first_part_is_named_from_another(toy_gguf, tmp_path, edit_gguf):
-    path = edit_gguf(toy_gguf, tmp_path, fields={"split.count": 2, "split.no": 1})
-    path = path.rename(tmp_path / "big-00002-of-00002.gguf")
-    assert f"--merge {tmp_path}/big-00001-of-00002.gguf big.gguf`, and give big.gguf." in refusal(path)
 
 
 def test_one_part_of_one_is_whole(toy_gguf, tmp_path, edit_gguf):

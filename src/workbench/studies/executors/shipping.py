@@ -28,6 +28,7 @@ from workbench.memory import keep_freed_memory
 from workbench.metrics import HELDOUT
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
+from workbench.models.gguf_parts import is_part
 from workbench.models.loaders import load_base
 from workbench.studies.arithmetic import arithmetic_of
 from workbench.studies.disk.checkpoints import CHECKPOINTS
@@ -147,7 +148,7 @@ def _load(description: Mapping[str, Any], fetch: Fetch) -> TrainingJob:
 
 def _base(description: Mapping[str, Any], fetch: Fetch) -> Base:
     path, sha256 = Path(description["base"]["path"]), description["base"]["sha256"]
-    if not path.is_dir():
+    if not (path.is_dir() or is_part(path)):  # files that the base's hash is over together
         path = _found(path, sha256, fetch)
     device = choose_device(description["device"])
     base = load_base(path, description["precision"], device.torch)

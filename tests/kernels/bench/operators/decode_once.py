@@ -6,7 +6,7 @@ import itertools
 import json
 
 import torch
-from bench.checks import agrees, drawn
+from bench.checks import agrees, bytes_with_offsets, drawn
 from bench.mutants import mutants
 from bench.operators.grouped import example_on
 
@@ -22,9 +22,10 @@ def check() -> None:
     a, b = drawn(cells, rank, inputs, scale=inputs**-0.5, seed=1), drawn(cells, outputs, rank, seed=2)
     x = drawn(140, inputs)
     dense = drawn(outputs, inputs, scale=inputs**-0.5, seed=3)
+    small = bytes_with_offsets(outputs, inputs)
     before, vendor.SCRATCH_BYTES = vendor.SCRATCH_BYTES, 1
     try:
-        for weight in (dense, *(quantize(dense, format) for format in ("nf4", "q4_1", "q8_0"))):
+        for weight in (dense, *(quantize(dense, format) for format in ("nf4", "q4_1", "q8_0")), small):
             agrees(
                 lambda x, a, b, to, w=weight: grouped_lora_linear(
                     x, w, a, b, scale, segments, backend="decoded" if to == "triton" else to
@@ -70,6 +71,7 @@ MUTANTS = [
         ("every part decodes the first columns", "first // each, len(codes), width", "0, len(codes), width"),
         ("scales of the first columns", "((first_byte + byte) // BYTES)[None, :]", "(byte // BYTES)[None, :]"),
         ("offset forgotten in a part", "            second += offset\n", ""),
+        ("offset of signed bytes forgotten", "weight += tl.load(offsets", "weight + tl.load(offsets"),
         ("weights of a pair swapped", "tl.join(first, second)", "tl.join(second, first)"),
         ("rows of the next part", "inside = (row < rows)[:, None] & (byte < width)[None, :]", "inside = (row <= rows)[:, None] & (byte < width)[None, :]"),
         ("product forgotten", "    total += tl.load(product", "    total + tl.load(product"),

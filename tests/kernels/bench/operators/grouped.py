@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from bench import checks
-from bench.checks import agrees, drawn
+from bench.checks import agrees, bytes_with_offsets, drawn
 from bench.compiler import running_on
 from bench.examples import Example, Size, learned, packed, with_gradients
 from bench.mutants import mutants
@@ -24,7 +24,8 @@ def check() -> None:
     a, b = drawn(cells, rank, inputs, scale=inputs**-0.5, seed=1), drawn(cells, outputs, rank, seed=2)
     x = drawn(140, inputs)
     dense = drawn(outputs, inputs, scale=inputs**-0.5, seed=3)
-    for weight in (dense, *(quantize(dense, format) for format in ("nf4", "q4_1", "q8_0"))):
+    small = bytes_with_offsets(outputs, inputs)
+    for weight in (dense, *(quantize(dense, format) for format in ("nf4", "q4_1", "q8_0")), small):
         agrees(
             lambda x, a, b, to, w=weight: grouped_lora_linear(
                 x, w, a, b, scale, segments, backend="fused" if to == "triton" else to
@@ -85,6 +86,7 @@ MUTANTS = [
         ),
         ("scales of the next block", "group = start // GROUP +", "group = start // GROUP + 1 +"),
         ("offset forgotten", "                second += offset\n", ""),
+        ("offset of signed bytes forgotten", "weight += wide_scale(", "weight + wide_scale("),
         ("a row given to two cells", "(row < tl.load(segments + cell + 1))", "(row <= tl.load(segments + cell + 1))"),
         ("last cell of a tile forgotten", "tl.load(last_cell) - first + 1)", "tl.load(last_cell) - first)"),
         ("adapter's factor ignored", "1.0 if factors is None else tl.load(factors + cell)", "1.0"),

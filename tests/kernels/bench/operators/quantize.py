@@ -4,14 +4,17 @@
 
 from collections.abc import Callable
 
+import gguf
+import numpy as np
 import torch
 from bench import checks
+from bench.blocks import awkward_blocks, same_bits
 from bench.examples import Example, Size, learned
 from bench.examples import packed as packed_as
 from bench.mutants import mutants
 from torch import Tensor
 
-from qlora_kernels import dequantize, quantize
+from qlora_kernels import dequantize, formats_gguf_bits, formats_gguf_tables, quantize
 from qlora_kernels.decode import decode_reference
 from qlora_kernels.formats_nf4 import NF4_BOUNDS
 from qlora_kernels.quantize_triton import launch_pack
@@ -33,6 +36,26 @@ def check() -> None:
         for name, tensor in expected.stored.tensors().items():
             assert torch.equal(got.stored.tensors()[name], tensor), f"{format}: {name} differ"
         assert torch.equal(decoded, decode_reference(expected.affine())), f"{format}: decoded differently"
+    given = checks.bytes_with_offsets(5, 256)
+    with checks.traced() as trace:
+        decoded = dequantize(given, backend="triton")
+    trace.assert_clean()
+    assert torch.equal(decoded, decode_reference(given.affine())), "signed bytes with offsets differ"
+
+
+def check_blocks() -> None:
+    """The blocks of GGUF files that are only read decode as the `gguf` package says."""
+    rng = torch.Generator().manual_seed(0)
+    # out of the modules, where a planted mistake is
+    known = {**formats_gguf_bits.BIT_FORMATS, **formats_gguf_tables.TABLE_FORMATS}
+    for name, format in known.items():
+        data = awkward_blocks(name, rng, 128, 2)
+        kind = gguf.GGMLQuantizationType[name.upper()]
+        with np.errstate(invalid="ignore", over="ignore"):
+            expected = gguf.quants.dequantize(data.numpy(), kind)
+        stored = format.from_bytes(data)
+        assert same_bits(decode_reference(format.affine(stored)), expected), name
+        assert torch.equal(format.to_bytes(stored), data), name
 
 
 def check_levels() -> None:
@@ -59,7 +82,7 @@ def example_of(format: str) -> Callable[[Size], Example]:
     return example
 
 
-CHECKS = {"quantize": check, "nf4_levels": check_levels}
+CHECKS = {"quantize": check, "nf4_levels": check_levels, "blocks": check_blocks}
 EXAMPLES = {name: example_of(name) for name in ("nf4", "q4_0", "q4_1", "q8_0", "int4", "int8")}
 MUTANTS = [
     *mutants(
@@ -76,6 +99,34 @@ MUTANTS = [
         "decode_triton",
         check,
         ("scales of the wrong block when decoding", "tl.load(scales + byte // BYTES", "tl.load(scales + byte // (2 * BYTES)"),
+        ("offset of signed bytes forgotten", "weight += tl.load(offsets", "weight + tl.load(offsets"),
+    ),
+    *mutants(
+        "formats_gguf_bits",
+        check_blocks,
+        ("Q5_0 without the 16 below zero", "five_bits(stored.codes).to(torch.int8) - 16", "five_bits(stored.codes).to(torch.int8) - 15"),
+        ("the high bits shifted by three", 'rearrange(low, "N C part byte -> N C (part byte)") | (high << 4)', 'rearrange(low, "N C part byte -> N C (part byte)") | (high << 3)'),
+        ("Q5_K's high bits in the order of bytes", 'high = _shifted(rearrange(high, "N C byte -> N C 1 byte"), tuple(range(8)), 1)\n    codes = rearrange(low', 'high = _shifted(rearrange(high, "N C byte -> N C 1 byte"), tuple(range(8)), 1).flip(-1)\n    codes = rearrange(low'),
+        ("Q2_K's offset from the scale's bits", "(inner >> 4).float()", "(inner & 15).float()"),
+        ("Q2_K's offset added", "offsets = -(stored.outer_offsets.float()[..., None]", "offsets = (stored.outer_offsets.float()[..., None]"),
+        ("Q2_K's codes in the order of bits", '"N run four byte -> N (run four byte)"', '"N run four byte -> N (run byte four)"'),
+        ("Q3_K's third bit the other way", "+ (high << 2) + 4", "+ ((1 - high) << 2) + 4"),
+        ("Q3_K's scales without the 32", "(six.float() - 32)", "(six.float() - 31)"),
+        ("Q3_K's high bits of scales in another order", '"N C part four -> N C (part four)"', '"N C part four -> N C (four part)"'),
+    ),
+    *mutants(
+        "formats_gguf_tables",
+        check_blocks,
+        ("scales of IQ4_XS in the order of halves", '"N C byte part -> N C (byte part)"', '"N C byte part -> N C (part byte)"'),
+        ("scales of IQ4_XS without the 32", "(six.float() - 32)", "six.float()"),
+        ("MXFP4's scale not halved", "(exponent - 1) << 23", "exponent << 23"),
+        ("MXFP4's smallest exponents as others", "exponent < 2,", "exponent < 0,"),
+    ),
+    *mutants(
+        "formats_layout",
+        check_blocks,
+        ("one level of IQ4", "-22, -10, 1, 13", "-22, -10, 0, 13"),
+        ("one level of MXFP4", "4.0, 6.0, 8.0, 12.0)", "4.0, 6.0, 8.0, 16.0)"),
     ),
     *mutants(
         "formats_layout",

@@ -24,6 +24,7 @@ from workbench.models.tokenizer import (
     SubwordTokenizer,
     Tokenizer,
 )
+from workbench.models.unigram import Unigram
 
 PRE_TOKENIZERS_IN = "src/workbench/models/pre_tokenizers.py"
 CHARACTER = "workbench-character"
@@ -48,14 +49,13 @@ _PREFIX = "tokenizer.ggml."
 READ_KEYS = frozenset(
     (
         *("model", "pre", "tokens", "token_type", "scores", "merges", "add_bos_token", "add_space_prefix"),
+        *("remove_extra_whitespaces", "precompiled_charsmap"),
         *(f"{name}_token_id" for name in ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding")),
     )
 )
 """Keys under ``tokenizer.ggml.`` that are used."""
 HARMLESS_KEYS: dict[str, str] = {
     "add_eos_token": "an end behind the prompt, which is no part of asking; a response gets its own",
-    "remove_extra_whitespaces": "of T5's tokenizer",
-    "precompiled_charsmap": "of T5's tokenizer",
     "token_type_count": "of BERT's segments",
     "mask_token_id": "of models that fill gaps",
     "cls_token_id": "of models that classify",
@@ -244,6 +244,39 @@ def _sentencepiece(fields: _Fields) -> SubwordTokenizer:
     return _subword(fields, "SentencePiece", backend, adds_bos=True)
 
 
+def _unigram(fields: _Fields) -> SubwordTokenizer:
+    kinds = fields.per_token(int, "token_type")
+    cut_into = (TokenType.NORMAL, TokenType.USER_DEFINED, TokenType.UNUSED)
+    # a token of the user's costs nothing
+    scores = [
+        0.0 if kind == TokenType.USER_DEFINED else score
+        for kind, score in zip(kinds, _scores(fields), strict=True)
+    ]
+    normal = [score for kind, score in zip(kinds, scores, strict=True) if kind == TokenType.NORMAL]
+    unknown = fields.token("unknown")
+    if unknown is None:
+        raise fields.error("unknown_token_id", "is missing, the token of characters without a piece")
+    table = fields.get("precompiled_charsmap", list, [])
+    if not all(type(byte) is int and -128 <= byte < 256 for byte in table):
+        raise fields.error("precompiled_charsmap", "holds something other than bytes")
+    try:
+        backend = Unigram(
+            fields.tokens,
+            scores,
+            fields.special(),
+            usable=[token for token, kind in enumerate(kinds) if kind in cut_into],
+            worst=min(normal, default=0.0),
+            unknown=unknown,
+            space_prefix=fields.get("add_space_prefix", bool, False),
+            strips=fields.stripping(),
+            merges_spaces=fields.get("remove_extra_whitespaces", bool, False),
+            characters=bytes(byte & 0xFF for byte in table),
+        )
+    except ValueError as error:
+        raise fields.error("precompiled_charsmap", f"is damaged ({error})") from error
+    return _subword(fields, "SentencePiece unigram", backend, adds_bos=False)
+
+
 def _character(fields: _Fields) -> CharacterTokenizer:
     special = CharacterTokenizer.special
     if tuple(fields.tokens[: len(special)]) != special:
@@ -271,6 +304,7 @@ NEVER_STRIPPING = frozenset(("<unk>", "<s>", "<|endoftext|>"))
 TOKENIZER_MODELS: dict[str, Callable[[_Fields], Tokenizer]] = {
     "gpt2": _byte_level,
     "llama": _sentencepiece,
+    "t5": _unigram,
     CHARACTER: _character,
 }
 """By the value of ``tokenizer.ggml.model``."""

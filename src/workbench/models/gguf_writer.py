@@ -215,6 +215,8 @@ def add_tokenizer(writer: GGUFWriter, metadata: Mapping[str, Any]) -> None:
             writer.add_uint32(key, value)
         elif isinstance(value, str):
             writer.add_string(key, value)
+        elif key.endswith(".precompiled_charsmap"):
+            writer.add_array(key, bytes(byte & 0xFF for byte in value))
         elif isinstance(value, list):
             writer.add_array(key, value)
         else:

@@ -14,20 +14,13 @@ SPACE = "\u2581"
 """The visible block that stands for a space inside pieces."""
 
 
-class SentencePiece:
-    """A backend of :class:`workbench.models.tokenizer.SubwordTokenizer`."""
+class Pieces:
+    """What tokenizers of pieces have in common: special tokens stand for themselves, spaces are blocks."""
 
     def __init__(
-        self,
-        pieces: Sequence[str],
-        scores: Sequence[float],
-        special: Iterable[int],
-        *,
-        space_prefix: bool,
-        strips: Collection[str] = (),
+        self, pieces: Sequence[str], special: Iterable[int], *, space_prefix: bool, strips: Collection[str]
     ) -> None:
         self.pieces = pieces
-        self.scores = scores
         self.special = {pieces[token] for token in special if pieces[token]}
         self.space_prefix = space_prefix
         self.strips = frozenset(strips)
@@ -58,6 +51,26 @@ class SentencePiece:
         if piece in self.bytes:
             return bytes([self.bytes[piece]])
         return (piece if piece in self.special else piece.replace(SPACE, " ")).encode()
+
+    def _encode_plain(self, text: str) -> list[int]:
+        """Return the ids of a text without special tokens."""
+        raise NotImplementedError
+
+
+class SentencePiece(Pieces):
+    """A backend of :class:`workbench.models.tokenizer.SubwordTokenizer`."""
+
+    def __init__(
+        self,
+        pieces: Sequence[str],
+        scores: Sequence[float],
+        special: Iterable[int],
+        *,
+        space_prefix: bool,
+        strips: Collection[str] = (),
+    ) -> None:
+        super().__init__(pieces, special, space_prefix=space_prefix, strips=strips)
+        self.scores = scores
 
     def _encode_plain(self, text: str) -> list[int]:
         if not text:

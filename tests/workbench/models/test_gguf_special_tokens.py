@@ -1,5 +1,7 @@
 """Special tokens of a GGUF: which they are and what they take along, as llama.cpp has it."""
 
+from pathlib import Path
+
 import pytest
 from ask_llamacpp import Llama
 from hypothesis import given, settings
@@ -16,7 +18,7 @@ SPECIAL = ["<unk>", "<s>", "</s>", "<|endoftext|>", "<|user|>", "<|end|>"]
 def pieces(special=SPECIAL, kinds=None, **fields):
     """A SentencePiece vocabulary with these tokens before it, control tokens if nothing else is said."""
     words = [a + b for a in ["", SPACE, "a", "b"] for b in ["a", "b", "ab", SPACE, "\n", "\u3000"]]
-    words = sorted({*words, *(2 * word for word in words)})
+    words = sorted({*words, *(2 * word for word in words)} - {*special})
     single = [f"<0x{byte:02X}>" for byte in range(256)]
     tokens = [*special, *single, *words]
     scores = [0.0] * (len(special) + 256) + [-float(sum(map(ord, word)) % 5) for word in words]
@@ -44,7 +46,7 @@ def compare(tmp_path, metadata, texts, name="toy"):
     path = write_vocabulary(tmp_path / "toy.gguf", metadata, name)
     oracle, tokenizer = Llama(path), read_vocabulary(path, metadata, name)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(st.lists(st.sampled_from(texts), max_size=15).map("".join))
     def check(text):
         assert tokenizer.encode(text) == oracle.encode(text)
@@ -72,12 +74,6 @@ def test_the_special_tokens_of_phi_3_strip_what_is_behind_them(tmp_path, make, n
 def test_what_the_user_defined_is_found_before_anything_is_joined(tmp_path):
     special = ["<pad>", "<bos>", "<eos>", "<unk>", "\n\n", "\n\n\n", "  ", "    ", "ab", "<mask>"]
     metadata = pieces(special, [3, 3, 3, 2, 4, 4, 4, 4, 4, 5])
-    own = [
-        place for place, token in enumerate(metadata["tokenizer.ggml.tokens"]) if token != "ab" or place < 9
-    ]
-    for key in ("tokens", "scores", "token_type"):
-        values = metadata[f"tokenizer.ggml.{key}"]
-        metadata[f"tokenizer.ggml.{key}"] = [values[place] for place in own]
     metadata["tokenizer.ggml.add_space_prefix"] = False
     tokenizer = compare(tmp_path, metadata, ["a", "b", " ", "\n", "ab", "<eos>", "<unk>", "<mask>"])
     # Gemma keeps every space and puts none in front
@@ -139,7 +135,7 @@ def test_metadata_of_any_kind_is_read_or_refused(make, changes):
         else:
             metadata[key] = changes.draw(HOSTILE)
     try:
-        tokenizer = read_vocabulary("toy.gguf", metadata)
+        tokenizer = read_vocabulary(Path("toy.gguf"), metadata)
     except InputError:
         return
     for text in AWKWARD[:12]:

@@ -13,7 +13,11 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 
 from workbench.models.sentencepiece import SPACE, SentencePiece
 from workbench.models.tokenizer import CharacterTokenizer, LibraryBackend, SubwordTokenizer, Tokenizer
+from workbench.models.unigram import Unigram
 from workbench.models.writers.sink import sink
+
+NOT_ONLY_SPACES = r"\A(?=[\s\S]*[^ ])"
+"""Where a text begins that holds more than spaces."""
 
 
 def write_texts(path: Path, tokenizer: Tokenizer) -> None:
@@ -65,6 +69,8 @@ def library_state(tokenizer: Tokenizer) -> tuple[dict[str, Any], dict[str, Any]]
         return state, fast
     if isinstance(backend, SentencePiece):
         return _pieces(backend), fast
+    if isinstance(backend, Unigram):
+        return _unigram_state(backend), fast
     raise TypeError(f"a tokenizer of the kind {tokenizer.name!r} has no tokenizer.json")
 
 
@@ -104,6 +110,35 @@ def _pieces(backend: SentencePiece) -> dict[str, Any]:
     # not Metaspace, which puts no space before a text that begins with one
     prepend = [normalizers.Prepend(SPACE)] if backend.space_prefix else []
     library.normalizer = normalizers.Sequence([*prepend, normalizers.Replace(" ", SPACE)])
+    strip = [decoders.Strip(content=" ", left=1)] if backend.space_prefix else []
+    library.decoder = decoders.Sequence(
+        [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *strip]
+    )
+    library.add_special_tokens(
+        [
+            AddedToken(text, normalized=False, special=True, rstrip=text in backend.strips)
+            for text in sorted(backend.special, key=backend.ids.__getitem__)
+        ]
+    )
+    return json.loads(library.to_str())
+
+
+def _unigram_state(backend: Unigram) -> dict[str, Any]:
+    """Write a unigram model with what is done to a text before it, step by step."""
+    steps: list[normalizers.Normalizer] = []
+    if backend.characters.data:
+        steps.append(normalizers.Precompiled(backend.characters.data))
+    if backend.merges_spaces:
+        steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Replace(Regex(r"\A | \z"), "")]
+    if backend.merges_spaces or backend.adds_space:
+        steps.append(normalizers.Replace(Regex(NOT_ONLY_SPACES), SPACE))
+    steps.append(normalizers.Replace(" ", SPACE))
+    library = tokenizers.Tokenizer(
+        models.Unigram(
+            list(zip(backend.pieces, backend.scores, strict=True)), backend.unknown, backend.byte_fallback
+        )
+    )
+    library.normalizer = normalizers.Sequence(steps)
     strip = [decoders.Strip(content=" ", left=1)] if backend.space_prefix else []
     library.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *strip]

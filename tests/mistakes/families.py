@@ -63,9 +63,13 @@ MISTAKES = [
     *mistakes(
         f"{MODELS}/families/gemma.py",
         TEST,
-        ("windows of the other layers", "[layer % 2 == 0 for layer", "[layer % 2 == 1 for layer", LOGITS),
         ("scores scaled by the head", 'values.positive("query_pre_attn_scalar") ** -0.5', 'values.size("head_dim") ** -0.5', LOGITS),
         ("a GGUF's windows are every fifth", "(layer + 1) % 6 else None", "(layer + 1) % 5 else None", "test_a_gguf_means_to_llama_cpp_what_the_folder_means"),
+    ),
+    *mistakes(
+        f"{MODELS}/families/gemma.py",
+        "tests/workbench/models/test_folder_settings.py",
+        ("windows of the other layers", "[layer % 2 == 0 for layer", "[layer % 2 == 1 for layer", "test_defaults_are_those_of_transformers"),
     ),
     *mistakes(
         f"{MODELS}/families/granite.py",

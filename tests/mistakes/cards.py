@@ -64,7 +64,7 @@ MISTAKES = [
             "a stack's adapters aren't counted on a card",
             "need.peak(count * cells, count * tokens)",
             "need.peak(cells, count * tokens)",
-            "test_stacks_are_as_large_as_the_card_s_memory_allows",
+            "test_the_adapters_of_all_cells_of_a_stack_count",
         ),
         (
             "a card takes as few tokens as a processor",

@@ -78,6 +78,18 @@ def test_stacks_are_as_large_as_the_card_s_memory_allows(fixed, card, together):
     assert 0.9 * memory < taken <= memory
 
 
+def test_the_adapters_of_all_cells_of_a_stack_count(card):
+    """A card on which three cells' tokens would fit with the adapters of one, and not with those of three."""
+    study = small_study(sizes=(16,))
+    need, _ = need_of(study)
+    made = plan(study)
+    tokens = max(stacks.step_tokens(cell, made.prepared) for cell in made.cells)
+    memory = int(need.peak(3, 3 * tokens) / (1 - card_memory.SPLINTERS)) - 2
+    assert need.peak(1, 3 * tokens) < need.peak(3, 3 * tokens) - 1000
+    card(memory)
+    assert max(map(len, plan(study).stacks)) == 2
+
+
 def test_a_card_takes_more_tokens_at_once_than_a_processor(card, monkeypatch):
     card(16 * 2**30)
     monkeypatch.setattr(stacks, "STEP_TOKENS", 1)

@@ -78,7 +78,7 @@ def test_stacks_are_as_large_as_the_card_s_memory_allows(fixed, card, together):
     assert 0.9 * memory < taken <= memory
 
 
-def test_the_adapters_of_all_cells_of_a_stack_count(card):
+def test_the_adapters_of_all_cells_of_a_stack_count(fixed, card):
     """A card on which three cells' tokens would fit with the adapters of one, and not with those of three."""
     study = small_study(sizes=(16,))
     need, _ = need_of(study)

@@ -99,7 +99,7 @@ def test_a_text_ends_at_a_nul_and_an_empty_one_has_a_name(tmp_path):
 
 
 def test_a_text_that_is_there_twice_is_refused(tmp_path):
-    with pytest.raises(InputError, match="tokens holds '<.x.>' more than once"):
+    with pytest.raises(InputError, match=r"tokens holds '<.x.>' more than once"):
         read_vocabulary(tmp_path / "toy.gguf", pieces([*SPECIAL, "<|x|>", "<|x|>"], [3] * 8))
 
 

@@ -9,12 +9,12 @@ import tokenizers
 from ask_llamacpp import Llama
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from piece_model import UNIGRAM, parse_model
 from tiny_pieces import processor, trained
 from tiny_vocabularies import AWKWARD, read_vocabulary, write_vocabulary
 
 from workbench.errors import InputError
 from workbench.models.gguf_writer import add_tokenizer
-from workbench.models.sentencepiece_model import UNIGRAM, parse_model
 from workbench.models.tokenizer import SubwordTokenizer
 from workbench.models.unigram import CharacterMap
 from workbench.models.writers.folder_texts import library_state
@@ -175,15 +175,3 @@ def test_a_table_of_any_bytes_is_used_or_refused(body, units, text):
         CharacterMap(data).apply(text)
     except InputError as refused:
         assert "points outside itself" in str(refused)  # noqa: PT017
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_a_model_file_of_any_bytes_is_read_or_refused(data):
-    model = bytearray(trained(**WAYS["nothing exchanged"])[:3000])
-    for _ in range(data.draw(st.integers(0, 4))):
-        model[data.draw(st.integers(0, len(model) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        parse_model(bytes(model[: data.draw(st.integers(0, len(model)))]))
-    except ValueError as refused:
-        assert str(refused)  # noqa: PT017

@@ -194,7 +194,9 @@ def _chat_template(path: Path, settings: Mapping[str, Any]) -> tuple[str | None,
             return file.read_text(encoding="utf-8"), ()
         except (OSError, ValueError) as error:
             raise unreadable(file, error) from error
-    sources = {path / "chat_template.json": read_json(path / "chat_template.json", missing={})}
+    sources: dict[Path, Mapping[str, Any]] = {
+        path / "chat_template.json": read_json(path / "chat_template.json", missing={})
+    }
     sources[path / "tokenizer_config.json"] = settings
     for file, fields in sources.items():
         template = fields.get("chat_template")

@@ -125,7 +125,7 @@ CHANGED = {
 }
 
 
-@follows("expected {wanted!r}; give a LoRA adapter", "whose rows aren't those of {heads} heads")
+@follows("expected {expected}; give a LoRA adapter", "whose rows aren't those of {heads} heads")
 @pytest.mark.parametrize("what", CHANGED)
 def test_a_foreign_file_is_refused_by_what_is_wrong(tmp_path, what):
     changes, tensors, said = CHANGED[what]

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 import pytest
 from family_tokenizers import write_family
+from follows import follows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -256,6 +257,7 @@ def test_the_template_is_the_one_that_transformers_takes(tmp_path, files, expect
         assert theirs.get_chat_template() == expected
 
 
+@follows("put the one to use into a file chat_template.jinja")
 def test_several_templates_without_a_default_are_told(tmp_path):
     folder = tmp_path / "base"
     size = write_family(folder, "llama 3")

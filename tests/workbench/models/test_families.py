@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 from ask_llamacpp import Llama
+from follows import follows
 from made_families import MODELS, bytes_tokenizer, make
 
 from workbench.adapters.lora import LoraStack
@@ -69,8 +70,9 @@ UNSAID = {
 """What no GGUF can say, since llama.cpp takes one value for the whole family."""
 
 
+@follows("Write a folder of safetensors instead.")
 @pytest.mark.parametrize("name", UNSAID)
-def test_what_a_gguf_cannot_say_is_refused(saved, tmp_path, name):
+def test_what_a_gguf_cannot_say_is_refused_and_a_folder_says_it(saved, logits, tmp_path, name):
     tokenizer = bytes_tokenizer()
     folder, _ = saved(name, vocab_size=tokenizer.vocabulary)
     config, tied, _ = read_config(folder, read_json(folder / "config.json"))
@@ -78,6 +80,9 @@ def test_what_a_gguf_cannot_say_is_refused(saved, tmp_path, name):
     with pytest.raises(InputError, match=re.escape(UNSAID[name])):
         write_gguf(tmp_path / "family.gguf", config, weights, tokenizer, name="toy", licence=None)
     assert not list(tmp_path.iterdir())
+    whole = WholeModel(config=config, weights=weights, tokenizer=tokenizer, name="whole", source=folder)
+    write_folder(tmp_path / "folder", whole, dict.fromkeys(weights, "f32"))
+    assert torch.equal(logits(load_base(tmp_path / "folder"), TOKENS), logits(load_base(folder), TOKENS))
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in UNSAID])

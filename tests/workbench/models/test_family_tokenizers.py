@@ -2,11 +2,13 @@
 
 import json
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from ask_llamacpp import Llama
 from family_tokenizers import FAMILIES, write_family
 from tiny_vocabularies import AWKWARD, read_vocabulary, write_vocabulary
+from tokenizers import Tokenizer
 
 from workbench.errors import InputError
 from workbench.models.folder_tokenizer import read_tokenizer
@@ -107,6 +109,21 @@ def test_what_came_from_a_gguf_is_written_as_a_folder(read, name, tmp_path):
         assert third.encode(text) == again.encode(text), text
 
 
+def test_a_token_of_blocks_is_spaces_to_llama_cpp(read, tmp_path):
+    folder, ours = read("gemma 2")
+    state = json.loads(ours.backend.library.to_str())
+    place = state["model"]["vocab"]["▁▁"]
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    state["added_tokens"] = [*state["added_tokens"], {"id": place, "content": "▁▁", **flags}]
+    backend = LibraryBackend(Tokenizer.from_str(json.dumps(state)), ours.vocabulary)
+    metadata = vocabulary_metadata(replace(ours, backend=backend), folder)
+    oracle = Llama(write_vocabulary(tmp_path / "toy.gguf", metadata))
+    ids = backend.encode("a  b")
+    assert place in ids
+    assert oracle.encode("a  b") == ids
+    assert oracle.post("/detokenize", tokens=ids)["content"] == "a  b"
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -119,8 +136,6 @@ def test_what_came_from_a_gguf_is_written_as_a_folder(read, name, tmp_path):
 )
 @pytest.mark.parametrize("name", ["qwen 2", "phi 3"])
 def test_a_rule_that_has_no_name_is_refused(read, name, change, complaint):
-    from tokenizers import Tokenizer
-
     folder, ours = read(name)
     state = json.loads(ours.backend.library.to_str())
     for key, value in change.items():

@@ -99,8 +99,8 @@ def test_a_text_ends_at_a_nul_and_an_empty_one_has_a_name(tmp_path):
 
 
 def test_a_text_that_is_there_twice_is_refused(tmp_path):
-    with pytest.raises(InputError, match="tokens holds 'a' more than once"):
-        read_vocabulary(tmp_path / "toy.gguf", pieces([*SPECIAL, "a"], [3] * 7))
+    with pytest.raises(InputError, match=r"tokens holds '<.x.>' more than once"):
+        read_vocabulary(tmp_path / "toy.gguf", pieces([*SPECIAL, "<|x|>", "<|x|>"], [3] * 8))
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), -float("inf")])
@@ -123,13 +123,13 @@ HOSTILE = st.one_of(
 
 
 @pytest.mark.parametrize("make", [pieces, lambda: with_special(SPECIAL)])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(changes=st.data())
 def test_metadata_of_any_kind_is_read_or_refused(make, changes):
     metadata = make()
     for key in changes.draw(st.lists(st.sampled_from(sorted(metadata)), max_size=3)):
         value = metadata.get(key)
-        if isinstance(value, list) and changes.draw(st.booleans()):
+        if isinstance(value, list) and value and changes.draw(st.booleans()):
             place = changes.draw(st.integers(0, len(value) - 1))
             metadata[key] = [*value[:place], changes.draw(HOSTILE), *value[place + 1 :]]
         else:

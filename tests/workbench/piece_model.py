@@ -1,7 +1,7 @@
 """A SentencePiece model file (tokenizer.model, spiece.model), read without its library.
 
 It is a message of protocol buffers: pieces with scores and kinds, how they were trained, and how a text is
-changed before it is cut. What this file's reader doesn't know it passes over, as the format says.
+changed before it is cut. What its reader doesn't know it passes over, as the format says.
 
 Source: ``sentencepiece_model.proto`` of SentencePiece, and the wire format of protocol buffers.
 """
@@ -29,7 +29,7 @@ class PieceModel:
     """``UNIGRAM``, ``BPE``, or another."""
     byte_fallback: bool
     characters: bytes
-    """The table by which characters are exchanged; see :mod:`workbench.models.unigram`."""
+    """The table by which characters are exchanged."""
     space_prefix: bool
     merges_spaces: bool
     """Whether several spaces count as one."""

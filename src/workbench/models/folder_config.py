@@ -88,9 +88,6 @@ def window_note(window: int | None, context: int) -> tuple[str, ...]:
 
 
 def _refuse_other_arithmetic(path: Path, settings: Mapping[str, Any]) -> None:
-    for key in ("quantization_config", "quantization"):
-        if settings.get(key) is not None:
-            raise _quantized(path, key, settings)
     for key, allowed in ALLOWED_VALUES.items():
         if settings.get(key, allowed[0]) not in allowed:
             raise wrong(
@@ -107,19 +104,6 @@ def _refuse_other_arithmetic(path: Path, settings: Mapping[str, Any]) -> None:
             f"be right. If transformers' {settings['model_type']} doesn't read {one} either, take {one} out "
             f"of the file; otherwise {ANOTHER_BASE}."
         )
-
-
-def _quantized(path: Path, key: str, settings: Mapping[str, Any]) -> InputError:
-    value = settings[key]
-    method = value.get("quant_method") if isinstance(value, dict) else None
-    named = f" in the format {method!r}" if method else ""
-    origin = settings.get("_name_or_path")
-    source = f" (it names {origin!r})" if isinstance(origin, str) and origin else ""
-    return InputError(
-        f"{path}: the folder's weights are quantized{named}, which isn't read ({key}). Give the folder that "
-        f"they were made from{source}, with weights in float32, float16 or bfloat16; or the same base as a "
-        "GGUF in Q8_0."
-    )
 
 
 def _rotary(path: Path, settings: Mapping[str, Any]) -> tuple[float, float]:

@@ -88,8 +88,8 @@ MISTAKES = [
         ),
         (
             "AWQ's order taken the wrong way round",
-            "codes = rearrange(four_bits(packed)[..., place]",
-            "codes = rearrange(four_bits(packed)[..., list(AWQ_ORDER)]",
+            "codes = rearrange(nibbles_of(packed)[..., place]",
+            "codes = rearrange(nibbles_of(packed)[..., list(AWQ_ORDER)]",
             "test_conventions_by_hand",
         ),
         (

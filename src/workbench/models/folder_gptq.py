@@ -120,8 +120,8 @@ def read_gptq(
     if "gptq_v2" not in (settings.get("checkpoint_format"), settings.get("format")):
         zeros = zeros + ONE_EACH  # wraps around as it does in numbers of 32 bits
     packed = expect("qweight", tensors.get("qweight"), [torch.int32], (columns // 8, rows))
-    codes = rearrange(four_bits(packed), "inputs N eight -> N (inputs eight)")
-    zero = rearrange(four_bits(zeros), "C outputs eight -> (outputs eight) C")
+    codes = rearrange(nibbles_of(packed), "inputs N eight -> N (inputs eight)")
+    zero = rearrange(nibbles_of(zeros), "C outputs eight -> (outputs eight) C")
     order = tensors.get("g_idx")
     if order is not None:
         order = expect("g_idx", order, [torch.int32, torch.int64], (columns,)).long()
@@ -147,12 +147,12 @@ def read_awq(tensors: Named, shape: tuple[int, int], settings: Mapping[str, Any]
     scales, zeros = _scales_and_zeros(tensors, rows, groups)
     packed = expect("qweight", tensors.get("qweight"), [torch.int32], (columns, rows // 8))
     place = torch.tensor(AWQ_ORDER).argsort()
-    codes = rearrange(four_bits(packed)[..., place], "K outputs eight -> (outputs eight) K")
-    zero = rearrange(four_bits(zeros)[..., place], "C outputs eight -> (outputs eight) C")
+    codes = rearrange(nibbles_of(packed)[..., place], "K outputs eight -> (outputs eight) K")
+    zero = rearrange(nibbles_of(zeros)[..., place], "C outputs eight -> (outputs eight) C")
     return _of_groups(codes, rearrange(scales, "C N -> N C"), zero, size, None)
 
 
-def four_bits(packed: Int32[Tensor, "A B"]) -> UInt8[Tensor, "A B eight"]:
+def nibbles_of(packed: Int32[Tensor, "A B"]) -> UInt8[Tensor, "A B eight"]:
     """Take eight codes out of each number, from the lowest bits on."""
     pairs = packed.contiguous().view(torch.uint8)  # a number's lowest byte comes first
     return rearrange([pairs & 15, pairs >> 4], "half A (B byte) -> A B (byte half)", byte=4)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
 from workbench.models.folder_gptq import read_awq, read_gptq
+from workbench.models.folder_quantized import Misfit
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import huggingface_name
 
@@ -307,10 +308,19 @@ def test_awq_has_no_order_of_inputs(rng, plain, tmp_path):
     assert "has g_idx, which AWQ doesn't" in told(tmp_path / "q")
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_nothing_is_made_of_a_size_that_the_file_does_not_have(rng, layout):
+    """A config.json of a petabyte over tensors of a few bytes: refused before anything is allocated."""
+    tensors = stored(layout, *drawn(rng, 16, 64, 32))
+    for size in (32, -1, 1 << 24):
+        with pytest.raises(Misfit, match="expected float16 or bfloat16 or float32 of"):
+            read(layout, tensors, (1 << 24, 1 << 24), group_size=size)
+
+
 def test_shapes_that_do_not_divide_are_named():
-    with pytest.raises(Exception, match="expected multiples of 8"):
+    with pytest.raises(Misfit, match="expected multiples of 8"):
         read_gptq({}, (12, 8), GPTQ)
-    with pytest.raises(Exception, match="expected a multiple of 8 outputs"):
+    with pytest.raises(Misfit, match="expected a multiple of 8 outputs"):
         read_awq({}, (12, 7), AWQ)
 
 

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder
+from workbench.models.folder_bitsandbytes import read_bitsandbytes
+from workbench.models.folder_quantized import Misfit
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import huggingface_name
 
@@ -223,6 +225,14 @@ def test_the_offset_of_double_quantization_has_to_be_a_number(functional, plain,
         tensors[STATE] = state(nested_blocksize=256, nested_dtype="float32", nested_offset=wrong)
         save_file(tensors, tmp_path / "b" / "model.safetensors", {"format": "pt"})
         assert f"its nested_offset is {wrong!r}, expected a number" in told(tmp_path / "b")
+
+
+def test_nothing_is_made_of_a_size_that_the_file_does_not_have():
+    """A config.json of a petabyte over tensors of a few bytes: refused before anything is allocated."""
+    huge = [1 << 24, 1 << 24]
+    tensors = {"weight.quant_state.bitsandbytes__nf4": state(shape=huge)}
+    with pytest.raises(Misfit, match="has 8 bytes of codes, expected 140737488355328"):
+        read_bitsandbytes(tensors | {"weight": torch.zeros(8, 1, dtype=torch.uint8)}, (1 << 24, 1 << 24), {})
 
 
 SHARED_PATH = settings(

@@ -133,4 +133,14 @@ MISTAKES = [
             "test_a_note_says_what_was_decoded",
         ),
     ),
+    *mistakes(
+        "src/workbench/models/writers/folder.py",
+        "tests/workbench/models/test_folder_quantized.py",
+        (
+            "plain numbers that say that they are quantized",
+            '("_name_or_path", "dtype", "quantization_config")',
+            '("_name_or_path", "dtype")',
+            "test_a_folder_that_is_written_of_it_is_plain",
+        ),
+    ),
 ]

@@ -19,6 +19,8 @@ from workbench.models.folder_bitsandbytes import read_bitsandbytes
 from workbench.models.folder_quantized import Misfit
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import huggingface_name
+from workbench.models.writers.folder import write_folder
+from workbench.models.writers.model import WholeModel
 
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "tie_word_embeddings": True}
 BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_compute_dtype": "bfloat16"}
@@ -136,6 +138,21 @@ def test_large_blocks_in_rows_stay_packed(functional, make_folder, tmp_path):
     for name in ("q_proj", "down_proj"):
         tensor = huggingface_name(f"layers.0.{name}")
         assert torch.equal(base.decoder.weight(f"layers.0.{name}"), decoded[tensor])
+
+
+def test_a_folder_that_is_written_of_it_is_plain(functional, plain, tmp_path):
+    """With the other settings of config.json, so that its numbers are taken as they are."""
+    quantized(functional, plain, tmp_path / "b", double=True, block=32)
+    base = load_base(tmp_path / "b")
+    weights = {name: base.decoder.weight(name) for name in base.decoder.weights}
+    model = WholeModel(
+        config=base.decoder.config, weights=weights, tokenizer=base.tokenizer, name="b", source=base.path
+    )
+    write_folder(tmp_path / "w", model, dict.fromkeys(weights, "f32"))
+    again = load_base(tmp_path / "w")
+    assert again.formats == ("float32",)
+    for name, weight in weights.items():
+        assert torch.equal(again.decoder.weight(name), weight), name
 
 
 SETTINGS = {

@@ -138,7 +138,8 @@ def _settings(model: WholeModel, kinds: Mapping[str, str]) -> dict[str, Any]:
     if model.source is not None:
         # the names of the type and of the base that the folder was made from are this model's now
         taken = read_json(model.source / "config.json")
-        kept = {key: value for key, value in taken.items() if key not in ("_name_or_path", "dtype")}
+        left_out = ("_name_or_path", "dtype", "quantization_config")  # what is written is plain
+        kept = {key: value for key, value in taken.items() if key not in left_out}
         return kept | {"tie_word_embeddings": model.tied, "torch_dtype": dtype}
     rope = None if config.rope_scale == 1 else {"rope_type": "linear", "factor": config.rope_scale}
     return {

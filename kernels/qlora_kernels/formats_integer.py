@@ -2,7 +2,10 @@
 
 INT4 has the arithmetic of PyTorch's 4-bit matrix products, (code - 8) * scale + offset with both numbers in
 bfloat16; codes are chosen with these numbers as they were rounded, so that rounding them costs the least.
-INT8 is symmetric, with a float32 scale and codes from -127 to 127.
+INT8 is symmetric, with a float32 scale and codes from -127 to 127. "int4_zero" is only read: (code - zero)
+* scale with a whole zero point, as GPTQ and AWQ store it.
+
+Source of "int4_zero": Frantar et al., "GPTQ", arXiv:2210.17323; Lin et al., "AWQ", arXiv:2306.00978.
 """
 
 import torch
@@ -11,8 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qlora_kernels.formats_layout import (
+    Affine,
     Format,
+    Size,
     Stored,
+    StoredShapes,
     affine_as_stored,
     bytes_layout,
     pack_pairs,
@@ -44,12 +50,34 @@ def _reciprocal(scales: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
     return torch.nan_to_num(1 / scales, posinf=0.0)
 
 
+def affine_int4_zero(stored: Stored) -> Affine:
+    """Scale the code less the zero point: in float32 the same as code * scale - zero * scale, to the bit.
+
+    A code has 4 bits, a zero point 5 and a scale of 16 bits at most 11, so that no step rounds.
+    """
+    assert stored.offsets is not None
+    scales = stored.scales.float()
+    return Affine(
+        codes=stored.codes, scales=scales, offsets=-(scales * stored.offsets.float()), levels="unsigned"
+    )
+
+
+def _zero_layout(rows: Size, columns: Size, block: int) -> StoredShapes:
+    blocks = (rows, columns // block)
+    return {**pairs_layout(torch.float16)(rows, columns, block), "offsets": (blocks, torch.uint8)}
+
+
 INTEGER_FORMATS: dict[str, Format] = {
     "int4": Format(
         about="INT4 in groups: 4 bits, a bfloat16 scale and offset for each group",
         block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block,
         affine=affine_as_stored("signed"), pack=pack_int4,
         layout=pairs_layout(torch.bfloat16, offsets=True),
+    ),
+    "int4_zero": Format(
+        about="INT4 of GPTQ and AWQ: 4 bits, a scale of 16 bits and a whole zero point for each group",
+        block_size=128, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 24 / block,
+        affine=affine_int4_zero, layout=_zero_layout,
     ),
     "int8": Format(
         about="INT8 in groups: 8 bits, a float32 scale for each group",

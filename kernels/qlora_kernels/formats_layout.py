@@ -165,10 +165,18 @@ _E2M1 = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 MXFP4_LEVELS = (*_E2M1, 0.0, *(-level for level in _E2M1[1:]))
 """Of MXFP4, doubled; code 8 is 0 without a sign: ggml's `kvalues_mxfp4`."""
 
+_FP4 = (
+    0.0, 0.0052083334885537624, 0.6666666865348816, 1.0,
+    0.3333333432674408, 0.5, 0.1666666716337204, 0.25,
+)  # fmt: skip
+FP4_LEVELS = (*_FP4, 0.0, *(-level for level in _FP4[1:]))
+"""Numbers of a sign, two bits of exponent and one of mantissa, over the largest; as in bitsandbytes."""
+
 LEVELS: dict[str, tuple[float, ...]] = {
     "unsigned": tuple(float(code) for code in range(16)),
     "signed": tuple(float(code - 8) for code in range(16)),
     "nf4": NF4_LEVELS,
+    "fp4": FP4_LEVELS,
     "iq4": IQ4_LEVELS,
     "mxfp4": MXFP4_LEVELS,
 }

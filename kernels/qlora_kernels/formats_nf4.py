@@ -3,6 +3,7 @@
 The bytes are those of bitsandbytes: a weight times the reciprocal of its block's absolute maximum, in
 float32, is coded by how many of the fifteen midpoints between levels lie strictly below it. "nf4_double" also
 quantizes the maxima: less their mean, 256 to a block, to levels of an 8-bit map that are dense near zero.
+"fp4" and "fp4_double" differ by the sixteen levels and are only read.
 
 On a processor bitsandbytes looks the level up by one of 65,536 equal steps, which once in 600 maxima gives
 the neighbour of the nearest level. The bytes here are those; on a GPU it searches exactly.
@@ -11,6 +12,7 @@ Source: Dettmers et al., "QLoRA", arXiv:2305.14314, section 3 and appendix E; th
 "8-bit Optimizers via Block-wise Quantization", arXiv:2110.02861.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -72,14 +74,20 @@ def quantize_scales(single: Stored) -> Stored:
     )
 
 
-def affine_nf4_double(stored: Stored) -> Affine:
-    """Decode the magnitudes (8-bit level times outer scale, plus their mean), then as NF4."""
-    assert stored.outer_scales is not None
-    assert stored.outer_offsets is not None
-    levels = constant(DYNAMIC_LEVELS, torch.float32, stored.codes.device)[stored.scales.flatten().long()]
-    outer = stored.outer_scales.repeat_interleave(OUTER_BLOCK)[: levels.numel()]
-    scales = levels * outer + stored.outer_offsets
-    return Affine(codes=stored.codes, scales=scales.view(stored.scales.shape), offsets=None, levels="nf4")
+def affine_double(levels: str) -> Callable[[Stored], Affine]:
+    """Decode the magnitudes (8-bit level times outer scale, plus their mean), then codes by ``levels``."""
+
+    def affine(stored: Stored) -> Affine:
+        assert stored.outer_scales is not None
+        assert stored.outer_offsets is not None
+        dynamic = constant(DYNAMIC_LEVELS, torch.float32, stored.codes.device)[stored.scales.flatten().long()]
+        outer = stored.outer_scales.repeat_interleave(OUTER_BLOCK)[: dynamic.numel()]
+        scales = dynamic * outer + stored.outer_offsets
+        return Affine(
+            codes=stored.codes, scales=scales.view(stored.scales.shape), offsets=None, levels=levels
+        )
+
+    return affine
 
 
 def _quantize_outer(
@@ -133,6 +141,17 @@ NF4_FORMATS: dict[str, Format] = {
         about="NF4 with double quantization: the absolute maxima in 8 bits",
         block_size=64, block_sizes=(32, 64, 128, 256),
         bits_per_weight=lambda block: 4 + 8 / block + 32 / (block * OUTER_BLOCK),
-        affine=affine_nf4_double, pack=pack_nf4_double, layout=_double_layout,
+        affine=affine_double("nf4"), pack=pack_nf4_double, layout=_double_layout,
+    ),
+    "fp4": Format(
+        about="FP4 as in bitsandbytes: 4-bit floating-point numbers, an absolute maximum for each block",
+        block_size=64, block_sizes=(32, 64, 128, 256), bits_per_weight=lambda block: 4 + 32 / block,
+        affine=affine_as_stored("fp4"), layout=pairs_layout(torch.float32),
+    ),
+    "fp4_double": Format(
+        about="FP4 with double quantization: the absolute maxima in 8 bits",
+        block_size=64, block_sizes=(32, 64, 128, 256),
+        bits_per_weight=lambda block: 4 + 8 / block + 32 / (block * OUTER_BLOCK),
+        affine=affine_double("fp4"), layout=_double_layout,
     ),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Formats: bytes equal to the outside oracles, decoding as defined, sizes as stated, refusals."""
 
 import warnings
+from dataclasses import replace
 
 import gguf
 import numpy as np
@@ -105,6 +106,50 @@ def test_nf4_double_is_byte_equal_to_bitsandbytes(block, rng):
         assert torch.equal(packed.stored.outer_scales, state.state2.absmax)
         assert torch.equal(packed.stored.outer_offsets[0], state.offset)
         assert torch.equal(packed.dequantize(), functional.dequantize_4bit(codes, state))
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("kind", ["nf4", "fp4"])
+def test_any_codes_decode_as_in_bitsandbytes(kind, double, rng):
+    """A million codes with scales that vanish, are subnormal, huge or no numbers, by its own definition."""
+    functional = pytest.importorskip(
+        "bitsandbytes.functional", reason="bitsandbytes, the oracle, is not installed"
+    )
+    name = f"{kind}_double" if double else kind
+    packed = packed_blocks(name, rng, 1024, 1024)
+    awkward_scales = torch.tensor([0.0, -0.0, 1e-45, -1e-40, 3e38, torch.inf, -torch.inf, torch.nan])
+    scales = packed.stored.outer_scales if double else packed.stored.scales
+    chosen = torch.rand(scales.shape, generator=rng) < 0.2
+    scales[chosen] = awkward_scales[torch.randint(8, scales.shape, generator=rng)][chosen]
+    state = functional.QuantState(
+        absmax=packed.stored.scales.flatten(), shape=packed.shape, dtype=torch.float32, quant_type=kind,
+        blocksize=packed.block_size,
+    )  # fmt: skip
+    if double:
+        state.offset = packed.stored.outer_offsets[0]
+        state.state2 = functional.QuantState(
+            absmax=scales, blocksize=256, code=functional.create_dynamic_map(), dtype=torch.float32
+        )
+        state.nested = True
+    expected = functional.dequantize_4bit(packed.codes.view(-1, 1), state)
+    assert same_bits(packed.dequantize(), expected)
+    assert same_bits(packed.dequantize(backend="reference"), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_zero_points_are_taken_off_exactly(dtype, rng):
+    """(code - zero) * scale in float64, on a million weights, some with scales below the normal numbers."""
+    packed = packed_blocks("int4_zero", rng, 1024, 1024)
+    small = 10 ** (-8 * torch.rand(1024, 1, generator=rng))
+    scales = (torch.randn(packed.scales.shape, generator=rng) * small).to(dtype)
+    scales[::7] = torch.tensor([0.0, -0.0, 6e-8, 65504.0]).to(dtype)
+    packed = replace(packed, stored=replace(packed.stored, scales=scales))
+    scales, zeros = (
+        one.double().repeat_interleave(packed.block_size, 1) for one in (scales, packed.stored.offsets)
+    )
+    expected = (unpack_pairs(packed.codes).double() - zeros) * scales
+    assert torch.equal(packed.dequantize().double(), expected)
+    assert torch.equal(packed.dequantize(backend="reference").double(), expected)
 
 
 def test_int4_is_the_arithmetic_of_pytorchs_product(rng):

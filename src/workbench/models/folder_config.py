@@ -80,9 +80,6 @@ def window_note(window: int | None, context: int) -> tuple[str, ...]:
 
 
 def _refuse_other_arithmetic(path: Path, settings: Mapping[str, Any], family: Family) -> None:
-    for key in ("quantization_config", "quantization"):
-        if settings.get(key) is not None:
-            raise _quantized(path, key, settings)
     read = family.reads | family.biases.keys()
     allowed_values = {key: values for key, values in ALLOWED_VALUES.items() if key not in read}
     for key, allowed in {**allowed_values, **family.allows}.items():
@@ -101,19 +98,6 @@ def _refuse_other_arithmetic(path: Path, settings: Mapping[str, Any], family: Fa
             f"be right. If transformers' {settings['model_type']} doesn't read {one} either, take {one} out "
             f"of the file; otherwise {ANOTHER_BASE}."
         )
-
-
-def _quantized(path: Path, key: str, settings: Mapping[str, Any]) -> InputError:
-    value = settings[key]
-    method = value.get("quant_method") if isinstance(value, dict) else None
-    named = f" in the format {method!r}" if method else ""
-    origin = settings.get("_name_or_path")
-    source = f" (it names {origin!r})" if isinstance(origin, str) and origin else ""
-    return InputError(
-        f"{path}: the folder's weights are quantized{named}, which isn't read ({key}). Give the folder that "
-        f"they were made from{source}, with weights in float32, float16 or bfloat16; or the same base as a "
-        "GGUF in Q8_0."
-    )
 
 
 def _window(values: FolderValues) -> int | None:

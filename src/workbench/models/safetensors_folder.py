@@ -5,13 +5,14 @@ name, rather than ignored.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from qlora_kernels import QuantizedTensor
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
@@ -20,6 +21,8 @@ from workbench.models.decoder_config import DecoderConfig, fused_shape
 from workbench.models.families import FAMILIES
 from workbench.models.families.family import ATTENTION, FEED_FORWARD
 from workbench.models.folder_config import read_config
+from workbench.models.folder_methods import quantized_folder
+from workbench.models.folder_quantized import QuantizedWeight, Source, ZeroBias
 from workbench.models.folder_settings import generation_note
 from workbench.models.folder_tokenizer import TEXT_FILES, read_json, read_tokenizer, unreadable
 from workbench.models.folder_values import wrong
@@ -86,7 +89,10 @@ def load_folder(
     notes += generation_note(settings | read_json(path / "generation_config.json", missing={}))
     refuse_missing_files(path)
     shards = _shards(path)
-    weights = read_weights(path, shards, config, tied)
+    quantized = quantized_folder(path / "config.json", settings)
+    sources = dict(shards) if quantized is None else quantized.sources(shards)
+    weights = read_weights(path, sources, config, tied)
+    notes += () if quantized is None else quantized.notes()
     if tied and "head" in weights:
         notes += (OWN_HEAD,)
     tokenizer, more = read_tokenizer(path, config.vocabulary, settings)
@@ -109,8 +115,10 @@ def _digest(files: Iterable[Path]) -> str:
     return hashlib.sha256(names.encode()).hexdigest()
 
 
-def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tied: bool) -> dict[str, Tensor]:
-    """Return every weight in float32 by the decoder's name.
+def read_weights(
+    path: Path, shards: Mapping[str, Source], config: DecoderConfig, tied: bool
+) -> dict[str, Tensor | QuantizedTensor]:
+    """Return every weight by the decoder's name, in float32 or packed.
 
     Where the settings tie the head to the embedding and the files hold both, a head that differs is kept, as
     transformers 5 does: a merged adapter may have trained it.
@@ -119,9 +127,8 @@ def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tie
         raise wrong(path / "config.json", "num_hidden_layers", config.layers, f"at most {len(shards)}")
     shapes = config.shapes(tied=tied and _TOP["head"] not in shards)
     tensors = folder_tensors(config, tied="head" not in shapes)
-    # older files store the rotary frequencies
     for tensor in shards:
-        if tensor not in tensors and not tensor.endswith("rotary_emb.inv_freq"):
+        if tensor not in tensors and not _spare(tensor, shards[tensor]):
             raise InputError(
                 f"{shards[tensor]}: tensor {tensor!r} has no place in a decoder of the family "
                 f"{config.family!r} with {config.layers} blocks as config.json describes it; {ANOTHER_BASE}."
@@ -132,19 +139,41 @@ def read_weights(path: Path, shards: dict[str, Path], config: DecoderConfig, tie
             "If the base ties them, set tie_word_embeddings to true in config.json; otherwise a file is "
             f"missing: download the folder again, or {ANOTHER_BASE}."
         )
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, Tensor | QuantizedTensor] = {}
     for tensor, names in tensors.items():
         value = _tensor(path, shards.get(tensor), tensor, fused_shape(shapes, names))
-        parts = value.split([shapes[name][0] for name in names])
-        for name, part in zip(names, parts, strict=True):
-            offset = norm_offset(name, config)
-            weights[name] = part + offset if offset else part
-    if tied and "head" in weights and torch.equal(weights["head"], weights["embedding"]):
+        first = 0
+        for name in names:
+            last = first + shapes[name][0]
+            part = value if len(names) == 1 else _cut(value, first, last)
+            if (offset := norm_offset(name, config)) and isinstance(part, Tensor):
+                part = part + offset
+            weights[name], first = part, last
+    head, embedding = weights.get("head"), weights.get("embedding")
+    if tied and isinstance(head, Tensor) and isinstance(embedding, Tensor) and torch.equal(head, embedding):
         del weights["head"]
     return weights
 
 
-def _tensor(folder: Path, file: Path | None, name: str, shape: tuple[int, ...]) -> Tensor:
+def _cut(value: Tensor | QuantizedTensor, first: int, last: int) -> Tensor | QuantizedTensor:
+    """Return some rows of a joined matrix: packed, or as numbers where rows share scales."""
+    if isinstance(value, QuantizedTensor):
+        if value.rows_apart:
+            return value.rows(torch.arange(first, last))
+        value = value.dequantize()
+    return value[first:last]
+
+
+def _spare(tensor: str, source: Source) -> bool:
+    """Say whether a tensor adds nothing: a bias of zeros, or rotary frequencies that older files store."""
+    return isinstance(source, ZeroBias) or tensor.endswith("rotary_emb.inv_freq")
+
+
+def _tensor(folder: Path, file: Source | None, name: str, shape: tuple[int, ...]) -> Tensor | QuantizedTensor:
+    if isinstance(file, QuantizedWeight):
+        return file.read(shape)
+    if isinstance(file, ZeroBias):
+        file = file.file
     if file is None:
         raise InputError(
             f"{folder}: tensor {name!r} is missing, expected the shape {shape}; get the folder again, or "
@@ -158,7 +187,8 @@ def _tensor(folder: Path, file: Path | None, name: str, shape: tuple[int, ...]) 
     if value.dtype not in DTYPES:
         raise InputError(
             f"{file}: tensor {name!r} is {value.dtype}, expected float32, float16 or bfloat16: the weights "
-            "are quantized. Get the base in one of these types, or as a GGUF in Q8_0."
+            "are quantized, and config.json doesn't say how. Get the base in one of these types, or as a "
+            "GGUF in Q8_0."
         )
     if tuple(value.shape) != shape:
         raise InputError(

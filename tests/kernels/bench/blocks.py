@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from qlora_kernels import FORMATS, QuantizedTensor
+from qlora_kernels.formats_layout import Stored
 
 HALVES: dict[str, tuple[int, ...]] = {
     "q4_0": (0,), "q4_1": (0, 2), "q8_0": (0,), "q4_k": (0, 2), "q6_k": (208,),
@@ -48,9 +49,20 @@ def awkward_blocks(name, rng, rows, blocks):
 
 
 def packed_blocks(name, rng, rows, columns):
-    """A weight of random blocks."""
-    data = random_blocks(name, rng, rows, columns // FORMATS[name].multiple)
-    return QuantizedTensor.from_gguf_bytes(name, (rows, columns), data)
+    """A weight of random codes with sensible scales, of any format."""
+    known = FORMATS[name]
+    if known.from_bytes is not None:
+        data = random_blocks(name, rng, rows, columns // known.multiple)
+        return QuantizedTensor.from_gguf_bytes(name, (rows, columns), data)
+    block = max(size for size in known.block_sizes if columns % size == 0)
+    shapes = known.layout(rows, columns, block)
+    stored = {
+        kind: torch.rand(shape, generator=rng).to(dtype)
+        if dtype.is_floating_point
+        else torch.randint(17 if kind == "offsets" else 256, shape, generator=rng).to(dtype)
+        for kind, (shape, dtype) in shapes.items()
+    }
+    return QuantizedTensor(format=name, shape=(rows, columns), stored=Stored(**stored), block_size=block)
 
 
 def same_bits(got, expected):

@@ -345,8 +345,8 @@ def test_a_quantized_folder_is_named(folder, method):
     settings |= {"quantization_config": {"quant_method": method}, "_name_or_path": "org/plain"}
     (folder / "config.json").write_text(json.dumps(settings))
     message = refusal(folder)
-    assert f"quantized in the format '{method}', which isn't read" in message
-    assert "(it names 'org/plain')" in message
+    assert f"quantized in the format '{method}', and quantization_config isn't read: " in message
+    assert "It names 'org/plain' as their origin. Give the folder that they were made from" in message
     (folder / "config.json").write_text(before)
     assert load_base(folder).decoder.config.layers == 3
 

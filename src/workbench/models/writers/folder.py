@@ -156,7 +156,8 @@ def _settings(path: Path, model: WholeModel, kinds: Mapping[str, str]) -> dict[s
     if model.source is not None:
         # the names of the type and of the base that the folder was made from are this model's now
         taken = read_json(model.source / "config.json")
-        kept = {key: value for key, value in taken.items() if key not in ("_name_or_path", "dtype")}
+        left_out = ("_name_or_path", "dtype", "quantization_config")  # what is written is plain
+        kept = {key: value for key, value in taken.items() if key not in left_out}
         return kept | {"tie_word_embeddings": model.tied, "torch_dtype": dtype}
     settings = {
         "architectures": [family.architecture],

@@ -36,6 +36,7 @@ ROOMS = (
         "rates",
         "quality",
         "forecasts",
+        "ladders",
         "plans",
     ),
     "views",

@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from workbench.views.progress import share_bar
 
     plan = _plan(arguments)
+    shares = dict.fromkeys((one.name for one in plan.runs()), 0.0)
     settings = replace(SETTINGS, **_given(arguments, OF_TRAINING))
     folder = LadderFolder(arguments.out or RUNS / "ladder")
     if arguments.replay:
@@ -79,16 +80,24 @@ def run(arguments: argparse.Namespace) -> int:
             )
 
         with stop_on_signals() as should_stop, share_bar() as tell:
+
+            def tell_run(name: str, share: float, _: float) -> None:
+                shares[name] = share
+                done = sum(one.flops * shares[one.name] for one in plan.runs())
+                tell("training", done / sum(one.flops for one in plan.runs()))
+
+            if folder.exists:
+                shares |= {row.run: 1.0 for row in folder.rows() if row.run in shares}
             climber = Climber(
                 workers=arguments.workers,
-                tell=lambda name, share, _: tell(name, share),
+                tell=tell_run,
                 should_stop=should_stop,
                 before_rung=before_rung,
             )
             done = climb(folder, plan, climber, settings=settings)
         if not done:
             raise KeyboardInterrupt
-    _say(folder, plan)
+    _say(folder)
     return 0
 
 
@@ -107,11 +116,11 @@ def _plan(arguments: argparse.Namespace) -> "LadderPlan":
     return replace(plan, **{"equal": kept, **given})
 
 
-def _say(folder: "LadderFolder", plan: "LadderPlan") -> None:
+def _say(folder: "LadderFolder") -> None:
     from workbench.ladder.report import findings, write_ladder_report
     from workbench.ladder.training import lessons
 
-    folder.manifest()
+    plan = folder.plan()
     found = findings(folder, plan, lessons())
     for heading, sentences in found.sections().items():
         print(f"{heading}\n" + "\n".join(f"  {sentence}" for sentence in sentences))

@@ -75,6 +75,15 @@ class LadderFolder:
             )
         return manifest
 
+    def plan(self) -> LadderPlan:
+        """Return the plan with which the ladder was last trained.
+
+        Raises:
+            InputError: If the folder holds no ladder.
+        """
+        found = self.manifest()["plan"]
+        return LadderPlan(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+
     def begin(self, plan: LadderPlan, settings: PretrainConfig, known: Lessons) -> None:
         """Write the manifest, or check that a ladder which is there was made in the same way.
 

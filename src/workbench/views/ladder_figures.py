@@ -151,7 +151,7 @@ def rounding_figure(rows: Sequence[Mapping[str, Any]]) -> PaperFigure:
         raise InputError("no cost of rounding was measured, so nothing can be drawn")
     with style.context(["default", STYLE]):
         figure, axes = _figure()
-        sizes = sorted({row["parameters"] for row in rows})
+        sizes = sorted({float(row["parameters"]) for row in rows})
         for number, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
             own = [[r["kl"] for r in rows if (r["kind"], r["parameters"]) == (kind, size)] for size in sizes]
             means = [float(np.mean(values)) for values in own]

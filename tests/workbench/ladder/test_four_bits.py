@@ -1,7 +1,5 @@
 """What rounding costs: by other ways to round and to measure; the order on weights never rounded."""
 
-from itertools import pairwise
-
 import gguf
 import pytest
 import torch
@@ -84,14 +82,16 @@ def test_the_divergence_by_hand(rung, few_lessons):
 
 
 def test_the_order_on_weights_never_rounded(few_lessons):
-    """Random weights of the shipped base's size: nothing in them was made for one kind of numbers."""
+    """Random weights: nothing in them was made for one kind of numbers. The two kinds of 4 bits are close."""
     for width in (48, 128):
         weights = {
             name: 4 * weight if name.endswith("_proj") else weight
             for name, weight in first_weights(architecture(width), 0).items()
         }
         costs = cost_of_rounding(Decoder(architecture(width), weights), few_lessons.data.heldout[:40])
-        assert all(one < other for one, other in pairwise(costs.values())), costs
+        assert list(costs) == ["q8_0", "q6_k", "q4_k", "q4_1"]
+        assert 0 < 4 * costs["q8_0"] < costs["q6_k"] < min(costs["q4_k"], costs["q4_1"]) / 4, costs
+        assert costs["q4_k"] == pytest.approx(costs["q4_1"], rel=0.5)
     assert architecture(128) == DECODER
 
 

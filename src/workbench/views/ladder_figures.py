@@ -72,7 +72,7 @@ def ladder_figure(
         InputError: If the table is empty.
     """
     if not rows:
-        raise InputError("the ladder has no finished run, so nothing can be drawn; go on with it")
+        raise InputError("the ladder has no finished run, so nothing can be drawn")
     own = [row for row in rows if row["ratio"] == ratio]
     others = [row for row in rows if row["ratio"] != ratio]
     with style.context(["default", STYLE]):
@@ -118,7 +118,7 @@ def valley_figure(valleys: Sequence[Valley]) -> PaperFigure:
         InputError: If there is none.
     """
     if not valleys:
-        raise InputError("there is no curve of equal arithmetic to draw; add some with --equal")
+        raise InputError("there is no curve of equal arithmetic, so nothing can be drawn")
     with style.context(["default", STYLE]):
         figure, axes = _figure()
         for number, one in enumerate(valleys):

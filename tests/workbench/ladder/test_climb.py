@@ -162,6 +162,9 @@ def test_damage_is_told(tmp_path, few_lessons):
     folder.row_of(row.run).write_text("{}")
     with pytest.raises(InputError, match="isn't the row of a run; delete it"):
         folder.rows()
+    folder.row_of(row.run).unlink()
+    climb(folder, replace(SMALL, seeds=(0,)), Climber(), settings=SHORT, known=few_lessons)
+    assert [one.sha256 for one in folder.rows()] == [row.sha256]
 
 
 def test_a_training_that_diverges_is_no_rung(tmp_path, few_lessons):

@@ -47,12 +47,10 @@ def test_the_command_trains_predicts_and_reports(few, tmp_path, capsys):
     assert main(["ladder", "--out", str(out), "--replay", "w016-r0.02-s1"]) == 1
 
 
-def test_what_was_measured_can_be_fitted_by_everybody(few, tmp_path, capsys):
-    out = tmp_path / "mine"
-    assert main(["ladder", *OPTIONS, "--out", str(out)]) == 0
-    capsys.readouterr()
+def test_what_was_measured_can_be_fitted_by_everybody(short_ladder, capsys):
+    table = short_ladder[0].write_table()
     columns = ["--columns", "model=parameters", "size=tokens"]
-    code = main(["fit", str(out / "table.csv"), "--metric", "loss", "--law", "chinchilla", *columns])
+    code = main(["fit", str(table), "--metric", "loss", "--law", "chinchilla", *columns])
     assert code == 0, capsys.readouterr().err
 
 

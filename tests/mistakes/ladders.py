@@ -84,7 +84,7 @@ MISTAKES = [
     *mistakes(
         "src/workbench/ladder/report.py",
         REPORT,
-        ("runs of other arithmetic share a curve", "ALIKE = 0.02", "ALIKE = 5.0"),
+        ("runs of other arithmetic share a curve", "SAME_FLOPS = 0.02", "SAME_FLOPS = 5.0"),
         ("one seed gives intervals", " or len(cells) == len(rows)", ""),
     ),
     *mistakes(

@@ -60,12 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     from workbench.ladder.climb import Climber, climb
     from workbench.ladder.folder import LadderFolder
     from workbench.ladder.forecast import predict_before
-    from workbench.ladder.training import SETTINGS
+    from workbench.ladder.training import LADDER_SETTINGS
     from workbench.views.progress import share_bar
 
     plan = _plan(arguments)
     shares = dict.fromkeys((one.name for one in plan.runs()), 0.0)
-    settings = replace(SETTINGS, **_given(arguments, OF_TRAINING))
+    settings = replace(LADDER_SETTINGS, **_given(arguments, OF_TRAINING))
     folder = LadderFolder(arguments.out or RUNS / "ladder")
     if arguments.replay:
         return _replay(folder, arguments.replay)
@@ -117,11 +117,11 @@ def _plan(arguments: argparse.Namespace) -> "LadderPlan":
 
 
 def _say(folder: "LadderFolder") -> None:
-    from workbench.ladder.report import findings, write_ladder_report
+    from workbench.ladder.report import ladder_findings, write_ladder_report
     from workbench.ladder.training import lessons
 
     plan = folder.plan()
-    found = findings(folder, plan, lessons())
+    found = ladder_findings(folder, plan, lessons())
     for heading, sentences in found.sections().items():
         print(f"{heading}\n" + "\n".join(f"  {sentence}" for sentence in sentences))
     print(f"table:  {folder.write_table()}\nreport: {write_ladder_report(folder, found)}")

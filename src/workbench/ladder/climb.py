@@ -17,12 +17,12 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.ladder.folder import LadderFolder
 from workbench.ladder.rungs import LadderPlan, Run
-from workbench.ladder.training import SETTINGS, Ended, Lessons, PretrainConfig, lessons, train_run
+from workbench.ladder.training import LADDER_SETTINGS, Ended, Lessons, PretrainConfig, lessons, train_run
 from workbench.studies.disk.lock import locked
 
 FIRST_RUNGS = 3
 """Rungs before the first that is predicted: two leave a law's floor and its exponent one and the same."""
-POLL_SECONDS = 0.5
+LISTEN_SECONDS = 0.5
 
 TellRun = Callable[[str, float, float], None]
 """(name of the run, share of its steps that are done, its last loss) -> nothing."""
@@ -50,7 +50,7 @@ def climb(
     plan: LadderPlan,
     climber: Climber,
     *,
-    settings: PretrainConfig = SETTINGS,
+    settings: PretrainConfig = LADDER_SETTINGS,
     known: Lessons | None = None,
 ) -> bool:
     """Train the runs of a plan that a folder doesn't have yet; return whether all are done.
@@ -140,7 +140,7 @@ def _in_processes(
         while ears:
             if climber.should_stop():
                 return False
-            for ear in wait(ears, POLL_SECONDS):
+            for ear in wait(ears, LISTEN_SECONDS):
                 assert isinstance(ear, Connection)
                 try:
                     heard: Any = ear.recv()
@@ -180,7 +180,7 @@ def _work(path: str, runs: Sequence[Run], settings: PretrainConfig, mouth: Conne
         nonlocal told
         if os.getppid() != parent:  # it is dead: nobody would stop this one any more
             return False
-        if share == 1 or time.monotonic() > told + POLL_SECONDS:
+        if share == 1 or time.monotonic() > told + LISTEN_SECONDS:
             told = time.monotonic()
             mouth.send((run.name, share, loss))
         return True

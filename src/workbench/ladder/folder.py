@@ -22,12 +22,12 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.files import not_read, sha256_of, write_atomically
 from workbench.ladder.rungs import LadderPlan, Run
-from workbench.ladder.training import Lessons, PretrainConfig, Trained, now
+from workbench.ladder.training import Lessons, PretrainConfig, Trained, moment
 
 LADDER = "ladder.json"
 RUNS_FOLDER = "runs"
 PREDICTIONS = "predictions.json"
-TABLE = "table.csv"
+TABLE_FILE = "table.csv"
 LADDER_FORMAT = 1
 DECIDING_PACKAGES = ("torch", "numpy", "lemminflect")
 """Packages whose version can change a loss; where one differs a ladder isn't continued."""
@@ -97,7 +97,7 @@ class LadderFolder:
             "data": known.facts,
             "versions": {name: _version(name) for name in DECIDING_PACKAGES},
         }
-        began = now()
+        began = moment()
         if self.exists:
             before = self.manifest()
             began = before["began"]
@@ -158,8 +158,8 @@ class LadderFolder:
         writer = csv.DictWriter(buffer, [field.name for field in fields(Trained)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in self.rows())
-        write_atomically(self.path / TABLE, buffer.getvalue().encode())
-        return self.path / TABLE
+        write_atomically(self.path / TABLE_FILE, buffer.getvalue().encode())
+        return self.path / TABLE_FILE
 
     def check(self) -> list[str]:
         """Return the names of the runs whose weights aren't those that were trained."""

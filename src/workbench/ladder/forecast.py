@@ -16,9 +16,9 @@ from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.ladder.folder import PREDICTIONS, LadderFolder
 from workbench.ladder.rungs import LadderPlan, parameters
-from workbench.ladder.training import Trained, now
+from workbench.ladder.training import Trained, moment
 from workbench.laws.analysis import analyse
-from workbench.laws.baselines import LAST_VALUE, LINE, last_value, line
+from workbench.laws.baselines import LAST_VALUE, LINE, Courses, last_value, line
 from workbench.laws.measurement import Measurement
 from workbench.laws.table import Table, read_table
 from workbench.laws.thresholds import LEVEL, TAILS
@@ -70,7 +70,7 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MetPrediction:
     """A prediction and what was measured then."""
 
     predicted: Predicted
@@ -123,6 +123,7 @@ def predict_rung(rows: Sequence[Trained], plan: LadderPlan, width: int) -> Predi
     if analysis.law is None or analysis.noise is None:
         why = analysis.silent or "the runs are too few"
         raise InputError(f"nothing can be predicted of width {width}: {why}; add seeds or rungs")
+    assert curve.model is not None
     drawn = curve.predict([tokens], model=float(model))[1:, 0]
     spread = float(analysis.noise.spread[np.argmax(curve.model == np.max(curve.model))])
     noise = np.random.default_rng(0).standard_normal(len(drawn)) * spread / len(plan.seeds) ** 0.5
@@ -132,7 +133,7 @@ def predict_rung(rows: Sequence[Trained], plan: LadderPlan, width: int) -> Predi
         parameters=model,
         tokens=tokens,
         seeds=len(plan.seeds),
-        made=now(),
+        made=moment(),
         made_from=tuple(row.run for row in rows),
         law=analysis.law.formula,
         constants=analysis.constants(curve.quality) or {},
@@ -150,7 +151,8 @@ def rules_of(rows: Sequence[Trained], plan: LadderPlan, flops: float) -> dict[st
     sizes = np.array(list(cost.values()))
     means = np.array([np.mean([row.loss for row in own if row.width == width]) for width in cost])
     asked = Measurement(quality="all", size=flops, seed=None, status="done", evaluation="", values={}, line=0)
-    courses, pairs = {("all",): (sizes, means)}, [(asked, ("all",))]
+    courses: Courses = {("all",): (sizes, means)}
+    pairs = [(asked, ("all",))]
     return {
         LAST_VALUE: float(last_value(courses, pairs)[0]),
         LINE: float(line(courses, pairs, falling=True)[0]),
@@ -194,7 +196,7 @@ def predict_before(folder: LadderFolder, plan: LadderPlan, width: int) -> Predic
     return made
 
 
-def outcomes(folder: LadderFolder, plan: LadderPlan) -> list[Outcome]:
+def met_predictions(folder: LadderFolder, plan: LadderPlan) -> list[MetPrediction]:
     """Return the predictions whose rungs were trained since, with what was measured.
 
     Raises:
@@ -212,5 +214,5 @@ def outcomes(folder: LadderFolder, plan: LadderPlan) -> list[Outcome]:
                 f"{folder.path / PREDICTIONS}: width {one.width} is said to be predicted at {one.made}, and "
                 f"a run of it began at {began}; that is no prediction: restore the file"
             )
-        found.append(Outcome(one, tuple(measured), began))
+        found.append(MetPrediction(one, tuple(measured), began))
     return found

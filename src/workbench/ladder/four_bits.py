@@ -27,7 +27,7 @@ from workbench.models.writers.numbers import KINDS_OF_NUMBERS
 ROUNDED_KINDS = ("q8_0", "q6_k", "q4_k", "q4_1")
 """Kinds of numbers that are compared, in the order in which their cost is expected to rise."""
 SUPER_BLOCK_MULTIPLE = 256
-AT_ONCE = 512
+READ_TOGETHER = 512
 """Held-out examples that are read together."""
 
 
@@ -57,8 +57,8 @@ def divergence_of(first: Decoder, second: Decoder, tasks: Sequence[WordTask]) ->
     pool = Pool(example_of(task) for task in tasks)
     total, count = 0.0, 0
     with torch.no_grad():
-        for start in range(0, len(pool), AT_ONCE):
-            batch = pool.batch([list(range(start, min(start + AT_ONCE, len(pool))))])
+        for start in range(0, len(pool), READ_TOGETHER):
+            batch = pool.batch([list(range(start, min(start + READ_TOGETHER, len(pool))))])
             one, two = (
                 decoder.head(decoder(batch).flatten(0, 1)[batch.label_slots]).float().log_softmax(-1)
                 for decoder in (first, second)

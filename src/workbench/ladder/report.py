@@ -18,7 +18,7 @@ from workbench.columns import Columns
 from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.ladder.folder import LadderFolder
-from workbench.ladder.forecast import ADDITIVE, Outcome, outcomes, table_of
+from workbench.ladder.forecast import ADDITIVE, MetPrediction, met_predictions, table_of
 from workbench.ladder.four_bits import RoundingCost, cost_of_rounding, sentence_on_order, sentence_on_size
 from workbench.ladder.rungs import LadderPlan
 from workbench.ladder.training import Lessons, Trained
@@ -33,9 +33,15 @@ from workbench.models.loaders import load_base
 from workbench.views.ladder_figures import Forecasted, ladder_figure, rounding_figure, valley_figure
 from workbench.views.style import save_figure
 
-ALIKE = 0.02
+SAME_FLOPS = 0.02
 """Runs whose operations differ by less than this share stand on one curve of equal arithmetic."""
 LADDER_RESAMPLES = 400
+ABOUT_FIGURES = {
+    "ladder": "Held-out loss against operations of training, with the additive law and the predictions",
+    "equal-arithmetic": "Held-out loss against model size, a parabola for each curve of equal arithmetic",
+    "bits": "Divergence from float32 against model size, one line a kind of numbers",
+}
+"""What each figure shows, in words."""
 NO_LAW = "the additive law has five constants and needs more runs than it has"
 
 
@@ -85,7 +91,7 @@ class LadderFindings:
     ratio: float
     law: FoundLaw | None
     valleys: tuple[Valley, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[MetPrediction, ...]
     costs: tuple[RoundingCost, ...]
 
     def sections(self) -> dict[str, list[str]]:
@@ -102,7 +108,7 @@ class LadderFindings:
         }
 
 
-def findings(folder: LadderFolder, plan: LadderPlan, known: Lessons | None = None) -> LadderFindings:
+def ladder_findings(folder: LadderFolder, plan: LadderPlan, known: Lessons | None = None) -> LadderFindings:
     """Return what a ladder says.
 
     Args:
@@ -121,7 +127,7 @@ def findings(folder: LadderFolder, plan: LadderPlan, known: Lessons | None = Non
         plan.ratio,
         _law(rows),
         tuple(_valleys(rows)),
-        tuple(outcomes(folder, plan)),
+        tuple(met_predictions(folder, plan)),
         () if known is None else tuple(rounding_costs(folder, rows, plan, known)),
     )
 
@@ -141,7 +147,7 @@ def curves_of(rows: Sequence[Trained]) -> dict[str, list[Trained]]:
     """Return the runs of each curve of equal arithmetic that has enough models, the cheapest first."""
     curves: list[list[Trained]] = []
     for row in sorted(rows, key=lambda row: row.flops):
-        if curves and row.flops <= curves[-1][0].flops * (1 + ALIKE):
+        if curves and row.flops <= curves[-1][0].flops * (1 + SAME_FLOPS):
             curves[-1].append(row)
         else:
             curves.append([row])
@@ -218,7 +224,7 @@ def write_ladder_report(folder: LadderFolder, found: LadderFindings) -> Path:
     manifest = folder.manifest()
     page = environment.get_template("page.html").render(
         sections=found.sections(),
-        figures=[Markup(_inline(path)) for path in drawn.values()],
+        figures=[_inline(path, ABOUT_FIGURES[name]) for name, path in drawn.items()],
         rows=found.rows,
         bits=bits,
         level=f"{LEVEL:.0%}",
@@ -230,10 +236,11 @@ def write_ladder_report(folder: LadderFolder, found: LadderFindings) -> Path:
     return target / "index.html"
 
 
-def _inline(path: Path) -> str:
-    """Return an SVG as a page holds it: without what stands before its root."""
+def _inline(path: Path, about: str) -> Markup:
+    """Return an SVG as an element of the page, with what it shows for those who don't see it."""
     text = path.read_text(encoding="utf-8")
-    return text[text.index("<svg") :]
+    body = text[text.index("<svg") :].removeprefix("<svg")
+    return Markup('<svg role="img" aria-label="{}"').format(about) + Markup(body)
 
 
 def _bits(costs: Sequence[RoundingCost]) -> Iterator[Mapping[str, Any]]:

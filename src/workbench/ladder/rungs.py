@@ -16,7 +16,7 @@ from math import inf, prod
 from workbench.errors import InputError, unknown_name
 from workbench.models.decoder_config import DecoderConfig
 
-RATIO = 20.0
+TOKENS_A_PARAMETER = 20.0
 """Tokens a parameter of the runs that make the ladder."""
 WIDEST_RATIO = 10.0
 """Runs of equal arithmetic stay within this factor of the ladder's own ratio, up and down."""
@@ -24,7 +24,7 @@ VOCABULARY = 99
 """Of the classroom's tokenizer; a test compares."""
 WIDTH_STEP = 8
 """Widths are multiples of this: heads are then of even size, and every rung has the same proportions."""
-WIDEST = 1024
+WIDEST_RUNG = 1024
 NARROWEST = 16
 
 
@@ -34,9 +34,10 @@ def architecture(width: int) -> DecoderConfig:
     Raises:
         InputError: If there is no rung of such a width.
     """
-    if width % WIDTH_STEP or not NARROWEST <= width <= WIDEST:
+    if width % WIDTH_STEP or not NARROWEST <= width <= WIDEST_RUNG:
         raise InputError(
-            f"a rung's width is {width}; it has to be a multiple of {WIDTH_STEP} from {NARROWEST} to {WIDEST}"
+            f"a rung's width is {width}; it has to be a multiple of {WIDTH_STEP} from {NARROWEST} to "
+            f"{WIDEST_RUNG}"
         )
     return DecoderConfig(
         vocabulary=VOCABULARY,
@@ -90,7 +91,7 @@ class LadderPlan:
     equal: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (0, 1, 2)
     equal_seeds: tuple[int, ...] = (0,)
-    ratio: float = RATIO
+    ratio: float = TOKENS_A_PARAMETER
 
     def __post_init__(self) -> None:
         """Refuse what can't be trained."""

@@ -41,7 +41,7 @@ from workbench.models.gguf_writer import write_gguf
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import Frozen
 
-SETTINGS = PretrainConfig(batch_size=128, quantized_share=0.0, seed=0)
+LADDER_SETTINGS = PretrainConfig(batch_size=128, quantized_share=0.0, seed=0)
 """What all runs share; steps, warm-up, seed and the rate of the embedding are each run's own."""
 RATE_WIDTH = 128
 """At this width the embedding's rate is that of the settings."""
@@ -86,19 +86,18 @@ COUNTED_STEPS = 200
 @cache
 def lessons() -> Lessons:
     """Return the words of ``lemminflect``, split as for the shipped base; they are the same for all seeds."""
-    return lessons_of(pretrain_data(read_word_table(), SETTINGS))
+    return lessons_of(pretrain_data(read_word_table(), LADDER_SETTINGS))
 
 
 def lessons_of(data: PretrainData) -> Lessons:
     """Return some data with what is known of its lengths."""
     lengths = [len(example_of(task).token_ids) for task in chain(*data.train.values())]
-    dealt = [
-        lengths[index] for step in deal(data.train, replace(SETTINGS, steps=COUNTED_STEPS)) for index in step
-    ]
+    steps = deal(data.train, replace(LADDER_SETTINGS, steps=COUNTED_STEPS))
+    dealt = [lengths[index] for step in steps for index in step]
     return Lessons(data, sum(dealt) / len(dealt), sum(lengths))
 
 
-def settings_of(run: Run, known: Lessons, settings: PretrainConfig = SETTINGS) -> PretrainConfig:
+def settings_of_run(run: Run, known: Lessons, settings: PretrainConfig = LADDER_SETTINGS) -> PretrainConfig:
     """Return how a run is trained: as many whole steps as its tokens take, at least one."""
     tokens = run.ratio * parameters(run.width)
     steps = max(1, round(tokens / (settings.batch_size * known.example_tokens)))
@@ -143,7 +142,7 @@ class Trained:
     sha256: str
 
 
-def now() -> str:
+def moment() -> str:
     """Return the time in ISO 8601 with its zone, to the millisecond: two of them can be put in order."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -157,7 +156,7 @@ def train_run(
     path: Path,
     known: Lessons,
     *,
-    settings: PretrainConfig = SETTINGS,
+    settings: PretrainConfig = LADDER_SETTINGS,
     on_step: Callable[[float, float], bool] | None = None,
 ) -> Trained:
     """Train one run, write its float32 file and return what came of it.
@@ -173,8 +172,8 @@ def train_run(
         InputError: If the loss isn't finite, or the file can't be written.
         Ended: If ``on_step`` said so; nothing is written then.
     """
-    config, decoder_config = settings_of(run, known, settings), architecture(run.width)
-    began, started = now(), time.perf_counter()
+    config, decoder_config = settings_of_run(run, known, settings), architecture(run.width)
+    began, started = moment(), time.perf_counter()
 
     def tell(step: int, loss: float) -> None:
         if on_step and not on_step(step / config.steps, loss):
@@ -212,7 +211,7 @@ def train_run(
         exact_match=exact,
         seconds=round(seconds, 3),
         began=began,
-        ended=now(),
+        ended=moment(),
         sha256=sha256_of(path),
     )
 

@@ -23,7 +23,7 @@ FEWEST_MODELS = 4
 """Models on a curve from which something is left over to disagree with a parabola."""
 BEYOND_MODELS = 4.0
 """Factor beyond the models tried up to which the least loss is looked for."""
-STARTS = 5
+VALLEY_STARTS = 5
 
 
 def _parabola(s: Shapes, x: Inputs) -> np.ndarray:
@@ -46,7 +46,7 @@ def isoflop_law(models: np.ndarray) -> Law:
                 "model size",
                 low / BEYOND_MODELS,
                 high * BEYOND_MODELS,
-                tuple(np.geomspace(low, high, STARTS).tolist()),
+                tuple(np.geomspace(low, high, VALLEY_STARTS).tolist()),
             ),
         ),
         coefficients=(

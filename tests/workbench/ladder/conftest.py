@@ -8,7 +8,7 @@ from workbench.data.sources.verbs import read_word_table
 from workbench.ladder.climb import Climber, climb
 from workbench.ladder.folder import LadderFolder
 from workbench.ladder.forecast import predict_before
-from workbench.ladder.training import SETTINGS, lessons_of
+from workbench.ladder.training import LADDER_SETTINGS, lessons_of
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def few_lessons():
     rows = [row for row in read_word_table() if row[0].startswith("wa")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pretrain, "REVERSALS", 100)
-        return lessons_of(pretrain.pretrain_data(rows, SETTINGS))
+        return lessons_of(pretrain.pretrain_data(rows, LADDER_SETTINGS))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from workbench.exporting.parity import log_probabilities
 from workbench.ladder.climb import Climber, climb, shared_out, steps_of
 from workbench.ladder.folder import LadderFolder
 from workbench.ladder.rungs import LADDERS, LadderPlan, Run, parameters
-from workbench.ladder.training import lessons, settings_of, train_run
+from workbench.ladder.training import lessons, settings_of_run, train_run
 from workbench.models.loaders import load_base
 
 SMALL = LadderPlan(widths=(16,), seeds=(0, 1), ratio=0.05)
@@ -59,16 +59,16 @@ def test_the_tokens_of_a_run_are_those_that_are_dealt(few_lessons):
     """All seeds get one number of tokens; each one's own examples come close to it."""
     lengths = [len(example_of(task).token_ids) for task in chain(*few_lessons.data.train.values())]
     for seed in (0, 1):
-        config = settings_of(Run(16, 10.0, seed), few_lessons, SHORT)
+        config = settings_of_run(Run(16, 10.0, seed), few_lessons, SHORT)
         dealt = sum(lengths[index] for step in deal(few_lessons.data.train, config) for index in step)
         assert dealt == pytest.approx(10 * parameters(16), rel=0.01)
 
 
 def test_settings_grow_with_the_rung(few_lessons):
-    narrow, wide = (settings_of(Run(width, 20.0, 3), few_lessons, SHORT) for width in (32, 64))
+    narrow, wide = (settings_of_run(Run(width, 20.0, 3), few_lessons, SHORT) for width in (32, 64))
     assert (narrow.seed, narrow.matrix_rate) == (3, wide.matrix_rate)
     assert narrow.vector_rate == 2 * wide.vector_rate
-    assert settings_of(Run(128, 20.0, 0), few_lessons, SHORT).vector_rate == SHORT.vector_rate
+    assert settings_of_run(Run(128, 20.0, 0), few_lessons, SHORT).vector_rate == SHORT.vector_rate
     assert narrow.warmup_steps == round(narrow.steps / 10)
     assert narrow.quantized_share == 0
 

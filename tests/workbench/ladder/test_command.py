@@ -18,7 +18,7 @@ OPTIONS = ["--widths", "16", "24", "32", "40", "--equal", "24", "--ratio", "0.02
 @pytest.fixture
 def few(monkeypatch, few_lessons):
     """The command on few words and small steps."""
-    monkeypatch.setattr(training, "SETTINGS", SHORT)
+    monkeypatch.setattr(training, "LADDER_SETTINGS", SHORT)
     monkeypatch.setattr(climb, "lessons", lambda: few_lessons)
     monkeypatch.setattr(training, "lessons", lambda: few_lessons)
 
@@ -94,5 +94,5 @@ def test_a_rung_is_the_base_of_a_study(short_ladder, tmp_path):
 
 
 def test_rungs_never_saw_four_bits():
-    assert training.SETTINGS.quantized_share == 0
-    assert isinstance(training.SETTINGS, PretrainConfig)
+    assert training.LADDER_SETTINGS.quantized_share == 0
+    assert isinstance(training.LADDER_SETTINGS, PretrainConfig)

@@ -11,8 +11,8 @@ from tiny_ladder import PLAN
 from workbench.errors import InputError
 from workbench.ladder.folder import PREDICTIONS, LadderFolder
 from workbench.ladder.forecast import (
-    Outcome,
-    outcomes,
+    MetPrediction,
+    met_predictions,
     predict_before,
     predict_rung,
     read_predictions,
@@ -105,7 +105,7 @@ def test_a_prediction_is_kept_as_it_was_made(ladder, predicted):
     assert set(made.made_from) == {row.run for row in ladder.rows()}
     assert read_predictions(ladder) == [made]
     assert predict_before(ladder, COFFEE, LAST) == made, "with its time"
-    assert outcomes(ladder, COFFEE) == []
+    assert met_predictions(ladder, COFFEE) == []
 
 
 def train_last(ladder, when):
@@ -117,14 +117,14 @@ def train_last(ladder, when):
 def test_a_prediction_meets_what_was_measured(ladder):
     made = predict_before(ladder, COFFEE, LAST)
     train_last(ladder, "2999-01-01T00:00:00.000+00:00")
-    (one,) = outcomes(ladder, COFFEE)
+    (one,) = met_predictions(ladder, COFFEE)
     losses = [row.loss for row in rows_of(COFFEE) if row.width == LAST and row.ratio == 20]
     assert one.losses == tuple(losses)
     assert one.measured == pytest.approx(sum(losses) / 3)
     assert one.error == pytest.approx((made.expected - one.measured) / one.measured)
     assert abs(one.error) < 0.02
     assert f"off by {one.error:+.2%}, within the 95% interval. Without a law: last value +" in one.sentence()
-    off = Outcome(replace(made, expected=0.9, low=0.8, high=0.95), (1.0, 1.0), one.began)
+    off = MetPrediction(replace(made, expected=0.9, low=0.8, high=0.95), (1.0, 1.0), one.began)
     assert off.error == pytest.approx(-0.1)
     assert "outside the 95% interval" in off.sentence()
 
@@ -133,7 +133,7 @@ def test_what_was_written_afterwards_is_no_prediction(ladder):
     predict_before(ladder, COFFEE, LAST)
     train_last(ladder, "2026-01-01T00:00:00.000+00:00")
     with pytest.raises(InputError, match=r"a run of it began at 2026-01-01.*that is no prediction"):
-        outcomes(ladder, COFFEE)
+        met_predictions(ladder, COFFEE)
 
 
 def test_a_damaged_file_is_told(ladder):
@@ -154,7 +154,7 @@ def test_only_smaller_rungs_are_asked(ladder):
 
 
 def test_a_climb_predicts_before_it_trains(short_ladder):
-    (one,) = outcomes(short_ladder[0], PLAN)
+    (one,) = met_predictions(short_ladder[0], PLAN)
     assert one.predicted.width == 40
     assert one.predicted.made < one.began
     assert len(one.losses) == 2

@@ -8,7 +8,7 @@ from workbench.classroom.pretrain import DECODER, TOKENIZER
 from workbench.errors import InputError
 from workbench.ladder.rungs import (
     LADDERS,
-    RATIO,
+    TOKENS_A_PARAMETER,
     VOCABULARY,
     LadderPlan,
     Run,
@@ -40,7 +40,7 @@ def test_every_budget(budget):
     assert [parameters(width) for width in plan.widths] == sorted(parameters(width) for width in plan.widths)
     # six operations for each parameter and token: equal on a curve of equal arithmetic
     for other in plan.equal:
-        cost = 6 * RATIO * parameters(other) ** 2
+        cost = 6 * TOKENS_A_PARAMETER * parameters(other) ** 2
         on_it = {
             run.width for run in runs if 6 * run.ratio * parameters(run.width) ** 2 == pytest.approx(cost)
         }

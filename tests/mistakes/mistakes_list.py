@@ -39,6 +39,7 @@ ROOMS = (
         "rates",
         "quality",
         "forecasts",
+        "ladders",
         "plans",
     ),
     "views",

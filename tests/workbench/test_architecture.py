@@ -44,6 +44,7 @@ LAYERS = (
     "results",
     "filtering",
     "foresight",
+    "ladder",
     "own_files",
     "cli",
     "__main__",

@@ -32,6 +32,7 @@ COMMANDS = {
     "adapters": "list the adapters of a folder or a study, with what is known of each",
     "chain": "train on one file after the other, and measure what each takes from the earlier ones",
     "chat": "talk to a base with a stack of adapters",
+    "ladder": "train small bases of many sizes, fit their law, predict the next before it is trained",
     "fit": "fit laws to a table of measurements made elsewhere",
     "adapter": "show an adapter, write it for PEFT or llama.cpp, make one of several",
     "fetch": "fetch a base or data into the cache, from the network or from a file",

@@ -30,6 +30,7 @@ ROOMS = (
         "stacks",
         "cards",
         "sizes",
+        "variants",
         "evaluation_sets",
         "tables",
         "laws",

@@ -130,8 +130,8 @@ MISTAKES = [
         ),
         (
             "the larger base has clean data",
-            "larger, np.array([share]))[:, 0]",
-            "larger, np.array([1.0]))[:, 0]",
+            "np.array([larger]), np.array([share]))",
+            "np.array([larger]), np.array([1.0]))",
             "test_a_planted_exchange_is_recovered",
         ),
         (

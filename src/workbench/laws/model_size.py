@@ -233,29 +233,31 @@ def _of_one_damage(table: Table, metric: str) -> tuple[Table, dict[str, float], 
 
 def _cleaned(resamples: Resamples, size: float, model: float, larger: float, share: float) -> Worth:
     """Return the share to clean at which a base does what a larger one does without."""
-    target = _loss(resamples, size, larger, np.array([share]))[:, 0]
+    target = _loss(resamples, size, np.array([larger]), np.array([share]))[:, 0]
     grid = np.linspace(share, 1.0, STEPS)
-    found = fewest(grid, _loss(resamples, size, model, grid), target, falling=True)
+    curve = _loss(resamples, size, np.full(STEPS, float(model)), grid)
+    found = fewest(grid, curve, target, falling=True)
     # 0 says that the share as it is does as well: nothing has to be cleaned
     return _worth(np.where(found == 0, 0.0, found - share))
 
 
 def _grown(resamples: Resamples, size: float, model: float, largest: float, share: float) -> Worth:
     """Return how many times as large a base does on spoiled data what one does on clean."""
-    target = _loss(resamples, size, model, np.array([1.0]))[:, 0]
+    target = _loss(resamples, size, np.array([float(model)]), np.array([1.0]))[:, 0]
     grid = np.geomspace(model, largest, STEPS)
-    curve = np.concatenate([_loss(resamples, size, n, np.array([share])) for n in grid], axis=1)
+    curve = _loss(resamples, size, grid, np.full(STEPS, share))
     found = fewest(grid, curve, target, falling=True)
     return _worth(np.where(found == 0, 1.0, found / model))
 
 
 def _loss(
-    resamples: Resamples, size: float, model: float, share: Float[np.ndarray, " shares"]
-) -> Float[np.ndarray, "draws shares"]:
-    count = len(share)
-    return resamples.predict(
-        {"size": np.full(count, size), "model": np.full(count, float(model)), "share": share}
-    )
+    resamples: Resamples,
+    size: float,
+    model: Float[np.ndarray, " points"],
+    share: Float[np.ndarray, " points"],
+) -> Float[np.ndarray, "draws points"]:
+    """Return what every draw of the law says of bases and shares, at one amount."""
+    return resamples.predict({"size": np.full(len(share), size), "model": model, "share": share})
 
 
 def _worth(drawn: Float[np.ndarray, " draws"]) -> Worth:

@@ -46,7 +46,7 @@ def rate(low: float, median: float, high: float, *, not_reached: float = 0.0, tr
 
 def test_intervals_that_do_not_overlap_are_told_apart():
     found = rates_apart(
-        {"rank 1": rate(3.0, 4.0, 5.0), "rank 8": rate(1.2, 1.5, 2.9), "rank 64": rate(2, 3, 4)}
+        {"rank 1": rate(3.0, 4.0, 5.0), "rank 8": rate(1.2, 1.5, 2.9), "rank 64": rate(2.0, 3.0, 4.0)}
     )
     assert found.apart == (("rank 1", "rank 8"),)
     assert found.sentence() == (

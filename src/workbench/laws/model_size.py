@@ -156,7 +156,7 @@ class SizeExchange:
 
 
 def size_exchange(
-    table: Table, metric: str, *, size: float | None = None, draws: int = DRAWS, seed: int = 0
+    table: Table, metric: str, *, size: float | int | None = None, draws: int = DRAWS, seed: int = 0
 ) -> SizeExchange:
     """Exchange cleaner data for a larger base, at one amount of the most damaged quality.
 

@@ -18,7 +18,9 @@ from workbench.laws.claims import quality_in_words, rate_in_words
 from workbench.laws.in_words import size_in_words
 
 
-def under_in_words(settings: Sequence[str], base: str | None = None, parameters: float | None = None) -> str:
+def under_in_words(
+    settings: Sequence[str], base: str | None = None, parameters: float | int | None = None
+) -> str:
     """Return under what an answer was found, such as "on the base tiny (61,824 parameters) with rank 8".
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.studies.disk.manifest import Manifest
+from workbench.studies.disk.manifest import ActualCost, Manifest, PredictedCost
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study
 from workbench.studies.made_on import mixed_devices
@@ -18,10 +18,10 @@ from workbench.studies.plan import Plan
 from workbench.studies.predict import measure_rates, predict
 from workbench.studies.progress import OnProgress, Progress
 from workbench.studies.provenance import first_manifest
-from workbench.studies.states import LAST_PHASE
+from workbench.studies.states import LAST_PHASE, Ending
 from workbench.studies.variants import OF_PART, base_labels
 
-KEPT_BYTES = 2**28
+KEPT_BYTES = 2**25
 """Weights that all parts together may have for their plans to be kept; else each is planned again."""
 
 JUDGED_ALIKE = ("sha256", "train_sha256", "heldout_sha256", "evals")
@@ -51,7 +51,13 @@ class Whole:
     manifest: dict[str, Any]
     """Of the whole study, as it is about to start."""
     notes: tuple[str, ...]
-    first: Plan
+    device_name: str
+    """The device that computes, as a record names it."""
+
+    @property
+    def cells(self) -> frozenset[str]:
+        """The keys of the cells of all parts."""
+        return frozenset().union(*(part.cells for part in self.parts))
 
     def plans(self, make: MakePlan) -> Iterator[tuple[int, Plan]]:
         """Yield each part's place and plan; one that isn't kept is made again, and freed after its turn."""
@@ -68,7 +74,7 @@ class Whole:
         """
         if len(self.parts) == 1:
             return tell
-        every = frozenset().union(*(part.cells for part in self.parts))
+        every = self.cells
         beside = len((every - self.parts[place].cells) & done)
         total = sum(part.seconds for part in self.parts) or 1.0
         before = sum(part.seconds for part in self.parts[:place]) / total
@@ -81,6 +87,35 @@ class Whole:
             tell(replace(at, cells=len(every), cells_done=at.cells_done + beside, share=share))
 
         return told
+
+    def ended(self, store: Store, outcomes: Sequence[Ending]) -> None:
+        """Record what a run of several parts came to: its outcome, and the cost of all of them.
+
+        Args:
+            store: The study.
+            outcomes: How each part that was begun has ended.
+        """
+        if len(self.parts) == 1:
+            return
+        # a part of which nothing was missing has no session
+        sessions = store.manifest.sessions[-len(outcomes) :]
+        told = [session for session in sessions if session.actual]
+        if told and len(told) == len(self.parts):
+            costs: dict[str, list[PredictedCost | ActualCost]] = {
+                "prediction": [session.prediction for session in told],
+                "actual": [session.actual for session in told if session.actual],
+            }
+            store.update_manifest(
+                **{
+                    name: {
+                        "seconds": sum(one.seconds or 0.0 for one in own),
+                        "peak_bytes": max(one.peak_bytes or 0 for one in own),
+                    }
+                    for name, own in costs.items()
+                }
+            )
+        if "incomplete" in outcomes and outcomes[-1] == "finished":
+            store.update_manifest(outcome="incomplete")
 
 
 def planned(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
@@ -98,25 +133,29 @@ def planned(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
     plan = make(first)
     if not others:
         keys = frozenset(cell.key() for cell in plan.cells)
-        return Whole((Part(plan.study, keys, plan, 0.0),), first_manifest(plan), plan.notes, plan)
+        alone = Part(plan.study, keys, plan, 0.0)
+        return Whole((alone,), first_manifest(plan), plan.notes, plan.device_name)
     survey = _Survey(study, plan)
     survey.add(first.base, plan)
+    device_name, precision = plan.device_name, plan.study.precision
+    del plan  # one base at a time is in memory, but for those that are small
     for part in others:
         if study.precision == "auto" and "precision" not in study.vary:
             # what is fastest on one base may not be on another, and cells of two would not be compared
-            part = replace(part, precision=plan.study.precision)
+            part = replace(part, precision=precision)
         survey.add(part.base, make(part))
     for name, part in zip(survey.names, survey.parts, strict=True):
         told = f"{name}: {len(part.cells)} cells, about {part.seconds:.0f} s"
         tell(Progress(phase="predicting", note=told))
-    return Whole(tuple(survey.parts), survey.manifest(), tuple(survey.notes), plan)
+    return Whole(tuple(survey.parts), survey.manifest(), tuple(survey.notes), device_name)
 
 
 class _Survey:
     """What several parts come to together."""
 
     def __init__(self, study: Study, first: Plan) -> None:
-        self.study, self.first = study, first
+        self.study, self.first, self.template = study, first.study, first.template
+        self.reader, self.context = first.base.name, first.base.decoder.config.context
         self.labels = base_labels(study.bases)
         self.parts: list[Part] = []
         self.names: list[str] = []
@@ -158,7 +197,7 @@ class _Survey:
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest of the whole study."""
-        first = self.first.study
+        first = self.first
         whole = replace(
             self.study,
             sizes=first.sizes,
@@ -169,7 +208,7 @@ class _Survey:
         )
         found = {
             **self.facts[0],
-            "study": whole.to_dict() | {"template": self.first.template},
+            "study": whole.to_dict() | {"template": self.template},
             "subsets": {key: digest for own in self.facts for key, digest in own["subsets"].items()},
             **({"bases": list(self.bases.values())} if self.study.further_bases else {}),
         }
@@ -184,12 +223,12 @@ class _Survey:
         """Refuse a part whose cells would be trained or judged on other records than the first part's."""
         first = self.facts[0]["data"]
         same = all(data.get(name) == first.get(name) for name in JUDGED_ALIKE)
-        if not same or plan.study.sizes != self.first.study.sizes:
-            one, two = (each.base.decoder.config.context for each in (self.first, plan))
+        if not same or plan.study.sizes != self.first.sizes:
+            context = plan.base.decoder.config.context
             raise InputError(
-                f"{self.first.base.name} and {plan.base.name} can't read the same records ({one:,} and "
-                f"{two:,} tokens), so their cells would be trained and judged on different ones; leave the "
-                "long records out of the file, or give each base a study of its own"
+                f"{self.reader} and {plan.base.name} can't read the same records ({self.context:,} and "
+                f"{context:,} tokens), so their cells would be trained and judged on different ones; leave "
+                "the long records out of the file, or give each base a study of its own"
             )
 
 
@@ -206,7 +245,7 @@ def opened(whole: Whole, folder: Path, tell: OnProgress) -> Store:
     new |= {part: wanted[part] for part in ("study", "subsets", "examples")}
     if "bases" in wanted:
         new["bases"] = _all_bases(store.manifest, wanted["bases"])
-    mixed = list(mixed_devices(whole.first, store))
+    mixed = list(mixed_devices(whole.device_name, whole.cells, store))
     for note in mixed:
         tell(Progress(phase="loading", note=note))
     if notes := [*whole.notes, *mixed]:

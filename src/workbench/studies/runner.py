@@ -158,9 +158,9 @@ def _session(
                 outcomes.append(one.go(should_stop, checkpoint_seconds))
             if outcomes[-1] == "stopped":
                 break
+            del one, concrete  # before the next part's base is loaded
             began = time.monotonic()
-        if "incomplete" in outcomes[:-1] and outcomes[-1] == "finished":
-            store.update_manifest(outcome="incomplete")
+        whole.ended(store, outcomes)
         return store
 
 

@@ -22,13 +22,13 @@ from workbench.studies.disk.store import Store
 from workbench.views.advice import CELL_HEADINGS, AdvicePart, advice_part
 from workbench.views.answers import Answers, by_worth, check_finished
 from workbench.views.board_figures import empty
-from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
+from workbench.views.explore import PAGE_FOLDER, inline_json, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.filter_figures import by_seconds
 from workbench.views.filters import Filters, filters_of
 from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, readable, unit_in
 from workbench.views.style import INK, save_figure
-from workbench.views.variants import refuse_several, study_answers, with_variant
+from workbench.views.variants import explored, refuse_several, study_answers, with_variant
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
 SHOWN_APART = ("examples", "prediction", "actual", "filtering")
@@ -113,7 +113,7 @@ def render_report(
         notes=found.notes,
         advice=advice,
         advice_headings=CELL_HEADINGS,
-        data=Markup(inline_json(page_data(table, found.studies, found.fits))),
+        data=Markup(inline_json(explored(table, found))),
         script=Markup(code),
         script_source=Markup(sha256_source(code)),
         widget_style=Markup((PAGE_FOLDER / "style.css").read_text(encoding="utf-8")),

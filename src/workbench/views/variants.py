@@ -5,6 +5,7 @@ Every word of an answer is made in ``laws``; here it is only decided what is ask
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from workbench.errors import InputError
 from workbench.laws import ExchangeRate, read_table
@@ -15,6 +16,7 @@ from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.studies.disk.variant_rows import variant_of, zero_shot_key
 from workbench.views.answers import Answers, answers_of, rates_of, records_judging
+from workbench.views.explore import page_data
 from workbench.views.points import TableRow, axis_words, measured
 
 
@@ -50,6 +52,22 @@ def by_variant(table: Sequence[TableRow]) -> dict[str, list[TableRow]]:
 def with_variant(rows: Sequence[TableRow]) -> list[TableRow]:
     """Return rows whose qualities say their variant too, where there are several; for a list of cells."""
     return [{**row, "quality": f"{row['vary']}: {row['quality']}"} if "vary" in row else row for row in rows]
+
+
+def explored(table: Sequence[TableRow], found: Answers) -> dict[str, Any]:
+    """Return what the report's page shows when it is explored: of several variants, the charts of each."""
+    if not found.variants:
+        return page_data(table, found.studies, found.fits)
+    rows = by_variant(table)
+    told: dict[str, list[Any]] = {"metrics": [], "pairs": []}
+    for label, one in found.variants.items():
+        own = page_data(rows[label], one.studies, one.fits)
+        for metric in own["metrics"]:
+            told["metrics"].append(
+                {**metric, **{key: f"{metric[key]}; {label}" for key in ("name", "title")}}
+            )
+        told["pairs"] += [{**pair, "metric": f"{pair['metric']}; {label}"} for pair in own["pairs"]]
+    return told
 
 
 def refuse_several(manifest: Manifest, what: str) -> None:

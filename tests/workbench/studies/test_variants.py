@@ -147,6 +147,8 @@ def test_the_manifest_has_every_base(few, bases, tmp_path):
     assert manifest.study.cells == len(manifest.planned()) == 12
     assert manifest.planned().keys() == manifest.subsets.keys()
     assert [one.base for one in manifest.sessions] == [base.sha256 for base in bases.values()]
+    sessions = [one.actual.seconds for one in manifest.sessions]
+    assert manifest.actual.seconds == pytest.approx(sum(sessions)), "the cost is that of all parts"
     shelf = find_adapters(tmp_path / "study")
     assert {(one.base, one.base_sha256, one.base_licence) for one in shelf} == {
         (name, base.sha256, f"licence of {name}") for name, base in bases.items()

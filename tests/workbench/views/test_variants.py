@@ -154,6 +154,9 @@ def test_the_report_lists_every_variant(of_bases, answered):
     assert "3 variants × 3 qualities × 4 sizes × 3 seeds on tiny.gguf, small.gguf, large.gguf" in page
     for expected in ("large: clean", "small: 50% other form", "licence of large.gguf", "One row a variant."):
         assert expected in page, expected
+    # what is pointed at has the charts of each variant
+    for title in ("held-out loss (nats a token); large", "held-out loss (nats a token); tiny"):
+        assert f'"title": "{title}"' in page
     assert "Planning the next cells is for a study of one base" in page
     table = list(csv.DictReader(report.table.open(encoding="utf-8")))
     assert len(table) == 3 * 37

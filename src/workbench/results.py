@@ -101,8 +101,11 @@ class Results(Shown):
         """
         answers = self.answers()
         if answers.variants:
+            if vary is None:
+                known = ", ".join(f"vary={label!r}" for label in answers.variants)
+                raise InputError(f"{self.folder} has {len(answers.variants)} variants; say which: {known}")
             if vary not in answers.variants:
-                raise unknown_name("variant", str(vary), answers.variants, f"{self.folder}: vary=...")
+                raise unknown_name("variant", vary, answers.variants, "the study's bases and settings")
             answers = answers.variants[vary]
             if metric and metric not in answers.studies:
                 raise unknown_name("metric", metric, answers.studies, str(self.folder))

@@ -119,8 +119,10 @@ def test_each_variant_has_its_own_answer(of_ranks, answered):
 
 
 def test_a_variant_has_to_be_named(of_ranks):
-    with pytest.raises(InputError, match=r"variant 'None'.*rank 1"):
+    with pytest.raises(InputError, match=r"has 2 variants; say which: vary='rank 1', vary='rank 64'"):
         wb.open_study(of_ranks).exchange_rate()
+    with pytest.raises(InputError, match=r"unknown variant 'rank 2'"):
+        wb.open_study(of_ranks).analysis(vary="rank 2")
     with pytest.raises(InputError, match=r"planning the next cells is for a study of one base"):
         wb.open_study(of_ranks).plan()
 

@@ -34,7 +34,7 @@ FEWEST_MODELS = 3
 """Bases from which a law of their size can be told from others: a floor, a factor and an exponent."""
 FEWEST_SHARES = 3
 """Shares of clean data, for the same reason."""
-DRAWS = 400
+LAW_DRAWS = 400
 STEPS = 400
 """Shares, or sizes of base, at which the law is read; between them it is interpolated."""
 
@@ -156,7 +156,7 @@ class SizeExchange:
 
 
 def size_exchange(
-    table: Table, metric: str, *, size: float | int | None = None, draws: int = DRAWS, seed: int = 0
+    table: Table, metric: str, *, size: float | int | None = None, draws: int = LAW_DRAWS, seed: int = 0
 ) -> SizeExchange:
     """Exchange cleaner data for a larger base, at one amount of the most damaged quality.
 
@@ -216,7 +216,8 @@ def _of_one_damage(table: Table, metric: str) -> tuple[Table, dict[str, float], 
     kinds: dict[str, dict[str, float]] = {}
     for row in rows:
         share = row.values.get("share")
-        if share is not None:
+        # fewer raters are another damage than a share, and leave the share at 1
+        if share is not None and row.values.get("raters") is None:
             kinds.setdefault(row.text.get("corruption") or "", {})[row.quality] = share
     clean = {label: share for own in kinds.values() for label, share in own.items() if share == 1}
     found = [{**clean, **own} for own in kinds.values()]

@@ -1,15 +1,12 @@
 """A study in words, as a notebook and ``--dry-run`` show it."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import Any
 
-from workbench.studies.variants import in_words
-
-if TYPE_CHECKING:
-    from workbench.studies.grid import Study
+from workbench.studies.variants import value_in_words
 
 
-def study_in_facts(study: "Study") -> dict[str, str]:
+def study_in_facts(study: Any) -> dict[str, str]:  # noqa: ANN401 - a Study, whose module imports this one
     """Return what a study is, by name: its cells, bases, data and axes, and what it was asked for besides."""
     counts = [len(axis) for axis in (study.qualities, study.sizes, study.seeds)]
     grid = "{} qualities x {} sizes x {} seeds".format(*counts)
@@ -24,7 +21,7 @@ def study_in_facts(study: "Study") -> dict[str, str]:
         "seeds": ", ".join(map(str, study.seeds)),
     }
     for name, values in study.vary.items():
-        facts[f"varied {name.replace('_', ' ')}"] = ", ".join(map(in_words, values))
+        facts[f"varied {name.replace('_', ' ')}"] = ", ".join(map(value_in_words, values))
     if study.metrics:
         facts["metrics"] = ", ".join(study.metrics)
     if study.grown:

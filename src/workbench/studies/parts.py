@@ -21,7 +21,7 @@ from workbench.studies.provenance import first_manifest
 from workbench.studies.states import LAST_PHASE, Ending
 from workbench.studies.variants import OF_PART, base_labels
 
-KEPT_BYTES = 2**25
+KEPT_WEIGHTS = 2**25
 """Weights that all parts together may have for their plans to be kept; else each is planned again."""
 
 JUDGED_ALIKE = ("sha256", "train_sha256", "heldout_sha256", "evals")
@@ -31,7 +31,7 @@ MakePlan = Callable[[Study], Plan]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StudyPart:
     """A part that was planned once."""
 
     study: Study
@@ -47,7 +47,7 @@ class Part:
 class Whole:
     """All parts of a study, in the order in which they are trained."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[StudyPart, ...]
     manifest: dict[str, Any]
     """Of the whole study, as it is about to start."""
     notes: tuple[str, ...]
@@ -118,7 +118,7 @@ class Whole:
             store.update_manifest(outcome="incomplete")
 
 
-def planned(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
+def plan_parts(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
     """Plan every part of a study.
 
     Args:
@@ -133,7 +133,7 @@ def planned(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
     plan = make(first)
     if not others:
         keys = frozenset(cell.key() for cell in plan.cells)
-        alone = Part(plan.study, keys, plan, 0.0)
+        alone = StudyPart(plan.study, keys, plan, 0.0)
         return Whole((alone,), first_manifest(plan), plan.notes, plan.device_name)
     survey = _Survey(study, plan)
     survey.add(first.base, plan)
@@ -157,7 +157,7 @@ class _Survey:
         self.study, self.first, self.template = study, first.study, first.template
         self.reader, self.context = first.base.name, first.base.decoder.config.context
         self.labels = base_labels(study.bases)
-        self.parts: list[Part] = []
+        self.parts: list[StudyPart] = []
         self.names: list[str] = []
         self.facts: list[dict[str, Any]] = []
         self.bases: dict[str, dict[str, Any]] = {}
@@ -193,7 +193,7 @@ class _Survey:
         seconds = predict(plan, plan.stacks, measure_rates(plan, plan.stacks[0])).seconds
         self.held += plan.base.packed_bytes
         keys = frozenset(cell.key() for cell in plan.cells)
-        self.parts.append(Part(plan.study, keys, plan if self.held <= KEPT_BYTES else None, seconds))
+        self.parts.append(StudyPart(plan.study, keys, plan if self.held <= KEPT_WEIGHTS else None, seconds))
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest of the whole study."""

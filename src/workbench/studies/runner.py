@@ -37,7 +37,7 @@ from workbench.studies.grid import Study
 from workbench.studies.growth import Grower, Growing, grow
 from workbench.studies.identity import Begun
 from workbench.studies.made_on import check_going_on
-from workbench.studies.parts import opened, planned
+from workbench.studies.parts import opened, plan_parts
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
     Rates,
@@ -145,7 +145,7 @@ def _session(
             with card_errors():
                 return plan(part, check, chosen)
 
-        whole = planned(study, make, tell)
+        whole = plan_parts(study, make, tell)
         for note in whole.notes:
             tell(Progress(phase="loading", note=note))
         store = opened(whole, folder, tell)

@@ -83,11 +83,11 @@ def check_vary(vary: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -
                 f"such as --vary {name}=A,B, or one for all cells: --{name.replace('_', '-')}"
             )
         if len({json.dumps(value) for value in values}) < len(values):
-            raise InputError(f"--vary {name} names one value twice: {', '.join(map(in_words, values))}")
+            raise InputError(f"--vary {name} names one value twice: {', '.join(map(value_in_words, values))}")
         if name in settings:
             raise InputError(
-                f"{name} is {in_words(settings[name])} for every cell, and varies as well; leave one of the "
-                "two out"
+                f"{name} is {value_in_words(settings[name])} for every cell, and varies as well; leave one "
+                "of the two out"
             )
     if {"steps", "epochs"} <= vary.keys():
         raise InputError(
@@ -117,7 +117,7 @@ def with_settings(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[s
     return found
 
 
-def in_words(value: Any) -> str:  # noqa: ANN401 - a setting's value
+def value_in_words(value: Any) -> str:  # noqa: ANN401 - a setting's value
     """Return a value of a setting as ``--vary`` takes it and a label shows it."""
     if isinstance(value, tuple | list):
         return "+".join(map(str, value))
@@ -133,7 +133,7 @@ def base_labels(bases: Sequence[str]) -> dict[str, str]:
 
 def variant_label(base: str | None, own: Mapping[str, Any]) -> str:
     """Return a variant's label: "rank 8, precision int8", or "tiny, rank 8" where the bases are several."""
-    parts = [f"{name.replace('_', ' ')} {in_words(value)}" for name, value in own.items()]
+    parts = [f"{name.replace('_', ' ')} {value_in_words(value)}" for name, value in own.items()]
     return ", ".join([*([base] if base else []), *parts])
 
 

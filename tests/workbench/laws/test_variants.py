@@ -195,6 +195,20 @@ def test_no_law_speaks_where_none_forecasts():
         size_exchange(read_table(rows, name="jumping", measured_here=True), "loss")
 
 
+def test_another_kind_of_damage_is_left_out():
+    """Fewer raters leave the share at 1, and would be taken for clean data."""
+    table = planted("quality_exponent_model", STRONG, 0)
+    alone = size_exchange(table, "loss", draws=40)
+    worse = [
+        {**row, "quality": "1 rater", "raters": 1, "loss": row["loss"] + 0.5}
+        for row in table.columns().rows
+        if row["quality"] == "clean"
+    ]
+    rows = [*({**row, "raters": None} for row in table.columns().rows), *worse]
+    both = size_exchange(read_table(rows, name="planted", measured_here=True), "loss", draws=40)
+    assert both.cleaned == alone.cleaned
+
+
 def test_too_few_bases_are_refused():
     with pytest.raises(InputError, match=r"2 sizes of base; a law of model size needs at least 3"):
         size_exchange(planted("quality_exponent_model", STRONG, 0, models=MODELS[:2]), "loss")

@@ -37,7 +37,7 @@ from workbench.studies.disk.rows import (
     unpack_curve,
 )
 from workbench.studies.disk.schema import FORMAT, connect, explained
-from workbench.studies.disk.variant_rows import ZERO_SHOT, ordered, varied_fields, with_bare_bases
+from workbench.studies.disk.variant_rows import ZERO_SHOT, rows_in_order, varied_fields, with_bare_bases
 from workbench.studies.settings import grouped, mixed
 from workbench.studies.states import AttemptOutcome
 from workbench.training.results import CellResult
@@ -234,7 +234,7 @@ class Store:
         columns = dict.fromkeys(name for row in rows for name in row)
         complete = [{name: row.get(name) for name in columns} for row in rows]
         with self._understood():
-            return ordered(complete, cells, self.manifest)
+            return rows_in_order(complete, cells, self.manifest)
 
     def table(self, *, of_one: bool = True) -> list[dict[str, Any]]:
         """Return the cells and, before them, the zero-shot line as a row of size 0, if it was measured.

@@ -13,7 +13,7 @@ ZERO_SHOT = "zero-shot"
 """Key of the base without any adapter, stored with an empty configuration; that of a study's other bases and
 precisions is this and what tells them apart."""
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 
 def zero_shot_key(manifest: Manifest, base_sha256: str, precision: str) -> str:
@@ -54,7 +54,7 @@ def _place_in(known: Sequence[Any], value: Any) -> int:  # noqa: ANN401 - a sett
     return known.index(value) if value in known else len(known)
 
 
-def ordered(
+def rows_in_order(
     rows: Sequence[dict[str, Any]], cells: Mapping[str, CellConfig], manifest: Manifest
 ) -> list[dict[str, Any]]:
     """Return rows by quality, size and seed, those of one variant after those of another.
@@ -85,14 +85,14 @@ def with_bare_bases(
     Of several variants each has one, that of its base and precision.
 
     Args:
-        rows: As :func:`ordered` gives them.
+        rows: As :func:`rows_in_order` gives them.
         zeros: The metrics of each line without an adapter, by its key.
         manifest: The study's.
     """
     if manifest.study.variants == 1:
-        wanted: list[tuple[str, Row]] = [(ZERO_SHOT, {})]
+        wanted: list[tuple[str, _Row]] = [(ZERO_SHOT, {})]
     else:
-        leads: dict[str, Row] = {}
+        leads: dict[str, _Row] = {}
         for row in rows:
             leads.setdefault(row["vary"], row)
         kept = ("model", "vary", "base", "base_sha256", "precision")

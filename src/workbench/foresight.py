@@ -11,7 +11,7 @@ from workbench.lessons.shipped import VERBS
 from workbench.results import open_study
 from workbench.studies.card_fit import gib, largest_need
 from workbench.studies.grid import Study
-from workbench.studies.plan import plan
+from workbench.studies.plan import Plan, plan
 
 POWER = 0.8
 """Probability with which the difference would be found."""
@@ -57,8 +57,12 @@ def memory_of_card(study: Study) -> Iterator[str]:
     device = choose_device(study.device)
     if device.card is None:
         return
-    concrete = plan(study)
+    for part in study.parts():
+        yield _memory_of(plan(part), device.card)
+
+
+def _memory_of(concrete: Plan, card: str) -> str:
     assert concrete.card, "a base on a card has one"
     needed = largest_need(concrete.card, concrete.stacks, concrete.prepared)
     stacks = f"the largest of {len(concrete.stacks)} stacks" if len(concrete.stacks) > 1 else "the one stack"
-    yield f"memory: {stacks} needs about {gib(needed)} of the {gib(concrete.card.memory)} of {device.card}"
+    return f"memory: {stacks} needs about {gib(needed)} of the {gib(concrete.card.memory)} of {card}"

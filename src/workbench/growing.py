@@ -88,6 +88,11 @@ def growing(
     factor = None if until is None else factor_of(until)
     if minutes is not None and not 0 < minutes < math.inf:
         raise InputError(f"minutes is {minutes}; expected a number above 0, such as minutes=30")
+    if study.variants > 1:
+        raise InputError(
+            f"a study that grows narrows one rate, and this one has {study.variants} variants; grow a study "
+            "of one base and without --vary, or leave --until and --for out"
+        )
     if len(study.qualities) < 2:
         raise InputError(
             "a study that grows narrows the rate between two qualities, and this one has one; give two: "

@@ -28,9 +28,10 @@ from workbench.studies.executors.protocol import Executor, ShouldStop
 from workbench.studies.grid import Study
 from workbench.studies.runner import OnProgress
 from workbench.views.advice import MINUTES, Advice, advise
-from workbench.views.answers import Answers, analysed, answers_of, records_judging
+from workbench.views.answers import Answers, analysed, records_judging
 from workbench.views.filters import Filters, filters_of
 from workbench.views.points import readable
+from workbench.views.variants import refuse_several, study_answers
 
 if TYPE_CHECKING:
     from workbench.laws.fitting import Fit
@@ -85,19 +86,30 @@ class Results(Shown):
         seen = (stat.st_mtime_ns, stat.st_size)
         if self._answered is None or self._answered[0] != seen:
             with Store.open(self.folder, read_only=True) as store:
-                self._answered = seen, answers_of(store, store.table())
+                self._answered = seen, study_answers(store, store.table())
         return self._answered[1]
 
-    def analysis(self, metric: str | None = None) -> Analysis:
+    def analysis(self, metric: str | None = None, vary: str | None = None) -> Analysis:
         """Return the curve of every quality, with what could as well have been measured.
 
         Args:
             metric: A column of the table; by default the one that tells most.
+            vary: A variant, as in the table's column ``vary``, where the study has several.
 
         Raises:
-            InputError: If the metric was not measured, or no curve can be fitted.
+            InputError: If the metric was not measured, no curve can be fitted, or the variant isn't known.
         """
-        found = self.answers().studies
+        answers = self.answers()
+        if answers.variants:
+            if vary is None:
+                known = ", ".join(f"vary={label!r}" for label in answers.variants)
+                raise InputError(f"{self.folder} has {len(answers.variants)} variants; say which: {known}")
+            if vary not in answers.variants:
+                raise unknown_name("variant", vary, answers.variants, "the study's bases and settings")
+            answers = answers.variants[vary]
+            if metric and metric not in answers.studies:
+                raise unknown_name("metric", metric, answers.studies, str(self.folder))
+        found = answers.studies
         chosen = metric or next(iter(found), "loss")
         if chosen in found:
             return found[chosen]
@@ -111,6 +123,7 @@ class Results(Shown):
         reference: str | None = None,
         other: str | None = None,
         sizes: Sequence[float | int] | None = None,
+        vary: str | None = None,
     ) -> ExchangeRate:
         """Return how many examples of one quality do the work of one of another.
 
@@ -119,11 +132,12 @@ class Results(Shown):
             reference: Label of the quality whose examples are replaced; by default the study's first.
             other: Label of the quality whose examples replace them; by default the study's last.
             sizes: Numbers of reference examples; by default those that were measured.
+            vary: A variant, as in the table's column ``vary``, where the study has several.
 
         Raises:
             InputError: If the metric or a quality was not measured, or there is one quality only.
         """
-        analysis = self.analysis(metric)
+        analysis = self.analysis(metric, vary)
         measured = list(analysis.curves)
         if len(measured) < 2 and other is None:
             raise InputError(
@@ -156,6 +170,7 @@ class Results(Shown):
             InputError: If cells or seeds are missing, so that nothing can be planned, or a choice can't be
                 used.
         """
+        refuse_several(self.manifest, "planning the next cells")
         with Store.open(self.folder, read_only=True) as store:
             return advise(
                 store,
@@ -201,7 +216,9 @@ class Results(Shown):
                 if label not in known:
                     raise unknown_name("quality", label, known, "the study's grid")
             rows = [row for row in rows if row["size"] == 0 or row["quality"] in wanted]
-        return quality_by_size(rows, metric, fits=self.answers().fits)
+        answers = self.answers()
+        facets = {label: one.fits for label, one in answers.variants.items()}
+        return quality_by_size(rows, metric, fits=answers.fits, facets=facets)
 
     def filters(self) -> Filters:
         """Return what the study says about filters: what each is worth against chance, and with its cost.
@@ -228,30 +245,39 @@ class Results(Shown):
 
         return write_report(self.folder)
 
-    def cell(self, quality: str, size: int, seed: int = 0) -> CellConfig:
+    def cell(self, quality: str, size: int, seed: int = 0, vary: str | None = None) -> CellConfig:
         """Return what one cell is: all that decides its numbers.
 
-        Raises:
-            InputError: If the study has no such cell.
-        """
-        return find_cell(self.folder, quality, size, seed)
+        Args:
+            quality: Its quality's label.
+            size: Its size.
+            seed: Its seed.
+            vary: Its variant, as in the table's column ``vary``, such as "rank 8", where it has several.
 
-    def curves(self, quality: str, size: int, seed: int = 0) -> dict[str, list[float]]:
+        Raises:
+            InputError: If the study has no such cell, or several.
+        """
+        return find_cell(self.folder, quality, size, seed, vary)
+
+    def curves(
+        self, quality: str, size: int, seed: int = 0, vary: str | None = None
+    ) -> dict[str, list[float]]:
         """Return the curves of one cell by name: "train_loss" has one value a step, "item_loss" one a record.
 
-        Raises:
-            InputError: If the study has no such cell.
+        The arguments, and what is raised, are those of :meth:`cell`.
         """
         with Store.open(self.folder, read_only=True) as store:
-            return store.curves(self.cell(quality, size, seed).key())
+            return store.curves(self.cell(quality, size, seed, vary).key())
 
-    def adapter(self, quality: str, size: int, seed: int = 0) -> LoraAdapter:
-        """Return the trained adapter of one cell.
+    def adapter(self, quality: str, size: int, seed: int = 0, vary: str | None = None) -> LoraAdapter:
+        """Return the trained adapter of one cell, which knows its base by name and hash.
+
+        The arguments are those of :meth:`cell`.
 
         Raises:
-            InputError: If the study has no such cell, or doesn't keep its adapter.
+            InputError: If the study has no such cell, several, or doesn't keep its adapter.
         """
-        cell = self.cell(quality, size, seed)
+        cell = self.cell(quality, size, seed, vary)
         name = f"{readable(quality)}, {size:,} {SIZE_UNITS[cell.size_in].many}, seed {seed}"
         folder = adapter_folder(self.folder, cell.key())
         if not folder.exists():
@@ -265,12 +291,13 @@ class Results(Shown):
                 counts, manifest = store.counts(), store.manifest
             study = manifest.study.parsed()
             grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
+            grid = f"{study.variants} variants x {grid}" if study.variants > 1 else grid
             grown = sum(len(batch) for batch in study.grown)
             more = f" and {grown} cells that it chose" if grown else ""
             done = f"{counts.pop('done', 0)} of {manifest.study.cells} done"
             failed = "".join(f", {count} {status}" for status, count in counts.items())
             return title, {
-                "study": f"{study.name}: {grid}{more} on base {study.base}",
+                "study": f"{study.name}: {grid}{more} on base {', '.join(study.bases)}",
                 "cells": f"{done}{failed}",
                 "answer": self.answers().sentences[0],
             }

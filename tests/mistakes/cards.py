@@ -194,8 +194,8 @@ MISTAKES = [
         ),
         (
             "cells that are yet to be made don't count",
-            "found[concrete.device_name] += len(",
-            "found[concrete.device_name] += 0 * len(",
+            "found[device_name] += len(",
+            "found[device_name] += 0 * len(",
             "test_going_on_elsewhere_is_told_before_training_kept_and_reported",
         ),
     ),

@@ -123,8 +123,8 @@ MISTAKES = [
         "tests/workbench/studies/test_paired.py",
         (
             "cells of other seeds are paired",
-            'return row["quality"], row["size"], row["seed"]',
-            'return row["quality"], row["size"], 0',
+            'row["quality"], row["size"], row["seed"]',
+            'row["quality"], row["size"], 0',
         ),
         ("the difference is the other way round", "append(two - one)", "append(one - two)"),
         ("an interval of 90%", "(1 + CONFIDENCE) / 2", "CONFIDENCE"),

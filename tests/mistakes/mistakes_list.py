@@ -33,6 +33,7 @@ ROOMS = (
         "stacks",
         "cards",
         "sizes",
+        "variants",
         "evaluation_sets",
         "tables",
         "laws",

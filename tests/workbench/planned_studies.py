@@ -10,8 +10,9 @@ from workbench.config import CellConfig
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import Study, verbs
 from workbench.training.results import CellResult
-from workbench.views.answers import Answers, answers_of
+from workbench.views.answers import Answers
 from workbench.views.points import TableRow
+from workbench.views.variants import study_answers
 
 SIZES = (32, 128, 512, 2048)
 RECORDS = 3000
@@ -25,11 +26,11 @@ def answer_once() -> Iterator[None]:
 
     def answers(store: Store, table: Sequence[TableRow]) -> Answers:
         if store.folder not in known:
-            known[store.folder] = answers_of(store, table)
+            known[store.folder] = study_answers(store, table)
         return known[store.folder]
 
     with pytest.MonkeyPatch.context() as once:
-        once.setattr("workbench.results.answers_of", answers)
+        once.setattr("workbench.results.study_answers", answers)
         yield
 
 

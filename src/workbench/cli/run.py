@@ -44,7 +44,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "the first",
     )
     parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
-    parser.add_argument("--base", help="classroom, smollm2-135m, a .gguf file or a safetensors folder")
+    parser.add_argument(
+        "--base",
+        nargs="+",
+        metavar="BASE",
+        help="classroom, smollm2-135m, a .gguf file or a safetensors folder; several get the whole grid each",
+    )
     parser.add_argument("--out", type=Path, help=f"study folder (default: {RUNS}/NAME-BUDGET)")
     parser.add_argument(
         "--dry-run",
@@ -147,6 +152,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "auto (default) takes a GPU where torch and Triton can use one",
     )
     cell = parser.add_argument_group("every cell")
+    cell.add_argument(
+        "--vary",
+        nargs="+",
+        metavar="SETTING=A,B",
+        help="settings whose values get the whole grid each: rank=1,8,64 precision=float32,int8; see "
+        "docs/variants.md",
+    )
     cell.add_argument(
         "--adapter",
         choices=KINDS_OF_ADAPTER,
@@ -287,9 +299,12 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     Raises:
         InputError: If the name, the file or an option can't be used.
     """
-    from workbench.studies.choices import study
+    from workbench.studies.choices import NUMBERS, study
+    from workbench.studies.variants import parse_vary
 
     options = {name: value for name in CHOICES if (value := getattr(arguments, name)) is not None}
     options |= reading_options(arguments)
+    if arguments.vary:
+        options["vary"] = parse_vary(arguments.vary, NUMBERS)
     data, *others = arguments.data
     return study(data, arguments.budget, qualities=arguments.quality, others=others, **options)

@@ -63,6 +63,8 @@ class Analysis(Shown):
     """What sizes count."""
     silent: str | None = None
     """Why the metric says nothing about the qualities, for or against; None where it does."""
+    under: str = ""
+    """Under what all of it was measured, of a study of several bases or settings; see ``variants``."""
 
     @property
     def law(self) -> Law | None:

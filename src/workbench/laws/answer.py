@@ -30,6 +30,7 @@ class ExchangeRate(Rated):
         misfit: Probability of a misfit as large as the most probable law's, if it were right.
         from_residuals: Whether the noise was read from what the laws leave, for want of seeds.
         silent: Why there is no rate at all; see ``Analysis.silent``.
+        under: Under what all was measured, such as "with rank 8"; see ``variants``.
     """
 
     metric: str
@@ -39,6 +40,7 @@ class ExchangeRate(Rated):
     model: float | None = None
     from_residuals: bool = False
     silent: str | None = None
+    under: str = ""
 
     def __repr__(self) -> str:
         return one_line(self.sentence(), 1000)
@@ -76,6 +78,7 @@ class ExchangeRate(Rated):
 
     def _judged(self) -> str:
         model = f", for the model of size {size_in_words(self.model)}" if self.model is not None else ""
+        model += f", {self.under}" if self.under else ""
         noise = ", with one run a cell: the noise is what the laws leave" if self.from_residuals else ""
         return f"Judged by {self.judged_by()}{model}; intervals of 95%{noise}."
 

@@ -113,6 +113,7 @@ def rate_of(
         from_residuals=analysis.from_residuals,
         unit=analysis.unit,
         silent=silent,
+        under=analysis.under,
     )
 
 

@@ -24,6 +24,7 @@ from workbench.models.generation import generate
 from workbench.models.loaders import load_base
 from workbench.studies.disk.adapters import read_adapter
 from workbench.studies.disk.manifest import read_manifest
+from workbench.studies.disk.variant_rows import variant_of
 from workbench.views.points import readable
 
 Vote = Literal["left", "right", "tie"]
@@ -86,6 +87,11 @@ def speakers(folder: Path | str, first: CellConfig, second: CellConfig) -> Speak
     Raises:
         InputError: If an adapter is missing or damaged.
     """
+    if first.base_sha256 != second.base_sha256:
+        raise InputError(
+            f"the two cells have different bases, {first.base} and {second.base}, and two adapters answer "
+            "over one; choose two cells of one base"
+        )
     base = load_base(first.base)
     base.tokenizer.day = read_manifest(folder).study.parsed().day
     stack = fresh_stack([first, second], base.decoder.config, base.decoder)
@@ -98,16 +104,35 @@ def _name(cell: CellConfig) -> str:
     return f"{readable(cell.quality.label)}, {cell.size:,} {SIZE_UNITS[cell.size_in].many}, seed {cell.seed}"
 
 
-def find_cell(folder: Path | str, quality: str, size: int, seed: int = 0) -> CellConfig:
+def find_cell(
+    folder: Path | str, quality: str, size: int, seed: int = 0, vary: str | None = None
+) -> CellConfig:
     """Return one cell of a study by its quality's label, its size and its seed.
 
+    Args:
+        folder: The study's.
+        quality: The quality's label.
+        size: The size.
+        seed: The seed.
+        vary: Its variant as the table has it, such as "rank 8", where the study has several.
+
     Raises:
-        InputError: If the study has no such cell.
+        InputError: If the study has no such cell, or several.
     """
-    cells = list(read_manifest(folder).planned().values())
-    for cell in cells:
-        if (cell.quality.label, cell.size, cell.seed) == (quality, size, seed):
-            return cell
+    manifest = read_manifest(folder)
+    study, cells = manifest.study.parsed(), list(manifest.planned().values())
+    found = [cell for cell in cells if (cell.quality.label, cell.size, cell.seed) == (quality, size, seed)]
+    variants = {variant_of(manifest, study, cell)[1]: cell for cell in found}
+    if len(variants) > 1 or (variants and vary is not None):
+        if vary not in variants:
+            asked = f"no variant {vary!r}" if vary else f"{len(variants)} such cells"
+            raise InputError(
+                f"{folder} has {asked}; give one of its variants: "
+                + ", ".join(f"vary={one!r}" for one in variants)
+            )
+        return variants[vary]
+    if found:
+        return found[0]
     known = ", ".join(dict.fromkeys(cell.quality.label for cell in cells))
     sizes = ", ".join(map(str, sorted({cell.size for cell in cells})))
     raise InputError(

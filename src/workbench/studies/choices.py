@@ -15,8 +15,9 @@ from workbench.data.sources.evaluation_sets import check_sets, parse_sets
 from workbench.data.sources.several import labels_of
 from workbench.errors import InputError, unknown_name
 from workbench.studies.defaults import OWN_BASE, OWN_CORRUPTION, TRUNK_SETTINGS
-from workbench.studies.grid import CELL_SETTINGS, STUDIES, Study, damaged_qualities
+from workbench.studies.grid import STUDIES, Study, damaged_qualities
 from workbench.studies.own_data import fit_to_pools, study_of_file
+from workbench.studies.variants import CELL_SETTINGS, OF_PART, check_vary, combinations, with_settings
 from workbench.training.text_metrics import TextScore, check_metrics, own_metric
 
 NUMBERS = {
@@ -50,7 +51,8 @@ def study(
     data: Any,  # noqa: ANN401 - a table may be of any of several packages
     budget: str = "coffee",
     *,
-    base: str | Path | None = None,
+    base: str | Path | Iterable[str | Path] | None = None,
+    vary: Mapping[str, Iterable[Any]] | None = None,
     qualities: Iterable[Quality | str] | None = None,
     corruption: str | None = None,
     sizes: Iterable[SupportsIndex] | None = None,
@@ -84,7 +86,10 @@ def study(
             Python: a table of pandas, polars, pyarrow or ``datasets``, or a list of dicts. Those are written
             into the cache, so that the study can be trained again; its ``data`` says where.
         budget: "coffee", "lunch" or "night": the same grid, wider.
-        base: "classroom", "smollm2-135m", a .gguf file or a safetensors folder.
+        base: "classroom", "smollm2-135m", a .gguf file or a safetensors folder; or a list of them, each of
+            which gets the whole grid: ``["tiny.gguf", "small.gguf"]``.
+        vary: Settings of a cell, or precision or adapted_layers, with the values of each, which all get the
+            whole grid: ``{"rank": [1, 8, 64]}``.
         qualities: Each a ``Quality``, or a text such as "clean", "typo:0.8" (a corruption and the share of
             examples left as they were), "raters:3", or a choice of records such as "source=wiki", "ifd>=0.6",
             "top:30%@ifd" or "0.7*file:clean+0.3*file:scraped" (``workbench.data.pools`` has them all); the
@@ -125,8 +130,10 @@ def study(
     Raises:
         InputError: If a name, the file or a choice can't be used.
     """
+    bases = _bases(base)
     grid: dict[str, Any] = {
-        "base": base if base is None else str(base),
+        "base": bases[0] if bases else None,
+        "further_bases": bases[1:] or None,
         "heldout": heldout,
         "heldout_file": heldout_file if heldout_file is None else str(heldout_file),
         "evals": _sets(evals) or None,
@@ -182,7 +189,10 @@ def study(
             evals=grid["evals"] or (),
         )
     changes: dict[str, Any] = {choice: value for choice, value in grid.items() if value is not None}
-    changes["settings"] = {**found.settings, **_settings({**settings})}
+    varied = _varied(vary or {}, {**settings, "precision": precision, "adapted_layers": adapted_layers})
+    usual = {name: value for name, value in found.settings.items() if name not in varied}
+    changes["settings"] = {**usual, **_settings({**settings})}
+    changes["vary"] = varied
     if corruption and qualities is None:
         shares = sorted({quality.share for quality in found.qualities} - {1.0}, reverse=True)
         changes["qualities"] = damaged_qualities(corruption, shares or (0.5,))
@@ -201,10 +211,37 @@ def study(
         limits = records_of_each(described.dataset(), described.qualities, described.seeds)
         described = fit_to_pools(replace(described, grown=()), limits)
     # refuses settings that no cell could use, before anything is loaded
-    CellConfig(
-        data=described.data, base=described.base, size=1, size_in=described.size_in, **described.settings
-    )
+    for own in combinations({name: own for name, own in described.vary.items() if name not in OF_PART}):
+        CellConfig(
+            data=described.data,
+            base=described.base,
+            size=1,
+            size_in=described.size_in,
+            **with_settings(described.settings, own),
+        )
     return described
+
+
+def _bases(base: str | Path | Iterable[str | Path] | None) -> tuple[str, ...]:
+    """Return the bases that were asked for; none where that is left to the study."""
+    if base is None or isinstance(base, str | Path):
+        return () if base is None else (str(base),)
+    several = tuple(map(str, _several("base", base)))
+    if not several:
+        raise InputError("base is an empty list; name at least one, or leave it out")
+    return several
+
+
+def _varied(vary: Mapping[str, Iterable[Any]], chosen: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Return the values of each setting that varies, numbers as Python's own."""
+    found = {}
+    for name, values in vary.items():
+        several = _several(name, values)
+        if name == "targets":
+            several = tuple(_several("targets", one) for one in several)
+        found[name] = tuple(_number(name, one) if name in NUMBERS else one for one in several)
+    check_vary(found, {name: value for name, value in chosen.items() if value is not None})
+    return found
 
 
 def _sets(evals: Mapping[str, str | Path] | Iterable[str]) -> tuple[tuple[str, str], ...]:

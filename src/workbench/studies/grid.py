@@ -6,9 +6,8 @@ study doesn't vary is one :class:`CellConfig`, so a default lives in one place.
 
 import datetime
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,22 +22,18 @@ from workbench.data.sources.layouts.choice import check_mapping
 from workbench.errors import InputError, unknown_name
 from workbench.showing import Shown
 from workbench.studies.defaults import LARGE_BASE_LAYERS, LARGE_BASE_SETTINGS
+from workbench.studies.described import study_in_facts
+from workbench.studies.variants import (
+    CELL_SETTINGS,
+    OF_PART,
+    check_vary,
+    combinations,
+    with_settings,
+)
 from workbench.training.text_metrics import check_metrics
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
-
-
-CELL_SETTINGS = tuple(
-    one.name
-    for one in fields(CellConfig)
-    if one.name
-    not in (
-        *("data", "data_fingerprint", "base", "base_sha256", "template", "loss_on", "precision"),
-        *("first_layer", "quality", "size", "size_in", "drawn", "seed"),
-    )
-)
-"""Fields of a cell that a study's ``settings`` may name: those for which it has no field of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,10 +118,14 @@ class Study(Shown):
     """Those of :data:`CELL_SETTINGS` that differ from the defaults of :class:`CellConfig`, for every cell."""
     grown: tuple[tuple[Place, ...], ...] = ()
     """Cells beside the grid, batch by batch as a rule chose them; see ``studies/growth.py``."""
+    further_bases: tuple[str, ...] = ()
+    """Bases beside the first, each with the whole grid; see ``studies/variants.py``."""
+    vary: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """The values of each setting that varies, each with the whole grid."""
 
     def __post_init__(self) -> None:
         """Refuse an empty or doubled axis."""
-        for axis in ("qualities", "sizes", "seeds"):
+        for axis in ("qualities", "sizes", "seeds", "bases"):
             values = getattr(self, axis)
             if not values:
                 raise InputError(f"the study has no {axis}; give at least one")
@@ -140,6 +139,7 @@ class Study(Shown):
         for name in self.settings:
             if name not in CELL_SETTINGS:
                 raise unknown_name("setting", name, CELL_SETTINGS, "src/workbench/config.py")
+        check_vary(self.vary, self.settings)
         check_mapping(self.mapping, self.read_as)
         check_sets(self.evals)
         # a user's own function may be asked for in another process than the one that opens the study
@@ -165,24 +165,29 @@ class Study(Shown):
             )
 
     def _shown(self) -> tuple[str, dict[str, str]]:
-        counts = [len(axis) for axis in (self.qualities, self.sizes, self.seeds)]
-        grid = "{} qualities x {} sizes x {} seeds".format(*counts)
-        facts = {
-            "cells": f"{grid} = {math.prod(counts)} cells",
-            "base": self.base,
-            "data": ", ".join((self.data, *self.others)),
-            **({"evals": ", ".join(f"{name}={file}" for name, file in self.evals)} if self.evals else {}),
-            "qualities": ", ".join(quality.label for quality in self.qualities),
-            "sizes": ", ".join(map(str, self.sizes)) + (" tokens" if self.size_in == "tokens" else ""),
-            "seeds": ", ".join(map(str, self.seeds)),
-        }
-        if self.metrics:
-            facts["metrics"] = ", ".join(self.metrics)
-        if self.grown:
-            facts["grown"] = f"{sum(map(len, self.grown))} cells beside the grid"
-        if self.settings:
-            facts["settings"] = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        return f"Study {self.name}", facts
+        return f"Study {self.name}", study_in_facts(self)
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """All bases, the first one first."""
+        return (self.base, *self.further_bases)
+
+    @property
+    def variants(self) -> int:
+        """How often the grid is trained: once for each base and combination of varied settings."""
+        return len(self.bases) * len(combinations(self.vary))
+
+    def parts(self) -> "list[Study]":
+        """Return the studies of one base and one value of what is prepared together; often itself."""
+        shared = {name: values for name, values in self.vary.items() if name in OF_PART}
+        if not (shared or self.further_bases):
+            return [self]
+        rest = {name: values for name, values in self.vary.items() if name not in OF_PART}
+        return [
+            replace(self, base=base, further_bases=(), vary=rest, **own)
+            for base in self.bases
+            for own in combinations(shared)
+        ]
 
     @property
     def day(self) -> datetime.date | None:
@@ -215,7 +220,8 @@ class Study(Shown):
         """Return plain JSON values, from which :meth:`from_dict` makes an equal study."""
         values = asdict(self) | {"qualities": [quality.to_dict() for quality in self.qualities]}
         values["grown"] = [[place.to_dict() for place in batch] for batch in self.grown]
-        for name in ("grown", "others", "pair_key", "mapping", "read_as", "evals", "metrics"):
+        later = ("grown", "others", "pair_key", "mapping", "read_as", "evals", "metrics")
+        for name in (*later, "further_bases", "vary"):
             if not values[name]:
                 del values[name]  # earlier versions read every study that doesn't need it
         for name, usual in (("loss_on", "last"), ("on_shared", "error"), ("size_in", "examples")):
@@ -232,19 +238,24 @@ class Study(Shown):
         """
         try:
             axes = {axis: tuple(values[axis]) for axis in ("sizes", "seeds")}
-            axes |= {name: tuple(values.get(name, ())) for name in ("others", "metrics")}
+            axes |= {name: tuple(values.get(name, ())) for name in ("others", "metrics", "further_bases")}
             axes["evals"] = tuple((str(name), str(file)) for name, file in values.get("evals", ()))
             qualities = tuple(Quality(**quality) for quality in values["qualities"])
             settings = dict(values.get("settings", {}))
             if "targets" in settings:
                 settings["targets"] = tuple(settings["targets"])
             grown = tuple(tuple(map(Place.from_dict, batch)) for batch in values.get("grown", ()))
-            study = cls(**{**values, **axes, "qualities": qualities, "settings": settings, "grown": grown})
+            vary = {
+                name: tuple(tuple(one) if isinstance(one, list) else one for one in own)
+                for name, own in values.get("vary", {}).items()
+            }
+            read = {"qualities": qualities, "settings": settings, "grown": grown, "vary": vary}
+            study = cls(**{**values, **axes, **read})
         except InputError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"the study's description can't be read: {error}") from error
-        texts = (study.name, study.data, study.base, *study.others)
+        texts = (study.name, study.data, *study.bases, *study.others)
         if not all(isinstance(text, str) for text in texts) or not all(
             isinstance(number, int) for number in (*study.sizes, *study.seeds)
         ):
@@ -256,23 +267,29 @@ class Study(Shown):
         return max(0, layers - (self.adapted_layers or layers))
 
     def cells(self, **common: Any) -> list[CellConfig]:  # noqa: ANN401 - fields of CellConfig
-        """Return every cell: the grid, sizes innermost, then what the study has grown by.
+        """Return every cell: part by part the grid, sizes innermost, then what the study has grown by.
 
-        ``common`` adds what is known after loading. A precision of "auto" counts as float32 until
-        :func:`workbench.studies.plan.plan` has chosen one.
+        ``common`` adds what is known after loading; where the bases are several, ask each of :meth:`parts`. A
+        precision of "auto" counts as float32 until :func:`workbench.studies.plan.plan` has chosen one.
         """
-        precision = "float32" if self.precision == "auto" else self.precision
         return [
             CellConfig(
-                data=self.data,
-                base=self.base,
+                data=part.data,
+                base=part.base,
                 quality=place.quality,
                 size=place.size,
                 seed=place.seed,
-                size_in=self.size_in,
-                **{"precision": precision, "loss_on": self.loss_on, **self.settings, **common},
+                size_in=part.size_in,
+                **{
+                    "precision": "float32" if part.precision == "auto" else part.precision,
+                    "loss_on": part.loss_on,
+                    **with_settings(part.settings, own),
+                    **common,
+                },
             )
-            for batch in self.batches()
+            for part in self.parts()
+            for batch in part.batches()
+            for own in combinations(part.vary)
             for place in batch
         ]
 

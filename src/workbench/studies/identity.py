@@ -18,6 +18,7 @@ from workbench.metrics import OWN
 from workbench.models.base import Base
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
+from workbench.studies.disk.variant_rows import varied_fields
 from workbench.studies.grid import Study
 from workbench.studies.settings import SettingDifference, differing, folder_suffix, settings_of
 from workbench.training.text_metrics import own_hashes
@@ -47,6 +48,8 @@ NOT_COMPARED = {
     "device": "a place; a run that goes on elsewhere says so",
     "settings": "compared in the cells, which all have them",
     "grown": "cells beside the axes, by which a study may grow",
+    "further_bases": "an axis, along which a study may grow; see `_dropped`",
+    "vary": "an axis, along which a study may grow; see `_dropped`",
     "date": "compared with the day of the folder's study, where a template writes it",
 }
 """Fields of a study that aren't compared by what they say, each with the reason. Every other one is."""
@@ -107,12 +110,17 @@ class Begun:
             grown=study.grown or self.study.grown,
         )
 
+    def check_of(self, whole: Study) -> Callable[[Study, Dataset, Base, list[CellConfig]], None]:
+        """Return what checks each part of a study, as :meth:`check` does, once data and base are loaded."""
+        return lambda part, dataset, base, cells: self.check(part, dataset, base, cells, whole=whole)
+
     def check(
         self,
         study: Study,
         dataset: Dataset | None = None,
         base: Base | None = None,
         cells: Sequence[CellConfig] = (),
+        whole: Study | None = None,
     ) -> None:
         """Refuse another study than the folder's, as far as is known by now.
 
@@ -121,11 +129,12 @@ class Begun:
             dataset: Its data, once they are read.
             base: Its base, once it is loaded.
             cells: Its cells, once both are known.
+            whole: All of the study, where this is a part of it.
 
         Raises:
             InputError: If the two differ; the message says in what and names a folder that would do.
         """
-        found = self.differences(study, dataset, base, cells)
+        found = self.differences(study, dataset, base, cells, whole)
         if not found:
             return
 
@@ -136,7 +145,8 @@ class Begun:
                 return False  # damaged, or in need of mending itself
             if other is None or (base is None and other.study.base != study.base):
                 return False
-            return not other.differences(other.settled(study), dataset or study.dataset(), base, cells)
+            records = dataset or study.dataset()
+            return not other.differences(other.settled(study), records, base, cells, whole)
 
         place = folder_beside(self.folder, folder_suffix(found), fits)
         raise InputError(
@@ -150,10 +160,15 @@ class Begun:
         dataset: Dataset | None = None,
         base: Base | None = None,
         cells: Sequence[CellConfig] = (),
+        whole: Study | None = None,
     ) -> list[SettingDifference]:
         """Return in what a study differs from the folder's; the arguments are those of :meth:`check`."""
+        whole = whole or study
         layers = base.decoder.config.layers if base else self.manifest.base.layers
-        found = differing(settings_of(self.cell, layers), self._settings(study, layers, cells))
+        varied = varied_fields(whole)
+        now = self._settings(study, layers, cells)
+        now = {name: value for name, value in now.items() if name not in varied}
+        found = [*self._dropped(whole), *differing(settings_of(self.cell, layers), now)]
         found += [
             SettingDifference(one.name, then, now)
             for one in fields(Study)
@@ -166,8 +181,18 @@ class Begun:
         if dataset is not None:
             found += self._of_records(study, dataset)
         if base is not None:
-            found += self._of_base(base)
+            found += self._of_base(base, whole)
         return found
+
+    def _dropped(self, whole: Study) -> Iterator[SettingDifference]:
+        """Yield the axes that the folder has and a study lacks: its cells stay, and would be mixed."""
+        held = self.study
+        if held.further_bases and not whole.further_bases:
+            yield SettingDifference("base", held.bases, whole.bases)
+        for name, values in held.vary.items():
+            if name not in whole.vary:
+                now = whole.settings.get(name, getattr(whole, name, None))
+                yield SettingDifference(f"varied {name}", values, now)
 
     def _settings(self, study: Study, layers: int | None, cells: Sequence[CellConfig]) -> dict[str, Any]:
         if cells:
@@ -181,8 +206,13 @@ class Begun:
         unknown += [] if layers else ["first_layer"]
         return {name: value for name, value in settings_of(cell, layers).items() if name not in unknown}
 
-    def _of_base(self, base: Base) -> Iterator[SettingDifference]:
-        held = self.manifest.base
+    def _of_base(self, base: Base, whole: Study) -> Iterator[SettingDifference]:
+        held = self.manifest.base_of(base.sha256)
+        if whole.further_bases and held.sha256 != base.sha256:
+            same = [one for one in (*self.manifest.bases, self.manifest.base) if one.name == base.name]
+            if not same:
+                return  # one more base
+            held = same[0]
         then, now = held.text_sha256, base.text_sha256
         if then and now and then != now and held.sha256 == base.sha256:
             name = f"the sha256 of the files of {base.name} that say how a text begins, ends and is a chat"

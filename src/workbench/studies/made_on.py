@@ -4,7 +4,7 @@ The bits of a cell depend on its device. Cells of two may stand in one table, bu
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from workbench.conversions import quoted
@@ -13,7 +13,6 @@ from workbench.errors import InputError
 from workbench.models.precision import choose_precision
 from workbench.studies.disk.store import Store
 from workbench.studies.identity import folder_beside
-from workbench.studies.plan import Plan
 
 
 def made_on(store: Store) -> Counter[str]:
@@ -22,10 +21,16 @@ def made_on(store: Store) -> Counter[str]:
     return Counter(made.get("device", first) for made in store.made().values())
 
 
-def mixed_devices(concrete: Plan, store: Store) -> Iterator[str]:
-    """Yield a sentence where a study's cells come, or are about to come, from several devices."""
+def mixed_devices(device_name: str, keys: Set[str], store: Store) -> Iterator[str]:
+    """Yield a sentence where a study's cells come, or are about to come, from several devices.
+
+    Args:
+        device_name: The device that computes now.
+        keys: The cells that the study is to have.
+        store: Those that it has.
+    """
     found = made_on(store)
-    found[concrete.device_name] += len({cell.key() for cell in concrete.cells} - store.done())
+    found[device_name] += len(keys - store.done())
     found = +found  # without those of which there are none
     if len(found) > 1:
         parts = ", ".join(f"{count:,} on {device}" for device, count in sorted(found.items()))

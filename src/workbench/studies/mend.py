@@ -30,7 +30,8 @@ from workbench.studies.disk.manifest import (
     read_manifest,
 )
 from workbench.studies.disk.store import DATABASE, ZERO_SHOT, Store
-from workbench.studies.grid import CELL_SETTINGS, Study, place_of
+from workbench.studies.disk.variant_rows import varied_fields
+from workbench.studies.grid import Study, place_of
 from workbench.studies.identity import folder_beside
 from workbench.studies.provenance import now
 from workbench.studies.settings import (
@@ -43,6 +44,7 @@ from workbench.studies.settings import (
     settings_in_words,
     settings_of,
 )
+from workbench.studies.variants import CELL_SETTINGS
 
 JUDGED_BY = ("template", "precision", "first_layer", "data_fingerprint", "base_sha256")
 """Settings that decide what the base scores without an adapter, to the bit."""
@@ -86,7 +88,8 @@ def mend(folder: Path, keep: int = 1) -> Mended:
         if damaged := store.damaged():
             store.set_aside(damaged)
         cells = store.configurations()
-        groups = grouped(cells)
+        study = store.manifest.study
+        groups = grouped(cells, varied_fields(study.parsed()) if study.variants > 1 else ())
         if not 1 <= keep <= max(1, len(groups)):
             raise InputError(
                 f"keep is {keep}, but {folder} holds cells of {len(groups)} settings; give 1 to {len(groups)}"

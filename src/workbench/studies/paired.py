@@ -67,7 +67,7 @@ def paired_differences(
 
 
 def _place(row: CellRow) -> tuple[Any, ...]:
-    return row["quality"], row["size"], row["seed"]
+    return row.get("vary"), row["quality"], row["size"], row["seed"]
 
 
 def _measured(row: CellRow, metric: str) -> bool:

@@ -26,6 +26,7 @@ from workbench.studies.examples import examples_in
 from workbench.studies.grid import Study
 from workbench.studies.own_data import kept_within
 from workbench.studies.stacks import own_steps, partition
+from workbench.studies.variants import combinations
 from workbench.training.card_memory import CardRoom, card_room
 from workbench.training.loop import Branches, branches
 from workbench.training.prepare import Prepared, draw_all, prepare, token_counter, tokens_of_each
@@ -83,7 +84,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     """Load what a study needs, draw every cell's records once and decide the stacks; trains nothing.
 
     Args:
-        study: The grid.
+        study: The grid; of one that has several parts, one of them.
         check: What may refuse it once data and base are loaded, before the long work.
         threads: Threads of torch in each process that trains; None takes this process's.
 
@@ -111,7 +112,8 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         template=template,
         first_layer=study.first_layer(base.decoder.config.layers),
     )
-    adapted_shapes(cells[0], base.decoder.config)  # refuses a rank or a layer before the long work
+    for cell in leads(cells):
+        adapted_shapes(cell, base.decoder.config)  # refuses a rank or a layer before the long work
     if check:
         check(study, dataset, base, cells)
     tokens = token_counter(base, template, study.loss_on)
@@ -121,7 +123,8 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         base, dataset, cells, template, freeze_once, study.on_long, drawn, study.loss_on, study.metrics
     )
     # a batch that the study has grown by has stacks of its own, so that growth leaves the others as they were
-    ends = [0, *accumulate(map(len, study.batches()))]
+    own = len(combinations(study.vary))
+    ends = [0, *accumulate(own * len(batch) for batch in study.batches())]
     batches = [cells[begin:end] for begin, end in pairwise(ends)]
     card = card_room(base.decoder, len(prepared.pool.tokens), prepared.first)
     if card:
@@ -150,6 +153,11 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         device=device,
         card=card,
     )
+
+
+def leads(cells: Sequence[CellConfig]) -> list[CellConfig]:
+    """Return one cell of each shape of adapter."""
+    return list({(one.adapter, one.rank, one.targets, one.first_layer): one for one in cells}.values())
 
 
 def _largest(

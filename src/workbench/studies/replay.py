@@ -1,6 +1,6 @@
 """Making a study's numbers again, and naming the first step that comes out differently."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from workbench.devices import choose_device
 from workbench.errors import InputError
 from workbench.models.folder_tokenizer import TEXT_FILES
 from workbench.studies.compare import CellNumbers, FirstDifference, first_difference, outcomes
-from workbench.studies.disk.manifest import Manifest
+from workbench.studies.disk.manifest import BaseFacts, Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
+from workbench.studies.disk.variant_rows import zero_shot_key
+from workbench.studies.grid import Study
 from workbench.studies.identity import changed_functions
 from workbench.studies.made_on import check_going_on
 from workbench.studies.plan import Plan, plan
@@ -66,31 +68,53 @@ def replay(
     used = {made[key]["threads"] for key in wanted}
     chosen = threads or max(used)
     stacks = list(dict.fromkeys(tuple(made[key]["stack"]) for key in wanted))
-    identical, different = [], []
+    identical: list[str] = []
+    different: list[FirstDifference] = []
+    arithmetic: set[str] = set()
     with torch_threads(chosen):
-        study = manifest.study.parsed()
-        # versions that recorded no device knew the processor alone
-        study = replace(study, device=device or (study.device if manifest.arithmetic.device else "cpu"))
-        study = replace(study, date=manifest.day)
-        if study.precision != "auto":
-            check_going_on(folder, study.precision, first, choose_device(study.device))
-        concrete = plan(study, threads=chosen)
-        _check_inputs(concrete, manifest, folder)
-        cells = {one.key(): one for one in concrete.cells}
-        for number, keys in enumerate(stacks, start=1):
-            if on_stack:
-                on_stack(number, len(stacks))
-            if keys == (ZERO_SHOT,):
-                results = {ZERO_SHOT: zero_shot(concrete.prepared)}
-            else:
-                results = run_stack(concrete.prepared, _members(keys, cells, folder))
-            for key in wanted & set(keys):
-                again = _as_kept(results[key], stored[key])
-                difference = first_difference(key, stored[key], again)
-                different.append(difference) if difference else identical.append(key)
-    same = {made[key]["arithmetic"] for key in wanted} == {concrete.arithmetic.name}
+        number = 0
+        for part, mine in _by_part(manifest, stacks):
+            # versions that recorded no device knew the processor alone
+            place = device or (part.device if manifest.arithmetic.device else "cpu")
+            study = replace(part, device=place, date=manifest.day)
+            if study.precision != "auto":
+                check_going_on(folder, study.precision, first, choose_device(study.device))
+            concrete = plan(study, threads=chosen)
+            _check_inputs(concrete, manifest, folder)
+            arithmetic.add(concrete.arithmetic.name)
+            cells = {one.key(): one for one in concrete.cells}
+            for keys in mine:
+                number += 1
+                if on_stack:
+                    on_stack(number, len(stacks))
+                if keys[0].startswith(ZERO_SHOT):
+                    results = {keys[0]: zero_shot(concrete.prepared)}
+                else:
+                    results = run_stack(concrete.prepared, _members(keys, cells, folder))
+                for key in wanted & set(keys):
+                    again = _as_kept(results[key], stored[key])
+                    difference = first_difference(key, stored[key], again)
+                    different.append(difference) if difference else identical.append(key)
+    same = {made[key]["arithmetic"] for key in wanted} == arithmetic
     places = tuple(sorted({made[key].get("device", first) for key in wanted}))
     return Replay(sorted(identical), different, chosen, same, places, concrete.device_name)
+
+
+def _by_part(
+    manifest: Manifest, stacks: Sequence[tuple[str, ...]]
+) -> Iterator[tuple[Study, list[tuple[str, ...]]]]:
+    """Yield the parts of a study of which stacks are wanted, with these; a whole study is one part."""
+    parts = manifest.planned_parts()
+    if len(parts) == 1:
+        yield parts[0][0], list(stacks)
+        return
+    for part, cells in parts:
+        lead = next(iter(cells.values()))
+        own = {*cells, zero_shot_key(manifest, lead.base_sha256, part.precision)}
+        if mine := [keys for keys in stacks if own & set(keys)]:
+            # a base without an adapter is measured once, however many parts it has
+            stacks = [keys for keys in stacks if keys not in mine]
+            yield part, mine
 
 
 def _as_kept(result: CellResult, stored: CellNumbers) -> CellNumbers:
@@ -101,9 +125,12 @@ def _as_kept(result: CellResult, stored: CellNumbers) -> CellNumbers:
 
 def _made(store: Store) -> dict[str, dict[str, Any]]:
     made = store.made()
-    if made and ZERO_SHOT in store.done():
+    for _, cells in store.manifest.planned_parts() if made else ():
+        lead = next(iter(cells.values()))
+        key = zero_shot_key(store.manifest, lead.base_sha256, lead.precision)
         # measured by the run that made the cells, with its threads
-        made[ZERO_SHOT] = {**next(iter(made.values())), "stack": [ZERO_SHOT]}
+        if key in store.done() and (own := next((made[one] for one in cells if one in made), None)):
+            made.setdefault(key, {**own, "stack": [key]})
     return made
 
 
@@ -118,7 +145,7 @@ def _chosen(known: set[str], cell: str | None, folder: Path) -> set[str]:
 def _check_inputs(concrete: Plan, manifest: Manifest, folder: Path) -> None:
     for part, then, now in (
         ("data", manifest.data.sha256, concrete.dataset.fingerprint),
-        ("base", manifest.base.sha256, concrete.base.sha256),
+        ("base", _base_facts(manifest, concrete).sha256, concrete.base.sha256),
     ):
         if then is None:
             raise manifest.lacks(f"{part}.sha256")
@@ -132,7 +159,7 @@ def _check_inputs(concrete: Plan, manifest: Manifest, folder: Path) -> None:
             f"{folder} can't be replayed with another function of the same name: {changed[0]}; give the old "
             "one, metrics=[FUNCTION]"
         )
-    text, now_text = manifest.base.text_sha256, concrete.base.text_sha256
+    text, now_text = _base_facts(manifest, concrete).text_sha256, concrete.base.text_sha256
     if text and now_text != text:
         raise InputError(
             f"what the base of {folder} says about how a text begins, ends and is written as a chat has "
@@ -144,6 +171,11 @@ def _check_inputs(concrete: Plan, manifest: Manifest, folder: Path) -> None:
                 f"the training records of cell {key} come out in another order, or spoiled in another way, "
                 "than when the study was made: the code that draws them has changed"
             )
+
+
+def _base_facts(manifest: Manifest, concrete: Plan) -> BaseFacts:
+    """Return what the study recorded of the base that a part asks for."""
+    return next((one for one in manifest.bases if one.asked == concrete.study.base), manifest.base)
 
 
 def _members(keys: Sequence[str], cells: dict[str, CellConfig], folder: Path) -> list[CellConfig]:

@@ -29,13 +29,15 @@ from workbench.studies.disk.checkpoints import CHECKPOINTS, remove_checkpoint
 from workbench.studies.disk.facts import read_facts
 from workbench.studies.disk.lock import locked
 from workbench.studies.disk.manifest import MANIFEST, Session
-from workbench.studies.disk.store import ZERO_SHOT, Store
+from workbench.studies.disk.store import Store
+from workbench.studies.disk.variant_rows import zero_shot_key
 from workbench.studies.engine import check_options, chosen_threads, trainer_of
 from workbench.studies.executors.protocol import Event, Executor, ShouldStop, Task, TrainingJob
 from workbench.studies.grid import Study
 from workbench.studies.growth import Grower, Growing, grow
 from workbench.studies.identity import Begun
-from workbench.studies.made_on import check_going_on, mixed_devices
+from workbench.studies.made_on import check_going_on
+from workbench.studies.parts import opened, plan_parts
 from workbench.studies.plan import Plan, plan
 from workbench.studies.predict import (
     Rates,
@@ -46,7 +48,7 @@ from workbench.studies.predict import (
     predict,
 )
 from workbench.studies.progress import OnProgress, Progress
-from workbench.studies.provenance import first_manifest, hardware, now
+from workbench.studies.provenance import hardware, now
 from workbench.studies.stacks import cut_in_two
 from workbench.studies.states import LAST_PHASE, Ending
 from workbench.studies.torch_threads import torch_threads
@@ -137,13 +139,28 @@ def _session(
             study = begun.settled(study)
             begun.check(study)
             check_going_on(folder, begun.cell.precision, begun.manifest.arithmetic.device or "cpu", device)
-        with card_errors():
-            concrete = plan(study, begun.check if begun else None, chosen)
-        for note in concrete.notes:
+        check = begun.check_of(study) if begun else None
+
+        def make(part: Study) -> Plan:
+            with card_errors():
+                return plan(part, check, chosen)
+
+        whole = plan_parts(study, make, tell)
+        for note in whole.notes:
             tell(Progress(phase="loading", note=note))
-        store = _open_or_create(concrete, folder, tell)
-        with card_errors():
-            _Run(concrete, store, tell, trainer, began).go(should_stop, checkpoint_seconds)
+        store = opened(whole, folder, tell)
+        outcomes = []
+        for place, concrete in whole.plans(make):
+            more = place < len(whole.parts) - 1
+            with card_errors():
+                told = whole.telling(place, store.done(), tell)
+                one = _Run(concrete, store, told, trainer, began, more)
+                outcomes.append(one.go(should_stop, checkpoint_seconds))
+            if outcomes[-1] == "stopped":
+                break
+            del one, concrete  # before the next part's base is loaded
+            began = time.monotonic()
+        whole.ended(store, outcomes)
         return store
 
 
@@ -152,27 +169,6 @@ def _outcome_of(error: BaseException) -> str:
     if isinstance(error, CardGone):
         return f"interrupted: {error}"
     return f"refused: {error}" if isinstance(error, InputError) else "interrupted"
-
-
-def _open_or_create(concrete: Plan, folder: Path, tell: OnProgress) -> Store:
-    wanted = first_manifest(concrete)
-    if not Store.exists(folder):
-        return Store.create(folder, wanted)
-    store = Store.open(folder)
-    recorded = store.manifest.to_json()
-    # a study of an older format learns what it didn't record
-    new = {part: value for part, value in wanted.items() if part not in recorded}
-    # the grid may have grown
-    new |= {part: wanted[part] for part in ("study", "subsets", "examples")}
-    mixed = list(mixed_devices(concrete, store))
-    for note in mixed:
-        tell(Progress(phase="loading", note=note))
-    if notes := [*concrete.notes, *mixed]:
-        new["data"] = store.manifest.data.to_json() | {"notes": notes}
-    store.update_manifest(**new)
-    if damaged := store.damaged():
-        store.set_aside(damaged)
-    return store
 
 
 @dataclass(slots=True)
@@ -191,10 +187,11 @@ class _Run:
     """One run: turns what the executor tells into commits and progress."""
 
     def __init__(
-        self, concrete: Plan, store: Store, tell: OnProgress, executor: Executor, began: float
+        self, concrete: Plan, store: Store, tell: OnProgress, executor: Executor, began: float, more: bool
     ) -> None:
         self.plan, self.store, self.tell = concrete, store, tell
-        self.executor, self.began = executor, began
+        self.executor, self.began, self.more = executor, began, more
+        self.bare = zero_shot_key(store.manifest, concrete.base.sha256, concrete.study.precision)
         self.meter = EnergyMeter()
         self.done = store.done()
         self.wanted = {cell.key() for cell in concrete.cells}
@@ -219,18 +216,18 @@ class _Run:
         keys = tuple(cell.key() for cell in cells)
         self.missing[number] = _Stack(len(self.missing) + 1, cells, keys, steps)
 
-    def go(self, should_stop: ShouldStop, checkpoint_seconds: float) -> None:
-        """Train what is missing and record how it went."""
+    def go(self, should_stop: ShouldStop, checkpoint_seconds: float) -> Ending:
+        """Train what is missing, record how it went and return that."""
         # this run holds the lock, so what is half written was left by one that was killed
         for name in (f".{MANIFEST}.*", f"{ADAPTERS}/*/.{WEIGHTS}.*", f"{ADAPTERS}/*/.{CONFIG}.*"):
             for left in self.store.folder.glob(name):
                 left.unlink(missing_ok=True)
-        if not self.missing and ZERO_SHOT in self.done:
+        if not self.missing and self.bare in self.done:
             # an earlier run was killed after its last cell, or was to train more than this one
-            if self.store.manifest.outcome != "finished":
+            if self.store.manifest.outcome != "finished" and not self.more:
                 self.store.update_manifest(outcome="finished")
             self.tell(replace(self.at, phase=LAST_PHASE["finished"], share=1.0))
-            return
+            return "finished"
         self.tell(self.at)
         session = self._begin()
         try:
@@ -241,10 +238,11 @@ class _Run:
             raise
         self._end(session, ending)
         self.tell(replace(self.at, phase=LAST_PHASE[ending]))
+        return ending
 
     def _train(self, should_stop: ShouldStop, checkpoint_seconds: float) -> Ending:
-        if ZERO_SHOT not in self.done:
-            self.store.commit({ZERO_SHOT: zero_shot(self.plan.prepared)})
+        if self.bare not in self.done:
+            self.store.commit({self.bare: zero_shot(self.plan.prepared)})
         job = TrainingJob(
             stacks=self.plan.stacks,
             branched=self.plan.branched,
@@ -393,6 +391,8 @@ class _Run:
         }
         last = {**session.to_json(), "outcome": outcome, "ended": now(), "actual": actual}
         sessions = [*(one.to_json() for one in self.store.manifest.sessions[:-1]), last]
-        self.store.update_manifest(sessions=sessions, actual=actual, outcome=outcome)
+        # a study has finished once its last part has
+        shown = "running" if self.more and outcome == "finished" else outcome
+        self.store.update_manifest(sessions=sessions, actual=actual, outcome=shown)
         if outcome == "finished":
             shutil.rmtree(self.store.folder / CHECKPOINTS, ignore_errors=True)

@@ -1,7 +1,8 @@
 """What the cells of a study share: its settings. Cells of other settings are another study.
 
-Within a study cells differ in quality, size and seed alone. Where the data and the base lie doesn't count:
-their hashes say what they are. Every other field of a cell is a setting, one that is added later too.
+Within a study cells differ in quality, size and seed, and in what it varies. Where the data and the base lie
+doesn't count: their hashes say what they are. Every other field of a cell is a setting, one that is added
+later too.
 """
 
 import re
@@ -78,13 +79,20 @@ def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[SettingDi
     ]
 
 
-def grouped(cells: Mapping[str, CellConfig]) -> list[Group]:
-    """Return the cells, which go by their keys, by settings; in the order of the first one of each."""
-    found = _by({key: _shared(cell) for key, cell in cells.items()}, cells)
+def grouped(cells: Mapping[str, CellConfig], varied: Sequence[str] = ()) -> list[Group]:
+    """Return the cells, which go by their keys, by settings; in the order of the first one of each.
+
+    Args:
+        cells: The cells.
+        varied: Settings in which cells of one study differ, because it varies them.
+    """
+    names = [name for name in SHARED if name not in varied]
+    shared = attrgetter(*names) if varied else _shared
+    found = _by({key: shared(cell) for key, cell in cells.items()}, cells)
     if len({(_shared(cell), _place(cell)) for cell in cells.values()}) == len(cells):
         return found
     # a number that was written in two ways, such as 8 and 8.0, has made two cells of each
-    return _by({key: repr(_shared(cell)) for key, cell in cells.items()}, cells)
+    return _by({key: repr(shared(cell)) for key, cell in cells.items()}, cells)
 
 
 def _by(names: Mapping[str, Any], cells: Mapping[str, CellConfig]) -> list[Group]:
@@ -129,4 +137,6 @@ def setting_in_words(value: Any) -> str:  # noqa: ANN401 - a setting's value
     """Return a value as a message writes it."""
     if value is None:
         return "none"
-    return ", ".join(value) or "none" if isinstance(value, tuple | list) else str(value)
+    if isinstance(value, tuple | list):
+        return ", ".join(map(setting_in_words, value)) or "none"
+    return str(value)

@@ -13,7 +13,8 @@ from workbench.adapters.formats.peft import CONFIG
 from workbench.config import PREFIX_KINDS
 from workbench.errors import InputError
 from workbench.studies.disk.adapters import ADAPTERS, adapter_folder, check_adapter, read_adapter
-from workbench.studies.disk.store import Store
+from workbench.studies.disk.store import ZERO_SHOT, Store
+from workbench.studies.disk.variant_rows import zero_shot_key
 
 HUB_LICENCES = {"mit", "apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0"}
 """Names of licences that the Hub knows, of those that bases and data here have."""
@@ -120,7 +121,7 @@ def _facts(path: Path, adapter: LoraAdapter) -> OnShelf:
 def _of_study(study: Path) -> Iterator[OnShelf]:
     try:
         with Store.open(study, read_only=True) as store:
-            rows, bare, manifest = store.rows(of_one=False), store.zero_shot(), store.manifest
+            rows, bases, manifest = store.rows(of_one=False), store.zero_shots(), store.manifest
             metrics = {key: values for key, _, values in store.measurements()}
     except InputError as error:
         yield OnShelf(path=study / ADAPTERS, problem=str(error))
@@ -129,6 +130,9 @@ def _of_study(study: Path) -> Iterator[OnShelf]:
         path = adapter_folder(study, row["key"])
         if not path.is_dir():
             continue
+        several = manifest.study.variants > 1
+        key = zero_shot_key(manifest, row["base_sha256"], row["precision"]) if several else ZERO_SHOT
+        bare = bases.get(key, {})
         own = _of_prefix(study, row) if row["adapter"] in PREFIX_KINDS else _of_file(path)
         yield OnShelf(
             path=path,
@@ -137,7 +141,7 @@ def _of_study(study: Path) -> Iterator[OnShelf]:
             parameters=own.parameters,
             base=row["base"],
             base_sha256=row["base_sha256"] or None,
-            base_licence=manifest.base.licence,
+            base_licence=manifest.base_of(row["base_sha256"]).licence,
             trained_on=manifest.data.name,
             data_licence=manifest.data.licence,
             quality=row["quality"],

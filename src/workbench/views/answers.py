@@ -1,7 +1,7 @@
 """The answer of a study in words and numbers, as a report shows it: laws applied to the study's table."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -61,6 +61,9 @@ class Answers:
     studies: Mapping[str, Analysis]
     """Each metric's analysis, the one that tells most first."""
     notes: tuple[str, ...]
+    variants: Mapping[str, "Answers"] = field(default_factory=dict)
+    """Of a study of several bases or settings: what each says, by its label. Then the tables and sentences
+    are those of all, and ``fits`` and ``studies`` are empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,13 +88,14 @@ def check_finished(folder: Path | str, manifest: Manifest, table: Sequence[Table
         )
 
 
-def item_outcomes(store: Store, rows: Sequence[TableRow]) -> dict[str, ItemOutcomes]:
+def item_outcomes(store: Store, rows: Sequence[TableRow], bare: str = ZERO_SHOT) -> dict[str, ItemOutcomes]:
     """Read from a study's store what a bootstrap over its held-out records needs, by metric.
 
     A metric is left out where a row that has it lacks the outcomes, as in the shipped study. A loss weighs
-    records by their tokens; without those, in studies of earlier versions, it is left out too.
+    records by their tokens; without those, in studies of earlier versions, it is left out too. ``bare`` is
+    the key of these rows' base without an adapter.
     """
-    zero = store.curves(ZERO_SHOT)
+    zero = store.curves(bare)
     curves = [store.curves(row["key"]) if row.get("key") else zero for row in rows]
     found = {}
     for metric in measured(rows):
@@ -105,12 +109,14 @@ def item_outcomes(store: Store, rows: Sequence[TableRow]) -> dict[str, ItemOutco
     return found
 
 
-def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
-    """Return what a study says so far.
+def answers_of(store: Store, table: Sequence[TableRow], under: str = "", bare: str = ZERO_SHOT) -> Answers:
+    """Return what a study of one base and settings says so far, or one variant of a study of several.
 
     Args:
         store: The study.
-        table: What its ``table()`` returned.
+        table: What its ``table()`` returned, or the variant's rows of it.
+        under: What sentences say of the variant; see ``laws.variants``.
+        bare: Key of the variant's base without an adapter.
 
     Raises:
         InputError: If a record can't be understood.
@@ -120,10 +126,11 @@ def answers_of(store: Store, table: Sequence[TableRow]) -> Answers:
         table,
         name=str(store.folder),
         heldout=manifest.data.heldout_records,
-        items=item_outcomes(store, table),
+        items=item_outcomes(store, table, bare),
         heldout_answers=manifest.data.heldout_answers,
         evals=manifest.data.evals,
         planned_qualities=len(manifest.study.qualities),
+        under=under,
     )
     overfitting = overfitting_note(store, table)
     return replace(found, notes=(*found.notes, overfitting)) if overfitting else found
@@ -138,6 +145,7 @@ def answers(
     heldout_answers: Mapping[str, int] | None = None,
     evals: Mapping[str, EvaluationSetFacts] | None = None,
     planned_qualities: int = 1,
+    under: str = "",
 ) -> Answers:
     """Compare every quality of the table with the first one, the best.
 
@@ -151,13 +159,15 @@ def answers(
         heldout_answers: How many of those records have each answer, where there are few different ones.
         evals: What is known of further evaluation sets, by their names.
         planned_qualities: How many the study will have, where some have no row yet.
+        under: Under what all of it was measured; see ``laws.variants``.
     """
     studies, refused = {}, {}
     data = DataFacts(heldout_records=heldout, heldout_answers=heldout_answers, evals=evals or {})
     for metric in by_worth(rows):
         judging = records_judging(data, metric)
         try:
-            studies[metric] = analysed(rows, metric, name, judging, (items or {}).get(metric))
+            found = analysed(rows, metric, name, judging, (items or {}).get(metric))
+            studies[metric] = replace(found, under=under)
         except InputError as error:
             refused[metric] = str(error)
     studies = dict(

@@ -56,6 +56,8 @@ class _Panel:
     zero: float | None
     axis: str
     """The title of the axis of sizes."""
+    variant: str = ""
+    """Of a study of several bases or settings, the label of the one that is drawn."""
 
 
 def quality_by_size(
@@ -64,6 +66,7 @@ def quality_by_size(
     *,
     fits: Fits | None = None,
     zero_shot: Mapping[str, float | None] | None = None,
+    facets: Mapping[str, Fits] | None = None,
 ) -> PaperFigure:
     """Draw how a metric changes with size, one line a quality, with the range over the seeds.
 
@@ -75,11 +78,14 @@ def quality_by_size(
             mean; dashed beyond the largest size measured.
         zero_shot: The metrics of the base without an adapter, a dotted line; by default the table's
             row of size 0.
+        facets: Of a table with variants, the curves of each by its label; the figure then has a row for each.
 
     Raises:
         InputError: If the table has no number of that metric.
     """
     rows = list(rows)
+    if any("vary" in row for row in rows):
+        return _by_variant(rows, metric, facets or {})
     lines = {name: points(rows, name) for name in ([metric] if metric else _loss_and_accuracy(rows))}
     if metric and not lines[metric]:
         raise InputError(f"the table has no {metric}; it has {', '.join(measured(rows)) or 'no metric'}")
@@ -113,6 +119,61 @@ def quality_by_size(
         for panel in panels:
             _direct_labels(panel)
     return figure
+
+
+def _by_variant(rows: Sequence[TableRow], metric: str | None, facets: Mapping[str, Fits]) -> PaperFigure:
+    """Draw the same with a row of panels for each variant, whose axes are the same in every row."""
+    by_label: dict[str, list[TableRow]] = {}
+    for row in rows:
+        by_label.setdefault(row["vary"], []).append(row)
+    by_label = {label: own for label, own in by_label.items() if any(map(_is_finished, own))}
+    names = [metric] if metric else _loss_and_accuracy(list(rows))
+    with style.context(["default", STYLE]):
+        width = COLUMN_INCHES if metric else PAGE_INCHES
+        figure = PaperFigure(figsize=(width, HEIGHT_INCHES * max(1, len(by_label))), layout="constrained")
+        grid = figure.add_gridspec(max(1, len(by_label)), len(names))
+        panels = [
+            _Panel(
+                figure.add_subplot(grid[place, column]),
+                name,
+                lines,
+                facets.get(label, {}).get(name, {}),
+                next((row for row in own if row["size"] == 0), {}).get(name),
+                unit_in(rows).axis,
+                label,
+            )
+            for place, (label, own) in enumerate(by_label.items())
+            for column, name in enumerate(names)
+            if (lines := points(own, name))
+        ]
+        if not panels:
+            raise InputError(f"the table has no {metric}; it has {', '.join(measured(rows)) or 'no metric'}")
+        for panel in panels:
+            _draw(panel)
+        for name in names:
+            _same_axes([panel.axes for panel in panels if panel.metric == name])
+        for panel in panels:
+            panel.axes.set_title(panel.variant, loc="left", fontsize=SMALL_POINTS)
+        key = ("\n" if metric else "; ").join(_key(panels))
+        figure.suptitle(key, x=0.01, ha="left", fontsize=SMALL_POINTS, color=FAINT)
+        figure.draw_without_rendering()  # lays the panels out, so that labels know their height
+        for panel in panels:
+            _direct_labels(panel)
+    return figure
+
+
+def _same_axes(several: Sequence[Axes]) -> None:
+    """Give panels of one metric the same range and scale, so that heights can be compared between them."""
+    if any(axes.get_yscale() == "log" for axes in several):
+        for axes in several:
+            axes.set_yscale("log")
+    lows, highs = zip(*(axes.get_ylim() for axes in several), strict=True) if several else ((), ())
+    for axes in several:
+        axes.set_ylim(min(lows), max(highs))
+
+
+def _is_finished(row: TableRow) -> bool:
+    return bool(row["size"] > 0 and row["status"] == "done")
 
 
 def _loss_and_accuracy(rows: list[TableRow]) -> list[str]:

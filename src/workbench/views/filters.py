@@ -18,7 +18,7 @@ from workbench.laws.in_words import number_in_words, size_in_words
 from workbench.laws.units import EXAMPLES, SizeUnit
 from workbench.showing import Shown, padded, rows_html
 from workbench.studies.cell_costs import minutes_by_size
-from workbench.studies.disk.manifest import FilterFacts, FilteringFacts
+from workbench.studies.disk.filtering_facts import FilterFacts, FilteringFacts
 from workbench.studies.disk.store import Store
 from workbench.views.answers import analysed, item_outcomes, records_judging
 from workbench.views.points import TableRow, axis_words, unit_in

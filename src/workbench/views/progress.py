@@ -25,7 +25,10 @@ def progress_bars(study: Study, folder: Path) -> Iterator[OnProgress]:
     """Yield the function that a run tells its progress to."""
     console = Console()
     grid = f"{len(study.qualities)} qualities x {len(study.sizes)} sizes x {len(study.seeds)} seeds"
-    console.print(f"[bold]{study.name}[/bold]: {grid} on {study.base}, in {folder}", highlight=False)
+    grid = f"{study.variants} variants x {grid}" if study.variants > 1 else grid
+    console.print(
+        f"[bold]{study.name}[/bold]: {grid} on {', '.join(study.bases)}, in {folder}", highlight=False
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("loading", total=None)

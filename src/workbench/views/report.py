@@ -14,19 +14,21 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from workbench.errors import InputError
 from workbench.files import write_atomically
 from workbench.laws.thresholds import LEVEL
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.views.advice import CELL_HEADINGS, AdvicePart, advice_part
-from workbench.views.answers import Answers, answers_of, by_worth, check_finished
+from workbench.views.answers import Answers, by_worth, check_finished
 from workbench.views.board_figures import empty
-from workbench.views.explore import PAGE_FOLDER, inline_json, page_data, script, sha256_source
+from workbench.views.explore import PAGE_FOLDER, inline_json, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.filter_figures import by_seconds
 from workbench.views.filters import Filters, filters_of
 from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, readable, unit_in
 from workbench.views.style import INK, save_figure
+from workbench.views.variants import explored, refuse_several, study_answers, with_variant
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
 SHOWN_APART = ("examples", "prediction", "actual", "filtering")
@@ -58,11 +60,13 @@ def write_report(folder: Path | str) -> Report:
     with Store.open(folder, read_only=True) as store:
         manifest, table = store.manifest, store.table()
         check_finished(folder, manifest, table)
-        found = answers_of(store, table)
-        advice = advice_part(store, found.studies)
-        filters = filters_of(store, table, found.studies)
+        found = study_answers(store, table)
+        advice = _advice(store, found)
+        filters = None if found.variants else filters_of(store, table, found.studies)
     target = folder / "report"
-    figure = quality_by_size(table, fits=found.fits) if by_worth(table) else empty("no finished cell")
+    facets = {label: one.fits for label, one in found.variants.items()}
+    drawn = quality_by_size(table, fits=found.fits, facets=facets) if by_worth(table) else None
+    figure = drawn or empty("no finished cell")
     pdf, svg, _ = save_figure(figure, target)
     write_atomically(target / "table.csv", table_csv(table))
     compared = None if filters is None else _filters(filters, table, target)
@@ -100,7 +104,7 @@ def render_report(
         unit=unit_in(cells),
         sentences=found.sentences,
         silences=found.silences,
-        warnings=list(_warnings(cells)),
+        warnings=list(_warnings(with_variant(cells))),
         figure=_inline(svg, found.sentences[0]),
         caption=_caption(manifest, cells),
         filters=filters,
@@ -109,14 +113,14 @@ def render_report(
         notes=found.notes,
         advice=advice,
         advice_headings=CELL_HEADINGS,
-        data=Markup(inline_json(page_data(table, found.studies, found.fits))),
+        data=Markup(inline_json(explored(table, found))),
         script=Markup(code),
         script_source=Markup(sha256_source(code)),
         widget_style=Markup((PAGE_FOLDER / "style.css").read_text(encoding="utf-8")),
         metrics=[axis_words(metric) for metric in metrics],
         zero_shot=[_share(zero[0].get(metric)) for metric in metrics] if zero else [],
-        lines=list(_lines(cells, metrics)),
-        cells=[_cell(row, metrics) for row in cells],
+        lines=list(_lines(with_variant(cells), metrics)),
+        cells=[_cell(row, metrics) for row in with_variant(cells)],
         costs=list(_costs(manifest)),
         changed=[example for example in _examples(manifest) if "before" in example],
         chosen=[example for example in _examples(manifest) if "reason" in example],
@@ -124,6 +128,15 @@ def render_report(
         licences=list(_licences(manifest)),
         facts=list(flat(_facts(manifest))),
     )
+
+
+def _advice(store: Store, found: Answers) -> AdvicePart:
+    """Return what to do next; why nothing is planned where the study has several variants."""
+    try:
+        refuse_several(store.manifest, "planning the next cells")
+    except InputError as error:
+        return AdvicePart(sentences=(f"{str(error)[0].upper()}{str(error)[1:]}.",))
+    return advice_part(store, found.studies)
 
 
 def _filters(filters: Filters, table: Sequence[TableRow], target: Path) -> dict[str, Any]:
@@ -161,9 +174,11 @@ def _grid(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     counts = {name: len({row[name] for row in cells}) for name in ("quality", "size", "seed")}
     qualities = "quality" if counts["quality"] == 1 else "qualities"
     done = sum(row["status"] == "done" for row in cells)
-    base = manifest.base.name or cells[0]["base"]
+    base = ", ".join(one.name or "" for one in manifest.bases) or manifest.base.name or cells[0]["base"]
+    variants = f"{manifest.study.variants} variants × " if manifest.study.variants > 1 else ""
+    grid = f"{variants}{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds"
     return (
-        f"{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds on {base}: "
+        f"{grid} on {base}: "
         f"{done} of {manifest.study.cells or len(cells)} cells done. {manifest.started or ''}"
         f"{_growth(manifest)}"
     )
@@ -194,8 +209,11 @@ def _caption(manifest: Manifest, cells: Sequence[TableRow]) -> str:
         judged += f" and {one.records or 'the'} records of {name!r}"
     steps = sorted({row["steps"] for row in cells})
     amount = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+    ranks = sorted({row["rank"] for row in cells})
+    rank = f"{ranks[0]}" if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"
+    facets = " One row a variant." if "vary" in cells[0] else ""
     return (
-        f"Quality against size, judged on {judged}. Every cell trained a rank-{cells[0]['rank']} adapter for "
+        f"Quality against size, judged on {judged}.{facets} Every cell trained a rank-{rank} adapter for "
         f"{amount} steps. The dotted line is the base without training."
     )
 
@@ -272,7 +290,7 @@ def _licences(manifest: Manifest) -> Iterator[tuple[str, str]]:
     data, base = manifest.data, manifest.base
     for part, texts in (
         ("data", (data.name, data.origin, data.licence)),
-        ("base", (base.name, base.licence)),
+        *(("base", (one.name, one.licence)) for one in manifest.bases or (base,)),
     ):
         yield part, ". ".join(text for text in texts if text) or "not recorded"
     yield "workbench", "MIT"

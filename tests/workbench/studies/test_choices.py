@@ -9,7 +9,7 @@ from follows import follows
 
 import workbench as wb
 from workbench.studies.choices import CellSettings
-from workbench.studies.grid import CELL_SETTINGS
+from workbench.studies.variants import CELL_SETTINGS
 
 
 def test_a_study_is_what_the_command_line_makes(tmp_path):

@@ -103,6 +103,8 @@ OF_A_STUDY = {
     "precision": (of_study(precision="bfloat16"), "precision was float32 and is bfloat16"),
     "device": (of_study(device="cpu"), STAYS),
     "settings": (of_settings(rank=3), "rank was 2 and is 3"),
+    "further_bases": (of_study(further_bases=("another",)), GROWS),
+    "vary": (of_study(settings={"steps": 2, "batch_size": 4}, vary={"rank": (2, 3)}), GROWS),
 }
 """For each field of a study: another value, and what has to become of it."""
 OF_A_CELL = {

@@ -11,6 +11,7 @@ from typing import Any
 from workbench.config import CellConfig, Quality
 from workbench.errors import InputError
 from workbench.studies.disk.facts import NO_FACT, Facts, WrongFact, read_facts
+from workbench.studies.disk.filtering_facts import FilteringFacts
 from workbench.studies.disk.schema import FORMAT
 from workbench.studies.grid import Study
 from workbench.studies.states import Outcome
@@ -37,8 +38,13 @@ class StudyFacts(Facts):
     def cells(self) -> int:
         """How many cells the study is to have; 0 where the manifest doesn't say."""
         if self.grown:
-            return sum(map(len, self.parsed().batches()))
-        return math.prod(map(len, (self.qualities, self.sizes, self.seeds)))
+            return self.variants * sum(map(len, self.parsed().batches()))
+        return self.variants * math.prod(map(len, (self.qualities, self.sizes, self.seeds)))
+
+    @property
+    def variants(self) -> int:
+        """How often the grid is trained: for each base and each combination of varied settings."""
+        return self.parsed().variants if self.written.keys() & {"further_bases", "vary"} else 1
 
     def parsed(self) -> Study:
         """Return the study.
@@ -95,6 +101,11 @@ class BaseFacts(Facts):
     has it all."""
     licence: str | None = None
     layers: int | None = None
+    asked: str | None = None
+    """What it was asked for by, of a study of several bases; so the next two."""
+    label: str | None = None
+    parameters: int | None = None
+    """Number of its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,53 +207,6 @@ class GrowthFacts(Facts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilterFacts(Facts):
-    """One choice of records by a scorer, in a study that asks whether filters are worth their cost."""
-
-    pool: str = ""
-    """The quality that draws from what it keeps."""
-    control: str | None = None
-    """The quality that chance draws with the same lengths of responses; None where there is none."""
-    scorer: str = ""
-    good: str | None = None
-    """The scorer's good end, such as "higher"."""
-    seconds: float | None = None
-    """That scoring all records took; None where that isn't known."""
-    tokens: int | None = None
-    """How many response tokens it keeps of all records, in a study whose sizes count those."""
-    auc: float | None = None
-    """Probability that it puts a spoiled record farther from what it keeps than one that is as it was."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawnTokens(Facts):
-    """How many response tokens the draws of a quality and size have, on average over the seeds."""
-
-    quality: str = ""
-    """Its label."""
-    size: int = 0
-    tokens: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilteringFacts(Facts):
-    """What a study recorded that compares filters with chance; empty for every other one."""
-
-    file: str | None = None
-    records: int = 0
-    """Records that were scored."""
-    keep: float | None = None
-    """Percent of the records to train on that each filter keeps."""
-    filters: tuple[FilterFacts, ...] = ()
-    drawn: tuple[DrawnTokens, ...] = ()
-    corruption: str | None = None
-    """The damage that was planted to see which scorer finds it."""
-    damaged: int | None = None
-    """Records that had it."""
-    undamaged: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Manifest(Facts):
     """What a study says about itself. What it doesn't say is None or empty."""
 
@@ -253,6 +217,8 @@ class Manifest(Facts):
     subsets: Mapping[str, str] = field(default_factory=dict)
     """The hash of each cell's training records, by the cell's key."""
     base: BaseFacts = field(default_factory=BaseFacts)
+    bases: tuple[BaseFacts, ...] = ()
+    """All bases of a study that has several, those of its cells so far among them."""
     examples: tuple[Mapping[str, str], ...] = ()
     arithmetic: ArithmeticFacts = field(default_factory=ArithmeticFacts)
     code_sha256: str | None = None
@@ -313,17 +279,35 @@ class Manifest(Facts):
         Raises:
             InputError: If the manifest lacks what names them.
         """
+        return {key: cell for _, cells in self.planned_parts() for key, cell in cells.items()}
+
+    def planned_parts(self) -> list[tuple[Study, dict[str, CellConfig]]]:
+        """Return the same, part by part; see ``studies/variants.py``."""
         study = self.study.parsed() if "study" in self.written else None
         if study is None or self.data.sha256 is None or self.base.sha256 is None:
             part = "study" if study is None else "data.sha256" if self.data.sha256 is None else "base.sha256"
             raise self.lacks(part)
-        cells = study.cells(
-            data_fingerprint=self.data.sha256,
-            base_sha256=self.base.sha256,
-            template=study.template,
-            first_layer=study.first_layer(self.base.layers or 0),
-        )
-        return {cell.key(): cell for cell in cells}
+        found = []
+        for one in study.parts():
+            base = self._asked(one.base) if study.further_bases else self.base
+            cells = one.cells(
+                data_fingerprint=self.data.sha256,
+                base_sha256=base.sha256,
+                template=study.template,
+                first_layer=one.first_layer(base.layers or 0),
+            )
+            found.append((one, {cell.key(): cell for cell in cells}))
+        return found
+
+    def _asked(self, base: str) -> BaseFacts:
+        found = next((one for one in self.bases if one.asked == base and one.sha256), None)
+        if found is None:
+            raise self.lacks(f"bases, with the sha256 of {base}")
+        return found
+
+    def base_of(self, sha256: str | None) -> BaseFacts:
+        """Return what is known of one of the study's bases, by its hash."""
+        return next((one for one in self.bases if one.sha256 == sha256), self.base)
 
     def limits(self) -> dict[str, int]:
         """Return the largest size that a quality can have, by its label, where not all can have the same."""

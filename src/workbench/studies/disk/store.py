@@ -33,18 +33,20 @@ from workbench.studies.disk.rows import (
     insert,
     made_of,
     metrics_of,
-    place,
     table_row,
     unpack_curve,
 )
 from workbench.studies.disk.schema import FORMAT, connect, explained
+from workbench.studies.disk.variant_rows import ZERO_SHOT, rows_in_order, varied_fields, with_bare_bases
 from workbench.studies.settings import grouped, mixed
 from workbench.studies.states import AttemptOutcome
 from workbench.training.results import CellResult
 
-ZERO_SHOT = "zero-shot"
-"""Key of the base without any adapter, stored with an empty configuration."""
+__all__ = ["DATABASE", "ZERO_SHOT", "Store"]
+
 DATABASE = "cells.sqlite"
+IS_CELL = f"key NOT LIKE '{ZERO_SHOT}%'"
+"""What is true of a cell, and not of a base without an adapter."""
 EVERYTHING = "SELECT id, key, config, status, metrics, failure, sha256 FROM cell"
 
 
@@ -180,10 +182,7 @@ class Store:
         return [dict(zip(names, row, strict=True)) for row in self._read(query)]
 
     def damaged(self) -> list[str]:
-        """Return the keys of the cells that don't match the hash that was stored with them.
-
-        Cells of format 1 have no hash and are never damaged in this sense.
-        """
+        """Return the keys of the cells that don't match their hash; cells of format 1 have none and do."""
         curves: dict[int, list[tuple[str, bytes]]] = {}
         for cell, name, points in self._read("SELECT cell, name, points FROM curve"):
             curves.setdefault(cell, []).append((name, points))
@@ -220,34 +219,29 @@ class Store:
         Raises:
             InputError: If a record can't be understood, or the cells are of several settings.
         """
-        query = "SELECT key, config, metrics, status, failure, seconds, costs FROM cell WHERE key != ?"
-        query += " ORDER BY id"
+        query = "SELECT key, config, metrics, status, failure, seconds, costs FROM cell"
+        query += f" WHERE {IS_CELL} ORDER BY id"
         with self._understood():
             found = [
                 (key, CellConfig.from_dict(json.loads(config)), *values)
-                for key, config, *values in self._read(query, ZERO_SHOT)
+                for key, config, *values in self._read(query)
             ]
             rows = [table_row(*values) for values in found]
-            groups = grouped({key: cell for key, cell, *_ in found}) if of_one else []
+            cells = {key: cell for key, cell, *_ in found}
+            groups = grouped(cells, self._varied()) if of_one else []
         if len(groups) > 1:
             raise mixed(self.folder, groups, self.layers)
         columns = dict.fromkeys(name for row in rows for name in row)
         complete = [{name: row.get(name) for name in columns} for row in rows]
         with self._understood():
-            pools = [pool for one in self.manifest.study.qualities if (pool := one.get("pool"))]
-            return sorted(complete, key=lambda row: place(row, pools))
+            return rows_in_order(complete, cells, self.manifest)
 
     def table(self, *, of_one: bool = True) -> list[dict[str, Any]]:
         """Return the cells and, before them, the zero-shot line as a row of size 0, if it was measured.
 
         The argument and what is raised are those of :meth:`rows`.
         """
-        rows, zero = self.rows(of_one=of_one), self.zero_shot()
-        if not zero:
-            return rows
-        columns = dict.fromkeys([*(rows[0] if rows else ()), "size", "evaluation", "status", *zero])
-        given = {"size": 0, "evaluation": "heldout", "status": "done", **zero}
-        return [{name: given.get(name) for name in columns}, *rows]
+        return with_bare_bases(self.rows(of_one=of_one), self.zero_shots(), self.manifest)
 
     def measurements(self) -> list[tuple[str, str, dict[str, float | None]]]:
         """Return (key, status, metrics) of everything that was measured, the zero-shot line with it."""
@@ -260,7 +254,7 @@ class Store:
 
         The zero-shot line is no cell.
         """
-        found = self._read("SELECT key, config FROM cell WHERE key != ? ORDER BY id", ZERO_SHOT)
+        found = self._read(f"SELECT key, config FROM cell WHERE {IS_CELL} ORDER BY id")
         with self._understood():
             return {
                 key: CellConfig.from_dict(json.loads(config)) for key, config in found if key not in without
@@ -277,7 +271,7 @@ class Store:
         """
         cells = self.configurations(without)
         with self._understood():
-            groups = grouped(cells)
+            groups = grouped(cells, self._varied())
         if len(groups) > 1:
             raise mixed(self.folder, groups, self.layers)
         return groups[0].lead if groups else None
@@ -302,10 +296,17 @@ class Store:
 
     def zero_shot(self) -> dict[str, float | None]:
         """Return the metrics of the base without an adapter; empty if they were not measured."""
-        for (metrics,) in self._read("SELECT metrics FROM cell WHERE key = ?", ZERO_SHOT):
-            with self._understood():
-                return metrics_of(metrics)
-        return {}
+        return self.zero_shots().get(ZERO_SHOT, {})
+
+    def zero_shots(self) -> dict[str, dict[str, float | None]]:
+        """Return the metrics of every base without an adapter, by the keys of ``zero_shot_key``."""
+        found = self._read(f"SELECT key, metrics FROM cell WHERE NOT ({IS_CELL}) ORDER BY id")
+        with self._understood():
+            return {key: metrics_of(metrics) for key, metrics in found}
+
+    def _varied(self) -> tuple[str, ...]:
+        study = self.manifest.study
+        return varied_fields(study.parsed()) if study.variants > 1 else ()
 
     def curves(self, key: str) -> dict[str, list[float]]:
         """Return the curves of one cell by name, such as ``train_loss`` with one value a step."""
@@ -322,9 +323,9 @@ class Store:
         """
         query = (
             "SELECT cell.key, curve.points FROM curve JOIN cell ON cell.id = curve.cell "
-            "WHERE curve.name = ? AND cell.key != ?"
+            f"WHERE curve.name = ? AND cell.{IS_CELL}"
         )
-        found = self._read(query, name, ZERO_SHOT)
+        found = self._read(query, name)
         lengths = np.fromiter((len(points) // 8 for _, points in found), np.int64, len(found))
         array = np.full((len(found), int(lengths.max(initial=0))), np.nan)
         array[np.arange(array.shape[1]) < lengths[:, None]] = np.frombuffer(
@@ -334,8 +335,8 @@ class Store:
 
     def counts(self) -> dict[str, int]:
         """Return how many cells there are of each status, the zero-shot line not counted."""
-        query = "SELECT status, count(*) FROM cell WHERE key != ? GROUP BY status ORDER BY status"
-        return dict(self._read(query, ZERO_SHOT))
+        query = f"SELECT status, count(*) FROM cell WHERE {IS_CELL} GROUP BY status ORDER BY status"
+        return dict(self._read(query))
 
     def update_manifest(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
         """Add or replace parts of the manifest, whole or not at all.

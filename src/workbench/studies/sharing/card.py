@@ -14,12 +14,13 @@ from workbench.training.generated import metrics_in
 def card(store: Store) -> str:
     """Return the card of a study."""
     manifest = store.manifest
-    data, base = manifest.data, manifest.base
+    data, bases = manifest.data, manifest.bases or (manifest.base,)
+    names = [_plain(base.name) for base in bases]
     rows = [row for row in store.rows() if row["status"] == "done"]
     lines = [
         f"# Study {_plain(manifest.study.name)}",
         "",
-        f"{len(rows)} of {len(store.rows())} cells with a result; base {_plain(base.name)}, data "
+        f"{len(rows)} of {len(store.rows())} cells with a result; base {', '.join(names)}, data "
         f"{_plain(data.name)} ({_plain(data.train_records)} records to train on, "
         f"{_plain(data.heldout_records)} held out{_sets(data)}).",
         "",
@@ -32,7 +33,11 @@ def card(store: Store) -> str:
         "## Made of",
         "",
         f"- data: sha256 {_plain(data.sha256)}, licence: {_plain(data.licence)}, from {_plain(data.origin)}",
-        f"- base: sha256 {_plain(base.sha256)}, licence: {_plain(base.licence)}",
+        *(
+            f"- base{f' {_plain(base.name)}' * (len(bases) > 1)}: sha256 {_plain(base.sha256)}, licence: "
+            f"{_plain(base.licence)}"
+            for base in bases
+        ),
         f"- code: sha256 {_plain(manifest.code_sha256)}, torch "
         f"{_plain(manifest.versions.get('torch'))}, started {_plain(manifest.started)}",
         "",
@@ -51,16 +56,18 @@ def _result(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a table of means over the seeds."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     measured = [name for name in metrics_in(columns) if any(row.get(name) is not None for row in rows)]
+    several = any("vary" in row for row in rows)
     lines = [
-        f"| quality | size | seeds | {' | '.join(measured)} |",
-        "| --- " * (3 + len(measured)) + "|",
+        f"|{' variant |' * several} quality | size | seeds | {' | '.join(measured)} |",
+        "| --- " * (3 + several + len(measured)) + "|",
     ]
-    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["quality"], row["size"]), []).append(row)
-    for (quality, size), group in groups.items():
+        groups.setdefault((row.get("vary", ""), row["quality"], row["size"]), []).append(row)
+    for (variant, quality, size), group in groups.items():
         means = (_mean([row[name] for row in group if row.get(name) is not None]) for name in measured)
-        lines.append(f"| {_plain(quality)} | {size} | {len(group)} | {' | '.join(means)} |")
+        told = f" {_plain(variant)} |" if several else ""
+        lines.append(f"|{told} {_plain(quality)} | {size} | {len(group)} | {' | '.join(means)} |")
     return lines
 
 

@@ -153,6 +153,7 @@ def _cell_run(
     if row["failure"]:
         tags["failure"] = row["failure"]
     name = f"{row['quality']}, {row['size']}, seed {row['seed']}"
+    name = f"{row['vary']}: {name}" if "vary" in row else name
     run = client.create_run(experiment, tags=tags, run_name=name).info.run_id
     _log(client, run, metrics, {**configuration, "quality": row["quality"]})
     client.set_terminated(run, "FAILED" if row["status"] == "failed" else "FINISHED")

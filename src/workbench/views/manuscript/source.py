@@ -33,6 +33,7 @@ from workbench.views.answers import (
 )
 from workbench.views.manuscript.latex import macro_name
 from workbench.views.points import TableRow, points
+from workbench.views.variants import refuse_several
 
 COORDINATES = (
     *("quality", "share", "raters", "size", "seed", "rank", "steps", "epochs"),
@@ -126,9 +127,10 @@ class PaperSource:
         """Read a study's folder.
 
         Raises:
-            InputError: If it holds no study, or none of its cells is finished yet.
+            InputError: If it holds no study, one of several variants, or none of its cells is finished yet.
         """
         with Store.open(Path(folder), read_only=True) as store:
+            refuse_several(store.manifest, "a paper")
             rows = store.table()
             check_finished(folder, store.manifest, rows)
             done = [row for row in rows if row["size"] > 0 and row["status"] == "done"]

@@ -48,7 +48,7 @@ MISTAKES = [
     *mistakes(
         f"{MODELS}/safetensors_folder.py",
         TEST,
-        ("Gemma's norms lack their 1", "part + offset if offset else part", "part", LOGITS),
+        ("Gemma's norms lack their 1", "part = part + offset", "part = part + 0", LOGITS),
     ),
     *mistakes(
         f"{MODELS}/writers/folder.py",

@@ -144,8 +144,8 @@ def plan_parts(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
             # what is fastest on one base may not be on another, and cells of two would not be compared
             part = replace(part, precision=precision)
         survey.add(part.base, make(part))
-    for name, part in zip(survey.names, survey.parts, strict=True):
-        told = f"{name}: {len(part.cells)} cells, about {part.seconds:.0f} s"
+    for name, made in zip(survey.names, survey.parts, strict=True):
+        told = f"{name}: {len(made.cells)} cells, about {made.seconds:.0f} s"
         tell(Progress(phase="predicting", note=told))
     return Whole(tuple(survey.parts), survey.manifest(), tuple(survey.notes), device_name)
 

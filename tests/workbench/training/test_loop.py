@@ -53,7 +53,7 @@ def run_float64(frozen, cells, draws):
 
 
 def test_in_float16_the_mean_over_many_labels_keeps_its_slopes(tiny_decoder, tiny_config, tiny_pool):
-    """The slope of a mean over 28,000 labels is below float16's smallest normal number; that of a sum isn't."""
+    """The slope of a mean over 28,000 labels is too small for float16; that of a sum is not."""
     weights = {name: weight.to(torch.float16) for name, weight in tiny_decoder.weights.items()}
     found = []
     for dtype in (torch.float16, torch.float32):

@@ -50,7 +50,7 @@ MISTAKES = [
             "scales that are quantized themselves are said twice",
             "(outer is not None and size != block)",
             "False",
-            "test_blocks_across_rows_are_decoded_once_which_a_note_says",
+            "test_large_blocks_in_rows",
         ),
         (
             "any levels",

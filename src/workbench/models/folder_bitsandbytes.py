@@ -157,7 +157,7 @@ def _outer(tensors: Named, state: Mapping[str, Any], count: int) -> tuple[Tensor
     _expect_levels("nested_quant_map", tensors.get("weight.nested_quant_map"), DYNAMIC_LEVELS)
     outer = -(-count // OUTER_BLOCK)
     scales = expect("nested_absmax", tensors.get("weight.nested_absmax"), [torch.float32], (outer,))
-    offset = state.get("nested_offset")
+    offset: Any = state.get("nested_offset")
     # not so for NaN either
     if type(offset) not in (int, float) or not abs(offset) <= LARGEST_FLOAT32:
         raise Misfit(f"says that its nested_offset is {offset!r}, expected a number of float32")

@@ -132,14 +132,16 @@ class QuantizedFolder:
         }
         for module, places in found.items():
             for rest in self.method.beside:
-                if isinstance(file := sources.pop(f"{module}.{rest}", None), Path):
-                    places[rest] = file
+                part = sources.get(f"{module}.{rest}")
+                if isinstance(part, Path):
+                    places[rest] = part
+                    del sources[f"{module}.{rest}"]
             bias = sources.get(f"{module}.bias")
             if isinstance(bias, Path) and _is_zero(stored_tensor(bias, f"{module}.bias")):
                 sources[f"{module}.bias"] = ZeroBias(file=bias)
-            if isinstance(file := sources.get(f"{module}.weight"), Path):
+            if isinstance(second := sources.get(f"{module}.weight"), Path):
                 raise InputError(
-                    f"{file}: {module!r} has a weight in plain numbers and another that is quantized; get "
+                    f"{second}: {module!r} has a weight in plain numbers and another that is quantized; get "
                     f"the folder again, or {ANOTHER_BASE}."
                 )
             sources[f"{module}.weight"] = QuantizedWeight(module, places, self)

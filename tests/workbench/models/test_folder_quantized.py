@@ -127,14 +127,16 @@ def test_blocks_across_rows_are_decoded_once_which_a_note_says(functional, plain
             assert moved < 0.2 * decoded[tensor].abs().max()
 
 
-def test_large_blocks_in_rows_stay_packed(functional, make_folder, tmp_path):
-    decoded = quantized(
-        functional, make_folder(**SIZES | {"hidden_size": 512, "intermediate_size": 512})[0], tmp_path / "b",
-        "nf4", False, 512,
-    )  # fmt: skip
+@pytest.mark.parametrize("double", [False, True], ids=["single", "double"])
+def test_large_blocks_in_rows(functional, make_folder, tmp_path, double):
+    """Their scales are said twice, if they are numbers; 8-bit scales count off their outer ones."""
+    plain = make_folder(**SIZES | {"hidden_size": 512, "intermediate_size": 512})[0]
+    decoded = quantized(functional, plain, tmp_path / "b", "nf4", double, 512)
     base = load_base(tmp_path / "b")
-    assert base.notes == ()
-    assert base.decoder.weights["layers.0.up_proj"].block_size == 256
+    assert len(base.notes) == double
+    assert base.formats[0] == ("float32" if double else "nf4")
+    if not double:
+        assert base.decoder.weights["layers.0.up_proj"].block_size == 256
     for name in ("q_proj", "down_proj"):
         tensor = huggingface_name(f"layers.0.{name}")
         assert torch.equal(base.decoder.weight(f"layers.0.{name}"), decoded[tensor])

@@ -57,7 +57,7 @@ def compare(tmp_path, metadata, texts, name="toy"):
     return tokenizer
 
 
-SPACES = [*"ab \n\t\v\f\r\u3000\u00a0", *SPECIAL]
+SPACES = ["<|user|>\u3000a", "<|user|>\n\u3000 a", *"ab \n\t\v\f\r\u3000\u00a0", *SPECIAL]
 
 
 @pytest.mark.parametrize("name", ["Phi-3 Mini", "my PHI3", "toy"])
@@ -93,7 +93,7 @@ def test_some_texts_are_control_tokens_whatever_the_file_says(tmp_path, model):
 
 
 def test_a_text_ends_at_a_nul_and_an_empty_one_has_a_name(tmp_path):
-    metadata = pieces([*SPECIAL, "", "", "xy\0z", "\0"], [3] * 6 + [1] * 4)
+    metadata = pieces([*SPECIAL, "", "", "xy\0z", "\0"], [3] * 8 + [1] * 2)
     tokenizer = compare(tmp_path, metadata, ["a", "\0", "xy", "xy\0z", "[EMPTY_6]"])
     assert tokenizer.encode("[EMPTY_7]")  # nothing of a broken file's is lost
 

@@ -140,12 +140,12 @@ def _in_processes(
         while ears:
             if climber.should_stop():
                 return False
-            for ear in wait(ears, LISTEN_SECONDS):
-                assert isinstance(ear, Connection)
+            for one in wait(ears, LISTEN_SECONDS):
+                assert isinstance(one, Connection)
                 try:
-                    heard: Any = ear.recv()
+                    heard: Any = one.recv()
                 except EOFError:
-                    ears.remove(ear)
+                    ears.remove(one)
                     continue
                 if isinstance(heard, str):
                     raise InputError(heard)

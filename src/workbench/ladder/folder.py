@@ -82,7 +82,8 @@ class LadderFolder:
             InputError: If the folder holds no ladder.
         """
         found = self.manifest()["plan"]
-        return LadderPlan(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        return LadderPlan(**values)
 
     def begin(self, plan: LadderPlan, settings: PretrainConfig, known: Lessons) -> None:
         """Write the manifest, or check that a ladder which is there was made in the same way.

@@ -209,7 +209,10 @@ def write_ladder_report(folder: LadderFolder, found: LadderFindings) -> Path:
     bits = list(_bits(found.costs))
     figures = {
         "ladder": ladder_figure(
-            [asdict(row) for row in found.rows], found.ratio, found.law and found.law.fit, drawn_predictions
+            [asdict(row) for row in found.rows],
+            found.ratio,
+            found.law.fit if found.law else None,
+            drawn_predictions,
         )
     }
     if found.valleys:

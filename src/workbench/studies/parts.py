@@ -78,15 +78,18 @@ class Whole:
         beside = len((every - self.parts[place].cells) & done)
         total = sum(part.seconds for part in self.parts) or 1.0
         before = sum(part.seconds for part in self.parts[:place]) / total
+        left = sum(part.seconds for part in self.parts[place + 1 :])
         last = place == len(self.parts) - 1
 
-        def told(at: Progress) -> None:
+        def tell_all(at: Progress) -> None:
             if at.phase == LAST_PHASE["finished"] and not last:
                 return
             share = before + at.share * self.parts[place].seconds / total
-            tell(replace(at, cells=len(every), cells_done=at.cells_done + beside, share=share))
+            told = at.prediction and replace(at.prediction, seconds=at.prediction.seconds + left)
+            done_now = at.cells_done + beside
+            tell(replace(at, cells=len(every), cells_done=done_now, share=share, prediction=told))
 
-        return told
+        return tell_all
 
     def ended(self, store: Store, outcomes: Sequence[Ending]) -> None:
         """Record what a run of several parts came to: its outcome, and the cost of all of them.
@@ -147,7 +150,7 @@ def plan_parts(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
     for name, made in zip(survey.names, survey.parts, strict=True):
         told = f"{name}: {len(made.cells)} cells, about {made.seconds:.0f} s"
         tell(Progress(phase="predicting", note=told))
-    return Whole(tuple(survey.parts), survey.manifest(), tuple(survey.notes), device_name)
+    return Whole(tuple(survey.parts), survey.manifest(), tuple(survey.notes()), device_name)
 
 
 class _Survey:
@@ -161,7 +164,8 @@ class _Survey:
         self.names: list[str] = []
         self.facts: list[dict[str, Any]] = []
         self.bases: dict[str, dict[str, Any]] = {}
-        self.notes: dict[str, None] = {}
+        self.told: list[tuple[str, tuple[str, ...]]] = []
+        """What each part says to know, with its base's label."""
         self.held = 0
 
     def add(self, base: str, plan: Plan) -> None:
@@ -188,12 +192,24 @@ class _Survey:
         several = [label] if self.study.further_bases else []
         told = [f"{name.replace('_', ' ')} {getattr(plan.study, name)}" for name in self._of_part()]
         self.names.append(", ".join([*several, *told]))
-        self.notes |= dict.fromkeys(": ".join([*several, note]) for note in plan.notes)
+        self.told.append((label, plan.notes))
         # the frozen blocks' output, which this computes, is kept for the training
         seconds = predict(plan, plan.stacks, measure_rates(plan, plan.stacks[0])).seconds
         self.held += plan.base.packed_bytes
         keys = frozenset(cell.key() for cell in plan.cells)
         self.parts.append(StudyPart(plan.study, keys, plan if self.held <= KEPT_WEIGHTS else None, seconds))
+
+    def notes(self) -> list[str]:
+        """Return what a reader has to know: what all parts say once, the rest with the base's label."""
+        every = {note for _, own in self.told for note in own}
+        shared = {note for note in every if all(note in own for _, own in self.told)}
+        return list(
+            dict.fromkeys(
+                note if note in shared or not self.study.further_bases else f"{label}: {note}"
+                for label, own in self.told
+                for note in own
+            )
+        )
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest of the whole study."""
@@ -212,8 +228,8 @@ class _Survey:
             "subsets": {key: digest for own in self.facts for key, digest in own["subsets"].items()},
             **({"bases": list(self.bases.values())} if self.study.further_bases else {}),
         }
-        if self.notes:
-            found["data"] = {**found["data"], "notes": list(self.notes)}
+        if notes := self.notes():
+            found["data"] = {**found["data"], "notes": notes}
         return found
 
     def _of_part(self) -> list[str]:

@@ -24,7 +24,7 @@ from workbench.ladder.rungs import LadderPlan
 from workbench.ladder.training import Lessons, Trained
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.fitting import Fit
-from workbench.laws.isoflop import FEWEST_MODELS, Valley, valleys
+from workbench.laws.isoflop import FEWEST_ON_A_CURVE, Valley, valleys
 from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_table, misfit
 from workbench.laws.table import read_table
@@ -101,7 +101,7 @@ class LadderFindings:
             "Rungs predicted before they were trained": [one.sentence() for one in self.outcomes]
             or ["none yet: the first three rungs are what a prediction is made from"],
             "Curves of equal arithmetic": [one.sentence() for one in self.valleys]
-            or [f"none has {FEWEST_MODELS} models"],
+            or [f"none has {FEWEST_ON_A_CURVE} models"],
             "What fewer bits cost": [sentence_on_order(self.costs), sentence_on_size(self.costs)]
             if self.costs
             else ["not measured"],
@@ -151,7 +151,7 @@ def curves_of(rows: Sequence[Trained]) -> dict[str, list[Trained]]:
             curves[-1].append(row)
         else:
             curves.append([row])
-    kept = [own for own in curves if len({row.parameters for row in own}) >= FEWEST_MODELS]
+    kept = [own for own in curves if len({row.parameters for row in own}) >= FEWEST_ON_A_CURVE]
     return {f"{np.mean([row.flops for row in own]):.4g} operations": own for own in kept}
 
 

@@ -19,7 +19,7 @@ from workbench.laws.table import Table
 from workbench.laws.terms import columns
 
 OPTIMUM = "N_opt"
-FEWEST_MODELS = 4
+FEWEST_ON_A_CURVE = 4
 """Models on a curve from which something is left over to disagree with a parabola."""
 BEYOND_MODELS = 4.0
 """Factor beyond the models tried up to which the least loss is looked for."""

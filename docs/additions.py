@@ -17,7 +17,7 @@ from workbench.data import templates as of_text
 from workbench.data.sources import containers as of_files
 from workbench.data.sources import layouts as of_records
 from workbench.laws import library
-from workbench.models import loaders, writers
+from workbench.models import folder_methods, loaders, writers
 from workbench.scoring import scorers
 from workbench.studies import executors, grid
 from workbench.training import text_metrics as of_responses
@@ -123,6 +123,13 @@ ADDITIONS = (
         "LOADERS",
         loaders,
         "tests/workbench/models/test_every_loader.py",
+    ),
+    Addition(
+        "way to quantize a folder",
+        "a `Method`: its settings, its tensors, how they are read",
+        "METHODS",
+        folder_methods,
+        "tests/workbench/models/test_folder_quantized.py",
     ),
     Addition(
         "format of adapter files",

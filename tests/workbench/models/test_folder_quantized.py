@@ -16,6 +16,7 @@ from qlora_kernels import QuantizedTensor
 from workbench.errors import InputError
 from workbench.models.decoder import Decoder
 from workbench.models.folder_bitsandbytes import read_bitsandbytes
+from workbench.models.folder_methods import METHODS
 from workbench.models.folder_quantized import Misfit
 from workbench.models.loaders import load_base
 from workbench.models.safetensors_folder import huggingface_name
@@ -24,6 +25,13 @@ from workbench.models.writers.model import WholeModel
 
 SIZES = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, "tie_word_embeddings": True}
 BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_compute_dtype": "bfloat16"}
+GROUPED = {"bits": 4, "group_size": 32}
+PLAINEST = {
+    "bitsandbytes": BNB,
+    "gptq": {"quant_method": "gptq", **GROUPED},
+    "awq": {"quant_method": "awq", **GROUPED},
+}
+"""The least that config.json says for each method; a new one needs a line here."""
 STATE = "model.layers.0.mlp.up_proj.weight.quant_state.bitsandbytes__nf4"
 
 
@@ -175,6 +183,15 @@ def test_settings_that_are_not_read_are_named(functional, plain, tmp_path, name)
     set_config(tmp_path / "b", BNB | change)
     assert complaint in told(tmp_path / "b")
     assert load_base(plain).decoder.config.layers == 1
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_refuses_what_it_does_not_know(plain, tmp_path, name):
+    shutil.copytree(plain, tmp_path / "b")
+    set_config(tmp_path / "b", PLAINEST[name] | {"a_setting_of_tomorrow": 7})
+    assert "a_setting_of_tomorrow is 7, which the workbench doesn't know" in told(tmp_path / "b")
+    set_config(tmp_path / "b", PLAINEST[name] | {"a_setting_of_tomorrow": None})
+    assert f"quantized in the format '{name}', but none is" in told(tmp_path / "b")
 
 
 def test_the_first_versions_named_no_method(functional, plain, tmp_path):

@@ -5,14 +5,20 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
+import torch
 from ask_llamacpp import Llama
 from family_tokenizers import FAMILIES, write_family
+from tiny_export import tiny_model, written
+from tiny_pieces import metadata_of, trained
+from tiny_pieces import read as unigram
 from tiny_vocabularies import AWKWARD, read_vocabulary, write_vocabulary
 from tokenizers import Tokenizer
 
 from workbench.errors import InputError
 from workbench.models.folder_tokenizer import read_tokenizer
+from workbench.models.loaders import load_base
 from workbench.models.tokenizer import LibraryBackend
+from workbench.models.writers import WholeModel
 from workbench.models.writers.folder_texts import library_state
 from workbench.models.writers.gguf_vocabulary import name_for_llama_cpp, vocabulary_metadata
 
@@ -93,6 +99,28 @@ def test_what_is_written_of_it_means_the_same_to_llama_cpp(read, name, tmp_path)
     assert compared > 12
     assert (again.bos, again.eos, again.pad, again.stops) == (ours.bos, ours.eos, ours.pad, ours.stops)
     assert oracle.encode("a", bos=True) == [*[again.bos] * (again.bos is not None), *again.encode("a")]
+
+
+def export(tokenizer, path, format):
+    """Write a tiny model with this tokenizer as an export does, and read it again."""
+    config = replace(tiny_model(width=64).config, vocabulary=tokenizer.vocabulary)
+    weights = {name: torch.zeros(shape) for name, shape in config.shapes(tied=True).items()}
+    model = WholeModel(config=config, weights=weights, tokenizer=tokenizer, name="mine")
+    return load_base(written(model, path, format)).tokenizer
+
+
+@pytest.mark.parametrize("name", ["gemma 3", "phi 3", "qwen 3", "mistral nemo", "unigram"])
+def test_a_whole_model_goes_out_and_comes_back(read, name, tmp_path):
+    ours = unigram(metadata_of(trained())) if name == "unigram" else read(name)[1]
+    texts = [text for text in texts_for(ours) if plain_letters(text) and composed(text) and "\r" not in text]
+    path = tmp_path / "mine.gguf"
+    again = export(ours, path, "f32")
+    oracle = Llama(path)
+    for text in texts:
+        assert again.encode(text) == ours.encode(text) == oracle.encode(text), text
+    third = export(again, tmp_path / "mine", "safetensors-f32")
+    for text in texts:
+        assert third.encode(text) == ours.encode(text), text
 
 
 @pytest.mark.parametrize("name", FAMILIES)

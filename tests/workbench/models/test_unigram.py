@@ -1,7 +1,6 @@
 """Unigram models cut a text as llama.cpp and SentencePiece do."""
 
 import json
-from pathlib import Path
 
 import gguf
 import pytest
@@ -9,9 +8,8 @@ import tokenizers
 from ask_llamacpp import Llama
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from piece_model import UNIGRAM, parse_model
-from tiny_pieces import processor, trained
-from tiny_vocabularies import AWKWARD, read_vocabulary, write_vocabulary
+from tiny_pieces import metadata_of, processor, read, trained
+from tiny_vocabularies import AWKWARD, write_vocabulary
 
 from workbench.errors import InputError
 from workbench.models.gguf_writer import add_tokenizer
@@ -49,34 +47,6 @@ PIECES = [
     "\t",
     "</s>",
 ]
-
-
-def metadata_of(model, **fields):
-    """The fields of a GGUF, as llama.cpp's converter of T5 writes them."""
-    found = parse_model(model)
-    assert found.model == UNIGRAM
-    return {
-        "tokenizer.ggml.model": "t5",
-        "tokenizer.ggml.pre": "default",
-        "tokenizer.ggml.tokens": found.pieces,
-        "tokenizer.ggml.scores": found.scores,
-        "tokenizer.ggml.token_type": found.kinds,
-        "tokenizer.ggml.unknown_token_id": 0,
-        "tokenizer.ggml.bos_token_id": 1,
-        "tokenizer.ggml.eos_token_id": 2,
-        "tokenizer.ggml.add_space_prefix": found.space_prefix,
-        "tokenizer.ggml.remove_extra_whitespaces": found.merges_spaces,
-        **({"tokenizer.ggml.precompiled_charsmap": found.characters} if found.characters else {}),
-        **fields,
-    }
-
-
-def read(metadata):
-    """Our tokenizer of it: a file's bytes are read as a list of numbers."""
-    return read_vocabulary(
-        Path("toy.gguf"),
-        {key: list(value) if isinstance(value, bytes) else value for key, value in metadata.items()},
-    )
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -41,7 +41,7 @@ from workbench.models.gguf_writer import write_gguf
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.loop import Frozen
 
-LADDER_SETTINGS = PretrainConfig(batch_size=128, quantized_share=0.0, seed=0)
+LADDER_SETTINGS = PretrainConfig(batch_size=32, quantized_share=0.0, seed=0)
 """What all runs share; steps, warm-up, seed and the rate of the embedding are each run's own."""
 RATE_WIDTH = 128
 """At this width the embedding's rate is that of the settings."""
@@ -79,7 +79,7 @@ def _digest(tasks: Iterable[WordTask]) -> str:
     return digest_of(Record(id=task.prompt, prompt=task.prompt, response=task.answer) for task in tasks)
 
 
-COUNTED_STEPS = 200
+COUNTED_STEPS = 800
 """Steps that are dealt to tell how long an example is on average: to 0.1%."""
 
 

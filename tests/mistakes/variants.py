@@ -12,8 +12,8 @@ MISTAKES = [
         STUDIES,
         (
             "epochs vary beside a number of steps",
-            'found["steps"] = None',
-            'found["steps"] = found.get("steps")',
+            '        found["steps"] = None\n',
+            "        pass\n",
             "test_epochs_vary_instead_of_steps",
         ),
         (

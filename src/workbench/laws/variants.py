@@ -16,6 +16,7 @@ import numpy as np
 from workbench.laws.answer import ExchangeRate
 from workbench.laws.claims import quality_in_words, rate_in_words
 from workbench.laws.in_words import size_in_words
+from workbench.laws.thresholds import TWICE
 
 
 def under_in_words(
@@ -77,7 +78,8 @@ class RatesApart:
 def rates_apart(rates: Mapping[str, ExchangeRate]) -> RatesApart | None:
     """Compare the rates of one pair of qualities under several variants; None where fewer than two are known.
 
-    They are compared at the largest size at which most of them have an interval with two ends.
+    They are compared at the largest size at which most of them have an interval with two ends, and of which
+    twice as much was tried.
 
     Args:
         rates: By the variant's label; over the same sizes.
@@ -94,8 +96,11 @@ def rates_apart(rates: Mapping[str, ExchangeRate]) -> RatesApart | None:
         given += ~np.isnan(rate.rates.median)
     if not (given >= 2).any():
         return None
+    # where less than twice as much was tried, that it was not enough says little
+    tried = min(rate.tried for rate in known.values()) >= TWICE * sizes[0]
+    asked = (given >= 2) & tried if ((given >= 2) & tried).any() else given >= 2
     best = closed + 0.5 * given
-    at = int(np.flatnonzero((best == best[given >= 2].max()) & (given >= 2))[-1])
+    at = int(np.flatnonzero((best == best[asked].max()) & asked)[-1])
     there = {label: rate for label, rate in known.items() if not np.isnan(_ends(rate, at)[0])}
     apart = []
     for one, two in combinations(there, 2):

@@ -67,6 +67,8 @@ class Begun:
     study: Study
     cell: CellConfig
     """One of its cells, whose settings are those of all."""
+    done: frozenset[str] = frozenset()
+    """Keys of the cells that have a result."""
 
     @classmethod
     def read(cls, folder: Path) -> "Begun | None":
@@ -90,7 +92,13 @@ class Begun:
         planned = store.manifest.planned()
         first = store.lead(without=store.damaged()) or next(iter(planned.values()))
         study = store.manifest.study.parsed()
-        return cls(folder=store.folder, manifest=store.manifest, study=study, cell=first)
+        return cls(
+            folder=store.folder,
+            manifest=store.manifest,
+            study=study,
+            cell=first,
+            done=frozenset(store.done()),
+        )
 
     def settled(self, study: Study) -> Study:
         """Return ``study`` with what it leaves open taken as the folder's was begun.

@@ -4,7 +4,7 @@ See ``variants`` for what a part is. All parts are planned first, so that whatev
 refused before the long work, the manifest has the hash of every base, and the time of each is predicted.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class StudyPart:
     kept: Plan | None
     """None where it is planned again when its turn comes."""
     seconds: float
-    """That training all of it is expected to take; 0 where it is the only one."""
+    """That training what is missing of it is expected to take; 0 where it is the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +121,14 @@ class Whole:
             store.update_manifest(outcome="incomplete")
 
 
-def plan_parts(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
+def plan_parts(study: Study, make: MakePlan, tell: OnProgress, done: Set[str]) -> Whole:
     """Plan every part of a study.
 
     Args:
         study: All of it.
         make: Plans one part.
         tell: Told what each is expected to take, where there are several.
+        done: Keys of the cells that have a result.
 
     Raises:
         InputError: If a part can't be trained, or two can't be compared.
@@ -138,7 +139,7 @@ def plan_parts(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
         keys = frozenset(cell.key() for cell in plan.cells)
         alone = StudyPart(plan.study, keys, plan, 0.0)
         return Whole((alone,), first_manifest(plan), plan.notes, plan.device_name)
-    survey = _Survey(study, plan)
+    survey = _Survey(study, plan, done)
     survey.add(first.base, plan)
     device_name, precision = plan.device_name, plan.study.precision
     del plan  # one base at a time is in memory, but for those that are small
@@ -148,15 +149,17 @@ def plan_parts(study: Study, make: MakePlan, tell: OnProgress) -> Whole:
             part = replace(part, precision=precision)
         survey.add(part.base, make(part))
     for name, made in zip(survey.names, survey.parts, strict=True):
-        told = f"{name}: {len(made.cells)} cells, about {made.seconds:.0f} s"
-        tell(Progress(phase="predicting", note=told))
+        if missing := len(made.cells - done):
+            told = f"{name}: {missing} cells, about {made.seconds:.0f} s"
+            tell(Progress(phase="predicting", note=told))
     return Whole(tuple(survey.parts), survey.manifest(), tuple(survey.notes()), device_name)
 
 
 class _Survey:
     """What several parts come to together."""
 
-    def __init__(self, study: Study, first: Plan) -> None:
+    def __init__(self, study: Study, first: Plan, done: Set[str]) -> None:
+        self.done = done
         self.study, self.first, self.template = study, first.study, first.template
         self.reader, self.context = first.base.name, first.base.decoder.config.context
         self.labels = base_labels(study.bases)
@@ -193,8 +196,10 @@ class _Survey:
         told = [f"{name.replace('_', ' ')} {getattr(plan.study, name)}" for name in self._of_part()]
         self.names.append(", ".join([*several, *told]))
         self.told.append((label, plan.notes))
+        missing = [stack for stack in plan.stacks if any(cell.key() not in self.done for cell in stack)]
         # the frozen blocks' output, which this computes, is kept for the training
-        seconds = predict(plan, plan.stacks, measure_rates(plan, plan.stacks[0])).seconds
+        rates = measure_rates(plan, missing[0]) if missing else None
+        seconds = predict(plan, missing, rates).seconds if rates else 0.0
         self.held += plan.base.packed_bytes
         keys = frozenset(cell.key() for cell in plan.cells)
         self.parts.append(StudyPart(plan.study, keys, plan if self.held <= KEPT_WEIGHTS else None, seconds))

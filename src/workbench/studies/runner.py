@@ -145,7 +145,7 @@ def _session(
             with card_errors():
                 return plan(part, check, chosen)
 
-        whole = plan_parts(study, make, tell)
+        whole = plan_parts(study, make, tell, begun.done if begun else frozenset())
         for note in whole.notes:
             tell(Progress(phase="loading", note=note))
         store = opened(whole, folder, tell)

@@ -37,18 +37,13 @@ class QuantizedTensor:
         """Decode to numbers: computed in float32, then rounded to ``dtype``."""
         return decode(self.affine(), dtype, backend=backend).view(self.shape)
 
-    @property
-    def rows_apart(self) -> bool:
-        """Whether rows can be taken apart: no two of them share a scale of scales."""
-        return all(len(tensor) == self.shape[0] for tensor in self.stored.tensors().values())
-
     def rows(self, indices: Int64[Tensor, " places"]) -> "QuantizedTensor":
         """Return some rows of a matrix, still packed.
 
         Raises:
             ValueError: If the format's scales of scales span rows, so that rows can't be taken apart.
         """
-        if not self.rows_apart:
+        if any(len(tensor) != self.shape[0] for tensor in self.stored.tensors().values()):
             raise ValueError(f"rows of {self.format} share scales: dequantize, then take the rows")
         packed = {name: tensor[indices] for name, tensor in self.stored.tensors().items()}
         return replace(self, shape=(len(indices), self.shape[1]), stored=Stored(**packed))

@@ -48,7 +48,7 @@ MISTAKES = [
     *mistakes(
         f"{MODELS}/safetensors_folder.py",
         TEST,
-        ("Gemma's norms lack their 1", "part = part + offset", "part = part + 0", LOGITS),
+        ("Gemma's norms lack their 1", "part + offset if offset and", "part + 0 if offset and", LOGITS),
     ),
     *mistakes(
         f"{MODELS}/writers/folder.py",

@@ -21,6 +21,8 @@ NOT_HERE = {
     "{manifest.place} is damaged: in sessions": "copying a manifest back is followed above",
     "copy its adapters back from a backup": "copying adapters back is followed above",
     "Below is an instruction": "is what a template asks, no message",
+    "or give each base a study of its own": "is what every test of one base does",
+    "can't be compared; take bases of one tokenizer": "such bases give the exchange in views/test_variants.py",
     "hold {kinds} at once; quantize": "is for who writes Python; `export-model` packs joined matrices alike",
     "(precompiled_charsmap) points outside itself; get the base again": "is a download anew",
     "[\\p{P}\\$\\+<=>": "is a pattern of a pre-tokenizer, no message",

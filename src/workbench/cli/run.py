@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     )
     parser.add_argument(
         "data",
-        nargs="+",
+        nargs="*",
         help="verbs, raters, gsm8k, or your own file of records (see below); several files are compared with "
         "the first",
     )
@@ -246,8 +246,8 @@ def _folder(arguments: argparse.Namespace) -> Path:
         return arguments.out
     from workbench.data.sources.several import labels_of
 
-    first, *others = arguments.data
-    name = "-".join(labels_of(arguments.data)) if others else Path(first).stem
+    first, *others = _data(arguments)
+    name = "-".join(labels_of([first, *others])) if others else Path(first).stem
     # of hf:org/name:split, and of files of one name in several folders
     return RUNS / f"{name.replace(':', '-').replace('/', '-')}-{arguments.budget}"
 
@@ -293,6 +293,15 @@ def _why(attempts: Sequence[Mapping[str, Any]]) -> str:
     return f"{last[0]}. The same command tries them again."
 
 
+def _data(arguments: argparse.Namespace) -> list[str]:
+    """Return the data that were named; behind the last of several bases, where nothing stands before them."""
+    if not arguments.data and len(arguments.base or ()) > 1:
+        return arguments.base[-1:]
+    if not arguments.data:
+        raise InputError("name the data first, such as `workbench run verbs` or `workbench run mine.jsonl`")
+    return list(arguments.data)
+
+
 def chosen_study(arguments: argparse.Namespace) -> "Study":
     """Return the named study, or one of the user's own file, with the options applied.
 
@@ -306,5 +315,7 @@ def chosen_study(arguments: argparse.Namespace) -> "Study":
     options |= reading_options(arguments)
     if arguments.vary:
         options["vary"] = parse_vary(arguments.vary, NUMBERS)
-    data, *others = arguments.data
+    data, *others = _data(arguments)
+    if not arguments.data:
+        options["base"] = arguments.base[:-1]
     return study(data, arguments.budget, qualities=arguments.quality, others=others, **options)

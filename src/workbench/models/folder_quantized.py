@@ -6,7 +6,7 @@ once to float32, which a note of the base tells.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
+from qlora_kernels.formats_layout import Stored
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.folder_settings import shown
 from workbench.models.folder_tokenizer import unreadable
@@ -214,6 +215,21 @@ def unknown_settings(
         if key not in known and given is not None:
             return f"{key} is {shown(given)}, which the workbench doesn't know"
     return None
+
+
+def split_rows(weight: Tensor | QuantizedTensor, sizes: Sequence[int]) -> Sequence[Tensor | QuantizedTensor]:
+    """Take a matrix apart that holds several, one above the other, without decoding it.
+
+    Where rows share scales of scales, each part gets its scales as float32 numbers: the same to the bit.
+    """
+    if isinstance(weight, Tensor):
+        return weight.split(list(sizes))
+    if len(sizes) == 1:
+        return [weight]
+    if weight.format.endswith("_double"):
+        single = Stored(codes=weight.codes, scales=weight.affine().scales)
+        weight = replace(weight, format=weight.format.removesuffix("_double"), stored=single)
+    return [weight.rows(rows) for rows in torch.arange(sum(sizes)).split(list(sizes))]
 
 
 def fitting_block(group: int) -> int | None:

@@ -22,7 +22,7 @@ from workbench.models.families import FAMILIES
 from workbench.models.families.family import ATTENTION, FEED_FORWARD
 from workbench.models.folder_config import read_config
 from workbench.models.folder_methods import quantized_folder
-from workbench.models.folder_quantized import QuantizedWeight, Source, ZeroBias
+from workbench.models.folder_quantized import QuantizedWeight, Source, ZeroBias, split_rows
 from workbench.models.folder_settings import generation_note
 from workbench.models.folder_tokenizer import TEXT_FILES, read_json, read_tokenizer, unreadable
 from workbench.models.folder_values import wrong
@@ -142,26 +142,14 @@ def read_weights(
     weights: dict[str, Tensor | QuantizedTensor] = {}
     for tensor, names in tensors.items():
         value = _tensor(path, shards.get(tensor), tensor, fused_shape(shapes, names))
-        first = 0
-        for name in names:
-            last = first + shapes[name][0]
-            part = value if len(names) == 1 else _cut(value, first, last)
-            if (offset := norm_offset(name, config)) and isinstance(part, Tensor):
-                part = part + offset
-            weights[name], first = part, last
+        parts = split_rows(value, [shapes[name][0] for name in names])
+        for name, part in zip(names, parts, strict=True):
+            offset = norm_offset(name, config)
+            weights[name] = part + offset if offset and isinstance(part, Tensor) else part
     head, embedding = weights.get("head"), weights.get("embedding")
     if tied and isinstance(head, Tensor) and isinstance(embedding, Tensor) and torch.equal(head, embedding):
         del weights["head"]
     return weights
-
-
-def _cut(value: Tensor | QuantizedTensor, first: int, last: int) -> Tensor | QuantizedTensor:
-    """Return some rows of a joined matrix: packed, or as numbers where rows share scales."""
-    if isinstance(value, QuantizedTensor):
-        if value.rows_apart:
-            return value.rows(torch.arange(first, last))
-        value = value.dequantize()
-    return value[first:last]
 
 
 def _spare(tensor: str, source: Source) -> bool:

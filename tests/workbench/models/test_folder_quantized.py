@@ -5,6 +5,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import made_families
 import pytest
 import torch
 from follows import follows
@@ -148,6 +149,24 @@ def test_large_blocks_in_rows(functional, make_folder, tmp_path, double):
     for name in ("q_proj", "down_proj"):
         tensor = huggingface_name(f"layers.0.{name}")
         assert torch.equal(base.decoder.weight(f"layers.0.{name}"), decoded[tensor])
+
+
+@pytest.mark.parametrize("double", [False, True], ids=["single", "double"])
+@pytest.mark.parametrize("name", ["phi3", "qwen2"])
+def test_fused_matrices_and_biases_are_read_alike(
+    functional, transformers, put_tokenizer, tmp_path, logits, name, double
+):
+    """Logits are those of the same folder with the weights that bitsandbytes decodes, in plain numbers."""
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    made_families.make(transformers, *made_families.MODELS[name], plain)
+    put_tokenizer(plain)
+    decoded = quantized(functional, plain, tmp_path / "b", "nf4", double, 32)
+    whole = load_file(plain / "model.safetensors") | decoded
+    save_file(whole, plain / "model.safetensors", {"format": "pt"})
+    base, tokens = load_base(tmp_path / "b"), [0, 5, 17, 3]
+    assert any(one.startswith("nf4") for one in base.formats)
+    assert torch.equal(logits(base, tokens), logits(load_base(plain), tokens))
 
 
 def test_a_folder_that_is_written_of_it_is_plain(functional, plain, tmp_path):

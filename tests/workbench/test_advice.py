@@ -22,7 +22,7 @@ NOT_HERE = {
     "copy its adapters back from a backup": "copying adapters back is followed above",
     "Below is an instruction": "is what a template asks, no message",
     "or give each base a study of its own": "is what every test of one base does",
-    "can't be compared; take bases of one tokenizer": "such bases give the exchange in views/test_variants.py",
+    "can't be compared; take bases of one tokenizer": "such bases are views/test_variants.py's",
     "hold {kinds} at once; quantize": "is for who writes Python; `export-model` packs joined matrices alike",
     "(precompiled_charsmap) points outside itself; get the base again": "is a download anew",
     "[\\p{P}\\$\\+<=>": "is a pattern of a pre-tokenizer, no message",

@@ -139,7 +139,7 @@ def test_a_cell_of_several_variants_is_asked_for_by_its_own(store):
     assert [cell.rank for cell in cells] == [1, 2]
     other = replace(cells[1], base="another", base_sha256="0" * 64)
     with pytest.raises(
-        InputError, match="different bases, classroom and another, .* choose two cells of one"
+        InputError, match=r"different bases, classroom and another, .* choose two cells of one"
     ):
         speakers(folder, cells[0], other)
     speakers(folder, *cells)

@@ -79,7 +79,7 @@ class FoundLaw:
         else:
             yield (
                 f"misfit p = {self.misfit:.2g}: the runs stray from the law by more than their seeds do, so "
-                "these intervals are too narrow; the predictions' intervals allow for it"
+                "these intervals are too narrow; the predictions' allow for a smooth deviation, not for jumps"
             )
 
 

@@ -224,8 +224,10 @@ class _Run:
                 left.unlink(missing_ok=True)
         if not self.missing and self.bare in self.done:
             # an earlier run was killed after its last cell, or was to train more than this one
-            if self.store.manifest.outcome != "finished" and not self.more:
-                self.store.update_manifest(outcome="finished")
+            if not self.more:
+                if self.store.manifest.outcome != "finished":
+                    self.store.update_manifest(outcome="finished")
+                shutil.rmtree(self.store.folder / CHECKPOINTS, ignore_errors=True)
             self.tell(replace(self.at, phase=LAST_PHASE["finished"], share=1.0))
             return "finished"
         self.tell(self.at)

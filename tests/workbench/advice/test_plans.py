@@ -16,7 +16,7 @@ from workbench.laws import analyse
 from workbench.laws.prices import Prices, offers_of
 from workbench.laws.purchases import Offer, Purse, TrainingTime, plan_purchases
 from workbench.laws.simulate import TRUTHS, simulated
-from workbench.views.answers import answers_of
+from workbench.views.variants import study_answers
 
 NOISY = "50% other_form"
 HAVE = ("--have", f"{NOISY}=1024")
@@ -258,7 +258,7 @@ def small(tmp_path_factory):
 
 @pytest.mark.slow
 def test_its_command_works_when_it_is_typed(small, followed, monkeypatch):
-    monkeypatch.setattr("workbench.results.answers_of", answers_of)  # this study does change
+    monkeypatch.setattr("workbench.results.study_answers", study_answers)  # this study does change
     results = wb.open_study(small)
     before = results.manifest.study.cells
     advice = results.plan(minutes=0.02)

@@ -193,6 +193,15 @@ def test_a_finished_study_runs_nothing(study, tmp_path):
     assert [progress.phase for progress in seen] == ["loading", "done"]
 
 
+def test_what_a_kill_at_the_very_end_leaves_is_removed_by_the_next_run(study, tmp_path):
+    """The record says that the study is finished, and the folder of checkpoints is still there."""
+    with runner.run(study, tmp_path / "study") as store:
+        assert store.manifest.outcome == "finished"
+    (tmp_path / "study" / "checkpoints").mkdir()
+    runner.run(study, tmp_path / "study").close()
+    assert not (tmp_path / "study" / "checkpoints").exists()
+
+
 def test_a_wider_grid_keeps_what_is_done(study, tmp_path):
     few = runner.run(study, tmp_path / "study")
     before = {row["key"]: row for row in table(few)}

@@ -7,11 +7,10 @@ from typing import Any
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.decoder_config import DecoderConfig
 from workbench.models.families import FAMILIES, KNOWN_BASES, Family
+from workbench.models.families.windows import known_kinds
 from workbench.models.folder_rotary import read_rotary
 from workbench.models.folder_settings import ALLOWED_VALUES, shown, unknown
 from workbench.models.folder_values import FolderValues, wrong
-
-_ATTENTION = ("full_attention", "sliding_attention")
 
 
 def read_config(path: Path, settings: dict[str, Any]) -> tuple[DecoderConfig, bool, tuple[str, ...]]:
@@ -105,8 +104,5 @@ def _window(values: FolderValues) -> int | None:
     said = "sliding_window" in values.stated
     window = values.stated.get("sliding_window") if said else values.defaults.get("sliding_window")
     window = None if window is None else values.size("sliding_window")
-    kinds = values.stated.get("layer_types") or []
-    allowed = _ATTENTION[: 1 if window is None else 2]
-    if not isinstance(kinds, list) or any(kind not in allowed for kind in kinds):
-        raise values.wrong("layer_types", kinds, f"nothing but {' and '.join(allowed)}")
+    known_kinds(values, window)
     return window

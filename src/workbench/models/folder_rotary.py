@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.models.decoder_config import RopeScaling
+from workbench.models.families.windows import LAYER_KINDS
 from workbench.models.folder_settings import shown
 from workbench.models.folder_values import FolderValues
 
@@ -29,7 +30,6 @@ _KEYS: dict[str, tuple[str, ...]] = {
 }
 """Keys of rope_parameters, by its rope_type; others are refused unless they change nothing."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {"factor": (None, 1), "attention_factor": (None, 1)}
-_BY_LAYER = ("full_attention", "sliding_attention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def read_rotary(values: FolderValues, kind: str, head_size: int) -> FolderRotary
             continue
         if not isinstance(rope, dict):
             raise values.wrong(key, rope, "an object with a rope_type")
-        if local is not None and (key == "rope_parameters" or any(part in rope for part in _BY_LAYER)):
+        if local is not None and (key == "rope_parameters" or any(part in rope for part in LAYER_KINDS)):
             rope, local = _by_layer(values, key, rope, local)
         base = stated if rope.get("rope_theta") is None else rope["rope_theta"]
         if stated not in (None, base):
@@ -85,9 +85,9 @@ def _by_layer(
     local: Any,  # noqa: ANN401 - from the file
 ) -> tuple[Mapping[str, Any], Any]:
     """Return the positions of layers without a window, and the base of those with one."""
-    full, windowed = (rope.get(part) or {} for part in _BY_LAYER)
-    if not isinstance(full, dict) or not isinstance(windowed, dict) or set(rope) - set(_BY_LAYER):
-        raise values.wrong(place, dict(rope), f"an object for each of {' and '.join(_BY_LAYER)}")
+    full, windowed = (rope.get(part) or {} for part in LAYER_KINDS)
+    if not isinstance(full, dict) or not isinstance(windowed, dict) or set(rope) - set(LAYER_KINDS):
+        raise values.wrong(place, dict(rope), f"an object for each of {' and '.join(LAYER_KINDS)}")
     for key, value in windowed.items():
         if (key, value) not in (("rope_type", "default"), ("type", "default")) and key != "rope_theta":
             raise values.wrong(f"{place}.sliding_attention.{key}", value, "positions that aren't scaled")

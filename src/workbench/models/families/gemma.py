@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.models.decoder_config import DecoderConfig
 from workbench.models.families.family import ATTENTION, NORMS_AROUND, Family
-from workbench.models.families.windows import window_of, windows_of_kinds
+from workbench.models.families.windows import kinds_of, window_of, windows_of_kinds
 from workbench.models.folder_values import FolderValues
 from workbench.models.gguf_values import GgufValues
 
@@ -59,10 +59,7 @@ def _to_folder(config: DecoderConfig) -> dict[str, Any]:
         "attn_logit_softcapping": config.attention_softcap,
         "final_logit_softcapping": config.logit_softcap,
         "sliding_window": window_of(config),
-        "layer_types": [
-            "full_attention" if config.window(layer) is None else "sliding_attention"
-            for layer in range(config.layers)
-        ],
+        "layer_types": kinds_of(config),
     }
     if config.windowed_rope_base is not None:
         settings["rope_local_base_freq"] = config.windowed_rope_base

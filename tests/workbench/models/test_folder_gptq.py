@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 import torch
+from changed_files import change_bytes
 from follows import follows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -342,13 +343,7 @@ def whole(plain, tmp_path_factory):
 def test_a_file_with_changes_loads_or_is_refused(whole, tmp_path, layout, data):
     folder = tmp_path / "changed"
     shutil.copytree(whole / layout, folder, dirs_exist_ok=True)
-    content = bytearray((folder / "model.safetensors").read_bytes())
-    length = int.from_bytes(content[:8], "little")
-    for _ in range(data.draw(st.integers(1, 4))):
-        # half of the changes fall into the header
-        place = data.draw(st.integers(0, data.draw(st.sampled_from([length, len(content) - 1]))))
-        content[place] = data.draw(st.integers(0, 255))
-    (folder / "model.safetensors").write_bytes(content)
+    change_bytes(folder / "model.safetensors", data)
     try:
         base = load_base(folder)
     except InputError:

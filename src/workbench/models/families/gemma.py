@@ -144,7 +144,7 @@ GEMMA3 = Family(
         "rope_theta": 1_000_000.0,
         "rope_local_base_freq": 10_000.0,
     },
-    reads=_READS | {"sliding_window_pattern", "_sliding_window_pattern", "rope_local_base_freq"},
+    reads=_READS | {"sliding_window_pattern", "rope_local_base_freq"},
     allows=_ALLOWS,
     biases={"attention_bias": ATTENTION},
     from_folder=_gemma3_from_folder,

@@ -165,7 +165,7 @@ def test_the_zero_shot_line_goes_where_it_was_measured(several):
     assert parts[0].folder.name == "letters-coffee-template-plain-adapted-layers-3"
 
 
-@pytest.mark.parametrize("seconds, known", [(1.5, True), (9.0, True), (60.0, False)])
+@pytest.mark.parametrize(("seconds", "known"), [(1.5, True), (9.0, True), (60.0, False)])
 def test_a_clock_that_was_set_back_right_after_the_start_is_forgiven(several, seconds, known):
     _, folder = several
     with Store.open(folder) as store:

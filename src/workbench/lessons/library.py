@@ -19,7 +19,7 @@ PAGES = {"GLOSSARY.md": "glossary.md", "INSTRUCTOR.md": "workshop.md"}
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class LessonFacts:
     """What is known of a notebook before it is opened."""
 
     question: str
@@ -38,25 +38,25 @@ class Lesson:
 
 
 LESSONS = {
-    "00_five_minutes": Lesson("Is a clean example worth more than a spoiled one?"),
-    "01_noisy_example": Lesson("What is a noisy example?"),
-    "02_lora_by_hand": Lesson("Why may a fine-tune be of low rank?", exercise_minutes=30),
-    "03_four_bits_by_hand": Lesson("What do four bits lose?", exercise_minutes=30),
-    "03k_kernel_lab": Lesson(
+    "00_five_minutes": LessonFacts("Is a clean example worth more than a spoiled one?"),
+    "01_noisy_example": LessonFacts("What is a noisy example?"),
+    "02_lora_by_hand": LessonFacts("Why may a fine-tune be of low rank?", exercise_minutes=30),
+    "03_four_bits_by_hand": LessonFacts("What do four bits lose?", exercise_minutes=30),
+    "03k_kernel_lab": LessonFacts(
         "What does a fused 4-bit kernel save, and can you write one?",
         exercise_minutes=30,
         needs_checkout=True,
     ),
-    "04_live_fine_tune": Lesson("Must training hold the notebook?"),
-    "05_grid": Lesson("What does a grid show that one run hides?"),
-    "06_loss_surface": Lesson("Can one law stand for all qualities?", exercise_minutes=20),
-    "07_exchange_rate": Lesson("How many spoiled examples replace a clean one?", exercise_minutes=20),
-    "08_talk_to_them": Lesson("Do you notice which model learnt from spoiled data?"),
-    "09_spend_the_budget": Lesson("Clean or collect?"),
-    "10_paper": Lesson("What does one corrected result change in a paper?"),
-    "11_next_hour": Lesson("What should the next hour train, and the next dollar buy?"),
-    "12_is_a_filter_worth_its_cost": Lesson("Is a filter worth its cost?", minutes=5),
-    "13_evidence": Lesson("Do the data know the constant that a fit returns?"),
+    "04_live_fine_tune": LessonFacts("Must training hold the notebook?"),
+    "05_grid": LessonFacts("What does a grid show that one run hides?"),
+    "06_loss_surface": LessonFacts("Can one law stand for all qualities?", exercise_minutes=20),
+    "07_exchange_rate": LessonFacts("How many spoiled examples replace a clean one?", exercise_minutes=20),
+    "08_talk_to_them": LessonFacts("Do you notice which model learnt from spoiled data?"),
+    "09_spend_the_budget": LessonFacts("Clean or collect?"),
+    "10_paper": LessonFacts("What does one corrected result change in a paper?"),
+    "11_next_hour": LessonFacts("What should the next hour train, and the next dollar buy?"),
+    "12_is_a_filter_worth_its_cost": LessonFacts("Is a filter worth its cost?", minutes=5),
+    "13_evidence": LessonFacts("Do the data know the constant that a fit returns?"),
 }
 """The notebooks by the names of their files, in the order in which they are read."""
 

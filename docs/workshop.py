@@ -19,7 +19,7 @@ from workbench.lessons.workshop import WORKSHOP, exercises, title
 
 PAGE = Path(__file__).resolve().parent / "workshop.md"
 PLACE = re.compile(r"(<!-- table: times -->\n).*?(<!-- end -->)", flags=re.DOTALL)
-HEAD = "| notebook | it says | exercises | plan (minutes) | runs in (s) | slowest cell (s) | measured |"
+HEAD = "| notebook | it asks | exercises | plan (minutes) | runs in (s) | slowest cell (s) | measured |"
 LINE = re.compile(r"^\| `(\w+)` \|.*$", flags=re.MULTILINE)
 
 

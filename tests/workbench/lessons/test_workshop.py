@@ -11,6 +11,7 @@ import pytest
 from workbench.cli import lab, main
 from workbench.errors import InputError
 from workbench.lessons import library
+from workbench.lessons.exercise_list import EXERCISES
 from workbench.lessons.library import COPIED, LESSONS
 from workbench.lessons.own_copy import write_own_copy
 from workbench.lessons.workshop import WORKSHOP, exercises, solution_copy, student_copy, title, write_kit
@@ -104,7 +105,8 @@ def test_every_exercise_is_checked_by_its_function(name):
     assert len(found) >= 2
     for exercise in found:
         assert f"def {exercise}_mine(" in code
-        assert f"    {exercise}_mine,\n" in code or f", {exercise}_mine, " in code, "no check"
+        assert f'check("{exercise}", {exercise}_mine)' in code, "no check"
+        assert exercise in EXERCISES
     assert "_solved" not in code, "the rest of the notebook hangs on a solution"
 
 
@@ -143,6 +145,10 @@ def test_following_next_passes_every_notebook_once(tmp_path):
 
 def test_every_notebook_is_known_with_its_exercises():
     assert set(LESSONS) == {path.stem for path in NOTEBOOKS.glob("*.ipynb")}
+    for name, lesson in LESSONS.items():  # the heading asks; the answer stands at the end
+        number = name.split("_")[0].lstrip("0") or "0"
+        asked = title(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4))
+        assert asked == f"{number}. {lesson.question}"
     table = (NOTEBOOKS / "README.md").read_text(encoding="utf-8")
     for name, lesson in LESSONS.items():
         assert f"| [{name}]({name}.ipynb) | {lesson.question} |" in table

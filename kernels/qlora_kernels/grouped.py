@@ -90,7 +90,7 @@ def apply_linear(
     if taken == "reference":
         y = _apply_reference(rows, held, a, b, scale, segments)
     else:
-        base = held.affine() if isinstance(held, QuantizedTensor) else held
+        base = held.operand() if isinstance(held, QuantizedTensor) else held
         chosen = (precision or "", backend)
         y, _ = _linear(rows, base.tensors(), base.levels, a, b, scale.detach(), segments, *chosen)
     return y.view(*x.shape[:-1], y.shape[-1])

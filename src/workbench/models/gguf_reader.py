@@ -9,6 +9,8 @@ from gguf.constants import GGMLQuantizationType
 from torch import Tensor
 
 from qlora_kernels import FORMATS, QuantizedTensor
+from qlora_kernels.in_file import PLAIN_NUMBERS
+from qlora_kernels.packed_weight import MappedTensor
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
@@ -28,8 +30,16 @@ _PLAIN: dict[GGMLQuantizationType, type] = {
 }
 
 
-def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu") -> Base:
+def load_gguf(
+    path: Path,
+    name: str,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    hold: str = "decoded",
+) -> Base:
     """Load a base from a GGUF, or from any part of a split one, ready for products in ``precision``.
+
+    Held "packed", matrices stay in the file, which is mapped into memory.
 
     Raises:
         InputError: If the file is cut off or foreign, is of no known family, lacks a tensor or a
@@ -51,14 +61,19 @@ def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.d
         path=file.path,
         sha256=parts.sha256,
         licence=field(file, "general.license", str, None),
-        decoder=Decoder(config, read_weights(file, config), precision, device),
+        decoder=Decoder(config, read_weights(file, config, hold == "packed"), precision, device, hold),
         tokenizer=tokenizer,
         notes=notes,
     )
 
 
-def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | QuantizedTensor]:
-    """Return every weight by the decoder's name, packed where the file has it packed."""
+def read_weights(
+    file: GgufFile, config: DecoderConfig, mapped: bool = False
+) -> dict[str, Tensor | QuantizedTensor]:
+    """Return every weight by the decoder's name, packed where the file has it packed.
+
+    Matrices that are ``mapped`` stay in the file.
+    """
     if config.layers > len(file.tensors):
         most = f"at most {len(file.tensors)}, the tensors in the file"
         raise values_of(file).wrong("block_count", config.layers, most)
@@ -88,13 +103,19 @@ def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | Qu
                 if len(names) == 1
                 else replace(packed, shape=shapes[name], data=packed.data[first:last])
             )
-            weights[name] = _weight(file, part, rotary_heads(name, config))
+            weights[name] = _weight(file, part, rotary_heads(name, config), mapped)
             first = last
     return weights
 
 
-def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor | QuantizedTensor:
-    rows = tensor.data
+def _weight(
+    file: GgufFile, tensor: PackedTensor, heads: int | None, mapped: bool = False
+) -> Tensor | QuantizedTensor:
+    rows, format = tensor.data, tensor.format.name.lower()
+    if mapped and len(tensor.shape) == 2 and format in (*FORMATS, *PLAIN_NUMBERS):
+        places = np.arange(len(rows))[:, None]
+        order = None if heads is None else torch.from_numpy(to_halves(places, heads).ravel())
+        return MappedTensor(format, (len(rows), tensor.shape[1]), rows, order)
     if heads is not None:
         # a bias is one row of plain numbers, of which each is a row of the matrix that it belongs to
         rows = to_halves(rows.reshape(tensor.shape[0], -1), heads)
@@ -105,7 +126,6 @@ def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor |
         # the upper half of a float32
         widened = np.ascontiguousarray(rows).view(np.uint16).astype(np.uint32) << 16
         return torch.from_numpy(widened.view(np.float32).reshape(tensor.shape))
-    format = tensor.format.name.lower()
     if format not in FORMATS:
         known = ", ".join(sorted(name.upper() for name, one in FORMATS.items() if one.block_bytes))
         raise InputError(

@@ -76,7 +76,11 @@ def norm_offset(name: str, config: DecoderConfig) -> int:
 
 
 def load_folder(
-    path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu"
+    path: Path,
+    name: str,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    hold: str = "decoded",
 ) -> Base:
     """Load a base from a folder with config.json, model.safetensors (or shards) and tokenizer.json.
 
@@ -104,7 +108,7 @@ def load_folder(
         sha256=_digest(used),
         text_sha256=_digest(said),
         licence=None,
-        decoder=Decoder(config, weights, precision, device),
+        decoder=Decoder(config, weights, precision, device, hold),
         tokenizer=tokenizer,
         notes=(*notes, *more),
     )

@@ -90,7 +90,7 @@ def linear_cross_entropy(
     _check_precision(precision, taken)
     if isinstance(head, PreparedWeight):
         head = head.parts[0]
-    if isinstance(head, QuantizedTensor):
+    elif isinstance(head, QuantizedTensor):
         head = head.affine() if taken == "reference" else head.operand()
     if isinstance(head, Affine | FileRows):
         require_float("linear_cross_entropy", hidden=hidden)

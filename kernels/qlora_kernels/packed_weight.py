@@ -177,7 +177,7 @@ class MappedTensor(QuantizedTensor):
     held: FileRows
 
     @property
-    def stored(self) -> Stored:  # type: ignore[override]
+    def stored(self) -> Stored:
         """What a weight that isn't in a file holds, made anew each time; not of plain numbers."""
         known = known_format(self.format)
         assert known.from_bytes, f"{self.format} is no format of GGUF files"

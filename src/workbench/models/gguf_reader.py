@@ -1,6 +1,7 @@
 """A base out of a GGUF of a known family; the weights stay packed in the blocks they came in."""
 
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from workbench.models.gguf_layout import gguf_tensors, rotary_heads, to_halves
 from workbench.models.gguf_parts import read_parts
 from workbench.models.gguf_tokenizer import read_tokenizer
 from workbench.models.gguf_values import field
+from workbench.models.holding import chosen_hold
 from workbench.models.not_a_base import refuse_other_files, refuse_other_kinds
 
 _PLAIN: dict[GGMLQuantizationType, type] = {
@@ -56,6 +58,7 @@ def load_gguf(
             f"{path}: tokenizer.ggml.tokens has {tokenizer.vocabulary} entries and token_embd.weight "
             f"{config.vocabulary} rows; they have to be equal; convert the model anew, or {ANOTHER_BASE}."
         )
+    hold = chosen_hold(hold, precision, config, torch.device(device), lambda item: decoded_bytes(file, item))
     return Base(
         name=name,
         path=file.path,
@@ -65,6 +68,23 @@ def load_gguf(
         tokenizer=tokenizer,
         notes=notes,
     )
+
+
+def decoded_bytes(file: GgufFile, itemsize: int) -> int:
+    """Return what a file's weights take in memory when they are read and decoded for products.
+
+    Args:
+        file: The file.
+        itemsize: Bytes of a number that is multiplied.
+    """
+    total = 0
+    for name, tensor in file.tensors.items():
+        numbers, plain = prod(tensor.shape), tensor.format.name.lower() in PLAIN_NUMBERS
+        total += 4 * numbers if plain else tensor.data.nbytes
+        looked_up = name == "token_embd.weight" and "output.weight" in file.tensors
+        if len(tensor.shape) == 2 and not looked_up and not (plain and itemsize == 4):
+            total += itemsize * numbers
+    return total
 
 
 def read_weights(

@@ -19,8 +19,40 @@ from qlora_kernels import QuantizedTensor, quantized_linear
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.head_products import float32_logits, logits_by_part
 from qlora_kernels.products import PRECISIONS, PreparedWeight
+from workbench import memory
 from workbench.config import HOLDS
 from workbench.errors import InputError, unknown_name
+from workbench.models.decoder_config import DecoderConfig
+from workbench.models.precision import choose_precision
+
+SPARE_BYTES = 2**29
+"""What has to be free beside a decoded base, for what is under way while it is decoded."""
+
+
+def chosen_hold(
+    hold: str, precision: str, config: DecoderConfig, device: torch.device, needed: Callable[[int], int]
+) -> str:
+    """Return how a base is held: as asked, or decoded where there is memory for that and packed where not.
+
+    Args:
+        hold: One of ``config.HOLDS``.
+        precision: Of products, as asked for.
+        config: The base's sizes.
+        device: Where it is to lie.
+        needed: (bytes of a number that is multiplied) -> bytes that the decoded base would still take.
+
+    Raises:
+        InputError: If the name or the precision can't be used.
+    """
+    if hold not in HOLDS:
+        raise unknown_name("hold", hold, HOLDS, "src/workbench/config.py")
+    if hold != "auto":
+        return hold
+    precision, _ = choose_precision(precision, config.width, device)
+    if device.type != "cpu" or precision == "int8":
+        return "decoded"
+    fits = needed(PRECISIONS[precision].itemsize) + SPARE_BYTES <= memory.free_bytes()
+    return "decoded" if fits else "packed"
 
 
 def check_hold(hold: str, precision: str, device: torch.device) -> None:
@@ -29,8 +61,8 @@ def check_hold(hold: str, precision: str, device: torch.device) -> None:
     Raises:
         InputError: If it is so.
     """
-    if hold not in HOLDS:
-        raise unknown_name("hold", hold, HOLDS, "src/workbench/config.py")
+    if hold not in HOLDS or hold == "auto":
+        raise unknown_name("hold", hold, HOLDS[1:], "src/workbench/config.py")
     if hold == "packed" and device.type != "cpu":
         raise InputError(
             "hold packed: that is for processors, and on a GPU weights stay packed in any case; leave --hold "
@@ -50,7 +82,7 @@ def kept_packed(
     _: torch.dtype,
 ) -> tuple[dict[str, list[tuple[str, ...]]], dict[str, Tensor | QuantizedTensor]]:
     """Return the products of the groups of layers, one a layer, and what these and the head take."""
-    products = {group[0]: [(name,) for name in group] for group in groups}
+    products: dict[str, list[tuple[str, ...]]] = {group[0]: [(name,) for name in group] for group in groups}
     return products, {name: weights[name] for group in (*groups, [head]) for name in group}
 
 

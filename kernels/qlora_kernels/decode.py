@@ -53,10 +53,13 @@ def decode(
     return _decode(weight.codes, weight.scales, weight.offsets, weight.levels, dtype, backend)
 
 
-def decode_fast(weight: Affine, dtype: torch.dtype) -> Float[Tensor, "N K"]:
-    """Decode to the same numbers two weights a look-up, a cacheful of rows at a time."""
+def decode_fast(
+    weight: Affine, dtype: torch.dtype, out: Float[Tensor, "N K"] | None = None
+) -> Float[Tensor, "N K"]:
+    """Decode to the same numbers two weights a look-up, a cacheful of rows at a time; into ``out``."""
     rows, columns = weight.codes.shape[0], weight.columns
-    out = torch.empty(rows, columns, dtype=dtype, device=weight.codes.device)
+    if out is None:
+        out = torch.empty(rows, columns, dtype=dtype, device=weight.codes.device)
     step = max(1, DECODED_AT_ONCE // max(1, columns))
     for start in range(0, rows, step):
         part = slice(start, start + step)

@@ -24,13 +24,14 @@ from qlora_kernels import products
 from qlora_kernels.decode import decode
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
+from qlora_kernels.in_file import FileRows
 from qlora_kernels.packed_weight import QuantizedTensor
 from qlora_kernels.product_routes import product_with
 from qlora_kernels.products import PreparedWeight
 from qlora_kernels.registration import operator
 from qlora_kernels.rows import Backend, Context, as_rows, require_float, route
 
-AnyWeight = QuantizedTensor | Affine | PreparedWeight | Float[Tensor, "N K"]
+AnyWeight = QuantizedTensor | Affine | FileRows | PreparedWeight | Float[Tensor, "N K"]
 """A frozen base: packed, as it is stored or as the operators read it, prepared for products on a CPU, or a
 matrix of numbers."""
 
@@ -88,9 +89,10 @@ def apply_linear(
         raise ValueError(f"the weight is prepared for products in int8 on the CPU route, but {taken} runs")
     rows = x.reshape(-1, x.shape[-1])
     if taken == "reference":
+        assert not isinstance(held, FileRows), "the reference takes blocks as they are stored"
         y = _apply_reference(rows, held, a, b, scale, segments)
     else:
-        base = held.affine() if isinstance(held, QuantizedTensor) else held
+        base = held.operand() if isinstance(held, QuantizedTensor) else held
         chosen = (precision or "", backend)
         y, _ = _linear(rows, base.tensors(), base.levels, a, b, scale.detach(), segments, *chosen)
     return y.view(*x.shape[:-1], y.shape[-1])

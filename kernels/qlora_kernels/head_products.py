@@ -7,7 +7,7 @@ the logits of a chunk of rows and once for their slopes. On a GPU by ``decode_on
 Shape letters: M tokens, H features, V vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from qlora_kernels.decode import decode_fast
 from qlora_kernels.formats_layout import Affine
+from qlora_kernels.in_file import MARK, FileRows, buffer
 from qlora_kernels.vendor import multiply, part_width
 
 
@@ -47,7 +48,7 @@ class DenseHead:
 class PackedHead:
     """A packed head, decoded a part at a time."""
 
-    weight: Affine
+    weight: Affine | FileRows
     dtype: torch.dtype
     """What its numbers are rounded to."""
     low: torch.dtype
@@ -56,7 +57,7 @@ class PackedHead:
     def logits(self, hidden: Float[Tensor, "M H"]) -> Float[Tensor, "M V"]:
         """Return hidden head^T."""
         wide = torch.promote_types(self.low, torch.float32)
-        logits = torch.empty(len(hidden), len(self.weight.codes), dtype=wide, device=hidden.device)
+        logits = torch.empty(len(hidden), self.weight.shape[0], dtype=wide, device=hidden.device)
         for part, rows in self._parts():
             _product(hidden, rows.mT, logits[:, part])
         return logits
@@ -71,6 +72,8 @@ class PackedHead:
 
     def chosen(self, targets: Int[Tensor, " M"]) -> Float[Tensor, "M H"]:
         """Return the rows of some words."""
+        if isinstance(self.weight, FileRows):
+            return self.weight.decode(self.dtype, targets).to(self.low)
         kept = Affine.of([tensor[targets] for tensor in self.weight.tensors()], self.weight.levels)
         if self.triton:
             from qlora_kernels.decode_once_triton import Scratch
@@ -79,7 +82,13 @@ class PackedHead:
         return decode_fast(kept, self.dtype).to(self.low)
 
     def _parts(self) -> Iterator[tuple[slice, Tensor]]:
-        width, words = part_width(self.dtype.itemsize * self.weight.columns), len(self.weight.codes)
+        width, words = part_width(self.dtype.itemsize * self.weight.columns), self.weight.shape[0]
+        if isinstance(self.weight, FileRows):
+            for start in range(0, words, width):
+                part = slice(start, min(start + width, words))
+                room = buffer((part.stop - start, self.weight.columns), self.dtype)
+                yield part, self.weight.decode(self.dtype, part, room).to(self.low)
+            return
         if self.triton:
             from qlora_kernels.decode_once_triton import Scratch
 
@@ -93,6 +102,14 @@ class PackedHead:
                 yield part, decode_fast(rows, self.dtype).to(self.low)
 
 
+def logits_by_part(
+    hidden: Float[Tensor, "*rows H"], head: Affine | FileRows, dtype: torch.dtype
+) -> Float[Tensor, "*rows V"]:
+    """Return hidden head^T on a processor in float32 at least, the head rounded to ``dtype`` part by part."""
+    logits = PackedHead(head, dtype, dtype, False).logits(hidden.flatten(0, -2))
+    return logits.unflatten(0, hidden.shape[:-1])
+
+
 def float32_logits(
     hidden: Float[Tensor, "*rows H"], head: Affine | Float[Tensor, "V H"]
 ) -> Float[Tensor, "*rows V"]:
@@ -102,8 +119,13 @@ def float32_logits(
     return held.logits(rows).unflatten(0, hidden.shape[:-1])
 
 
-def head_of(weight: Affine, dtype: torch.dtype, low: torch.dtype, triton: bool) -> DenseHead | PackedHead:
+def head_of(
+    base: Sequence[Tensor], levels: str, dtype: torch.dtype, low: torch.dtype, triton: bool
+) -> DenseHead | PackedHead:
     """Return a head whose numbers are rounded to ``dtype``, and multiplied in ``low``."""
+    if levels.startswith(MARK):
+        return PackedHead(FileRows.of(base, levels), dtype, low, triton)
+    weight = Affine.of(base, levels)
     if weight.levels == "dense":
         return DenseHead(weight.codes.to(low))
     return PackedHead(weight, dtype, low, triton)

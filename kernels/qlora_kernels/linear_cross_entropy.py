@@ -23,6 +23,7 @@ from qlora_kernels.decode import decode
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.grouped import AnyWeight
 from qlora_kernels.head_products import head_of
+from qlora_kernels.in_file import FileRows
 from qlora_kernels.packed_weight import QuantizedTensor
 from qlora_kernels.products import PRECISIONS, PreparedWeight, dtype_of
 from qlora_kernels.registration import operator
@@ -89,9 +90,9 @@ def linear_cross_entropy(
     _check_precision(precision, taken)
     if isinstance(head, PreparedWeight):
         head = head.parts[0]
-    if isinstance(head, QuantizedTensor):
-        head = head.affine()
-    if isinstance(head, Affine):
+    elif isinstance(head, QuantizedTensor):
+        head = head.affine() if taken == "reference" else head.operand()
+    if isinstance(head, Affine | FileRows):
         require_float("linear_cross_entropy", hidden=hidden)
     elif precision is None or head.dtype != PRECISIONS[precision]:
         require_float("linear_cross_entropy", hidden=hidden, head=head)
@@ -118,6 +119,7 @@ def linear_cross_entropy(
     words = head.shape[0]
     if taken == "reference":
         _check_targets(targets, words)
+        assert not isinstance(head, FileRows), "the reference takes blocks as they are stored"
         numbers = head if isinstance(head, Tensor) else decode(head, hidden.dtype, backend="reference")
         return linear_cross_entropy_reference(hidden, numbers, targets, softcap)
     if isinstance(head, Tensor):
@@ -159,7 +161,7 @@ def _linear_cross_entropy(
     # PyTorch multiplies 16-bit matrices into a float32 result on a GPU only; elsewhere the head is
     # widened once, unless a precision was asked for
     low = dtype_of(precision, hidden) if precision or on_gpu(hidden) else wide
-    head = head_of(Affine.of(base, levels), dtype_of(precision, hidden), low, triton)
+    head = head_of(base, levels, dtype_of(precision, hidden), low, triton)
     rows = _triton_rows if triton else _torch_rows
     for some in _chunks(targets, step, triton):
         logits, of = head.logits(hidden[some]), targets[some].clamp(0, words - 1)

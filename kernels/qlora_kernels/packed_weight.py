@@ -1,5 +1,6 @@
 """`QuantizedTensor`: a weight in few bits. The packed form is the truth; decoding defines the numbers."""
 
+import warnings
 from dataclasses import dataclass, replace
 from html import escape
 from math import prod
@@ -12,6 +13,7 @@ from torch import Tensor
 from qlora_kernels.decode import decode
 from qlora_kernels.formats import known_format
 from qlora_kernels.formats_layout import Affine, Stored
+from qlora_kernels.in_file import PLAIN_NUMBERS, FileRows, as_affine
 from qlora_kernels.rows import Backend
 
 
@@ -51,6 +53,10 @@ class QuantizedTensor:
     def affine(self) -> Affine:
         """Return what the operators compute with: codes, scales and offsets of each block, as rows."""
         return known_format(self.format).affine(self.stored)
+
+    def operand(self) -> Affine | FileRows:
+        """Return what the operators take on a processor: :meth:`affine`, or rows that stay in a file."""
+        return self.affine()
 
     @property
     def codes(self) -> Tensor:
@@ -145,6 +151,81 @@ class QuantizedTensor:
         }
         cells = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in rows.items())
         return f"<table>{cells}</table>"
+
+
+class MappedTensor(QuantizedTensor):
+    """A matrix of a GGUF file that stays there: its bytes are a view of the mapped file.
+
+    It is decoded when it is asked for. Formats are those of GGUF, and plain numbers ("f32", "f16", "bf16").
+    ``order`` says which row of the file each row is; None where they are in order.
+    """
+
+    def __init__(
+        self, format: str, shape: tuple[int, int], data: np.ndarray, order: Int64[Tensor, " N"] | None = None
+    ) -> None:
+        """Take a view of a file's bytes, one row for each row of the matrix, as it is."""
+        with warnings.catch_warnings():
+            # nothing writes into a base; what did would end the program, for the file is mapped read-only
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            rows = torch.from_numpy(data)
+        kept = torch.empty(0, dtype=torch.int64) if order is None else order
+        held = FileRows(data=rows, order=kept, format=format, shape=shape)
+        block = 1 if format in PLAIN_NUMBERS else known_format(format).block_size
+        for name, value in {"format": format, "shape": shape, "block_size": block, "held": held}.items():
+            object.__setattr__(self, name, value)
+
+    held: FileRows
+
+    @property
+    def stored(self) -> Stored:
+        """What a weight that isn't in a file holds, made anew each time; not of plain numbers."""
+        known = known_format(self.format)
+        assert known.from_bytes, f"{self.format} is no format of GGUF files"
+        return known.from_bytes(self.to_gguf_bytes())
+
+    def operand(self) -> FileRows:
+        """Return the rows in the file."""
+        return self.held
+
+    def affine(self) -> Affine:
+        """Return what the other operators compute with, made anew each time."""
+        return as_affine(self.to_gguf_bytes(), self.format)
+
+    def dequantize(
+        self, dtype: torch.dtype = torch.float32, *, backend: Backend = "auto"
+    ) -> Float[Tensor, "N K"]:
+        """Decode to numbers: computed in float32, then rounded to ``dtype``."""
+        if backend == "reference":
+            return super().dequantize(dtype, backend=backend)
+        return self.held.decode(dtype)
+
+    def rows(self, indices: Int64[Tensor, " places"]) -> QuantizedTensor:
+        """Return some rows, still in the file's blocks; of these the bytes are copied."""
+        return MappedTensor(self.format, (len(indices), self.shape[1]), self.held.some(indices).numpy())
+
+    def to_gguf_bytes(self) -> UInt8[Tensor, "N bytes"]:
+        """Return the blocks of each row: a view of the file where its rows are in order."""
+        return self.held.some(slice(None))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the bytes are: with the processor."""
+        return self.held.device
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the file."""
+        return self.held.data.numel()
+
+    def to(self, device: torch.device | str) -> QuantizedTensor:
+        """Return itself for the processor: what stays in a file can't be anywhere else.
+
+        Raises:
+            ValueError: For another device.
+        """
+        if torch.device(device).type != "cpu":
+            raise ValueError(f"a matrix that stays in its file can't be moved to {device}; read it first")
+        return self
 
 
 def row_length(format: str, shape: tuple[int, ...], multiple: int) -> int:

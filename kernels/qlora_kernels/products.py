@@ -26,6 +26,7 @@ from torch import Tensor
 
 from qlora_kernels.decode import decode_fast
 from qlora_kernels.formats_layout import Affine
+from qlora_kernels.in_file import MARK, FileRows, buffer
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 """Precisions of a product by name, and the type of the numbers that are multiplied."""
@@ -119,7 +120,8 @@ def operand(base: Sequence[Tensor], levels: str, dtype: torch.dtype) -> Sequence
     """Return a base for products in ``dtype``: as it was prepared for int8, or prepared for this call.
 
     Args:
-        base: The tensors of a :class:`PreparedWeight` or an :class:`Affine`.
+        base: The tensors of a :class:`PreparedWeight`, an :class:`Affine` or :class:`FileRows`; those of the
+            last are decoded into a buffer, which the thread's next call overwrites.
         levels: How to read them: "prepared", or as ``Affine.levels``.
         dtype: Of the numbers that are multiplied.
 
@@ -132,7 +134,11 @@ def operand(base: Sequence[Tensor], levels: str, dtype: torch.dtype) -> Sequence
                 f"the weight is prepared for products in int8, not {dtype}; name it as precision"
             )
         return base
-    weight, low = Affine.of(base, levels), torch.float32 if dtype == torch.int8 else dtype
+    low = torch.float32 if dtype == torch.int8 else dtype
+    if levels.startswith(MARK):
+        rows = FileRows.of(base, levels)
+        return prepare_weight(rows.decode(low, out=buffer(rows.shape, low)), dtype)
+    weight = Affine.of(base, levels)
     return prepare_weight(
         weight.codes.to(low) if weight.levels == "dense" else decode_fast(weight, low), dtype
     )

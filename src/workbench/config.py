@@ -36,6 +36,10 @@ PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 there alone; on a GPU it is the type of all activations, float16 there alone."""
 
 
+HOLDS = ("auto", "decoded", "packed")
+"""How a processor holds a base: with decoded copies, or packed alone; "auto" takes the first where there is
+memory for it. See ``models/holding.py``."""
+
 DEVICES = ("auto", "cpu", "cuda")
 """Where cells are trained, as ``--device`` takes it. ROCm answers to "cuda"."""
 

@@ -11,6 +11,7 @@ from workbench.lessons.shipped import VERBS
 from workbench.results import open_study
 from workbench.studies.card_fit import gib, largest_need
 from workbench.studies.grid import Study
+from workbench.studies.memory_fit import memory_in_words
 from workbench.studies.plan import Plan, plan
 
 POWER = 0.8
@@ -48,17 +49,19 @@ def smallest_differences(study: Study, like: Path | None = None) -> Iterator[str
         )
 
 
-def memory_of_card(study: Study) -> Iterator[str]:
-    """Yield a sentence where the study would train on a card: what it needs of the memory there.
+def memory_needed(study: Study) -> Iterator[str]:
+    """Yield a sentence for each part of the study: what it needs of the memory where it would train.
 
     Raises:
         InputError: If it doesn't fit, with what would.
     """
     device = choose_device(study.device)
-    if device.card is None:
-        return
     for part in study.parts():
-        yield _memory_of(plan(part), device.card)
+        concrete = plan(part)
+        if device.card is not None:
+            yield _memory_of(concrete, device.card)
+        elif concrete.room:
+            yield memory_in_words(concrete.room, concrete.stacks, concrete.prepared)
 
 
 def _memory_of(concrete: Plan, card: str) -> str:

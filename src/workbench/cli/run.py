@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
-from workbench.config import DEVICES, KINDS_OF_ADAPTER, LOSS_ON, PRECISIONS, SIZES_IN
+from workbench.config import DEVICES, HOLDS, KINDS_OF_ADAPTER, LOSS_ON, PRECISIONS, SIZES_IN
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
 from workbench.studies.defaults import OWN_CORRUPTION, RUNS
@@ -151,6 +151,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         help="where cells are trained: on the processor (cpu) or on a GPU (cuda; so are AMD's cards called); "
         "auto (default) takes a GPU where torch and Triton can use one",
     )
+    engine.add_argument(
+        "--hold",
+        choices=HOLDS,
+        help="how a processor holds the base: decoded beside the packed weights, which is fast; or packed, "
+        "each product decoding its matrix, in little memory; auto (default) decodes where there is memory",
+    )
     cell = parser.add_argument_group("every cell")
     cell.add_argument(
         "--vary",
@@ -189,7 +195,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 CHOICES = (
     *("base", "corruption", "sizes", "size_in", "seeds", "heldout", "heldout_file", "on_long", "evals"),
     *("metrics", "on_shared", "pair_key", "template", "loss_on", "adapted_layers", "precision"),
-    "device",
+    *("device", "hold"),
     *("adapter", "rank", "alpha", "targets", "learning_rate", "schedule", "batch_size", "steps", "epochs"),
 )
 """Options that ``workbench.study`` takes under the same name."""
@@ -231,10 +237,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _foretell(arguments: argparse.Namespace) -> int:
     """Print what is planned and what it could see; trains and writes nothing."""
-    from workbench.foresight import memory_of_card, smallest_differences
+    from workbench.foresight import memory_needed, smallest_differences
 
     study, _ = _planned(arguments, _folder(arguments))
-    sentences = [*smallest_differences(study, arguments.like), *memory_of_card(study)]
+    sentences = [*smallest_differences(study, arguments.like), *memory_needed(study)]
     print(study)
     for sentence in sentences:
         print(sentence)

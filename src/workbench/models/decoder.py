@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
 from qlora_kernels.formats_layout import Affine
-from qlora_kernels.head_products import float32_logits
 from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.swiglu import swiglu
@@ -29,12 +28,14 @@ from workbench.devices import uploaded
 from workbench.models.adapted import Adapter, Adapters, Prefix, join
 from workbench.models.attention import Attention, causal_attention
 from workbench.models.decoder_config import BIASES, DecoderConfig
-from workbench.models.on_gpu import COMPUTED_IN, Operand, operand_of, separate_or_joined
+from workbench.models.holding import check_hold, head_logits, kept_packed, recomputed
+from workbench.models.on_gpu import COMPUTED_IN, Operand, prepared_on_gpu
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
 from workbench.models.rotary import Rotation, rotations, turned
 
 SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
 """The linear layers of a block; those that read the same input are one product."""
+PreparedOperand = PreparedWeight | Operand | QuantizedTensor
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, queries, keys, values), each "slots heads D" -> mixed values, "slots H D"."""
@@ -52,8 +53,9 @@ class Decoder:
         weights: Mapping[str, Tensor | QuantizedTensor],
         precision: str = "float32",
         device: torch.device | str = "cpu",
+        hold: str = "decoded",
     ) -> None:
-        self.config, self.device = config, torch.device(device)
+        self.config, self.device, self.hold = config, torch.device(device), hold
         expected = config.shapes(tied="head" not in weights)
         if set(weights) != set(expected):
             raise ValueError(f"weights missing or unknown: {sorted(set(weights) ^ set(expected))}")
@@ -72,8 +74,8 @@ class Decoder:
 
         On a CPU everything else (adapters, attention, norms, sums) is computed in the type of the weights of
         the norms. Under int8 the products of the head, and of layers to which bytes are too coarse (see
-        ``precision.py``), are in bfloat16. On a GPU the precision is that of all activations, and weights
-        stay packed.
+        ``precision.py``), are in bfloat16. Held "packed" nothing is prepared: each product decodes its matrix
+        (``holding.py``). On a GPU the precision is that of all activations, and weights stay packed.
 
         Args:
             precision: One of ``config.PRECISIONS``, or "auto".
@@ -83,13 +85,16 @@ class Decoder:
         """
         precision, self.precision_reason = choose_precision(precision, self.config.width, self.device)
         self.precision = precision
-        self.prepared: dict[str, PreparedWeight | Operand] = {}
+        check_hold(self.hold, precision, self.device)
+        self.prepared: Mapping[str, PreparedOperand] = {}
         self.products = {group[0]: [tuple(group)] for group in self._groups()}
         self.precisions = {name: "float32" for name in self.weights if name.endswith("_proj")}
         if self.trained:
             return
-        if self.device.type != "cpu":
-            self._prepare_on_gpu()
+        if self.packed or self.device.type != "cpu":
+            self.precisions = dict.fromkeys(self.precisions, precision)
+            made_by = kept_packed if self.packed else prepared_on_gpu
+            self.products, self.prepared = made_by(self.weights, self._groups(), self.head_name, self.dtype)
             return
         probes: Mapping[str, Probe] = {}
         if precision == "int8":
@@ -126,7 +131,8 @@ class Decoder:
             weights = [self.weight(name) for name in group]
             wide = weights[0].dtype == torch.float64
             dtype = torch.float64 if wide else PRECISIONS[precision]
-            self.prepared[first] = made = PreparedWeight.of(weights, dtype, columns)
+            made = PreparedWeight.of(weights, dtype, columns)
+            self.prepared = {**self.prepared, first: made}
             numbers = made.parts[0]
             if (
                 all(isinstance(self.weights[name], Tensor) for name in group)
@@ -135,17 +141,10 @@ class Decoder:
                 # not a second copy of what isn't packed
                 self.weights |= zip(group, numbers.split([len(weight) for weight in weights]), strict=True)
 
-    def _prepare_on_gpu(self) -> None:
-        """Make what the kernels run on: packed weights as they read them, other numbers in one type."""
-        self.precisions = dict.fromkeys(self.precisions, self.precision)
-        for name, weight in self.weights.items():
-            if isinstance(weight, Tensor) or name.endswith("norm"):
-                self.weights[name] = self.weight(name).to(self.dtype)
-        for group in self._groups():
-            made = separate_or_joined(self.weights, group, self.dtype)
-            self.products[group[0]] = list(made)
-            self.prepared |= {names[0]: operand for names, operand in made.items()}
-        self.prepared[self.head_name] = operand_of(self.weights[self.head_name], self.dtype)
+    @property
+    def packed(self) -> bool:
+        """Whether a processor holds the weights packed, and decodes each for the product that takes it."""
+        return self.hold == "packed"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -277,9 +276,11 @@ class Decoder:
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return causal_attention(q, k, v, batch, self.attention[layer])
 
+        # packed, only what enters a block is kept for the gradient, and the block is run again for the rest
+        run = recomputed(self.block) if self.packed and torch.is_grad_enabled() else self.block
         for layer in range(first, last):
             only = batch if labels and layer == last - 1 else None
-            hidden = self.block(layer, hidden, rotations, attend, adapters, only, observe)
+            hidden = run(layer, hidden, rotations, attend, adapters, only, observe)
         return hidden
 
     def block(
@@ -377,7 +378,7 @@ class Decoder:
         scale = self.config.logit_scale
         return self.normalize("norm", hidden) if scale == 1 else self.normalize("norm", hidden) * scale
 
-    def head_weight(self) -> Affine | Float[Tensor, "V K"]:
+    def head_weight(self) -> Affine | QuantizedTensor | Float[Tensor, "V K"]:
         """Return the head's weight, in the precision of its products or still packed."""
         held = self.prepared[self.head_name]
         return held.parts[0] if isinstance(held, PreparedWeight) else held
@@ -386,11 +387,8 @@ class Decoder:
         """Turn normalized vectors into logits, in float32 at least; give it only the rows that need them."""
         if self.trained:
             logits = einsum(hidden, self.weight(self.head_name), "... K, V K -> ... V")
-        elif isinstance(held := self.prepared[self.head_name], PreparedWeight):
-            precision = None if hidden.dtype == torch.float64 else self.head_precision
-            logits = quantized_linear(hidden, held, precision=precision)
         else:
-            logits = float32_logits(hidden, held)
+            logits = head_logits(hidden, self.prepared[self.head_name], self.head_precision)
         cap = self.config.logit_softcap
         return logits if cap is None else cap * torch.tanh(logits / cap)
 

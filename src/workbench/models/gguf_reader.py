@@ -1,6 +1,7 @@
 """A base out of a GGUF of a known family; the weights stay packed in the blocks they came in."""
 
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from gguf.constants import GGMLQuantizationType
 from torch import Tensor
 
 from qlora_kernels import FORMATS, QuantizedTensor
+from qlora_kernels.in_file import PLAIN_NUMBERS
+from qlora_kernels.packed_weight import MappedTensor
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
@@ -20,6 +23,7 @@ from workbench.models.gguf_layout import gguf_tensors, rotary_heads, to_halves
 from workbench.models.gguf_parts import read_parts
 from workbench.models.gguf_tokenizer import read_tokenizer
 from workbench.models.gguf_values import field
+from workbench.models.holding import chosen_hold
 from workbench.models.not_a_base import refuse_other_files, refuse_other_kinds
 
 _PLAIN: dict[GGMLQuantizationType, type] = {
@@ -28,8 +32,16 @@ _PLAIN: dict[GGMLQuantizationType, type] = {
 }
 
 
-def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu") -> Base:
+def load_gguf(
+    path: Path,
+    name: str,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    hold: str = "decoded",
+) -> Base:
     """Load a base from a GGUF, or from any part of a split one, ready for products in ``precision``.
+
+    Held "packed", matrices stay in the file, which is mapped into memory.
 
     Raises:
         InputError: If the file is cut off or foreign, is of no known family, lacks a tensor or a
@@ -46,19 +58,42 @@ def load_gguf(path: Path, name: str, precision: str = "float32", device: torch.d
             f"{path}: tokenizer.ggml.tokens has {tokenizer.vocabulary} entries and token_embd.weight "
             f"{config.vocabulary} rows; they have to be equal; convert the model anew, or {ANOTHER_BASE}."
         )
+    hold = chosen_hold(hold, precision, config, torch.device(device), lambda item: decoded_bytes(file, item))
     return Base(
         name=name,
         path=file.path,
         sha256=parts.sha256,
         licence=field(file, "general.license", str, None),
-        decoder=Decoder(config, read_weights(file, config), precision, device),
+        decoder=Decoder(config, read_weights(file, config, hold == "packed"), precision, device, hold),
         tokenizer=tokenizer,
         notes=notes,
     )
 
 
-def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | QuantizedTensor]:
-    """Return every weight by the decoder's name, packed where the file has it packed."""
+def decoded_bytes(file: GgufFile, itemsize: int) -> int:
+    """Return what a file's weights take in memory when they are read and decoded for products.
+
+    Args:
+        file: The file.
+        itemsize: Bytes of a number that is multiplied.
+    """
+    total = 0
+    for name, tensor in file.tensors.items():
+        numbers, plain = prod(tensor.shape), tensor.format.name.lower() in PLAIN_NUMBERS
+        total += 4 * numbers if plain else tensor.data.nbytes
+        looked_up = name == "token_embd.weight" and "output.weight" in file.tensors
+        if len(tensor.shape) == 2 and not looked_up and not (plain and itemsize == 4):
+            total += itemsize * numbers
+    return total
+
+
+def read_weights(
+    file: GgufFile, config: DecoderConfig, mapped: bool = False
+) -> dict[str, Tensor | QuantizedTensor]:
+    """Return every weight by the decoder's name, packed where the file has it packed.
+
+    Matrices that are ``mapped`` stay in the file.
+    """
     if config.layers > len(file.tensors):
         most = f"at most {len(file.tensors)}, the tensors in the file"
         raise values_of(file).wrong("block_count", config.layers, most)
@@ -88,13 +123,19 @@ def read_weights(file: GgufFile, config: DecoderConfig) -> dict[str, Tensor | Qu
                 if len(names) == 1
                 else replace(packed, shape=shapes[name], data=packed.data[first:last])
             )
-            weights[name] = _weight(file, part, rotary_heads(name, config))
+            weights[name] = _weight(file, part, rotary_heads(name, config), mapped)
             first = last
     return weights
 
 
-def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor | QuantizedTensor:
-    rows = tensor.data
+def _weight(
+    file: GgufFile, tensor: PackedTensor, heads: int | None, mapped: bool = False
+) -> Tensor | QuantizedTensor:
+    rows, format = tensor.data, tensor.format.name.lower()
+    if mapped and len(tensor.shape) == 2 and format in (*FORMATS, *PLAIN_NUMBERS):
+        places = np.arange(len(rows))[:, None]
+        order = None if heads is None else torch.from_numpy(to_halves(places, heads).ravel())
+        return MappedTensor(format, (len(rows), tensor.shape[1]), rows, order)
     if heads is not None:
         # a bias is one row of plain numbers, of which each is a row of the matrix that it belongs to
         rows = to_halves(rows.reshape(tensor.shape[0], -1), heads)
@@ -105,7 +146,6 @@ def _weight(file: GgufFile, tensor: PackedTensor, heads: int | None) -> Tensor |
         # the upper half of a float32
         widened = np.ascontiguousarray(rows).view(np.uint16).astype(np.uint32) << 16
         return torch.from_numpy(widened.view(np.float32).reshape(tensor.shape))
-    format = tensor.format.name.lower()
     if format not in FORMATS:
         known = ", ".join(sorted(name.upper() for name, one in FORMATS.items() if one.block_bytes))
         raise InputError(

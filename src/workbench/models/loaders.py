@@ -12,11 +12,11 @@ from workbench.models.base import Base
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.safetensors_folder import load_folder
 
-LOADERS: dict[str, Callable[[Path, str, str, torch.device], Base]] = {
+LOADERS: dict[str, Callable[[Path, str, str, torch.device, str], Base]] = {
     "gguf": load_gguf,
     "safetensors": load_folder,
 }
-"""By format: (path, name it was asked for by, precision, device) -> base."""
+"""By format: (path, name it was asked for by, precision, device, how it is held) -> base."""
 
 ADD_IN = "src/workbench/models/loaders.py"
 CLASSROOM = Path(__file__).parent / "classroom" / "classroom.gguf"
@@ -29,7 +29,10 @@ NAMES: dict[str, Callable[[], Path]] = {
 
 
 def load_base(
-    name_or_path: str | Path, precision: str = "float32", device: torch.device | str = "cpu"
+    name_or_path: str | Path,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    hold: str = "decoded",
 ) -> Base:
     """Load a base: a name of :data:`NAMES`, a GGUF file, or a Hugging Face folder.
 
@@ -37,6 +40,7 @@ def load_base(
         name_or_path: The base.
         precision: Of its products; see :meth:`Decoder.set_precision`.
         device: Where it is to lie and compute.
+        hold: One of ``config.HOLDS``; see ``holding.py``.
 
     Raises:
         InputError: If there is no such base, it was never fetched, or it can't be used.
@@ -59,4 +63,5 @@ def load_base(
             f"base: there is no file or folder {name!r}; {unknown_name('base', name, NAMES, ADD_IN)} "
             f"Or give a .gguf file or a folder with safetensors.{hub}"
         )
-    return LOADERS["safetensors" if path.is_dir() else "gguf"](path, name, precision, torch.device(device))
+    load = LOADERS["safetensors" if path.is_dir() else "gguf"]
+    return load(path, name, precision, torch.device(device), hold)

@@ -20,6 +20,35 @@ Operand = Affine | Tensor
 """A packed weight as the kernels read it, or plain numbers."""
 
 
+def prepared_on_gpu(
+    weights: MutableMapping[str, Tensor | QuantizedTensor],
+    groups: Sequence[Sequence[str]],
+    head: str,
+    dtype: torch.dtype,
+) -> tuple[dict[str, list[tuple[str, ...]]], dict[str, Operand]]:
+    """Return the products of each group of layers with one input, and what they and the head run on.
+
+    Args:
+        weights: By name, on the device; plain numbers and norms become ``dtype``.
+        groups: The names of the linear layers, those with the same input together.
+        head: The name of the head's weight.
+        dtype: Of activations.
+    """
+    for name, weight in weights.items():
+        if isinstance(weight, Tensor):
+            weights[name] = weight.to(dtype)
+        elif name.endswith("norm"):
+            weights[name] = weight.dequantize().to(dtype)
+    products: dict[str, list[tuple[str, ...]]] = {}
+    prepared: dict[str, Operand] = {}
+    for group in groups:
+        made = separate_or_joined(weights, group, dtype)
+        products[group[0]] = list(made)
+        prepared |= {names[0]: operand for names, operand in made.items()}
+    prepared[head] = operand_of(weights[head], dtype)
+    return products, prepared
+
+
 def separate_or_joined(
     weights: MutableMapping[str, Tensor | QuantizedTensor], names: Sequence[str], dtype: torch.dtype
 ) -> dict[tuple[str, ...], Operand]:

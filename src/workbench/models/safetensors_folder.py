@@ -6,6 +6,7 @@ name, rather than ignored.
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from workbench.models.folder_quantized import QuantizedWeight, Source, ZeroBias,
 from workbench.models.folder_settings import generation_note
 from workbench.models.folder_tokenizer import TEXT_FILES, read_json, read_tokenizer, unreadable
 from workbench.models.folder_values import wrong
+from workbench.models.holding import chosen_hold
 from workbench.models.not_a_base import refuse_missing_files, refuse_other_folders
 
 OWN_HEAD = (
@@ -76,7 +78,11 @@ def norm_offset(name: str, config: DecoderConfig) -> int:
 
 
 def load_folder(
-    path: Path, name: str, precision: str = "float32", device: torch.device | str = "cpu"
+    path: Path,
+    name: str,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    hold: str = "decoded",
 ) -> Base:
     """Load a base from a folder with config.json, model.safetensors (or shards) and tokenizer.json.
 
@@ -98,13 +104,16 @@ def load_folder(
     tokenizer, more = read_tokenizer(path, config.vocabulary, settings)
     used = [path / "config.json", *sorted({*shards.values()}), path / "tokenizer.json"]
     said = [file for name in TEXT_FILES if (file := path / name).is_file()]
+    # the weights are in memory already; what is decoded comes to it
+    numbers = sum(prod(one.shape) for one in weights.values() if isinstance(one, QuantizedTensor))
+    hold = chosen_hold(hold, precision, config, torch.device(device), lambda item: item * numbers)
     return Base(
         name=name,
         path=path,
         sha256=_digest(used),
         text_sha256=_digest(said),
         licence=None,
-        decoder=Decoder(config, weights, precision, device),
+        decoder=Decoder(config, weights, precision, device, hold),
         tokenizer=tokenizer,
         notes=(*notes, *more),
     )

@@ -69,6 +69,7 @@ def _used(base: Base, threads: int) -> dict[str, Any]:
             if precision != decoder.precision
         },
         **({"triton": _triton_version()} if route.route == "triton" else {}),
+        **({"hold": decoder.hold} if decoder.packed else {}),
         "threads": threads,
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }

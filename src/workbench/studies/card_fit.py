@@ -64,7 +64,7 @@ def check_card(
         InputError: With what would fit.
     """
     for family in families_of(cells).values():
-        longest = _longest(family, prepared)
+        longest = longest_of(family, prepared)
         need = card.need(family)
         if _fits(need, card.memory, len(family), longest):
             continue
@@ -78,7 +78,7 @@ def check_card(
         )
 
 
-def _longest(family: Sequence[CellConfig], prepared: Prepared) -> int:
+def longest_of(family: Sequence[CellConfig], prepared: Prepared) -> int:
     """Return the tokens that have to go through at once: the longest text of each cell that trains."""
     places = sorted({place for cell in family for place in prepared.draws[cell.key()]})
     return int(prepared.pool.lengths[places].max()) * min(2, len(family))

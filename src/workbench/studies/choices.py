@@ -75,6 +75,7 @@ def study(
     adapted_layers: int | None = None,
     precision: str | None = None,
     device: str | None = None,
+    hold: str | None = None,
     **settings: Unpack[CellSettings],
 ) -> Study:
     """Describe a study: quality x size x seed over one base. Nothing is trained yet.
@@ -121,6 +122,7 @@ def study(
         precision: "auto", "float32", "bfloat16", "float16" (GPUs) or "int8" (processors): how products with
             the base are computed.
         device: "auto", "cpu" or "cuda": where cells are trained.
+        hold: "auto", "decoded" or "packed": how a processor holds the base.
         settings: The same for every cell: adapter, rank, alpha, targets, learning_rate, schedule, warmup,
             warmup_steps, weight_decay, gradient_clip, batch_size, and steps or epochs.
 
@@ -150,6 +152,7 @@ def study(
         "adapted_layers": adapted_layers,
         "precision": precision,
         "device": device,
+        "hold": hold,
         "sizes": None if sizes is None else _whole_numbers("sizes", sizes),
         "seeds": None if seeds is None else _whole_numbers("seeds", seeds),
     }

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.config import LOSS_ON, PRECISIONS, SIZES_IN, CellConfig, Quality, check_device
+from workbench.config import HOLDS, LOSS_ON, PRECISIONS, SIZES_IN, CellConfig, Quality, check_device
 from workbench.data.lengths import POLICIES as ON_LONG
 from workbench.data.lengths import OnLong
 from workbench.data.pools import columns_read, with_columns
@@ -34,6 +34,8 @@ from workbench.training.text_metrics import check_metrics
 
 Budget = Literal["coffee", "lunch", "night"]
 BUDGETS: tuple[Budget, ...] = ("coffee", "lunch", "night")
+USUAL = {"loss_on": "last", "on_shared": "error", "size_in": "examples", "hold": "auto"}
+"""Fields of a study that are left out of its description where they have this value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +116,8 @@ class Study(Shown):
     faster one of bfloat16 and float32 here, and the record says so (``models/precision.py``)."""
     device: str = "auto"
     """Where cells are trained, one of ``config.DEVICES``; "auto" takes a GPU where one can be used."""
+    hold: str = "auto"
+    """How a processor holds the base, one of ``config.HOLDS``; the record says what "auto" has taken."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Those of :data:`CELL_SETTINGS` that differ from the defaults of :class:`CellConfig`, for every cell."""
     grown: tuple[tuple[Place, ...], ...] = ()
@@ -147,6 +151,8 @@ class Study(Shown):
         if self.precision != "auto" and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, ["auto", *PRECISIONS], "src/workbench/config.py")
         check_device(self.device)
+        if self.hold not in HOLDS:
+            raise unknown_name("hold", self.hold, HOLDS, "src/workbench/config.py")
         if self.loss_on not in LOSS_ON:
             raise unknown_name("loss_on", self.loss_on, LOSS_ON, "src/workbench/config.py")
         if self.size_in not in SIZES_IN:
@@ -224,7 +230,7 @@ class Study(Shown):
         for name in (*later, "further_bases", "vary"):
             if not values[name]:
                 del values[name]  # earlier versions read every study that doesn't need it
-        for name, usual in (("loss_on", "last"), ("on_shared", "error"), ("size_in", "examples")):
+        for name, usual in USUAL.items():
             if values[name] == usual:
                 del values[name]  # and every one that does what they did
         return json.loads(json.dumps(values))

@@ -114,6 +114,7 @@ class Begun:
             study,
             settings=kept,
             precision=self.cell.precision if study.precision == "auto" else study.precision,
+            hold=self.study.hold if study.hold == "auto" else study.hold,
             date=self.manifest.day if study.date is None else study.date,
             grown=study.grown or self.study.grown,
         )

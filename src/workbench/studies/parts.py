@@ -17,7 +17,7 @@ from workbench.studies.made_on import mixed_devices
 from workbench.studies.plan import Plan
 from workbench.studies.predict import measure_rates, predict
 from workbench.studies.progress import OnProgress, Progress
-from workbench.studies.provenance import first_manifest
+from workbench.studies.provenance import as_recorded, first_manifest
 from workbench.studies.states import LAST_PHASE, Ending
 from workbench.studies.variants import OF_PART, base_labels
 
@@ -141,13 +141,21 @@ def plan_parts(study: Study, make: MakePlan, tell: OnProgress, done: Set[str]) -
         return Whole((alone,), first_manifest(plan), plan.notes, plan.device_name)
     survey = _Survey(study, plan, done)
     survey.add(first.base, plan)
-    device_name, precision = plan.device_name, plan.study.precision
+    device_name, precision, hold = plan.device_name, plan.study.precision, plan.study.hold
     del plan  # one base at a time is in memory, but for those that are small
     for part in others:
         if study.precision == "auto" and "precision" not in study.vary:
             # what is fastest on one base may not be on another, and cells of two would not be compared
             part = replace(part, precision=precision)
-        survey.add(part.base, make(part))
+        if hold == "packed":
+            part = replace(part, hold=hold)
+        plan = make(part)
+        if plan.study.hold != hold:
+            # one of the bases is too large to be decoded: all are held alike
+            del plan, survey
+            return plan_parts(replace(study, hold="packed"), make, tell, done)
+        survey.add(part.base, plan)
+        del plan
     for name, made in zip(survey.names, survey.parts, strict=True):
         if missing := len(made.cells - done):
             told = f"{name}: {missing} cells, about {made.seconds:.0f} s"
@@ -225,11 +233,12 @@ class _Survey:
             grown=first.grown,
             device=first.device,
             precision=self.study.precision if "precision" in self.study.vary else first.precision,
+            hold=first.hold,
             date=next((part.study.date for part in self.parts if part.study.date), None),
         )
         found = {
             **self.facts[0],
-            "study": whole.to_dict() | {"template": self.template},
+            "study": as_recorded(whole, self.template),
             "subsets": {key: digest for own in self.facts for key, digest in own["subsets"].items()},
             **({"bases": list(self.bases.values())} if self.study.further_bases else {}),
         }

@@ -24,6 +24,7 @@ from workbench.studies.card_fit import base_fits, check_card
 from workbench.studies.disk.state_cache import freeze_once
 from workbench.studies.examples import examples_in
 from workbench.studies.grid import Study
+from workbench.studies.memory_fit import ProcessorRoom, better_packed, check_memory, why_packed
 from workbench.studies.own_data import kept_within
 from workbench.studies.stacks import own_steps, partition
 from workbench.studies.variants import combinations
@@ -61,6 +62,8 @@ class Plan:
     device: Device
     card: CardRoom | None
     """The card that the base lies on; None where it lies on the processor."""
+    room: ProcessorRoom | None
+    """The processor's memory; None where the base lies on a card."""
 
     @property
     def device_name(self) -> str:
@@ -89,17 +92,38 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         threads: Threads of torch in each process that trains; None takes this process's.
 
     Raises:
-        InputError: If the data, the base or a setting can't be used.
+        InputError: If the data, the base or a setting can't be used, or there isn't enough memory.
     """
+    made = _plan(study, check, threads)
+    if study.hold == "auto" and made.room and better_packed(made.room, made.cells, made.prepared):
+        # the weights alone fitted, not what training takes beside them
+        del made
+        made = _plan(replace(study, hold="packed"), check, threads)
+    if made.room:
+        check_memory(made.room, made.base, made.cells, made.prepared)
+    if study.hold == "auto" and made.study.hold == "packed" and made.room:
+        told = replace(made.base, notes=(*made.base.notes, why_packed(made.room)))
+        return replace(made, base=told)
+    return made
+
+
+def _plan(study: Study, check: Check | None, threads: int | None) -> Plan:
     keep_freed_memory()
     check_metrics(study.metrics)
     dataset = study.dataset()
     device = choose_device(study.device)
     with base_fits(device, study.base):
-        base = load_base(study.base, study.precision, device.torch)
+        # on a card weights stay packed in any case; a study that goes on there keeps its own word
+        hold = study.hold if device.card is None else "decoded"
+        base = load_base(study.base, study.precision, device.torch, hold)
     tokenizer = base.tokenizer
     # from here on the study names the device and the precision that it was given, for its record and workers
-    study = replace(study, precision=base.decoder.precision, device="cpu" if device.card is None else "cuda")
+    study = replace(
+        study,
+        precision=base.decoder.precision,
+        device="cpu" if device.card is None else "cuda",
+        hold=base.decoder.hold if device.card is None or study.hold == "auto" else study.hold,
+    )
     template = study.template or dataset.template
     # a day is recorded, and compared, only where a template writes it
     dated = template == "chat" and writes_date(tokenizer.chat_template or "")
@@ -129,7 +153,10 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
     card = card_room(base.decoder, len(prepared.pool.tokens), prepared.first)
     if card:
         check_card(card, device, base, cells, prepared)
-    stacks = [stack for batch in batches for stack in partition(batch, prepared, base.decoder.config, card)]
+    hold = base.decoder.hold
+    stacks = [
+        stack for batch in batches for stack in partition(batch, prepared, base.decoder.config, card, hold)
+    ]
     branched = [branches(stack, [prepared.draws[cell.key()] for cell in stack]) for stack in stacks]
     return Plan(
         study=study,
@@ -152,6 +179,7 @@ def plan(study: Study, check: Check | None = None, threads: int | None = None) -
         arithmetic=arithmetic_of(base, dataset.fingerprint, threads or torch.get_num_threads()),
         device=device,
         card=card,
+        room=ProcessorRoom.of(base, prepared),
     )
 
 

@@ -135,7 +135,9 @@ def predict(
     return Prediction(
         seconds=raw,
         raw_seconds=raw,
-        peak_bytes=peak_bytes(),
+        peak_bytes=max(peak_bytes(), plan.room.predicted(stacks or plan.stacks, plan.prepared))
+        if plan.room
+        else peak_bytes(),
         card_bytes=None if card is None else largest_need(card, stacks or plan.stacks, plan.prepared),
         card_memory=None if card is None else card.memory,
     )

@@ -16,6 +16,7 @@ from workbench.data.records import Record, digest_of
 from workbench.devices import Device
 from workbench.studies.arithmetic import code_digest
 from workbench.studies.disk.schema import FORMAT
+from workbench.studies.grid import Study
 from workbench.studies.plan import Plan
 from workbench.training.text_metrics import own_hashes
 
@@ -37,6 +38,12 @@ MOST_ANSWERS = 20
 """Different answers up to which they are taken for classes and counted."""
 
 
+def as_recorded(study: Study, template: str) -> dict[str, Any]:
+    """Return a study as a manifest describes it, without what earlier versions did, so that they read it."""
+    values = study.to_dict() | {"template": template}
+    return {name: value for name, value in values.items() if (name, value) != ("hold", "decoded")}
+
+
 def first_manifest(plan: Plan) -> dict[str, Any]:
     """Return the manifest of a study that is about to start, as plain JSON values."""
     dataset, base = plan.dataset, plan.base
@@ -46,7 +53,7 @@ def first_manifest(plan: Plan) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "started": now(),
-        "study": plan.study.to_dict() | {"template": plan.template},
+        "study": as_recorded(plan.study, plan.template),
         "data": {
             "name": dataset.name,
             "origin": dataset.origin,

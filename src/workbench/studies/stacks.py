@@ -10,7 +10,13 @@ from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
 from workbench.models.decoder_config import DecoderConfig
 from workbench.training.card_memory import CardRoom
-from workbench.training.loop import ACTIVATION_BYTES, Branches, activation_bytes, trunk_of
+from workbench.training.loop import (
+    ACTIVATION_BYTES,
+    PACKED_ACTIVATION_BYTES,
+    Branches,
+    activation_bytes,
+    trunk_of,
+)
 from workbench.training.prepare import Prepared
 
 STEP_TOKENS = 4096
@@ -21,15 +27,20 @@ the fastest of today's cards do in 40 microseconds or more, and starting one tak
 
 
 def partition(
-    cells: Sequence[CellConfig], prepared: Prepared, decoder: DecoderConfig, card: CardRoom | None = None
+    cells: Sequence[CellConfig],
+    prepared: Prepared,
+    decoder: DecoderConfig,
+    card: CardRoom | None = None,
+    hold: str = "decoded",
 ) -> list[list[CellConfig]]:
     """Cut the study's cells into stacks.
 
     Cells of one stack adapt the same layers in the same way and take batches of one size. A stack is as
-    large as :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow, or on a card :data:`STEP_TOKENS_ON_GPU`
-    and the card's memory, and at least one cell. Cells of similar
-    length go together: one that has taken its steps leaves its stack, and the others go on in a smaller
-    one. So do the sizes of one trunk, of which one trains at a time, and a second one while its rate falls.
+    large as :data:`STEP_TOKENS` and :data:`ACTIVATION_BYTES` allow (for a base that is held packed,
+    :data:`PACKED_ACTIVATION_BYTES`), or on a card :data:`STEP_TOKENS_ON_GPU` and the card's memory, and at
+    least one cell. Cells of similar length go together: one that has taken its steps leaves its stack, and
+    the others go on in a smaller one. So do the sizes of one trunk, of which one trains at a time, and a
+    second one while its rate falls.
     """
     kinds: dict[tuple[object, ...], list[CellConfig]] = {}
     for cell in cells:
@@ -41,7 +52,8 @@ def partition(
         units = sorted(families_of(kind).values(), key=lambda unit: -max(cell.total_steps for cell in unit))
         tokens = max(step_tokens(cell, prepared) for cell in kind) * max(min(2, len(unit)) for unit in units)
         if card is None:
-            room = min(STEP_TOKENS, ACTIVATION_BYTES // activation_bytes(decoder, kind[0].first_layer))
+            most = ACTIVATION_BYTES if hold == "decoded" else PACKED_ACTIVATION_BYTES
+            room = min(STEP_TOKENS, most // activation_bytes(decoder, kind[0].first_layer, hold))
             together = max(1, int(room // tokens))
         else:
             together = _on_card(card, kind, max(map(len, units)), tokens, len(units))

@@ -20,12 +20,15 @@ from torch.nn import functional
 from workbench.data.batches import Batch
 from workbench.devices import uploaded
 from workbench.models.adapted import Adapters
+from workbench.models.decoder import Decoder
 from workbench.training.card_memory import judged_at_once
 from workbench.training.loop import Frozen, chunks
 from workbench.training.losses import rows_at_a_time
 
 CHUNK_TOKENS = 2**13
 """Tokens that are evaluated at once on a processor."""
+PACKED_CHUNK_TOKENS = 2**11
+"""The same where it holds the base packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def evaluate(
     exact = torch.zeros(cells, len(frozen.pool), dtype=torch.bool)
     openings = torch.zeros(cells, len(frozen.pool), len(columns))
     device = frozen.decoder.device
-    chunk_tokens = chunk_tokens or (CHUNK_TOKENS if device.type == "cpu" else judged_at_once(frozen.decoder))
+    chunk_tokens = chunk_tokens or read_at_once(frozen.decoder)
     for indices in chunks(frozen.pool, heldout.examples, max(1, chunk_tokens // cells)):
         batch = frozen.pool.batch([indices] * cells)
         placed = batch.to(device)
@@ -137,6 +140,13 @@ def evaluate(
         first = torch.searchsorted(owners, examples)
         openings[:, indices] = scores.columns[last][first].unflatten(0, (cells, -1)).float()
     return _summarize(frozen, heldout, total, exact, openings, columns)
+
+
+def read_at_once(decoder: Decoder) -> int:
+    """Return how many tokens are evaluated at once."""
+    if decoder.device.type != "cpu":
+        return judged_at_once(decoder)
+    return PACKED_CHUNK_TOKENS if decoder.packed else CHUNK_TOKENS
 
 
 def _last_answers(batch: Batch, prompts: Int64[Tensor, " E"]) -> Int64[Tensor, " last"]:

@@ -29,13 +29,24 @@ ACTIVATION_BYTES = 2**30
 On a card it is what the card has left; see ``card_memory.py``."""
 
 
-def activation_bytes(decoder: DecoderConfig, first_layer: int) -> int:
+PACKED_ACTIVATION_BYTES = 2**28
+"""The same where the base is held packed because memory is short."""
+
+
+def activation_bytes(decoder: DecoderConfig, first_layer: int, hold: str = "decoded") -> int:
     """Estimate the bytes that one token leaves behind for the backward pass.
 
     In each adapted block: about 10 vectors of the width (inputs, norms, queries, values, outputs) and
-    3 of the feed-forward size, in 4-byte numbers.
+    3 of the feed-forward size, in 4-byte numbers. Where the base is held packed one block at a time has
+    these, and the others keep their input.
     """
-    return 4 * (decoder.layers - first_layer) * (10 * decoder.width + 3 * decoder.feed_forward)
+    blocks, block = decoder.layers - first_layer, 10 * decoder.width + 3 * decoder.feed_forward
+    return 4 * (blocks * block if hold == "decoded" else blocks * decoder.width + block)
+
+
+def activation_room(hold: str) -> int:
+    """Return the most bytes that one pass should save for its gradient on a processor."""
+    return ACTIVATION_BYTES if hold == "decoded" else PACKED_ACTIVATION_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +215,8 @@ def step_gradient(
     tokens = [sum(int(pool.lengths[index]) - pool.shared for index in row) for row in rows]
     at_once = at_once or tokens_at_once(frozen, stack)
     if at_once is None:
-        needed = -(-sum(tokens) * activation_bytes(decoder.config, frozen.first) // ACTIVATION_BYTES)
+        each = activation_bytes(decoder.config, frozen.first, decoder.hold)
+        needed = -(-sum(tokens) * each // activation_room(decoder.hold))
     else:  # every row is as long as the longest
         needed = -(-len(rows) * (pool.shared + max(tokens)) // at_once)
     pieces = min(max(map(len, rows)), needed)

@@ -13,6 +13,8 @@ from workbench.models.decoder import Decoder
 
 LOGIT_BYTES = 64 * 2**20
 """Most bytes of logits at a time."""
+PACKED_LOGIT_BYTES = 2**27
+"""The same in a step on a processor that holds the base packed."""
 LOGIT_BYTES_ON_GPU = 2**29
 """There each further piece costs the starting of its kernels."""
 
@@ -30,7 +32,11 @@ def label_losses(
     on_processor = hidden.device.type == "cpu" and hidden.dtype != torch.float64
     precision = decoder.head_precision if on_processor else None
     cap = decoder.config.logit_softcap
-    return linear_cross_entropy(hidden, decoder.head_weight(), labels, softcap=cap, precision=precision)
+    # a packed head is decoded once for each chunk, and once more for its slopes
+    chunk = max(16, PACKED_LOGIT_BYTES // (4 * decoder.config.vocabulary)) if decoder.packed else None
+    return linear_cross_entropy(
+        hidden, decoder.head_weight(), labels, softcap=cap, chunk=chunk, precision=precision
+    )
 
 
 def rows_at_a_time(decoder: Decoder, hidden: Tensor) -> int:

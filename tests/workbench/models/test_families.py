@@ -99,6 +99,8 @@ def test_a_gguf_means_to_llama_cpp_what_the_folder_means(saved, logits, tmp_path
     tokens = next(one for one in texts if logits(base, one)[-1].argmax() < 94)
     ours = logits(base, tokens)
     torch.testing.assert_close(ours, logits(load_base(folder), tokens), rtol=0, atol=1e-4)
+    packed = logits(load_gguf(path, "toy", hold="packed"), tokens)
+    torch.testing.assert_close(packed, ours, rtol=0, atol=2e-5)
     oracle = Llama(path).top(tokens, 50)
     expected = ours[-1].log_softmax(-1)
     worst = max(abs(float(expected[token]) - value) for token, value in oracle.items())

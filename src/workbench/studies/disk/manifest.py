@@ -52,8 +52,8 @@ class StudyFacts(Facts):
         Raises:
             InputError: If it can't be understood.
         """
-        # versions that didn't record a precision knew one only
-        return Study.from_dict({"precision": "float32", **self.written})
+        # versions that didn't record a precision knew one only, and one way to hold a base
+        return Study.from_dict({"precision": "float32", "hold": "decoded", **self.written})
 
 
 @dataclass(frozen=True, kw_only=True)

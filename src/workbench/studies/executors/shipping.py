@@ -76,6 +76,7 @@ def shipped(job: TrainingJob) -> Iterator[dict[str, Any]]:
             "prepared": {"path": str(path), "sha256": hashlib.sha256(data).hexdigest()},
             "base": {"path": str(job.base.path.absolute()), "sha256": job.base.sha256},
             "precision": job.base.decoder.precision,
+            "hold": job.base.decoder.hold,
             "device": job.base.decoder.device.type,
             "data_sha256": job.data_sha256,
             "folder": str(job.folder.absolute()),
@@ -151,7 +152,7 @@ def _base(description: Mapping[str, Any], fetch: Fetch) -> Base:
     if not (path.is_dir() or is_part(path)):  # files that the base's hash is over together
         path = _found(path, sha256, fetch)
     device = choose_device(description["device"])
-    base = load_base(path, description["precision"], device.torch)
+    base = load_base(path, description["precision"], device.torch, description["hold"])
     if base.sha256 != sha256:
         raise InputError(
             f"a worker found another base in {path} than the runner; put the same folder on every machine"

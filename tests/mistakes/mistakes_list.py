@@ -17,6 +17,7 @@ ROOMS = (
         "conversations",
         "models",
         "families",
+        "experts",
         "formats",
         "adapters",
         "kinds",

@@ -39,6 +39,8 @@ MODELS = {
     "llama 3.1": ("llama", {"rope_parameters": LLAMA3}),
     "llama, yarn": ("llama", {"rope_parameters": YARN}),
     "mistral": ("mistral", {"sliding_window": None}),
+    "mixtral": ("mixtral", {"num_local_experts": 4}),
+    "mixtral, one of three": ("mixtral", {"num_local_experts": 3, "num_experts_per_tok": 1}),
     "qwen2": ("qwen2", {}),
     "qwen2 with windows": (
         "qwen2",

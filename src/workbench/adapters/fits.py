@@ -43,6 +43,11 @@ def check_layers(adapter: LoraAdapter, config: DecoderConfig, name: str) -> None
                 f"{adapter.name} adapts {layer}, and {name} has blocks 0 to {config.layers - 1} only; "
                 f"{OF_THIS_BASE}"
             )
+        if leaf not in config.linear_leaves:
+            raise InputError(
+                f"{adapter.name} adapts {layer}, and {name} has {config.experts} experts there instead of "
+                f"one matrix; {OF_THIS_BASE}"
+            )
         if found != (expected := config.linear_shape(leaf)):
             raise InputError(
                 f"{adapter.name} changes a {layer} of shape {found}, and that of {name} has {expected}; "

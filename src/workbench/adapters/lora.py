@@ -22,7 +22,7 @@ from torch import Tensor
 
 from workbench.adapters.adapter import MAGNITUDE
 from workbench.adapters.kinds.known import ADAPTER_KINDS
-from workbench.config import CellConfig
+from workbench.config import LINEARS, CellConfig
 from workbench.devices import uploaded
 from workbench.errors import InputError
 from workbench.models.adapted import Adapter, Adapters
@@ -47,11 +47,18 @@ def adapted_shapes(cell: CellConfig, decoder: DecoderConfig) -> dict[str, tuple[
     """Return the shape (N, K) of each linear layer that a cell adapts, by name.
 
     Raises:
-        InputError: If the rank is above a layer's width or the first layer isn't in the decoder.
+        InputError: If the rank is above a layer's width, the first layer isn't in the decoder, or a target
+            is the experts'.
     """
     check_first_layer(cell, decoder)
     if ADAPTER_KINDS[cell.adapter].prefix:
         return {}
+    kept = [leaf for leaf in LINEARS if leaf in decoder.linear_leaves]
+    if missing := [leaf for leaf in cell.targets if leaf not in kept]:
+        raise InputError(
+            f"the base has {decoder.experts} experts in a block, and their matrices ({', '.join(missing)}) "
+            f"take no adapters: give --targets {' '.join(kept)}"
+        )
     shapes = {
         f"layers.{layer}.{leaf}": decoder.linear_shape(leaf)
         for layer in range(cell.first_layer, decoder.layers)

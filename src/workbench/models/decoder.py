@@ -21,20 +21,18 @@ from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
-from qlora_kernels.swiglu import swiglu
 from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
 from workbench.devices import uploaded
 from workbench.models.adapted import Adapter, Adapters, Prefix, join
 from workbench.models.attention import Attention, causal_attention
-from workbench.models.decoder_config import BIASES, DecoderConfig
+from workbench.models.decoder_config import BIASES, ROUTER, SAME_INPUT, DecoderConfig
+from workbench.models.experts import gated_unit, refuse_experts_on_gpu, through_experts
 from workbench.models.holding import check_hold, head_logits, kept_packed, recomputed
 from workbench.models.on_gpu import COMPUTED_IN, Operand, prepared_on_gpu
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
 from workbench.models.rotary import Rotation, rotations, turned
 
-SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
-"""The linear layers of a block; those that read the same input are one product."""
 PreparedOperand = PreparedWeight | Operand | QuantizedTensor
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
@@ -56,6 +54,7 @@ class Decoder:
         hold: str = "decoded",
     ) -> None:
         self.config, self.device, self.hold = config, torch.device(device), hold
+        refuse_experts_on_gpu(config, self.device)
         expected = config.shapes(tied="head" not in weights)
         if set(weights) != set(expected):
             raise ValueError(f"weights missing or unknown: {sorted(set(weights) ^ set(expected))}")
@@ -111,7 +110,8 @@ class Decoder:
         probes: dict[str, Probe] = {}
 
         def observe(name: str, x: Tensor) -> None:
-            probes[name] = probe_layer(x, self.weight(name))
+            if name in self.precisions:
+                probes[name] = probe_layer(x, self.weight(name))
 
         batch = probe_texts(self.config.vocabulary, self.config.context)
         self.blocks(self.embed(batch.tokens), batch, {}, 0, self.config.layers, observe=observe)
@@ -119,8 +119,8 @@ class Decoder:
 
     def _groups(self) -> list[list[str]]:
         """Return the names of the linear layers, those with the same input together."""
-        layers = range(self.config.layers)
-        return [[f"layers.{layer}.{leaf}" for leaf in leaves] for layer in layers for leaves in SAME_INPUT]
+        layers, alike = range(self.config.layers), self.config.same_input
+        return [[f"layers.{layer}.{leaf}" for leaf in leaves] for layer in layers for leaves in alike]
 
     def _prepare(self, probes: Mapping[str, Probe]) -> None:
         """Make what the products run on; the packed weights stay the truth."""
@@ -218,7 +218,7 @@ class Decoder:
     def through(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows N"]:
         """Apply one linear layer by its name, without any adapter."""
         _, layer, leaf = name.split(".")
-        leaves = next(group for group in SAME_INPUT if leaf in group)
+        leaves = next(group for group in self.config.same_input if leaf in group)
         return self.linears(int(layer), leaves, x, {}, torch.tensor([0]))[leaves.index(leaf)]
 
     def embed(self, tokens: Int64[Tensor, "G T"]) -> Float[Tensor, "G T K"]:
@@ -299,13 +299,18 @@ class Decoder:
         """
         cells = torch.arange(hidden.shape[0] + 1) * hidden.shape[1]
 
-        def linears(leaves: Sequence[str], x: Tensor) -> tuple[Tensor, ...]:
+        def linears(leaves: Sequence[str], x: Tensor, own: Tensor | None = None) -> tuple[Tensor, ...]:
             if observe:
                 for leaf in leaves:
                     observe(f"layers.{layer}.{leaf}", x)
-            return self.linears(layer, leaves, x, adapters, cells)
+            return self.linears(layer, leaves, x, adapters, cells if own is None else own)
 
-        queries_keys_values, output, gate_up, down = SAME_INPUT
+        def network(expert: int, x: Tensor, own: Tensor) -> Tensor:
+            gate_up, down = config.feed_forward_of(expert)
+            gate, up = linears(gate_up, x, own)
+            return linears(down, gated_unit(gate, up, config.activation, trained=self.trained), own)[0]
+
+        config, (queries_keys_values, output) = self.config, SAME_INPUT[:2]
         x = self.normalized(f"layers.{layer}.attention_norm", hidden)
         q, k, v = linears(queries_keys_values, x)
         q, k = (turned(x, rotations[layer]) for x in (self.heads(layer, "q", q), self.heads(layer, "k", k)))
@@ -321,7 +326,13 @@ class Decoder:
         hidden = self.add(hidden, self.normalized(f"layers.{layer}.attention_post_norm", mixed))
 
         x = self.normalized(f"layers.{layer}.feed_forward_norm", hidden)
-        (fed,) = linears(down, self.gated(*linears(gate_up, x)))
+        if config.experts:
+            router = f"layers.{layer}.{ROUTER}"
+            if observe:
+                observe(router, x)
+            fed = through_experts(x, self.weight(router), config.experts_used, cells, network)
+        else:
+            fed = network(0, x, cells)
         return self.add(hidden, self.normalized(f"layers.{layer}.feed_forward_post_norm", fed))
 
     def heads(self, layer: int, kind: str, x: Float[Tensor, "G T N"]) -> Float[Tensor, "slots heads D"]:
@@ -332,22 +343,12 @@ class Decoder:
         x = rearrange(x, "G T (heads D) -> (G T) heads D", D=size)
         return self.normalized(name, x) if self.config.head_norms == "head" else x
 
-    def gated(self, gate: Float[Tensor, "*rows N"], up: Float[Tensor, "*rows N"]) -> Float[Tensor, "*rows N"]:
-        """Multiply by the activation of the gate; Shazeer, "GLU variants", arXiv:2002.05202."""
-        if self.config.activation == "gelu":
-            return functional.gelu(gate, approximate="tanh") * up
-        return functional.silu(gate) * up if self.trained else swiglu(gate, up)
-
-    def add(
-        self, hidden: Float[Tensor, "*rows K"], more: Float[Tensor, "*rows K"]
-    ) -> Float[Tensor, "*rows K"]:
+    def add(self, hidden: Float[Tensor, "*rows K"], more: Float[Tensor, "*rows K"]) -> Tensor:
         """Add what one half of a block makes."""
         scale = self.config.residual_scale
         return hidden + more if scale == 1 else hidden + scale * more
 
-    def from_prefix(
-        self, layer: int, q: Float[Tensor, "slots H D"], prefix: Prefix
-    ) -> Float[Tensor, "slots H D"]:
+    def from_prefix(self, layer: int, q: Float[Tensor, "slots H D"], prefix: Prefix) -> Tensor:
         """Return what the tokens of a block take from their cell's prefix; positions don't turn its keys.
 
         Source: Zhang et al., "LLaMA-Adapter", arXiv:2303.16199, section 3.2, and its repository.

@@ -1,5 +1,6 @@
 """The sizes of a decoder, how it computes, and with them the shape of each of its weights."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isclose, sqrt
@@ -8,6 +9,29 @@ from workbench.config import LINEARS
 
 BIASES = {leaf: leaf.replace("_proj", "_bias") for leaf in LINEARS}
 """The weight that holds the bias of a linear layer: "q_bias" of "q_proj"."""
+
+SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+"""The linear layers of a block; those that read the same input are one product."""
+
+ROUTER = "router"
+"""The matrix that chooses experts, (E, width)."""
+_EXPERT = re.compile(r"expert(\d+)_")
+
+
+def expert_leaf(expert: int, leaf: str) -> str:
+    """Return the linear layer of one expert: "expert2_gate_proj" of "gate_proj"."""
+    return f"expert{expert}_{leaf}"
+
+
+def expert_of(leaf: str) -> int | None:
+    """Return the number of the expert that a linear layer belongs to, None for one outside of experts."""
+    found = _EXPERT.match(leaf)
+    return int(found[1]) if found else None
+
+
+def without_expert(leaf: str) -> str:
+    """Return which of the linear layers of a block it is: "gate_proj" of "expert2_gate_proj"."""
+    return _EXPERT.sub("", leaf, count=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +105,10 @@ class DecoderConfig:
     """What logits are multiplied by."""
     logit_softcap: float | None = None
     """c in c tanh(logit / c), after the scale; None for plain logits."""
+    experts: int = 0
+    """Feed-forward networks of a block, of which a router chooses; 0 for one network without a router."""
+    experts_used: int = 0
+    """How many of them each token goes through."""
     norm_epsilon: float = 1e-5
     context: int = 2048
     """Longest example, in tokens."""
@@ -94,6 +122,25 @@ class DecoderConfig:
         """Return to how many tokens a layer's attention reaches; None for all."""
         return self.windows[layer] if layer < len(self.windows) else None
 
+    @property
+    def same_input(self) -> tuple[tuple[str, ...], ...]:
+        """The linear layers of a block by what they read, as in :data:`SAME_INPUT`, each expert's apart."""
+        if not self.experts:
+            return SAME_INPUT
+        each = range(self.experts)
+        return *SAME_INPUT[:2], *(leaves for expert in each for leaves in self.feed_forward_of(expert))
+
+    @property
+    def linear_leaves(self) -> list[str]:
+        """All linear layers of a block, without the router."""
+        return [leaf for leaves in self.same_input for leaf in leaves]
+
+    def feed_forward_of(self, expert: int) -> tuple[tuple[str, ...], ...]:
+        """Return the linear layers of a feed-forward network by what they read: gate and up, then down."""
+        if not self.experts:
+            return SAME_INPUT[2:]
+        return tuple(tuple(expert_leaf(expert, leaf) for leaf in leaves) for leaves in SAME_INPUT[2:])
+
     def linear_shape(self, leaf: str) -> tuple[int, int]:
         """Return (outputs, inputs) of the linear layer named ``leaf``, such as "q_proj"."""
         queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
@@ -105,7 +152,7 @@ class DecoderConfig:
             "gate_proj": (self.feed_forward, self.width),
             "up_proj": (self.feed_forward, self.width),
             "down_proj": (self.width, self.feed_forward),
-        }[leaf]
+        }[without_expert(leaf)]
 
     def norm_shapes(self) -> dict[str, tuple[int]]:
         """Return the shape of each norm of a block, by its name within the block."""
@@ -125,7 +172,9 @@ class DecoderConfig:
     def shapes(self, *, tied: bool = True) -> dict[str, tuple[int, ...]]:
         """Return the shape of every weight by its name; ``tied`` leaves out the head."""
         block: dict[str, tuple[int, ...]] = {**self.norm_shapes()}
-        for leaf in LINEARS:
+        if self.experts:
+            block[ROUTER] = (self.experts, self.width)
+        for leaf in self.linear_leaves:
             block[leaf] = self.linear_shape(leaf)
             if leaf in self.biases:
                 block[BIASES[leaf]] = self.linear_shape(leaf)[:1]

@@ -70,7 +70,8 @@ _BECAUSE: dict[str, str] = {
     "chunk_size_feed_forward pretraining_tp use_flash_attn use_flash_attention use_flash_attention_2 "
     "use_flashattn device_map low_cpu_mem_usage gradient_checkpointing",
     "for training only": "initializer_range attention_dropout attention_probs_dropout_prob hidden_dropout "
-    "hidden_dropout_prob dropout resid_pdrop embd_pdrop attn_pdrop residual_dropout embedding_dropout",
+    "hidden_dropout_prob dropout resid_pdrop embd_pdrop attn_pdrop residual_dropout embedding_dropout "
+    "router_aux_loss_coef router_jitter_noise output_router_logits",
     "a token, which the tokenizer and generation know": "bos_token_id eos_token_id pad_token_id unk_token_id "
     "sep_token_id cls_token_id mask_token_id decoder_start_token_id",
     "for classification": "id2label label2id num_labels problem_type",

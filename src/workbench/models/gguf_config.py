@@ -15,7 +15,13 @@ from gguf.constants import GGMLQuantizationType
 from workbench.config import LINEARS
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.decoder_config import BIASES, DecoderConfig, RopeScaling
-from workbench.models.families import FAMILIES, GGUF_FAMILIES, KNOWN_BASES, Family
+from workbench.models.families import (
+    FAMILIES,
+    GGUF_FAMILIES,
+    KNOWN_BASES,
+    SPARSE_GGUF_FAMILIES,
+    Family,
+)
 from workbench.models.folder_config import window_note
 from workbench.models.folder_rotary import yarn_magnitude
 from workbench.models.folder_settings import shown
@@ -95,6 +101,8 @@ def read_config(file: GgufFile) -> tuple[DecoderConfig, tuple[str, ...]]:
     """
     values = values_of(file)
     kind = GGUF_FAMILIES[values.architecture]
+    if values.get("expert_count", 0) != 0:
+        kind = SPARSE_GGUF_FAMILIES.get(values.architecture, kind)
     family = FAMILIES[kind]
     notes = _check_keys(values, family)
     if "token_embd.weight" not in file.tensors:

@@ -5,10 +5,18 @@ position turns together are neighbours; the decoder keeps them half a head apart
 packed block whole, so it is done on the packed bytes and loses nothing.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from einops import rearrange
 
-from workbench.models.decoder_config import DecoderConfig
+from workbench.models.decoder_config import (
+    ROUTER,
+    DecoderConfig,
+    expert_of,
+    fused_shape,
+    without_expert,
+)
 from workbench.models.families import FAMILIES
 
 _TOP = {"embedding": "token_embd.weight", "norm": "output_norm.weight", "head": "output.weight"}
@@ -26,6 +34,7 @@ _LEAVES = {
     "gate_proj": "ffn_gate",
     "up_proj": "ffn_up",
     "down_proj": "ffn_down",
+    ROUTER: "ffn_gate_inp",
 }
 
 
@@ -36,7 +45,8 @@ def gguf_name(name: str) -> str:
     _, layer, leaf = name.split(".")
     if (linear := leaf.replace("_bias", "_proj")) != leaf:
         return f"blk.{layer}.{_LEAVES[linear]}.bias"
-    return f"blk.{layer}.{_LEAVES[leaf]}.weight"
+    ending = "" if expert_of(leaf) is None else "_exps"
+    return f"blk.{layer}.{_LEAVES[without_expert(leaf)]}{ending}.weight"
 
 
 def gguf_tensors(config: DecoderConfig, *, tied: bool) -> dict[str, tuple[str, ...]]:
@@ -49,6 +59,13 @@ def gguf_tensors(config: DecoderConfig, *, tied: bool) -> dict[str, tuple[str, .
         tensor = f"blk.{name.split('.')[1]}.{whole[leaf]}.weight" if leaf in whole else gguf_name(name)
         found[tensor] = (*found.get(tensor, ()), name)
     return found
+
+
+def gguf_shape(shapes: Mapping[str, tuple[int, ...]], names: Sequence[str]) -> tuple[int, ...]:
+    """Return the shape of a tensor of a GGUF: experts lie along an axis of their own."""
+    if expert_of(names[0].rpartition(".")[2]) is None:
+        return fused_shape(shapes, names)
+    return len(names), *shapes[names[0]]
 
 
 def rotary_heads(name: str, config: DecoderConfig) -> int | None:

@@ -15,11 +15,11 @@ from qlora_kernels.packed_weight import MappedTensor
 from workbench.errors import ANOTHER_BASE, InputError
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
-from workbench.models.decoder_config import DecoderConfig, fused_shape
+from workbench.models.decoder_config import DecoderConfig
 from workbench.models.families import FAMILIES
 from workbench.models.gguf_config import read_config, values_of
 from workbench.models.gguf_container import GgufFile, PackedTensor
-from workbench.models.gguf_layout import gguf_tensors, rotary_heads, to_halves
+from workbench.models.gguf_layout import gguf_shape, gguf_tensors, rotary_heads, to_halves
 from workbench.models.gguf_parts import read_parts
 from workbench.models.gguf_tokenizer import read_tokenizer
 from workbench.models.gguf_values import field
@@ -108,7 +108,7 @@ def read_weights(
     weights: dict[str, Tensor | QuantizedTensor] = {}
     for tensor, names in tensors.items():
         packed = file.tensors.get(tensor)
-        shape = fused_shape(shapes, names)
+        shape = gguf_shape(shapes, names)
         if packed is None or packed.shape != shape:
             found = "is missing" if packed is None else f"has the shape {packed.shape}"
             raise InputError(

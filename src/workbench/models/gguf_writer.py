@@ -20,7 +20,7 @@ from workbench.models.families import FAMILIES
 from workbench.models.folder_rotary import yarn_magnitude
 from workbench.models.gguf_config import read_config
 from workbench.models.gguf_container import GgufFile, PackedTensor
-from workbench.models.gguf_layout import gguf_name, gguf_tensors, rotary_heads, to_pairs
+from workbench.models.gguf_layout import gguf_name, gguf_shape, gguf_tensors, rotary_heads, to_pairs
 from workbench.models.gguf_tokenizer import tokenizer_metadata
 from workbench.models.rotary import divisors_of, same_rotations
 from workbench.models.tokenizer import Tokenizer
@@ -240,6 +240,8 @@ def _add_tensor(
         kinds = " and ".join(sorted(format.name for format in formats))
         raise InputError(f"tensor {name!r} would hold {kinds} at once; quantize {', '.join(weights)} alike.")
     data = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    shapes = {own: tuple(weight.shape) for own, weight in weights.items()}
+    data = data.reshape(*gguf_shape(shapes, [*weights])[:-1], -1)
     writer.add_tensor_info(name, data.shape, data.dtype, data.nbytes, formats.pop())
     return data
 

@@ -18,7 +18,7 @@ from workbench.errors import ANOTHER_BASE, InputError
 from workbench.files import sha256_of
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
-from workbench.models.decoder_config import DecoderConfig, fused_shape
+from workbench.models.decoder_config import DecoderConfig, expert_of, fused_shape, without_expert
 from workbench.models.families import FAMILIES
 from workbench.models.families.family import ATTENTION, FEED_FORWARD
 from workbench.models.folder_config import read_config
@@ -54,7 +54,9 @@ def huggingface_name(name: str, family: str = "llama") -> str:
     _, layer, leaf = name.split(".")
     if (linear := leaf.replace("_bias", "_proj")) != leaf:
         return f"model.layers.{layer}.{_LEAVES[linear]}.bias"
-    return f"model.layers.{layer}.{FAMILIES[family].names.get(leaf) or _LEAVES[leaf]}.weight"
+    plain = without_expert(leaf)
+    own = (FAMILIES[family].names.get(plain) or _LEAVES[plain]).format(expert_of(leaf))
+    return f"model.layers.{layer}.{own}.weight"
 
 
 def folder_tensors(config: DecoderConfig, *, tied: bool) -> dict[str, tuple[str, ...]]:

@@ -18,8 +18,7 @@ import torch
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
 from workbench.metrics import on_set
-from workbench.models.decoder import SAME_INPUT
-from workbench.models.decoder_config import DecoderConfig
+from workbench.models.decoder_config import SAME_INPUT, DecoderConfig
 from workbench.studies.plan import Plan
 from workbench.training.generated import WRITTEN
 

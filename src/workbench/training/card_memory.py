@@ -20,8 +20,8 @@ from workbench.adapters.prefix import count_prefix
 from workbench.adapters.ranks import count_parameters
 from workbench.config import CellConfig
 from workbench.devices import flash_attention, memory_of
-from workbench.models.decoder import SAME_INPUT, Decoder
-from workbench.models.decoder_config import DecoderConfig
+from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import SAME_INPUT, DecoderConfig
 from workbench.training.losses import LOGIT_BYTES_ON_GPU
 
 RESERVE = 2**30

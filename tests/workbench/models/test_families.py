@@ -16,6 +16,7 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models.families import FAMILIES
+from workbench.models.families.family import ATTENTION
 from workbench.models.folder_config import read_config
 from workbench.models.folder_tokenizer import read_json
 from workbench.models.generation import generate
@@ -114,7 +115,7 @@ def test_four_steps_lose_what_they_lose_in_peft(saved, name):
     folder, model = saved(name)
     base, fused = load_base(folder), FAMILIES[MODELS[name][0]].fused
     # transformers has one layer where ours are several: an adapter of the one is no adapter of the others
-    targets = ("o_proj", "down_proj") if fused else LINEARS
+    targets = ("o_proj", "down_proj") if fused else ATTENTION if base.decoder.config.experts else LINEARS
     cell = CellConfig(data="d", base="b", size=8, seed=0, rank=3, alpha=6.0, targets=targets)
     stack = LoraStack([cell], base.decoder.config)
     settings = peft.LoraConfig(r=3, lora_alpha=6.0, target_modules=list(targets), lora_dropout=0.0)

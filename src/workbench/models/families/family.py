@@ -59,12 +59,14 @@ class Family:
     to_folder: Callable[[DecoderConfig], dict[str, Any]] = nothing
     """config -> the further keys of its config.json."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """Of a block's weights that a folder names otherwise."""
+    """Of a block's weights that a folder names otherwise; {} stands for the number of an expert."""
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tensors of a folder's blocks that hold several linear layers, one above the other."""
     norm_offset: int = 0
     """A folder's norms, other than a LLaMA's, multiply by the stored weight and this."""
 
+    experts: bool = False
+    """Whether each block has experts and a router: what tells families apart that share a name in a GGUF."""
     gguf_reads: frozenset[str] = frozenset()
     """Keys of a GGUF, below its architecture, that this family uses beside those that all use."""
     from_gguf: Callable[[GgufValues], dict[str, Any]] = nothing

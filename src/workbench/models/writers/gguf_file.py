@@ -13,9 +13,8 @@ import numpy as np
 from gguf import GGUFWriter
 from gguf.constants import GGML_QUANT_VERSION, GGMLQuantizationType, LlamaFileType
 
-from workbench.models.decoder_config import fused_shape
 from workbench.models.families import FAMILIES
-from workbench.models.gguf_layout import gguf_tensors
+from workbench.models.gguf_layout import gguf_shape, gguf_tensors
 from workbench.models.gguf_writer import (
     add_config,
     add_factors,
@@ -75,7 +74,7 @@ def write_gguf_model(
     add_tokenizer(writer, vocabulary_metadata(model.tokenizer, model.source))
     held = gguf_tensors(model.config, tied=model.tied)
     for tensor, names in held.items():
-        shape, kind = fused_shape(shapes, names), kinds[names[0]]
+        shape, kind = gguf_shape(shapes, names), kinds[names[0]]
         size = int(np.prod(shape[:-1], dtype=np.int64)) * row_bytes(kind, shape[-1])
         block = GGMLQuantizationType[kind.upper()]
         writer.add_tensor_info(tensor, shape, np.dtype(np.float32), size, block)

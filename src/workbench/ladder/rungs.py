@@ -70,9 +70,14 @@ class Run:
         return f"w{self.width:03d}-r{self.ratio:.3g}-s{self.seed}"
 
     @property
+    def parameters(self) -> int:
+        """The number of weights of its rung."""
+        return parameters(self.width)
+
+    @property
     def flops(self) -> float:
         """Operations that training takes: six for each parameter and token."""
-        return 6.0 * self.ratio * parameters(self.width) ** 2
+        return 6.0 * self.ratio * self.parameters**2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -124,8 +124,8 @@ def _here(
 def shared_out(runs: Sequence[Run], workers: int) -> list[list[Run]]:
     """Return the runs of each worker: the dearest first, each to who has the least to do."""
     shares: list[list[Run]] = [[] for _ in range(min(workers, len(runs)))]
-    for run in sorted(runs, key=lambda run: -run.flops):
-        min(shares, key=lambda share: sum(one.flops for one in share)).append(run)
+    for run in sorted(runs, key=lambda run: -run.work):
+        min(shares, key=lambda share: sum(one.work for one in share)).append(run)
     return shares
 
 

@@ -10,10 +10,6 @@ from collections.abc import Callable, Iterable
 from workbench.ladder.rungs import LadderPlan
 from workbench.ladder.training import RunStep
 
-SIZELESS_PARAMETERS = 130_000
-"""A token takes as long as its parameters and this many more would: what doesn't grow with the matrices.
-
-Measured on one core of x86 at widths 32 and 56, with 32 and with 128 examples in a step."""
 SHOWN_RUNS = 2
 """Runs at work that are named; more would not fit on a line."""
 FEWEST_SECONDS = 5.0
@@ -32,10 +28,7 @@ class LadderProgress:
     def __init__(
         self, plan: LadderPlan, done: Iterable[str], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._work = {
-            run.name: run.ratio * run.parameters * (run.parameters + SIZELESS_PARAMETERS)
-            for run in plan.runs()
-        }
+        self._work = {run.name: run.work for run in plan.runs()}
         self._shares = dict.fromkeys(self._work, 0.0) | dict.fromkeys(self._work.keys() & set(done), 1.0)
         self._at_work: dict[str, RunStep] = {}
         self._clock = clock

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from workbench.ladder.progress import SIZELESS_PARAMETERS, LadderProgress
-from workbench.ladder.rungs import LadderPlan, parameters
+from workbench.ladder.progress import LadderProgress
+from workbench.ladder.rungs import SIZELESS_PARAMETERS, LadderPlan, parameters
 from workbench.ladder.training import RunStep
 from workbench.views import live_line
 from workbench.views.live_line import LINE_SECONDS, LiveLine

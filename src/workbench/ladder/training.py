@@ -205,9 +205,14 @@ def train_run(
     seconds = time.perf_counter() - started
     loss, exact = held_out(Decoder(decoder_config, weights), known.data.heldout)
     if not isfinite(loss):
+        rates = " ".join(
+            f"--{name.replace('_', '-')} {min(getattr(settings, name) / 2, getattr(LADDER_SETTINGS, name)):g}"
+            for name in ("matrix_rate", "vector_rate")
+        )
         raise InputError(
             f"{run.name}: the held-out loss is {loss}, so the training diverged at a matrix rate of "
-            f"{config.matrix_rate:g}; take a lower one: --matrix-rate {config.matrix_rate / 2:g}"
+            f"{settings.matrix_rate:g} and a vector rate of {settings.vector_rate:g}; take lower ones, in "
+            f"another folder (--out): {rates}"
         )
     write_gguf(
         path,

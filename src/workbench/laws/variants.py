@@ -71,8 +71,8 @@ class RatesApart:
             return f"It is larger for {pairs}: those intervals of 95% don't overlap."
         if all(np.isinf(_ends(rate, self.at)[0]) for rate in self.rates.values()):
             return (
-                "Under none of them does any amount do that work, so there are no two rates to compare: whether "
-                "the rate depends on the variant can't be told."
+                "Under none of them does any amount do that work, so there are no two rates to compare: "
+                "whether the rate depends on the variant can't be told."
             )
         return (
             "All of these intervals of 95% overlap, so whether the rate depends on the variant can't be "

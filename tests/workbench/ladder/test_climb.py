@@ -169,7 +169,10 @@ def test_damage_is_told(tmp_path, few_lessons):
 
 def test_a_training_that_diverges_is_no_rung(tmp_path, few_lessons):
     settings = replace(SHORT, vector_rate=math.inf)
-    with pytest.raises(InputError, match=r"diverged at a matrix rate of 0.02; .*--matrix-rate 0.01"):
+    with pytest.raises(
+        InputError,
+        match=r"a matrix rate of 0.02 and a vector rate of inf; .*--matrix-rate 0.01 --vector-rate 0.003",
+    ):
         train_run(Run(16, 0.05, 0), tmp_path / "a.gguf", few_lessons, settings=settings)
     assert list(tmp_path.iterdir()) == []
 

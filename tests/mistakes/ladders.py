@@ -4,6 +4,7 @@ from mistakes_list import mistakes
 
 RUNGS, CLIMB = "tests/workbench/ladder/test_rungs.py", "tests/workbench/ladder/test_climb.py"
 FORECAST, BITS = "tests/workbench/ladder/test_forecast.py", "tests/workbench/ladder/test_four_bits.py"
+PROGRESS, MUON = "tests/workbench/ladder/test_progress.py", "tests/workbench/ladder/test_muon.py"
 REPORT, COMMAND = "tests/workbench/ladder/test_report.py", "tests/workbench/ladder/test_command.py"
 
 MISTAKES = [
@@ -24,8 +25,8 @@ MISTAKES = [
         CLIMB,
         (
             "prompts aren't counted as tokens",
-            "lengths = [len(example_of(task).token_ids) for task",
-            "lengths = [len(task.answer) for task",
+            "lengths = pool.lengths.tolist()",
+            "lengths = (pool.lengths - pool.prompts).tolist()",
         ),
         (
             "every seed is the first",
@@ -40,6 +41,16 @@ MISTAKES = [
             "known.data.heldout[:9])\n    if",
         ),
         ("a diverged run counts", "if not isfinite(loss):", "if False:"),
+        (
+            "the loss is that of the answers",
+            "pool = Pool(whole_example_of(task) for task in tasks)",
+            "pool = Pool(replace(whole_example_of(task), earlier=()) for task in tasks)",
+        ),
+        (
+            "a step is told one too late",
+            "RunStep(run.name, step, config.steps, loss)",
+            "RunStep(run.name, step - 1, config.steps, loss)",
+        ),
         ("operations count tokens once", "flops=6.0 * parameters(run.width) * tokens", "flops=6.0 * tokens"),
     ),
     *mistakes(
@@ -48,7 +59,47 @@ MISTAKES = [
         ("a begun rung is predicted", "len(missing) == len(runs):", "missing:"),
         ("what is done is trained again", "missing = folder.missing(runs)", "missing = list(runs)"),
         ("a stop isn't heard", "return not climber.should_stop()", "return True"),
-        ("cheap runs come first", "key=lambda run: -run.flops", "key=lambda run: run.flops"),
+        ("cheap runs come first", "key=lambda run: -run.work", "key=lambda run: run.work"),
+    ),
+    *mistakes(
+        "src/workbench/ladder/progress.py",
+        PROGRESS,
+        ("what was done before tells the pace", "self._clock(), self.share", "self._clock(), 0.0"),
+        ("all work is left until the end", "* (1 - self.share)", "* 1.0"),
+        ("runs are equally long", "run.name: run.work for run", "run.name: 1.0 for run"),
+        ("a moment tells the time left", "seconds < FEWEST_SECONDS or", ""),
+        ("what is trained stays at work", "del self._at_work[at.run]", "pass"),
+    ),
+    *mistakes(
+        "src/workbench/views/live_line.py",
+        PROGRESS,
+        (
+            "a file gets every step",
+            "due = at_once or time.monotonic() >= self._written + LINE_SECONDS",
+            "due = True",
+        ),
+        ("a phase waits", "due = at_once or", "due ="),
+        ("brackets are colours", "highlight=False, markup=False", "highlight=False, markup=True"),
+    ),
+    *mistakes(
+        "src/workbench/ladder/muon.py",
+        MUON,
+        ("tall matrices step like wide ones", "math.sqrt(max(1.0, rows / columns))", "1.0"),
+        ("no momentum is kept", "momentum.lerp_(gradient, 1 - MOMENTUM)", "momentum.lerp_(gradient, 1.0)"),
+        ("momentum looks back only", "gradient.lerp(momentum, MOMENTUM)", "momentum"),
+        (
+            "matrices decay without their rate",
+            '1 - group["lr"] * group["weight_decay"]',
+            '1 - group["weight_decay"]',
+        ),
+        ("all matrices have one norm", "x.norm(dim=(1, 2), keepdim=True)", "x.norm()"),
+        ("a tall matrix comes back lying", "return x.mT if tall else x", "return x.reshape(matrices.shape)"),
+        ("nothing is divided by nothing", ".clamp(min=TINY)", ""),
+    ),
+    *mistakes(
+        "src/workbench/views/ladder_figures.py",
+        REPORT,
+        ("labels of sizes touch", "shown = size > last * room", "shown = True"),
     ),
     *mistakes(
         "src/workbench/ladder/folder.py",

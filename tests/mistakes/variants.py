@@ -107,6 +107,12 @@ MISTAKES = [
         "src/workbench/laws/variants.py",
         LAWS,
         (
+            "what nothing reaches has intervals that overlap",
+            "if all(np.isinf(_ends(rate, self.at)[0]) for rate",
+            "if not all(True for rate",
+            "test_rates_that_nothing_reaches_have_no_intervals_to_overlap",
+        ),
+        (
             "rates differ whose intervals overlap",
             "if low > other_high:",
             "if low > other_low:",

@@ -85,6 +85,7 @@ CHECKED = (
     "filtering/*.py",
     "foresight.py",
     "growing.py",
+    "ladder/*.py",
     "laws/*.py",
     "lessons/**/*.py",
     "models/*.py",

@@ -16,7 +16,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -138,6 +138,13 @@ def example_of(task: WordTask) -> Example:
     return render("verbatim", record, TOKENIZER)
 
 
+def whole_example_of(task: WordTask) -> Example:
+    """Return a task's tokens, of which all count in the loss, the word that is asked about too."""
+    example = example_of(task)
+    prompt = range(1, example.prompt_length)  # nothing stands before the opening token
+    return replace(example, earlier=tuple((place, example.token_ids[place]) for place in prompt))
+
+
 def deal(train: Mapping[str, Sequence[WordTask]], config: PretrainConfig) -> Iterator[list[int]]:
     """Yield each step's examples, counted through all tasks in order.
 
@@ -211,6 +218,8 @@ def pretrain(
     *,
     architecture: DecoderConfig = DECODER,
     on_step: Callable[[int, float], None] | None = None,
+    pool: Pool | None = None,
+    muon: Callable[..., torch.optim.Optimizer] = torch.optim.Muon,
 ) -> dict[str, Tensor]:
     """Train the base from nothing and return its weights, not yet packed.
 
@@ -219,10 +228,12 @@ def pretrain(
         config: How to train.
         architecture: Sizes of the decoder.
         on_step: Called after each step with its number, counted from 1, and its loss in nats a token.
+        pool: The examples of all tasks in order, with the tokens that count; by default the answers'.
+        muon: The optimizer of the matrices.
     """
-    pool = Pool(example_of(task) for tasks in data.train.values() for task in tasks)
+    pool = pool or Pool(example_of(task) for tasks in data.train.values() for task in tasks)
     weights = {name: w.requires_grad_() for name, w in first_weights(architecture, config.seed).items()}
-    optimizers = make_optimizers(weights, config)
+    optimizers = make_optimizers(weights, config, muon)
     for step, chosen in enumerate(deal(data.train, config)):
         rounding = step >= round(config.steps * (1 - config.quantized_share))
         decoder = Decoder(architecture, straight_through(weights) if rounding else weights)
@@ -240,12 +251,16 @@ def pretrain(
     return {name: weight.detach() for name, weight in weights.items()}
 
 
-def make_optimizers(weights: Mapping[str, Tensor], config: PretrainConfig) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    weights: Mapping[str, Tensor],
+    config: PretrainConfig,
+    muon: Callable[..., torch.optim.Optimizer] = torch.optim.Muon,
+) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices of the blocks and AdamW for the embedding and the norms."""
     matrices = [weight for name, weight in weights.items() if name.endswith("_proj")]
     others = [weight for name, weight in weights.items() if not name.endswith("_proj")]
     optimizers = [
-        torch.optim.Muon(matrices, lr=config.matrix_rate, weight_decay=config.weight_decay),
+        muon(matrices, lr=config.matrix_rate, weight_decay=config.weight_decay),
         torch.optim.AdamW(others, lr=config.vector_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     for optimizer in optimizers:
@@ -260,7 +275,7 @@ def rate(step: int, config: PretrainConfig) -> float:
 
 
 def batch_loss(decoder: Decoder, batch: Batch) -> Float[Tensor, ""]:
-    """Return the mean loss of a batch over the tokens of its answers, in nats."""
+    """Return the mean loss of a batch over the tokens that count, in nats."""
     hidden = decoder(batch).flatten(0, 1)[batch.label_slots]
     return label_losses(decoder, hidden, batch.labels).mean()
 

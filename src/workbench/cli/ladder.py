@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from workbench.studies.defaults import RUNS
 
 if TYPE_CHECKING:
+    from workbench.classroom.pretrain import PretrainConfig
     from workbench.ladder.folder import LadderFolder
     from workbench.ladder.rungs import LadderPlan
+    from workbench.views.live_line import LiveLine
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -56,49 +58,66 @@ OF_TRAINING = ("matrix_rate", "vector_rate", "batch_size")
 
 def run(arguments: argparse.Namespace) -> int:
     """Train what is missing of the ladder and say what it shows."""
-    from workbench.cli.stopping import stop_on_signals
-    from workbench.ladder.climb import Climber, climb
-    from workbench.ladder.folder import LadderFolder
-    from workbench.ladder.forecast import predict_before
-    from workbench.ladder.training import LADDER_SETTINGS
-    from workbench.views.progress import share_bar
+    from workbench.views.live_line import live_line
 
     plan = _plan(arguments)
-    shares = dict.fromkeys((one.name for one in plan.runs()), 0.0)
-    settings = replace(LADDER_SETTINGS, **_given(arguments, OF_TRAINING))
-    folder = LadderFolder(arguments.out or RUNS / "ladder")
-    if arguments.replay:
-        return _replay(folder, arguments.replay)
-    if not arguments.report_only:
+    with live_line() as line:
+        line.update("loading what trains", at_once=True)
+        from workbench.ladder.folder import LadderFolder
+        from workbench.ladder.training import LADDER_SETTINGS
 
-        def before_rung(width: int) -> None:
-            one = predict_before(folder, plan, width)
-            print(
-                f"predicted at {one.made}, before width {width} is trained: loss {one.expected:.4f} "
-                f"({one.low:.4f} to {one.high:.4f})",
-                flush=True,
-            )
-
-        with stop_on_signals() as should_stop, share_bar() as tell:
-
-            def tell_run(name: str, share: float, _: float) -> None:
-                shares[name] = share
-                done = sum(one.flops * shares[one.name] for one in plan.runs())
-                tell("training", done / sum(one.flops for one in plan.runs()))
-
-            if folder.exists:
-                shares |= {row.run: 1.0 for row in folder.rows() if row.run in shares}
-            climber = Climber(
-                workers=arguments.workers,
-                tell=tell_run,
-                should_stop=should_stop,
-                before_rung=before_rung,
-            )
-            done = climb(folder, plan, climber, settings=settings)
-        if not done:
+        folder = LadderFolder(arguments.out or RUNS / "ladder")
+        if arguments.replay:
+            return _replay(folder, arguments.replay, line)
+        settings = replace(LADDER_SETTINGS, **_given(arguments, OF_TRAINING))
+        if not arguments.report_only and not _train(folder, plan, settings, arguments.workers, line):
             raise KeyboardInterrupt
-    _say(folder)
+        line.update("fitting the law and measuring what fewer bits cost", at_once=True)
+        said = _findings(folder)
+    print(said)
     return 0
+
+
+def _train(
+    folder: "LadderFolder", plan: "LadderPlan", settings: "PretrainConfig", workers: int, line: "LiveLine"
+) -> bool:
+    """Train what is missing and tell how far it is; return whether all is done."""
+    from workbench.cli.stopping import stop_on_signals
+    from workbench.ladder.climb import Climber, climb
+    from workbench.ladder.forecast import predict_before
+    from workbench.ladder.progress import LadderProgress
+    from workbench.ladder.rungs import parameters
+    from workbench.ladder.training import RunStep
+
+    progress = LadderProgress(plan, [row.run for row in folder.rows()] if folder.exists else [])
+    sizes = " to ".join(f"{parameters(width):,}" for width in sorted({plan.widths[0], plan.widths[-1]}))
+    line.say(
+        f"ladder: widths {' '.join(map(str, plan.widths))}, {sizes} parameters, {len(plan.runs())} runs, "
+        f"{workers} at a time, in {folder.path}; {progress.counted()}"
+    )
+
+    def before_rung(width: int) -> None:
+        one = predict_before(folder, plan, width)
+        print(
+            f"predicted at {one.made}, before width {width} is trained: loss {one.expected:.4f} "
+            f"({one.low:.4f} to {one.high:.4f})",
+            flush=True,
+        )
+
+    def tell(at: RunStep) -> None:
+        if progress.on_step(at):
+            line.say(f"{at.run} is trained, loss {at.loss:.3f}; {progress.counted()}")
+        line.update(progress.sentence(), progress.share)
+
+    with stop_on_signals() as should_stop:
+        climber = Climber(
+            workers=workers,
+            tell=tell,
+            phase=lambda words: line.update(f"{words}; {progress.counted()}", progress.share, at_once=True),
+            should_stop=should_stop,
+            before_rung=before_rung,
+        )
+        return climb(folder, plan, climber, settings=settings)
 
 
 def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
@@ -116,34 +135,43 @@ def _plan(arguments: argparse.Namespace) -> "LadderPlan":
     return replace(plan, **{"equal": kept, **given})
 
 
-def _say(folder: "LadderFolder") -> None:
+def _findings(folder: "LadderFolder") -> str:
+    """Write the report and return what the ladder says."""
     from workbench.ladder.report import ladder_findings, write_ladder_report
     from workbench.ladder.training import lessons
 
-    plan = folder.plan()
-    found = ladder_findings(folder, plan, lessons())
-    for heading, sentences in found.sections().items():
-        print(f"{heading}\n" + "\n".join(f"  {sentence}" for sentence in sentences))
-    print(f"table:  {folder.write_table()}\nreport: {write_ladder_report(folder, found)}")
+    found = ladder_findings(folder, folder.plan(), lessons())
+    said = [
+        f"{heading}\n" + "\n".join(f"  {sentence}" for sentence in sentences)
+        for heading, sentences in found.sections().items()
+    ]
+    page = write_ladder_report(folder, found)
+    return "\n".join([*said, f"table:  {folder.write_table()}", f"report: {page}"])
 
 
-def _replay(folder: "LadderFolder", name: str) -> int:
+def _replay(folder: "LadderFolder", name: str, line: "LiveLine") -> int:
     """Train a finished run again, elsewhere, and say whether its file has the same bytes."""
     from tempfile import TemporaryDirectory
 
     from workbench.classroom.pretrain import PretrainConfig
     from workbench.errors import unknown_name
     from workbench.ladder.rungs import Run
-    from workbench.ladder.training import lessons, train_run
+    from workbench.ladder.training import RunStep, lessons, train_run
+
+    def on_step(at: RunStep) -> bool:
+        line.update(f"{at.run} again, {at.words}", at.step / at.steps)
+        return True
 
     settings = PretrainConfig(**folder.manifest()["settings"])
     rows = {row.run: row for row in folder.rows()}
     if name not in rows:
         raise unknown_name("run", name, rows, "the ladder's table")
     before = rows[name]
+    line.update("reading the words", at_once=True)
     with TemporaryDirectory() as place:
         run = Run(before.width, before.ratio, before.seed)
-        again = train_run(run, Path(place) / f"{name}.gguf", lessons(), settings=settings)
+        path = Path(place) / f"{name}.gguf"
+        again = train_run(run, path, lessons(), settings=settings, on_step=on_step)
     if again.sha256 == before.sha256:
         print(f"{name}: the same bytes, loss {again.loss:.6f}")
         return 0

@@ -17,15 +17,20 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.ladder.folder import LadderFolder
 from workbench.ladder.rungs import LadderPlan, Run
-from workbench.ladder.training import LADDER_SETTINGS, Ended, Lessons, PretrainConfig, lessons, train_run
+from workbench.ladder.training import (
+    LADDER_SETTINGS,
+    Ended,
+    Lessons,
+    PretrainConfig,
+    RunStep,
+    lessons,
+    train_run,
+)
 from workbench.studies.disk.lock import locked
 
 FIRST_RUNGS = 3
 """Rungs before the first that is predicted: two leave a law's floor and its exponent one and the same."""
 LISTEN_SECONDS = 0.5
-
-TellRun = Callable[[str, float, float], None]
-"""(name of the run, share of its steps that are done, its last loss) -> nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +40,14 @@ class Climber:
     Attributes:
         workers: Processes that train at once, one thread each; 1 trains in this one.
         tell: Told how far each run is.
+        phase: Told, in words, what is done before and between the steps.
         should_stop: Asked at every step whether to end.
         before_rung: Called with a width before any run of it begins, if none has begun yet.
     """
 
     workers: int = 1
-    tell: TellRun = lambda name, share, loss: None
+    tell: Callable[[RunStep], None] = lambda at: None
+    phase: Callable[[str], None] = lambda words: None
     should_stop: Callable[[], bool] = lambda: False
     before_rung: Callable[[int], None] = lambda width: None
 
@@ -74,10 +81,12 @@ def climb(
         raise InputError("lessons of your own are learnt in this process: leave workers at 1")
     torch.set_num_threads(settings.threads)
     with locked(folder.path):
+        climber.phase("reading the words")
         folder.begin(plan, settings, known or lessons())
         for number, runs in enumerate(steps_of(plan)):
             missing = folder.missing(runs)
             if number and len(missing) == len(runs):
+                climber.phase(f"predicting width {runs[0].width}")
                 climber.before_rung(runs[0].width)
             if workers == 1 or len(missing) < 2:
                 done = _here(folder, missing, climber, settings, known or lessons())
@@ -99,12 +108,12 @@ def steps_of(plan: LadderPlan) -> list[list[Run]]:
 def _here(
     folder: LadderFolder, runs: Sequence[Run], climber: Climber, settings: PretrainConfig, known: Lessons
 ) -> bool:
+    def on_step(at: RunStep) -> bool:
+        climber.tell(at)
+        return not climber.should_stop()
+
     for run in runs:
-
-        def on_step(share: float, loss: float, name: str = run.name) -> bool:
-            climber.tell(name, share, loss)
-            return not climber.should_stop()
-
+        climber.phase(f"beginning {run.name}")
         try:
             folder.keep(train_run(run, folder.weights_of(run), known, settings=settings, on_step=on_step))
         except Ended:
@@ -115,8 +124,8 @@ def _here(
 def shared_out(runs: Sequence[Run], workers: int) -> list[list[Run]]:
     """Return the runs of each worker: the dearest first, each to who has the least to do."""
     shares: list[list[Run]] = [[] for _ in range(min(workers, len(runs)))]
-    for run in sorted(runs, key=lambda run: -run.flops):
-        min(shares, key=lambda share: sum(one.flops for one in share)).append(run)
+    for run in sorted(runs, key=lambda run: -run.work):
+        min(shares, key=lambda share: sum(one.work for one in share)).append(run)
     return shares
 
 
@@ -124,6 +133,7 @@ def _in_processes(
     folder: LadderFolder, runs: Sequence[Run], climber: Climber, settings: PretrainConfig
 ) -> bool:
     """Train runs in processes of their own; those that are done are kept whatever happens to the others."""
+    climber.phase("starting processes, each of which reads the words")
     context = multiprocessing.get_context("spawn")  # torch's threads don't survive a fork
     ears: list[Connection] = []
     workers = []
@@ -149,7 +159,7 @@ def _in_processes(
                     continue
                 if isinstance(heard, str):
                     raise InputError(heard)
-                climber.tell(*heard)
+                climber.tell(heard)
     finally:
         for worker in workers:
             if ears:
@@ -176,13 +186,13 @@ def _work(path: str, runs: Sequence[Run], settings: PretrainConfig, mouth: Conne
     folder = LadderFolder(Path(path))
     told = 0.0
 
-    def on_step(share: float, loss: float) -> bool:
+    def on_step(at: RunStep) -> bool:
         nonlocal told
         if os.getppid() != parent:  # it is dead: nobody would stop this one any more
             return False
-        if share == 1 or time.monotonic() > told + LISTEN_SECONDS:
+        if at.step == at.steps or time.monotonic() > told + LISTEN_SECONDS:
             told = time.monotonic()
-            mouth.send((run.name, share, loss))
+            mouth.send(at)
         return True
 
     try:

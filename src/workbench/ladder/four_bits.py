@@ -5,8 +5,8 @@ the blocks are rounded, as QLoRA does; the embedding and the norms stay. Blocks 
 row, so that the narrow rungs, whose rows are shorter than the 256 weights of a super-block, can be measured
 too. No GGUF could hold these, for there blocks end with their row.
 
-The measure is the Kullback-Leibler divergence of the next token from float32 to rounded, over the tokens of
-held-out answers, in nats: all that rounding changes, and, unlike a loss, never better by chance.
+The measure is the Kullback-Leibler divergence of the next token from float32 to rounded, over all tokens of
+held-out examples, in nats: all that rounding changes, and, unlike a loss, never better by chance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
-from workbench.classroom.pretrain import example_of
+from workbench.classroom.pretrain import whole_example_of
 from workbench.classroom.word_tasks import WordTask
 from workbench.data.batches import Pool
 from workbench.exporting.parity import divergence
@@ -53,8 +53,8 @@ def rounded_decoder(decoder: Decoder, kind: str) -> Decoder:
 
 
 def divergence_of(first: Decoder, second: Decoder, tasks: Sequence[WordTask]) -> float:
-    """Return the mean divergence from one decoder to another over the tokens of answers, in nats."""
-    pool = Pool(example_of(task) for task in tasks)
+    """Return the mean divergence from one decoder to another over all tokens, in nats."""
+    pool = Pool(whole_example_of(task) for task in tasks)
     total, count = 0.0, 0
     with torch.no_grad():
         for start in range(0, len(pool), READ_TOGETHER):

@@ -36,12 +36,28 @@ from workbench.views.style import save_figure
 SAME_FLOPS = 0.02
 """Runs whose operations differ by less than this share stand on one curve of equal arithmetic."""
 LADDER_RESAMPLES = 400
+LAW, PREDICTIONS, CURVES, BITS = (
+    "The additive law",
+    "Rungs predicted before they were trained",
+    "Curves of equal arithmetic",
+    "What fewer bits cost",
+)
+"""The headings of what is said."""
 ABOUT_FIGURES = {
-    "ladder": "Held-out loss against operations of training, with the additive law and the predictions",
-    "equal-arithmetic": "Held-out loss against model size, a parabola for each curve of equal arithmetic",
-    "bits": "Divergence from float32 against model size, one line a kind of numbers",
+    "ladder": (
+        PREDICTIONS,
+        "Held-out loss against operations of training, with the additive law and the predictions",
+    ),
+    "equal-arithmetic": (
+        CURVES,
+        "Held-out loss against model size, a parabola for each curve of equal arithmetic",
+    ),
+    "bits": (
+        BITS,
+        "Divergence from float32 against model size, one line a kind of numbers; a bar spans the seeds",
+    ),
 }
-"""What each figure shows, in words."""
+"""Under which heading each figure stands, and what it shows, in words."""
 NO_LAW = "the additive law has five constants and needs more runs than it has"
 
 
@@ -69,7 +85,10 @@ class FoundLaw:
         yield f"{fit.law.formula}, N parameters, D tokens: " + "; ".join(
             f"{one.name} = {one.value:.4g} ({one.low:.4g} to {one.high:.4g})" for one in self.constants
         )
-        yield f"{fit.agreeing:.0%} of {fit.starts} starts agree; {len(fit.problem.y)} cells"
+        yield (
+            f"fitted to {len(fit.problem.y)} cells, each a mean over seeds at one size and amount; "
+            f"{fit.agreeing:.0%} of {fit.starts} starts of the search end there"
+        )
         if fit.at_bounds:
             yield f"at a bound, which chose the value: {', '.join(fit.at_bounds)}"
         if self.misfit is None:
@@ -97,12 +116,11 @@ class LadderFindings:
     def sections(self) -> dict[str, list[str]]:
         """Return what is said, by heading."""
         return {
-            "The additive law": [*self.law.sentences()] if self.law else [NO_LAW],
-            "Rungs predicted before they were trained": [one.sentence() for one in self.outcomes]
+            LAW: [*self.law.sentences()] if self.law else [NO_LAW],
+            PREDICTIONS: [one.sentence() for one in self.outcomes]
             or ["none yet: the first three rungs are what a prediction is made from"],
-            "Curves of equal arithmetic": [one.sentence() for one in self.valleys]
-            or [f"none has {FEWEST_ON_A_CURVE} models"],
-            "What fewer bits cost": [sentence_on_order(self.costs), sentence_on_size(self.costs)]
+            CURVES: [one.sentence() for one in self.valleys] or [f"none has {FEWEST_ON_A_CURVE} models"],
+            BITS: [sentence_on_order(self.costs), sentence_on_size(self.costs)]
             if self.costs
             else ["not measured"],
         }
@@ -224,10 +242,11 @@ def write_ladder_report(folder: LadderFolder, found: LadderFindings) -> Path:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
+    environment.filters["when"] = _when
     manifest = folder.manifest()
     page = environment.get_template("page.html").render(
         sections=found.sections(),
-        figures=[_inline(path, ABOUT_FIGURES[name]) for name, path in drawn.items()],
+        figures=dict(_placed(drawn)),
         rows=found.rows,
         bits=bits,
         level=f"{LEVEL:.0%}",
@@ -237,6 +256,18 @@ def write_ladder_report(folder: LadderFolder, found: LadderFindings) -> Path:
     )
     write_atomically(target / "index.html", page.encode())
     return target / "index.html"
+
+
+def _placed(drawn: Mapping[str, Path]) -> Iterator[tuple[str, list[tuple[str, Markup]]]]:
+    """Yield each heading with its figures and what they show."""
+    for name, path in drawn.items():
+        heading, about = ABOUT_FIGURES[name]
+        yield heading, [(about, _inline(path, about))]
+
+
+def _when(moment: str) -> str:
+    """Return a time of the table as people read it."""
+    return moment.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _inline(path: Path, about: str) -> Markup:

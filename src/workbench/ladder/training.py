@@ -25,9 +25,9 @@ from workbench.classroom.pretrain import (
     PretrainConfig,
     PretrainData,
     deal,
-    example_of,
     pretrain,
     pretrain_data,
+    whole_example_of,
 )
 from workbench.classroom.word_tasks import WordTask
 from workbench.data.batches import Pool
@@ -35,6 +35,7 @@ from workbench.data.records import Record, digest_of
 from workbench.data.sources.verbs import read_word_table
 from workbench.errors import InputError
 from workbench.files import sha256_of
+from workbench.ladder.muon import StackedMuon
 from workbench.ladder.rungs import Run, architecture, parameters
 from workbench.models.decoder import Decoder
 from workbench.models.gguf_writer import write_gguf
@@ -55,11 +56,13 @@ class Lessons:
 
     Attributes:
         data: The words to train on and those held out.
+        pool: The examples to train on, task after task; all tokens count, those of the prompts too.
         example_tokens: Tokens of an example on average, as :func:`deal` draws them.
         distinct_tokens: Tokens of all different examples to train on.
     """
 
     data: PretrainData
+    pool: Pool
     example_tokens: float
     distinct_tokens: int
 
@@ -91,10 +94,11 @@ def lessons() -> Lessons:
 
 def lessons_of(data: PretrainData) -> Lessons:
     """Return some data with what is known of its lengths."""
-    lengths = [len(example_of(task).token_ids) for task in chain(*data.train.values())]
+    pool = Pool(whole_example_of(task) for task in chain(*data.train.values()))
+    lengths = pool.lengths.tolist()
     steps = deal(data.train, replace(LADDER_SETTINGS, steps=COUNTED_STEPS))
     dealt = [lengths[index] for step in steps for index in step]
-    return Lessons(data, sum(dealt) / len(dealt), sum(lengths))
+    return Lessons(data, pool, sum(dealt) / len(dealt), sum(lengths))
 
 
 def settings_of_run(run: Run, known: Lessons, settings: PretrainConfig = LADDER_SETTINGS) -> PretrainConfig:
@@ -120,7 +124,8 @@ class Trained:
         tokens: Tokens read: steps, times examples in a step, times an example's mean length. All seeds have
             the same number; what a seed's own examples come to differs by some 0.1%.
         flops: Six times parameters times tokens.
-        loss: On the held-out words, nats a token of the answers.
+        loss: On held-out words, nats a token, prompts and answers.
+        exact_match: Share of the held-out answers that are right from the first to the last letter.
         seconds: Of training, without what is held out.
         sha256: Of the file of weights.
     """
@@ -142,6 +147,21 @@ class Trained:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """Where a run is: the step that was made last, counted from 1, of how many, and its loss."""
+
+    run: str
+    step: int
+    steps: int
+    loss: float
+
+    @property
+    def words(self) -> str:
+        """Say it, without the run."""
+        return f"step {self.step} of {self.steps}, loss {self.loss:.3f}"
+
+
 def moment() -> str:
     """Return the time in ISO 8601 with its zone, to the millisecond: two of them can be put in order."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -157,7 +177,7 @@ def train_run(
     known: Lessons,
     *,
     settings: PretrainConfig = LADDER_SETTINGS,
-    on_step: Callable[[float, float], bool] | None = None,
+    on_step: Callable[[RunStep], bool] | None = None,
 ) -> Trained:
     """Train one run, write its float32 file and return what came of it.
 
@@ -166,7 +186,7 @@ def train_run(
         path: Where the GGUF goes; it is there whole, or not at all.
         known: What to train and measure on.
         settings: What all runs share.
-        on_step: Told the share of the steps that are done and the last loss; returns whether to go on.
+        on_step: Told each step; returns whether to go on.
 
     Raises:
         InputError: If the loss isn't finite, or the file can't be written.
@@ -176,16 +196,23 @@ def train_run(
     began, started = moment(), time.perf_counter()
 
     def tell(step: int, loss: float) -> None:
-        if on_step and not on_step(step / config.steps, loss):
+        if on_step and not on_step(RunStep(run.name, step, config.steps, loss)):
             raise Ended(run.name)
 
-    weights = pretrain(known.data, config, architecture=decoder_config, on_step=tell)
+    weights = pretrain(
+        known.data, config, architecture=decoder_config, on_step=tell, pool=known.pool, muon=StackedMuon
+    )
     seconds = time.perf_counter() - started
     loss, exact = held_out(Decoder(decoder_config, weights), known.data.heldout)
     if not isfinite(loss):
+        rates = " ".join(
+            f"--{name.replace('_', '-')} {min(getattr(settings, name) / 2, getattr(LADDER_SETTINGS, name)):g}"
+            for name in ("matrix_rate", "vector_rate")
+        )
         raise InputError(
             f"{run.name}: the held-out loss is {loss}, so the training diverged at a matrix rate of "
-            f"{config.matrix_rate:g}; take a lower one: --matrix-rate {config.matrix_rate / 2:g}"
+            f"{settings.matrix_rate:g} and a vector rate of {settings.vector_rate:g}; take lower ones, in "
+            f"another folder (--out): {rates}"
         )
     write_gguf(
         path,
@@ -217,8 +244,8 @@ def train_run(
 
 
 def held_out(decoder: Decoder, tasks: Sequence[WordTask]) -> tuple[float, float]:
-    """Return the loss over all tokens of the answers, in nats, and the share of answers that are right."""
-    pool = Pool(example_of(task) for task in tasks)
+    """Return the loss over all tokens, in nats, and the share of answers that are right."""
+    pool = Pool(whole_example_of(task) for task in tasks)
     found = evaluate(Frozen(decoder, pool, 0, None), HeldOut(list(range(len(pool)))), None).metrics(0)
     loss, exact = found["loss"], found["exact_match"]
     assert loss is not None

@@ -69,6 +69,11 @@ class RatesApart:
         if self.apart:
             pairs = _listed([f"{larger} than {smaller}" for larger, smaller in self.apart])
             return f"It is larger for {pairs}: those intervals of 95% don't overlap."
+        if all(np.isinf(_ends(rate, self.at)[0]) for rate in self.rates.values()):
+            return (
+                "Under none of them does any amount do that work, so there are no two rates to compare: "
+                "whether the rate depends on the variant can't be told."
+            )
         return (
             "All of these intervals of 95% overlap, so whether the rate depends on the variant can't be "
             "told; more seeds would narrow them."

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from workbench.errors import InputError
 from workbench.laws.fitting import Fit
@@ -28,6 +27,8 @@ from workbench.views.style import (
 )
 
 LINE_POINTS = 80
+LABEL_SHARE = 0.13
+"""Share of an axis that the label of a size takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,28 @@ def _figure() -> tuple[PaperFigure, Axes]:
     return figure, figure.subplots()
 
 
-def _millions(value: float, _: object = None) -> str:
+def _millions(value: float) -> str:
     return f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k"
 
 
 def _sizes_axis(axes: Axes, sizes: Iterable[float]) -> None:
+    tried = sorted(set(sizes))
     axes.set_xscale("log")
-    axes.set_xticks(sorted(set(sizes)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _millions(float(f"{value:.2g}"))))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(tried)
+    axes.minorticks_off()
+    axes.set_xticklabels(_apart(tried, axes.get_xlim()))
     axes.set_xlabel("parameters")
+
+
+def _apart(sizes: Sequence[float], limits: tuple[float, float]) -> list[str]:
+    """Return the labels of sizes on a logarithmic axis, empty where one would touch the one before it."""
+    room = (limits[1] / limits[0]) ** LABEL_SHARE
+    labels, last = [], 0.0
+    for size in sizes:
+        shown = size > last * room
+        labels.append(_millions(float(f"{size:.2g}")) if shown else "")
+        last = size if shown else last
+    return labels
 
 
 def ladder_figure(
@@ -131,9 +144,9 @@ def valley_figure(valleys: Sequence[Valley]) -> PaperFigure:
                 axes.hlines(one.least, one.low, one.high, color=colour, linewidth=2.2, alpha=0.5)
         _sizes_axis(axes, (float(size) for one in valleys for size in one.fit.problem.x["model"]))
         axes.set_ylabel("held-out loss (nats a token)")
-        axes.set_title(
-            f"bars: {LEVEL:.0%} of the best size, where seen", loc="left", fontsize=SMALL_POINTS, color=FAINT
-        )
+        if any(one.inside for one in valleys):
+            words = f"bars: {LEVEL:.0%} of the best size, where seen"
+            axes.set_title(words, loc="left", fontsize=SMALL_POINTS, color=FAINT)
         axes.legend(frameon=False, fontsize=SMALL_POINTS)
     return figure
 

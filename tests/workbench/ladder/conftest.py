@@ -5,6 +5,8 @@ from tiny_ladder import PLAN, SHORT
 
 from workbench.classroom import pretrain
 from workbench.data.sources.verbs import read_word_table
+from workbench.ladder import climb as climbing
+from workbench.ladder import training
 from workbench.ladder.climb import Climber, climb
 from workbench.ladder.folder import LadderFolder
 from workbench.ladder.forecast import predict_before
@@ -30,3 +32,11 @@ def short_ladder(tmp_path_factory, few_lessons):
 
     assert climb(folder, PLAN, Climber(before_rung=before_rung), settings=SHORT, known=few_lessons)
     return folder, asked
+
+
+@pytest.fixture
+def few(monkeypatch, few_lessons):
+    """The command on few words and small steps."""
+    monkeypatch.setattr(training, "LADDER_SETTINGS", SHORT)
+    monkeypatch.setattr(climbing, "lessons", lambda: few_lessons)
+    monkeypatch.setattr(training, "lessons", lambda: few_lessons)

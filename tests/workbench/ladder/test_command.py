@@ -3,24 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from tiny_ladder import SHORT
+from tiny_ladder import OPTIONS
 
 from workbench.cli import main
 from workbench.config import Quality
-from workbench.ladder import climb, training
-from workbench.ladder.training import PretrainConfig
 from workbench.studies.grid import verbs
 from workbench.studies.runner import run as run_study
-
-OPTIONS = ["--widths", "16", "24", "32", "40", "--equal", "24", "--ratio", "0.02", "--workers", "1"]
-
-
-@pytest.fixture
-def few(monkeypatch, few_lessons):
-    """The command on few words and small steps."""
-    monkeypatch.setattr(training, "LADDER_SETTINGS", SHORT)
-    monkeypatch.setattr(climb, "lessons", lambda: few_lessons)
-    monkeypatch.setattr(training, "lessons", lambda: few_lessons)
 
 
 def test_the_command_trains_predicts_and_reports(few, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from workbench.errors import InputError
 from workbench.ladder import report
 from workbench.ladder.folder import LadderFolder
 from workbench.ladder.report import curves_of, ladder_findings, write_ladder_report
-from workbench.ladder.rungs import LADDERS, LadderPlan, parameters
+from workbench.ladder.rungs import LadderPlan, parameters
 from workbench.views.ladder_figures import Forecasted, ladder_figure, rounding_figure, valley_figure
 from workbench.views.style import to_bytes
 
-LUNCH = LADDERS["lunch"]
+LUNCH = LadderPlan(widths=(32, 40, 48, 56, 64, 80, 96), equal=(32, 40, 48, 56, 64), equal_seeds=(0, 1, 2))
+"""Enough cells to tell the constants apart."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,9 @@ def test_the_whole_report(short_ladder, few_lessons, tmp_path):
     page = write_ladder_report(folder, found).read_text()
     for part in ("w016-r0.02-s0", "The additive law", "What fewer bits cost", "Divergence from float32"):
         assert part in page
-    assert page.count('<svg role="img" aria-label="') == page.count("<svg") >= 2
+    assert page.count('<svg role="img" aria-label="') == page.count("<svg") == page.count("<figcaption>") >= 2
+    bits = page.index("<h2>What fewer bits cost")
+    assert bits < page.index('aria-label="Divergence from float32') < page.index("<h2>When it was predicted")
     assert not re.search(r'(?:src|href)="(?!#)', page), "it loads nothing"
     with open(folder.path / "report" / "bits.csv", newline="") as file:
         bits = list(csv.DictReader(file))
@@ -109,6 +113,12 @@ def test_figures_show_what_they_are_given(law):
     ]
     (axes,) = rounding_figure(bits).axes
     assert next(line.get_ydata() for line in axes.lines) == pytest.approx([1.5e-5, 1.5e-5])
+    many = [{"parameters": 1000.0 * 1.05**n, "kind": "q8_0", "seed": 0, "kl": 1e-5} for n in range(20)]
+    figure = rounding_figure(many)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    assert len(boxes) > 2
+    assert all(one.x1 < two.x0 for one, two in pairwise(boxes)), "labels of sizes touch"
     found = report._valleys(rows_of(LUNCH, noise=0.001))
     (axes,) = valley_figure(found).axes
     assert len(axes.lines) == 2 * len(LUNCH.equal)

@@ -69,6 +69,15 @@ def test_not_reached_is_above_every_rate():
     assert "b: not reached (probability over 99%)" in found.sentence()
 
 
+def test_rates_that_nothing_reaches_have_no_intervals_to_overlap():
+    never = rate(np.inf, np.inf, np.inf, not_reached=1.0)
+    said = rates_apart({"a": never, "b": never}).sentence()
+    assert "Under none of them does any amount do that work, so there are no two rates to compare" in said
+    assert "overlap" not in said
+    some = rates_apart({"a": never, "b": rate(2.0, 4.0, np.inf)}).sentence()
+    assert "Under none of them" not in some
+
+
 def test_one_rate_is_compared_with_nothing():
     assert rates_apart({"a": rate(1.0, 2.0, 3.0)}) is None
     assert rates_apart({}) is None

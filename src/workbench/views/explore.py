@@ -20,7 +20,7 @@ from workbench.views.points import TableRow, axis_words, points, readable
 MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
 PAGE_FOLDER = Path(__file__).parent / "widgets"
-SCRIPTS = ("common", "exchange", "quality", "report")
+SCRIPTS = ("common", "exchange", "quality", "page", "report")
 """The page's script is these modules of the widgets' folder, one after the other."""
 
 
@@ -74,6 +74,11 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
         "never": never_enough(rate).tolist(),
         "sentence": [rate.sentence(float(size)) for size in best.size],
     }
+
+
+def page_style() -> str:
+    """Return the style of a page with widgets: theirs, then the page's own."""
+    return "".join((PAGE_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "page"))
 
 
 def script() -> str:

@@ -1,0 +1,69 @@
+"""What the page's parts show: everything that a kernel would compute, as JSON."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import InputError
+from workbench.studies.disk.store import Store
+from workbench.views.answers import Answers
+from workbench.views.points import TableRow
+from workbench.views.variants import explored
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SitePart:
+    """One part of the page."""
+
+    name: str
+    data: Any = None
+    """JSON values."""
+    why_not: str = ""
+    """Why this study has no such part, in a sentence; empty where it has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A study, and what was found in it."""
+
+    store: Store
+    table: Sequence[TableRow]
+    answers: Answers
+    page: dict[str, Any] = field(default_factory=dict)
+    """What the report's page shows; see ``explore.page_data``."""
+
+
+def explore_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
+    """Return the charts to explore."""
+    if not told.page["metrics"]:
+        raise InputError("nothing was measured")
+    return told.page["metrics"]
+
+
+def exchange_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
+    """Return the exchange rates, and the pair and size to begin with."""
+    pairs = told.page["pairs"]
+    if not pairs:
+        raise InputError("no rate can be given; the answer above says why")
+    place = len(pairs[0]["size"]) // 2
+    reached = [at for at, pair in enumerate(pairs) if pair["median"][place] is not None]
+    return {"pairs": pairs, "pair": reached[0] if reached else 0, "place": place}
+
+
+SITE_PARTS: dict[str, tuple[str, Callable[[Told], Any]]] = {
+    "explore": ("The charts to explore", explore_part),
+    "exchange": ("The exchange rate to slide along", exchange_part),
+}
+"""Each part with what it is called where it is left out, and what makes it."""
+
+
+def site_parts(store: Store, table: Sequence[TableRow], found: Answers) -> tuple[SitePart, ...]:
+    """Return every part of a study's page; one that the study can't have says why."""
+    told = Told(store=store, table=table, answers=found, page=explored(table, found))
+    parts = []
+    for name, (title, make) in SITE_PARTS.items():
+        try:
+            parts.append(SitePart(name=name, data=make(told)))
+        except InputError as error:
+            parts.append(SitePart(name=name, why_not=f"{title}: {str(error).rstrip('.')}."))
+    return tuple(parts)

@@ -1,0 +1,14 @@
+// The page without a kernel: each part of the study is given to the widget that shows it in a notebook, with a
+// model that stands still, and what a kernel would answer is looked up in what was computed before.
+
+const study = JSON.parse(document.getElementById("study").textContent);
+const at = name => document.getElementById(name);
+
+const SHOW = {
+  explore: (el, metrics) => explore(el, metrics),
+  exchange: (el, state) => WIDGETS.exchange.render({ model: still(state), el }),
+};
+
+theme();
+for (const [name, data] of Object.entries(study)) SHOW[name](at(name), data);
+document.documentElement.classList.add("live");

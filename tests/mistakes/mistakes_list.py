@@ -43,6 +43,7 @@ ROOMS = (
         "ladders",
         "plans",
     ),
+    "sites",
     "views",
     "exports",
     "gpu_parts",

@@ -7,8 +7,9 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.studies.disk.store import Store
 from workbench.views.answers import Answers
-from workbench.views.points import TableRow
-from workbench.views.variants import explored
+from workbench.views.explore import guess_question
+from workbench.views.points import TableRow, readable
+from workbench.views.variants import explored, refuse_several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +51,25 @@ def exchange_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
     return {"pairs": pairs, "pair": reached[0] if reached else 0, "place": place}
 
 
+def guess_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
+    """Return the line that people guess before they see the answer, with an example of what it is about.
+
+    It is of the first metric that says something, and of the quality that the first sentence is about.
+    """
+    refuse_several(told.store.manifest, "a guess")
+    study = next((one for one in told.answers.studies.values() if one.silent is None), None)
+    if study is None:
+        raise InputError("no metric says anything yet; the answer above says why")
+    question = guess_question(told.table, study)
+    changed = [
+        one for one in told.store.manifest.examples if readable(one["quality"]) == question["names"][1]
+    ]
+    example = next((dict(one) for one in changed if "before" in one), None)
+    return {"question": question, "example": example}
+
+
 SITE_PARTS: dict[str, tuple[str, Callable[[Told], Any]]] = {
+    "guess": ("The guess", guess_part),
     "explore": ("The charts to explore", explore_part),
     "exchange": ("The exchange rate to slide along", exchange_part),
 }

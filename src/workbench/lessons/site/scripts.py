@@ -8,6 +8,7 @@ from workbench.views.explore import PAGE_FOLDER
 SHARED_SCRIPTS = ("common", "quality", "page")
 """What all parts use, once."""
 WIDGET_OF = {
+    "guess": PAGE_FOLDER / "guess.js",
     "exchange": PAGE_FOLDER / "exchange.js",
 }
 """The module of the widget that shows a part, where a widget does."""

@@ -44,6 +44,7 @@ ROOMS = (
         "ladders",
         "plans",
     ),
+    "sites",
     "views",
     "exports",
     "gpu_parts",

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "run a study: quality x size x seed on one frozen base",
     "audit": "say what is wrong with a file of records, before anybody trains on it",
     "report": "write a study's report: a page, a figure for a paper, a table",
+    "site": "write a study as one page to play with, for people who only have a browser",
     "plan": "say which cells the next hour should train, and what a budget should buy",
     "paper": "write every figure, table and number of a study for a paper, or check those written",
     "list": "list studies: cells done, failed and planned, when, and what they cost",

@@ -65,6 +65,35 @@ def training_curves(lines: Sequence[Line], *, logarithmic: bool = False) -> Pape
     return one_panel(draw)
 
 
+def guessed(lines: Sequence[Line], question: Mapping[str, Any]) -> PaperFigure:
+    """Draw measured lines and a guess against size; ``question`` is that of ``explore.guess_question``."""
+
+    def draw(axes: Axes) -> None:
+        for line in lines:
+            axes.plot(
+                line.x,
+                line.y,
+                DASHES[line.group % len(DASHES)],
+                color=COLOURS[line.group % len(COLOURS)],
+                marker="o",
+                markersize=3,
+                label=line.name,
+            )
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        if question["log"]:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylim(*question["range"])
+        axes.set_xlabel(question["unit"]["axis"])
+        axes.set_ylabel(question["metric"])
+        axes.legend(frameon=False)
+
+    return one_panel(draw)
+
+
 def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
     """Draw a metric's mean over the seeds for each quality and size; a cell without a result stays empty.
 

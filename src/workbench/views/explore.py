@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from workbench.views.points import TableRow, axis_words, points, readable
 MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
 PAGE_FOLDER = Path(__file__).parent / "widgets"
-SCRIPTS = ("common", "exchange", "quality", "report")
+SCRIPTS = ("common", "exchange", "quality", "page", "report")
 """The page's script is these modules of the widgets' folder, one after the other."""
 
 
@@ -37,6 +37,50 @@ def page_data(
     return {
         "metrics": [_metric(rows, study, fits[metric]) for metric, study in studies.items()],
         "pairs": [pair for metric, study in studies.items() for pair in _pairs(study, fits[metric])],
+    }
+
+
+def guess_question(rows: Iterable[TableRow], analysis: Analysis, other: str | None = None) -> dict[str, Any]:
+    """Return what ``guess.js`` asks: one quality's measurements beside another's, which people guess first.
+
+    Args:
+        rows: The study's table.
+        analysis: The analysis of the metric; its first quality is the one that is shown.
+        other: The quality to guess; by default the last.
+
+    Raises:
+        InputError: If the study has no such quality, or the two have fewer than two sizes in common.
+    """
+    reference, *others = analysis.curves
+    if not others:
+        raise InputError("there is one quality, so nothing to guess: add a second to the study")
+    other = others[-1] if other is None else other
+    analysis.curve(other)
+    lines = points(rows, analysis.metric)
+    means = [{point.size: point.mean for point in lines[quality]} for quality in (reference, other)]
+    sizes = sorted(set(means[0]) & set(means[1]))
+    if other == reference or len(sizes) < 2:
+        raise InputError(
+            f"a line to guess needs another quality than {reference!r} with at least 2 of its sizes; "
+            f"{other!r} has {0 if other == reference else len(sizes)}"
+        )
+    shown, truth = ([own[size] for size in sizes] for own in means)
+    low, high = min(shown + truth), max(shown + truth)
+    log = analysis.falling and low > 0
+    # room on both sides, so that the ends of the axis give nothing away
+    room = (high / low) ** 0.4 if log else 0.4 * (high - low)
+    ends = (low / room, high * room) if log else (low - room, high + room)
+    if not analysis.falling:
+        ends = (max(ends[0], 0.0), min(ends[1], max(1.0, high)))
+    return {
+        "names": [readable(reference), readable(other)],
+        "metric": axis_words(analysis.metric),
+        "unit": asdict(analysis.unit),
+        "sizes": sizes,
+        "reference": _plain(shown),
+        "truth": _plain(truth),
+        "range": _plain(ends),
+        "log": log,
     }
 
 
@@ -74,6 +118,11 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
         "never": never_enough(rate).tolist(),
         "sentence": [rate.sentence(float(size)) for size in best.size],
     }
+
+
+def page_style() -> str:
+    """Return the style of a page with widgets: theirs, then the page's own."""
+    return "".join((PAGE_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "page"))
 
 
 def script() -> str:

@@ -22,7 +22,7 @@ from workbench.studies.disk.store import Store
 from workbench.views.advice import CELL_HEADINGS, AdvicePart, advice_part
 from workbench.views.answers import Answers, by_worth, check_finished
 from workbench.views.board_figures import empty
-from workbench.views.explore import PAGE_FOLDER, inline_json, script, sha256_source
+from workbench.views.explore import inline_json, page_style, script, sha256_source
 from workbench.views.figures import quality_by_size
 from workbench.views.filter_figures import by_seconds
 from workbench.views.filters import Filters, filters_of
@@ -100,13 +100,13 @@ def render_report(
     code = script()
     return environment.get_template("report.html").render(
         title=f"{manifest.study.name or 'Study'}: clean the data, or collect more of it?",
-        grid=_grid(manifest, cells),
+        grid=grid_in_words(manifest, cells),
         unit=unit_in(cells),
         sentences=found.sentences,
         silences=found.silences,
         warnings=list(_warnings(with_variant(cells))),
         figure=_inline(svg, found.sentences[0]),
-        caption=_caption(manifest, cells),
+        caption=caption_in_words(manifest, cells),
         filters=filters,
         tables=found.tables,
         level=f"{LEVEL:.0%}",
@@ -116,7 +116,7 @@ def render_report(
         data=Markup(inline_json(explored(table, found))),
         script=Markup(code),
         script_source=Markup(sha256_source(code)),
-        widget_style=Markup((PAGE_FOLDER / "style.css").read_text(encoding="utf-8")),
+        page_style=Markup(page_style()),
         metrics=[axis_words(metric) for metric in metrics],
         zero_shot=[_share(zero[0].get(metric)) for metric in metrics] if zero else [],
         lines=list(_lines(with_variant(cells), metrics)),
@@ -125,7 +125,7 @@ def render_report(
         changed=[example for example in _examples(manifest) if "before" in example],
         chosen=[example for example in _examples(manifest) if "reason" in example],
         left_out=manifest.data.notes,
-        licences=list(_licences(manifest)),
+        licences=list(licences(manifest)),
         facts=list(flat(_facts(manifest))),
     )
 
@@ -170,7 +170,8 @@ def _inline(svg: str, description: str) -> Markup:
     return Markup('<svg role="img" aria-label="{}"').format(description) + Markup(body.removeprefix("<svg"))
 
 
-def _grid(manifest: Manifest, cells: Sequence[TableRow]) -> str:
+def grid_in_words(manifest: Manifest, cells: Sequence[TableRow]) -> str:
+    """Return in a line what a study is: its grid, its base, how much of it is done, when it began."""
     counts = {name: len({row[name] for row in cells}) for name in ("quality", "size", "seed")}
     qualities = "quality" if counts["quality"] == 1 else "qualities"
     done = sum(row["status"] == "done" for row in cells)
@@ -202,7 +203,8 @@ def _warnings(cells: Sequence[TableRow]) -> Iterator[str]:
             yield f"{cell} {row['status']}: {row['failure'] or 'no reason was recorded'}."
 
 
-def _caption(manifest: Manifest, cells: Sequence[TableRow]) -> str:
+def caption_in_words(manifest: Manifest, cells: Sequence[TableRow]) -> str:
+    """Return what stands below the figure: on what cells are judged, and how they were trained."""
     heldout = manifest.data.heldout_records
     judged = f"{heldout} held-out records" if heldout else "held-out records"
     for name, one in manifest.data.evals.items():
@@ -286,7 +288,8 @@ def _examples(manifest: Manifest) -> list[dict[str, str]]:
     return [{**example, "quality": readable(example["quality"])} for example in manifest.examples]
 
 
-def _licences(manifest: Manifest) -> Iterator[tuple[str, str]]:
+def licences(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield the data, each base and the workbench with what they are and under which licence."""
     data, base = manifest.data, manifest.base
     for part, texts in (
         ("data", (data.name, data.origin, data.licence)),

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from following import SMALL, SOURCE, between, follows, small_study, told
+from planned_studies import planned, write_planned
 
 from workbench.cli import lab, main
 from workbench.lessons.budget import Entry, add_entry, scoreboard
@@ -53,6 +54,16 @@ def test_a_paper(tmp_path, monkeypatch, refused, followed):
     (tmp_path / "my paper" / "manifest.json").write_text("{}")
     assert "with --output" in refused("paper", "a study", "--output", tmp_path / "my paper")
     followed("paper", "a study", "--output", tmp_path / "another")
+
+
+@follows("name a new folder, the page's alone, with --output", "name a folder for the page with --output")
+def test_a_site(tmp_path, refused, followed):
+    study = write_planned(tmp_path / "study", planned())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("precious")
+    assert "with --output" in refused("site", study, "--output", tmp_path / "mine")
+    assert "with --output" in refused("site", study, "--output", tmp_path / "mine" / "notes.txt")
+    followed("site", study, "--output", tmp_path / "a new folder")
 
 
 @follows("has no finished cell yet; the command that began the study goes on with it")

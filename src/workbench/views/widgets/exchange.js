@@ -69,6 +69,10 @@ function nearest({ chart, spots }, event) {
   return far.indexOf(Math.min(...far));
 }
 
+// A piece of a quality's line, to stand beside its name.
+const sample = index => svg("svg", { viewBox: "0 0 26 12", width: 26, height: 12, "aria-hidden": "true", class: "line" },
+  svg("path", { d: "M0,6H26", stroke: colour(index), "stroke-width": 2, "stroke-dasharray": dash(index) }));
+
 function reading(pair, at) {
   const [low, high] = [pair.targetLow[at], pair.targetHigh[at]].map(short);
   return `With ${short(Math.round(pair.size[at]))} ${pair.names[0]} ${pair.unit.many}: ${pair.metric} ${short(pair.target[at])} `
@@ -79,6 +83,7 @@ const exchange = {
   render({ model, el }) {
     const pairs = model.get("pairs");
     const board = html("div", { class: "columns board" });
+    const key = html("div", { class: "row" });
     const read = html("p", { class: "reading number faint" });
     const say = html("p", { class: "say number", role: "status" });
     const pick = html("select", { change: event => set(model, "pair", Number(event.target.value)) },
@@ -94,6 +99,7 @@ const exchange = {
       slider.setAttribute("aria-valuetext", `${Math.round(pair.size[at])} ${pair.unit.many} of ${pair.names[0]}`);
       panels = [lossPanel(pair, at), ratePanel(pair, at)];
       board.replaceChildren(...panels.map(panel => panel.chart));
+      key.replaceChildren(...pair.names.map((name, index) => html("span", { class: "toggle" }, sample(index), name)));
       read.textContent = reading(pair, at);
       say.textContent = pair.sentence[at];
     };
@@ -107,7 +113,7 @@ const exchange = {
     document.addEventListener("pointermove", drag);
     document.addEventListener("pointerup", release);
     root(el, "exchange").append(html("div", { class: "row" }, labelled("compare with", pick),
-      labelled(`${pairs[0].unit.many} of ${pairs[0].names[0]}`, slider)), read, say, board);
+      labelled(`${pairs[0].unit.many} of ${pairs[0].names[0]}`, slider)), read, say, key, board);
     const undo = follow(model, ["pair", "place"], draw);
     return () => {
       undo();

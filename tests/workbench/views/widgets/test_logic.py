@@ -24,14 +24,19 @@ from workbench.lessons.shipped import TALKERS, VERBS
 from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import BudgetGame, Chat
 from workbench.studies.disk.store import Store
-from workbench.views.widgets import Examples, Exchange, GridMap, LawExplorer, LiveStudy
+from workbench.views.widgets import Examples, Exchange, GridMap, Guess, LawExplorer, LiveStudy
 from workbench.views.widgets.live import thinned
 
 
 @pytest.fixture(scope="module")
-def shipped():
+def shipped_rows():
     with Store.open(VERBS, read_only=True) as store:
-        return read_table(store.table())
+        return store.table()
+
+
+@pytest.fixture(scope="module")
+def shipped(shipped_rows):
+    return read_table(shipped_rows)
 
 
 @pytest.fixture(scope="module")
@@ -343,3 +348,36 @@ def test_the_shipped_adapters_answer():
     assert both.answer("walk")[0] == "walked"
     with pytest.raises(InputError, match="has no cell"):
         find_cell(VERBS, "clean", 33)
+
+
+def test_a_guess_begins_on_the_line_that_is_shown_and_knows_the_truth(shipped_rows, analysed, check_shown):
+    guess = Guess(shipped_rows, analysed)
+    question = guess.question
+    assert question["names"] == ["clean", "50% other form"]
+    assert guess.guess == question["reference"]
+    own = [
+        row["exact_match"] for row in shipped_rows if (row["quality"], row["size"]) == ("50% other_form", 64)
+    ]
+    assert question["truth"][question["sizes"].index(64)] == pytest.approx(np.mean(own), rel=1e-4)
+    assert question["range"][0] < min(question["truth"]) - 0.05, "the axis gives the answer away"
+    assert question["range"][1] <= 1
+    check_shown(guess)
+    assert "not told yet" in guess.words()
+    guess.guess, guess.told = [0.5] * len(question["sizes"]), True
+    check_shown(guess)
+    assert "guessed 0.5, 0.5" in guess.words()
+
+
+def test_what_cannot_be_guessed_is_refused(shipped_rows, analysed):
+    for other, says in (("clean", "needs another quality than 'clean'"), ("celan", "Did you mean 'clean'")):
+        with pytest.raises(InputError, match=says):
+            Guess(shipped_rows, analysed, other)
+    one = [row for row in shipped_rows if row["quality"] == "clean" or row["size"] == 32]
+    with pytest.raises(InputError, match=r"at least 2 of its sizes; '50% other_form' has 1"):
+        Guess(one, analysed)
+
+
+def test_a_loss_is_guessed_on_a_logarithm(shipped_rows, shipped):
+    question = Guess(shipped_rows, analyse(shipped, "loss", bootstraps=60), "25% other_form").question
+    assert question["log"]
+    assert 0 < question["range"][0] < min(question["reference"])

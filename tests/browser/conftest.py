@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
 CHROMIUM = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium")
 OLDEST = Path(sys.prefix) / "oldest-kernel"
 """Where the gate puts the oldest notebook kernel that is supported."""
@@ -69,7 +70,10 @@ def serve(folder, python_path=""):
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
         "JUPYTER_TOKEN": TOKEN,
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": python_path,
+        # what is tested is this checkout, whichever one is installed
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [python_path, *(str(ROOT / one) for one in ("src", "kernels"))])
+        ),
     }
     port = free_port()
     log = folder / "server.log"

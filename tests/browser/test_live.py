@@ -87,3 +87,25 @@ def test_run_drag_reload_restart_and_stop(server, make_notebook, tmp_path):
     assert recorded(notebook) >= points
     notebook.page.keyboard.press("Enter")
     wait_for_points(notebook, points)
+
+
+def test_a_widget_without_its_kernel_says_so_and_one_click_brings_it_back(make_notebook, lab):
+    shutil.rmtree(lab.root / "runs", ignore_errors=True)
+    notebook = make_notebook(lab).open(NAME)
+    notebook.run_all()
+    points = wait_for_points(notebook, 20)
+    lost = notebook.page.locator(".workbench-live .lost")
+    notebook.page.wait_for_timeout(4000)
+    expect(lost).to_be_hidden()
+    notebook.menu("Kernel", "Restart Kernel…")
+    notebook.page.click(".jp-Dialog .jp-mod-accept")
+    begun = time.monotonic()
+    expect(lost).to_be_visible()
+    print(f"said after {time.monotonic() - begun:.1f} s")
+    assert time.monotonic() - begun < 5
+    button = notebook.page.locator(".workbench-live .stop")
+    assert button.evaluate("one => one.closest('[inert]') !== null"), "nobody presses what does nothing"
+    notebook.page.locator(".workbench-live .again").click()
+    expect(lost).to_be_hidden()
+    wait_for_points(notebook, points)
+    assert button.evaluate("one => one.closest('[inert]') === null")

@@ -70,6 +70,7 @@ def server_command(folder: Path, *, port: int, browser: bool) -> list[str]:
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.default_url={page}",
         "--LabApp.extension_manager=readonly",  # the other one asks a package index
+        "--LabApp.expose_app_in_browser=True",  # so a widget that lost its kernel can run its notebook
         "--Application.log_level=WARN",  # or our sentence stands among twenty lines
     ]
     if not browser:

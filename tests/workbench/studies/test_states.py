@@ -30,7 +30,8 @@ from workbench.studies.states import (
     Phase,
 )
 from workbench.training.results import Status
-from workbench.views.widgets.live import STATE_WORDS, LiveStudy
+from workbench.views.widgets.job_view import STATE_WORDS
+from workbench.views.widgets.live import LiveStudy
 
 PACKAGE = Path(workbench.__file__).parent
 

@@ -73,6 +73,7 @@ export default {
         html("th", { class: "number" }, "regret")), ...rows)] : []));
     };
     root(el, "budget").append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next), buys, shown, form, problem, board);
-    return follow(model, ["place", "outcomes", "board", "problem"], draw);
+    const undo = [follow(model, ["place", "outcomes", "board", "problem"], draw), watched(model, el)];
+    return () => undo.forEach(one => one());
   },
 };

@@ -10,10 +10,10 @@ from workbench.lessons.budget import Decision, Entry, Game, add_entry, scoreboar
 from workbench.views.board_figures import empty, regrets
 from workbench.views.points import axis_words, readable
 from workbench.views.style import PaperFigure
-from workbench.views.widgets.view import View, module
+from workbench.views.widgets.view import KernelView, module
 
 
-class BudgetGame(View):
+class BudgetGame(KernelView):
     """A game in the page.
 
     Args:
@@ -21,7 +21,7 @@ class BudgetGame(View):
         file: The class's scoreboard, a CSV file; None keeps none.
     """
 
-    _esm = module("budget_game", Path(__file__).parent)
+    _esm = module("budget_game", Path(__file__).parent, helpers=["kernel"])
     rules: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     place = traitlets.Int(0).tag(sync=True)
     """The round that is played, from 0."""

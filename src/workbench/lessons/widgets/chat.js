@@ -31,6 +31,7 @@ export default {
     };
     root(el, "chat").append(html("div", { class: "row" }, prompt, html("button", { class: "ask primary", click: ask }, "Ask both"), ...fills),
       problem, html("div", { class: "columns" }, left, right), html("div", { class: "row" }, ...buttons), score, past);
-    return follow(model, ["shown", "history", "score"], draw);
+    const undo = [follow(model, ["shown", "history", "score"], draw), watched(model, el)];
+    return () => undo.forEach(one => one());
   },
 };

@@ -11,10 +11,10 @@ from workbench.laws.thresholds import LEVEL
 from workbench.lessons.talk import BlindTest, Question, interval
 from workbench.views.board_figures import votes
 from workbench.views.style import PaperFigure
-from workbench.views.widgets.view import View, module
+from workbench.views.widgets.view import KernelView, module
 
 
-class Chat(View):
+class Chat(KernelView):
     """A blind test in the page.
 
     Args:
@@ -22,7 +22,7 @@ class Chat(View):
         suggestions: Prompts that a click fills in.
     """
 
-    _esm = module("chat", Path(__file__).parent)
+    _esm = module("chat", Path(__file__).parent, helpers=["kernel"])
     suggestions: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     question: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     """What the page asks: a number that rises, and the prompt."""

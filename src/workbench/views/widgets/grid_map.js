@@ -29,6 +29,7 @@ function cellButton(model, cell, [low, high], open) {
 
 function table(model, focus) {
   const { qualities, sizes, cells } = model.get("grid");
+  if (!cells.length) return html("p", { class: "faint waiting" }, "No cell yet: the base and the data come first.");
   const means = cells.map(cell => cell.mean).filter(mean => mean !== null);
   const range = [Math.min(...means), Math.max(...means)];
   const chosen = model.get("chosen");
@@ -101,10 +102,12 @@ export default {
       button(focus).tabIndex = 0;
       button(focus).focus();
     });
-    root(el, "grid").append(html("div", { class: "row" }, choice), board, panel);
+    const [bar, ended] = jobBar(model);
+    root(el, "grid").append(bar, html("div", { class: "row" }, choice), board, panel);
     const undo = [
       follow(model, ["grid", "metrics", "metric", "chosen"], draw),
       follow(model, ["detail"], () => panel.replaceChildren(detail(model.get("detail")))),
+      ended, watched(model, el),
     ];
     return () => undo.forEach(one => one());
   },

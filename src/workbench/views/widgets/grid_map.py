@@ -1,6 +1,5 @@
 """Quality x size as a map that fills in while a study trains and opens a cell on a click."""
 
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,21 +10,21 @@ import traitlets
 
 from workbench.laws.units import SIZE_UNITS
 from workbench.metrics import HELDOUT, is_loss, set_and_metric
-from workbench.studies.background import BackgroundRun
+from workbench.studies.background import RunState
 from workbench.studies.disk.store import Store
 from workbench.views.board_figures import empty, heat_map
 from workbench.views.points import TableRow, axis_words, measured, readable
 from workbench.views.style import PaperFigure
+from workbench.views.widgets.job_view import JobView
 from workbench.views.widgets.live import thinned
-from workbench.views.widgets.ticker import Ticker
-from workbench.views.widgets.view import View, module
+from workbench.views.widgets.view import module
 
 CURVE_POINTS = 60
 NOTHING = {"qualities": [], "sizes": [], "cells": [], "title": "", "better": "low"}
 """The map of a study that has only been started."""
 
 
-class GridMap(View):
+class GridMap(JobView):
     """The cells of a study's folder, finished or in training.
 
     Args:
@@ -33,7 +32,7 @@ class GridMap(View):
         metric: The metric to begin with; by default the last one measured.
     """
 
-    _esm = module("grid_map")
+    _esm = module("grid_map", helpers=("kernel", "job_bar"))
     grid: "traitlets.Dict[str, Any]" = traitlets.Dict(NOTHING).tag(sync=True)
     metrics: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     metric = traitlets.Unicode("loss").tag(sync=True)
@@ -43,32 +42,31 @@ class GridMap(View):
 
     def __init__(self, folder: Path | str, metric: str | None = None) -> None:
         self.folder = Path(folder)
-        self.job = BackgroundRun(self.folder)
-        self.rows: Sequence[TableRow] = []
         self._wanted = metric
+        self._forget()
+        super().__init__(self.folder)
+        self.observe(self._redraw, ["metric", "chosen"])
+
+    def _forget(self) -> None:
+        self.rows: Sequence[TableRow] = []
         self._seen: tuple[float, int] | None = None
-        self._offset = 0
         self._begun = False
         self._training: frozenset[str] = frozenset()
-        self._guard = threading.RLock()  # setting a trait calls us back
-        super().__init__()
-        self.observe(self._redraw, ["metric", "chosen"])
-        if self.tick():
-            Ticker.watch(self)
 
-    def tick(self) -> bool:
-        """Read what is new and show it; return whether there may be more."""
-        with self._guard:
-            active = self.job.state().active
-            events, self._offset = self.job.events(self._offset)
-            training = self._training
-            for event in events:
-                training = frozenset(event["keys"]) if "keys" in event else training
-            training = training if active else frozenset()
-            if self._read() or training != self._training:
-                self._training = training
-                self._draw()
-            return active
+    def show(self, events: list[dict[str, Any]], state: RunState) -> None:
+        """Draw the map if a cell has ended or another stack trains."""
+        training = self._training
+        for event in events:
+            training = frozenset(event["keys"]) if "keys" in event else training
+        training = training if state.active else frozenset()
+        if self._read() or training != self._training:
+            self._training = training
+            self._draw()
+
+    def forget(self) -> None:
+        """Forget the cells."""
+        self._forget()
+        self.grid, self.metrics, self.detail = NOTHING, [], {}
 
     def picture(self) -> PaperFigure:
         """Draw the map as it is now."""

@@ -65,10 +65,7 @@ function legend(model, hidden, redraw) {
 export default {
   render({ model, el }) {
     const hidden = new Set();
-    const status = html("span", { class: "status number", role: "status" });
-    const bar = html("progress", { max: 1, "aria-label": "share of the study that is done" });
-    const alert = html("p", { class: "alert", hidden: true });
-    const stop = html("button", { class: "stop", click: () => set(model, "asked", model.get("asked") + 1) });
+    const [bar, ended] = jobBar(model);
     const board = html("div", { class: "board" });
     const key = html("div", { class: "row legend" });
     const smooth = html("input", {
@@ -85,18 +82,11 @@ export default {
       if (focus >= 0) key.children[focus]?.focus();
       board.replaceChildren(chart(model, hidden));
     };
-    const say = () => {
-      const now = model.get("status");
-      status.textContent = now.words;
-      alert.hidden = !now.alert;
-      alert.textContent = now.alert ?? "";
-      bar.value = now.share;
-      stop.textContent = now.button;
-      stop.disabled = !now.button_works;
-    };
-    root(el, "live").append(html("div", { class: "row" }, stop, bar, status), alert, board, key,
+    root(el, "live").append(bar, board, key,
       html("div", { class: "row" }, labelled("smoothing", smooth), labelled("logarithmic axis", log)));
-    const undo = [follow(model, ["curves", "smoothing", "logarithmic"], draw), follow(model, ["status"], say)];
+    const undo = [
+      follow(model, ["curves", "smoothing", "logarithmic"], draw), ended, watched(model, el),
+    ];
     return () => undo.forEach(one => one());
   },
 };

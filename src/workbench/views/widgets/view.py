@@ -1,22 +1,25 @@
 """What every widget of ours is: a plain ES module beside its Python, our style, and a picture for paper."""
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import anywidget
+import traitlets
 from matplotlib.figure import Figure
 
 from workbench.views.style import to_bytes
+from workbench.views.widgets.ticker import Ticker
 
 WIDGET_FOLDER = Path(__file__).parent
 DOTS = 120
 """An inch of the static picture: small enough to keep a few in a notebook's file."""
 
 
-def module(name: str, folder: Path = WIDGET_FOLDER) -> str:
-    """Return the ES module of a widget that lies in ``folder``: the shared helpers, then its own text."""
-    parts = (WIDGET_FOLDER / "common.js", folder / f"{name}.js")
+def module(name: str, folder: Path = WIDGET_FOLDER, helpers: Sequence[str] = ()) -> str:
+    """Return the ES module of a widget in ``folder``: the helpers that it shares, then its own text."""
+    parts = (*(WIDGET_FOLDER / f"{helper}.js" for helper in ("common", *helpers)), folder / f"{name}.js")
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
@@ -39,3 +42,18 @@ class View(anywidget.AnyWidget):
         data = {**(data or {}), "text/plain": self.words()}
         data["image/png"] = base64.b64encode(to_bytes(self.picture(), "png", dots=DOTS)).decode()
         return data, metadata
+
+
+class KernelView(View):
+    """A widget that needs its kernel: the page says so when the kernel is no longer heard."""
+
+    beating = traitlets.Bool(True).tag(sync=True)
+    """Whether beats come; a page without a kernel leaves it out."""
+
+    def __init__(self, **traits: Any) -> None:  # noqa: ANN401 - traits have types of their own
+        super().__init__(**traits)
+        Ticker.keep_beating(self)
+
+    def beat(self) -> None:
+        """Tell the page that the kernel is there."""
+        self.send({"beat": True})

@@ -4,7 +4,10 @@ import json
 import math
 import os
 import shutil
+import time
 from collections import Counter
+from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import psutil
@@ -23,9 +26,12 @@ from workbench.lessons.budget import Game, GameRound, scoreboard
 from workbench.lessons.shipped import TALKERS, VERBS
 from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import BudgetGame, Chat
+from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.views.widgets import Examples, Exchange, GridMap, Guess, LawExplorer, LiveStudy
 from workbench.views.widgets.live import thinned
+from workbench.views.widgets.ticker import BEAT
+from workbench.views.widgets.view import KernelView
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +97,85 @@ def test_live_asks_its_job_to_stop_once_pressed(tmp_path):
     assert (folder / "job" / "stop").exists()
     assert view.status["button"] == "Stopping …"
     assert not view.status["button_works"]
+
+
+class Begun(BackgroundRun):
+    """A job that is begun without a process."""
+
+    begun: ClassVar[list] = []
+
+    @classmethod
+    def start(cls, study, folder):
+        cls.begun.append((study, folder))
+        return cls(folder)
+
+
+def finished(folder, monkeypatch):
+    monkeypatch.setattr("workbench.views.widgets.job_view.BackgroundRun", Begun)
+    monkeypatch.setattr(Begun, "begun", [])
+    write_job(folder, [step(1, [find_cell(VERBS, "clean", 32).key()], [2.0])], name="finished")
+    with Store.open(VERBS, read_only=True) as store:
+        study = store.manifest.study.parsed()
+    (folder / "job" / "config.json").write_text(json.dumps(study.to_dict()))
+    return study
+
+
+@pytest.mark.parametrize("make", [LiveStudy, GridMap])
+def test_a_finished_job_trains_again_and_what_it_made_is_kept(tmp_path, monkeypatch, make):
+    folder = tmp_path / "s"
+    for number in (1, 2):
+        study = finished(folder, monkeypatch)
+        before = sorted(path.name for path in folder.rglob("*"))
+        view = make(folder)
+        assert (view.status["button"], view.status["button_works"]) == ("Train again", True)
+        view.asked += 1
+        assert Begun.begun == [(study, folder)]
+        kept = folder.with_name(f"s-earlier-{number}")
+        assert sorted(path.name for path in kept.rglob("*")) == before
+        assert not folder.exists()
+        assert view.status["share"] == 0
+        if make is LiveStudy:
+            assert (view.curves, view.recorded) == ([], 0)
+
+
+def test_what_can_not_be_begun_is_said_and_the_next_press_clears_it(tmp_path):
+    folder = write_job(tmp_path / "s", [], name="stopped")
+    view = LiveStudy(folder)
+    (folder / "job" / "config.json").unlink()
+    view.asked += 1
+    assert (
+        view.status["alert"] == f"{folder} has no job to go on with; start one with wb.start(study, folder)"
+    )
+    assert folder.is_dir()
+
+
+def test_a_map_says_how_far_its_job_is(tmp_path):
+    me = psutil.Process()
+    lines = [step(3, ["k"], [2.0], cells=4, cells_done=1, share=0.25, prediction={"seconds": 80.0})]
+    folder = write_job(tmp_path / "s", lines, name="running", process=os.getpid(), born=me.create_time())
+    view = GridMap(folder)
+    assert "about 60 s left; 1 of 4 cells done" in view.words()
+    assert (view.status["share"], view.status["button"]) == (0.25, "Stop")
+    view.asked += 1
+    assert (folder / "job" / "stop").exists()
+    assert GridMap(VERBS).status["state"] == "new", "no bar beside a study that no job trained"
+
+
+@pytest.mark.parametrize("make", [lambda: LiveStudy(VERBS), lambda: GridMap(VERBS)])
+def test_a_page_hears_from_its_kernel_every_second(make, monkeypatch):
+    heard = []
+    monkeypatch.setattr(
+        KernelView, "send", lambda self, content: heard.append((time.monotonic(), self, content))
+    )
+    view = make()
+    assert view.beating
+    deadline = time.monotonic() + 30
+    while (times := [at for at, who, what in list(heard) if who is view and what == {"beat": True}])[
+        3:
+    ] == []:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert all(second - first >= 0.9 * BEAT for first, second in pairwise(times))
 
 
 @pytest.mark.parametrize("count", [0, 1, 119, 120, 121, 5000])

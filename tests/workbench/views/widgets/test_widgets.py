@@ -10,6 +10,8 @@ from workbench.views import widgets as of_views
 from workbench.views.explore import SCRIPTS
 from workbench.views.widgets.view import View
 
+HELPERS = ("kernel", "job_bar")
+"""Modules that widgets of a kernel, and of a job, share."""
 ROOMS = (of_views, of_lessons)
 MODULES = sorted(path for room in ROOMS for path in Path(room.__file__).parent.glob("*.js"))
 WIDGETS = [getattr(room, name) for room in ROOMS for name in room.__all__]
@@ -23,6 +25,7 @@ def test_every_module_belongs_to_a_widget_or_to_the_report():
         *of_views.WIDGETS.values(),
         *of_lessons.WIDGETS.values(),
         *SCRIPTS,
+        *HELPERS,
     }
 
 

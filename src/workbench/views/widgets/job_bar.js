@@ -1,0 +1,19 @@
+// How far a job is, with the button that stops it, goes on or trains again. Returns the row, and what ends it.
+function jobBar(model) {
+  const status = html("span", { class: "status number", role: "status" });
+  const bar = html("progress", { max: 1, "aria-label": "share of the study that is done" });
+  const alert = html("p", { class: "alert", hidden: true });
+  const button = html("button", { class: "stop", click: () => set(model, "asked", model.get("asked") + 1) });
+  const row = html("div", {}, html("div", { class: "row" }, button, bar, status), alert);
+  const end = follow(model, ["status"], () => {
+    const now = model.get("status");
+    row.hidden = now.state === "new";  // trained elsewhere: there is no job to speak of
+    status.textContent = now.words;
+    alert.hidden = !now.alert;
+    alert.textContent = now.alert ?? "";
+    bar.value = now.share;
+    button.textContent = now.button;
+    button.disabled = !now.button_works;
+  });
+  return [row, end];
+}

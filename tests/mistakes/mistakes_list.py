@@ -23,6 +23,7 @@ ROOMS = (
         "chatting",
         "training",
         "on_device",
+        "large_bases",
         "scoring",
     ),
     *(

@@ -102,6 +102,7 @@ OF_A_STUDY = {
     "adapted_layers": (of_study(adapted_layers=1), "adapted_layers was 3 and is 1"),
     "precision": (of_study(precision="bfloat16"), "precision was float32 and is bfloat16"),
     "device": (of_study(device="cpu"), STAYS),
+    "hold": (of_study(hold="packed"), "hold was decoded and is packed"),
     "settings": (of_settings(rank=3), "rank was 2 and is 3"),
     "further_bases": (of_study(further_bases=("another",)), GROWS),
     "vary": (of_study(settings={"steps": 2, "batch_size": 4}, vary={"rank": (2, 3)}), GROWS),
@@ -147,8 +148,8 @@ def small(study, monkeypatch):
     """One cell of two steps, on a base that may be asked for as ``another`` one."""
     load = planning.load_base
 
-    def load_base(name, precision, device):
-        base = load(name, precision, device)
+    def load_base(name, precision, device, hold):
+        base = load(name, precision, device, hold)
         return replace(base, name="another", sha256="1" * 64) if name == "another" else base
 
     monkeypatch.setattr(planning, "load_base", load_base)
@@ -261,12 +262,12 @@ def test_everything_is_compared_before_the_long_work(small, tmp_path, monkeypatc
 def test_no_other_run_can_begin_a_study_while_this_one_plans(small, tmp_path, monkeypatch):
     load, refused = planning.load_base, []
 
-    def meanwhile(name, precision, device):
+    def meanwhile(name, precision, device, hold):
         monkeypatch.setattr(planning, "load_base", load)
         with pytest.raises(InputError, match="another run is writing"):
             runner.run(of_settings(rank=3)(small), tmp_path / "study")
         refused.append(name)
-        return load(name, precision, device)
+        return load(name, precision, device, hold)
 
     monkeypatch.setattr(planning, "load_base", meanwhile)
     with runner.run(small, tmp_path / "study") as store:

@@ -125,9 +125,9 @@ def text(rng: np.random.Generator, tokens: int) -> str:
 
 def train(path: Path, hold: str, tokens: int, steps: int) -> None:
     """Plan a study of one cell, train it, and print what was predicted and measured, as JSON."""
+    from workbench.memory import peak_bytes
     from workbench.studies.choices import study
     from workbench.studies.plan import plan
-    from workbench.studies.predict import peak_bytes
     from workbench.studies.stacks import step_tokens
     from workbench.training.loop import train as train_cells
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from follows import follows
@@ -24,6 +23,7 @@ from workbench.training import processor_memory
 from workbench.training.processor_memory import HeldBase, held_otherwise, processor_need
 
 ONE = {"sizes": (8,), "seeds": (0,)}
+TRUNK = {"schedule": "trunk", "warmup_steps": 1, "steps": None, "epochs": 1.0, "batch_size": 4}
 WIDE = {"steps": 2, "batch_size": 4, "rank": 64, "targets": ("q_proj", "v_proj", "up_proj", "down_proj")}
 
 
@@ -42,11 +42,11 @@ def left(monkeypatch):
 
 
 def needed(study: Study, hold: str) -> int:
-    """Return the bytes that training one of a study's cells takes beside the program."""
+    """Return the bytes that training a study's largest cell takes beside the program."""
     made = plan(replace(study, hold=hold))
-    cell = made.cells[0]
-    drawn = made.prepared.draws[cell.key()]
-    return made.room.need([cell]).peak(1, int(made.prepared.pool.lengths[drawn].max()))
+    lengths, draws = made.prepared.pool.lengths, made.prepared.draws.values()
+    longest = max(int(lengths[drawn].max()) for drawn in draws)
+    return made.room.need(made.cells).peak(1, longest)
 
 
 def test_a_base_is_decoded_where_there_is_memory_and_packed_where_not(left):
@@ -63,6 +63,7 @@ def test_a_base_is_decoded_where_there_is_memory_and_packed_where_not(left):
     (told,) = (note for note in made.notes if "held packed" in note)
     assert "of memory are free" in told
     assert made.arithmetic.used["hold"] == "packed"
+    left(2**40)
     assert made.arithmetic.name != plan(replace(study, hold="decoded", precision="float32")).arithmetic.name
     left(packed - 1)
     with pytest.raises(InputError, match="what would fit"):
@@ -104,7 +105,7 @@ def test_a_study_goes_on_as_it_was_begun(left, tmp_path):
     left(2**40)
     more = replace(study, seeds=(0, 1))
     with run(more, tmp_path / "study") as store:
-        made_by = {row["arithmetic"] for row in store.rows() if row["status"] == "done"}
+        made_by = {how["arithmetic"] for how in store.made().values()}
         assert store.manifest.study.parsed().hold == "packed"
     assert len(made_by) == 1
     with pytest.raises(InputError, match="hold was packed and is decoded"):
@@ -203,7 +204,7 @@ def short_of(share: float):
     room = replace(made.room, held=replace(made.room.held, stored=2 * made.room.held.stored), program=0)
     short = replace(room, free=room.need(cells).peak(1, 30) - int(share * room.held.stored))
     four = replace(short, held=replace(room.held, stored=int(room.held.stored * 4.5 / bits)))
-    advised = list(memory_fit._smaller(short, cells, 30, SimpleNamespace(bits_per_weight=bits)))
+    advised = list(memory_fit._smaller(short, cells, 30, bits))
     return [one for one in advised if "in 4 bits" in one], four.fits(four.need(cells), 1, 30)
 
 
@@ -218,7 +219,7 @@ def test_fewer_bits_are_not_advised_where_they_do_not_suffice():
 
 
 def test_a_trunk_s_cells_need_room_together(left):
-    study = small_study(sizes=(8, 16), seeds=(0,), hold="packed", settings={"schedule": "trunk"})
+    study = small_study(sizes=(8, 16), seeds=(0,), hold="packed", settings=TRUNK)
     made = plan(study)
     found = replace(made.room, free=0)
     family, _ = lacking(found, made.cells, made.prepared)

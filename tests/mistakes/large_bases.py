@@ -106,8 +106,8 @@ MISTAKES = [
         ),
         (
             "holding it packed is never advised",
-            'if room.held.hold == "packed":',
-            'if room.held.hold == "decoded":',
+            "if not better_packed(room, cells, prepared):",
+            "if better_packed(room, cells, prepared):",
             "test_holding_it_packed_is_advised_where_decoded_was_asked_for",
         ),
         (

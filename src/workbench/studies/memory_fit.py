@@ -87,15 +87,16 @@ def lacking(
 
 def fits_packed(room: ProcessorRoom, cells: Sequence[CellConfig], prepared: Prepared) -> bool:
     """Say whether all cells could train if the base were held packed, and it isn't."""
-    if room.held.hold == "packed":
+    if not better_packed(room, cells, prepared):
         return False
     packed = replace(room, held=held_otherwise(room.held, "packed"))
     return lacking(packed, cells, prepared) is None
 
 
 def better_packed(room: ProcessorRoom, cells: Sequence[CellConfig], prepared: Prepared) -> bool:
-    """Say whether a base that is held decoded takes too much memory, and would not if it were held packed."""
-    return lacking(room, cells, prepared) is not None and fits_packed(room, cells, prepared)
+    """Say whether a base is held decoded, takes too much memory so, and can be held packed instead."""
+    possible = room.held.hold == "decoded" and all(cell.precision != "int8" for cell in cells)
+    return possible and lacking(room, cells, prepared) is not None
 
 
 def check_memory(room: ProcessorRoom, base: Base, cells: Sequence[CellConfig], prepared: Prepared) -> None:

@@ -24,8 +24,8 @@ from workbench.studies.grid import Place, Study
 from workbench.studies.identity import NOT_COMPARED
 from workbench.studies.settings import SHARED, differing, folder_suffix, grouped, settings_of
 
-GROWS, STAYS = "grows", "stays"
-"""What becomes of a study whose field is changed, where it isn't refused."""
+FEW, GROWS, STAYS = {"steps": 2, "batch_size": 4, "rank": 2}, "grows", "stays"
+"""Settings of a small study, and what becomes of one whose field is changed, where it isn't refused."""
 
 
 def of_settings(**changes):
@@ -153,8 +153,7 @@ def small(study, monkeypatch):
         return replace(base, name="another", sha256="1" * 64) if name == "another" else base
 
     monkeypatch.setattr(planning, "load_base", load_base)
-    few = {"steps": 2, "batch_size": 4, "rank": 2}
-    return replace(study, qualities=(Quality(),), sizes=(4,), seeds=(0,), settings=few)
+    return replace(study, qualities=(Quality(),), sizes=(4,), seeds=(0,), settings=FEW)
 
 
 @pytest.mark.parametrize(("kind", "told"), [(Study, OF_A_STUDY), (CellConfig, OF_A_CELL)])

@@ -177,7 +177,7 @@ def test_a_study_that_cannot_fit_is_refused_with_what_would_fit(left):
 def test_holding_it_packed_is_advised_where_decoded_was_asked_for(left):
     study = small_study(**ONE, hold="decoded")
     left(needed(study, "packed"))
-    with pytest.raises(InputError, match="--hold packed") as refused:
+    with pytest.raises(InputError, match="what would fit: --hold packed") as refused:
         plan(study)
     assert "held decoded" in str(refused.value)
     plan(replace(study, hold="packed"))
@@ -199,7 +199,7 @@ def test_shorter_texts_are_advised_where_they_are_what_is_too_large(left):
 def short_of(share: float):
     """Return what is advised for a base in 8 bits where memory lacks a share of them."""
     made = plan(small_study(**ONE, hold="packed"))
-    base, cells = made.base, made.cells
+    base, cells = made.base, made.cells[:1]
     bits = 2 * base.bits_per_weight
     room = replace(made.room, held=replace(made.room.held, stored=2 * made.room.held.stored), program=0)
     short = replace(room, free=room.need(cells).peak(1, 30) - int(share * room.held.stored))

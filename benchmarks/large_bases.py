@@ -1,11 +1,11 @@
 """Peak memory of training on large bases that are held packed, and how well it was predicted.
 
-    python benchmarks/large_bases.py [1B-q4_0 1B-q4_k 8B-q4_0 ...] [--folder FOLDER] [--tokens 256] [--steps 2]
+    python benchmarks/large_bases.py [1B-q4_0 1B-q4_k 8B-q4_0 ...] [--folder FOLDER] [--tokens N] [--steps N]
 
-Writes a GGUF of random blocks in the shape of Llama 3.2 1B or Llama 3 8B (which takes 0.7 or 4.6 GB of the disk),
-trains steps of so many tokens on it in a process of its own, whose peak (``ru_maxrss``, the mapped pages of the
-file with it) is measured, and deletes it. ``--hold decoded`` measures the other way. The numbers are kept in
-records/large_bases.json.
+Writes a GGUF of random blocks in the shape of Llama 3.2 1B or Llama 3 8B (which takes 0.7 or 4.5 GB of the
+disk), trains steps of so many tokens on it in a process of its own, whose peak (``ru_maxrss``, the mapped
+pages of the file with it) is measured, and deletes it. ``--hold decoded`` measures the other way. The numbers
+are kept in records/large_bases.json.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def vocabulary(size: int) -> tuple[list[str], list[str]]:
 
 
 def write(path: Path, shape: str, format: str) -> None:
-    """Write a base of random blocks, one tensor at a time; the embedding and the head of a K format in Q6_K."""
+    """Write a base of random blocks, one tensor at a time; of K formats embedding and head are in Q6_K."""
     config, tied = SHAPES[shape]
     rng, architecture = np.random.default_rng(0), "llama"
     writer = gguf.GGUFWriter(path, architecture)
@@ -125,9 +125,9 @@ def text(rng: np.random.Generator, tokens: int) -> str:
 
 def train(path: Path, hold: str, tokens: int, steps: int) -> None:
     """Plan a study of one cell, train it, and print what was predicted and measured, as JSON."""
+    from workbench.memory import peak_bytes
     from workbench.studies.choices import study
     from workbench.studies.plan import plan
-    from workbench.studies.predict import peak_bytes
     from workbench.studies.stacks import step_tokens
     from workbench.training.loop import train as train_cells
 
@@ -138,8 +138,19 @@ def train(path: Path, hold: str, tokens: int, steps: int) -> None:
     ]
     lines = path.with_suffix(".jsonl")
     lines.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    asked = study(str(lines), base=str(path), qualities=["clean"], sizes=[8], seeds=[0], heldout=2, steps=steps,
-                  batch_size=4, rank=8, template="plain", hold=hold)  # fmt: skip
+    asked = study(
+        str(lines),
+        base=str(path),
+        qualities=["clean"],
+        sizes=[8],
+        seeds=[0],
+        heldout=2,
+        steps=steps,
+        batch_size=4,
+        rank=8,
+        template="plain",
+        hold=hold,
+    )
     began = time.monotonic()
     made = plan(asked)
     planned = time.monotonic() - began

@@ -8,6 +8,7 @@ from records of measurements is compared as a whole.
 """
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -166,6 +167,26 @@ def families() -> Iterable[tuple[str, ...]]:
         yield f"`{name}`", f"`{family.gguf}`", family.examples, family.about
 
 
+def large_bases() -> Iterable[tuple[str, ...]]:
+    """Return what training on each large base took, as recorded, and what was predicted."""
+    yield "base", "file", "held", "products in", "peak", "predicted", "seconds a step"
+    record = json.loads((ROOT / "benchmarks" / "records" / "large_bases.json").read_text(encoding="utf-8"))
+    for row in record["rows"]:
+        off = row["predicted_bytes"] / row["peak_bytes"] - 1
+        sizes = (f"{row[name] / 1e9:.2f} GB" for name in ("file_bytes", "peak_bytes", "predicted_bytes"))
+        file, peak, predicted = sizes
+        shape, _, format = row["base"].partition("-")
+        yield (
+            f"{shape}, {format.upper()}",
+            file,
+            row["hold"],
+            row["precision"],
+            peak,
+            f"{predicted} ({off:+.0%})",
+            f"{row['step_seconds']:.0f}",
+        )
+
+
 def layouts() -> Iterable[tuple[str, ...]]:
     """Return each layout of records with what it is read as."""
     yield "`--read-as`", "read as", "defined by", "keys", "template"
@@ -216,6 +237,7 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "model_formats": model_formats,
     "families": families,
     "lessons": lessons,
+    "large_bases": large_bases,
 }
 DOCUMENTS = (
     "README.md",
@@ -229,6 +251,7 @@ DOCUMENTS = (
     "docs/export.md",
     "docs/gpu.md",
     "notebooks/README.md",
+    "docs/memory.md",
 )
 """Documents with such tables, or written whole."""
 WRITTEN: dict[Path, Callable[[], str]] = {ROOT / "docs" / "gpu.md": lambda: gpu_page(read_records())}

@@ -49,7 +49,7 @@ class FileRows:
         data, order = tensors
         format = levels.removeprefix(MARK)
         rows = len(order) if len(order) else len(data)
-        return cls(data=data, order=order, format=format, shape=(rows, columns_of(format, data.shape[1])))
+        return cls(data=data, order=order, format=format, shape=(rows, weights_in_row(format, data.shape[1])))
 
     def tensors(self) -> list[Tensor]:
         """Return an operator's list of tensors."""
@@ -101,7 +101,7 @@ class FileRows:
         return out
 
 
-def columns_of(format: str, row_bytes: int) -> int:
+def weights_in_row(format: str, row_bytes: int) -> int:
     """Return how many weights a row of so many bytes holds."""
     if format in PLAIN_NUMBERS:
         return row_bytes // PLAIN_NUMBERS[format].itemsize

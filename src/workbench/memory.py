@@ -7,6 +7,7 @@ it hands out again: on small passes over activations that costs more than the ar
 
 import ctypes
 import platform
+import sys
 from pathlib import Path
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -53,3 +54,11 @@ def own_bytes() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

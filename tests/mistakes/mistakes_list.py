@@ -24,6 +24,7 @@ ROOMS = (
         "chatting",
         "training",
         "on_device",
+        "large_bases",
         "scoring",
     ),
     *(

@@ -71,20 +71,21 @@ def load_gguf(
 
 
 def decoded_bytes(file: GgufFile, itemsize: int) -> int:
-    """Return what a file's weights take in memory when they are read and decoded for products.
+    """Return the most that a file's weights take in memory while they are read and decoded for products.
 
     Args:
         file: The file.
         itemsize: Bytes of a number that is multiplied.
     """
-    total = 0
+    total, largest = 0, 0
     for name, tensor in file.tensors.items():
         numbers, plain = prod(tensor.shape), tensor.format.name.lower() in PLAIN_NUMBERS
         total += 4 * numbers if plain else tensor.data.nbytes
         looked_up = name == "token_embd.weight" and "output.weight" in file.tensors
         if len(tensor.shape) == 2 and not looked_up and not (plain and itemsize == 4):
             total += itemsize * numbers
-    return total
+            largest = max(largest, numbers)
+    return total + 4 * largest
 
 
 def read_weights(

@@ -25,8 +25,8 @@ from workbench.errors import InputError, unknown_name
 from workbench.models.decoder_config import DecoderConfig
 from workbench.models.precision import choose_precision
 
-SPARE_BYTES = 2**29
-"""What has to be free beside a decoded base, for what is under way while it is decoded."""
+SPARE_BYTES = 2**28
+"""What has to be free beside a decoded base; what training takes is counted once the data is read."""
 
 
 def chosen_hold(

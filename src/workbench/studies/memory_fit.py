@@ -30,6 +30,7 @@ class ProcessorRoom:
         first: The lowest block with an adapter, of all cells of the study.
         program: Bytes that this process takes without the base: the program, the data, the examples.
         free: Bytes that it may take in all, the base with it.
+        before: The most that it has held so far: decoding takes more than what is decoded.
     """
 
     held: HeldBase
@@ -37,6 +38,7 @@ class ProcessorRoom:
     first: int
     program: int
     free: int
+    before: int = 0
 
     @classmethod
     def of(cls, base: Base, prepared: Prepared) -> "ProcessorRoom | None":
@@ -46,7 +48,8 @@ class ProcessorRoom:
             return None
         held, own = HeldBase.of(decoder), memory.own_bytes()
         program = max(0, own - held.resident)
-        return cls(held, len(prepared.pool.tokens), prepared.first, program, own + memory.free_bytes())
+        free, before = own + memory.free_bytes(), memory.peak_bytes()
+        return cls(held, len(prepared.pool.tokens), prepared.first, program, free, before)
 
     def need(self, cells: Sequence[CellConfig]) -> ProcessorNeed:
         """Return what cells of one stack need beside the program; the largest rank counts for all."""
@@ -54,7 +57,8 @@ class ProcessorRoom:
 
     def predicted(self, stacks: Sequence[Sequence[CellConfig]], prepared: Prepared) -> int:
         """Return the peak of this process, in bytes, when the largest of the stacks trains."""
-        return self.program + max(self._peak(stack, prepared) for stack in stacks)
+        peak = self.program + max(self._peak(stack, prepared) for stack in stacks)
+        return max(peak, self.before)
 
     def _peak(self, stack: Sequence[CellConfig], prepared: Prepared) -> int:
         need, at_once, together = self.need(stack), 0.0, 0
@@ -83,15 +87,16 @@ def lacking(
 
 def fits_packed(room: ProcessorRoom, cells: Sequence[CellConfig], prepared: Prepared) -> bool:
     """Say whether all cells could train if the base were held packed, and it isn't."""
-    if room.held.hold == "packed":
+    if not better_packed(room, cells, prepared):
         return False
     packed = replace(room, held=held_otherwise(room.held, "packed"))
     return lacking(packed, cells, prepared) is None
 
 
 def better_packed(room: ProcessorRoom, cells: Sequence[CellConfig], prepared: Prepared) -> bool:
-    """Say whether a base that is held decoded takes too much memory, and would not if it were held packed."""
-    return lacking(room, cells, prepared) is not None and fits_packed(room, cells, prepared)
+    """Say whether a base is held decoded, takes too much memory so, and can be held packed instead."""
+    possible = room.held.hold == "decoded" and all(cell.precision != "int8" for cell in cells)
+    return possible and lacking(room, cells, prepared) is not None
 
 
 def check_memory(room: ProcessorRoom, base: Base, cells: Sequence[CellConfig], prepared: Prepared) -> None:
@@ -108,7 +113,7 @@ def check_memory(room: ProcessorRoom, base: Base, cells: Sequence[CellConfig], p
     peak = room.program + need.peak(len(family), longest)
     base_gib = gib(need.base + need.buffer)
     what = "one cell needs" if len(family) == 1 else f"{len(family)} cells of one trunk need"
-    ways = list(_smaller(room, family, longest, base))
+    ways = list(_smaller(room, family, longest, base.bits_per_weight))
     if fits_packed(room, cells, prepared):
         ways.insert(0, "--hold packed")
     advice = f"what would fit: {', or '.join(ways)}" if ways else "take a smaller base"
@@ -119,8 +124,11 @@ def check_memory(room: ProcessorRoom, base: Base, cells: Sequence[CellConfig], p
     )
 
 
-def _smaller(room: ProcessorRoom, family: Sequence[CellConfig], tokens: int, base: Base) -> Iterator[str]:
-    """Yield what would make the study small enough, each alone, as the options that ask for it."""
+def _smaller(room: ProcessorRoom, family: Sequence[CellConfig], tokens: int, bits: float) -> Iterator[str]:
+    """Yield what would make the study small enough, each alone, as the options that ask for it.
+
+    A weight of the base has so many ``bits``.
+    """
     config, lead, cells = room.held.config, lead_of(family), len(family)
 
     def enough(changed: CellConfig, room: ProcessorRoom) -> bool:
@@ -141,7 +149,7 @@ def _smaller(room: ProcessorRoom, family: Sequence[CellConfig], tokens: int, bas
     shorter = need.tokens(room.free - room.program, cells) // at_once
     if shorter >= SHORTEST_TEXT and room.fits(need, cells, shorter * at_once):
         yield f"texts of at most {shorter:,} tokens instead of {tokens // at_once:,}"
-    packed = int(room.held.stored * PACKED_BITS / base.bits_per_weight)
+    packed = int(room.held.stored * PACKED_BITS / bits)
     fewer = replace(room.held, stored=packed)
     if packed < room.held.stored and enough(lead, replace(room, held=fewer)):
         yield "the same base in 4 bits (such as a GGUF file of type Q4_K_M)"

@@ -4,9 +4,7 @@ The correction comes from what earlier runs in the same folder of studies, on th
 recorded about themselves, so the estimate gets better with use and there is no hidden state.
 """
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from workbench.adapters.lora import LoraStack
 from workbench.adapters.prefix import fresh_stack
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.memory import peak_bytes
 from workbench.studies.card_fit import largest_need
 from workbench.studies.costs import makespan
 from workbench.studies.disk.manifest import MANIFEST, Manifest, Session, read_manifest
@@ -135,9 +134,9 @@ def predict(
     return Prediction(
         seconds=raw,
         raw_seconds=raw,
-        peak_bytes=max(peak_bytes(), plan.room.predicted(stacks or plan.stacks, plan.prepared))
-        if plan.room
-        else peak_bytes(),
+        peak_bytes=max(
+            peak_bytes(), plan.room.predicted(stacks or plan.stacks, plan.prepared) if plan.room else 0
+        ),
         card_bytes=None if card is None else largest_need(card, stacks or plan.stacks, plan.prepared),
         card_memory=None if card is None else card.memory,
     )
@@ -214,9 +213,3 @@ def _seconds(work: Callable[[], Any]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def peak_bytes() -> int:
-    """Return the most memory that this process has held so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from workbench.config import CellConfig
 from workbench.devices import card_peak, choose_device, free_what_is_cached, is_full
 from workbench.errors import InputError
+from workbench.memory import peak_bytes
 from workbench.studies.card_errors import CardGone, card_errors
 from workbench.studies.costs import (
     EnergyMeter,
@@ -44,7 +45,6 @@ from workbench.studies.predict import (
     corrected,
     earlier_sessions,
     measure_rates,
-    peak_bytes,
     predict,
 )
 from workbench.studies.progress import OnProgress, Progress

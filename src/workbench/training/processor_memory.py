@@ -166,7 +166,8 @@ def processor_need(held: HeldBase, pool_tokens: int, first: int, cell: CellConfi
         states=4 * pool_tokens * config.width if first else 0,
         token=saved + slopes,
         logits=2 * (PACKED_LOGIT_BYTES if packed else CHUNK_BYTES),
-        cell_step=resting + 4 * (TAKEN - STATE + 1) * numbers + 4 * given_up,
+        # the gradient of one piece, in its parts and put together, and the sum of all pieces
+        cell_step=resting + 4 * (TAKEN - STATE + 2) * numbers + 4 * given_up,
         cell_update=resting + 4 * (changed - STATE) * numbers,
         cell_judged=resting,
         judging=min(held.judged, pool_tokens) * passing_bytes(config, 4) + 3 * LOGIT_BYTES,

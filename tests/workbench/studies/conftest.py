@@ -36,7 +36,7 @@ def study(tmp_path, monkeypatch, tiny_config, make_decoder):
         decoder=make_decoder(config),
         tokenizer=tokenizer,
     )
-    monkeypatch.setattr(planning, "load_base", lambda name, precision, device: base)
+    monkeypatch.setattr(planning, "load_base", lambda *_: base)
     return Study(
         name="letters",
         data=str(path),

@@ -199,10 +199,11 @@ def test_a_worker_settles_its_card_as_the_run_does(cards, monkeypatch):
     cards("H100")
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     monkeypatch.setattr(
-        shipping, "load_base", lambda path, precision, device: SimpleNamespace(sha256="s", on=device)
+        shipping, "load_base", lambda path, precision, device, hold: SimpleNamespace(sha256="s", on=device)
     )
     torch.use_deterministic_algorithms(False)
     description = {"base": {"path": str(os.curdir), "sha256": "s"}, "device": "cuda", "precision": "bfloat16"}
+    description["hold"] = "decoded"
     base = shipping._base(description, shipping.fetch_nothing)
     assert base.on == torch.device("cuda", 0), "the first that the worker sees is its own"
     assert torch.are_deterministic_algorithms_enabled()

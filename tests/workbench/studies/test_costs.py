@@ -17,6 +17,7 @@ from workbench.adapters.prefix import fresh_stack
 from workbench.cli import main
 from workbench.config import KINDS_OF_ADAPTER, CellConfig
 from workbench.errors import InputError
+from workbench.memory import peak_bytes
 from workbench.models.decoder import SAME_INPUT
 from workbench.models.generation import generate
 from workbench.studies.bill import bill
@@ -37,7 +38,6 @@ from workbench.studies.predict import (
     Rates,
     corrected,
     earlier_sessions,
-    peak_bytes,
     predict,
 )
 from workbench.studies.runner import run

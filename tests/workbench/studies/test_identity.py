@@ -24,8 +24,8 @@ from workbench.studies.grid import Place, Study
 from workbench.studies.identity import NOT_COMPARED
 from workbench.studies.settings import SHARED, differing, folder_suffix, grouped, settings_of
 
-GROWS, STAYS = "grows", "stays"
-"""What becomes of a study whose field is changed, where it isn't refused."""
+FEW, GROWS, STAYS = {"steps": 2, "batch_size": 4, "rank": 2}, "grows", "stays"
+"""Settings of a small study, and what becomes of one whose field is changed, where it isn't refused."""
 
 
 def of_settings(**changes):
@@ -102,6 +102,7 @@ OF_A_STUDY = {
     "adapted_layers": (of_study(adapted_layers=1), "adapted_layers was 3 and is 1"),
     "precision": (of_study(precision="bfloat16"), "precision was float32 and is bfloat16"),
     "device": (of_study(device="cpu"), STAYS),
+    "hold": (of_study(hold="packed"), "hold was decoded and is packed"),
     "settings": (of_settings(rank=3), "rank was 2 and is 3"),
     "further_bases": (of_study(further_bases=("another",)), GROWS),
     "vary": (of_study(settings={"steps": 2, "batch_size": 4}, vary={"rank": (2, 3)}), GROWS),
@@ -147,13 +148,12 @@ def small(study, monkeypatch):
     """One cell of two steps, on a base that may be asked for as ``another`` one."""
     load = planning.load_base
 
-    def load_base(name, precision, device):
-        base = load(name, precision, device)
+    def load_base(name, precision, device, hold):
+        base = load(name, precision, device, hold)
         return replace(base, name="another", sha256="1" * 64) if name == "another" else base
 
     monkeypatch.setattr(planning, "load_base", load_base)
-    few = {"steps": 2, "batch_size": 4, "rank": 2}
-    return replace(study, qualities=(Quality(),), sizes=(4,), seeds=(0,), settings=few)
+    return replace(study, qualities=(Quality(),), sizes=(4,), seeds=(0,), settings=FEW)
 
 
 @pytest.mark.parametrize(("kind", "told"), [(Study, OF_A_STUDY), (CellConfig, OF_A_CELL)])
@@ -261,12 +261,12 @@ def test_everything_is_compared_before_the_long_work(small, tmp_path, monkeypatc
 def test_no_other_run_can_begin_a_study_while_this_one_plans(small, tmp_path, monkeypatch):
     load, refused = planning.load_base, []
 
-    def meanwhile(name, precision, device):
+    def meanwhile(name, precision, device, hold):
         monkeypatch.setattr(planning, "load_base", load)
         with pytest.raises(InputError, match="another run is writing"):
             runner.run(of_settings(rank=3)(small), tmp_path / "study")
         refused.append(name)
-        return load(name, precision, device)
+        return load(name, precision, device, hold)
 
     monkeypatch.setattr(planning, "load_base", meanwhile)
     with runner.run(small, tmp_path / "study") as store:

@@ -41,7 +41,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(planning, "choose_device", lambda name: found)
     load = planning.load_base
 
-    def load_there(name, precision, device):
+    def load_there(name, precision, device, hold):
         base = load(name, precision, "cpu")
         there = Decoder(base.decoder.config, base.decoder.weights, precision, device)
         return replace(base, decoder=there)

@@ -51,7 +51,7 @@ def bases(study, monkeypatch, make_decoder, tmp_path):
         )
 
     made = {"random": base("random", 32, 3), "wide": base("wide", 48, 2), "wider": base("wider", 64, 4)}
-    monkeypatch.setattr(planning, "load_base", lambda name, precision, device: loaded(made[name], precision))
+    monkeypatch.setattr(planning, "load_base", lambda name, precision, *_: loaded(made[name], precision))
     return made
 
 

@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import torch
+from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
@@ -41,7 +42,8 @@ from workbench.data.templates import Example, render
 from workbench.errors import InputError
 from workbench.files import sha256_of, write_atomically
 from workbench.models.decoder import Decoder
-from workbench.models.decoder_config import DecoderConfig
+from workbench.models.decoder_config import ROUTER, DecoderConfig
+from workbench.models.experts import balance_loss
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.tokenizer import CharacterTokenizer
 from workbench.training.evaluation import HeldOut, evaluate
@@ -217,30 +219,38 @@ def pretrain(
     config: PretrainConfig,
     *,
     architecture: DecoderConfig = DECODER,
+    start: Mapping[str, Tensor] | None = None,
+    balance: float = 0.0,
     on_step: Callable[[int, float], None] | None = None,
     pool: Pool | None = None,
     muon: Callable[..., torch.optim.Optimizer] = torch.optim.Muon,
 ) -> dict[str, Tensor]:
-    """Train the base from nothing and return its weights, not yet packed.
+    """Train the base and return its weights, not yet packed.
 
     Args:
         data: From :func:`pretrain_data`.
         config: How to train.
         architecture: Sizes of the decoder.
+        start: What to begin with; random weights by default.
+        balance: Of a decoder with experts, what the loss of an uneven choice is multiplied by before it is
+            added to that of the texts; transformers' ``router_aux_loss_coef``.
         on_step: Called after each step with its number, counted from 1, and its loss in nats a token.
         pool: The examples of all tasks in order, with the tokens that count; by default the answers'.
         muon: The optimizer of the matrices.
     """
     pool = pool or Pool(example_of(task) for tasks in data.train.values() for task in tasks)
-    weights = {name: w.requires_grad_() for name, w in first_weights(architecture, config.seed).items()}
+    first = first_weights(architecture, config.seed) if start is None else start
+    weights = {name: weight.detach().clone().requires_grad_() for name, weight in first.items()}
     optimizers = make_optimizers(weights, config, muon)
     for step, chosen in enumerate(deal(data.train, config)):
         rounding = step >= round(config.steps * (1 - config.quantized_share))
         decoder = Decoder(architecture, straight_through(weights) if rounding else weights)
-        loss = batch_loss(decoder, pool.batch([chosen]))
+        routed: list[Tensor] = []
+        loss = batch_loss(decoder, pool.batch([chosen]), routed)
         for optimizer in optimizers:
             optimizer.zero_grad()
-        loss.backward()
+        uneven = balance_loss(torch.stack(routed), architecture.experts_used) if routed else 0.0
+        (loss + balance * uneven).backward()
         torch.nn.utils.clip_grad_norm_(weights.values(), config.gradient_clip)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -274,9 +284,20 @@ def rate(step: int, config: PretrainConfig) -> float:
     return min(1.0, (step + 1) / config.warmup_steps) * (1 - step / config.steps)
 
 
-def batch_loss(decoder: Decoder, batch: Batch) -> Float[Tensor, ""]:
-    """Return the mean loss of a batch over the tokens that count, in nats."""
-    hidden = decoder(batch).flatten(0, 1)[batch.label_slots]
+def batch_loss(
+    decoder: Decoder, batch: Batch, routed: list[Float[Tensor, "M E"]] | None = None
+) -> Float[Tensor, ""]:
+    """Return the mean loss of a batch over the tokens that count, in nats.
+
+    ``routed`` gets the scores of each block's router, of every token; nothing where there are no experts.
+    """
+
+    def observe(name: str, x: Tensor) -> None:
+        if routed is not None and name.endswith(ROUTER):
+            routed.append(einsum(x.flatten(0, -2), decoder.weight(name), "M K, E K -> M E"))
+
+    blocks = decoder.blocks(decoder.embed(batch.tokens), batch, {}, 0, decoder.config.layers, observe=observe)
+    hidden = decoder.finish(blocks).flatten(0, 1)[batch.label_slots]
     return label_losses(decoder, hidden, batch.labels).mean()
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "write a study as one file, for a colleague",
     "import": "open a study that somebody else exported, after checking all of it",
     "export-model": "write a base with an adapter in it as GGUF or safetensors, shown to be the same",
+    "upcycle": "make a base with experts of a dense one, equal to it at first",
     "score": "score the records of a file, so that qualities can choose by it",
     "filters": "say whether what a scorer keeps is worth more than chance, and worth the scoring",
     "adapters": "list the adapters of a folder or a study, with what is known of each",

@@ -11,7 +11,12 @@ CARD_FILE = "README.md"
 
 
 def export_card(
-    base: Base, adapter: LoraAdapter | None, format: str, written: Difference, tolerance: Difference
+    base: Base,
+    adapter: LoraAdapter | None,
+    format: str,
+    written: Difference,
+    tolerance: Difference,
+    description: str | None = None,
 ) -> str:
     """Return the card: what the model was made of, its licences, and how it was shown to be the same.
 
@@ -29,6 +34,7 @@ def export_card(
         "allowed by the format's rounding": str(tolerance),
     }
     body = ["# A base, with an adapter merged into it" if adapter is not None else "# A base", ""]
+    body += [f"{description}", ""] if description else []
     body += ["Written by the LoRA scaling workbench, and compared with what it was made of.", ""]
     body += ["| | |", "| --- | --- |", *(f"| {name} | {told} |" for name, told in facts.items()), ""]
     body += ["Whoever passes it on has to keep to the licences of the base, the adapter and its data.", ""]

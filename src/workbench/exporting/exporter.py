@@ -33,6 +33,7 @@ from workbench.exporting.texts import PROMPTS, RUNNING_TEXTS, as_read_by, asked,
 from workbench.files import scratch_beside
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
+from workbench.models.decoder_config import ROUTER
 from workbench.models.loaders import load_base
 from workbench.models.tokenizer import Tokenizer
 from workbench.models.writers import MODEL_FORMATS, ModelFormat, TellProgress, WholeModel
@@ -96,6 +97,7 @@ def export_model(
     prompts: Sequence[str] | None = None,
     heldout: Sequence[str] | None = None,
     largest_shard: int | None = None,
+    description: str | None = None,
     progress: TellProgress = quiet,
 ) -> Exported:
     """Write a base with an adapter merged into it, after the written model was shown to be the same.
@@ -109,6 +111,7 @@ def export_model(
             some of our own by default.
         heldout: Running texts on which the loss is measured, too; some of our own by default.
         largest_shard: Bytes of one file of weights of a folder.
+        description: What the model is, for whoever finds the file; a GGUF and a folder's card say it.
         progress: Told what is done.
 
     Raises:
@@ -119,13 +122,14 @@ def export_model(
     if format not in MODEL_FORMATS:
         raise unknown_name("format", format, MODEL_FORMATS, "src/workbench/models/writers/__init__.py")
     out, kind = Path(out), MODEL_FORMATS[format]
-    _refuse_place(out, kind)
+    refuse_place(out, kind)
     model = WholeModel(
         config=base.decoder.config,
         weights=merged_weights(base, adapter),
         tokenizer=base.tokenizer,
         name=out.stem if adapter is None else f"{Path(base.name).stem} with {Path(adapter.name).name}",
         licence=base.licence,
+        description=description,
         source=base.path if base.path.is_dir() else None,
     )
     texts = compared_texts(base.tokenizer, base.decoder.config.context, prompts, heldout)
@@ -135,7 +139,7 @@ def export_model(
         kind.write(place, model, kinds, progress, largest_shard)
         found = _compared(base, adapter, model, kinds, kind, place, texts, progress)
         if kind.is_folder:
-            card = export_card(base, adapter, format, found["written"], found["tolerance"])
+            card = export_card(base, adapter, format, found["written"], found["tolerance"], description)
             with sink(place / CARD_FILE) as file:
                 file.write(card.encode())
             if out.is_dir():
@@ -283,7 +287,7 @@ def other_texts(ours: Tokenizer, theirs: Tokenizer, texts: Sequence[Text]) -> li
     return words
 
 
-def _refuse_place(out: Path, format: ModelFormat) -> None:
+def refuse_place(out: Path, format: ModelFormat) -> None:
     """Refuse a place that can't be written to before anything is computed."""
     if format.is_folder and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
         raise InputError(f"{out} is there already; give the name of a folder that isn't, or move it away")
@@ -306,7 +310,7 @@ def _instead(model: WholeModel, format: ModelFormat, kinds: Mapping[str, str]) -
     counts: dict[str, int] = {}
     for name, shape in model.shapes.items():
         asked_for = format.vocabulary if name in ("embedding", "head") else format.matrices
-        if len(shape) == 2 and kinds[name] != asked_for:
+        if len(shape) == 2 and not name.endswith(ROUTER) and kinds[name] != asked_for:
             counts[kinds[name]] = counts.get(kinds[name], 0) + 1
     return counts
 

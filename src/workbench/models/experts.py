@@ -84,7 +84,8 @@ def mixture(
         if len(own)
     ]
     together = take_rows(torch.cat(made), Places.of(order.argsort(), len(order)))
-    return einsum(rearrange(together, "(M U) K -> M U K", U=used), choice.gates.to(x), "M U K, M U -> M K")
+    counted = rearrange(together, "(M U) K -> M U K", U=used) * choice.gates.to(x)[..., None]
+    return counted.sum(dim=1)
 
 
 def through_experts(

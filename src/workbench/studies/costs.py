@@ -138,6 +138,8 @@ def _block(
     for leaves in SAME_INPUT:
         after_attention = leaves is not SAME_INPUT[0]
         rows = work.labels if after_attention else work.tokens
+        if decoder.experts and leaves in SAME_INPUT[2:]:
+            rows *= decoder.experts_used
         shapes = [decoder.linear_shape(leaf) for leaf in leaves]
         inputs, outputs = shapes[0][1], sum(outputs for outputs, _ in shapes)
         # the adapters of layers with one input are one adapter, with zeros between its parts
@@ -163,6 +165,10 @@ def _block(
                 # of the tokens through their keys and values, of the shares and values, of keys and queries
                 backward += made + 3 * taken + (taken if reached else 0.0)
                 reached = True
+    if decoder.experts:
+        scores = 2 * work.labels * decoder.width * decoder.experts
+        forward += scores
+        backward += scores if reached else 0.0
     return forward, backward
 
 

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils import flop_counter
 
 from workbench.config import Quality
 from workbench.models.base import Base
@@ -47,3 +49,26 @@ def study(tmp_path, monkeypatch, tiny_config, make_decoder):
         heldout=20,
         settings={"steps": 8, "batch_size": 4, "rank": 2},
     )
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """A function that returns the operations of a call, as torch counts them."""
+    known, aten = flop_counter.flop_registry, torch.ops.aten
+    # torch's own formulas, for the same products in place and on a CPU
+    for ours, theirs in {
+        aten.addmm_: aten.addmm,
+        aten.baddbmm_: aten.baddbmm,
+        aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: (
+            aten._scaled_dot_product_flash_attention_backward
+        ),
+    }.items():
+        monkeypatch.setitem(known, ours, known[theirs])
+
+    def count(call) -> int:
+        with flop_counter.FlopCounterMode(display=False) as counter:
+            call()
+        return counter.get_total_flops()
+
+    return count

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
 from small_study import small_study
-from torch.utils import flop_counter
 
 from workbench.adapters.lora import LoraStack
 from workbench.adapters.prefix import fresh_stack
@@ -18,7 +16,7 @@ from workbench.cli import main
 from workbench.config import KINDS_OF_ADAPTER, CellConfig
 from workbench.errors import InputError
 from workbench.memory import peak_bytes
-from workbench.models.decoder import SAME_INPUT
+from workbench.models.decoder_config import SAME_INPUT
 from workbench.models.generation import generate
 from workbench.studies.bill import bill
 from workbench.studies.costs import (
@@ -46,29 +44,6 @@ from workbench.training.loop import freeze, step_gradient, step_rows, train
 from workbench.training.results import CellResult
 
 OLD = Path(__file__).parent / "old" / "format-1"
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """A function that returns the operations of a call, as torch counts them."""
-    known, aten = flop_counter.flop_registry, torch.ops.aten
-    # torch's own formulas, for the same products in place and on a CPU
-    for ours, theirs in {
-        aten.addmm_: aten.addmm,
-        aten.baddbmm_: aten.baddbmm,
-        aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention,
-        aten._scaled_dot_product_flash_attention_for_cpu_backward: (
-            aten._scaled_dot_product_flash_attention_backward
-        ),
-    }.items():
-        monkeypatch.setitem(known, ours, known[theirs])
-
-    def count(call) -> int:
-        with flop_counter.FlopCounterMode(display=False) as counter:
-            call()
-        return counter.get_total_flops()
-
-    return count
 
 
 ADAPTERS = {

@@ -7,6 +7,7 @@ It writes to a new place; whoever calls it checks what it wrote and moves it to 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from workbench.models.decoder_config import ROUTER
 from workbench.models.writers.folder import write_folder
 from workbench.models.writers.gguf_file import write_gguf_model
 from workbench.models.writers.model import Shape, TellProgress, WholeModel
@@ -23,14 +24,17 @@ class ModelFormat:
     vocabulary: str
     """The same for the embedding and the head."""
     vectors: str = "f32"
-    """The same for the weights of the norms."""
+    """The same for the weights of norms and routers."""
     is_folder: bool = False
     write: Callable[..., None]
     """(path, model, kinds, progress, largest shard in bytes) -> nothing; OSError where the disk is full."""
 
     def kind(self, name: str, shape: Shape) -> str:
-        """Return how a weight is stored: the key of ``KINDS_OF_NUMBERS`` for it."""
-        if len(shape) == 1:
+        """Return how a weight is stored: the key of ``KINDS_OF_NUMBERS`` for it.
+
+        Routers are stored as norms are: they are small, and rounding one sends tokens to other experts.
+        """
+        if len(shape) == 1 or name.endswith(ROUTER):
             return self.vectors
         return fitting(self.vocabulary if name in ("embedding", "head") else self.matrices, shape[-1])
 

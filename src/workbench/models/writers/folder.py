@@ -153,9 +153,9 @@ def _settings(path: Path, model: WholeModel, kinds: Mapping[str, str]) -> dict[s
     """
     config, family = model.config, FAMILIES[model.config.family]
     dtype = DTYPES_OF_KINDS[kinds["embedding"]][1]
-    if model.source is not None:
+    taken = {} if model.source is None else read_json(model.source / "config.json")
+    if taken.get("model_type") == config.family:
         # the names of the type and of the base that the folder was made from are this model's now
-        taken = read_json(model.source / "config.json")
         left_out = ("_name_or_path", "dtype", "quantization_config")  # what is written is plain
         kept = {key: value for key, value in taken.items() if key not in left_out}
         return kept | {"tie_word_embeddings": model.tied, "torch_dtype": dtype}

@@ -10,6 +10,9 @@ SHARED_SCRIPTS = ("common", "quality", "page")
 WIDGET_OF = {
     "guess": PAGE_FOLDER / "guess.js",
     "exchange": PAGE_FOLDER / "exchange.js",
+    "game": Path(__file__).parents[1] / "widgets" / "budget_game.js",
+    "map": PAGE_FOLDER / "grid_map.js",
+    "examples": PAGE_FOLDER / "examples.js",
 }
 """The module of the widget that shows a part, where a widget does."""
 EXPORT = "export default "

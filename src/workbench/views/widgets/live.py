@@ -1,7 +1,6 @@
 """A study that trains, live: its loss curves, how far it is, and a button that stops it."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.grid import Study
 from workbench.studies.states import JobName
 from workbench.views.board_figures import Line, empty, training_curves
+from workbench.views.cell_map import thinned
 from workbench.views.points import readable
 from workbench.views.widgets.ticker import Ticker
 from workbench.views.widgets.view import View, module
@@ -32,10 +32,6 @@ STATE_WORDS: dict[JobName, str] = {
     "failed": "failed",
     "lost": "the process has gone; what is done is kept",
 }
-
-
-StepLoss = tuple[int, float | None]
-"""A step and its loss; None where that was not a number."""
 
 
 class LiveStudy(View):
@@ -180,10 +176,3 @@ class LiveStudy(View):
             )
         self.job = BackgroundRun.start(Study.from_dict(configuration), self.job.study_folder)
         Ticker.watch(self)
-
-
-def thinned(points: Sequence[StepLoss], most: int) -> list[StepLoss]:
-    """Return at most ``most`` + 1 of the points, evenly spaced, the last one always among them."""
-    if len(points) <= most:
-        return list(points)
-    return [points[index * len(points) // most] for index in range(most)] + [points[-1]]

@@ -24,8 +24,8 @@ from workbench.lessons.shipped import TALKERS, VERBS
 from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import BudgetGame, Chat
 from workbench.studies.disk.store import Store
+from workbench.views.cell_map import thinned
 from workbench.views.widgets import Examples, Exchange, GridMap, Guess, LawExplorer, LiveStudy
-from workbench.views.widgets.live import thinned
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,8 @@
     range.selectNodeContents(node);
     return [text, one, range.getBoundingClientRect()];
   });
-  const scrolled = one => inside(one, ".scroll");
+  // on a telephone a table may be scrolled sideways
+  const scrolled = one => innerWidth < 600 && inside(one, ".scroll");
   for (const [text, one, box] of boxes)
     if (!scrolled(one) && (box.left < 0 || box.right > document.documentElement.clientWidth + 1)) found.push(`outside: ${text.slice(0, 40)}`);
   for (const one of document.querySelectorAll("body *"))
@@ -65,7 +66,7 @@
 
   // every control has a name, and is large enough for a finger
   const name = one => one.getAttribute("aria-label") || (one.labels?.[0]?.textContent ?? "") || one.textContent || "";
-  for (const one of document.querySelectorAll("button, input, select, textarea, a[href], summary, [role=slider], [role=img], svg[role=group], [tabindex]")) {
+  for (const one of document.querySelectorAll("button, input, select, textarea, a[href], summary, [role=slider], [role=img], svg[role=group], [tabindex='0']")) {
     if (!shown(one)) continue;
     if (!name(one).trim()) found.push(`no name: ${one.outerHTML.slice(0, 80)}`);
     const box = one.getBoundingClientRect();

@@ -140,11 +140,58 @@ def test_the_charts_are_walked_through(open_site):
     )
 
 
+def test_the_game_is_played_with_the_keyboard_alone_and_again(open_site):
+    page = open_site(fragment="#answer", width=600)
+    game = page.locator("#game")
+    game.locator("input.share").focus()
+    page.keyboard.press("Home")
+    expect(game.locator(".say")).to_contain_text("0% for cleaning")
+    for number in range(1, 6):
+        expect(game.locator("b")).to_have_text(f"Round {number} of 5")
+        for key in ("ArrowRight", "Tab", "Enter"):
+            page.keyboard.press(key)
+        expect(game.locator(".result")).to_contain_text("Regret")
+        expect(game.locator("path.truth")).to_have_count(1)
+        if number < 5:
+            page.keyboard.press("Enter")
+    rules = json.loads(page.locator("script#study").inner_text())["game"]
+    regret = sum(own[place]["regret"] for own, place in zip(rules["plays"], range(1, 6), strict=True))
+    expect(game.locator(".result")).to_contain_text(f"so far {regret:.3f}.")
+    page.keyboard.press("Enter")
+    expect(game.locator("b")).to_have_text("Round 1 of 5")
+    expect(game.locator(".result")).to_have_count(0)
+    assert page.evaluate("document.activeElement.className") == "share", "the focus isn't lost"
+
+
+def test_the_map_opens_with_keys_and_changes_its_metric(open_site):
+    page = open_site(fragment="#answer")
+    page.locator("#map .cell").first.focus()
+    for key in ("ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#map .title")).to_have_text("10% other form, 64 examples")
+    expect(page.locator("#map path.curve")).to_have_count(4)
+    page.locator("#map select").select_option("loss")
+    expect(page.locator("#map caption")).to_contain_text("held-out loss")
+    expect(page.locator("#map .cell b").first).to_have_text("0.123")
+
+
+def test_examples_are_found(open_site):
+    page = open_site(fragment="#answer")
+    examples = page.locator("#examples")
+    examples.locator(".find").fill("fumig")
+    expect(examples.locator("tbody tr")).to_have_count(1)
+    expect(examples.locator("tbody")).to_contain_text("fumigated")
+    examples.locator(".find").fill("")
+    examples.locator(".quality").select_option("50% other form")
+    expect(examples.locator("tbody tr")).to_have_count(3)
+
+
 def test_what_a_record_holds_is_shown_as_text(open_site):
     page = open_site(fragment="#answer")
     assert page.title().startswith(HOSTILE)
     assert page.locator("h1").inner_text().startswith(HOSTILE)
     assert page.locator("img").count() == 0
+    expect(page.locator("#examples tbody")).to_contain_text(HOSTILE)
 
 
 @pytest.mark.parametrize("width", [1280, 900, 600, 390])
@@ -157,6 +204,8 @@ def test_nothing_is_cut_and_all_can_be_read_and_named(open_site, width, scheme):
     for part in page.locator("summary").all():
         part.click()
     page.locator(".workbench-quality button.toggle").first.click()
+    page.locator("#map .cell").nth(9).click()
+    page.locator("#game .buy").click()
     found += page.evaluate(AUDIT)
     assert found == []
 

@@ -64,6 +64,43 @@ MISTAKES = [
         ("every widget travels with every page", "if name in set(shown):", "if True:"),
     ),
     *mistakes(
+        f"{SITE}parts.py",
+        f"{TESTS}::test_the_game_has_the_outcome_of_every_decision",
+        (
+            "a game's outcomes are those of the next step of its slider",
+            "game.play(one, step / SLIDER_STEPS).to_json()",
+            "game.play(one, min(step + 1, SLIDER_STEPS) / SLIDER_STEPS).to_json()",
+        ),
+        (
+            "a game on a page begins with the least damaged quality",
+            "worse=others[-1])",
+            "worse=others[0])",
+        ),
+    ),
+    *mistakes(
+        f"{SITE}parts.py",
+        f"{TESTS}::test_the_map_has_every_cell_and_its_runs",
+        (
+            "the details of a map have their axes swapped",
+            "for column in range(len(cells.sizes))]\n            for row in range(len(cells.qualities))",
+            "for row in range(len(cells.qualities))]\n            for column in range(len(cells.sizes))",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/views/cell_map.py",
+        f"{TESTS}::test_the_map_has_every_cell_and_its_runs",
+        ("a map shows the error of a mean as its spread", "stdev(values) if len", "stdev(values) / 2 if len"),
+    ),
+    *mistakes(
+        f"{SITE}parts.py",
+        f"{TESTS}::test_what_a_study_cannot_have_is_left_out_and_said_so",
+        (
+            "a part that a study can't have is left out without a word",
+            "why_not=f\"{title}: {str(error).rstrip('.')}.\"",
+            'why_not=" "',
+        ),
+    ),
+    *mistakes(
         "src/workbench/views/explore.py",
         f"{LOGIC}::test_a_guess_begins_on_the_line_that_is_shown_and_knows_the_truth",
         (

@@ -10,16 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from workbench.errors import InputError
 from workbench.files import not_written
 from workbench.laws.analysis import Analysis
 from workbench.laws.purchases import metric_of_set
+from workbench.views.points import axis_words, readable
 
 PRICES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Of cleaning one example, where a new one costs 1."""
 SHARES_TRIED = 101
 """Shares of the budget that are tried to find the best."""
+SLIDER_STEPS = 20
+"""Steps of the slider, from nothing for cleaning to everything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +53,17 @@ class Decision:
     def regret(self) -> float:
         """How much better the best decision is, never below 0."""
         return abs(self.best_score - self.score)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``budget_game.js`` shows of it."""
+        return {
+            "share": self.share,
+            "score": self.score,
+            "best_share": self.best_share,
+            "best_score": self.best_score,
+            "regret": self.regret,
+            "curve": [float(f"{value:.5g}") for value in self.curve],
+        }
 
 
 class Game:
@@ -83,6 +98,20 @@ class Game:
             )
             for examples in (chance.choice(sizes[:-1]) for _ in range(rounds))
         )
+
+    def rules(self, saves: bool) -> dict[str, Any]:
+        """Return what ``budget_game.js`` says of the rounds; ``saves`` is whether there is a scoreboard."""
+        return {
+            "metric": axis_words(self.analysis.metric),
+            "worse": readable(self.worse),
+            "largest": self.largest,
+            "falling": self.analysis.falling,
+            "saves": saves,
+            "rounds": [
+                {"examples": one.examples, "coins": one.coins, "clean_price": one.clean_price}
+                for one in self.rounds
+            ],
+        }
 
     def buys(self, given: GameRound, share: float | int) -> tuple[float, float]:
         """Return the examples and how many of them are clean after spending ``share`` on cleaning."""

@@ -15,6 +15,7 @@ from workbench.errors import InputError
 from workbench.laws import Analysis, Band, ExchangeRate, rate_of
 from workbench.laws.claims import never_enough
 from workbench.laws.thresholds import TAILS
+from workbench.studies.examples import cut_text
 from workbench.views.points import TableRow, axis_words, points, readable
 
 MOST_REFERENCE_SIZES = 41
@@ -81,6 +82,20 @@ def guess_question(rows: Iterable[TableRow], analysis: Analysis, other: str | No
         "truth": _plain(truth),
         "range": _plain(ends),
         "log": log,
+    }
+
+
+def example_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``examples.js`` shows of an example: all its fields, long texts cut."""
+    texts = {name: row.get(name) for name in ("before", "other", "reason")}
+    score = row.get("score")
+    return {
+        "prompt": cut_text(row["prompt"]),
+        "response": cut_text(row["response"]),
+        **{name: None if text is None else cut_text(text) for name, text in texts.items()},
+        "quality": row.get("quality") or "",
+        "kind": row.get("kind") or "",
+        "score": None if score is None else float(f"{score:.4g}"),
     }
 
 

@@ -5,12 +5,15 @@ import hashlib
 import json
 import re
 
+import numpy as np
 import pytest
 from planned_studies import planned, write_planned
 
 from workbench.cli import main
+from workbench.config import Quality
 from workbench.errors import InputError
 from workbench.lessons import widgets as of_lessons
+from workbench.lessons.budget import Game
 from workbench.lessons.shipped import VERBS
 from workbench.lessons.site import write_site
 from workbench.lessons.site.parts import SITE_PARTS
@@ -113,6 +116,57 @@ def test_the_scripts_are_the_widgets_own(page):
         assert own.replace("export default ", f"WIDGETS.{name} = ") in script, path
     assert "export" not in re.sub(r"//.*", "", script)
     assert not re.search(r"\bimport\b[ (]", re.sub(r"//.*", "", script))
+
+
+def test_the_game_has_the_outcome_of_every_decision(page):
+    told = inside(page)["game"]
+    with Store.open(VERBS, read_only=True) as store:
+        study = answers_of(store, store.table()).studies["exact_match"]
+    game = Game(study, worse="50% other_form")
+    assert told["rules"] == game.rules(saves=False)
+    (step,) = re.findall(r'class: "share", min: 0, max: 100, step: (\d+)', WIDGET_OF["game"].read_text())
+    assert all(len(own) == 100 // int(step) + 1 for own in told["plays"])
+    for number, place in ((0, 0), (2, 7), (4, 20)):
+        outcome = game.play(game.rounds[number], place * int(step) / 100).to_json()
+        shown = {**told["plays"][number][place], "curve": told["curves"][number]}
+        assert {name: pytest.approx(value) for name, value in outcome.items()} == shown
+
+
+def test_the_map_has_every_cell_and_its_runs(page):
+    told = inside(page)["map"]
+    assert told["metric"] == "exact_match"
+    with Store.open(VERBS, read_only=True) as store:
+        rows = [row for row in store.rows() if (row["quality"], row["size"]) == ("10% other_form", 128)]
+    grid, detail = told["grids"]["exact_match"], told["details"][1][2]
+    cell = grid["cells"][1 * len(grid["sizes"]) + 2]
+    assert (cell["quality"], cell["size"], cell["done"], cell["planned"]) == ("10% other form", 128, 4, 4)
+    assert cell["mean"] == pytest.approx(np.mean([row["exact_match"] for row in rows]))
+    assert cell["spread"] == pytest.approx(np.std([row["exact_match"] for row in rows], ddof=1))
+    assert [line[2] for line in detail["rows"]] == [f"{row['exact_match']:.3f}" for row in rows]
+    assert len(detail["curves"]) == 4
+    assert told["grids"]["loss"]["better"] == "low"
+
+
+def test_the_examples_are_those_of_the_record(page):
+    first = inside(page)["examples"][0]
+    assert (first["prompt"], first["before"], first["response"]) == ("mix", "mixed", "mixing")
+    assert first["quality"] == "10% other form"
+
+
+def test_what_a_study_cannot_have_is_left_out_and_said_so(tmp_path, capsys):
+    one = write_planned(tmp_path / "study", planned(qualities=(Quality(),)))
+    assert main(["site", str(one)]) == 0
+    left_out = capsys.readouterr().out
+    page = (one / "site" / "index.html").read_text(encoding="utf-8")
+    assert set(inside(page)) == {"explore", "map"}
+    for why in (
+        "The guess: there is one quality, so nothing to guess: add a second to the study.",
+        "The exchange rate to slide along: no rate can be given; the answer above says why.",
+        "The budget game: there is one quality, so nothing to choose between.",
+        "Examples of the data: the study has recorded none.",
+    ):
+        assert f"not on the page: {why}" in left_out
+        assert f"Not on this page. {why}" in page
 
 
 def test_only_widgets_of_parts_that_are_shown_travel():

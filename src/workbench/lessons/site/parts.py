@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.errors import InputError
+from workbench.laws import Analysis
+from workbench.lessons.budget import SLIDER_STEPS, Game
 from workbench.studies.disk.store import Store
 from workbench.views.answers import Answers
-from workbench.views.explore import guess_question
-from workbench.views.points import TableRow, readable
+from workbench.views.cell_map import CellMap
+from workbench.views.explore import example_row, guess_question
+from workbench.views.points import TableRow, axis_words, readable
 from workbench.views.variants import explored, refuse_several
 
 
@@ -57,10 +60,7 @@ def guess_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
     It is of the first metric that says something, and of the quality that the first sentence is about.
     """
     refuse_several(told.store.manifest, "a guess")
-    study = next((one for one in told.answers.studies.values() if one.silent is None), None)
-    if study is None:
-        raise InputError("no metric says anything yet; the answer above says why")
-    question = guess_question(told.table, study)
+    question = guess_question(told.table, _speaking(told))
     changed = [
         one for one in told.store.manifest.examples if readable(one["quality"]) == question["names"][1]
     ]
@@ -68,10 +68,63 @@ def guess_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
     return {"question": question, "example": example}
 
 
+def game_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
+    """Return the budget game with what every decision leads to: each round, at each step of the slider."""
+    refuse_several(told.store.manifest, "the budget game")
+    study = _speaking(told)
+    reference, *others = study.curves
+    if not others:
+        raise InputError("there is one quality, so nothing to choose between")
+    game = Game(study, clean=reference, worse=others[-1])
+    plays = [
+        [game.play(one, step / SLIDER_STEPS).to_json() for step in range(SLIDER_STEPS + 1)]
+        for one in game.rounds
+    ]
+    # the curve behind a round is the same for each decision
+    curves = [own[0]["curve"] for own in plays]
+    for decision in (decision for own in plays for decision in own):
+        del decision["curve"]
+    return {"rules": game.rules(saves=False), "plays": plays, "curves": curves}
+
+
+def examples_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
+    """Return the examples of what qualities do that the study has recorded."""
+    found = told.store.manifest.examples
+    if not found:
+        raise InputError("the study has recorded none")
+    return [example_row({**one, "quality": readable(one["quality"])}) for one in found]
+
+
+def map_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
+    """Return every metric's map of quality and size, and the runs behind each cell."""
+    refuse_several(told.store.manifest, "a map of the cells")
+    cells = CellMap.read(told.store)
+    return {
+        "metrics": [[name, axis_words(name)] for name in cells.metrics],
+        "metric": next(iter(told.answers.studies), cells.metrics[0]),
+        "grids": {name: cells.grid(name) for name in cells.metrics},
+        "details": [
+            [cells.detail(row, column, told.store) for column in range(len(cells.sizes))]
+            for row in range(len(cells.qualities))
+        ],
+    }
+
+
+def _speaking(told: Told) -> Analysis:
+    """Return the analysis of the first metric that says something."""
+    study = next((one for one in told.answers.studies.values() if one.silent is None), None)
+    if study is None:
+        raise InputError("no metric says anything yet; the answer above says why")
+    return study
+
+
 SITE_PARTS: dict[str, tuple[str, Callable[[Told], Any]]] = {
     "guess": ("The guess", guess_part),
     "explore": ("The charts to explore", explore_part),
     "exchange": ("The exchange rate to slide along", exchange_part),
+    "game": ("The budget game", game_part),
+    "map": ("The map of all cells", map_part),
+    "examples": ("Examples of the data", examples_part),
 }
 """Each part with what it is called where it is left out, and what makes it."""
 

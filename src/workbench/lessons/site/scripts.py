@@ -5,11 +5,14 @@ from pathlib import Path
 
 from workbench.views.explore import PAGE_FOLDER
 
-SHARED_SCRIPTS = ("common", "quality", "page")
+SHARED_SCRIPTS = ("common", "kernel", "job_bar", "quality", "page")
 """What all parts use, once."""
 WIDGET_OF = {
     "guess": PAGE_FOLDER / "guess.js",
     "exchange": PAGE_FOLDER / "exchange.js",
+    "game": Path(__file__).parents[1] / "widgets" / "budget_game.js",
+    "map": PAGE_FOLDER / "grid_map.js",
+    "examples": PAGE_FOLDER / "examples.js",
 }
 """The module of the widget that shows a part, where a widget does."""
 EXPORT = "export default "

@@ -15,7 +15,43 @@ function guessing(el, { question }) {
   if (location.hash) model.set("told", true);
 }
 
+// Every decision's outcome was computed before; there is no scoreboard, and a game can be played again.
+function game(el, { rules, plays, curves }) {
+  const model = still({ rules, place: 0, decision: {}, entered: {}, outcomes: [], board: [], problem: "" });
+  const again = html("button", { class: "again", hidden: true, click: () => {
+    model.set("outcomes", []);
+    model.set("place", 0);
+    again.hidden = true;
+    el.querySelector("input.share").focus();
+  } }, "Play again");
+  model.on("change:decision", () => {
+    const { round, share } = model.get("decision");
+    const outcomes = model.get("outcomes");
+    if (round !== outcomes.length) return;
+    const curve = curves[round];
+    model.set("outcomes", [...outcomes, { ...plays[round][Math.round(share * (plays[round].length - 1))], curve }]);
+    again.hidden = model.get("outcomes").length < rules.rounds.length;
+    if (!again.hidden) again.focus();
+  });
+  const own = html("div");
+  WIDGETS.game.render({ model, el: own });
+  el.append(own, html("div", { class: "workbench" }, again));
+}
+
+function cells(el, { grids, metrics, metric, details }) {
+  const model = still({ grid: grids[metric], metrics, metric, chosen: [-1, -1], detail: {} });
+  model.on("change:metric", () => model.set("grid", grids[model.get("metric")]));
+  model.on("change:chosen", () => {
+    const [row, column] = model.get("chosen");
+    model.set("detail", details[row][column]);
+  });
+  WIDGETS.map.render({ model, el });
+}
+
 const SHOW = {
+  map: cells,
+  examples: (el, rows) => WIDGETS.examples.render({ model: still({ rows, score: "" }), el }),
+  game,
   guess: guessing,
   explore: (el, metrics) => explore(el, metrics),
   exchange: (el, state) => WIDGETS.exchange.render({ model: still(state), el }),

@@ -34,7 +34,7 @@ export default {
     const buy = html("button", { class: "buy primary", click: () =>
       set(model, "decision", { round: model.get("place"), share: Number(slider.value) / 100 }) }, "Spend it");
     const next = html("button", { class: "next", click: () => set(model, "place", model.get("place") + 1) }, "Next round");
-    const shown = html("div", { class: "shown" });
+    const shown = html("div", { class: "shown", tabindex: -1 });
     const name = html("input", { type: "text", "aria-label": "your name", placeholder: "your name", keydown: event => event.stopPropagation() });
     const enter = html("button", { class: "enter", click: () =>
       set(model, "entered", { number: Date.now(), name: name.value }) }, "Enter the scoreboard");
@@ -56,13 +56,17 @@ export default {
       title.textContent = `Round ${place + 1} of ${rules.rounds.length}`;
       story.textContent = `You have ${short(round.examples)} examples (${rules.worse}) and ${round.coins} coins. Another such ` +
         `example costs 1 coin, cleaning one costs ${round.clean_price}. At most ${short(rules.largest)} examples.`;
-      slider.disabled = buy.disabled = done;
-      next.disabled = !done || place + 1 >= rules.rounds.length;
+      const last = place + 1 >= rules.rounds.length;
+      // a control that is switched off loses the focus to the page: hand it on before
+      const held = [buy, next].includes(document.activeElement);
+      if (held) (done ? (last ? shown : next) : slider).focus();
+      [slider.disabled, buy.disabled, next.disabled] = [done, done, !done || last];
+      if (held) (done ? (last ? shown : next) : slider).focus();
       preview();
       const total = outcomes.reduce((sum, one) => sum + one.regret, 0);
       const now = outcomes[place];
       shown.replaceChildren(...(now ? [
-        html("p", { class: "number result" }, `You: ${now.score.toFixed(3)}. Best: ${now.best_score.toFixed(3)}, with ` +
+        html("p", { class: "number result", role: "status" }, `You: ${now.score.toFixed(3)}. Best: ${now.best_score.toFixed(3)}, with ` +
           `${Math.round(100 * now.best_share)}% for cleaning. Regret ${now.regret.toFixed(3)}, so far ${total.toFixed(3)}.`),
         revealed(rules, now)] : []));
       form.hidden = !over || !rules.saves;

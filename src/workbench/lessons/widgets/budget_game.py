@@ -8,7 +8,6 @@ import traitlets
 from workbench.errors import InputError
 from workbench.lessons.budget import Decision, Entry, Game, add_entry, scoreboard, total_regret
 from workbench.views.board_figures import empty, regrets
-from workbench.views.points import axis_words, readable
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import KernelView, module
 
@@ -36,20 +35,7 @@ class BudgetGame(KernelView):
     def __init__(self, game: Game, file: Path | None = None) -> None:
         self.game, self.file = game, file
         self.played: list[Decision] = []
-        metric = game.analysis.metric
-        super().__init__(
-            rules={
-                "metric": axis_words(metric),
-                "worse": readable(game.worse),
-                "largest": game.largest,
-                "falling": game.analysis.falling,
-                "saves": file is not None,
-                "rounds": [
-                    {"examples": one.examples, "coins": one.coins, "clean_price": one.clean_price}
-                    for one in game.rounds
-                ],
-            }
-        )
+        super().__init__(rules=game.rules(saves=file is not None))
         self._show_board()
         self.observe(self._play, "decision")
         self.observe(self._enter, "entered")
@@ -67,7 +53,7 @@ class BudgetGame(KernelView):
         if number != len(self.played) or number >= len(self.game.rounds):
             return  # a round is played once
         self.played.append(self.game.play(self.game.rounds[number], share))
-        self.outcomes = [_plain(outcome) for outcome in self.played]
+        self.outcomes = [outcome.to_json() for outcome in self.played]
 
     def _enter(self, change: dict[str, Any]) -> None:
         name = str(change["new"].get("name", "")).strip()
@@ -88,14 +74,3 @@ class BudgetGame(KernelView):
     def _show_board(self) -> None:
         if self.file is not None:
             self.board = [[entry.name, f"{entry.regret:.3f}"] for entry in scoreboard(self.file)]
-
-
-def _plain(outcome: Decision) -> dict[str, Any]:
-    return {
-        "share": outcome.share,
-        "score": outcome.score,
-        "best_share": outcome.best_share,
-        "best_score": outcome.best_score,
-        "regret": outcome.regret,
-        "curve": [float(f"{value:.5g}") for value in outcome.curve],
-    }

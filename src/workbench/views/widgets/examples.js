@@ -23,7 +23,8 @@ export default {
     const [quality, kind] = ["quality", "kind"].map(field => html("select", { class: field, change: () => { page = 0; draw(); } },
       html("option", { value: "" }, "all"),
       ...[...new Set(rows.map(row => row[field]))].sort().map(name => html("option", { value: name }, name))));
-    const filters = used.some(([name]) => name === "quality") ? [labelled("quality", quality)] : [];
+    const filters = [["quality", quality], ["kind", kind]].filter(([field]) => used.some(([name]) => name === field))
+      .map(([field, pick]) => labelled(field, pick));
     const said = html("span", { class: "number", role: "status" });
     const [back, on] = [["‹ back", -1], ["next ›", 1]].map(([words, step]) =>
       html("button", { click: () => { page += step; draw(); } }, words));
@@ -45,11 +46,12 @@ export default {
         ...used.map(([name]) => html("td", { class: name === "score" ? "number" : "text" },
           name === "score" ? short(row.score) : row[name] ?? "")))));
       said.textContent = `${found.length} of ${rows.length} examples, page ${page + 1} of ${pages}`;
+      back.hidden = on.hidden = rows.length <= PAGE;
       [back.disabled, on.disabled] = [page === 0, page === pages - 1];
       heads.forEach((head, i) => head.setAttribute("aria-sort",
         used[i][0] === sorted ? (down ? "descending" : "ascending") : "none"));
     };
-    root(el, "examples").append(html("div", { class: "row" }, find, ...filters, labelled("kind", kind), back, on, said),
+    root(el, "examples").append(html("div", { class: "row" }, find, ...filters, back, on, said),
       html("table", { class: "examples" }, html("thead", {}, html("tr", {}, ...heads)), body));
     draw();
   },

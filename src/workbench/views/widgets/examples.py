@@ -14,8 +14,8 @@ from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
 from workbench.errors import InputError
 from workbench.studies.disk.store import Store
-from workbench.studies.examples import cut_text
 from workbench.views.board_figures import histogram
+from workbench.views.explore import example_row
 from workbench.views.points import readable
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import View, module
@@ -40,7 +40,7 @@ class Examples(View):
     score = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], score: str = "", total: int | None = None) -> None:
-        super().__init__(rows=[_row(row) for row in rows[:MOST]], score=score)
+        super().__init__(rows=[example_row(row) for row in rows[:MOST]], score=score)
         self.total = len(rows) if total is None else total
 
     @classmethod
@@ -164,16 +164,3 @@ def _reasoned(dataset: Dataset, quality: Quality, seed: int, column: str | None)
         }
         for record, reason, other in zip(dataset.train, reasons, others, strict=True)
     ]
-
-
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {name: row.get(name) for name in ("before", "other", "reason")}
-    score = row.get("score")
-    return {
-        "prompt": cut_text(row["prompt"]),
-        "response": cut_text(row["response"]),
-        **{name: None if text is None else cut_text(text) for name, text in texts.items()},
-        "quality": row.get("quality") or "",
-        "kind": row.get("kind") or "",
-        "score": None if score is None else float(f"{score:.4g}"),
-    }

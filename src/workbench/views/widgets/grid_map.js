@@ -8,12 +8,21 @@ function shade(share) {
   const at = clamp(share, [0, 1]) * (CIVIDIS.length - 1);
   const below = Math.min(Math.floor(at), CIVIDIS.length - 2);
   const mixed = CIVIDIS[below].map((one, i) => one + (at - below) * (CIVIDIS[below + 1][i] - one));
-  return { background: `rgb(${mixed.map(Math.round)})`, ink: at > 2.1 ? "#111" : "#fff" };
+  // the one of black and white that can be read better; on any colour one of them has a contrast of 4.5 (WCAG 2)
+  const [r, g, b] = mixed.map(one => (one / 255 <= 0.04045 ? one / 255 / 12.92 : ((one / 255 + 0.055) / 1.055) ** 2.4));
+  return { background: `rgb(${mixed.map(Math.round)})`, ink: 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff" };
+}
+
+// As many decimals for all cells as tell the nearest of them apart.
+function decimals([low, high]) {
+  const span = high - low || Math.abs(high) || 1;
+  return clamp(2 - Math.floor(Math.log10(span)), [0, 6]);
 }
 
 function cellButton(model, cell, [low, high], open) {
   const { better } = model.get("grid");
   const share = high > low ? (cell.mean - low) / (high - low) : 0.5;
+  const number = value => (value === null ? short(value) : value.toFixed(decimals([low, high])));
   const look = cell.mean === null ? null : shade(better === "low" ? 1 - share : share);
   const style = look ? `background:${look.background};color:${look.ink}` : "";
   const seeds = `${cell.done} of ${cell.planned} seeds`;
@@ -22,8 +31,8 @@ function cellButton(model, cell, [low, high], open) {
   return html("button", {
     style, class: `cell ${cell.training ? "training" : ""}`, "aria-label": label, title: label, click: open,
     "data-at": `${cell.row} ${cell.column}`,
-  }, html("b", {}, cell.mean === null ? (cell.training ? "…" : "") : short(cell.mean)),
-    html("small", {}, cell.mean === null ? "" : `±${short(cell.spread)}`),
+  }, html("b", {}, cell.mean === null ? (cell.training ? "…" : "") : number(cell.mean)),
+    html("small", {}, cell.spread === null ? "" : `±${number(cell.spread)}`),
     html("small", {}, cell.done < cell.planned ? `${cell.done} of ${cell.planned}` : ""));
 }
 

@@ -6,8 +6,9 @@ function jobBar(model) {
   const button = html("button", { class: "stop", click: () => set(model, "asked", model.get("asked") + 1) });
   const row = html("div", {}, html("div", { class: "row" }, button, bar, status), alert);
   const end = follow(model, ["status"], () => {
-    const now = model.get("status");
-    row.hidden = now.state === "new";  // trained elsewhere: there is no job to speak of
+    const now = model.get("status") ?? { state: "new" };
+    row.hidden = now.state === "new";  // trained elsewhere, or a page without a kernel: there is no job
+    if (row.hidden) return;
     status.textContent = now.words;
     alert.hidden = !now.alert;
     alert.textContent = now.alert ?? "";

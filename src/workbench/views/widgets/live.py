@@ -1,6 +1,5 @@
 """A study that trains, live: its loss curves, how far it is, and a button that stops it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from workbench.laws.units import SIZE_UNITS
 from workbench.studies.background import BackgroundRun, RunState
 from workbench.studies.disk.manifest import read_manifest
 from workbench.views.board_figures import Line, empty, training_curves
+from workbench.views.cell_map import thinned
 from workbench.views.points import readable
 from workbench.views.widgets.job_view import JobView
 from workbench.views.widgets.view import module
 
 MOST_POINTS = 120
 """Points of a curve that travel to the page: as many as its pixels can show."""
-StepLoss = tuple[int, float | None]
-"""A step and its loss; None where that was not a number."""
 
 
 class LiveStudy(JobView):
@@ -94,10 +92,3 @@ class LiveStudy(JobView):
             "x": [step for step, _ in points],
             "y": [None if loss is None else float(f"{loss:.4g}") for _, loss in points],
         }
-
-
-def thinned(points: Sequence[StepLoss], most: int) -> list[StepLoss]:
-    """Return at most ``most`` + 1 of the points, evenly spaced, the last one always among them."""
-    if len(points) <= most:
-        return list(points)
-    return [points[index * len(points) // most] for index in range(most)] + [points[-1]]

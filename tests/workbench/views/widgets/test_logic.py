@@ -28,8 +28,8 @@ from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import BudgetGame, Chat
 from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
+from workbench.views.cell_map import thinned
 from workbench.views.widgets import Examples, Exchange, GridMap, Guess, LawExplorer, LiveStudy
-from workbench.views.widgets.live import thinned
 from workbench.views.widgets.ticker import BEAT
 from workbench.views.widgets.view import KernelView
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qlora_kernels.decode import decode_fast
 from qlora_kernels.formats_layout import Affine
-from qlora_kernels.in_file import MARK, FileRows, buffer
+from qlora_kernels.in_file import IN_FILE, FileRows, buffer
 from qlora_kernels.vendor import multiply, part_width
 
 
@@ -123,7 +123,7 @@ def head_of(
     base: Sequence[Tensor], levels: str, dtype: torch.dtype, low: torch.dtype, triton: bool
 ) -> DenseHead | PackedHead:
     """Return a head whose numbers are rounded to ``dtype``, and multiplied in ``low``."""
-    if levels.startswith(MARK):
+    if levels.startswith(IN_FILE):
         return PackedHead(FileRows.of(base, levels), dtype, low, triton)
     weight = Affine.of(base, levels)
     if weight.levels == "dense":

@@ -23,7 +23,7 @@ from qlora_kernels.formats_layout import Affine
 
 PLAIN_NUMBERS = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 """Numbers that a GGUF holds without blocks, by the format's name."""
-MARK = "file "
+IN_FILE = "file "
 """What the name of the levels of a matrix in a file begins with; the format follows."""
 
 
@@ -47,7 +47,7 @@ class FileRows:
     def of(cls, tensors: Sequence[Tensor], levels: str) -> "FileRows":
         """Put together what :meth:`tensors` and :attr:`levels` took apart."""
         data, order = tensors
-        format = levels.removeprefix(MARK)
+        format = levels.removeprefix(IN_FILE)
         rows = len(order) if len(order) else len(data)
         return cls(data=data, order=order, format=format, shape=(rows, weights_in_row(format, data.shape[1])))
 
@@ -58,7 +58,7 @@ class FileRows:
     @property
     def levels(self) -> str:
         """How the operators read :meth:`tensors`."""
-        return MARK + self.format
+        return IN_FILE + self.format
 
     @property
     def device(self) -> torch.device:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from qlora_kernels.decode import decode_fast
 from qlora_kernels.formats_layout import Affine
-from qlora_kernels.in_file import MARK, FileRows, buffer
+from qlora_kernels.in_file import IN_FILE, FileRows, buffer
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.int8}
 """Precisions of a product by name, and the type of the numbers that are multiplied."""
@@ -135,7 +135,7 @@ def operand(base: Sequence[Tensor], levels: str, dtype: torch.dtype) -> Sequence
             )
         return base
     low = torch.float32 if dtype == torch.int8 else dtype
-    if levels.startswith(MARK):
+    if levels.startswith(IN_FILE):
         rows = FileRows.of(base, levels)
         return prepare_weight(rows.decode(low, out=buffer(rows.shape, low)), dtype)
     weight = Affine.of(base, levels)

@@ -31,7 +31,7 @@ MISTAKES = [
         f"{TESTS}::test_an_earlier_page_is_written_again_and_another_is_not",
         (
             "a page that somebody else wrote is replaced",
-            "not names or MARK.encode() in (folder / PAGE_NAME).read_bytes()",
+            "not names or GENERATOR.encode() in (folder / PAGE_NAME).read_bytes()",
             "not names or True",
         ),
     ),

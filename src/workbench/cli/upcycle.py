@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     base = load_base(arguments.base)
     sparse = upcycled(base, arguments.experts, used=arguments.used, seed=arguments.seed)
     described = upcycling_in_words(base, arguments.experts, arguments.used, arguments.seed)
-    print(grown(base, sparse))
+    print(growth_in_words(base, sparse))
     try:
         print(f"the same as the dense base: {same_as_dense(base, sparse)}", flush=True)
         if arguments.steps:
@@ -129,7 +129,7 @@ def _train(arguments: argparse.Namespace, sparse: "Base") -> "tuple[Base, Traine
             raise KeyboardInterrupt from ended
 
 
-def grown(base: "Base", sparse: "Base") -> str:
+def growth_in_words(base: "Base", sparse: "Base") -> str:
     """Return how many weights there are, and how many a token goes through, before and after."""
     from workbench.models.experts import active_parameters
 

@@ -4,6 +4,7 @@ It runs the widgets' own scripts, as notebooks do; what a kernel would answer wa
 as JSON. Nothing is loaded: the page's policy forbids the network, and lets no script run but the page's own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from workbench.views.report import caption_in_words, grid_in_words, licences
 from workbench.views.variants import study_answers
 
 PAGE_NAME = "index.html"
-MARK = '<meta name="generator" content="workbench site">'
+GENERATOR = '<meta name="generator" content="workbench site">'
 """What tells our own page, which may be written again, from a page that somebody else wrote."""
 
 
@@ -67,7 +68,7 @@ def write_site(study: Path | str, folder: Path | str | None = None) -> Site:
     )
 
 
-def render_site(store: Store, table: list[TableRow], found: Answers, parts: tuple[SitePart, ...]) -> str:
+def render_site(store: Store, table: Sequence[TableRow], found: Answers, parts: tuple[SitePart, ...]) -> str:
     """Return the page; every text that comes from data is escaped."""
     manifest = store.manifest
     cells = [row for row in table if row["size"] > 0]
@@ -77,7 +78,7 @@ def render_site(store: Store, table: list[TableRow], found: Answers, parts: tupl
     shown = {part.name: part.data for part in parts if not part.why_not}
     code = site_script(shown)
     return environment.get_template("page.html").render(
-        mark=Markup(MARK),
+        mark=Markup(GENERATOR),
         title=f"{manifest.study.name or 'Study'}: clean the data, or collect more of it?",
         grid=grid_in_words(manifest, cells),
         about=manifest.data.origin or "",
@@ -102,7 +103,7 @@ def _refuse_other_files(folder: Path) -> None:
     try:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         ours = names in ([], [PAGE_NAME]) and (
-            not names or MARK.encode() in (folder / PAGE_NAME).read_bytes()
+            not names or GENERATOR.encode() in (folder / PAGE_NAME).read_bytes()
         )
     except FileNotFoundError:
         return

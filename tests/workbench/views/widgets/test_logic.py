@@ -1,16 +1,9 @@
 """The widgets' own logic, without a browser: traits in, traits out."""
 
-import json
 import math
-import os
-import shutil
-import time
 from collections import Counter
-from itertools import pairwise
-from typing import ClassVar
 
 import numpy as np
-import psutil
 import pytest
 
 from workbench.config import Quality
@@ -26,12 +19,9 @@ from workbench.lessons.budget import Game, GameRound, scoreboard
 from workbench.lessons.shipped import TALKERS, VERBS
 from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import BudgetGame, Chat
-from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.views.cell_map import thinned
-from workbench.views.widgets import Examples, Exchange, GridMap, Guess, LawExplorer, LiveStudy
-from workbench.views.widgets.ticker import BEAT
-from workbench.views.widgets.view import KernelView
+from workbench.views.widgets import Examples, Exchange, GridMap, Guess, LawExplorer
 
 
 @pytest.fixture(scope="module")
@@ -48,134 +38,6 @@ def shipped(shipped_rows):
 @pytest.fixture(scope="module")
 def analysed(shipped):
     return analyse(shipped, "exact_match", bootstraps=60, items=600)
-
-
-def write_job(folder, lines, **state):
-    """Make the folder of a job as its process leaves it, with the shipped study around it."""
-    shutil.copytree(VERBS, folder, dirs_exist_ok=True)
-    job = folder / "job"
-    job.mkdir()
-    (job / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (job / "state.json").write_text(json.dumps(state))
-    (job / "config.json").write_text("{}")
-    return folder
-
-
-def step(number, keys, losses, **more):
-    at = {"phase": "training", "stack": 1, "stacks": 2, "steps": 9, "cells": 4, "cells_done": 0, "share": 0.1}
-    return {**at, "step": number, "keys": keys, "losses": losses, **more}
-
-
-def test_live_shows_what_was_recorded_and_nothing_twice(tmp_path, check_shown):
-    key = find_cell(VERBS, "clean", 32).key()
-    lines = [step(1, [key], [2.0]), step(2, [key], [None]), step(2, [key], [1.5]), step(3, [key], [1.0])]
-    lines[3].pop("keys")
-    view = LiveStudy(write_job(tmp_path / "s", lines, name="stopped"))
-    (curve,) = view.curves
-    assert (curve["x"], curve["y"]) == ([1, 2, 3], [2.0, 1.5, 1.0])
-    assert (curve["quality"], curve["size"], curve["seed"]) == ("clean", 32, 0)
-    assert view.recorded == 3
-    assert "3 points recorded" in view.status["words"]
-    assert view.status["button"] == "Go on"
-    check_shown(view)
-    again = LiveStudy(tmp_path / "s")
-    assert again.curves == view.curves
-
-
-def test_live_says_why_a_job_failed(tmp_path):
-    view = LiveStudy(write_job(tmp_path / "s", [], name="failed", error="there is <b>no</b> base"))
-    assert view.status["alert"] == "there is <b>no</b> base"
-    assert view.picture() is not None
-
-
-def test_live_asks_its_job_to_stop_once_pressed(tmp_path):
-    me = psutil.Process()
-    folder = write_job(tmp_path / "s", [], name="running", process=os.getpid(), born=me.create_time())
-    view = LiveStudy(folder)
-    assert view.status["button"] == "Stop"
-    view.asked += 1
-    assert (folder / "job" / "stop").exists()
-    assert view.status["button"] == "Stopping …"
-    assert not view.status["button_works"]
-
-
-class Begun(BackgroundRun):
-    """A job that is begun without a process."""
-
-    begun: ClassVar[list] = []
-
-    @classmethod
-    def start(cls, study, folder):
-        cls.begun.append((study, folder))
-        return cls(folder)
-
-
-def finished(folder, monkeypatch):
-    monkeypatch.setattr("workbench.views.widgets.job_view.BackgroundRun", Begun)
-    monkeypatch.setattr(Begun, "begun", [])
-    write_job(folder, [step(1, [find_cell(VERBS, "clean", 32).key()], [2.0])], name="finished")
-    with Store.open(VERBS, read_only=True) as store:
-        study = store.manifest.study.parsed()
-    (folder / "job" / "config.json").write_text(json.dumps(study.to_dict()))
-    return study
-
-
-@pytest.mark.parametrize("make", [LiveStudy, GridMap])
-def test_a_finished_job_trains_again_and_what_it_made_is_kept(tmp_path, monkeypatch, make):
-    folder = tmp_path / "s"
-    for number in (1, 2):
-        study = finished(folder, monkeypatch)
-        before = sorted(path.name for path in folder.rglob("*"))
-        view = make(folder)
-        assert (view.status["button"], view.status["button_works"]) == ("Train again", True)
-        view.asked += 1
-        assert Begun.begun == [(study, folder)]
-        kept = folder.with_name(f"s-earlier-{number}")
-        assert sorted(path.name for path in kept.rglob("*")) == before
-        assert not folder.exists()
-        assert view.status["share"] == 0
-        if make is LiveStudy:
-            assert (view.curves, view.recorded) == ([], 0)
-
-
-def test_what_can_not_be_begun_is_said_and_the_next_press_clears_it(tmp_path):
-    folder = write_job(tmp_path / "s", [], name="stopped")
-    view = LiveStudy(folder)
-    (folder / "job" / "config.json").unlink()
-    view.asked += 1
-    assert (
-        view.status["alert"] == f"{folder} has no job to go on with; start one with wb.start(study, folder)"
-    )
-    assert folder.is_dir()
-
-
-def test_a_map_says_how_far_its_job_is(tmp_path):
-    me = psutil.Process()
-    lines = [step(3, ["k"], [2.0], cells=4, cells_done=1, share=0.25, prediction={"seconds": 80.0})]
-    folder = write_job(tmp_path / "s", lines, name="running", process=os.getpid(), born=me.create_time())
-    view = GridMap(folder)
-    assert "about 60 s left; 1 of 4 cells done" in view.words()
-    assert (view.status["share"], view.status["button"]) == (0.25, "Stop")
-    view.asked += 1
-    assert (folder / "job" / "stop").exists()
-    assert GridMap(VERBS).status["state"] == "new", "no bar beside a study that no job trained"
-
-
-@pytest.mark.parametrize("make", [lambda: LiveStudy(VERBS), lambda: GridMap(VERBS)])
-def test_a_page_hears_from_its_kernel_every_second(make, monkeypatch):
-    heard = []
-    monkeypatch.setattr(
-        KernelView, "send", lambda self, content: heard.append((time.monotonic(), self, content))
-    )
-    view = make()
-    assert view.beating
-    deadline = time.monotonic() + 30
-    while (times := [at for at, who, what in list(heard) if who is view and what == {"beat": True}])[
-        3:
-    ] == []:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert all(second - first >= 0.9 * BEAT for first, second in pairwise(times))
 
 
 @pytest.mark.parametrize("count", [0, 1, 119, 120, 121, 5000])
@@ -212,17 +74,6 @@ def test_grid_map_of_a_study_that_has_only_begun(tmp_path):
     view = GridMap(tmp_path / "nothing-yet")
     assert view.grid["cells"] == []
     assert view.picture() is not None
-
-
-def test_grid_map_marks_what_is_training(tmp_path):
-    key = find_cell(VERBS, "clean", 32).key()
-    born = psutil.Process().create_time()
-    write_job(tmp_path / "s", [step(1, [key], [2.0])], name="running", process=os.getpid(), born=born)
-    with Store.open(tmp_path / "s") as store:
-        store._database.execute("DELETE FROM curve WHERE cell = (SELECT id FROM cell WHERE key = ?)", (key,))
-        store._database.execute("DELETE FROM cell WHERE key = ?", (key,))
-    cell = GridMap(tmp_path / "s").grid["cells"][0]
-    assert (cell["training"], cell["done"]) == (True, cell["planned"] - 1)
 
 
 def test_law_explorer_sends_each_resample_once(shipped, check_shown):

@@ -156,7 +156,7 @@ def train(path: Path, hold: str, tokens: int, steps: int) -> None:
     planned = time.monotonic() - began
     assert made.room
     predicted = made.room.predicted(made.stacks, made.prepared)
-    began = time.monotonic()
+    began, processor = time.monotonic(), time.process_time()
     cell = made.cells[0]
     _, state = train_cells(made.prepared.frozen, [cell], [made.prepared.draws[cell.key()]])
     told = {
@@ -170,6 +170,7 @@ def train(path: Path, hold: str, tokens: int, steps: int) -> None:
         "peak_bytes": peak_bytes(),
         "plan_seconds": round(planned, 1),
         "step_seconds": round((time.monotonic() - began) / steps, 1),
+        "step_processor_seconds": round((time.process_time() - processor) / steps, 1),
         "losses": [round(float(loss), 4) for loss in state.losses[:, 0]],
     }
     print(json.dumps(told))

@@ -37,7 +37,7 @@ SHAPES = {
 }  # fmt: skip
 """Sizes of a base, and whether its head is its embedding: Llama 3.2 1B's and Llama 3 8B's."""
 LIMITS = {"1B": 2.5e9, "8B": 9e9}
-"""Most bytes that training is to take."""
+"""Most bytes that training is to take on a base that is held packed."""
 TILE = 512
 """Rows of random blocks that are made; a matrix is drawn from them."""
 WORDS = "abcdefghijklmnopqrstuvwxyz"
@@ -156,7 +156,7 @@ def train(path: Path, hold: str, tokens: int, steps: int) -> None:
     planned = time.monotonic() - began
     assert made.room
     predicted = made.room.predicted(made.stacks, made.prepared)
-    began = time.monotonic()
+    began, processor = time.monotonic(), time.process_time()
     cell = made.cells[0]
     _, state = train_cells(made.prepared.frozen, [cell], [made.prepared.draws[cell.key()]])
     told = {
@@ -170,6 +170,7 @@ def train(path: Path, hold: str, tokens: int, steps: int) -> None:
         "peak_bytes": peak_bytes(),
         "plan_seconds": round(planned, 1),
         "step_seconds": round((time.monotonic() - began) / steps, 1),
+        "step_processor_seconds": round((time.process_time() - processor) / steps, 1),
         "losses": [round(float(loss), 4) for loss in state.losses[:, 0]],
     }
     print(json.dumps(told))
@@ -203,7 +204,8 @@ def main() -> None:
         row = {"base": name, "file_bytes": size, **json.loads(found.stdout)}
         row["load"] = round(psutil.getloadavg()[0], 1)
         off = row["predicted_bytes"] / row["peak_bytes"] - 1
-        limit = f", limit {LIMITS[shape] / 1e9:.1f} GB" if shape in LIMITS else ""
+        bounded = shape in LIMITS and row["hold"] == "packed"
+        limit = f", limit {LIMITS[shape] / 1e9:.1f} GB" if bounded else ""
         print(
             f"{name} held {row['hold']}: peak {row['peak_bytes'] / 1e9:.2f} GB{limit}; predicted "
             f"{row['predicted_bytes'] / 1e9:.2f} GB ({off:+.0%}); {row['step_seconds']} s a step of "

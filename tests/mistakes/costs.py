@@ -274,6 +274,10 @@ MISTAKES = [
             "steps = cell.total_steps",
             "test_a_cell_of_a_trunk_is_predicted_its_own_steps",
         ),
+    ),
+    *mistakes(
+        "src/workbench/memory.py",
+        "tests/workbench/studies/test_costs.py",
         (
             "memory is told in kibibytes",
             "else peak * 1024",

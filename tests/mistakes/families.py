@@ -47,7 +47,7 @@ MISTAKES = [
     *mistakes(
         "src/workbench/training/losses.py",
         TEST,
-        ("losses are of plain logits", "softcap=cap, precision", "softcap=None, precision", "test_four_steps_lose_what_they_lose_in_peft"),
+        ("losses are of plain logits", "softcap=cap, chunk", "softcap=None, chunk", "test_four_steps_lose_what_they_lose_in_peft"),
     ),
     *mistakes(
         f"{MODELS}/safetensors_folder.py",

@@ -29,17 +29,21 @@ MISTAKES = [
             "cells = labels_of.label_boundaries * 0 + cells",
             "test_training_ends_with_the_adapters_of_a_processor",
         ),
+    ),
+    *mistakes(
+        "src/workbench/models/on_gpu.py",
+        STEP,
         (
             "norms stay in float32",
-            "self.weight(name).to(self.dtype)",
-            "self.weight(name)",
+            "weights[name] = weight.to(dtype)",
+            "weights[name] = weight",
             "test_a_step_in_16_bits_is_as_near_to_float32_as_torchs_own",
         ),
         (
             "a GPU decodes all weights beforehand",
-            "self.prepared |= {names[0]: operand for names, operand in made.items()}",
-            "self.prepared |= {n[0]: decode(o, self.dtype) if isinstance(o, Affine) else o "
-            "for n, o in made.items()}",
+            "prepared |= {names[0]: operand for names, operand in made.items()}",
+            "prepared |= {n[0]: o if isinstance(o, Tensor) else torch.cat([weights[one].dequantize(dtype) "
+            "for one in n]) for n, o in made.items()}",
             "test_weights_stay_packed_and_those_side_by_side_are_held_once",
         ),
     ),

@@ -126,14 +126,14 @@ MISTAKES = [
         ),
         (
             "memory is estimated for all blocks, adapted or not",
-            "(decoder.layers - first_layer) * (10",
-            "decoder.layers * (10",
+            "blocks, block = decoder.layers - first_layer, 10",
+            "blocks, block = decoder.layers, 10",
             "test_the_memory_of_a_step_is_about_what_autograd_keeps",
         ),
         (
             "memory is estimated without the feed-forward layers",
-            "(10 * decoder.width + 3 * decoder.feed_forward)",
-            "(10 * decoder.width)",
+            "10 * decoder.width + 3 * decoder.feed_forward",
+            "10 * decoder.width",
             "test_the_memory_of_a_step_is_about_what_autograd_keeps",
         ),
         (

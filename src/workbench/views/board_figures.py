@@ -72,7 +72,7 @@ def guessed(lines: Sequence[Line], question: Mapping[str, Any]) -> PaperFigure:
         for line in lines:
             axes.plot(
                 line.x,
-                line.y,
+                np.asarray(line.y, dtype=np.float64),
                 DASHES[line.group % len(DASHES)],
                 color=COLOURS[line.group % len(COLOURS)],
                 marker="o",

@@ -96,8 +96,9 @@ class GridMap(JobView):
         if self.cells is None:
             return
         self.grid = self.cells.grid(self.metric, self._training)
-        if self.chosen[0] < 0:
+        row, column = self.chosen
+        if row < 0:
             self.detail = {}
             return
         with Store.open(self.folder, read_only=True) as store:
-            self.detail = self.cells.detail(*self.chosen, store)
+            self.detail = self.cells.detail(row, column, store)

@@ -17,25 +17,19 @@ function guessing(el, { question }) {
 
 // Every decision's outcome was computed before; there is no scoreboard, and a game can be played again.
 function game(el, { rules, plays, curves }) {
-  const model = still({ rules, place: 0, decision: {}, entered: {}, outcomes: [], board: [], problem: "" });
-  const again = html("button", { class: "again", hidden: true, click: () => {
+  const model = still({ rules, place: 0, decision: {}, entered: {}, outcomes: [], board: [], problem: "", again: 0 });
+  model.on("change:again", () => {
     model.set("outcomes", []);
     model.set("place", 0);
-    again.hidden = true;
-    el.querySelector("input.share").focus();
-  } }, "Play again");
+  });
   model.on("change:decision", () => {
     const { round, share } = model.get("decision");
     const outcomes = model.get("outcomes");
     if (round !== outcomes.length) return;
     const curve = curves[round];
     model.set("outcomes", [...outcomes, { ...plays[round][Math.round(share * (plays[round].length - 1))], curve }]);
-    again.hidden = model.get("outcomes").length < rules.rounds.length;
-    if (!again.hidden) again.focus();
   });
-  const own = html("div");
-  WIDGETS.game.render({ model, el: own });
-  el.append(own, html("div", { class: "workbench" }, again));
+  WIDGETS.game.render({ model, el });
 }
 
 function cells(el, { grids, metrics, metric, details }) {

@@ -34,6 +34,7 @@ export default {
     const buy = html("button", { class: "buy primary", click: () =>
       set(model, "decision", { round: model.get("place"), share: Number(slider.value) / 100 }) }, "Spend it");
     const next = html("button", { class: "next", click: () => set(model, "place", model.get("place") + 1) }, "Next round");
+    const again = html("button", { class: "again", click: () => set(model, "again", model.get("again") + 1) }, "Play again");
     const shown = html("div", { class: "shown", tabindex: -1 });
     const name = html("input", { type: "text", "aria-label": "your name", placeholder: "your name", keydown: event => event.stopPropagation() });
     const enter = html("button", { class: "enter", click: () =>
@@ -58,10 +59,13 @@ export default {
         `example costs 1 coin, cleaning one costs ${round.clean_price}. At most ${short(rules.largest)} examples.`;
       const last = place + 1 >= rules.rounds.length;
       // a control that is switched off loses the focus to the page: hand it on before
-      const held = [buy, next].includes(document.activeElement);
-      if (held) (done ? (last ? shown : next) : slider).focus();
+      const held = [buy, next, again].includes(document.activeElement);
+      const hand = () => { if (held) (done ? (over ? again : last ? shown : next) : slider).focus(); };
+      if (over) again.hidden = false;
+      hand();
       [slider.disabled, buy.disabled, next.disabled] = [done, done, !done || last];
-      if (held) (done ? (last ? shown : next) : slider).focus();
+      hand();
+      again.hidden = !over;
       preview();
       const total = outcomes.reduce((sum, one) => sum + one.regret, 0);
       const now = outcomes[place];
@@ -76,7 +80,7 @@ export default {
       board.replaceChildren(...(rows.length ? [html("table", {}, html("tr", {}, html("th", {}, "scoreboard"),
         html("th", { class: "number" }, "regret")), ...rows)] : []));
     };
-    root(el, "budget").append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next), buys, shown, form, problem, board);
+    root(el, "budget").append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next, again), buys, shown, form, problem, board);
     const undo = [follow(model, ["place", "outcomes", "board", "problem"], draw), watched(model, el)];
     return () => undo.forEach(one => one());
   },

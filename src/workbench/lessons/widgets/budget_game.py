@@ -31,6 +31,8 @@ class BudgetGame(KernelView):
     outcomes: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     board: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     problem = traitlets.Unicode("").tag(sync=True)
+    again = traitlets.Int(0).tag(sync=True)
+    """How often the game was begun anew."""
 
     def __init__(self, game: Game, file: Path | None = None) -> None:
         self.game, self.file = game, file
@@ -39,6 +41,7 @@ class BudgetGame(KernelView):
         self._show_board()
         self.observe(self._play, "decision")
         self.observe(self._enter, "entered")
+        self.observe(self._begin, "again")
 
     def picture(self) -> PaperFigure:
         """Draw the score against the decision, with the player's and the best, for each round played."""
@@ -54,6 +57,9 @@ class BudgetGame(KernelView):
             return  # a round is played once
         self.played.append(self.game.play(self.game.rounds[number], share))
         self.outcomes = [outcome.to_json() for outcome in self.played]
+
+    def _begin(self, _: object) -> None:
+        self.played, self.outcomes, self.place, self.problem = [], [], 0, ""
 
     def _enter(self, change: dict[str, Any]) -> None:
         name = str(change["new"].get("name", "")).strip()

@@ -7,11 +7,13 @@ export default {
     const ask = () => set(model, "question", { number: number++, prompt: prompt.value });
     const vote = choice => set(model, "ballot", { number: number++, vote: choice });
     const prompt = html("input", { type: "text", class: "prompt", size: 28, "aria-label": "question",
+      placeholder: model.get("suggestions").length ? `such as ${model.get("suggestions")[0]}` : "your question",
       keydown: event => { event.stopPropagation(); if (event.key === "Enter") ask(); } });
     const fills = model.get("suggestions").map(text =>
       html("button", { click: () => { prompt.value = text; ask(); } }, text));
     const problem = html("p", { class: "alert", hidden: true, role: "alert" });
-    const [left, right] = ["left", "right"].map(side => html("div", { class: `answer text ${side}` }));
+    const [left, right] = ["left", "right"].map(side => html("div",
+      { class: `answer text ${side}`, role: "status", "aria-label": `${side} answer` }));
     const buttons = [["left", "Left is better"], ["tie", "No difference"], ["right", "Right is better"]].map(
       ([choice, words]) => html("button", { class: `vote ${choice}`, click: () => vote(choice) }, words));
     const score = html("p", { class: "score number", role: "status" });
@@ -22,6 +24,8 @@ export default {
       problem.textContent = shown.problem ?? "";
       left.textContent = shown.left ?? "…";
       right.textContent = shown.right ?? "…";
+      // a button that is switched off loses the focus to the page: hand it on before
+      if (!shown.open && buttons.includes(document.activeElement)) prompt.focus();
       for (const button of buttons) button.disabled = !shown.open;
       score.textContent = model.get("score");
       const rows = model.get("history").map(row => html("tr", {},

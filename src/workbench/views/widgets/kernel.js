@@ -6,8 +6,8 @@ const SILENCE = 2500;
 function watched(model, el) {
   if (!model.get("beating")) return () => {};
   let heard = Date.now();
-  const again = html("button", { class: "again", click: () => runAgain(el) }, "Run the notebook up to here");
-  const lost = html("p", { class: "alert lost", role: "alert", hidden: true },
+  const again = html("button", { class: "reconnect", click: () => runAgain(el) }, "Run the notebook up to here");
+  const lost = html("p", { class: "lost", role: "alert", hidden: true },
     "Not connected: the kernel that drew this has gone or was started anew. ",
     window.jupyterapp ? again : "Run the notebook up to here again.");
   const show = () => {

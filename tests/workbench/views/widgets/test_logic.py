@@ -235,6 +235,13 @@ def test_a_round_is_played_once_and_the_scoreboard_kept(analysed, tmp_path, chec
     view.entered = {"number": 3, "name": "<i>Ada</i>, 1"}
     assert [name for name, _ in view.board] == ["<i>Ada</i>, 1"]
     check_shown(view)
+    view.again += 1
+    assert (view.outcomes, view.place, len(view.board)) == ([], 0, 1)
+    view.decision = {"round": 0, "share": 1.0}
+    assert len(view.outcomes) == 1
+    view.again += 1
+    for number in (0, 1):
+        view.decision = {"round": number, "share": 0.5}
     file.write_text("name,rounds,regret\nx,two,0\n")
     with pytest.raises(InputError, match="line 2"):
         scoreboard(file)

@@ -66,6 +66,7 @@ bench: .venv/lab ## compare with transformers + PEFT and measure this machine (m
 	@$(BIN)/python benchmarks/roofline.py benchmarks/records/roofline.json
 	@$(BIN)/python benchmarks/stacking.py benchmarks/records/stacking.json
 	@$(BIN)/python benchmarks/against_peft.py --output benchmarks/records/against_peft.json
+	@$(BIN)/python benchmarks/load_base.py --against-transformers benchmarks/records/load_base.json
 	@$(BIN)/python benchmarks/profile_step.py --output benchmarks/records/profile_step.json
 	@$(BIN)/python benchmarks/trunk.py benchmarks/records/trunk.json
 	@$(BIN)/python benchmarks/whole_study.py --output benchmarks/records/whole_study.json

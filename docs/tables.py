@@ -27,6 +27,7 @@ from workbench.data.sources.layouts import LAYOUTS
 from workbench.data.templates import TEMPLATES
 from workbench.fetch import FETCHABLE
 from workbench.laws.library import LAWS
+from workbench.lessons.library import LESSONS
 from workbench.models.families import FAMILIES
 from workbench.models.writers import MODEL_FORMATS
 from workbench.scoring import scorers
@@ -210,6 +211,12 @@ def additions() -> Iterable[tuple[str, ...]]:
     yield from (addition.row() for addition in ADDITIONS)
 
 
+def lessons() -> Iterable[tuple[str, ...]]:
+    """Return each notebook with what it asks."""
+    yield "notebook", "question", "minutes on 2 cores"
+    yield from ((f"[{name}]({name}.ipynb)", one.question, one.time) for name, one in LESSONS.items())
+
+
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "commands": commands,
     "studies": studies,
@@ -230,6 +237,7 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "model_formats": model_formats,
     "families": families,
     "large_bases": large_bases,
+    "lessons": lessons,
 }
 DOCUMENTS = (
     "README.md",
@@ -243,6 +251,7 @@ DOCUMENTS = (
     "docs/export.md",
     "docs/gpu.md",
     "docs/memory.md",
+    "notebooks/README.md",
 )
 """Documents with such tables, or written whole."""
 WRITTEN: dict[Path, Callable[[], str]] = {ROOT / "docs" / "gpu.md": lambda: gpu_page(read_records())}

@@ -19,7 +19,7 @@ from workbench.lessons.workshop import WORKSHOP, exercises, title
 
 PAGE = Path(__file__).resolve().parent / "workshop.md"
 PLACE = re.compile(r"(<!-- table: times -->\n).*?(<!-- end -->)", flags=re.DOTALL)
-HEAD = "| notebook | it says | exercises | plan (minutes) | runs in (s) | slowest cell (s) | measured |"
+HEAD = "| notebook | it asks | exercises | plan (minutes) | runs in (s) | slowest cell (s) | measured |"
 LINE = re.compile(r"^\| `(\w+)` \|.*$", flags=re.MULTILINE)
 
 
@@ -41,7 +41,7 @@ def line(name: str) -> str:
     named = ", ".join(exercises(notebook)) if name in WORKSHOP else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     measured = f"{datetime.now():%Y-%m-%d}, {cores} cores, load {os.getloadavg()[0]:.1f}"
-    plan = str(WORKSHOP.get(name, ""))
+    plan = str(WORKSHOP[name].exercise_minutes) if name in WORKSHOP else ""
     took = (f"{sum(times):.0f}", f"{max(times):.1f}")
     return "| " + " | ".join([f"`{name}`", title(notebook), named, plan, *took, measured]) + " |"
 

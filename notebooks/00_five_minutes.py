@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 0. A clean example is worth more than a spoiled one, and the price depends on how many you have
+# # 0. Is a clean example worth more than a spoiled one?
 #
 # *Seconds to run; a study of your own trains beside it for about a minute, on two cores. No network.*
 #
@@ -88,7 +88,8 @@ else:
 # ## The claim, checked
 #
 # At every size the clean data gives the better model, and one clean example is worth more than two
-# half-spoiled ones: the wrong half does harm, beyond the right answers that are missing.
+# half-spoiled ones: the wrong half does harm, beyond the right answers that are missing. How many
+# more depends on how many you have.
 
 # %%
 rows = shipped.table().rows

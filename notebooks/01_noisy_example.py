@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 1. A model that has learnt a little knows which examples are wrong; once it knows them by heart it doesn't
+# # 1. What is a noisy example?
 #
 # *About a minute on two cores. No network.*
 #

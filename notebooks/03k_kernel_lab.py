@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Decoding a 4-bit weight inside the LoRA product halves the bytes moved
+# # 3k. What does a fused 4-bit kernel save, and can you write one?
 #
 # A GPU multiplies faster than it reads. So a kernel is judged by what it moves, and fusing means: don't
 # write down what you'll read again. Here you write the kernels yourself, from one multiplication up to

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 4. Training need not hold the notebook: twelve models learn while you read on
+# # 4. Must training hold the notebook?
 #
 # *Seconds to run; the models train for about a minute beside it, on two cores. No network.*
 #
@@ -50,8 +50,8 @@ view
 # %% [markdown]
 # ## The claim, checked
 #
-# Everything above ran while the models train. The picture is what was recorded when this cell ran: run it
-# again for more.
+# Training need not hold the notebook: everything above ran while the models train. The picture is what was
+# recorded when this cell ran: run it again for more.
 
 # %%
 assert job.state().name in ("starting", "running", "finished")

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 5. Sixteen times the data doesn't make up for half of it being wrong
+# # 5. What does a grid show that one run hides?
 #
 # *Under a minute on two cores. No network.*
 #
@@ -62,7 +62,8 @@ wb.widgets.Examples.drawn(data, half, size=128)
 # %% [markdown]
 # ## The claim, checked
 #
-# 512 examples of which half are wrong, against 32 that are right.
+# 512 examples of which half are wrong, against 32 that are right: sixteen times the data doesn't make up for
+# half of it being wrong.
 
 
 # %%

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 6. One law for every quality is a good map and a bad ruler
+# # 6. Can one law stand for all qualities?
 #
 # *Under a minute on two cores, twenty with the exercises. No network.*
 #
@@ -19,7 +19,6 @@
 # %%
 import workbench as wb
 
-import numpy as np
 
 from workbench.laws.bootstrap import bootstrap
 from workbench.laws.problems import misfit
@@ -63,19 +62,7 @@ def law_solved(values, size, share):
 
 
 # %%
-floor = fits["noise_floor"]
-sizes, halves = np.array([32.0, 256.0, 2048.0]), np.array([0.5, 0.5, 0.5])
-check(
-    "the law",
-    law_mine,
-    lambda values, size, share: floor.law.predict(values, {"size": size, "share": share}),
-    [
-        (floor.values, sizes, halves),
-        (floor.values, sizes, np.ones(3)),
-        ({**floor.values, "F": 0.0}, sizes, halves),
-    ],
-    hint="At share 1 only E and B count.",
-)
+check("law", law_mine)
 
 # %% [markdown]
 # ## 2. What is left over
@@ -98,13 +85,7 @@ def excess_solved(residual, constants):
 
 
 # %%
-check(
-    "what is left over",
-    excess_mine,
-    lambda residual, constants: float((residual**2).mean()) * len(residual) / (len(residual) - constants),
-    [(fit.residual, fit.free) for fit in fits.values()],
-    hint="Each fitted constant uses up one cell.",
-)
+check("excess", excess_mine)
 
 # %% [markdown]
 # ## The claim, checked

@@ -9,19 +9,18 @@
 # ---
 
 # %% [markdown]
-# # 7. A clean example has a price, and beyond some size nothing spoiled can pay it
+# # 7. How many spoiled examples replace a clean one?
 #
 # *Under a minute on two cores, twenty with the exercises. No network.*
 #
-# How many half-spoiled examples do the work of one clean one? The answer is not a constant: it hangs on how
-# many clean examples are to be replaced, and beyond some number no amount that was tried is enough.
+# How many spoiled examples do the work of one clean one? Before you look, write two numbers down: what you
+# would pay for a clean example when you have 32 of them, and when you have 512.
 
 # %%
 import workbench as wb
 
 import numpy as np
 
-from workbench.laws.exchange import fewest, summarise
 from workbench.lessons import check, score
 
 # %%
@@ -32,7 +31,8 @@ exact, loss = shipped.analysis("exact_match"), shipped.analysis("loss")
 # ## Slide along it
 #
 # Left: two curves, and the sizes at which they are equal. Right: the ratio of those sizes, with its 95% band.
-# Grey: there no amount tried is enough. Compare the other qualities, and the loss with the exact match.
+# Grey: there no amount tried is enough. It opens with data of which a quarter is wrong. Were your numbers
+# near? Compare the other qualities, and the loss with the exact match.
 
 # %%
 exchange = wb.widgets.Exchange([exact, loss])
@@ -62,17 +62,7 @@ def enough_solved(sizes, scores, target):
 
 
 # %%
-clean, half = exact.curve("clean"), exact.curve("50% other_form")
-sizes = np.geomspace(half.size[0], half.size[-1], 400)
-curves, targets = half.predict(sizes), clean.predict(np.array([64.0, 512.0]))
-check(
-    "the fewest that are enough",
-    enough_mine,
-    lambda sizes, scores, target: fewest(sizes, scores[None], np.array([target]), falling=False)[0],
-    [(sizes, curves[0], 0.3), (sizes, curves[0], 0.5), (sizes, curves[0], 1.0)],
-    tolerance=0.03,
-    hint="Sizes stand in rising order: take the first that is enough.",
-)
+check("enough", enough_mine)
 
 # %% [markdown]
 # ## 2. The rate, over all that could have been measured
@@ -95,30 +85,18 @@ def rate_solved(n, enough):
 
 
 # %%
-def answer(n, enough):
-    summary = summarise(np.array([n]), enough[:, None] / n)
-    return [summary.median[0], summary.not_reached[0]]
-
-
-draws = [fewest(sizes, curves[1:], targets[1:, place], falling=False) for place in (0, 1)]
-check(
-    "the rate",
-    rate_mine,
-    answer,
-    [(64.0, draws[0]), (512.0, draws[1])],
-    tolerance=0.03,
-    hint="An infinite m stays infinite when it is divided.",
-)
+check("rate", rate_mine)
 
 # %% [markdown]
 # ## The claim, checked
 #
-# For data of which half is wrong: at 512 clean examples the rate is 'not reached' more likely than not.
+# A clean example has a price, which depends on how many there are, and beyond some size nothing spoiled can
+# pay it. For data of which half is wrong: at 512 clean examples the rate is 'not reached' more likely than
+# not.
 
 # %%
-rate = exchange.rates[0]
+rate = shipped.exchange_rate("exact_match", reference="clean", other="50% other_form")
 at_512 = rate.rates.not_reached[rate.rates.size >= 512]
-assert rate.other == "50% other_form"
 assert at_512.min() > 0.5
 print(score())
 exchange.picture()

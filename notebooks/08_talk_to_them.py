@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 8. Can you tell which one learnt from spoiled data?
+# # 8. Do you notice which model learnt from spoiled data?
 #
 # *Under a minute on two cores. No network.*
 #

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 9. Clean or collect? The price decides, and where it tips is hard to guess
+# # 9. Clean or collect?
 #
 # *Under a minute on two cores. No network.*
 #

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 10. A changed result changes the figures that depend on it, and no others
+# # 10. What does one corrected result change in a paper?
 #
 # *Under a minute on two cores. No network.*
 #
@@ -88,7 +88,7 @@ changed
 #
 # ## The claim, checked
 #
-# Framed: what has changed.
+# A changed result changes the figures that depend on it, and no others. Framed: what has changed.
 
 # %%
 assert moved == ["exact_match"]

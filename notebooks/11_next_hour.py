@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 11. What should the next hour train, and the next dollar buy? The study itself can say
+# # 11. What should the next hour train, and the next dollar buy?
 #
 # *Under a minute on two cores. No network.*
 #

@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 12. Is a filter worth its cost? Its picks beat chance, but scoring what it throws away has to be paid for
+# # 12. Is a filter worth its cost?
 #
 # *About two minutes on two cores. No network.*
 #

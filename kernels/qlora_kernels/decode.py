@@ -13,6 +13,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from qlora_kernels.formats_layout import Affine, level_table, pair_table, unpack_pairs
+from qlora_kernels.registration import operator
 from qlora_kernels.rows import FLOATS, Backend, route
 
 DECODED_AT_ONCE = 1 << 18
@@ -83,7 +84,7 @@ def _look_up(codes: Shaped[Tensor, "N bytes"], levels: str, out: Float[Tensor, "
         torch.index_select(pair_table(levels, codes.device), 0, codes.flatten().to(torch.int32), out=words)
 
 
-@torch.library.custom_op("qlora_kernels::decode", mutates_args=())
+@operator("qlora_kernels::decode")
 def _decode(
     codes: Tensor, scales: Tensor, offsets: Tensor | None, levels: str, dtype: torch.dtype, backend: str
 ) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from qlora_kernels.formats import known_format
 from qlora_kernels.formats_layout import Stored
 from qlora_kernels.packed_weight import QuantizedTensor, row_length
+from qlora_kernels.registration import operator
 from qlora_kernels.rows import FLOATS, Backend, route
 
 
@@ -61,7 +62,7 @@ def dequantize(
     return weight.dequantize(dtype, backend=backend)
 
 
-@torch.library.custom_op("qlora_kernels::quantize", mutates_args=())
+@operator("qlora_kernels::quantize")
 def _quantize(rows: Tensor, format: str, block_size: int, backend: str) -> list[Tensor]:
     """Return the tensors that the format stores, in the order of its layout."""
     known = known_format(format)

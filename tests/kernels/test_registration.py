@@ -1,5 +1,8 @@
 """An operator called directly is what the registered one is; compilers see the registered one."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch._subclasses import FakeTensorMode
@@ -56,3 +59,24 @@ def test_a_tracer_gets_the_registered_operator():
     assert not seen
     assert twice(torch.ones(1)) == 2
     assert seen == [torch.Tensor]
+
+
+def test_no_operator_loads_the_compiler_of_pytorch():
+    """It takes a second of every start."""
+    code = (
+        "import sys, torch; from qlora_kernels import quantize, quantized_linear;"
+        "weight = quantize(torch.ones(32, 64), 'q8_0'); x = torch.ones(3, 64, requires_grad=True);"
+        "weight.dequantize(); quantized_linear(x, weight).sum().backward();"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_an_operator_without_a_gradient_refuses_to_lose_one():
+    @operator("qlora_kernels_test::thrice")
+    def thrice(x: torch.Tensor) -> torch.Tensor:
+        return 3 * x
+
+    assert thrice(torch.ones(2)).tolist() == [3, 3]
+    with pytest.raises(RuntimeError, match="no autograd formula was registered"):
+        thrice(torch.ones(2, requires_grad=True)).sum().backward()

@@ -48,7 +48,7 @@ def test_the_instructors_page_lists_every_notebook():
     assert set(rows) == {path.stem for path in (ROOT / "notebooks").glob("*.py")}, (
         "run python docs/workshop.py"
     )
-    for name, minutes in WORKSHOP.items():
-        assert f"| {', '.join(exercises(master(name)))} | {minutes} |" in rows[name], (
+    for name, lesson in WORKSHOP.items():
+        assert f"| {', '.join(exercises(master(name)))} | {lesson.exercise_minutes} |" in rows[name], (
             "run python docs/workshop.py"
         )

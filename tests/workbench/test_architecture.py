@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.lessons import library
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "workbench"
 KERNELS = ROOT / "kernels" / "qlora_kernels"
@@ -270,9 +272,22 @@ def test_every_dependency_has_its_reason():
 
 
 def test_the_wheel_holds_both_packages():
-    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert packages == ["src/workbench", "kernels/qlora_kernels"]
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    packages = ["src/workbench", "kernels/qlora_kernels"]
+    assert set(packages) <= set(wheel["only-include"])
     assert all((ROOT / package / "__init__.py").is_file() for package in packages)
+    assert wheel["dev-mode-dirs"] == ["src", "kernels"]
+
+
+def test_the_wheel_holds_the_notebooks_that_a_copy_has():
+    """They land where ``library.py`` looks for them; nothing that lies beside them does."""
+    wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {"notebooks", *(f"docs/{name}" for name in library.PAGES.values())} <= set(wheel["only-include"])
+    here = Path(library.__file__).parent.relative_to(ROOT / "src") / "notebooks"
+    assert {wheel["sources"][name] for name in ("notebooks", "docs")} == {here.as_posix()}
+    left_out = {path for pattern in wheel["exclude"] for path in ROOT.glob(pattern.lstrip("/"))}
+    committed = [path for path in (ROOT / "notebooks").iterdir() if path.is_file() and path not in left_out]
+    assert {path.name for path in committed} == {f"{name}.ipynb" for name in library.COPIED}
 
 
 def test_no_package_holds_the_published_tables():

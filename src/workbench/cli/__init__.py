@@ -36,8 +36,8 @@ COMMANDS = {
     "fit": "fit laws to a table of measurements made elsewhere",
     "adapter": "show an adapter, write it for PEFT or llama.cpp, make one of several",
     "fetch": "fetch a base or data into the cache, from the network or from a file",
-    "lab": "open the notebooks in JupyterLab",
-    "workshop": "write student and solution copies of the notebooks that have exercises",
+    "lab": "open your own copy of the notebooks in JupyterLab",
+    "workshop": "write all notebooks for a class: student and solution copies, and the instructor's page",
     "doctor": "say what this machine has and what would help",
 }
 """Each command with its line of help; add one: a line here and ``cli/NAME.py``."""

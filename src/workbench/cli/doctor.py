@@ -31,13 +31,18 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings, then the advice."""
+    """Print the findings, then what would help, and whether the machine is ready."""
     for name, finding in findings():
         print(f"{name:12} {finding}")
-    advised = list(advice())
-    print("\nWhat would help:" if advised else "\nReady: nothing is missing.")
-    for sentence in advised:
-        print(f"- {sentence}")
+    for heading, sentences in (("What would help:", list(advice())), ("Missing:", needed := list(missing()))):
+        if sentences:
+            print(f"\n{heading}")
+        for sentence in sentences:
+            print(f"- {sentence}")
+    if needed:
+        print("\nNot ready: the notebooks need what is missing. Studies run in the terminal.")
+    else:
+        print("\nReady: `workbench lab` opens the notebooks, `workbench run verbs` trains a first study.")
     return 0
 
 
@@ -69,8 +74,16 @@ def findings() -> Iterator[tuple[str, str]]:
     yield from _fetched()
 
 
+def missing() -> Iterator[str]:
+    """Yield one sentence for each thing without which the notebooks don't run."""
+    from workbench.errors import how_to_install
+
+    if _version("jupyterlab") == "missing":
+        yield f"There is no JupyterLab for the notebooks: {how_to_install('lab')}"
+
+
 def advice() -> Iterator[str]:
-    """Yield one sentence for each thing that is missing and would help."""
+    """Yield one sentence for each thing that isn't needed and would help."""
     import psutil
 
     from workbench.errors import how_to_install
@@ -81,8 +94,6 @@ def advice() -> Iterator[str]:
         yield f"There is a GPU but no Triton, which has the fused kernels: {how_to_install('gpu')}"
     if psutil.virtual_memory().available < COMFORTABLE_BYTES:
         yield "Less than 4 GiB of memory is free: close something, or keep to the classroom base."
-    if _version("jupyterlab") == "missing":
-        yield f"There is no JupyterLab for the notebooks: {how_to_install('lab')}"
     for name, state in _fetched():
         if state.startswith("not"):
             yield f"`workbench fetch {name}` once, while there is a network; {without_network(name)}."

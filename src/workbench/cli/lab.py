@@ -15,18 +15,18 @@ JUPYTER_CONFIG = Path(__file__).parent / "jupyter"
 """Our defaults, which a person's own settings overrule: no news and no look for updates, so no request
 leaves the machine; widgets are saved with a notebook; their messages take the kernel's main way, because
 the side way differs from release to release; the server says its address as ``announce.py`` has it."""
-INDEX = "README.md"
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "lab",
-        help="open the notebooks in JupyterLab",
-        description="Start JupyterLab on this machine's loopback address with a fresh token, and open the "
-        "notebooks' index.",
+        description="Start JupyterLab on this machine's loopback address with a fresh token, and open your "
+        "own copy of the notebooks, which it makes the first time; what you change in it stays.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, help="folder to open (default: the notebooks)")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, help="folder to open (default: my-notebooks, your own copy)"
+    )
     parser.add_argument("--port", type=int, default=8888, help="first port to try (default: 8888)")
     parser.add_argument("--no-browser", action="store_true", help="only say the address")
     parser.set_defaults(run=run)
@@ -36,22 +36,31 @@ def run(arguments: argparse.Namespace) -> int:
     """Become JupyterLab; returns only with an error."""
     if find_spec("jupyterlab") is None:
         raise InputError(f"JupyterLab is not installed; run {how_to_install('lab')}")
-    folder = arguments.folder or notebooks_folder()
+    folder = arguments.folder or _own_copy()
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; name the one that has the notebooks")
     command = server_command(folder, port=arguments.port, browser=not arguments.no_browser)
     os.execve(command[0], command, environment(os.environ))
 
 
-def notebooks_folder() -> Path:
-    """Return the checkout's notebooks where this is one, else the current folder."""
-    checkout = Path(__file__).resolve().parents[3] / "notebooks"
-    return checkout if checkout.is_dir() else Path.cwd()
+def _own_copy() -> Path:
+    """Make the copy of the notebooks, or find it, and say where it is."""
+    from workbench.lessons.own_copy import OWN_COPY, write_own_copy
+
+    changed = write_own_copy(OWN_COPY)
+    print(f"Your own copy of the notebooks is the folder {OWN_COPY}.", flush=True)
+    if changed:
+        print(
+            f"Changed since you got them: {', '.join(changed)}. To have the new ones, rename yours and run "
+            "this again.",
+            flush=True,
+        )
+    return OWN_COPY
 
 
 def server_command(folder: Path, *, port: int, browser: bool) -> list[str]:
     """Return the command that serves ``folder`` on the loopback address."""
-    page = f"/lab/tree/{INDEX}" if (folder / INDEX).is_file() else "/lab"
+    page = "/lab/tree/README.md" if (folder / "README.md").is_file() else "/lab"
     command = [
         sys.executable,
         "-m",

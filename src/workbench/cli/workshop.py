@@ -1,4 +1,4 @@
-"""``workbench workshop``: the exercises of the notebooks, for a class."""
+"""``workbench workshop``: the notebooks, for a class."""
 
 import argparse
 from importlib.util import find_spec
@@ -12,13 +12,16 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "workshop",
-        help="write student and solution copies of the notebooks that have exercises",
-        description="Write copies of the notebooks with exercises into a new folder: FOLDER/student with "
-        "holes to fill in, FOLDER/solution with the holes filled. docs/workshop.md is the instructor's page.",
+        description="Write copies of the notebooks into a new folder, with an index and a glossary: "
+        "FOLDER/student with holes to fill in, FOLDER/solution with the holes filled. The plan of a morning "
+        "is in FOLDER/INSTRUCTOR.md.",
     )
     parser.add_argument("folder", type=Path, help="a new folder")
     parser.add_argument(
-        "--notebooks", type=Path, metavar="FOLDER", help="where the notebooks are (default: the checkout's)"
+        "--notebooks",
+        type=Path,
+        metavar="FOLDER",
+        help="where the notebooks are (default: those that came with the package)",
     )
     parser.set_defaults(run=run)
 
@@ -27,11 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Write both copies and say where they are."""
     if find_spec("nbformat") is None:
         raise InputError(f"JupyterLab is not installed; run {how_to_install('lab')}")
-    from workbench.cli.lab import notebooks_folder
+    from workbench.lessons.library import masters_folder
     from workbench.lessons.workshop import write_kit
 
-    written = write_kit(arguments.notebooks or notebooks_folder(), arguments.folder)
+    written = write_kit(arguments.notebooks or masters_folder(), arguments.folder)
     for folder in dict.fromkeys(path.parent for path in written):
         count = sum(path.parent == folder for path in written)
         print(f"{folder}: {count} notebooks. Open them with: workbench lab {folder}")
+    print(f"The instructor's page is {arguments.folder / 'INSTRUCTOR.md'}.")
     return 0

@@ -1,4 +1,4 @@
-"""Exercises that check themselves: a learner's function against the package's, and a score.
+"""Exercises that check themselves: a learner's function against the right one, and a score.
 
 Nothing here raises. Whatever a learner's function does (raise, run on and on, return nothing, a wrong shape,
 or an object that can't be looked at), the answer is a sentence, and the notebook goes on.
@@ -6,19 +6,26 @@ or an object that can't be looked at), the answer is a sentence, and the noteboo
 
 import copy
 import ctypes
+import html
+import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from workbench.lessons.exercise_list import EXERCISES, Exercise
+
 SECONDS_PER_CALL = 10.0
 """Seconds that a learner's function gets for one set of arguments."""
 EMPTY = "nothing is filled in"
+NO_RETURN = "it returns nothing; does the line with the result begin with `return`?"
 LONGEST_ERROR = 200
 """Characters of somebody else's error message that are shown."""
+BADGES = {True: ("#1a7f37", "\u2713 correct"), False: ("#9a3412", "\u2717 not yet")}
+"""What a verdict looks like: the colour under white letters (5 and 7 to 1), a mark and a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,17 @@ class Verdict:
     def __repr__(self) -> str:
         """Say it in a sentence, for the end of a notebook's cell."""
         return self.words
+
+    def _repr_html_(self) -> str:
+        """Say it in a sentence behind a badge."""
+        colour, badge = BADGES[self.correct]
+        said = html.escape(self.words.removeprefix("not yet: ") if not self.correct else "")
+        return (
+            '<div role="status" style="display: flex; gap: .7em; align-items: baseline; max-width: 60em; '
+            'overflow-wrap: normal; font-family: var(--jp-ui-font-family, sans-serif)">'
+            f'<b style="flex: none; background: {colour}; color: #fff; border-radius: .3em; '
+            f'padding: .1em .5em">{badge}</b><span>{said}</span></div>'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +81,20 @@ VERDICTS: dict[str, Verdict] = {}
 def check(
     name: str,
     attempt: object,
-    truth: Callable[..., object],
-    on: Sequence[tuple[Any, ...]],
     *,
-    hint: str = "",
-    tolerance: float = 1e-4,
+    exercise: Exercise | None = None,
     seconds: float | int = SECONDS_PER_CALL,
 ) -> Verdict:
     """Compare a learner's function with the right one and remember how it went; never raises.
 
     Args:
-        name: Of the exercise, for the score.
+        name: Of the exercise, one of ``EXERCISES``; for the score, too.
         attempt: The learner's function. It gets copies of the arguments and runs in a thread of its own.
-        truth: The right function.
-        on: Sets of arguments. Several of them, so that a number written down doesn't pass for a formula.
-        hint: What to say where the result is wrong.
-        tolerance: Largest difference that is right, as a share of the largest value.
-        seconds: What the function gets for each set.
+        exercise: What to compare it with, for one that is not among ``EXERCISES``.
+        seconds: What the function gets for each set of arguments.
     """
     try:
-        problem = _problem(attempt, truth, on, tolerance, seconds)
-        if problem and hint and not problem.startswith(EMPTY):
-            problem = f"{problem}. {hint}"
+        problem = _cell_that_failed() or _problem(attempt, exercise or EXERCISES[name], seconds)
     except Exception as error:  # a check that ends a lesson has failed, whatever the reason
         problem = f"this check could not be run ({_said(error)}); restart the kernel and run all cells"
     VERDICTS[name] = Verdict(name, not problem, f"not yet: {problem}" if problem else "correct")
@@ -96,24 +106,61 @@ def score() -> ExerciseScore:
     return ExerciseScore(tuple(VERDICTS.values()))
 
 
-def _problem(
-    attempt: object,
-    truth: Callable[..., object],
-    on: Sequence[tuple[Any, ...]],
-    tolerance: float,
-    seconds: float | int,
-) -> str | None:
+def _cell_that_failed() -> str | None:
+    """Say that the cell before this one didn't run to its end: the function is still the earlier one."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    result = getattr(shell, "last_execution_result", None)
+    error = getattr(result, "error_before_exec", None) or getattr(result, "error_in_exec", None)
+    if error is None:
+        return None
+    return f"the cell that ran last ended in {_said(error)}; mend it and run it again, then this check"
+
+
+def _problem(attempt: object, exercise: Exercise, seconds: float | int) -> str | None:
     """Return what is wrong with an attempt, or nothing."""
     if not callable(attempt):
         return "it is not a function any more; run the cell that defines it again"
-    for number, arguments in enumerate(on):
+    cases = exercise.cases()
+    for number, arguments in enumerate(cases):
         work = _Attempt(attempt, copy.deepcopy(arguments))
         problem = work.problem(seconds)
         if problem is None:
-            problem = _difference(work.result, numbers(truth(*arguments)), tolerance)
+            right = numbers(exercise.truth(*copy.deepcopy(arguments)))
+            problem = _difference(work.result, right, exercise.tolerance)
+            if problem and (why := _why(work.result, right, arguments, exercise)):
+                problem = f"{problem}. {why}"
         if problem:
-            return f"right for {number} of {len(on)} cases, then {problem}" if number else problem
+            return f"right for {number} of {len(cases)} cases, then {problem}" if number else problem
     return None
+
+
+def _why(got: np.ndarray, right: np.ndarray, arguments: tuple[Any, ...], exercise: Exercise) -> str:
+    """Return the likeliest reason of a wrong result, or the exercise's hint."""
+
+    def same(one: np.ndarray, other: np.ndarray) -> bool:
+        return _difference(one, other, exercise.tolerance) is None
+
+    for wrong, hint in exercise.mistakes:
+        try:
+            result = numbers(wrong(*copy.deepcopy(arguments)))
+        except Exception:  # a mistake that doesn't work for these arguments isn't the one that was made
+            continue
+        if same(got, result):
+            return hint
+    if got.ndim == 2 and same(got.T, right):
+        return "The numbers are right, with rows and columns exchanged."
+    if same(np.asarray(-got), right):
+        return "Only the sign is wrong."
+    largest = int(np.abs(right).argmax()) if right.size and got.shape == right.shape else None
+    if (
+        largest is not None
+        and got.flat[largest]
+        and np.isfinite([got.flat[largest], right.flat[largest]]).all()
+    ):
+        factor = float(got.flat[largest] / right.flat[largest]) if right.flat[largest] else 0.0
+        if factor and same(np.asarray(got / factor), right):
+            return f"Every value is {factor:.3g} times the right one."
+    return exercise.hint
 
 
 class _Attempt(threading.Thread):
@@ -133,7 +180,7 @@ class _Attempt(threading.Thread):
             self.said = f"it raises {_said(error)}; call it in a cell of your own to see where"
             return
         if result is None or result is Ellipsis:
-            self.said = EMPTY
+            self.said = EMPTY if result is Ellipsis else NO_RETURN
             return
         try:
             self.result = numbers(result)

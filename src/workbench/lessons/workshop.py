@@ -1,4 +1,4 @@
-"""A workshop's folders: student and solution copies of the notebooks that have exercises.
+"""A workshop's folders: student and solution copies of the notebooks, and what a class needs beside them.
 
 The notebooks themselves are the only source. An exercise is three cells, as in the kernel lab: a function
 ``NAME_mine`` with a hole, a folded solution ``NAME_solved`` with the tag "solution", and a check. A student's
@@ -14,14 +14,10 @@ from nbformat import NotebookNode
 
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.lessons.library import COPIED, INDEX, index, master, page, with_links
 
-WORKSHOP = {
-    "02_lora_by_hand": 30,
-    "03_four_bits_by_hand": 30,
-    "06_loss_surface": 20,
-    "07_exchange_rate": 20,
-}
-"""Notebooks with exercises, and the minutes to plan for each; not the kernel lab, which needs a checkout."""
+WORKSHOP = {name: lesson for name, lesson in COPIED.items() if lesson.exercise_minutes}
+"""Notebooks with exercises; not the kernel lab, which needs a checkout."""
 TAG = "solution"
 HOLE = re.compile(r"\b(\w+)_mine\b")
 
@@ -58,7 +54,9 @@ COPIES = {"student": student_copy, "solution": solution_copy}
 
 
 def write_kit(masters: Path, folder: Path) -> list[Path]:
-    """Write each notebook's copies and an index into ``folder``/student and ``folder``/solution.
+    """Write every notebook's copies, an index and a glossary into ``folder``/student and ``folder``/solution.
+
+    The instructor's page lies beside both.
 
     Args:
         masters: The folder that has the notebooks.
@@ -72,34 +70,22 @@ def write_kit(masters: Path, folder: Path) -> list[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already; name a new folder, so that no work is written over")
-    notebooks = {name: _read(masters / f"{name}.ipynb") for name in WORKSHOP}
+    notebooks = {name: master(name, masters) for name in COPIED}
     written = []
     for kind, make in COPIES.items():
         for name, notebook in notebooks.items():
             written.append(folder / kind / f"{name}.ipynb")
-            write_atomically(written[-1], nbformat.writes(make(notebook)).encode())
-        index = _index(kind, notebooks)
-        write_atomically(folder / kind / "README.md", index.encode())
+            write_atomically(written[-1], nbformat.writes(with_links(make(notebook), name)).encode())
+        what = "Fill in what says *your turn*." if kind == "student" else "Solved."
+        write_atomically(folder / kind / INDEX, index("Workshop", what).encode())
+        write_atomically(folder / kind / "GLOSSARY.md", page("GLOSSARY.md").encode())
+    write_atomically(folder / "INSTRUCTOR.md", page("INSTRUCTOR.md").encode())
     return written
 
 
 def title(notebook: NotebookNode) -> str:
     """Return a notebook's heading."""
     return notebook.cells[0].source.split("\n")[0].removeprefix("# ")
-
-
-def _index(kind: str, notebooks: dict[str, NotebookNode]) -> str:
-    what = "Fill in what says *your turn*." if kind == "student" else "Solved."
-    lines = ["# Workshop", "", what, "", "| notebook | exercises | minutes |", "| --- | --- | --- |"]
-    for name, one in notebooks.items():
-        lines.append(f"| [{title(one)}]({name}.ipynb) | {', '.join(exercises(one))} | {WORKSHOP[name]} |")
-    return "\n".join(lines) + "\n"
-
-
-def _read(path: Path) -> NotebookNode:
-    if not path.is_file():
-        raise InputError(f"{path} is missing; name the checkout's folder of notebooks with --notebooks")
-    return nbformat.read(path, as_version=4)
 
 
 def _solutions(notebook: NotebookNode) -> list[int]:

@@ -49,6 +49,9 @@ from workbench.studies.variants import CELL_SETTINGS
 JUDGED_BY = ("template", "precision", "first_layer", "data_fingerprint", "base_sha256")
 """Settings that decide what the base scores without an adapter, to the bit."""
 
+CLOCK_SET = 10.0
+"""By how many seconds a clock may be set during a study, as those of machines on a network are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -262,9 +265,15 @@ class _Whole:
     def _sessions_at(self, moment: float) -> set[int]:
         """Return the numbers of the runs that may have stored something at a moment.
 
-        Runs of one folder follow each other, but their times are whole seconds: two can share one.
+        Runs of one folder follow each other, but their times are whole seconds: two can share one. And a
+        clock that was set between two readings tells of a moment just outside of its run.
         """
-        return {number for number, (start, end) in enumerate(self.times) if start <= moment < end + 1}
+        off = {
+            number: max(start - moment, moment - (end + 1), 0.0)
+            for number, (start, end) in enumerate(self.times)
+        }
+        nearest = min(off.values(), default=math.inf)
+        return {number for number, seconds in off.items() if seconds == nearest <= CLOCK_SET}
 
     def _zero_shot_of(self) -> Group | None:
         """Return the group whose run measured the zero-shot line; None if it can't be told."""

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from workbench.lessons import exercises
-from workbench.lessons.exercises import check, score
+from workbench.lessons.exercise_list import EXERCISES
+from workbench.lessons.exercises import Exercise, check, score
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +28,9 @@ def double(x):
 ON_A_MATRIX = [(torch.arange(6.0).view(2, 3),)]
 
 
-def says(attempt, *, on=ON_A_MATRIX, truth=double, **options):
-    verdict = check("one", attempt, truth, on, **options)
+def says(attempt, *, on=ON_A_MATRIX, truth=double, hint="", mistakes=(), **options):
+    exercise = Exercise(truth, lambda: on, hint, mistakes)
+    verdict = check("one", attempt, exercise=exercise, **options)
     assert exercises.VERDICTS["one"] is verdict
     assert repr(verdict) == verdict.words
     assert repr(score()).startswith(f"score: {int(verdict.correct)} of 1")
@@ -50,7 +52,7 @@ def test_a_gradient_doesnt_matter():
 @pytest.mark.parametrize(
     ("attempt", "words"),
     [
-        (lambda x: None, "nothing is filled in"),
+        (lambda x: None, "it returns nothing; does the line with the result begin with `return`?"),
         (lambda x: ..., "nothing is filled in"),
         (lambda x: (2 * x).T, "its shape is 3 x 2, expected 2 x 3"),
         (lambda x: 1.0, "its shape is a single number, expected 2 x 3"),
@@ -72,8 +74,9 @@ def test_wrong_in_a_sentence(attempt, words):
 
 
 def test_a_hint_comes_with_what_is_wrong_but_not_with_nothing():
-    assert says(lambda x: x, hint="Twice.").endswith("largest value is 10. Twice.")
-    assert "Twice" not in says(lambda x: None, hint="Twice.")
+    assert says(lambda x: x + 1, hint="Twice.").endswith("Twice.")
+    for nothing_to_hint_at in (lambda x: None, lambda x: ..., lambda x: x.no_such, lambda x: "walked"):
+        assert "Twice" not in says(nothing_to_hint_at, hint="Twice.")
 
 
 def test_a_number_written_down_is_no_formula():
@@ -94,7 +97,8 @@ def test_a_loop_that_doesnt_end_is_ended():
         while True:
             pass
 
-    assert "still running after 0.3 seconds" in says(forever, seconds=0.3)
+    said = says(forever, seconds=0.3, hint="Twice.")
+    assert said.endswith("still running after 0.3 seconds; is there a loop that doesn't end?")
     deadline = time.monotonic() + 60
     while any(isinstance(one, exercises._Attempt) for one in threading.enumerate()):
         assert time.monotonic() < deadline, "the loop goes on"
@@ -160,7 +164,8 @@ errors = st.sampled_from(
 @given(returned=anything, right=arrays.arrays(np.float64, arrays.array_shapes(max_side=3)))
 def test_no_result_makes_it_raise(returned, right):
     # made here, as Hypothesis itself looks at what it draws
-    verdict = check("any", lambda: Unreadable() if returned is Unreadable else returned, lambda: right, [()])
+    exercise = Exercise(lambda: right, lambda: [()])
+    verdict = check("any", lambda: Unreadable() if returned is Unreadable else returned, exercise=exercise)
     assert verdict.words
     assert score().total == 1
 
@@ -171,14 +176,108 @@ def test_no_error_makes_it_raise(error, text):
     def attempt():
         raise error(text)
 
-    verdict = check("any", attempt, lambda: 1, [()])
+    verdict = check("any", attempt, exercise=Exercise(lambda: 1, lambda: [()]))
     assert not verdict.correct
     assert "\n" not in verdict.words
 
 
 def test_the_score_counts_each_exercise_once():
-    check("one", double, double, [(1,)])
-    check("two", rude, double, [(1,)])
+    doubled = Exercise(double, lambda: [(1,)])
+    check("one", double, exercise=doubled)
+    check("two", rude, exercise=doubled)
     assert (score().correct, score().total) == (1, 2)
-    check("two", double, double, [(1,)])
+    check("two", double, exercise=doubled)
     assert repr(score()) == "score: 2 of 2\n  one: correct\n  two: correct"
+
+
+# ------------------------------------------------------------------------------------- common mistakes
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_right_function_is_right(name):
+    assert check(name, EXERCISES[name].truth).correct
+
+
+MISTAKES = [(name, place) for name, one in EXERCISES.items() for place in range(len(one.mistakes))]
+
+
+@pytest.mark.parametrize(("name", "place"), MISTAKES)
+def test_each_common_mistake_gets_its_own_hint(name, place):
+    wrong, hint = EXERCISES[name].mistakes[place]
+    verdict = check(name, wrong)
+    assert not verdict.correct
+    assert verdict.words.endswith(f". {hint}"), verdict.words
+
+
+def test_there_are_enough_mistakes_to_be_of_use():
+    assert all(len(one.mistakes) >= 4 and one.hint for one in EXERCISES.values())
+    assert len({id(wrong) for one in EXERCISES.values() for wrong, _ in one.mistakes}) == len(MISTAKES)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (lambda x: (x @ x).T, "The numbers are right, with rows and columns exchanged."),
+        (lambda x: -(x @ x), "Only the sign is wrong."),
+        (lambda x: 3 * (x @ x), "Every value is 3 times the right one."),
+        (lambda x: 3 * (x @ x) + 1, "Square it."),
+        (lambda x: 0 * x, "Square it."),
+        (lambda x: x * x, "Rows by columns."),
+    ],
+)
+def test_what_can_be_told_of_any_result_is_told(attempt, words):
+    on = [(torch.tensor([[1.0, 2.0], [0.0, 3.0]]),)]
+    mistakes = [(lambda x: x.no_such, "never"), (lambda x: x * x, "Rows by columns.")]
+    said = says(attempt, on=on, truth=lambda x: x @ x, hint="Square it.", mistakes=mistakes)
+    assert said.endswith(f". {words}")
+
+
+def test_an_exercise_that_is_not_there_is_no_error():
+    assert "could not be run (KeyError: 'sums')" in check("sums", double).words
+
+
+class Shell:
+    """What IPython remembers of the cell that ran last."""
+
+    def __init__(self, before=None, within=None):
+        self.last_execution_result = self
+        self.error_before_exec, self.error_in_exec = before, within
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"),
+    [
+        (Shell(before=SyntaxError("invalid syntax")), "not yet: the cell that ran last ended in SyntaxError"),
+        (
+            Shell(within=NameError("w")),
+            "not yet: the cell that ran last ended in NameError: w; mend it and run",
+        ),
+        (Shell(), "correct"),
+        (None, "correct"),
+    ],
+)
+def test_an_earlier_function_is_not_judged_for_a_cell_that_failed(monkeypatch, shell, words):
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    assert says(double).startswith(words)
+
+
+def test_a_badge_says_it_and_nothing_in_it_is_run():
+    right = check("one", double, exercise=Exercise(double, lambda: [(1,)]))
+    assert "\u2713 correct</b><span></span>" in right._repr_html_()
+    wrong = check(
+        "one", lambda x: {}["<img src=x onerror=alert(1)>"], exercise=Exercise(double, lambda: [(1,)])
+    )
+    assert "\u2717 not yet</b><span>it raises KeyError" in wrong._repr_html_()
+    assert "<img" not in wrong._repr_html_()
+    for colour, _ in exercises.BADGES.values():
+        assert contrast(colour, "#ffffff") > 4.5
+
+
+def contrast(one, other):
+    """Return the ratio of two colours' luminances (WCAG 2.1)."""
+    lights = []
+    for colour in (one, other):
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)

@@ -165,6 +165,17 @@ def test_the_zero_shot_line_goes_where_it_was_measured(several):
     assert parts[0].folder.name == "letters-coffee-template-plain-adapted-layers-3"
 
 
+@pytest.mark.parametrize(("seconds", "known"), [(1.5, True), (9.0, True), (60.0, False)])
+def test_a_clock_that_was_set_back_right_after_the_start_is_forgiven(several, seconds, known):
+    _, folder = several
+    with Store.open(folder) as store:
+        started = datetime.fromisoformat(store.manifest.sessions[0].started).timestamp()
+        with store._transaction() as database:
+            database.execute("UPDATE cell SET committed = ? WHERE key = ?", (started - seconds, ZERO_SHOT))
+    with Store.open(mend(folder).parts[0].folder) as store:
+        assert bool(store.zero_shot()) is known
+
+
 def test_a_study_goes_on_in_the_folder_that_mending_made(several):
     studies, folder = several
     place = mend(folder).parts[1].folder

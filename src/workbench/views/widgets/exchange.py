@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from workbench.errors import InputError
 from workbench.laws.analysis import Analysis, bands
+from workbench.laws.claims import RateCurve
 from workbench.laws.exchange import ExchangeRate, rate_of
 from workbench.views.explore import MOST_REFERENCE_SIZES, exchange_pair, places
 from workbench.views.law_figures import exchange_rate_curve
@@ -16,6 +17,9 @@ from workbench.views.widgets.view import View, module
 
 class Exchange(View):
     """Every quality of a study against one reference; computed once, moved in the page.
+
+    It opens with the pair whose rate is told from 1 at the most sizes: where no amount is enough, or all
+    might be worth the same, there is nothing to slide along.
 
     Args:
         studies: What :func:`analyse` returned, one a metric; one that gives no rate is left out, see
@@ -54,7 +58,8 @@ class Exchange(View):
             raise InputError(f"no rate can be given: {' '.join(self.left_out.values())}")
         if not pairs:
             raise InputError("there is one quality, so nothing to exchange: add a second to the study")
-        super().__init__(pairs=pairs)
+        told = [_told(rate.rates) for rate in self.rates if rate.rates is not None]
+        super().__init__(pairs=pairs, pair=told.index(max(told)))
 
     def picture(self) -> Figure:
         """Draw the rate of the pair that is shown."""
@@ -63,3 +68,9 @@ class Exchange(View):
     def words(self) -> str:
         """Return the sentence that is shown."""
         return str(self.pairs[self.pair]["sentence"][self.place])
+
+
+def _told(rates: RateCurve) -> int:
+    """Return at how many sizes a rate is more likely reached than not, and its interval is clear of 1."""
+    clear = (rates.low > 1) | (rates.high < 1)
+    return int((clear & (rates.not_reached < 0.5)).sum())

@@ -157,6 +157,7 @@ def test_law_explorer_refuses_what_the_page_cannot_compute(shipped):
 
 def test_exchange_tells_the_rates_of_the_laws(analysed, check_shown):
     view = Exchange([analysed])
+    view.pair = 0
     assert view.pairs[0]["names"] == ["clean", "50% other form"]
     best = view.rates[0].rates
     expected = [float(f"{value:.5g}") if math.isfinite(value) else None for value in best.median]
@@ -164,6 +165,12 @@ def test_exchange_tells_the_rates_of_the_laws(analysed, check_shown):
     assert None in expected
     assert view.words() == view.rates[0].sentence(best.size[20])
     check_shown(view)
+
+
+def test_exchange_opens_where_there_is_a_price(analysed):
+    view = Exchange([analysed])
+    assert view.pairs[view.pair]["names"][1] == "25% other form", "half-spoiled ones are never enough"
+    assert "does the work of" in view.words()
 
 
 def test_a_study_of_one_quality_has_nothing_to_exchange(shipped):

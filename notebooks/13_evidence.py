@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 5. A fit returns a number even where the data do not know it
+# # 13. Do the data know the constant that a fit returns?
 #
 # *About one minute on two cores. No network.*
 #

@@ -38,6 +38,8 @@ SHAPES = {
 """Sizes of a base, and whether its head is its embedding: Llama 3.2 1B's and Llama 3 8B's."""
 LIMITS = {"1B": 2.5e9, "8B": 9e9}
 """Most bytes that training is to take on a base that is held packed."""
+SAME = ("base", "hold", "precision")
+"""What a row of the record is known by."""
 TILE = 512
 """Rows of random blocks that are made; a matrix is drawn from them."""
 WORDS = "abcdefghijklmnopqrstuvwxyz"
@@ -123,7 +125,7 @@ def text(rng: np.random.Generator, tokens: int) -> str:
     return " ".join(WORDS[int(place)] for place in rng.integers(len(WORDS), size=max(1, tokens // 2)))
 
 
-def train(path: Path, hold: str, tokens: int, steps: int) -> None:
+def train(path: Path, hold: str, precision: str, tokens: int, steps: int) -> None:
     """Plan a study of one cell, train it, and print what was predicted and measured, as JSON."""
     from workbench.memory import peak_bytes
     from workbench.studies.choices import study
@@ -150,6 +152,7 @@ def train(path: Path, hold: str, tokens: int, steps: int) -> None:
         rank=8,
         template="plain",
         hold=hold,
+        precision=precision,
     )
     began = time.monotonic()
     made = plan(asked)
@@ -182,12 +185,13 @@ def main() -> None:
     parser.add_argument("bases", nargs="*", default=["1B-q4_0", "1B-q4_k", "8B-q4_0"])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--hold", default="packed")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--once", type=Path)
     asked = parser.parse_args()
     if asked.once:
-        train(asked.once, asked.hold, asked.tokens, asked.steps)
+        train(asked.once, asked.hold, asked.precision, asked.tokens, asked.steps)
         return
     rows = json.loads(RECORD.read_text(encoding="utf-8"))["rows"] if RECORD.exists() else []
     for name in asked.bases:
@@ -197,7 +201,8 @@ def main() -> None:
             write(path, shape, format)
             size = path.stat().st_size
             print(f"{name}: {size / 1e9:.2f} GB", flush=True)
-            options = ["--hold", asked.hold, "--tokens", str(asked.tokens), "--steps", str(asked.steps)]
+            options = ["--hold", asked.hold, "--precision", asked.precision]
+            options += ["--tokens", str(asked.tokens), "--steps", str(asked.steps)]
             found = subprocess.run(
                 [sys.executable, __file__, "--once", str(path), *options], check=True, stdout=subprocess.PIPE
             )
@@ -213,7 +218,7 @@ def main() -> None:
             flush=True,
         )
         if shape in LIMITS:
-            rows = [old for old in rows if (old["base"], old["hold"]) != (name, row["hold"])] + [row]
+            rows = [old for old in rows if any(old[one] != row[one] for one in SAME)] + [row]
             RECORD.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -132,6 +132,11 @@ def study(
     Raises:
         InputError: If a name, the file or a choice can't be used.
     """
+    if hold == "packed":
+        from workbench.devices import choose_device
+        from workbench.models.holding import check_hold
+
+        check_hold(hold, precision or "auto", choose_device(device or "auto").torch)
     bases = _bases(base)
     grid: dict[str, Any] = {
         "base": bases[0] if bases else None,

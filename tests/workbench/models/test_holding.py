@@ -11,6 +11,7 @@ from workbench.config import CellConfig
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
+from workbench.models.generation import generate
 from workbench.models.gguf_reader import load_gguf
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.loaders import load_base
@@ -127,3 +128,10 @@ def test_a_base_names_its_formats_and_size_as_in_the_file(toy_gguf, tmp_path):
     assert packed.formats == decoded.formats
     assert packed.packed_bytes == decoded.packed_bytes
     assert packed.sha256 == decoded.sha256
+
+
+def test_what_is_generated_is_the_same(toy_gguf):
+    prompts = [[[3, 5, 9], [12, 4]]]
+    decoded, packed = (generate(one, prompts, stops=(), limit=6) for one in both(toy_gguf))
+    assert packed == decoded
+    assert [len(one) for one in packed[0]] == [6, 6]

@@ -4,11 +4,14 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from follows import follows
 from small_study import small_study
 
+import workbench as wb
 from workbench import memory
 from workbench.cli import main
+from workbench.devices import Device
 from workbench.errors import InputError
 from workbench.models.gguf_writer import write_gguf
 from workbench.models.loaders import load_base
@@ -172,6 +175,11 @@ def test_a_study_that_cannot_fit_is_refused_with_what_would_fit(left):
         plan(replace(study, adapted_layers=layers + 1))
     with pytest.raises(InputError, match="would fit"):
         plan(replace(study, settings={**WIDE, "rank": 2 * rank}))
+    short = needed(replace(study, adapted_layers=2), "packed") - 1
+    left(short)
+    with pytest.raises(InputError, match="--adapted-layers 1,"):
+        plan(study)
+    plan(replace(study, adapted_layers=1))
 
 
 def test_holding_it_packed_is_advised_where_decoded_was_asked_for(left):
@@ -280,3 +288,20 @@ def test_a_dry_run_says_what_a_processor_needs_or_refuses(left, capsys):
     left(1000)
     assert main(few) == 2
     assert "of memory are free" in capsys.readouterr().err
+
+
+@follows("and on a GPU weights stay packed in any case")
+@follows("are made of decoded weights, once; choose")
+def test_what_packed_does_not_go_with_is_refused_where_it_is_asked_for(monkeypatch):
+    card = Device(torch.device("cuda"), "Paper 4", 2**34, "made up")
+    with monkeypatch.context() as there:
+        there.setattr("workbench.devices.choose_device", lambda name: card)
+        with pytest.raises(InputError, match=r"leave --hold out, or choose --device cpu"):
+            wb.study("verbs", hold="packed")
+        wb.study("verbs")
+    with pytest.raises(
+        InputError, match=r"choose --precision bfloat16 or --precision float32, or --hold decod"
+    ):
+        wb.study("verbs", hold="packed", precision="int8", device="cpu")
+    wb.study("verbs", hold="packed", precision="float32", device="cpu")
+    wb.study("verbs", hold="decoded", precision="int8", device="cpu")

@@ -47,6 +47,11 @@ MISTAKES = [
             "pool = Pool(replace(whole_example_of(task), earlier=()) for task in tasks)",
         ),
         (
+            "answers alone are learnt",
+            "replace(example_of(task), prompt_length=1) for",
+            "example_of(task) for",
+        ),
+        (
             "a step is told one too late",
             "RunStep(run.name, step, config.steps, loss)",
             "RunStep(run.name, step - 1, config.steps, loss)",

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_ladder import PLAN, SHORT
 
-from workbench.classroom.pretrain import deal, example_of
+from workbench.classroom.pretrain import deal, example_of, whole_example_of
 from workbench.data.sources.verbs import load
 from workbench.errors import InputError
 from workbench.exporting.parity import log_probabilities
@@ -53,6 +53,15 @@ def test_the_held_out_loss_is_that_of_the_file(short_ladder, few_lessons):
             total -= float(log_p[place - 1, example.token_ids[place]])
             count += 1
     assert row.loss == pytest.approx(total / count, rel=1e-5)
+
+
+def test_every_token_but_the_first_is_learnt(few_lessons):
+    tasks = [*chain(*few_lessons.data.train.values())]
+    examples = [example_of(task).token_ids for task in tasks]
+    assert few_lessons.pool.label_tokens.tolist() == [token for one in examples for token in one[1:]]
+    held = whole_example_of(tasks[0])
+    assert held.labels == list(enumerate(examples[0]))[1:]
+    assert held.prompt_length == example_of(tasks[0]).prompt_length, "exact match is of the answer alone"
 
 
 def test_the_tokens_of_a_run_are_those_that_are_dealt(few_lessons):

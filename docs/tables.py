@@ -236,13 +236,8 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "kinds": kinds,
     "model_formats": model_formats,
     "families": families,
-<<<<<<< HEAD
     "lessons": lessons,
     "large_bases": large_bases,
-=======
-    "large_bases": large_bases,
-    "lessons": lessons,
->>>>>>> large
 }
 DOCUMENTS = (
     "README.md",
@@ -255,13 +250,8 @@ DOCUMENTS = (
     "docs/data.md",
     "docs/export.md",
     "docs/gpu.md",
-<<<<<<< HEAD
     "notebooks/README.md",
     "docs/memory.md",
-=======
-    "docs/memory.md",
-    "notebooks/README.md",
->>>>>>> large
 )
 """Documents with such tables, or written whole."""
 WRITTEN: dict[Path, Callable[[], str]] = {ROOT / "docs" / "gpu.md": lambda: gpu_page(read_records())}

@@ -101,14 +101,50 @@ def head_logits(
     return quantized_linear(hidden, held, precision=None if wide else precision)
 
 
-def recomputed(block: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return a block of which only the inputs are kept for the gradient: what is between is made again."""
-    from torch.utils.checkpoint import checkpoint
+class _Recomputed(torch.autograd.Function):
+    """A block of which only the inputs are kept: it runs again where its gradient is taken.
 
-    def run(*arguments: Any) -> Tensor:  # noqa: ANN401 - the block's arguments
-        # nothing in a block draws numbers by chance
-        result = checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False)
-        assert isinstance(result, Tensor)
-        return result
+    torch.utils.checkpoint does the same and imports PyTorch's compiler, which takes 150 MB.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, run: Callable[..., Tensor], *inputs: Tensor) -> Tensor:  # noqa: ANN401 - autograd's
+        """Run the block without a graph."""
+        ctx.run = run
+        ctx.save_for_backward(*inputs)
+        return run(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - autograd's
+        """Run it with one, and go back through that."""
+        needed = ctx.needs_input_grad[1:]
+        inputs = [
+            one.detach().requires_grad_(wanted) for one, wanted in zip(ctx.saved_tensors, needed, strict=True)
+        ]
+        with torch.enable_grad():
+            result = ctx.run(*inputs)
+        wanted = [one for one in inputs if one.requires_grad]
+        found = iter(torch.autograd.grad(result, wanted, slope, allow_unused=True))
+        return None, *(next(found) if one.requires_grad else None for one in inputs)
+
+
+def recomputed(block: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return ``Decoder.block`` as one of which only the inputs are kept for the gradient."""
+
+    def run(layer: int, hidden: Tensor, *others: Any) -> Tensor:  # noqa: ANN401 - the block's arguments
+        rotations, attend, adapters, *rest = others
+        own = {name: one for name, one in adapters.items() if name.startswith(f"layers.{layer}.")}
+        fields = [(name, field) for name, one in own.items() for field in one._fields]
+        places = [(name, field) for name, field in fields if getattr(own[name], field) is not None]
+
+        def again(hidden: Tensor, *values: Tensor) -> Tensor:
+            carried = dict(own)
+            for (name, field), value in zip(places, values, strict=True):
+                carried[name] = carried[name]._replace(**{field: value})
+            return block(layer, hidden, rotations, attend, carried, *rest)
+
+        inputs = [getattr(own[name], field) for name, field in places]
+        made: Tensor = _Recomputed.apply(again, hidden, *inputs)
+        return made
 
     return run

@@ -165,7 +165,8 @@ def processor_need(held: HeldBase, pool_tokens: int, first: int, cell: CellConfi
         buffer=held.buffer,
         states=4 * pool_tokens * config.width if first else 0,
         token=saved + slopes,
-        logits=2 * (PACKED_LOGIT_BYTES if packed else CHUNK_BYTES),
+        # and once more in 16 bits, where these are multiplied
+        logits=3 * (PACKED_LOGIT_BYTES if packed else CHUNK_BYTES) // 2,
         # the gradient of one piece, in its parts and put together, and the sum of all pieces
         cell_step=resting + 4 * (TAKEN - STATE + 2) * numbers + 4 * given_up,
         cell_update=resting + 4 * (changed - STATE) * numbers,

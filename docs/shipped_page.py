@@ -44,10 +44,8 @@ def take_picture(page: Path, picture: Path) -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         tab = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
         tab.goto(f"{page.resolve().as_uri()}#answer")
-        box = tab.locator("#exchange").bounding_box()
-        x, y = box["x"] - MARGIN, box["y"] - MARGIN
-        size = {"width": box["width"] + 2 * MARGIN, "height": box["height"] + 2 * MARGIN}
-        tab.screenshot(path=picture, full_page=True, clip={"x": x, "y": y, **size})
+        tab.add_style_tag(content=f"#exchange {{ padding: {MARGIN}px; }}")
+        tab.locator("#exchange").screenshot(path=picture)
         browser.close()
 
 

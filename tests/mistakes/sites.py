@@ -79,6 +79,11 @@ MISTAKES = [
     ),
     *mistakes(
         f"{SITE}parts.py",
+        f"{TESTS}::test_the_shipped_study_has_every_part_but_a_law_that_misses_it",
+        ("a page explores a law that was rejected", "if not trusted(probability):", "if False:"),
+    ),
+    *mistakes(
+        f"{SITE}parts.py",
         f"{TESTS}::test_the_map_has_every_cell_and_its_runs",
         (
             "the details of a map have their axes swapped",

@@ -79,10 +79,19 @@ def test_every_sentence_of_the_answer_is_there(page):
     assert all(f">{sentence}</p>" in unescaped(page) for sentence in sentences)
 
 
-def test_the_shipped_study_has_every_part_and_is_small(page):
-    assert set(inside(page)) == set(SITE_PARTS)
-    assert "Not on this page." not in page
+def test_the_shipped_study_has_every_part_but_a_law_that_misses_it(page):
+    assert set(inside(page)) == set(SITE_PARTS) - {"law"}
+    (why,) = re.findall(r"Not on this page\. ([^<]+)", page)
+    assert "One law for all qualities" in why
+    assert "would contradict the answer above" in why
     assert len(page.encode()) < 500_000
+
+
+def test_a_law_that_fits_is_explored(small):
+    told = inside(write_site(small).page.read_text(encoding="utf-8"))["law"]
+    assert told["fit"]["words"].startswith("quality_exponent: E + B n^-beta share^-gamma. It agrees")
+    assert {len(values) for values in told["fit"]["resamples"].values()} == {101}
+    assert told["fit"]["shares"] == [0.5, 1.0]
 
 
 def test_nothing_is_loaded_and_only_its_own_script_runs(page):
@@ -163,6 +172,7 @@ def test_what_a_study_cannot_have_is_left_out_and_said_so(tmp_path, capsys):
         "The guess: there is one quality, so nothing to guess: add a second to the study.",
         "The exchange rate to slide along: no rate can be given; the answer above says why.",
         "The budget game: there is one quality, so nothing to choose between.",
+        "One law for all qualities: there is one quality, so nothing to vary.",
         "Examples of the data: the study has recorded none.",
     ):
         assert f"not on the page: {why}" in left_out

@@ -5,14 +5,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.laws import Analysis
+from workbench.laws import Analysis, read_table
+from workbench.laws.bootstrap import bootstrap
+from workbench.laws.problems import fit_table, misfit
+from workbench.laws.thresholds import trusted
 from workbench.lessons.budget import SLIDER_STEPS, Game
 from workbench.studies.disk.store import Store
 from workbench.views.answers import Answers
 from workbench.views.cell_map import CellMap
 from workbench.views.explore import example_row, guess_question
+from workbench.views.law_state import law_state
 from workbench.views.points import TableRow, axis_words, readable
 from workbench.views.variants import explored, refuse_several
+
+LAWS_OF_SHARE = ("noise_floor", "quality_exponent")
+"""Laws of size and quality of which the one that fits better is explored, as in notebook 6."""
+RESAMPLES = 100
+"""Resamples behind its bands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +96,26 @@ def game_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
     return {"rules": game.rules(saves=False), "plays": plays, "curves": curves}
 
 
+def law_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
+    """Return one law for all qualities, with what the page needs to compute it anywhere.
+
+    A law that misses the measurements is left out: its rates would contradict the answer on the same page.
+    """
+    refuse_several(told.store.manifest, "one law of size and quality")
+    if len({row["quality"] for row in told.table if row["size"] > 0}) < 2:
+        raise InputError("there is one quality, so nothing to vary")
+    table = read_table(told.table, name=str(told.store.folder))
+    fits = [fit_table(table, "loss", law) for law in LAWS_OF_SHARE]
+    best = min(fits, key=lambda fit: fit.objective)
+    probability = misfit(best)
+    if not trusted(probability):
+        raise InputError(
+            f"the better of {' and '.join(LAWS_OF_SHARE)} misses the measurements by more than their noise "
+            f"explains (p = {probability:.2g}), so its rates would contradict the answer above"
+        )
+    return law_state(bootstrap(best, RESAMPLES, workers=1))
+
+
 def examples_part(told: Told) -> Any:  # noqa: ANN401 - JSON values
     """Return the examples of what qualities do that the study has recorded."""
     found = told.store.manifest.examples
@@ -123,6 +152,7 @@ SITE_PARTS: dict[str, tuple[str, Callable[[Told], Any]]] = {
     "explore": ("The charts to explore", explore_part),
     "exchange": ("The exchange rate to slide along", exchange_part),
     "game": ("The budget game", game_part),
+    "law": ("One law for all qualities", law_part),
     "map": ("The map of all cells", map_part),
     "examples": ("Examples of the data", examples_part),
 }

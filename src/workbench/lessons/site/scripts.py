@@ -11,6 +11,7 @@ WIDGET_OF = {
     "guess": PAGE_FOLDER / "guess.js",
     "exchange": PAGE_FOLDER / "exchange.js",
     "game": Path(__file__).parents[1] / "widgets" / "budget_game.js",
+    "law": PAGE_FOLDER / "law_explorer.js",
     "map": PAGE_FOLDER / "grid_map.js",
     "examples": PAGE_FOLDER / "examples.js",
 }

@@ -43,6 +43,7 @@ function cells(el, { grids, metrics, metric, details }) {
 }
 
 const SHOW = {
+  law: (el, state) => WIDGETS.law.render({ model: still(state), el }),
   map: cells,
   examples: (el, rows) => WIDGETS.examples.render({ model: still({ rows, score: "" }), el }),
   game,

@@ -133,7 +133,7 @@ function lossCurves(state, size, share) {
     }),
     svg("path", { d: path(rows.map(row => [x(row[0]), y(row[4])])), stroke: colour(index), fill: "none",
       "stroke-width": 2, "stroke-dasharray": dash(index), class: "loss" }),
-    svg("text", { x: box.right + 4, y: y(rows.at(-1)[4]) + 4, style: `fill:${colour(index)}` }, `${Math.round(100 * q)}%`)));
+    svg("text", { x: box.right + 4, y: y(rows.at(-1)[4]) + 4 }, `${Math.round(100 * q)}%`)));
   const near = state.measured.filter(one => one.share === 1 || Math.abs(one.share - share) < 0.03);
   const marks = near.map(one => svg("circle", {
     cx: x(one.size), cy: y(one.mean), r: 3.5, fill: colour(one.share === 1 ? 0 : 1) }, svg("title", {}, "measured")));

@@ -66,6 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     base = load_base(arguments.base)
     sparse = upcycled(base, arguments.experts, used=arguments.used, seed=arguments.seed)
     described = upcycling_in_words(base, arguments.experts, arguments.used, arguments.seed)
+    if arguments.steps:
+        from workbench.ladder.sparse import refuse_untrainable
+
+        refuse_untrainable(sparse)
     print(grown(base, sparse))
     try:
         print(f"the same as the dense base: {same_as_dense(base, sparse)}", flush=True)

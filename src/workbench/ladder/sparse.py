@@ -80,7 +80,7 @@ def train_experts(
         Ended: If ``on_step`` said so.
     """
     config = base.decoder.config
-    _refuse_untrainable(base)
+    refuse_untrainable(base)
     chosen = replace(
         settings,
         steps=steps,
@@ -112,7 +112,12 @@ def train_experts(
     return replace(base, decoder=trained), told
 
 
-def _refuse_untrainable(base: Base) -> None:
+def refuse_untrainable(base: Base) -> None:
+    """Refuse a base that can't learn the ladder's words here.
+
+    Raises:
+        InputError: If it has no experts, or reads otherwise than the classroom's.
+    """
     if not base.decoder.config.experts:
         raise InputError(f"{base.name} has no experts; make some with `workbench upcycle`")
     if base.tokenizer.vocabulary != TOKENIZER.vocabulary or base.tokenizer.encode(ALPHABET) != (

@@ -121,7 +121,7 @@ def _train(arguments: argparse.Namespace, sparse: "Base") -> "tuple[Base, Traine
             return not should_stop()
 
         try:
-            return train_experts(
+            trained = train_experts(
                 sparse,
                 arguments.steps,
                 lessons(),
@@ -131,6 +131,7 @@ def _train(arguments: argparse.Namespace, sparse: "Base") -> "tuple[Base, Traine
             )
         except Ended as ended:
             raise KeyboardInterrupt from ended
+    return trained
 
 
 def grown(base: "Base", sparse: "Base") -> str:

@@ -133,7 +133,8 @@ def refuse_untrainable(base: Base) -> None:
 @torch.no_grad()
 def expert_shares(decoder: Decoder, tasks: Sequence[WordTask]) -> Float[Tensor, "L E"]:
     """Return each expert's share of what is chosen for the tokens of some words; a block sums to 1."""
-    config, found = decoder.config, []
+    config = decoder.config
+    found: list[Tensor] = []
 
     def observe(name: str, x: Tensor) -> None:
         if name.endswith(ROUTER):

@@ -7,6 +7,9 @@ from mistakes_list import mistakes
 FAMILIES = "tests/workbench/models/test_families.py"
 MODELS = "src/workbench/models"
 TEST = "tests/workbench/models/test_experts.py"
+UPCYCLING = "tests/workbench/models/test_upcycling.py"
+TRAINING = "tests/workbench/ladder/test_sparse.py"
+STUDY = "tests/workbench/studies/test_sparse_base.py"
 
 MISTAKES = [
     *mistakes(
@@ -51,5 +54,47 @@ MISTAKES = [
         f"{MODELS}/families/mixtral.py",
         FAMILIES,
         ("up and gate change places", '"up_proj": "block_sparse_moe.experts.{}.w3"', '"up_proj": "block_sparse_moe.experts.{}.w1"', "test_logits_are_those_of_transformers"),
+    ),
+    *mistakes(
+        f"{MODELS}/upcycling.py",
+        UPCYCLING,
+        ("all routers begin with zeros", "ROUTER_SIZE * torch.randn(shape, generator=chance)", "torch.zeros(shape)", "test_a_router_is_small_random_and_its_seed_s"),
+        ("the seed of routers isn't used", "manual_seed(seed)", "manual_seed(0)", "test_a_router_is_small_random_and_its_seed_s"),
+        ("biases of a feed-forward network are lost", "if biased := sorted(config.biases & {*FEED_FORWARD}):", "if biased := []:", "test_what_can_not_be_made_is_refused"),
+        ("a single expert is made", "if not 2 <= experts <= MOST_EXPERTS:", "if not 1 <= experts <= MOST_EXPERTS:", "test_what_can_not_be_made_is_refused"),
+        ("more experts are used than made", "if not 1 <= used <= experts:", "if not 1 <= used:", "test_what_can_not_be_made_is_refused"),
+    ),
+    *mistakes(
+        f"{MODELS}/writers/__init__.py",
+        UPCYCLING,
+        ("routers are rounded", "or name.endswith(ROUTER):", "or False:", "test_the_written_gguf_means_the_same_to_llama_cpp"),
+    ),
+    *mistakes(
+        f"{MODELS}/writers/folder.py",
+        UPCYCLING,
+        ("a sparse folder says that it is dense", 'if taken.get("model_type") == config.family:', "if taken:", "test_the_written_folder_is_a_mixtral_to_transformers"),
+    ),
+    *mistakes(
+        "src/workbench/exporting/sparse.py",
+        UPCYCLING,
+        ("a sparse base that says something else passes", "demand(found, FLOAT32,", "demand(found, found,", "test_a_sparse_base_that_says_something_else_is_refused"),
+    ),
+    *mistakes(
+        "src/workbench/studies/costs.py",
+        STUDY,
+        ("several experts cost what one does", "rows *= decoder.experts_used", "rows *= 1", "test_operations_of_experts_are_those_that_torch_counts"),
+        ("routers cost nothing", "scores = 2 * work.labels", "scores = 0 * work.labels", "test_operations_of_experts_are_those_that_torch_counts"),
+    ),
+    *mistakes(
+        "src/workbench/ladder/sparse.py",
+        TRAINING,
+        ("operations are those of all experts", "6.0 * active_parameters(config, tied=base.decoder.tied) * tokens", "6.0 * base.parameters * tokens", "test_operations_are_those_of_the_dense_base_whatever_the_experts"),
+        ("any tokenizer of as many tokens will do", "or base.tokenizer.encode(ALPHABET) != (", "or TOKENIZER.encode(ALPHABET) != (", "test_what_can_not_be_trained_is_refused"),
+    ),
+    *mistakes(
+        "src/workbench/classroom/pretrain.py",
+        TRAINING,
+        ("the balance isn't learnt", "(loss + balance * uneven).backward()", "loss.backward()", "test_the_balance_keeps_experts_in_use"),
+        ("what is begun with is changed", "weight.detach().clone().requires_grad_()", "weight.detach().requires_grad_()", "test_a_start_is_left_as_it_is"),
     ),
 ]  # fmt: skip

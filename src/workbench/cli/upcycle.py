@@ -66,6 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     base = load_base(arguments.base)
     sparse = upcycled(base, arguments.experts, used=arguments.used, seed=arguments.seed)
     described = upcycling_in_words(base, arguments.experts, arguments.used, arguments.seed)
+    if arguments.steps:
+        from workbench.ladder.sparse import refuse_untrainable
+
+        refuse_untrainable(sparse)
     print(growth_in_words(base, sparse))
     try:
         print(f"the same as the dense base: {same_as_dense(base, sparse)}", flush=True)
@@ -117,7 +121,7 @@ def _train(arguments: argparse.Namespace, sparse: "Base") -> "tuple[Base, Traine
             return not should_stop()
 
         try:
-            return train_experts(
+            trained = train_experts(
                 sparse,
                 arguments.steps,
                 lessons(),
@@ -127,6 +131,7 @@ def _train(arguments: argparse.Namespace, sparse: "Base") -> "tuple[Base, Traine
             )
         except Ended as ended:
             raise KeyboardInterrupt from ended
+    return trained
 
 
 def growth_in_words(base: "Base", sparse: "Base") -> str:

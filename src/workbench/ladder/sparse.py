@@ -80,7 +80,7 @@ def train_experts(
         Ended: If ``on_step`` said so.
     """
     config = base.decoder.config
-    _refuse_untrainable(base)
+    refuse_untrainable(base)
     chosen = replace(
         settings,
         steps=steps,
@@ -112,7 +112,12 @@ def train_experts(
     return replace(base, decoder=trained), told
 
 
-def _refuse_untrainable(base: Base) -> None:
+def refuse_untrainable(base: Base) -> None:
+    """Refuse a base that can't learn the ladder's words here.
+
+    Raises:
+        InputError: If it has no experts, or reads otherwise than the classroom's.
+    """
     if not base.decoder.config.experts:
         raise InputError(f"{base.name} has no experts; make some with `workbench upcycle`")
     if base.tokenizer.vocabulary != TOKENIZER.vocabulary or base.tokenizer.encode(ALPHABET) != (
@@ -128,7 +133,8 @@ def _refuse_untrainable(base: Base) -> None:
 @torch.no_grad()
 def expert_shares(decoder: Decoder, tasks: Sequence[WordTask]) -> Float[Tensor, "L E"]:
     """Return each expert's share of what is chosen for the tokens of some words; a block sums to 1."""
-    config, found = decoder.config, []
+    config = decoder.config
+    found: list[Tensor] = []
 
     def observe(name: str, x: Tensor) -> None:
         if name.endswith(ROUTER):

@@ -99,7 +99,7 @@ MISTAKES = [
         ),
         ("all matrices have one norm", "x.norm(dim=(1, 2), keepdim=True)", "x.norm()"),
         ("a tall matrix comes back lying", "return x.mT if tall else x", "return x.reshape(matrices.shape)"),
-        ("nothing is divided by nothing", ".clamp(min=TINY)", ""),
+        ("nothing is divided by nothing", ".clamp(min=LEAST_NORM)", ""),
     ),
     *mistakes(
         "src/workbench/views/ladder_figures.py",

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-NEWTON_SCHULZ_STEPS = 5
-COEFFICIENTS = (3.4445, -4.775, 2.0315)
+MUON_ITERATIONS = 5
+MUON_COEFFICIENTS = (3.4445, -4.775, 2.0315)
 """Of the quintic iteration; steep at 0, so that small directions are soon as large as the others."""
 MOMENTUM = 0.95
 LEAST_NORM = 1e-7
@@ -30,11 +30,11 @@ def orthogonalized(matrices: Float[Tensor, "M R C"]) -> Float[Tensor, "M R C"]:
 
     The iteration is X <- a X + (b G + c G G) X with G = X X^T, on the shorter side.
     """
-    a, b, c = COEFFICIENTS
+    a, b, c = MUON_COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=LEAST_NORM)
-    for _ in range(NEWTON_SCHULZ_STEPS):
+    for _ in range(MUON_ITERATIONS):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x

@@ -36,7 +36,7 @@ from workbench.views.style import save_figure
 SAME_FLOPS = 0.02
 """Runs whose operations differ by less than this share stand on one curve of equal arithmetic."""
 LADDER_RESAMPLES = 400
-LAW, PREDICTIONS, CURVES, BITS = (
+LAW_HEADING, PREDICTIONS_HEADING, CURVES_HEADING, BITS_HEADING = (
     "The additive law",
     "Rungs predicted before they were trained",
     "Curves of equal arithmetic",
@@ -45,15 +45,15 @@ LAW, PREDICTIONS, CURVES, BITS = (
 """The headings of what is said."""
 ABOUT_FIGURES = {
     "ladder": (
-        PREDICTIONS,
+        PREDICTIONS_HEADING,
         "Held-out loss against operations of training, with the additive law and the predictions",
     ),
     "equal-arithmetic": (
-        CURVES,
+        CURVES_HEADING,
         "Held-out loss against model size, a parabola for each curve of equal arithmetic",
     ),
     "bits": (
-        BITS,
+        BITS_HEADING,
         "Divergence from float32 against model size, one line a kind of numbers; a bar spans the seeds",
     ),
 }
@@ -116,11 +116,12 @@ class LadderFindings:
     def sections(self) -> dict[str, list[str]]:
         """Return what is said, by heading."""
         return {
-            LAW: [*self.law.sentences()] if self.law else [NO_LAW],
-            PREDICTIONS: [one.sentence() for one in self.outcomes]
+            LAW_HEADING: [*self.law.sentences()] if self.law else [NO_LAW],
+            PREDICTIONS_HEADING: [one.sentence() for one in self.outcomes]
             or ["none yet: the first three rungs are what a prediction is made from"],
-            CURVES: [one.sentence() for one in self.valleys] or [f"none has {FEWEST_ON_A_CURVE} models"],
-            BITS: [sentence_on_order(self.costs), sentence_on_size(self.costs)]
+            CURVES_HEADING: [one.sentence() for one in self.valleys]
+            or [f"none has {FEWEST_ON_A_CURVE} models"],
+            BITS_HEADING: [sentence_on_order(self.costs), sentence_on_size(self.costs)]
             if self.costs
             else ["not measured"],
         }

@@ -55,11 +55,11 @@ def _sizes_axis(axes: Axes, sizes: Iterable[float]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(tried)
     axes.minorticks_off()
-    axes.set_xticklabels(_apart(tried, axes.get_xlim()))
+    axes.set_xticklabels(_labels_apart(tried, axes.get_xlim()))
     axes.set_xlabel("parameters")
 
 
-def _apart(sizes: Sequence[float], limits: tuple[float, float]) -> list[str]:
+def _labels_apart(sizes: Sequence[float], limits: tuple[float, float]) -> list[str]:
     """Return the labels of sizes on a logarithmic axis, empty where one would touch the one before it."""
     room = (limits[1] / limits[0]) ** LABEL_SHARE
     labels, last = [], 0.0

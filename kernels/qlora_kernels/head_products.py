@@ -83,20 +83,18 @@ class PackedHead:
 
     def _parts(self) -> Iterator[tuple[slice, Tensor]]:
         width, words = part_width(self.dtype.itemsize * self.weight.columns), self.weight.shape[0]
-        if isinstance(self.weight, FileRows):
-            for start in range(0, words, width):
-                part = slice(start, min(start + width, words))
-                room = buffer((part.stop - start, self.weight.columns), self.dtype)
-                yield part, self.weight.decode(self.dtype, part, room).to(self.low)
-            return
         if self.triton:
             from qlora_kernels.decode_once_triton import Scratch
 
+            assert isinstance(self.weight, Affine), "what lies in a file is a processor's"
             scratch = Scratch(self.weight, self.dtype)
         for start in range(0, words, width):
             part = slice(start, min(start + width, words))
             if self.triton:
                 yield part, scratch.decoded(rows=part).to(self.low)
+            elif isinstance(self.weight, FileRows):
+                room = buffer((part.stop - start, self.weight.columns), self.dtype)
+                yield part, self.weight.decode(self.dtype, part, room).to(self.low)
             else:
                 rows = Affine.of([tensor[part] for tensor in self.weight.tensors()], self.weight.levels)
                 yield part, decode_fast(rows, self.dtype).to(self.low)

@@ -41,7 +41,7 @@ def next_hour(results: wb.Results) -> str:
 def look(folder: str) -> None:
     wb.widgets.GridMap(wb.open_study(folder).folder)
     wb.widgets.Exchange([wb.shipped_study().analysis()])
-    print(wb.lessons.check("a name", abs, abs, [(1,)]), wb.lessons.score().correct)
+    print(wb.lessons.check("packed", abs, seconds=1), wb.lessons.score().correct)
 
 
 def materials(folder: Path) -> float:

@@ -54,7 +54,7 @@ NOT_HERE = {
     "choose from 0 to 1": "is for who writes Python: the game's slider has no other value",
     "add a second to the study": "is for who writes Python; test_explore.py shows studies with two",
     "make at least 20: bootstrap(fit, 20)": "is for who writes Python; the widgets' tests draw more",
-    "start one with BackgroundRun.start": "is for who writes Python; test_live.py starts one",
+    "start one with wb.start(study, folder)": "is for who writes Python; test_live.py starts one",
     "Measure both with one model": "is for who writes Python; there is no option",
     "was measured for both qualities; choose one of": "is for who writes Python; test_exchange.py chooses",
     "REMEDIES SQLITE_READONLY": "needs a disk that can only be read; faults.py has one",

@@ -93,7 +93,15 @@ def train_experts(
             raise Ended(base.name)
 
     start = {name: base.decoder.weight(name) for name in base.decoder.weights}
-    weights = pretrain(known.data, chosen, architecture=config, start=start, balance=balance, on_step=tell)
+    weights = pretrain(
+        known.data,
+        chosen,
+        architecture=config,
+        start=start,
+        balance=balance,
+        on_step=tell,
+        pool=known.pool,
+    )
     trained, heldout = Decoder(config, weights), known.data.heldout
     before, after = (held_out(decoder, heldout)[0] for decoder in (base.decoder, trained))
     if not after < float("inf"):

@@ -58,8 +58,8 @@ def test_no_start_and_no_fit_by_squares_has_a_lower_loss(floor, beta, noise, see
     by_squares = fit_law(LAWS[law], Problem(problem.x, problem.y, problem.root), starts=starts)
     begun = [*starts, {p.name: by_squares.values[p.name] for p in LAWS[law].shapes}]
     fit = fit_law(LAWS[law], problem, starts=begun)
-    assert fit.objective == pytest.approx(loss_at(fit, problem), rel=1e-9)
-    slack = 1 + 1e-9
+    assert fit.objective == pytest.approx(loss_at(fit, problem), rel=1e-6)
+    slack = 1 + 1e-6  # values that nearly cancel give their loss to 4e-8
     assert fit.objective <= loss_at(by_squares, problem) * slack
     for start in starts:
         held = fit_law(LAWS[law], Problem(problem.x, problem.y, problem.root), fixed=start)

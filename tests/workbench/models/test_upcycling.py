@@ -10,7 +10,7 @@ from follows import follows
 from made_families import MODELS, bytes_tokenizer, make
 
 from workbench.cli import main
-from workbench.cli.upcycle import grown
+from workbench.cli.upcycle import growth_in_words
 from workbench.errors import InputError
 from workbench.exporting import exporter
 from workbench.exporting.exporter import export_model
@@ -104,7 +104,7 @@ def test_weights_grow_and_those_of_a_token_do_not(dense):
         sparse = upcycled(base, experts)
         more, routers = 4 * (experts - 1) * 3 * 32 * 48, 4 * 32 * experts
         assert sparse.parameters == base.parameters + more + routers
-        said = grown(base, sparse)
+        said = growth_in_words(base, sparse)
         assert f"{base.parameters + routers:,} ({routers / base.parameters:+.2%})" in said
 
 
@@ -170,7 +170,12 @@ def test_a_sparse_base_that_says_something_else_is_refused(dense):
         same_as_dense(base, changed)
 
 
-@follows("give the dense base that it was made from", "which a base of the family")
+@follows(
+    "give the dense base that it was made from",
+    "which a base of the family",
+    "such as --experts 4",
+    "such as --used 1",
+)
 @pytest.mark.parametrize(
     ("name", "experts", "used", "says"),
     [
@@ -186,7 +191,7 @@ def test_a_sparse_base_that_says_something_else_is_refused(dense):
 def test_what_can_not_be_made_is_refused(dense, name, experts, used, says):
     with pytest.raises(InputError, match=says):
         upcycled(load_base(dense(name)), experts, used=used)
-    assert isinstance(upcycled(load_base(dense("llama")), 2), Base)
+    assert isinstance(upcycled(load_base(dense("llama")), 4, used=1), Base)
 
 
 def test_the_command_writes_a_base_and_says_what_it_is(dense_gguf, tmp_path, capsys):

@@ -29,7 +29,7 @@ def test_operations_of_experts_are_those_that_torch_counts(
     concrete = plan(replace(study, adapted_layers=2, settings=settings))
     of_dense = training_flops(concrete, concrete.cells[-1], 1)
     base = upcycled(dense, experts, used=used)
-    monkeypatch.setattr(planning, "load_base", lambda name, precision, device: base)
+    monkeypatch.setattr(planning, "load_base", lambda name, precision, device, hold: base)
     concrete = plan(replace(study, adapted_layers=2, settings=settings))
     frozen, cell = concrete.prepared.frozen, concrete.cells[-1]
     stack = LoraStack([cell], frozen.decoder.config)
@@ -50,7 +50,7 @@ def test_a_study_runs_on_experts(study, monkeypatch, tmp_path):
     dense = planning.load_base("random", "float32", "cpu")
     expected = run(asked, tmp_path / "dense", threads=1).rows()
     base = upcycled(dense, 3)
-    monkeypatch.setattr(planning, "load_base", lambda name, precision, device: base)
+    monkeypatch.setattr(planning, "load_base", lambda name, precision, device, hold: base)
     found = run(asked, tmp_path / "sparse", threads=1).rows()
     assert len(found) == len(expected) == 8
     for one, other in zip(found, expected, strict=True):
@@ -59,6 +59,6 @@ def test_a_study_runs_on_experts(study, monkeypatch, tmp_path):
 
 def test_adapters_of_experts_are_refused_before_anything_is_trained(study, monkeypatch):
     base = upcycled(planning.load_base("random", "float32", "cpu"), 2)
-    monkeypatch.setattr(planning, "load_base", lambda name, precision, device: base)
+    monkeypatch.setattr(planning, "load_base", lambda name, precision, device, hold: base)
     with pytest.raises(InputError, match="give --targets q_proj k_proj v_proj o_proj"):
         plan(study)

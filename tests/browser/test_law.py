@@ -12,8 +12,8 @@ from workbench.laws.problems import fit_table
 from workbench.laws.surface import law_rate
 from workbench.lessons.shipped import VERBS
 from workbench.studies.disk.store import Store
+from workbench.views.law_state import EXPLORED
 from workbench.views.widgets import LawExplorer
-from workbench.views.widgets.law_explorer import EXPLORED
 
 pytestmark = pytest.mark.slow
 

@@ -123,7 +123,8 @@ def test_any_part_gives_the_whole_base(toy_gguf, parts, place):
 
 def test_a_worker_takes_all_parts_from_their_place(parts):
     base = load_base(parts[0])
-    told = {"base": {"path": str(parts[0]), "sha256": base.sha256}, "precision": "float32", "device": "cpu"}
+    held = {"precision": "float32", "device": "cpu", "hold": "decoded"}
+    told = {"base": {"path": str(parts[0]), "sha256": base.sha256}, **held}
     assert shipping._base(told, shipping.fetch_nothing).sha256 == base.sha256
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def prepared(tiny_decoder, tiny_pool):
 
 def test_a_cell_s_time_is_its_share_of_the_stack_s(prepared, monkeypatch):
     ticks = itertools.count(100.0, 12.0)
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     assert [result.seconds for result in run_stack(prepared, CELLS).values()] == [4.0, 4.0, 4.0]
     assert zero_shot(prepared).seconds == 12.0
 

@@ -1,6 +1,7 @@
 """What every widget of ours is: a plain ES module beside its Python, our style, and a picture for paper."""
 
 import base64
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,20 @@ class View(anywidget.AnyWidget):
 class KernelView(View):
     """A widget that needs its kernel: the page says so when the kernel is no longer heard."""
 
-    beating = traitlets.Bool(True).tag(sync=True)
-    """Whether beats come; a page without a kernel leaves it out."""
+    beating = traitlets.Bool(False).tag(sync=True)
+    """Whether beats come: not where there is no kernel."""
 
     def __init__(self, **traits: Any) -> None:  # noqa: ANN401 - traits have types of their own
-        super().__init__(**traits)
-        Ticker.keep_beating(self)
+        super().__init__(beating=in_kernel(), **traits)
+        if self.beating:
+            Ticker.keep_beating(self)
 
     def beat(self) -> None:
         """Tell the page that the kernel is there."""
         self.send({"beat": True})
+
+
+def in_kernel() -> bool:
+    """Say whether this process is a notebook's kernel."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import ClassVar
 
 import psutil
@@ -136,6 +137,8 @@ def test_a_page_hears_from_its_kernel_every_second(make, monkeypatch):
     monkeypatch.setattr(
         KernelView, "send", lambda self, content: heard.append((time.monotonic(), self, content))
     )
+    assert not make().beating, "there is no kernel to hear from"
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel=object()))
     view = make()
     assert view.beating
     deadline = time.monotonic() + 30

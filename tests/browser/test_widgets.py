@@ -19,8 +19,9 @@ def turn_the_dials(page):
 
 
 def fill_in_a_hole(page):
-    check = page.locator(".jp-CodeCell", has_text='"the cost",').last
-    expect(check).to_contain_text("not yet: nothing is filled in")
+    check = page.locator(".jp-CodeCell", has_text='"trained", trained_mine').last
+    expect(check).to_contain_text("not yet")
+    expect(check).to_contain_text("nothing is filled in")
     page.locator(".widget-slider [role=slider]").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator(".widget-interact")).to_contain_text("what was learnt")

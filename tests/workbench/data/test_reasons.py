@@ -179,3 +179,9 @@ def test_a_partner_answers_the_same_question_on_the_other_side(data):
             if one.prompt == data.train[place].prompt and taken[n] != taken[place]
         ]
         assert other == (across[0] if across else None)
+
+
+def test_two_numbers_have_as_few_digits_as_tell_them_apart():
+    assert reasons._apart(1 / 3, 2.0) == ("0.3333", "2")
+    assert reasons._apart(1 / 3, 1 / 3 + 1e-6) == ("0.333333", "0.333334")
+    assert reasons._apart(0.1 + 0.2, 0.3) == ("0.30000000000000004", "0.3")

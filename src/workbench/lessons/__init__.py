@@ -7,11 +7,23 @@ from workbench.lazy import on_first_use
 if TYPE_CHECKING:
     from workbench.lessons.budget import Game, GameRound
     from workbench.lessons.exercises import check, score
+    from workbench.lessons.facts import Facts
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
 
-__all__ = ["BlindTest", "BudgetGame", "Chat", "Game", "GameRound", "check", "interval", "score", "speakers"]
+__all__ = [
+    "BlindTest",
+    "BudgetGame",
+    "Chat",
+    "Facts",
+    "Game",
+    "GameRound",
+    "check",
+    "interval",
+    "score",
+    "speakers",
+]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
     __getattr__ = on_first_use(
@@ -20,6 +32,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "BlindTest": "workbench.lessons.talk",
             "BudgetGame": "workbench.lessons.widgets.budget_game",
             "Chat": "workbench.lessons.widgets.chat",
+            "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",
             "check": "workbench.lessons.exercises",

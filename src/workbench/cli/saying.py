@@ -8,7 +8,7 @@ WIDEST = 100
 """Characters of a line that are still easy to read."""
 
 
-def say(sentence: str) -> None:
+def print_sentence(sentence: str) -> None:
     """Print a sentence, broken between words where a terminal reads it."""
     if sys.stdout.isatty():
         width = min(shutil.get_terminal_size().columns, WIDEST)

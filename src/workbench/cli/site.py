@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from workbench.cli.saying import say
+from workbench.cli.saying import print_sentence
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -25,8 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     from workbench.lessons.site import write_site
 
     site = write_site(arguments.study, arguments.output)
-    say(site.sentence)
+    print_sentence(site.sentence)
     for line in site.left_out:
-        say(f"not on the page: {line}")
+        print_sentence(f"not on the page: {line}")
     print(f"page: {site.page} ({site.size / 1000:,.0f} kB)")
     return 0

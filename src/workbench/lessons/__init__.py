@@ -7,7 +7,7 @@ from workbench.lazy import on_first_use
 if TYPE_CHECKING:
     from workbench.lessons.budget import Game, GameRound
     from workbench.lessons.exercises import check, score
-    from workbench.lessons.facts import Facts
+    from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
@@ -21,6 +21,7 @@ __all__ = [
     "GameRound",
     "check",
     "interval",
+    "say",
     "score",
     "speakers",
 ]
@@ -37,6 +38,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GameRound": "workbench.lessons.budget",
             "check": "workbench.lessons.exercises",
             "interval": "workbench.lessons.talk",
+            "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
         },

@@ -27,7 +27,8 @@ const code = new Blob([{code}], {{ type: "text/javascript" }});
 const widget = await import(URL.createObjectURL(code));
 widget.default.render({{ model, el: document.getElementById("here") }});
 </script>"""
-DARK = "--jp-ui-font-color1: #eee; --jp-ui-font-color2: #bbb; --jp-layout-color0: #111; --edge: #555"
+DARK = "--jp-ui-font-color1: #eee; --jp-ui-font-color2: #bbb; --jp-layout-color0: #111; "
+DARK += "--jp-layout-color2: #424242; --jp-border-color1: #616161"
 HOSTILE = "<img src=x onerror=document.title='taken'>"
 OTHERS = {"guesses": [5.0, 12.0, 40.0], "words": "3 others guessed; the middle of them 12."}
 

@@ -3,7 +3,8 @@
 The base comes prepared for its products, see ``products.py``. Cells of
 equal length, which is how stacks are trained, go through one batched product; others take one product each.
 In bfloat16 and float16 the base's product and its sum with the update are two roundings, where a GPU rounds
-once: PyTorch has no CPU product of 16-bit matrices with a 32-bit result.
+once: PyTorch has no CPU product of 16-bit matrices with a 32-bit result. In bfloat16 dS and dB are products
+in that type, whose sums are in float32, where the scale is a power of two: converting dy takes longer.
 """
 
 from collections.abc import Sequence
@@ -60,10 +61,12 @@ def output_gradients(
     segments: Int64[Tensor, " boundaries"],
 ) -> tuple[Float[Tensor, "M R"], Float[Tensor, "G N R"]]:
     """Return dS = scale * dy B and dB = scale * dy^T S."""
-    wide = widened(dy)
-    ds = _scaled(by_cell(wide, widened(b), segments), scale, segments)
-    db = between_cells(wide, widened(s), segments) * scale.to(wide)[:, None, None]
-    return ds.to(dy.dtype), db.to(b.dtype)
+    given = dy.dtype, b.dtype
+    low = dy.dtype == torch.bfloat16 and _powers_of_two(scale)  # another scale would round dS twice
+    dy, b, s = (one if low else widened(one) for one in (dy, b, s))
+    ds = _scaled(by_cell(dy, b, segments), scale, segments)
+    db = widened(between_cells(dy, s, segments)) * scale.to(ds)[:, None, None]
+    return ds.to(given[0]), db.to(given[1])
 
 
 def shrink_gradient(
@@ -102,10 +105,14 @@ def between_cells(
     return torch.stack([i.mT @ j for i, j in zip(left.split(lengths), right.split(lengths), strict=True)])
 
 
+def _powers_of_two(scale: Tensor) -> bool:
+    return bool((torch.frexp(scale.detach()).mantissa.abs() == 0.5).all())
+
+
 def _add_by_cell(total: Tensor, rows: Tensor, matrices: Tensor, segments: Tensor) -> Tensor:
     """Add each cell's rows times its matrix; within one product, where the types are equal."""
     if total.dtype != rows.dtype:
-        return (total + by_cell(rows, matrices, segments)).to(total.dtype)
+        return by_cell(rows, matrices, segments).add_(total).to(total.dtype)
     if len(matrices) == 1:
         total.addmm_(rows, matrices[0])
     elif _equal_lengths(segments):

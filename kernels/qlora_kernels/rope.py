@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from qlora_kernels.registration import operator
-from qlora_kernels.rows import Backend, Context, require_float, route
+from qlora_kernels.rows import Backend, Context, require_float, route, widened
 
 PAIRS = {"half_split": "(pair half)", "interleaved": "(half pair)"}
 RotaryLayout = Literal["half_split", "interleaved"]
@@ -110,14 +110,15 @@ def _rope(x: Tensor, cosine: Tensor, sine: Tensor, layout: str, backend: str) ->
         from qlora_kernels.rope_triton import launch
 
         return launch(x, cosine, sine, layout)
-    cosine, sine = cosine[:, None], sine[:, None]
+    # widened once, not in each product: the numbers are the same
+    x, dtype, cosine, sine = widened(x), x.dtype, cosine[:, None], sine[:, None]
     if layout == "half_split":
         first, second = x.chunk(2, dim=-1)
         y = torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
     else:
         first, second = x[..., 0::2], x[..., 1::2]
         y = torch.stack([first * cosine - second * sine, first * sine + second * cosine], dim=-1).flatten(-2)
-    return y.to(x.dtype)
+    return y.to(dtype)
 
 
 @_rope.register_fake

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from qlora_kernels.registration import operator
-from qlora_kernels.rows import Backend, Context, as_rows, on_gpu, require_float, route
+from qlora_kernels.rows import Backend, Context, as_rows, on_gpu, require_float, route, widened
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -97,7 +97,9 @@ def _take_rows_backward(
         from qlora_kernels.take_rows_triton import launch
 
         return launch(as_rows(dy.flatten(1)), order, starts).view(rows, *dy.shape[1:])
-    return dy.new_zeros(rows, *dy.shape[1:]).index_add_(0, index, dy)
+    # copies are added in float32 at least, as by Triton
+    wide = widened(dy)
+    return wide.new_zeros(rows, *dy.shape[1:]).index_add_(0, index, wide).to(dy.dtype)
 
 
 @_take_rows.register_fake

@@ -31,9 +31,10 @@ too."""
 SIZES_IN = ("examples", "tokens")
 """What sizes count: training examples, or response tokens, which are those that count in the loss."""
 
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+PRECISIONS = ("float32", "bfloat16", "bfloat16-activations", "float16", "int8")
 """How products with the frozen base are computed: on a CPU as ``qlora_kernels.products`` defines them, int8
-there alone; on a GPU it is the type of all activations, float16 there alone."""
+there alone, and under "bfloat16-activations" what lies between them is in bfloat16 too
+(``models/between.py``); on a GPU it is the type of all activations, float16 there alone."""
 
 
 HOLDS = ("auto", "decoded", "packed")

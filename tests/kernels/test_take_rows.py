@@ -113,3 +113,10 @@ def test_refusals(unchecked):
         take_rows(torch.zeros(3), Places.of(torch.tensor([0]), 3))
     with pytest.raises(ValueError, match="floating-point"):
         take_rows(x.long(), Places.of(torch.tensor([0]), 3))
+
+
+def test_many_copies_are_added_in_float32():
+    """In bfloat16 a sum of ones stays at 256."""
+    x, index = torch.zeros(1, 2, dtype=torch.bfloat16), torch.zeros(600, dtype=torch.int64)
+    _, dx = results(x, index, torch.ones(600, 2, dtype=torch.bfloat16), "torch")
+    assert dx.tolist() == [[600.0, 600.0]]

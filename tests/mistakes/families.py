@@ -33,7 +33,7 @@ MISTAKES = [
         TEST,
         ("the embedding isn't scaled", "vectors if scale == 1 else vectors * scale", "vectors", LOGITS),
         ("the residual isn't scaled", "hidden + more if scale == 1 else hidden + scale * more", "hidden + more", LOGITS),
-        ("biases are forgotten", "if leaf in biased else part", "if leaf in () else part", LOGITS),
+        ("biases are forgotten", "if leaf in biases else part", "if leaf in () else part", LOGITS),
         ("a norm over all queries runs over each head", 'self.config.head_norms == "projection":\n            x = self.normalized(name, x)', 'self.config.head_norms == "none":\n            x = self.normalized(name, x)', LOGITS),
         ("heads have no norm", 'self.normalized(name, x) if self.config.head_norms == "head" else x', "x", LOGITS),
         ("logits aren't scaled", 'self.normalize("norm", hidden) if scale == 1 else self.normalize("norm", hidden) * scale', 'self.normalize("norm", hidden)', LOGITS),

@@ -80,7 +80,7 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "src/workbench/models/decoder.py",
+        "src/workbench/models/adapted.py",
         "tests/workbench/adapters/test_kinds.py",
         (
             "a gain belongs to the next cell",

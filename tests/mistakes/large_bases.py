@@ -90,8 +90,8 @@ MISTAKES = [
         FIT,
         (
             "a packed base is counted to keep what every block computed",
-            'if hold == "decoded" else blocks * decoder.width + block)',
-            "if hold else blocks * decoder.width + block)",
+            'if hold == "decoded" else 4 * blocks * decoder.width + block',
+            "if hold else 4 * blocks * decoder.width + block",
             "test_the_need_grows_with_what_it_is_made_of",
         ),
     ),

@@ -4,6 +4,70 @@ from mistakes_list import mistakes
 
 MISTAKES = [
     *mistakes(
+        "src/workbench/models/between.py",
+        "tests/workbench/models/test_between.py",
+        (
+            "scores are rounded before their softmax",
+            "torch.bmm(_wide(queries), _wide(keys).mT)",
+            "torch.bmm(queries, keys.mT)",
+            "test_large_scores_keep_their_digits",
+        ),
+        (
+            "a rounded norm forgets its weight's slope",
+            "scaled = dy.reshape(normed.shape) * weight",
+            "scaled = dy.reshape(normed.shape) * torch.ones_like(weight)",
+            "test_values_and_gradients_in_float64_are_the_definition_s",
+        ),
+        (
+            "the slopes of scores aren't scaled",
+            "slopes.mul_(ctx.scale)",
+            "slopes.mul_(1.0)",
+            "test_values_and_gradients_in_float64_are_the_definition_s",
+        ),
+        (
+            "shares that are computed again forget what a query sees",
+            "_shares(queries, keys, ctx.scale, hidden)",
+            "_shares(queries, keys, ctx.scale, hidden & False)",
+            "test_values_and_gradients_in_float64_are_the_definition_s",
+        ),
+        (
+            "the slope of up is that of the gate",
+            "functional.silu(gate).mul_(dy)",
+            "functional.silu(up).mul_(dy)",
+            "test_values_and_gradients_in_float64_are_the_definition_s",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/attention.py",
+        "tests/workbench/models/test_between.py",
+        (
+            "written attention forgets its window",
+            "return written_attention(q, k, v, self.scale, visible)",
+            "return written_attention(q, k, v, self.scale, torch.ones_like(visible).tril())",
+            "test_a_window_is_kept",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/training/loop.py",
+        "tests/workbench/models/test_between.py",
+        (
+            "rounded activations are counted in four bytes",
+            "block = 2 * (12 * decoder.width",
+            "block = 4 * (12 * decoder.width",
+            "test_a_token_leaves_behind_about_what_is_counted",
+        ),
+    ),
+    *mistakes(
+        "kernels/qlora_kernels/take_rows.py",
+        "tests/kernels/test_take_rows.py",
+        (
+            "copies are added in 8 bits",
+            "wide = widened(dy)",
+            "wide = dy",
+            "test_many_copies_are_added_in_float32",
+        ),
+    ),
+    *mistakes(
         "src/workbench/models/adapted.py",
         "tests/workbench/models/test_decoder.py",
         (

@@ -126,8 +126,8 @@ MISTAKES = [
         ),
         (
             "memory is estimated for all blocks, adapted or not",
-            "blocks, block = decoder.layers - first_layer, 10",
-            "blocks, block = decoder.layers, 10",
+            "blocks, block = decoder.layers - first_layer, 4",
+            "blocks, block = decoder.layers, 4",
             "test_the_memory_of_a_step_is_about_what_autograd_keeps",
         ),
         (

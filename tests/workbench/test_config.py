@@ -213,5 +213,5 @@ def test_precision_is_part_of_a_cells_name_unless_it_is_the_default():
     cell = CellConfig(data="d", base="b", size=1)
     assert cell.with_(precision="float32").key() == cell.key()
     assert cell.with_(precision="int8").key() != cell.key()
-    with pytest.raises(InputError, match="Known: bfloat16, float16, float32, int8"):
+    with pytest.raises(InputError, match="Known: bfloat16, bfloat16-activations, float16, float32, int8"):
         cell.with_(precision="fp8")

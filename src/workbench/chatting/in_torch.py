@@ -27,7 +27,7 @@ class OneSequence:
     def _room(self, tokens: int) -> Tensor:
         config = self.decoder.config
         shape = (config.layers, tokens, config.kv_heads, config.head_size)
-        return torch.zeros(shape, dtype=self.decoder.dtype)
+        return torch.zeros(shape, dtype=self.decoder.between)
 
     def keep(self, count: int) -> None:
         """Forget what stands behind the first ``count`` tokens."""

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
+
+from workbench.devices import uploaded
 
 
 class Adapter(NamedTuple):
@@ -34,6 +36,27 @@ class Prefix(NamedTuple):
 Adapters = Mapping[str, Adapter | Prefix]
 """The adapters of the linear layers that carry some, by the layer's name, such as "layers.3.q_proj", and the
 prefixes of blocks, as "layers.3.prefix"."""
+
+
+def with_gains(
+    parts: Sequence[Float[Tensor, "*rows _"]],
+    adapters: Sequence[Adapter | None],
+    cells: Int64[Tensor, " boundaries"],
+) -> tuple[Float[Tensor, "*rows _"], ...]:
+    """Multiply the outputs of layers by their adapters' gains, cell by cell, where they have some.
+
+    ``cells`` are the boundaries of the G cells among the rows, from 0 to the number of rows.
+    """
+    gains = [None if adapter is None else adapter.gain for adapter in adapters]
+    if all(gain is None for gain in gains):
+        return tuple(parts)
+    rows, count = uploaded(cells.diff(), parts[0].device), int(cells[-1])
+    return tuple(
+        part
+        if gain is None
+        else (part * gain.repeat_interleave(rows, dim=0, output_size=count).view_as(part)).to(part.dtype)
+        for part, gain in zip(parts, gains, strict=True)
+    )
 
 
 def join(adapters: Sequence[Adapter | None], outputs: Sequence[int]) -> Adapter | None:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
 from workbench.devices import flash_attention
+from workbench.models.between import LONGEST_BY_HAND, written_attention
 from workbench.models.decoder_config import DecoderConfig
 
 
@@ -68,6 +69,19 @@ class Attention:
         mixed = einsum(shares, v, "E J share N S, E J S D -> E J share N D")
         return rearrange(mixed, "E J share N D -> E (J share) N D")
 
+    def mix_written(
+        self,
+        q: Float[Tensor, "E H S D"],
+        k: Float[Tensor, "E J S D"],
+        v: Float[Tensor, "E J S D"],
+        visible: Bool[Tensor, "S S"] | None = None,
+    ) -> Float[Tensor, "E H S D"]:
+        """Mix the values of short examples by products of all scores; the arguments are :meth:`mix`'s."""
+        if visible is None:
+            places = torch.arange(q.shape[2])
+            visible = self.visible(places, places)
+        return written_attention(q, k, v, self.scale, visible)
+
 
 def causal_attention(
     q: Float[Tensor, "slots H D"],
@@ -78,6 +92,8 @@ def causal_attention(
 ) -> Float[Tensor, "slots H D"]:
     """Let every token look at itself and at what precedes it in its own example, as far as it sees."""
     mixed, sizes = [], [block.numel() for block in batch.blocks]
+    rounded = q.device.type == "cpu" and q.dtype == torch.bfloat16 and attention.softcap is None
+    longest = LONGEST_BY_HAND if rounded else 0
     taken = (take_rows(x, batch.in_blocks).split(sizes) for x in (q, k, v))
     for block, *parts in zip(batch.blocks, *taken, strict=True):
         query, key, value = (rearrange(x, "(E S) heads D -> E heads S D", E=len(block)) for x in parts)
@@ -85,5 +101,6 @@ def causal_attention(
         if attention.window is not None and attention.window < block.shape[1]:
             places = torch.arange(block.shape[1], device=q.device)
             visible = attention.visible(places, places)
-        mixed.append(rearrange(attention.mix(query, key, value, visible), "E H S D -> (E S) H D"))
+        mix = attention.mix if block.shape[1] > longest else attention.mix_written
+        mixed.append(rearrange(mix(query, key, value, visible), "E H S D -> (E S) H D"))
     return take_rows(torch.cat(mixed), batch.out_of_blocks)

@@ -23,11 +23,11 @@ from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
-from workbench.devices import uploaded
-from workbench.models.adapted import Adapter, Adapters, Prefix, join
+from workbench.models.adapted import Adapter, Adapters, Prefix, join, with_gains
 from workbench.models.attention import Attention, causal_attention
+from workbench.models.between import products_in, rounded_norm
 from workbench.models.decoder_config import BIASES, ROUTER, SAME_INPUT, DecoderConfig
-from workbench.models.experts import gated_unit, refuse_experts_on_gpu, through_experts
+from workbench.models.experts import gated_unit, refuse_experts, through_experts
 from workbench.models.holding import check_hold, head_logits, kept_packed, recomputed
 from workbench.models.on_gpu import COMPUTED_IN, Operand, prepared_on_gpu
 from workbench.models.precision import INT8_ERROR, Probe, choose_precision, probe_layer, probe_texts
@@ -54,7 +54,6 @@ class Decoder:
         hold: str = "decoded",
     ) -> None:
         self.config, self.device, self.hold = config, torch.device(device), hold
-        refuse_experts_on_gpu(config, self.device)
         expected = config.shapes(tied="head" not in weights)
         if set(weights) != set(expected):
             raise ValueError(f"weights missing or unknown: {sorted(set(weights) ^ set(expected))}")
@@ -71,10 +70,11 @@ class Decoder:
     def set_precision(self, precision: str) -> None:
         """Choose how the products with the frozen weights are computed, and prepare the weights.
 
-        On a CPU everything else (adapters, attention, norms, sums) is computed in the type of the weights of
-        the norms. Under int8 the products of the head, and of layers to which bytes are too coarse (see
-        ``precision.py``), are in bfloat16. Held "packed" nothing is prepared: each product decodes its matrix
-        (``holding.py``). On a GPU the precision is that of all activations, and weights stay packed.
+        On a CPU everything else (adapters, attention, norms, sums) is in the type of the norms' weights, or
+        as ``between.py`` says. Under int8 the head, and layers to which bytes are too coarse (see
+        ``precision.py``), are multiplied in bfloat16. Held "packed" nothing is prepared: each product decodes
+        its matrix (``holding.py``). On a GPU the precision is that of all activations, and weights stay
+        packed.
 
         Args:
             precision: One of ``config.PRECISIONS``, or "auto".
@@ -84,6 +84,7 @@ class Decoder:
         """
         precision, self.precision_reason = choose_precision(precision, self.config.width, self.device)
         self.precision = precision
+        refuse_experts(self.config, self.device, precision)
         check_hold(self.hold, precision, self.device)
         self.prepared: Mapping[str, PreparedOperand] = {}
         self.products = {group[0]: [tuple(group)] for group in self._groups()}
@@ -130,7 +131,7 @@ class Decoder:
             columns = probes[first].columns if first in probes else None
             weights = [self.weight(name) for name in group]
             wide = weights[0].dtype == torch.float64
-            dtype = torch.float64 if wide else PRECISIONS[precision]
+            dtype = torch.float64 if wide else PRECISIONS[products_in(precision)]
             made = PreparedWeight.of(weights, dtype, columns)
             self.prepared = {**self.prepared, first: made}
             numbers = made.parts[0]
@@ -152,6 +153,12 @@ class Decoder:
         return self.weight("norm").dtype if self.device.type == "cpu" else COMPUTED_IN[self.precision]
 
     @property
+    def between(self) -> torch.dtype:
+        """The type of what lies between products; the residual stream is in :attr:`dtype`."""
+        rounded = self.precision == "bfloat16-activations" and self.dtype == torch.float32
+        return torch.bfloat16 if rounded else self.dtype
+
+    @property
     def head_name(self) -> str:
         """The weight that turns vectors into logits."""
         return "embedding" if self.tied else "head"
@@ -159,7 +166,7 @@ class Decoder:
     @property
     def head_precision(self) -> str:
         """How the head's products are computed."""
-        return "bfloat16" if self.precision == "int8" else self.precision
+        return "bfloat16" if self.precision == "int8" else products_in(self.precision)
 
     def weight(self, name: str) -> Tensor:
         """Return a weight as numbers, by its name."""
@@ -184,9 +191,9 @@ class Decoder:
         else:
             products = self.products[f"layers.{layer}.{leaves[0]}"]
             parts = tuple(part for names in products for part in self._product(names, x, adapters, cells))
-        biased = self.config.biases
+        biases = {leaf: f"layers.{layer}.{BIASES[leaf]}" for leaf in leaves if leaf in self.config.biases}
         return tuple(
-            part + self.weight(f"layers.{layer}.{BIASES[leaf]}") if leaf in biased else part
+            (part + self.weight(biases[leaf])).to(part.dtype) if leaf in biases else part
             for leaf, part in zip(leaves, parts, strict=True)
         )
 
@@ -198,22 +205,13 @@ class Decoder:
         own = [one if isinstance(one := adapters.get(name), Adapter) else None for name in names]
         weight, adapter = self.prepared[names[0]], join(own, outputs)
         chosen = x.device.type == "cpu" and x.dtype != torch.float64
-        precision = self.precisions[names[0]] if chosen else None
+        precision = products_in(self.precisions[names[0]]) if chosen else None
         if adapter is None:
             y = quantized_linear(x, weight, precision=precision)
         else:
-            y = grouped_lora_linear(x, weight, *adapter[:3], cells, precision=precision)
-        parts = y.split(outputs, dim=-1)
-        gains = [None if one is None else one.gain for one in own]
-        if all(gain is None for gain in gains):
-            return parts
-        rows, count = uploaded(cells.diff(), x.device), int(cells[-1])
-        return tuple(
-            part
-            if gain is None
-            else part * gain.repeat_interleave(rows, dim=0, output_size=count).view_as(part)
-            for part, gain in zip(parts, gains, strict=True)
-        )
+            a, b = (one.to(x.dtype) for one in adapter[:2])
+            y = grouped_lora_linear(x, weight, a, b, adapter.scale, cells, precision=precision)
+        return with_gains(y.split(outputs, dim=-1), own, cells)
 
     def through(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows N"]:
         """Apply one linear layer by its name, without any adapter."""
@@ -317,7 +315,7 @@ class Decoder:
         v = self.heads(layer, "v", v)
         mixed = attend(layer, q, k, v)
         if isinstance(prefix := adapters.get(f"layers.{layer}.prefix"), Prefix):
-            mixed = mixed + self.from_prefix(layer, q, prefix)
+            mixed = (mixed + self.from_prefix(layer, q, prefix)).to(mixed.dtype)
         mixed = rearrange(mixed, "(G T) H D -> G T (H D)", G=hidden.shape[0])
         if labels_of is not None:
             mixed, hidden = (take_rows(x.flatten(0, 1), labels_of.at_labels) for x in (mixed, hidden))
@@ -358,7 +356,7 @@ class Decoder:
         k = self.heads(layer, "k", k).view(cells, -1, config.kv_heads, config.head_size)
         v = rearrange(v, "G L (J D) -> G L J D", D=config.head_size)
         q = rearrange(q, "(G T) (J S) D -> G T J S D", G=cells, J=config.kv_heads)
-        scores = einsum(q, k, "G T J S D, G L J D -> G T J S L") * config.score_scale
+        scores = einsum(q.to(v), k.to(v), "G T J S D, G L J D -> G T J S L") * config.score_scale
         taken = einsum(scores.softmax(dim=-1), v, "G T J S L, G L J D -> G T J S D")
         gate = rearrange(prefix.gate, "G (J S) -> G 1 J S 1", J=config.kv_heads)
         return rearrange(gate * taken, "G T J S D -> (G T) (J S) D")
@@ -368,6 +366,8 @@ class Decoder:
         weight, epsilon = self.weight(name), self.config.norm_epsilon
         if self.trained:
             return functional.rms_norm(x, (x.shape[-1],), weight, epsilon)
+        if self.between != self.dtype:
+            return rounded_norm(x, weight, epsilon, self.between)
         return rms_norm(x, weight, epsilon)
 
     def normalized(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:

@@ -25,6 +25,7 @@ from torch.nn import functional
 from qlora_kernels.swiglu import swiglu
 from qlora_kernels.take_rows import Places, take_rows
 from workbench.errors import InputError
+from workbench.models.between import rounded_unit
 from workbench.models.decoder_config import DecoderConfig, expert_of
 
 Network = Callable[[int, Tensor, Tensor], Tensor]
@@ -135,7 +136,10 @@ def gated_unit(
     """
     if activation == "gelu":
         return functional.gelu(gate, approximate="tanh") * up
-    return functional.silu(gate) * up if trained else swiglu(gate, up)
+    if trained:
+        return functional.silu(gate) * up
+    rounded = gate.device.type == "cpu" and gate.dtype == torch.bfloat16
+    return rounded_unit(gate, up) if rounded else swiglu(gate, up)
 
 
 def active_parameters(config: DecoderConfig, *, tied: bool = True) -> int:
@@ -148,12 +152,20 @@ def active_parameters(config: DecoderConfig, *, tied: bool = True) -> int:
     )
 
 
-def refuse_experts_on_gpu(config: DecoderConfig, device: torch.device) -> None:
+def refuse_experts(config: DecoderConfig, device: torch.device, precision: str) -> None:
     """Refuse experts where how many tokens each gets would have to be read from the GPU at every layer.
 
+    They are refused too where a router would choose by rounded vectors.
+
     Raises:
-        InputError: If the base has experts and isn't on the processor.
+        InputError: If the base has experts and isn't on the processor, or their router would read rounded
+            vectors.
     """
+    if config.experts and precision == "bfloat16-activations":
+        raise InputError(
+            f"precision bfloat16-activations: the base has {config.experts} experts in a block, and its "
+            "router would choose them by rounded vectors; choose --precision bfloat16"
+        )
     if config.experts and device.type != "cpu":
         raise InputError(
             f"the base has {config.experts} experts in a block, and these are computed on the processor "

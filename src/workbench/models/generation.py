@@ -23,7 +23,7 @@ class KeyValueCache:
     def __init__(self, decoder: Decoder, prompts: int, tokens: int) -> None:
         config = decoder.config
         shape = (config.layers, prompts, tokens, config.kv_heads, config.head_size)
-        self.keys = torch.zeros(shape, dtype=decoder.dtype, device=decoder.device)
+        self.keys = torch.zeros(shape, dtype=decoder.between, device=decoder.device)
         self.values = torch.zeros_like(self.keys)
         self.attention = decoder.attention
 

@@ -22,6 +22,7 @@ from qlora_kernels.products import PRECISIONS, PreparedWeight
 from workbench import memory
 from workbench.config import HOLDS
 from workbench.errors import InputError, unknown_name
+from workbench.models.between import products_in
 from workbench.models.decoder_config import DecoderConfig
 from workbench.models.precision import choose_precision
 
@@ -51,7 +52,7 @@ def chosen_hold(
     precision, _ = choose_precision(precision, config.width, device)
     if device.type != "cpu" or precision == "int8":
         return "decoded"
-    fits = needed(PRECISIONS[precision].itemsize) + SPARE_BYTES <= memory.free_bytes()
+    fits = needed(PRECISIONS[products_in(precision)].itemsize) + SPARE_BYTES <= memory.free_bytes()
     return "decoded" if fits else "packed"
 
 
@@ -96,6 +97,7 @@ def head_logits(
         assert isinstance(held, Affine | Tensor), "a GPU reads blocks, or numbers"
         return float32_logits(hidden, held)
     wide = hidden.dtype == torch.float64
+    hidden = hidden if wide else hidden.float()
     if isinstance(held, QuantizedTensor):
         return logits_by_part(hidden, held.operand(), hidden.dtype if wide else PRECISIONS[precision])
     return quantized_linear(hidden, held, precision=None if wide else precision)

@@ -96,6 +96,11 @@ def _on_gpu(precision: str, width: int, device: torch.device) -> tuple[str, str]
             "precision int8: that product is for processors; on a GPU choose --precision "
             f"{'bfloat16' if bfloat16 else 'float16'}, or --device cpu"
         )
+    if precision == "bfloat16-activations":
+        raise InputError(
+            "precision bfloat16-activations: that is for processors, and on a GPU all activations are in the "
+            f"precision named; choose --precision {'bfloat16' if bfloat16 else 'float16'}, or --device cpu"
+        )
     if precision == "bfloat16" and not bfloat16:
         raise InputError(
             "precision bfloat16: this GPU's matrix units don't take it; choose --precision float16"

@@ -119,8 +119,8 @@ def study(
         template: How a record becomes text, such as "plain" or "chat".
         loss_on: Which answers of a conversation are learnt: "last", the response alone, or "all".
         adapted_layers: How many of the topmost blocks carry adapters.
-        precision: "auto", "float32", "bfloat16", "float16" (GPUs) or "int8" (processors): how products with
-            the base are computed.
+        precision: "auto", "float32", "bfloat16", "bfloat16-activations" (processors), "float16" (GPUs) or
+            "int8" (processors): how products with the base are computed.
         device: "auto", "cpu" or "cuda": where cells are trained.
         hold: "auto", "decoded" or "packed": how a processor holds the base.
         settings: The same for every cell: adapter, rank, alpha, targets, learning_rate, schedule, warmup,

@@ -53,7 +53,8 @@ def partition(
         tokens = max(step_tokens(cell, prepared) for cell in kind) * max(min(2, len(unit)) for unit in units)
         if card is None:
             most = ACTIVATION_BYTES if hold == "decoded" else PACKED_ACTIVATION_BYTES
-            room = min(STEP_TOKENS, most // activation_bytes(decoder, kind[0].first_layer, hold))
+            each = activation_bytes(decoder, kind[0].first_layer, hold, kind[0].precision)
+            room = min(STEP_TOKENS, most // each)
             together = max(1, int(room // tokens))
         else:
             together = _on_card(card, kind, max(map(len, units)), tokens, len(units))

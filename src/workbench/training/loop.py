@@ -33,15 +33,20 @@ PACKED_ACTIVATION_BYTES = 2**28
 """The same where the base is held packed because memory is short."""
 
 
-def activation_bytes(decoder: DecoderConfig, first_layer: int, hold: str = "decoded") -> int:
+def activation_bytes(
+    decoder: DecoderConfig, first_layer: int, hold: str = "decoded", precision: str = "float32"
+) -> int:
     """Estimate the bytes that one token leaves behind for the backward pass.
 
     In each adapted block: about 10 vectors of the width (inputs, norms, queries, values, outputs) and
-    3 of the feed-forward size, in 4-byte numbers. Where the base is held packed one block at a time has
-    these, and the others keep their input.
+    3 of the feed-forward size, in 4-byte numbers. Under "bfloat16-activations" they are in 2-byte numbers,
+    but the block's two inputs, and there are the shares of attention. Where the base is held packed one block
+    at a time has these, and the others keep their input.
     """
-    blocks, block = decoder.layers - first_layer, 10 * decoder.width + 3 * decoder.feed_forward
-    return 4 * (blocks * block if hold == "decoded" else blocks * decoder.width + block)
+    blocks, block = decoder.layers - first_layer, 4 * (10 * decoder.width + 3 * decoder.feed_forward)
+    if precision == "bfloat16-activations":
+        block = 2 * (12 * decoder.width + 3 * decoder.feed_forward)
+    return blocks * block if hold == "decoded" else 4 * blocks * decoder.width + block
 
 
 def activation_room(hold: str) -> int:
@@ -215,7 +220,7 @@ def step_gradient(
     tokens = [sum(int(pool.lengths[index]) - pool.shared for index in row) for row in rows]
     at_once = at_once or tokens_at_once(frozen, stack)
     if at_once is None:
-        each = activation_bytes(decoder.config, frozen.first, decoder.hold)
+        each = activation_bytes(decoder.config, frozen.first, decoder.hold, decoder.precision)
         needed = -(-sum(tokens) * each // activation_room(decoder.hold))
     else:  # every row is as long as the longest
         needed = -(-len(rows) * (pool.shared + max(tokens)) // at_once)

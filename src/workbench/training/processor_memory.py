@@ -17,6 +17,7 @@ from qlora_kernels.products import PRECISIONS as TYPES
 from qlora_kernels.vendor import part_width
 from workbench.adapters.kinds.known import ADAPTER_KINDS
 from workbench.config import CellConfig
+from workbench.models.between import products_in
 from workbench.models.decoder import Decoder
 from workbench.models.decoder_config import DecoderConfig
 from workbench.training.card_memory import CHANGED, RATED, STATE, TAKEN, adapter_numbers, passing_bytes
@@ -57,7 +58,7 @@ class HeldBase:
     @classmethod
     def of(cls, decoder: Decoder) -> "HeldBase":
         """Return what a decoder on a processor holds."""
-        config, item = decoder.config, TYPES[decoder.precision].itemsize
+        config, item = decoder.config, TYPES[products_in(decoder.precision)].itemsize
         matrices = [name for name in decoder.weights if name.endswith("_proj")]
         return cls(
             config=config,
@@ -157,7 +158,7 @@ def processor_need(held: HeldBase, pool_tokens: int, first: int, cell: CellConfi
     given_up = numbers if kind.start else 0
     resting = 4 * (STATE * numbers + given_up)
     changed = CHANGED + (RATED if kind.b_rate != 1.0 else 0)
-    saved = activation_bytes(config, cell.first_layer, held.hold)
+    saved = activation_bytes(config, cell.first_layer, held.hold, cell.precision)
     # beside what it saves, a block's backward pass has slopes of its widest vectors under way
     slopes = 4 * (3 * config.feed_forward + 4 * config.width)
     return ProcessorNeed(
@@ -173,7 +174,7 @@ def processor_need(held: HeldBase, pool_tokens: int, first: int, cell: CellConfi
         cell_judged=resting,
         judging=min(held.judged, pool_tokens) * passing_bytes(config, 4) + 3 * LOGIT_BYTES,
         start=4 * START * held.largest if kind.start or kind.magnitudes else 0,
-        room=activation_room(held.hold) // activation_bytes(config, first, held.hold),
+        room=activation_room(held.hold) // activation_bytes(config, first, held.hold, cell.precision),
     )
 
 

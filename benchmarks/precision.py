@@ -21,7 +21,7 @@ def main():
     study = STUDIES["raters"]("coffee")
     study = replace(study, qualities=(Quality(), Quality(raters=1)), sizes=(128,), seeds=(0, 1, 2))
     table = {}
-    for precision in PRECISIONS:
+    for precision in (one for one in PRECISIONS if one != "float16"):  # that one is a GPU's
         started = time.perf_counter()
         concrete = plan(replace(study, precision=precision))
         planned = time.perf_counter()
@@ -44,7 +44,7 @@ def main():
         table[precision] |= {"mean_distance": moved, "seed_deviation": noise}
         took = table[precision]["train_and_evaluate_seconds"]
         print(
-            f"{precision:9} {took:6.1f} s, moves the loss by {moved:.4f}; a seed by {noise:.4f}", flush=True
+            f"{precision:20} {took:6.1f} s, moves the loss by {moved:.4f}; a seed by {noise:.4f}", flush=True
         )
     if sys.argv[1:]:
         Path(sys.argv[1]).write_text(json.dumps(table, indent=1) + "\n")

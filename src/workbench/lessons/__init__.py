@@ -1,4 +1,4 @@
-"""What a class needs beside the figures: exercises, a budget game, a blind test, a study to start with."""
+"""What a class needs beside the figures: guesses, exercises, a budget game, a blind test, a first study."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
+    from workbench.lessons.widgets.guess_number import GuessNumber
+    from workbench.lessons.widgets.guess_order import GuessOrder
 
 __all__ = [
     "BlindTest",
@@ -19,6 +21,8 @@ __all__ = [
     "Facts",
     "Game",
     "GameRound",
+    "GuessNumber",
+    "GuessOrder",
     "check",
     "interval",
     "say",
@@ -36,6 +40,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",
+            "GuessNumber": "workbench.lessons.widgets.guess_number",
+            "GuessOrder": "workbench.lessons.widgets.guess_order",
             "check": "workbench.lessons.exercises",
             "interval": "workbench.lessons.talk",
             "say": "workbench.lessons.facts",

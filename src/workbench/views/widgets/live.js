@@ -50,7 +50,7 @@ function ends(lines, x, y, box) {
   }));
   const places = spread(marks.map(mark => y(mark.mean)), 14);
   return svg("g", {}, ...marks.map((mark, i) => svg("text",
-    { x: box.right + 8, y: places[i] + 4, style: `fill:${colour(mark.index)}` },
+    { x: box.right + 8, y: places[i] + 4, style: `fill:${textColour(mark.index)}` },
     `${short(mark.mean)} (${mark.size})`)));
 }
 

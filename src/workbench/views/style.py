@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 
 from workbench.files import write_atomically
 from workbench.views.inline import inline_figure, with_fallback
+from workbench.views.palette import COLOURS as COLOURS
+from workbench.views.palette import FAINT as FAINT
+from workbench.views.palette import TEXT_COLOURS as TEXT_COLOURS
 from workbench.views.rendering import COLUMN_INCHES as COLUMN_INCHES
 from workbench.views.rendering import LABEL_POINTS as LABEL_POINTS
 from workbench.views.rendering import PIXELS, STYLE, described, to_bytes

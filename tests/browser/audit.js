@@ -46,7 +46,9 @@
     [...one.childNodes].find(node => node.nodeType === Node.COMMENT_NODE)?.textContent.trim() ?? "?", one.querySelector("g") ?? one, one]);
   // on a map's coloured cells words are black or white, which the page doesn't change
   const onMap = one => ["rgb(253, 253, 253)", "rgb(2, 2, 2)"].includes(getComputedStyle(one).fill);
-  for (const [text, one] of [...texts, ...outlines.filter(([, one]) => !onMap(one))]) {
+  // how code is coloured is JupyterLab's own affair
+  const coloured = texts.filter(([, one]) => !inside(one, ".cm-content"));
+  for (const [text, one] of [...coloured, ...outlines.filter(([, one]) => !onMap(one))]) {
     const style = getComputedStyle(one);
     const [r, g, b, a] = parse(one instanceof SVGElement ? style.fill : style.color);
     const under = behind(one);

@@ -47,6 +47,7 @@ ROOMS = (
     ),
     "sites",
     "views",
+    "guesses",
     "exports",
     "gpu_parts",
     "versions",

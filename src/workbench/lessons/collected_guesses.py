@@ -11,8 +11,9 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter, StrMethodFormatter
 
 from workbench.classmates import (
     KeptGuess,
@@ -29,8 +30,8 @@ from workbench.views.board_figures import one_panel
 from workbench.views.style import COLOURS, FAINT, LABEL_POINTS, PaperFigure, to_bytes
 
 GUESS_COLUMNS = ("name", "question", "person", "guess", "truth", "unit", "off", "first", "time")
-DOTS_A_COLUMN = 12
-"""Guesses that stand above each other where many are near."""
+COLUMNS_OF_DOTS = 40
+"""In a picture: guesses that fall into one stand above each other."""
 PICTURE_DOTS = 200
 """An inch of a picture that is written."""
 
@@ -146,9 +147,9 @@ def _draw_numbers(axes: Axes, guesses: Sequence[KeptGuess]) -> None:
     if guesses[0].log and min(*numbers, truth) > 0:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-    heights = [1 + place % DOTS_A_COLUMN for place in range(len(numbers))]
+    heights = _stacked(np.log(numbers) if axes.get_xscale() == "log" else np.array(numbers))
     axes.plot(numbers, heights, "o", color=COLOURS[0], alpha=0.6, label="a guess each")
     middle = median(numbers)
     if len(numbers) > 1:
@@ -199,6 +200,13 @@ def _draw_orders(axes: Axes, guesses: Sequence[KeptGuess]) -> None:
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set_xlabel("place that it was given; a larger circle: by more people")
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _stacked(places: Float[np.ndarray, " guess"]) -> list[int]:
+    """Return how high each of some sorted guesses stands, one above the other where they are near."""
+    width = max(float(places[-1] - places[0]), 1e-9) / COLUMNS_OF_DOTS
+    columns = [int((place - places[0]) / width) for place in places]
+    return [1 + columns[:number].count(column) for number, column in enumerate(columns)]
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - a number, a list or an order

@@ -124,6 +124,7 @@ def test_the_pictures_have_the_guesses_and_the_truth(guessed):
     found = class_guesses(guessed)
     dots, half, middle, truth = found.figure("n").axes[0].lines
     assert list(dots.get_xdata()) == [2, 4, 6, 8, 10, 12]
+    assert list(dots.get_ydata()) == [1] * 6
     assert list(half.get_xdata()) == [4.5, 9.5]
     assert (middle.get_xdata()[0], truth.get_xdata()[0]) == (7, 9.3)
     *each, middle, truth = found.figure("l").axes[0].lines

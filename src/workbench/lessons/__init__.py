@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from workbench.lessons.budget import Game, GameRound
     from workbench.lessons.collected_guesses import class_guesses
     from workbench.lessons.exercises import check, score
-    from workbench.lessons.facts import Facts
+    from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
@@ -29,6 +29,7 @@ __all__ = [
     "class_guesses",
     "interval",
     "join_class",
+    "say",
     "score",
     "speakers",
 ]
@@ -49,6 +50,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",
             "join_class": "workbench.classmates",
+            "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
         },

@@ -112,7 +112,7 @@ def play(page):
             game.locator(".next").click()
     game.locator("input[type=text]").fill("<b>Ada</b>")
     game.locator(".enter").click()
-    expect(game.locator("td").first).to_have_text("<b>Ada</b>")
+    expect(game.locator("td.text").first).to_have_text("<b>Ada</b>")
     game.locator(".again").click()
     expect(game.locator("b").first).to_have_text("Round 1 of 5")
     expect(game.locator(".result")).to_have_count(0)

@@ -48,6 +48,7 @@ ROOMS = (
     "sites",
     "views",
     "live",
+    "guesses",
     "exports",
     "gpu_parts",
     "versions",

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from workbench.lazy import on_first_use
 
 if TYPE_CHECKING:
+    from workbench.classmates import join_class
     from workbench.lessons.budget import Game, GameRound
+    from workbench.lessons.collected_guesses import class_guesses
     from workbench.lessons.exercises import check, score
     from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
@@ -24,7 +26,9 @@ __all__ = [
     "GuessNumber",
     "GuessOrder",
     "check",
+    "class_guesses",
     "interval",
+    "join_class",
     "say",
     "score",
     "speakers",
@@ -43,7 +47,9 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GuessNumber": "workbench.lessons.widgets.guess_number",
             "GuessOrder": "workbench.lessons.widgets.guess_order",
             "check": "workbench.lessons.exercises",
+            "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",
+            "join_class": "workbench.classmates",
             "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",

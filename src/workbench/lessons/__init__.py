@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
+    from workbench.lessons.widgets.cross_out import CrossOut
+    from workbench.lessons.widgets.damage import Damage
+    from workbench.lessons.working import train_shown, working
 
 __all__ = [
     "BlindTest",
     "BudgetGame",
     "Chat",
+    "CrossOut",
+    "Damage",
     "Facts",
     "Game",
     "GameRound",
@@ -23,6 +28,8 @@ __all__ = [
     "interval",
     "score",
     "speakers",
+    "train_shown",
+    "working",
 ]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
@@ -32,6 +39,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "BlindTest": "workbench.lessons.talk",
             "BudgetGame": "workbench.lessons.widgets.budget_game",
             "Chat": "workbench.lessons.widgets.chat",
+            "CrossOut": "workbench.lessons.widgets.cross_out",
+            "Damage": "workbench.lessons.widgets.damage",
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",
@@ -39,6 +48,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "interval": "workbench.lessons.talk",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
+            "train_shown": "workbench.lessons.working",
+            "working": "workbench.lessons.working",
         },
     )
 

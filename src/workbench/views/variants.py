@@ -112,8 +112,10 @@ def _together(found: Mapping[str, Answers], store: Store, table: Sequence[TableR
             except InputError as error:
                 why_not.append(f"What a larger base is worth in clean data, by {axis_words(metric)}: {error}")
     sentences = [sentence for one in found.values() for sentence in one.sentences]
+    said = (*apart, *worth, *sentences)
     return Answers(
-        sentences=(*apart, *worth, *sentences),
+        headline=said[0],
+        sentences=said,
         leads=(*apart, *worth, *(one.leads[0] for one in found.values())),
         silences=tuple(
             dict.fromkeys(

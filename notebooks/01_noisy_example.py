@@ -13,9 +13,9 @@
 #
 # *About a minute on two cores. No network.*
 #
-# An example is *noisy* when its answer is wrong. But who says that it is wrong? Some errors you see at once.
-# Others look as good as the truth: is *walk → walking* wrong? Only the rest of the data can say so. A model
-# that has learnt from the rest may know it, too. Can you beat it?
+# An example is *noisy* when its answer is wrong. But who says that it is wrong? Some errors you see at
+# once. Others look as good as the truth: is *walk → walking* wrong? Only the rest of the data can say so.
+# A model that has learnt from the rest may know it, too. Can you beat it?
 
 # %%
 import workbench as wb
@@ -25,11 +25,11 @@ from workbench.data.corruptions import CORRUPTIONS
 # %% [markdown]
 # ## Ways to go wrong
 #
-# The task is the past tense of a verb. Choose a kind of damage, and how many of the examples stay right. Look
-# for what you would have noticed yourself, then press *Show what was changed*.
+# The task is the past tense of a verb. Choose a kind of damage, and how many of the examples stay right.
+# Look for what you would have noticed yourself, then press *Show what was changed*.
 #
-# The damage is exact. A record and a seed decide whether it is spoiled, and how. So what is spoiled at 70%
-# right is spoiled in the same way at 50% right.
+# A record's name and a seed decide whether it is spoiled. So what is spoiled when 70% are right is
+# spoiled when 50% are right, too.
 
 # %%
 verbs = wb.load_dataset("verbs")
@@ -39,8 +39,8 @@ wb.lessons.Damage(verbs, usable)
 # %% [markdown]
 # ## By eye
 #
-# Here are 24 verbs, of which about seven in ten are right: some of the others have another form of the
-# verb. The task this time is *not* told. Read them, and click on those that you would cross out.
+# Here are 24 verbs with their answers. About seven in ten are right, the others have another form of the
+# verb. Click on those that you would cross out.
 
 # %%
 from workbench.data.subsets import draw
@@ -53,8 +53,8 @@ wb.lessons.CrossOut(records[:24])
 # ## Ask a model
 #
 # Two adapters learn from 128 such verbs. One stops after two passes over them, the other goes on for
-# fifteen. Then each is asked for its *loss* on every example that it was trained on: how surprised is it by
-# this answer?
+# fifteen. Then each is asked for its *loss* on every example that it was trained on: how surprised is it
+# by this answer?
 
 # %%
 from workbench.config import CellConfig
@@ -76,8 +76,8 @@ after = evaluate(frozen, HeldOut(examples), stack).losses
 losses = dict(zip(moments, [*before, *after], strict=True))
 
 # %% [markdown]
-# Take one spoiled example and one good one. How often has the spoiled one the larger loss? Half of the time
-# is guessing. Put the three moments in order first: who tells spoiled from good best?
+# Take one spoiled example and one good one. How often has the spoiled one the larger loss? Half of the
+# time is guessing. Put the three moments in order first: who tells spoiled from good best?
 
 # %%
 from workbench.lessons.figures import suspects, told_apart
@@ -94,8 +94,8 @@ wb.lessons.GuessOrder(
 # %% [markdown]
 # ## The line
 #
-# Now all 128, sorted by the loss after two passes, the largest on top. Drag the line down: what lies above it
-# is crossed out. Where do you stop? Single rows can be crossed out, or put back, by hand.
+# Now all 128, sorted by the loss after two passes, the largest on top. Drag the line down: what lies
+# above it is crossed out. Where do you stop? Single rows can be crossed out, or put back, by hand.
 
 # %%
 crossing = wb.lessons.CrossOut(records, losses["two passes"], "loss after two passes")
@@ -104,10 +104,8 @@ crossing
 # %% [markdown]
 # ## Learn again from what is left
 #
-# How much is it worth? Guess: learnt by heart from all 128, how many of 100 new verbs does the model get
-# right, and how many when the three tenths with the largest loss are left out?
-#
-# Run the next cell again whenever you have moved your line.
+# How much is it worth? Two adapters learn for fifteen passes: one from what your line has left, one
+# without the three tenths of the largest loss. *Move your line, then run these three cells again.*
 
 # %%
 sure = losses["two passes"].argsort()[: round(0.7 * len(examples))].tolist()
@@ -129,21 +127,20 @@ wb.lessons.GuessNumber(
 )
 
 # %%
-mine = f"your line: {len(crossing.kept)} left"
-bars({"all 128": judged, mine: yours, f"without three tenths: {len(sure)} left": rule}, "right of 600 verbs")
+bars({"all 128": judged, f"your line: {len(crossing.kept)} left": yours}, "right of 600 verbs")
 
 # %% [markdown]
 # ## The claim, checked
 #
-# After two passes the loss tells nine of ten pairs apart. After fifteen it has lost most of that: the model
-# has learnt the errors by heart, too. So look at the loss early: it is a cheap way to clean. It proves
-# nothing: a rare but right verb surprises the model as a wrong one does.
+# After two passes the loss tells nine of ten pairs apart. After fifteen it has lost most of that: the
+# model has learnt the errors by heart, too. So look at the loss early: it is a cheap way to clean. It
+# proves nothing: a rare but right verb surprises the model as a wrong one does.
 #
 # The base that has learnt nothing yet does worse than guessing: it knows *walking* well, and it has never
 # seen *walked*.
 #
-# All of this learning went into an adapter, a small addition to a frozen model. Why can it be so small? That
-# is the next notebook.
+# All of this learning went into an adapter, a small addition to a frozen model. Why can it be so small?
+# That is the next notebook.
 
 # %%
 assert apart["two passes"] > 0.8 > apart["fifteen passes"]

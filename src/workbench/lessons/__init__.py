@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from workbench.lessons.exercises import check, score
     from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
+    from workbench.lessons.waiting import train_shown, working
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
     from workbench.lessons.widgets.cross_out import CrossOut
     from workbench.lessons.widgets.damage import Damage
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
-    from workbench.lessons.working import train_shown, working
 
 __all__ = [
     "BlindTest",
@@ -56,8 +56,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
-            "train_shown": "workbench.lessons.working",
-            "working": "workbench.lessons.working",
+            "train_shown": "workbench.lessons.waiting",
+            "working": "workbench.lessons.waiting",
         },
     )
 

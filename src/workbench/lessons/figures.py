@@ -64,7 +64,7 @@ def suspects(losses: Mapping[str, object], spoiled: object) -> PaperFigure:
 
 
 def spoiled_pairs(kinds: Mapping[str, Sequence[str]], most: int = 9) -> PaperFigure:
-    """Write a few examples of each kind of damage, a column for each kind."""
+    """Write a few examples of each kind of damage, a column for each kind; an empty name heads no column."""
 
     def draw(axes: Axes) -> None:
         axes.set_axis_off()
@@ -100,7 +100,7 @@ def _bars(axes: Axes, shares: Mapping[str, float], words: str) -> None:
 
 
 def crossed_out(
-    losses: Sequence[float | None],
+    losses: Sequence[float],
     crossed: Collection[int],
     line: int,
     moment: str,
@@ -111,10 +111,10 @@ def crossed_out(
     """Draw the loss of each example, largest first, with the line above which all is crossed out.
 
     Args:
-        losses: In nats a token; all None where the list isn't sorted.
+        losses: In nats a token.
         crossed: The rows that are crossed out.
         line: How many rows lie above the line.
-        moment: What the losses are, for the axis; empty where there are none.
+        moment: What the losses are, for the axis.
         spoiled: For each row, whether it was spoiled; None where that isn't told yet.
         best: Where the best line lies, if it is told.
     """
@@ -122,7 +122,7 @@ def crossed_out(
     out = np.isin(rows, list(crossed))
 
     def draw(axes: Axes) -> None:
-        heights = np.array([1.0 if loss is None else loss for loss in losses])
+        heights = np.array(losses)
         bad = np.zeros(len(rows), dtype=bool) if spoiled is None else np.array(spoiled)
         for part, name, colour in ((~bad, "as it was", COLOURS[0]), (bad, "spoiled", COLOURS[1])):
             for crossing, words, shade in ((False, "", 1.0), (True, ", crossed out", 0.45)):
@@ -130,14 +130,13 @@ def crossed_out(
                 label = f"{name if spoiled is not None else 'example'}{words}"
                 if here.any():
                     axes.bar(rows[here] + 0.5, heights[here], 0.75, color=colour, alpha=shade, label=label)
-        if moment:
-            axes.set_yscale("log")
-            axes.axvline(line, color=COLOURS[6], label="the line")
+        axes.set_yscale("log")
+        axes.axvline(line, color=COLOURS[6], label="the line")
         if best is not None:
             axes.axvline(best, color=INK, linestyle="--", label="the best line")
         axes.set_xlim(-0.5, len(rows) + 0.5)
-        axes.set_xlabel("examples, the largest loss first" if moment else "examples")
-        axes.set_ylabel(f"{moment} (nats a token)" if moment else "")
+        axes.set_xlabel("examples, the largest loss first")
+        axes.set_ylabel(f"{moment} (nats a token)")
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
 
     return one_panel(draw)

@@ -1,4 +1,4 @@
-"""Cross out the examples that look wrong: by hand, or with a line through the list that the loss has sorted."""
+"""Cross out the examples that look wrong: by hand, or with a line through the list sorted by the loss."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,13 @@ import traitlets
 from workbench.data.records import Record
 from workbench.errors import InputError
 from workbench.lessons.exercises import numbers
-from workbench.lessons.figures import crossed_out
+from workbench.lessons.figures import crossed_out, spoiled_pairs
 from workbench.lessons.widgets.hands import HANDS_STYLE, own_module
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import View
+
+LINES_A_COLUMN = 9
+"""Rows of a column in the picture of a list that isn't sorted."""
 
 
 class CrossOut(View):
@@ -74,19 +77,40 @@ class CrossOut(View):
 
     @property
     def kept(self) -> list[int]:
-        """The examples that are left, as places in the records that were given."""
-        return sorted(place for row, place in enumerate(self.order) if row not in self.crossed)
+        """The examples that are left, as places in the records that were given.
+
+        Raises:
+            InputError: If none is.
+        """
+        crossed = self.crossed
+        if len(crossed) == len(self.order):
+            raise InputError(
+                f"all {len(self.order)} examples are crossed out, and nothing is left to learn from: move "
+                "the line up, and run this cell again"
+            )
+        return sorted(place for row, place in enumerate(self.order) if row not in crossed)
 
     def picture(self) -> PaperFigure:
-        """Draw the losses with the line; who was spoiled only once it was told."""
+        """Draw the losses with the line, or write the examples; who was spoiled only once it was told."""
+        if not self.moment:
+            return spoiled_pairs(self._columns())
         return crossed_out(
             [row["loss"] for row in self.rows],
             self.crossed,
             self.line,
             self.moment,
             spoiled=[row["spoiled"] for row in self.rows] if self.told else None,
-            best=self.best if self.told and self.moment else None,
+            best=self.best if self.told else None,
         )
+
+    def _columns(self) -> dict[str, list[str]]:
+        """Return the first examples as three columns of text."""
+        said = []
+        for place, row in enumerate(self.rows[: 3 * LINES_A_COLUMN]):
+            mark = "✗ " if place in self.crossed else ""
+            end = ", spoiled" if self.told and row["spoiled"] else ""
+            said.append(f"{mark}{row['prompt']} → {row['response']}{end}")
+        return {" " * part: said[LINES_A_COLUMN * part : LINES_A_COLUMN * (part + 1)] for part in range(3)}
 
     def words(self) -> str:
         """Say how many are crossed out, and once it was told how well."""

@@ -13,7 +13,7 @@ export default {
     const list = html("div", { class: "examples-list", tabindex: 0, role: "group", "aria-label": "examples" });
     const draw = () => {
       const kind = kinds[model.get("kind")], tenths = model.get("tenths"), told = model.get("told");
-      const changed = row => row[4] >= tenths;
+      const changed = row => row[2].filter(([from]) => from >= tenths).at(-1);
       [pick.value, dial.value] = [model.get("kind"), tenths];
       share.textContent = `${10 * tenths}%`;
       dial.setAttribute("aria-valuetext", `${10 * tenths}% right`);
@@ -22,10 +22,13 @@ export default {
       say.textContent = `The damage: ${kind.about}. ` + (told
         ? `${count} of these ${kind.rows.length} examples are spoiled: ${10 * (10 - tenths)}% on average, decided one by one.`
         : `Which of these ${kind.rows.length} examples are spoiled?`);
-      list.replaceChildren(...kind.rows.map(row => html("div", { class: "example" },
-        html("span", { class: "mark", "aria-hidden": "true" }, told && changed(row) ? "✗" : ""),
-        html("span", { class: "pair" }, changed(row) ? `${row[2]} → ${row[3]}` : `${row[0]} → ${row[1]}`),
-        html("span", { class: "verdict" }, told && changed(row) ? `was ${row[0] === row[2] ? "" : `${row[0]} → `}${row[1]}` : ""))));
+      list.replaceChildren(...kind.rows.map(row => {
+        const [, prompt, answer] = changed(row) ?? [0, row[0], row[1]];
+        const mark = told && changed(row);
+        return html("div", { class: "example" }, html("span", { class: "mark", "aria-hidden": "true" }, mark ? "✗" : ""),
+          html("span", { class: "pair" }, `${prompt} → ${answer}`),
+          html("span", { class: "verdict" }, mark ? `was ${row[0] === prompt ? "" : `${row[0]} → `}${row[1]}` : ""));
+      }));
     };
     root(el, "damage").append(html("div", { class: "row" }, labelled("damage", pick), labelled("right", dial, share), tell), say, list);
     return follow(model, ["kind", "tenths", "told"], draw);

@@ -34,8 +34,9 @@ class Damage(View):
     _esm = own_module("damage")
     _css = HANDS_STYLE
     kinds: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
-    """Each kind's name, what it is, and its rows: prompt and answer as they were, as they become, and up to
-    how many right tenths the row is spoiled (0: at no share)."""
+    """Each kind's name, what it is, and its rows: prompt and answer as they were, and what they become: from
+    how many right tenths down, and as what. What is spoiled at a low rate is so at every higher one; a copy
+    of an example that is spoiled later changes with it."""
     kind = traitlets.Int(0).tag(sync=True)
     tenths = traitlets.Int(7).tag(sync=True)
     """How many tenths of the examples are right, on average."""
@@ -45,13 +46,13 @@ class Damage(View):
         clean = draw(dataset, Quality(), size, 0)
         shown = []
         for kind in kinds:
-            rows = [[one.prompt, one.response, one.prompt, one.response, 0] for one in clean]
-            for right in range(TENTHS, 0, -1):  # whatever is spoiled at a low rate is so at every higher one
-                for row, one in zip(
-                    rows, draw(dataset, Quality(corruption=kind, share=right / 10), size, 0), strict=True
-                ):
-                    if one.spoiled and not row[4]:
-                        row[2:] = [one.prompt, one.response, right]
+            rows: list[list[Any]] = [[one.prompt, one.response, []] for one in clean]
+            for right in range(TENTHS, 0, -1):
+                spoiled = draw(dataset, Quality(corruption=kind, share=right / 10), size, 0)
+                for row, one in zip(rows, spoiled, strict=True):
+                    before = row[2][-1][1:] if row[2] else None
+                    if one.spoiled and before != [one.prompt, one.response]:
+                        row[2].append([right, one.prompt, one.response])
             shown.append({"name": readable(kind), "about": CORRUPTIONS[kind].about, "rows": rows})
         super().__init__(kinds=shown)
 
@@ -59,7 +60,7 @@ class Damage(View):
         """Draw a few spoiled examples of each kind."""
         return spoiled_pairs(
             {
-                kind["name"]: [f"{row[2]} → {row[3]}" for row in kind["rows"] if row[4]]
+                kind["name"]: [f"{row[2][-1][1]} → {row[2][-1][2]}" for row in kind["rows"] if row[2]]
                 for kind in self.kinds
             }
         )

@@ -42,7 +42,7 @@ def working(words: str) -> Iterator[Callable[[float], None]]:
     try:
         yield tell
     except BaseException:
-        place.update(_line(f"{words}: stopped"), raw=True)
+        place.update(_line(words + ": stopped"), raw=True)
         raise
     place.update(_line(f"{words}: done"), raw=True)
 

@@ -46,6 +46,7 @@ ROOMS = (
         "plans",
     ),
     "sites",
+    "hands",
     "views",
     "live",
     "guesses",

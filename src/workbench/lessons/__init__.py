@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from workbench.lessons.exercises import check, score
     from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
+    from workbench.lessons.waiting import train_shown, working
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
+    from workbench.lessons.widgets.cross_out import CrossOut
+    from workbench.lessons.widgets.damage import Damage
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
 
@@ -20,6 +23,8 @@ __all__ = [
     "BlindTest",
     "BudgetGame",
     "Chat",
+    "CrossOut",
+    "Damage",
     "Facts",
     "Game",
     "GameRound",
@@ -32,6 +37,8 @@ __all__ = [
     "say",
     "score",
     "speakers",
+    "train_shown",
+    "working",
 ]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
@@ -41,6 +48,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "BlindTest": "workbench.lessons.talk",
             "BudgetGame": "workbench.lessons.widgets.budget_game",
             "Chat": "workbench.lessons.widgets.chat",
+            "CrossOut": "workbench.lessons.widgets.cross_out",
+            "Damage": "workbench.lessons.widgets.damage",
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",
@@ -53,6 +62,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
+            "train_shown": "workbench.lessons.waiting",
+            "working": "workbench.lessons.waiting",
         },
     )
 

@@ -47,6 +47,7 @@ ROOMS = (
     ),
     "sites",
     "views",
+    "live",
     "exports",
     "gpu_parts",
     "versions",

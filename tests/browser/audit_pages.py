@@ -91,7 +91,7 @@ def audit_notebook(browser: Any, lab: Any, name: str) -> Findings:
         try:
             notebook.ran(240)
         except Exception as error:
-            found[f"it doesn't run: {str(error).splitlines()[0][:120] or 'a cell fails'}"].add("all")
+            found[f"it doesn't run: {(str(error) or 'a cell fails').splitlines()[0][:120]}"].add("all")
         _wait_for_training(notebook.page)
         look_everywhere(notebook.page, found, **CELLS)
         if notebook.page.locator(TELL).count():

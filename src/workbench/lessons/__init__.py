@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
+    from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
 
@@ -18,6 +19,7 @@ __all__ = [
     "BlindTest",
     "BudgetGame",
     "Chat",
+    "Dial",
     "Facts",
     "Game",
     "GameRound",
@@ -37,6 +39,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "BlindTest": "workbench.lessons.talk",
             "BudgetGame": "workbench.lessons.widgets.budget_game",
             "Chat": "workbench.lessons.widgets.chat",
+            "Dial": "workbench.lessons.widgets.dial",
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",

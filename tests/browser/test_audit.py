@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-pytest.importorskip("playwright.sync_api")
+playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.slow
 
 spec = importlib.util.spec_from_file_location("audit_pages", Path(__file__).with_name("audit_pages.py"))
@@ -52,11 +52,32 @@ def looked_over(browser, lab, name, *cells):
     return audit.audit_notebook(browser, lab, name)
 
 
-def test_figures_follow_the_theme_and_the_width(browser, lab):
-    found = looked_over(
-        browser, lab, "fine.ipynb", f"{FIGURE}figure", "from workbench.lessons import say\nsay('x ' * 200)"
-    )
-    assert found == {}
+def test_nothing_is_found_in_figures_sentences_and_dials(browser, lab):
+    dial = "from workbench.lessons import Dial, say\nsay('x ' * 200)\n"
+    dial += "Dial(lambda n, kind: [f'{n} of {kind}', figure], n=range(9), kind=['typo', 'flip'])"
+    assert looked_over(browser, lab, "fine.ipynb", f"{FIGURE}figure", dial) == {}
+
+
+DIAL = """
+import time
+from workbench.lessons import Dial
+def show(n):
+    time.sleep(0.3)
+    return f"{n} is set"
+Dial(show, n=range(50), names={"n": "directions"})
+"""
+
+
+def test_a_dial_answers_while_it_is_dragged(make_notebook, lab):
+    nbformat.write(notebook(DIAL), lab.root / "dial.ipynb")
+    page = make_notebook(lab).open("dial.ipynb")
+    page.run_all()
+    dial = page.page.get_by_label("directions")
+    dial.focus()
+    for _ in range(20):
+        page.page.keyboard.press("ArrowRight")
+    playwright.expect(page.page.locator(".dialled")).to_have_text("20 is set", timeout=6000)
+    playwright.expect(dial).to_be_focused()
 
 
 def test_what_is_planted_is_found(browser, lab):

@@ -2,7 +2,8 @@
 // `parts` is what is looked at, a whole page or a notebook's cells; each is cut off where `frame` ends.
 ({ parts = "body", frame = "html", narrow = 600 } = {}) => {
   const found = [];
-  const roots = [...document.querySelectorAll(parts)];
+  const all = [...document.querySelectorAll(parts)];
+  const roots = all.filter(root => !all.some(other => other !== root && other.contains(root)));
   const every = names => roots.flatMap(root => [...root.querySelectorAll(names)]);
   const framed = document.querySelector(frame).getBoundingClientRect();
   const [left, right] = [framed.left, framed.left + document.querySelector(frame).clientWidth];

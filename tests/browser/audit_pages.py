@@ -1,10 +1,10 @@
 """List what an eye, a finger or a screen reader stumbles over in every notebook, the report and the site.
 
     python tests/browser/audit_pages.py              all of them (about a quarter of an hour)
-    python tests/browser/audit_pages.py NAME ...     notebooks by the beginning of their name, "report", "site"
+    python tests/browser/audit_pages.py NAME ...     notebooks by the beginning of their names, report, site
 
-Each page is looked at light and dark and at three widths by ``audit.js``, notebooks after all their cells have
-run and again after every truth has been shown. A finding is a line; the exit status is 1 if there is any.
+Each page is looked at light and dark and at three widths by ``audit.js``, notebooks after all their cells
+have run, and again after every truth has been shown. A finding is a line; with one the exit status is 1.
 """
 
 import argparse
@@ -26,7 +26,7 @@ THEMES = ("light", "dark")
 NARROW = 600
 """From this width down the list of files is closed, as a person would."""
 CELLS = {
-    "parts": ".jp-Notebook .jp-OutputArea-output, .jp-Notebook .jp-RenderedMarkdown, .jp-Notebook .jp-CodeCell .cm-content",
+    "parts": ".jp-Notebook :is(.jp-OutputArea-output, .jp-RenderedMarkdown, .jp-CodeCell .cm-content)",
     "frame": ".jp-WindowedPanel-outer, .jp-Notebook",
 }
 """Of a notebook's page, what is ours and where it ends."""
@@ -91,7 +91,7 @@ def audit_notebook(browser: Any, lab: Any, name: str) -> Findings:
         try:
             notebook.ran(240)
         except Exception as error:
-            found[f"it doesn't run: {str(error).splitlines()[0][:120] or 'a cell fails'}"].add("all")
+            found[f"it doesn't run: {(str(error) or 'a cell fails').splitlines()[0][:120]}"].add("all")
         _wait_for_training(notebook.page)
         look_everywhere(notebook.page, found, **CELLS)
         if notebook.page.locator(TELL).count():

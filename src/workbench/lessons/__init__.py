@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.chat import Chat
     from workbench.lessons.widgets.cross_out import CrossOut
     from workbench.lessons.widgets.damage import Damage
+    from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
 
@@ -25,6 +26,7 @@ __all__ = [
     "Chat",
     "CrossOut",
     "Damage",
+    "Dial",
     "Facts",
     "Game",
     "GameRound",
@@ -50,6 +52,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "Chat": "workbench.lessons.widgets.chat",
             "CrossOut": "workbench.lessons.widgets.cross_out",
             "Damage": "workbench.lessons.widgets.damage",
+            "Dial": "workbench.lessons.widgets.dial",
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",

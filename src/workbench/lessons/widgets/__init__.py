@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.chat import Chat
     from workbench.lessons.widgets.cross_out import CrossOut
     from workbench.lessons.widgets.damage import Damage
+    from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
 
@@ -17,12 +18,13 @@ WIDGETS = {
     "Chat": "chat",
     "CrossOut": "cross_out",
     "Damage": "damage",
+    "Dial": "dial",
     "GuessNumber": "guess_number",
     "GuessOrder": "guess_order",
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
-__all__ = ["BudgetGame", "Chat", "CrossOut", "Damage", "GuessNumber", "GuessOrder"]
+__all__ = ["BudgetGame", "Chat", "CrossOut", "Damage", "Dial", "GuessNumber", "GuessOrder"]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
     __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})

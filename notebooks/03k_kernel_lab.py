@@ -168,14 +168,12 @@ Touches(lambda: product(solved.product_kernel, x, dense), program=7)
 
 # %%
 widths = (16, 32, 64, 128)
-products = {
-    f"tiles of {t}": watched(lambda t=t: product(solved.product_kernel, x, dense, t)).trace for t in widths
-}
-rereads = {name: trace["product_kernel"].rereads("x") for name, trace in products.items()}
+tiled = {t: watched(lambda t=t: product(solved.product_kernel, x, dense, t)) for t in widths}
+rereads = {t: one.trace["product_kernel"].rereads("x") for t, one in tiled.items()}
 wb.lessons.GuessNumber(
     "03k-rereads",
     "With tiles of 64, X is loaded 2 times over. And with tiles of 16?",
-    rereads["tiles of 16"],
+    rereads[16],
     low=1,
     high=20,
     unit="times",
@@ -184,7 +182,7 @@ wb.lessons.GuessNumber(
 
 # %%
 least = 4 * (x.numel() + dense.numel() + M * N)  # bytes of float32
-kernel_lab.bytes_moved(products, least)
+kernel_lab.bytes_moved({f"tiles of {t}": one.trace for t, one in tiled.items()}, least)
 
 # %% [markdown]
 # ## 3. LoRA: a product beside the product
@@ -410,7 +408,7 @@ def all_in_one():
     return fused(solved.fused_kernel, x, packed, scales, s, b)
 
 
-ways = {one.__name__.replace("_", " "): watched(one) for one in (one_after_the_other, all_in_one)}
+ways = {"one after the other": watched(one_after_the_other), "all in one": watched(all_in_one)}
 before, after = (way.trace.moved for way in ways.values())
 truth = ways["one after the other"].result
 
@@ -422,7 +420,7 @@ wb.lessons.GuessNumber(
     low=0,
     high=100,
     unit="%",
-    words=f"{before / 1024:.0f} kB become {after / 1024:.0f} kB: the weight in full is never written.",
+    words=f"{before / 1024:.0f} kB become {after / 1024:.0f} kB: no full weight is written.",
 )
 
 # %%
@@ -441,14 +439,17 @@ kernel_lab.bytes_moved({name: way.trace for name, way in ways.items()}, least)
 from qlora_kernels.lab.compiler import build, captured
 
 narrow = [one.to(torch.bfloat16) for one in (x, s, b)]
-launch = captured(lambda: fused(solved.fused_kernel, narrow[0], packed, scales, narrow[1], narrow[2]))[0]
+arguments = (narrow[0], packed, scales, narrow[1], narrow[2])
+launch = captured(lambda: fused(solved.fused_kernel, *arguments))[0]
 cards = {"A100": "sm_80", "H100": "sm_90", "MI300": "gfx942"}
 reports = {card: build(launch, target) for card, target in cards.items()}
-facts = {
-    card: f"{one.registers} registers, {one.spills} spilled, {one.matrix_instructions} products"
-    for card, one in reports.items()
-}
-wb.lessons.Facts("One program of the fused kernel, compiled for", facts)
+wb.lessons.Facts(
+    "Compiled for",
+    {
+        card: f"{one.registers} registers, {one.spills} spilled, {one.matrix_instructions} products"
+        for card, one in reports.items()
+    },
+)
 
 # %% [markdown]
 # ## What was claimed
@@ -462,7 +463,7 @@ wb.lessons.Facts("One program of the fused kernel, compiled for", facts)
 # %%
 assert torch.allclose(ways["all in one"].result, truth, atol=1e-5)
 assert after <= 0.5 * before, "fusing must halve the bytes"
-assert rereads["tiles of 16"] > 3 * rereads["tiles of 64"]
+assert rereads[16] > 3 * rereads[64]
 assert all(r.spills == 0 and r.matrix_instructions > 0 for r in reports.values())
 assert "outside" in careless.words(), "a forgotten mask must be caught"
 print(wb.lessons.score())

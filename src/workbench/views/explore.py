@@ -14,9 +14,10 @@ import numpy as np
 from workbench.errors import InputError
 from workbench.laws import Analysis, Band, ExchangeRate, rate_of
 from workbench.laws.claims import never_enough
+from workbench.laws.in_words import readable
 from workbench.laws.thresholds import TAILS
 from workbench.studies.examples import cut_text
-from workbench.views.points import TableRow, axis_words, points, readable
+from workbench.views.points import TableRow, axis_words, points
 
 MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""

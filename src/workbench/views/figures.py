@@ -16,9 +16,10 @@ from matplotlib.ticker import (
 
 from workbench.errors import InputError
 from workbench.laws import Band
+from workbench.laws.in_words import readable
 from workbench.laws.thresholds import LEVEL
 from workbench.metrics import is_loss, set_and_metric
-from workbench.views.points import Point, TableRow, axis_words, measured, points, readable, unit_in
+from workbench.views.points import Point, TableRow, axis_words, measured, points, unit_in
 from workbench.views.style import (
     BAND_OPACITY,
     COLOURS,

@@ -26,6 +26,7 @@ from workbench.laws.claims import never_enough
 from workbench.laws.exchange import ExchangeRate, RateCurve
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
+from workbench.laws.in_words import readable
 from workbench.laws.profiles import Profile
 from workbench.laws.silence import in_words
 from workbench.laws.surface import RateSurface
@@ -41,7 +42,6 @@ from workbench.views.figures import (
     STYLE,
     PaperFigure,
 )
-from workbench.views.points import readable
 
 P = ParamSpec("P")
 PLACES_DRAWN = 80

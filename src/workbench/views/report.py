@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from workbench.errors import InputError
 from workbench.files import write_atomically
+from workbench.laws.in_words import readable
 from workbench.laws.thresholds import LEVEL
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
@@ -26,7 +27,7 @@ from workbench.views.explore import inline_json, page_style, script, sha256_sour
 from workbench.views.figures import quality_by_size
 from workbench.views.filter_figures import by_seconds
 from workbench.views.filters import Filters, filters_of
-from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, readable, unit_in
+from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, unit_in
 from workbench.views.style import INK, save_figure
 from workbench.views.variants import explored, refuse_several, study_answers, with_variant
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
@@ -102,7 +103,9 @@ def render_report(
         title=f"{manifest.study.name or 'Study'}: clean the data, or collect more of it?",
         grid=grid_in_words(manifest, cells),
         unit=unit_in(cells),
-        sentences=found.sentences,
+        headline=found.headline,
+        details=found.details,
+        sentences=found.sentences[1:],
         silences=found.silences,
         warnings=list(_warnings(with_variant(cells))),
         figure=_inline(svg, found.sentences[0]),

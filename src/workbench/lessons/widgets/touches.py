@@ -21,6 +21,7 @@ class Touches(View):
         program: The program that is shown first; by default the one that strayed outside, or the last.
     """
 
+    _css = View._css + (Path(__file__).parent / "touches.css").read_text(encoding="utf-8")
     _esm = module("touches", Path(__file__).parent)
     drawn: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     program = traitlets.Int(0).tag(sync=True)

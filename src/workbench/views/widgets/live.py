@@ -7,12 +7,12 @@ import traitlets
 from matplotlib.figure import Figure
 
 from workbench.config import CellConfig
+from workbench.laws.in_words import readable
 from workbench.laws.units import SIZE_UNITS
 from workbench.studies.background import BackgroundRun, RunState
 from workbench.studies.disk.manifest import read_manifest
 from workbench.views.board_figures import Line, empty, training_curves
 from workbench.views.cell_map import thinned
-from workbench.views.points import readable
 from workbench.views.widgets.job_view import JobView
 from workbench.views.widgets.view import module
 

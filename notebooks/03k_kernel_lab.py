@@ -166,9 +166,13 @@ Touches(lambda: product(solved.product_kernel, x, dense), program=7)
 # Every program of a tile row loads the same rows of $X$ again. Wider tiles share more. With tiles of 64,
 # $X$ is loaded twice over. **Guess:** how often with tiles of 16?
 
+
 # %%
-widths = (16, 32, 64, 128)
-tiled = {t: watched(lambda t=t: product(solved.product_kernel, x, dense, t)) for t in widths}
+def tiles_of(tile):
+    return watched(lambda: product(solved.product_kernel, x, dense, tile))
+
+
+tiled = {tile: tiles_of(tile) for tile in (16, 32, 64, 128)}
 rereads = {t: one.trace["product_kernel"].rereads("x") for t, one in tiled.items()}
 wb.lessons.GuessNumber(
     "03k-rereads",
@@ -408,9 +412,8 @@ def all_in_one():
     return fused(solved.fused_kernel, x, packed, scales, s, b)
 
 
-ways = {"one after the other": watched(one_after_the_other), "all in one": watched(all_in_one)}
-before, after = (way.trace.moved for way in ways.values())
-truth = ways["one after the other"].result
+slow, fast = watched(one_after_the_other), watched(all_in_one)
+before, after, truth = slow.trace.moved, fast.trace.moved, slow.result
 
 # %%
 wb.lessons.GuessNumber(
@@ -420,13 +423,13 @@ wb.lessons.GuessNumber(
     low=0,
     high=100,
     unit="%",
-    words=f"{before / 1024:.0f} kB become {after / 1024:.0f} kB: no full weight is written.",
+    words=f"{before / 1024:.0f} kB become {after / 1024:.0f}: no full weight is written.",
 )
 
 # %%
 tensors = (x, packed, scales, s, b, truth)
 least = sum(one.numel() * one.element_size() for one in tensors)
-kernel_lab.bytes_moved({name: way.trace for name, way in ways.items()}, least)
+kernel_lab.bytes_moved({"one after the other": slow.trace, "all in one": fast.trace}, least)
 
 # %% [markdown]
 # ## On a GPU that isn't here
@@ -441,15 +444,11 @@ from qlora_kernels.lab.compiler import build, captured
 narrow = [one.to(torch.bfloat16) for one in (x, s, b)]
 arguments = (narrow[0], packed, scales, narrow[1], narrow[2])
 launch = captured(lambda: fused(solved.fused_kernel, *arguments))[0]
-cards = {"A100": "sm_80", "H100": "sm_90", "MI300": "gfx942"}
-reports = {card: build(launch, target) for card, target in cards.items()}
-wb.lessons.Facts(
-    "Compiled for",
-    {
-        card: f"{one.registers} registers, {one.spills} spilled, {one.matrix_instructions} products"
-        for card, one in reports.items()
-    },
-)
+reports = []
+for card, target in {"A100": "sm_80", "H100": "sm_90", "MI300": "gfx942"}.items():
+    reports.append(one := build(launch, target))
+    matrix = f"{one.matrix_instructions} instructions of the matrix units"
+    print(f"{card}: {one.registers} registers, {one.spills} spilled, {matrix}")
 
 # %% [markdown]
 # ## What was claimed
@@ -461,9 +460,9 @@ wb.lessons.Facts(
 # A layer is only a part. What does training look like while it runs? That is the next notebook.
 
 # %%
-assert torch.allclose(ways["all in one"].result, truth, atol=1e-5)
+assert torch.allclose(fast.result, truth, atol=1e-5)
 assert after <= 0.5 * before, "fusing must halve the bytes"
 assert rereads[16] > 3 * rereads[64]
-assert all(r.spills == 0 and r.matrix_instructions > 0 for r in reports.values())
+assert all(r.spills == 0 and r.matrix_instructions > 0 for r in reports)
 assert "outside" in careless.words(), "a forgotten mask must be caught"
 print(wb.lessons.score())

@@ -253,6 +253,9 @@ class Builder(stock.InterpreterBuilder):
         """Multiply matrices; float32 is rounded to tf32 first unless the kernel says otherwise."""
         if self.observer:
             self.observer.dot(int(np.prod(d.data.shape)) * a.data.shape[-1])
+        if a.dtype.scalar == tl.float32 != d.dtype.scalar:
+            # a GPU's compiler refuses it; the stock interpreter writes 16 bits where 32 are expected
+            raise TypeError(f"tl.dot of float32 can't add to {d.dtype.scalar}: keep the total in float32")
         tf32 = input_precision == stock._ir.INPUT_PRECISION.TF32
         a, b = (self._dot_operand(handle, tf32) for handle in (a, b))
         return super().create_dot(a, b, d, input_precision, max_num_imprecise_acc)

@@ -101,14 +101,11 @@ def _strayed(exercise: KernelExercise, error: StrayError) -> str:
     )
     all_outside = error.outside == error.active
     masked = error.active < error.lanes
-    hint = exercise.outside.get(error.tensor, "")
+    edge = masked and 2 * error.outside < error.active  # less than half of what the mask lets through
     # with a mask, or with every lane outside, it isn't the edge but the address that is wrong
-    return f"{words}. {hint if hint and (all_outside or masked) and not _edge(error) else MASK}"
-
-
-def _edge(error: StrayError) -> bool:
-    """Say whether less than half of the lanes that a mask lets through are outside."""
-    return error.active < error.lanes and 2 * error.outside < error.active
+    address = error.tensor in exercise.no_mask or ((all_outside or masked) and not edge)
+    hint = exercise.outside.get(error.tensor, "")
+    return f"{words}. {hint if hint and address else MASK}"
 
 
 def _as_one(result: object) -> Tensor | None:

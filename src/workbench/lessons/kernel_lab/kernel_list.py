@@ -33,6 +33,8 @@ class KernelExercise:
     """Common mistakes: the result that one comes to, and what to say."""
     outside: Mapping[str, str] = field(default_factory=dict)
     """By the tensor that is left: what to say of an address that no mask would mend."""
+    no_mask: frozenset[str] = frozenset()
+    """Tensors whose addresses need no mask at all."""
     twice: str = "Each program writes elements of its own: which are they, from its tl.program_id?"
     """What to say where two programs write the same element."""
     unwritten: str = "Together the programs have to write every element: which does a program miss?"
@@ -157,16 +159,13 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
                 "Every program reads the first row: row i starts at w + i * K.",
             ),
             (lambda w, factor: w + factor[:, None], "That is the sum, and the product is asked for."),
-            (
-                lambda w, factor: _strided(w, w.shape[1] + 1, 1) * factor[:, None],
-                "Row i starts at w + i * K: the step from row to row is K.",
-            ),
         ],
         outside={
             "w": "Row i starts at w + i * K: is the step from row to row K, and not WIDTH?",
             "y": "Row i starts at y + i * K: is the step from row to row K, and not WIDTH?",
             "factor": "A program needs one factor, that of its row: factor + row.",
         },
+        no_mask=frozenset(["factor"]),
         twice="Program i writes row i: does row come from tl.program_id(0), and does y + row * K start it?",
     ),
     "product": KernelExercise(
@@ -263,7 +262,7 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
                 "Neighbours share a byte, not the first half of the block with the second.",
             ),
             (
-                _packed_with(lambda codes: pairs((codes - 8) % 16)),
+                _packed_with(lambda codes: pairs(codes - 8)),
                 "Codes go from 0 to 15, and 8 stands for zero: add 8.",
             ),
             (
@@ -281,12 +280,6 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
             (
                 _quantize_with(lambda blocks: blocks[:, 0::2].abs().amax(1) / 7),
                 "The largest magnitude is over the odd weights, too.",
-            ),
-            (
-                lambda w: _quantize_with(
-                    lambda blocks: (w.abs().amax(1) / 7)[:, None].expand(-1, w.shape[1] // BLOCK).reshape(-1)
-                )(w),
-                "That is the scale of a whole row: each block of 64 has its own.",
             ),
         ],
         outside={
@@ -362,10 +355,6 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
             (
                 lambda *case: _fused(*case, bytes_of=lambda one: one[:, :1].expand(one.shape)),
                 "Every step reads the first block of its row: block g starts g * (B // 2) bytes later.",
-            ),
-            (
-                lambda *case: _fused(*case, bytes_of=lambda one: one << 4 | one >> 4),
-                "The halves of the byte are exchanged.",
             ),
         ],
         outside={

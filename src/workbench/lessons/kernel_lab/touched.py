@@ -173,22 +173,23 @@ def _program(number: int, grid: Grid, tensors: list[DrawnTensor], kept: list[Acc
     mine = [a for a in kept if a.program == number]
     axes = (number % grid[0], number // grid[0] % grid[1], number // math.prod(grid[:2]))
     used = max((axis + 1 for axis in range(3) if grid[axis] > 1), default=1)
-    cells, said = [], []
+    cells: list[tuple[int, str, list[Rectangle]]] = []
+    said: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for place, tensor in enumerate(tensors):
         for kind in KINDS:
             found = _cells(kind, tensor, [a for a in mine if a.tensor == tensor.name])
-            if not found.size:
-                continue
-            cells.append((place, kind, rectangles(found, tensor)))
-            said.append(f"{WORDS[kind]} {len(found):,} of {tensor.name}")
-    return DrawnProgram(", ".join(map(str, axes[:used])), cells, "; ".join(said) or "touches nothing")
+            if found.size:
+                cells.append((place, kind, rectangles(found, tensor)))
+                said[kind].append(f"{len(found):,} of {tensor.name}")
+    words = "; ".join(f"{WORDS[kind]} {', '.join(parts)}" for kind, parts in said.items() if parts)
+    return DrawnProgram(", ".join(map(str, axes[:used])), cells, words or "touches nothing")
 
 
 WORDS = {
     "load": "loads",
     "store": "stores",
-    "masked": "masks off",
-    "outside": "strays outside to",
+    "masked": "masks off lanes at",
+    "outside": "strays outside of its tensor, to",
 }
 
 

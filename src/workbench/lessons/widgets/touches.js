@@ -1,6 +1,7 @@
 // Loads and stores of a launch. Every tensor is a table of cells; the slider chooses the program.
 
-const WIDEST = 250, TALLEST = 210, LOWEST = 26;
+const WIDEST = 250, TALLEST = 210, LINE = 17;
+const FEW = 8; // so few rows get room for a program's number each
 
 function legendItem(kind, words) {
   return html("span", { class: "key" }, svg("svg", { viewBox: "0 0 22 14", width: 22, height: 14, "aria-hidden": "true" },
@@ -24,7 +25,7 @@ function table(drawn, place, program) {
   const tensor = drawn.tensors[place];
   const rows = tensor.before + tensor.rows + tensor.behind;
   const size = clamp(WIDEST / tensor.columns, [0.2, 18]);
-  const height = Math.min(clamp(rows * size, [LOWEST, TALLEST]) , TALLEST);
+  const height = Math.min(Math.max(rows <= FEW ? rows * LINE : 0, rows * size, LINE), TALLEST);
   const width = Math.max(size * tensor.columns, 30);
   const x = scale([0, tensor.columns], [1, 1 + width]), y = scale([-tensor.before, tensor.rows + tensor.behind], [1, 1 + height]);
   const box = ([top, left, high, wide]) => [x(left), y(top), x(left + wide) - x(left), y(top + high) - y(top)];

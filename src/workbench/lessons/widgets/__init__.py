@@ -1,4 +1,4 @@
-"""The widgets of the lessons: what is guessed, what is played, and what is moved by hand."""
+"""The widgets of the lessons: what is guessed, what is played, what is moved by hand, what kernels touch."""
 
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.touches import Touches
 
 WIDGETS = {
     "BudgetGame": "budget_game",
@@ -21,10 +22,20 @@ WIDGETS = {
     "Dial": "dial",
     "GuessNumber": "guess_number",
     "GuessOrder": "guess_order",
+    "Touches": "touches",
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
-__all__ = ["BudgetGame", "Chat", "CrossOut", "Damage", "Dial", "GuessNumber", "GuessOrder"]
+__all__ = [
+    "BudgetGame",
+    "Chat",
+    "CrossOut",
+    "Damage",
+    "Dial",
+    "GuessNumber",
+    "GuessOrder",
+    "Touches",
+]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
     __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})

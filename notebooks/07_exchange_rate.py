@@ -35,7 +35,7 @@ exact, loss = shipped.analysis("exact_match"), shipped.analysis("loss")
 rate = shipped.exchange_rate("exact_match", reference="clean", other="25% other_form")
 sizes_and_prices = zip(rate.rates.size, rate.rates.median, strict=True)
 price = {int(size): float(f"{value:.2g}") for size, value in sizes_and_prices}
-line = {"low": 0.5, "high": 100, "unit": "spoiled", "logarithmic": True}
+line = {"low": 0.5, "high": 100, "unit": "spoiled ones", "logarithmic": True}
 few = "You have 32 clean examples. How many spoiled ones do the work of one of them?"
 wb.lessons.GuessNumber("07-at-32", few, price[32], **line, words=rate.sentence(32))
 

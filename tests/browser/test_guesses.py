@@ -237,7 +237,7 @@ def test_the_class_has_a_board_that_can_be_looked_at_again(show, tmp_path, monke
     for variable in (classmates.CLASS_FOLDER, classmates.CLASS_NAME):
         monkeypatch.setenv(variable, "")
     with Store.open(VERBS, read_only=True) as store:
-        exact = analyse(read_table(store.table()), "exact_match", bootstraps=20)
+        exact = analyse(read_table(store.table()), "exact_match", bootstraps=60)
     game = Game(exact, worse="50% other_form")
     for name, regret in ((HOSTILE[:40], 0.25), ("Bob", 0.125)):
         add_class_entry(

@@ -94,8 +94,8 @@ def guess_and_wait(page):
 
 
 def slide_the_rate(page):
-    assert "It is 9 spoiled." in guess_a_number(page, 0, "24", "spoiled")
-    assert "Can't tell yet" in guess_a_number(page, 1, "2", "spoiled")
+    assert "It is 9 spoiled ones." in guess_a_number(page, 0, "24", "spoiled ones")
+    assert "Can't tell yet" in guess_a_number(page, 1, "2", "spoiled ones")
     rate = page.locator(".workbench-exchange")
     slider = rate.locator("input.size")
     slider.focus()

@@ -64,7 +64,7 @@ def test_a_guess_that_cannot_be_asked():
 @follows("tips the decision; choose others")
 def test_a_decision_that_no_price_tips():
     with Store.open(VERBS, read_only=True) as store:
-        exact = analyse(read_table(store.table()), "exact_match", bootstraps=20)
+        exact = analyse(read_table(store.table()), "exact_match", bootstraps=60)
     game = Game(exact, worse="50% other_form")
     assert "choose others" in told(game.tipping_price, 2048, 64)
     assert game.tipping_price(64, 64) > 1

@@ -9,7 +9,7 @@ import traitlets
 from workbench.errors import InputError
 from workbench.laws.thresholds import LEVEL
 from workbench.lessons.talk import CUT, LONGEST_ANSWER, BlindTest, Question, interval
-from workbench.views.board_figures import votes
+from workbench.views.board_figures import empty, votes
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import KernelView, module
 
@@ -41,7 +41,8 @@ class Chat(KernelView):
 
     def picture(self) -> PaperFigure:
         """Draw the votes so far."""
-        return votes(self.test.tally(), self.test.speakers.names)
+        tally = self.test.tally()
+        return votes(tally, self.test.speakers.names) if any(tally) else empty("no vote yet")
 
     def words(self) -> str:
         """Return the score."""

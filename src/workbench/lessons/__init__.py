@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from workbench.lessons.exercises import check, score
     from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
+    from workbench.lessons.waiting import train_shown, working
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
+    from workbench.lessons.widgets.cross_out import CrossOut
+    from workbench.lessons.widgets.damage import Damage
+    from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
     from workbench.lessons.widgets.when_finished import WhenFinished
@@ -21,6 +25,9 @@ __all__ = [
     "BlindTest",
     "BudgetGame",
     "Chat",
+    "CrossOut",
+    "Damage",
+    "Dial",
     "Facts",
     "Game",
     "GameRound",
@@ -34,6 +41,8 @@ __all__ = [
     "say",
     "score",
     "speakers",
+    "train_shown",
+    "working",
 ]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
@@ -43,6 +52,9 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "BlindTest": "workbench.lessons.talk",
             "BudgetGame": "workbench.lessons.widgets.budget_game",
             "Chat": "workbench.lessons.widgets.chat",
+            "CrossOut": "workbench.lessons.widgets.cross_out",
+            "Damage": "workbench.lessons.widgets.damage",
+            "Dial": "workbench.lessons.widgets.dial",
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",
@@ -56,6 +68,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
+            "train_shown": "workbench.lessons.waiting",
+            "working": "workbench.lessons.waiting",
         },
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.when_finished import WhenFinished
 
 __all__ = [
     "BlindTest",
@@ -32,6 +33,7 @@ __all__ = [
     "GameRound",
     "GuessNumber",
     "GuessOrder",
+    "WhenFinished",
     "check",
     "class_guesses",
     "interval",
@@ -58,6 +60,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GameRound": "workbench.lessons.budget",
             "GuessNumber": "workbench.lessons.widgets.guess_number",
             "GuessOrder": "workbench.lessons.widgets.guess_order",
+            "WhenFinished": "workbench.lessons.widgets.when_finished",
             "check": "workbench.lessons.exercises",
             "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",

@@ -47,6 +47,32 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/studies/answered.py",
+        "tests/workbench/views/widgets/test_heldout_answers.py",
+        (
+            "a right answer is shown where a wrong one was given",
+            "            answers[place] = text\n",
+            "            pass\n",
+            "test_answers_are_wrong_where_the_study_says_so",
+        ),
+        (
+            "the bare base answers",
+            "    stack.load(0, tensors)\n",
+            "",
+            "test_answers_are_wrong_where_the_study_says_so",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/answered.py",
+        SAID,
+        (
+            "the verdict is the wrong label where it was right",
+            "(record.response if right else _other(record))",
+            "(_other(record) if right else record.response)",
+            "test_verdicts_are_the_likeliest_labels",
+        ),
+    ),
+    *mistakes(
         "src/workbench/studies/background.py",
         SAID,
         (

@@ -10,10 +10,9 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
+from workbench.views.palette import COLOURS, FAINT, ON_BRIGHT, ON_DARK
 from workbench.views.style import (
-    COLOURS,
     COLUMN_INCHES,
-    FAINT,
     HEIGHT_INCHES,
     LABEL_POINTS,
     SMALL_POINTS,
@@ -149,7 +148,7 @@ def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 bright = (value < middle) == (grid["better"] == "low")
-                ink = "black" if bright else "white"
+                ink = ON_BRIGHT if bright else ON_DARK
                 words = f"{value:.{digits}g}"
                 axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=points)
         axes.set_yticks(range(len(qualities)), qualities)

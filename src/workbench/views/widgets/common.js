@@ -23,6 +23,8 @@ const svg = (name, attributes = {}, ...children) =>
 
 const COLOURS = 7;
 const colour = index => `var(--workbench-${((index % COLOURS) + COLOURS) % COLOURS})`;
+// The same for words, which need more contrast than a line.
+const textColour = index => `var(--workbench-text-${((index % COLOURS) + COLOURS) % COLOURS})`;
 const DASHES = ["", "6 3", "2 2", "8 3 2 3", "1 3", "10 4", "4 1"];
 const dash = index => DASHES[index % DASHES.length];
 

@@ -47,6 +47,18 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/lessons/of_cells.py",
+        "tests/workbench/lessons/test_of_cells.py",
+        ("a loss at the end is that of the beginning", "[-LAST_STEPS:]", "[:LAST_STEPS]"),
+        ("one seed stands for all", "for seed in results.study.seeds]", "for seed in (0,)]"),
+    ),
+    *mistakes(
+        "src/workbench/lessons/chance.py",
+        "tests/workbench/lessons/test_chance.py",
+        ("chance leaves nothing for which form it is", "(sides + forms)", "(sides)"),
+        ("the right answers are spoiled", "forms = (1 - share)", "forms = share"),
+    ),
+    *mistakes(
         "src/workbench/studies/answered.py",
         "tests/workbench/views/widgets/test_heldout_answers.py",
         (

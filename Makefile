@@ -14,7 +14,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow test-triton mistakes docs docs-check api lock notebooks bench classroom-base clean
+.PHONY: help demo lab test test-slow test-triton mistakes audit docs docs-check api lock notebooks bench classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -40,6 +40,9 @@ test-triton: .venv/test ## the kernels' quick tests on another Triton: make test
 
 mistakes: .venv/test ## plant each listed mistake in the code; the tests have to find it (minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mistakes/run.py
+
+audit: .venv/test ## look at every notebook and page in a browser, light and dark, at three widths: list what is wrong
+	@$(BIN)/python tests/browser/audit_pages.py
 
 docs: .venv/lab ## write the documents' tables from the code
 	@$(BIN)/python docs/tables.py

@@ -90,10 +90,12 @@ def _kept(output: NotebookNode) -> NotebookNode | None:
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     data = {kind: value for kind, value in output.data.items() if kind in KEPT}
-    if not data or ("application/vnd.jupyter.widget-view+json" in output.data and "image/png" not in data):
+    still = {"image/png", "text/html"} & data.keys()
+    if not data or ("application/vnd.jupyter.widget-view+json" in output.data and not still):
         return None
     if "image/png" in data:
         data["image/png"] = _smaller(data["image/png"])
+        data.pop("text/html", None)  # the same as SVG, for a page that has a theme and a width
     return nbformat.v4.new_output("display_data", data=data, metadata=output.metadata)
 
 

@@ -37,6 +37,7 @@ LAYERS = (
     "classroom",
     "studies",
     "laws",
+    "classmates",
     "views",
     "lessons",
     "beside",

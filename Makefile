@@ -106,7 +106,7 @@ clean: ## remove .venv and the caches; studies stay
 # A stamp an environment: `make` installs again only when pyproject.toml or the tested versions have changed.
 .venv/lab: pyproject.toml $(TESTED)
 	@echo "Installing the workbench into .venv; the first time this takes minutes ..."
-	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab]'
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab,kernels]'
 	@touch $@
 
 .venv/test: pyproject.toml .venv/lab

@@ -26,8 +26,6 @@ from PIL import Image
 from workbench.studies.background import BackgroundRun
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-IN_CHECKOUT = {"03k_kernel_lab"}
-"""Notebooks that read files of the checkout and write none; the others run in an empty folder."""
 LIVE = 40
 """Seconds that what trains beside a notebook gets before the last cell draws it."""
 KEPT = ("image/png", "text/plain", "text/html")
@@ -59,9 +57,8 @@ def written(name: str) -> NotebookNode | None:
     return nbformat.read(path, as_version=4) if path.is_file() else None
 
 
-def run(name: str, notebook: NotebookNode, folder: Path) -> None:
-    """Execute a notebook, in the checkout's folder or an empty one, and end what it has started."""
-    place = FOLDER if name in IN_CHECKOUT else folder
+def run(notebook: NotebookNode, folder: Path) -> None:
+    """Execute a notebook in an empty folder and end what it has started."""
     last = notebook.cells.index(code_cells(notebook)[-1])
 
     def pause(cell: NotebookNode, cell_index: int) -> None:
@@ -69,7 +66,7 @@ def run(name: str, notebook: NotebookNode, folder: Path) -> None:
             time.sleep(LIVE)
 
     client = NotebookClient(
-        notebook, timeout=900, resources={"metadata": {"path": str(place)}}, on_cell_execute=pause
+        notebook, timeout=900, resources={"metadata": {"path": str(folder)}}, on_cell_execute=pause
     )
     try:
         client.execute()
@@ -130,7 +127,7 @@ def write(name: str, *, anyway: bool) -> bool:
             new.outputs = before.outputs
     else:
         with tempfile.TemporaryDirectory() as folder:
-            run(name, text, Path(folder))
+            run(text, Path(folder))
         keep_pictures(text)
     for number, cell in enumerate(text.cells):
         cell.id = f"cell-{number}"  # the same in every version

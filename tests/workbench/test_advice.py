@@ -90,6 +90,7 @@ CHECKED = (
     "lessons/**/*.py",
     "models/*.py",
     "own_files.py",
+    "classmates.py",
     "scoring/*.py",
     "stack_report.py",
     "studies/**/*.py",

@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING
 from workbench.lazy import on_first_use
 
 if TYPE_CHECKING:
+    from workbench.classmates import join_class
     from workbench.lessons.budget import Game, GameRound
+    from workbench.lessons.collected_guesses import class_guesses
     from workbench.lessons.exercises import check, score
     from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
+    from workbench.lessons.waiting import train_shown, working
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
+    from workbench.lessons.widgets.cross_out import CrossOut
+    from workbench.lessons.widgets.damage import Damage
     from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
@@ -19,6 +24,8 @@ __all__ = [
     "BlindTest",
     "BudgetGame",
     "Chat",
+    "CrossOut",
+    "Damage",
     "Dial",
     "Facts",
     "Game",
@@ -26,10 +33,14 @@ __all__ = [
     "GuessNumber",
     "GuessOrder",
     "check",
+    "class_guesses",
     "interval",
+    "join_class",
     "say",
     "score",
     "speakers",
+    "train_shown",
+    "working",
 ]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
@@ -39,6 +50,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "BlindTest": "workbench.lessons.talk",
             "BudgetGame": "workbench.lessons.widgets.budget_game",
             "Chat": "workbench.lessons.widgets.chat",
+            "CrossOut": "workbench.lessons.widgets.cross_out",
+            "Damage": "workbench.lessons.widgets.damage",
             "Dial": "workbench.lessons.widgets.dial",
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
@@ -46,10 +59,14 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GuessNumber": "workbench.lessons.widgets.guess_number",
             "GuessOrder": "workbench.lessons.widgets.guess_order",
             "check": "workbench.lessons.exercises",
+            "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",
+            "join_class": "workbench.classmates",
             "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
+            "train_shown": "workbench.lessons.waiting",
+            "working": "workbench.lessons.waiting",
         },
     )
 

@@ -1,6 +1,6 @@
 """Figures of the first lessons: noisy examples, low rank, four bits. Numbers in, a figure out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib import style
@@ -12,6 +12,7 @@ from workbench.views.board_figures import one_panel
 from workbench.views.palette import COLOURS, FAINT
 from workbench.views.style import (
     HEIGHT_INCHES,
+    INK,
     MARKERS,
     PAGE_INCHES,
     SMALL_POINTS,
@@ -20,6 +21,16 @@ from workbench.views.style import (
 )
 
 BINS = 24
+
+
+def told_apart(losses: object, spoiled: object) -> float:
+    """Return how often a spoiled example has the larger loss, over all pairs of a spoiled and a good one.
+
+    Half of the time is guessing. Equal losses count half.
+    """
+    bad, values = numbers(spoiled).astype(bool), numbers(losses)
+    ahead = values[bad][:, None] - values[~bad]
+    return float(((ahead > 0) + 0.5 * (ahead == 0)).mean())
 
 
 def suspects(losses: Mapping[str, object], spoiled: object) -> PaperFigure:
@@ -39,7 +50,8 @@ def suspects(losses: Mapping[str, object], spoiled: object) -> PaperFigure:
             for part, name, colour in ((~bad, "as it was", COLOURS[0]), (bad, "spoiled", COLOURS[1])):
                 axes.hist(every[moment][part], bins=edges, color=colour, alpha=0.6, label=name)
             axes.set_xscale("log")
-            axes.set_title(moment, loc="left", fontsize=SMALL_POINTS)
+            pairs = f"{told_apart(every[moment], bad):.0%} of the pairs told apart"
+            axes.set_title(f"{moment}: {pairs}", loc="left", fontsize=SMALL_POINTS)
             axes.set_xlabel("loss (nats a token)")
             axes.set_ylabel("examples")
 
@@ -48,6 +60,85 @@ def suspects(losses: Mapping[str, object], spoiled: object) -> PaperFigure:
     figure = panels([panel(moment) for moment in every])
     figure.axes[0].legend(fontsize=SMALL_POINTS, frameon=False)
     return figure
+
+
+def spoiled_pairs(kinds: Mapping[str, Sequence[str]], most: int = 9) -> PaperFigure:
+    """Write a few examples of each kind of damage, a column for each kind; an empty name heads no column."""
+
+    def draw(axes: Axes) -> None:
+        axes.set_axis_off()
+        for column, (name, pairs) in enumerate(kinds.items()):
+            lines = "\n".join(one if len(one) < 30 else f"{one[:28]} …" for one in pairs[:most])
+            place = column / len(kinds)
+            axes.text(place, 1, name, va="top", weight="bold", transform=axes.transAxes)
+            axes.text(place, 0.9, lines, va="top", linespacing=1.5, transform=axes.transAxes)
+
+    return one_panel(draw, PAGE_INCHES)
+
+
+def bars(shares: Mapping[str, float], words: str) -> PaperFigure:
+    """Draw shares as bars, each with its name and its percentage.
+
+    Args:
+        shares: By name, from 0 to 1; the first is the one to compare with.
+        words: What they are shares of, for the axis.
+    """
+    return one_panel(lambda axes: _bars(axes, shares, words))
+
+
+def _bars(axes: Axes, shares: Mapping[str, float], words: str) -> None:
+    place = range(len(shares))
+    axes.barh(place, list(shares.values()), color=[FAINT, *[COLOURS[0]] * (len(shares) - 1)])
+    for row, share in enumerate(shares.values()):
+        axes.text(share, row, f" {share:.1%}", va="center", fontsize=SMALL_POINTS)
+    axes.set_yticks(place, list(shares))
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.15)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    axes.set_xlabel(words)
+
+
+def crossed_out(
+    losses: Sequence[float],
+    crossed: Collection[int],
+    line: int,
+    moment: str,
+    *,
+    spoiled: Sequence[bool] | None = None,
+    best: int | None = None,
+) -> PaperFigure:
+    """Draw the loss of each example, largest first, with the line above which all is crossed out.
+
+    Args:
+        losses: In nats a token.
+        crossed: The rows that are crossed out.
+        line: How many rows lie above the line.
+        moment: What the losses are, for the axis.
+        spoiled: For each row, whether it was spoiled; None where that isn't told yet.
+        best: Where the best line lies, if it is told.
+    """
+    rows = np.arange(len(losses))
+    out = np.isin(rows, list(crossed))
+
+    def draw(axes: Axes) -> None:
+        heights = np.array(losses)
+        bad = np.zeros(len(rows), dtype=bool) if spoiled is None else np.array(spoiled)
+        for part, name, colour in ((~bad, "as it was", COLOURS[0]), (bad, "spoiled", COLOURS[1])):
+            for crossing, words, shade in ((False, "", 1.0), (True, ", crossed out", 0.45)):
+                here = part & (out == crossing)
+                label = f"{name if spoiled is not None else 'example'}{words}"
+                if here.any():
+                    axes.bar(rows[here] + 0.5, heights[here], 0.75, color=colour, alpha=shade, label=label)
+        axes.set_yscale("log")
+        axes.axvline(line, color=COLOURS[6], label="the line")
+        if best is not None:
+            axes.axvline(best, color=INK, linestyle="--", label="the best line")
+        axes.set_xlim(-0.5, len(rows) + 0.5)
+        axes.set_xlabel("examples, the largest loss first")
+        axes.set_ylabel(f"{moment} (nats a token)")
+        axes.legend(fontsize=SMALL_POINTS, frameon=False)
+
+    return one_panel(draw)
 
 
 def low_rank(
@@ -154,17 +245,7 @@ def four_bits(errors: Mapping[str, Mapping[float, float]], scores: Mapping[str, 
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
 
-    def kept(axes: Axes) -> None:
-        place = range(len(scores))
-        axes.barh(place, list(scores.values()), color=[FAINT, *[COLOURS[0]] * (len(scores) - 1)])
-        for row, score in enumerate(scores.values()):
-            axes.text(score, row, f" {score:.1%}", va="center", fontsize=SMALL_POINTS)
-        axes.set_yticks(place, list(scores))
-        axes.invert_yaxis()
-        axes.set_xlim(0, 1.15)
-        axes.set_xlabel("exact match")
-
-    return panels([lost, kept])
+    return panels([lost, lambda axes: _bars(axes, scores, "exact match")])
 
 
 def panels(draws: Sequence[Callable[[Axes], None]], width: float = PAGE_INCHES) -> PaperFigure:

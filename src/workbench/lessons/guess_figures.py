@@ -5,7 +5,7 @@ from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from workbench.views.board_figures import one_panel
 from workbench.views.style import COLOURS, FAINT, LABEL_POINTS, PaperFigure
@@ -33,7 +33,7 @@ def number_line(
         if question["log"]:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(question["low"], question["high"])
         axes.set_ylim(0, 3)

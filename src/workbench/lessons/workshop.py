@@ -1,6 +1,6 @@
 """A workshop's folders: student and solution copies of the notebooks, and what a class needs beside them.
 
-The notebooks themselves are the only source. An exercise is three cells, as in the kernel lab: a function
+The notebooks themselves are the only source. An exercise is three cells: a function
 ``NAME_mine`` with a hole, a folded solution ``NAME_solved`` with the tag "solution", and a check. A student's
 copy leaves the solution out; in a solution's copy it stands in the place, and under the name, of the hole.
 """
@@ -14,10 +14,10 @@ from nbformat import NotebookNode
 
 from workbench.errors import InputError
 from workbench.files import write_atomically
-from workbench.lessons.library import COPIED, INDEX, index, master, page, with_links
+from workbench.lessons.library import INDEX, LESSONS, index, master, page, with_links
 
-WORKSHOP = {name: lesson for name, lesson in COPIED.items() if lesson.exercise_minutes}
-"""Notebooks with exercises; not the kernel lab, which needs a checkout."""
+WORKSHOP = {name: lesson for name, lesson in LESSONS.items() if lesson.exercise_minutes}
+"""Notebooks with exercises."""
 TAG = "solution"
 HOLE = re.compile(r"\b(\w+)_mine\b")
 
@@ -70,7 +70,7 @@ def write_kit(masters: Path, folder: Path) -> list[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already; name a new folder, so that no work is written over")
-    notebooks = {name: master(name, masters) for name in COPIED}
+    notebooks = {name: master(name, masters) for name in LESSONS}
     written = []
     for kind, make in COPIES.items():
         for name, notebook in notebooks.items():

@@ -180,7 +180,7 @@ def grid_in_words(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     grid = f"{variants}{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds"
     return (
         f"{grid} on {base}: "
-        f"{done} of {manifest.study.cells or len(cells)} cells done. {manifest.started or ''}"
+        f"{done} of {manifest.study.cells or len(cells)} cells done. {(manifest.started or '')[:16].replace('T', ' ')}"
         f"{_growth(manifest)}"
     )
 

@@ -77,4 +77,51 @@ MISTAKES = [
             "test_work_that_fails_says_that_it_stopped",
         ),
     ),
+    *mistakes(
+        "src/workbench/lessons/ranks.py",
+        "tests/workbench/lessons/test_ranks.py",
+        (
+            "a cut adapter keeps the scale of the whole",
+            "alpha=cell.alpha * r / cell.rank",
+            "alpha=cell.alpha",
+            "test_a_cut_is_the_nearest_change_of_its_rank",
+        ),
+        (
+            "a cut keeps the smallest directions",
+            "(outer @ right.T)[:rank]",
+            "(outer @ right.T)[-rank:]",
+            "test_a_cut_is_the_nearest_change_of_its_rank",
+        ),
+        (
+            "the base alone is asked with an adapter",
+            "one = next(cuts) if rank else None",
+            "one = next(cuts)",
+            "test_each_rank_is_asked_with_its_own_cut",
+        ),
+        (
+            "a page's directions have the square of their sizes",
+            "roots = np.sqrt(sizes[:most])",
+            "roots = sizes[:most]",
+            "test_a_page_gets_directions_that_add_up_to_the_matrix",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/lessons/exercises.py",
+        "tests/workbench/lessons/test_exercises.py::test_hard_exercises_are_counted_apart",
+        (
+            "hard exercises count against the score",
+            "return sum(not verdict.hard for verdict in self.verdicts)",
+            "return len(self.verdicts)",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/lessons/workshop.py",
+        "tests/workbench/lessons/test_workshop.py",
+        (
+            "a solution's copy keeps its solution folded",
+            "found[1] if found else",
+            "cell.source if found else",
+            "test_a_folded_solution_is_cut_as_an_open_one",
+        ),
+    ),
 ]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.damage import Damage
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.levels import Levels
+    from workbench.lessons.widgets.rank_cut import RankCut
 
 __all__ = [
     "BlindTest",
@@ -28,6 +30,8 @@ __all__ = [
     "GameRound",
     "GuessNumber",
     "GuessOrder",
+    "Levels",
+    "RankCut",
     "check",
     "interval",
     "say",
@@ -51,6 +55,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GameRound": "workbench.lessons.budget",
             "GuessNumber": "workbench.lessons.widgets.guess_number",
             "GuessOrder": "workbench.lessons.widgets.guess_order",
+            "Levels": "workbench.lessons.widgets.levels",
+            "RankCut": "workbench.lessons.widgets.rank_cut",
             "check": "workbench.lessons.exercises",
             "interval": "workbench.lessons.talk",
             "say": "workbench.lessons.facts",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.damage import Damage
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.levels import Levels
+    from workbench.lessons.widgets.rank_cut import RankCut
 
 WIDGETS = {
     "BudgetGame": "budget_game",
@@ -19,10 +21,12 @@ WIDGETS = {
     "Damage": "damage",
     "GuessNumber": "guess_number",
     "GuessOrder": "guess_order",
+    "Levels": "levels",
+    "RankCut": "rank_cut",
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
-__all__ = ["BudgetGame", "Chat", "CrossOut", "Damage", "GuessNumber", "GuessOrder"]
+__all__ = ["BudgetGame", "Chat", "CrossOut", "Damage", "GuessNumber", "GuessOrder", "Levels", "RankCut"]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there
     __getattr__ = on_first_use(__name__, {name: f"{__name__}.{module}" for name, module in WIDGETS.items()})

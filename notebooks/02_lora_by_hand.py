@@ -165,7 +165,7 @@ judged = evaluate(prepared.frozen, prepared.heldout, stack)
 right = {rank: judged.metrics(row)["exact_match"] for row, rank in enumerate(ranks)}
 wb.lessons.GuessNumber(
     "02-rank-1",
-    f"Rank 64 gets {right[64]:.0%} of 600 new verbs right. And rank 1, a sixty-fourth of the numbers?",
+    f"Rank 64 gets {right[64]:.0%} of 600 new verbs right. And rank 1, of 64 times less?",
     round(100 * right[1]),
     low=0,
     high=100,

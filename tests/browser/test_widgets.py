@@ -37,11 +37,15 @@ def fill_in_a_hole(page):
 
 
 def lay_the_levels(page):
-    shown = page.locator(".widget-interact img")
-    before = shown.get_attribute("src")
-    page.locator(".widget-slider [role=slider]").focus()
+    levels = page.locator(".workbench-levels")
+    said = levels.locator(".say").inner_text()
+    levels.locator(".level").nth(7).focus()
     page.keyboard.press("ArrowRight")
-    expect(shown).not_to_have_attribute("src", before)
+    expect(levels.locator(".say")).not_to_have_text(said)
+    expect(levels.locator(".say")).to_contain_text("Your best so far")
+    levels.locator(".known").last.click()
+    levels.locator(".tell").click()
+    expect(levels.locator(".say")).to_contain_text("The best levels there are")
 
 
 def open_grid(page):

@@ -124,4 +124,42 @@ MISTAKES = [
             "test_a_folded_solution_is_cut_as_an_open_one",
         ),
     ),
+    *mistakes(
+        "src/workbench/lessons/codebooks.py",
+        "tests/workbench/lessons/test_codebooks.py",
+        (
+            "weights are counted one bin too far",
+            "np.rint((np.clip(values, -1, 1) + 1) / 2 * (BINS - 1))",
+            "np.ceil((np.clip(values, -1, 1) + 1) / 2 * (BINS - 1))",
+            "test_counting_loses_nothing_and_the_ends_are_bins",
+        ),
+        (
+            "the error is that of a weight that takes the next level above",
+            "(levels[1:] + levels[:-1]) / 2",
+            "levels[:-1]",
+            "test_the_error_is_that_of_the_weights_themselves",
+        ),
+        (
+            "a level moves to the middle of its bins, whatever lies in them",
+            "np.bincount(taken, counts * middles, len(levels))",
+            "np.bincount(taken, middles, len(levels)) * weight / np.bincount(taken, minlength=len(levels))",
+            "test_no_search_finds_better_levels",
+        ),
+        (
+            "of several starts the worst end is taken",
+            "return min(ended",
+            "return max(ended",
+            "test_of_several_starts_the_best_end_is_taken",
+        ),
+    ),
+    *mistakes(
+        f"{WIDGETS}levels.py",
+        "tests/workbench/lessons/test_codebooks.py",
+        (
+            "a picture shows the best levels before people ask",
+            'self.best["levels"] if self.told else None',
+            'self.best["levels"]',
+            "test_levels_begin_with_the_first_and_hide_the_best",
+        ),
+    ),
 ]

@@ -20,6 +20,7 @@ NOT_HERE = {
     "{self.place} is damaged: it has no {part!r}": "copying a manifest back is followed above",
     "{manifest.place} is damaged: in sessions": "copying a manifest back is followed above",
     "copy its adapters back from a backup": "copying adapters back is followed above",
+    "version of the base {cell.base}; take the version": "is another installation of this package",
     "Below is an instruction": "is what a template asks, no message",
     "or give each base a study of its own": "is what every test of one base does",
     "can't be compared; take bases of one tokenizer": "such bases are views/test_variants.py's",

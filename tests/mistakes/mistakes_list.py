@@ -45,6 +45,7 @@ ROOMS = (
         "ladders",
         "plans",
     ),
+    "kernel_lab",
     "sites",
     "hands",
     "views",

@@ -48,6 +48,7 @@ ROOMS = (
     "sites",
     "hands",
     "views",
+    "looks",
     "live",
     "guesses",
     "exports",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
     from workbench.lessons.widgets.touches import Touches
+    from workbench.lessons.widgets.when_finished import WhenFinished
 
 WIDGETS = {
     "BudgetGame": "budget_game",
@@ -23,6 +24,7 @@ WIDGETS = {
     "GuessNumber": "guess_number",
     "GuessOrder": "guess_order",
     "Touches": "touches",
+    "WhenFinished": "when_finished",
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
@@ -35,6 +37,7 @@ __all__ = [
     "GuessNumber",
     "GuessOrder",
     "Touches",
+    "WhenFinished",
 ]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there

@@ -97,7 +97,7 @@ class Dial(KernelView):
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401
         data, metadata = super()._repr_mimebundle_(**options)
         if not any(isinstance(one, Figure) for one in self.result):
-            del data["image/png"]
+            del data["image/png"], metadata["image/png"]
             data["text/html"] = f"<p>{escape(self.words())}</p>{self.shown}"
         return data, metadata
 

@@ -49,6 +49,7 @@ ROOMS = (
     "sites",
     "hands",
     "views",
+    "looks",
     "live",
     "guesses",
     "exports",

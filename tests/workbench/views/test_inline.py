@@ -6,7 +6,7 @@ import pytest
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from workbench.views.inline import inline_figure, in_one_column, with_fallback
+from workbench.views.inline import in_one_column, inline_figure, with_fallback
 from workbench.views.palette import (
     COLOURS,
     DARK_COLOURS,

@@ -28,10 +28,12 @@ from workbench.lessons.workshop import folded
 from workbench.studies.background import BackgroundRun
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-IN_CHECKOUT = {"03k_kernel_lab"}
-"""Notebooks that read files of the checkout and write none; the others run in an empty folder."""
 LIVE = 40
 """Seconds that what trains beside a notebook gets before the last cell draws it."""
+LATER = "after-a-while"
+"""The tag of a cell that shows what trains beside the notebook: its picture is taken once that has ended."""
+LONGEST = 240
+"""Seconds that is waited for that."""
 KEPT = ("image/png", "text/plain", "text/html")
 LARGEST = 80_000
 """Bytes of a picture that keeps all its pixels; there are two for each of the page's."""
@@ -61,17 +63,19 @@ def written(name: str) -> NotebookNode | None:
     return nbformat.read(path, as_version=4) if path.is_file() else None
 
 
-def run(name: str, notebook: NotebookNode, folder: Path) -> None:
-    """Execute a notebook, in the checkout's folder or an empty one, and end what it has started."""
-    place = FOLDER if name in IN_CHECKOUT else folder
+def run(notebook: NotebookNode, folder: Path) -> None:
+    """Execute a notebook in an empty folder and end what it has started."""
     last = notebook.cells.index(code_cells(notebook)[-1])
 
     def pause(cell: NotebookNode, cell_index: int) -> None:
-        if cell_index == last and any(folder.glob("**/job")):
+        if LATER in cell.metadata.get("tags", ()):
+            for path in folder.glob("**/job"):
+                BackgroundRun(path.parent).wait(LONGEST)
+        elif cell_index == last and any(folder.glob("**/job")):
             time.sleep(LIVE)
 
     client = NotebookClient(
-        notebook, timeout=900, resources={"metadata": {"path": str(place)}}, on_cell_execute=pause
+        notebook, timeout=900, resources={"metadata": {"path": str(folder)}}, on_cell_execute=pause
     )
     try:
         client.execute()
@@ -95,10 +99,12 @@ def _kept(output: NotebookNode) -> NotebookNode | None:
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     data = {kind: value for kind, value in output.data.items() if kind in KEPT}
-    if not data or ("application/vnd.jupyter.widget-view+json" in output.data and "image/png" not in data):
+    still = {"image/png", "text/html"} & data.keys()
+    if not data or ("application/vnd.jupyter.widget-view+json" in output.data and not still):
         return None
     if "image/png" in data:
         data["image/png"] = _smaller(data["image/png"])
+        data.pop("text/html", None)  # the same as SVG, for a page that has a theme and a width
     return nbformat.v4.new_output("display_data", data=data, metadata=output.metadata)
 
 
@@ -130,7 +136,7 @@ def write(name: str, *, anyway: bool) -> bool:
             new.outputs = before.outputs
     else:
         with tempfile.TemporaryDirectory() as folder:
-            run(name, text, Path(folder))
+            run(text, Path(folder))
         keep_pictures(text)
     for number, cell in enumerate(text.cells):
         cell.id = f"cell-{number}"  # the same in every version

@@ -83,7 +83,32 @@ def drag_the_law(page):
     expect(law.locator(".say")).to_contain_text("examples of which")
 
 
+def guess_a_number(page, place, value, unit):
+    """Type a guess, look, and return what is said."""
+    guess = page.locator(".workbench-guess-number").nth(place)
+    expect(guess.locator(".truth")).to_have_count(0)
+    guess.locator("input.typed").fill(value)
+    guess.locator("input.typed").press("Enter")
+    guess.locator(".tell").press("Enter")
+    said = guess.locator(".say")
+    expect(said).to_contain_text(f"You guessed {value} {unit}. It is ")
+    assert page.evaluate("document.activeElement.className") == "again"
+    return said.inner_text()
+
+
+def guess_and_wait(page):
+    expect(page.locator(".workbench-guess .truth")).to_have_count(0)
+    page.locator(".workbench-guess [role=slider]").first.press("PageDown")
+    page.locator(".workbench-guess .tell").click()
+    expect(page.locator(".workbench-guess .say")).to_contain_text("Your guess was")
+    said = page.locator(".workbench-when-finished")
+    expect(said).to_contain_text("Your study isn't finished")
+    expect(said.locator("[role=status]")).to_contain_text("at 32 clean examples", timeout=240_000)
+
+
 def slide_the_rate(page):
+    assert "It is 9 spoiled ones." in guess_a_number(page, 0, "24", "spoiled ones")
+    assert "Can't tell yet" in guess_a_number(page, 1, "2", "spoiled ones")
     rate = page.locator(".workbench-exchange")
     slider = rate.locator("input.size")
     slider.focus()
@@ -100,6 +125,7 @@ def slide_the_rate(page):
 
 
 def talk(page):
+    assert "It is " in guess_a_number(page, 0, "12", "verbs")
     chat = page.locator(".workbench-chat").first
     chat.locator("input.prompt").fill("walk")
     page.keyboard.press("Enter")
@@ -108,12 +134,16 @@ def talk(page):
     chat.locator(".vote.left").click()
     expect(chat.locator("table tr")).to_have_count(2)
     expect(chat.locator("table")).to_contain_text("clean")
+    chat.locator("input.prompt").fill("what is the time")
+    chat.locator(".ask").click()
+    expect(chat.locator(".note")).to_contain_text("one kind of question, such as 'stop'")
     chat.locator("input.prompt").fill("<img src=x onerror=alert(1)>ß")
     chat.locator(".ask").click()
     expect(chat.locator(".alert")).to_contain_text("<img src=x")
 
 
 def play(page):
+    assert "times too low" in guess_a_number(page, 0, "2", "coins")
     game = page.locator(".workbench-budget")
     for number in range(5):
         expect(game.locator("b").first).to_have_text(f"Round {number + 1} of 5")
@@ -125,7 +155,7 @@ def play(page):
             game.locator(".next").click()
     game.locator("input[type=text]").fill("<b>Ada</b>")
     game.locator(".enter").click()
-    expect(game.locator("td").first).to_have_text("<b>Ada</b>")
+    expect(game.locator("td.text").first).to_have_text("<b>Ada</b>")
     game.locator(".again").click()
     expect(game.locator("b").first).to_have_text("Round 1 of 5")
     expect(game.locator(".result")).to_have_count(0)
@@ -135,6 +165,7 @@ def play(page):
 TOO_WIDE = """() => [...document.querySelectorAll(".workbench")]
   .filter(widget => widget.scrollWidth > widget.clientWidth + 1).length"""
 PLAYS = {
+    "00_five_minutes": guess_and_wait,
     "01_noisy_example": cross_out,
     "02_lora_by_hand": fill_in_a_hole,
     "03_four_bits_by_hand": lay_the_levels,

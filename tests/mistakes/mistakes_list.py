@@ -48,6 +48,8 @@ ROOMS = (
     "sites",
     "hands",
     "views",
+    "live",
+    "guesses",
     "exports",
     "gpu_parts",
     "versions",

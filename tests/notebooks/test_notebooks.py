@@ -144,7 +144,6 @@ def folder(tmp_path, monkeypatch):
 )
 def test_it_runs_without_a_network(path, folder):
     notebook = nbformat.read(path, as_version=4)
-    place = FOLDER if path.stem in writer.IN_CHECKOUT else folder
-    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(place)}})
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}})
     client.execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

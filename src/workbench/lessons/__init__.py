@@ -5,19 +5,25 @@ from typing import TYPE_CHECKING
 from workbench.lazy import on_first_use
 
 if TYPE_CHECKING:
+    from workbench.classmates import join_class
     from workbench.lessons.budget import Game, GameRound
+    from workbench.lessons.chance import chance_loss
+    from workbench.lessons.collected_guesses import class_guesses
     from workbench.lessons.exercises import check, score
     from workbench.lessons.facts import Facts, say
+    from workbench.lessons.of_cells import loss_at_end, percent_right
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.waiting import train_shown, working
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
     from workbench.lessons.widgets.cross_out import CrossOut
     from workbench.lessons.widgets.damage import Damage
+    from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
     from workbench.lessons.widgets.levels import Levels
     from workbench.lessons.widgets.rank_cut import RankCut
+    from workbench.lessons.widgets.when_finished import WhenFinished
 
 __all__ = [
     "BlindTest",
@@ -25,6 +31,7 @@ __all__ = [
     "Chat",
     "CrossOut",
     "Damage",
+    "Dial",
     "Facts",
     "Game",
     "GameRound",
@@ -32,8 +39,14 @@ __all__ = [
     "GuessOrder",
     "Levels",
     "RankCut",
+    "WhenFinished",
+    "chance_loss",
     "check",
+    "class_guesses",
     "interval",
+    "join_class",
+    "loss_at_end",
+    "percent_right",
     "say",
     "score",
     "speakers",
@@ -50,6 +63,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "Chat": "workbench.lessons.widgets.chat",
             "CrossOut": "workbench.lessons.widgets.cross_out",
             "Damage": "workbench.lessons.widgets.damage",
+            "Dial": "workbench.lessons.widgets.dial",
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",
@@ -57,8 +71,14 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GuessOrder": "workbench.lessons.widgets.guess_order",
             "Levels": "workbench.lessons.widgets.levels",
             "RankCut": "workbench.lessons.widgets.rank_cut",
+            "WhenFinished": "workbench.lessons.widgets.when_finished",
+            "chance_loss": "workbench.lessons.chance",
             "check": "workbench.lessons.exercises",
+            "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",
+            "join_class": "workbench.classmates",
+            "loss_at_end": "workbench.lessons.of_cells",
+            "percent_right": "workbench.lessons.of_cells",
             "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",

@@ -12,11 +12,9 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 from workbench.lessons.exercises import numbers
 from workbench.lessons.talk import interval
 from workbench.views.board_figures import one_panel
+from workbench.views.palette import COLOURS, FAINT, INK
 from workbench.views.style import (
-    COLOURS,
-    FAINT,
     HEIGHT_INCHES,
-    INK,
     MARKERS,
     PAGE_INCHES,
     SMALL_POINTS,

@@ -17,10 +17,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from workbench.errors import InputError
 from workbench.files import write_atomically
-from workbench.lessons.library import COPIED, INDEX, index, master, page, with_links
+from workbench.lessons.library import INDEX, LESSONS, index, master, page, with_links
 
-WORKSHOP = {name: lesson for name, lesson in COPIED.items() if lesson.exercise_minutes}
-"""Notebooks with exercises; not the kernel lab, which needs a checkout."""
+WORKSHOP = {name: lesson for name, lesson in LESSONS.items() if lesson.exercise_minutes}
+"""Notebooks with exercises."""
 TAG = "solution"
 HOLE = re.compile(r"\b(\w+)_mine\b")
 FOLDED = """<details>
@@ -91,7 +91,7 @@ def write_kit(masters: Path, folder: Path) -> list[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already; name a new folder, so that no work is written over")
-    notebooks = {name: master(name, masters) for name in COPIED}
+    notebooks = {name: master(name, masters) for name in LESSONS}
     written = []
     for kind, make in COPIES.items():
         for name, notebook in notebooks.items():

@@ -81,9 +81,11 @@ def refuse_several(manifest: Manifest, what: str) -> None:
         InputError: If the study has several variants.
     """
     if manifest.study.variants > 1:
+        study = manifest.study.parsed()
+        ways = ["with one --base"] * bool(study.further_bases) + ["without --vary"] * bool(study.vary)
         raise InputError(
             f"{what} is for a study of one base and one set of settings, and this one has "
-            f"{manifest.study.variants} variants; run the one that you mean by itself, without --vary"
+            f"{manifest.study.variants} variants; run the one that you mean by itself, {' and '.join(ways)}"
         )
 
 

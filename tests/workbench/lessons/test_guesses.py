@@ -6,7 +6,7 @@ import pytest
 from workbench.errors import InputError
 from workbench.lessons import GuessNumber, GuessOrder
 from workbench.lessons.guess_figures import number_line, sorted_bars
-from workbench.views.style import COLOURS
+from workbench.views.palette import COLOURS
 
 VERBS = {"be": 31.0, "go": 44.5, "walk": 97.0, "sing": 60.0}
 

@@ -36,6 +36,20 @@ def fill_in_a_hole(page):
     expect(ranks.locator("td.good")).not_to_have_count(0)
 
 
+def follow_the_programs(page):
+    right, own, careless = (page.locator(".workbench-touches").nth(number) for number in range(3))
+    expect(right.locator("[role=status]")).to_contain_text("Program 2 loads 100 of w, 1 of factor")
+    right.locator("input.program").focus()
+    page.keyboard.press("ArrowRight")
+    expect(right.locator("[role=status]")).to_contain_text("Program 3 loads 100 of w, 1 of factor")
+    expect(right.locator(".cell-masked")).to_have_count(3)  # in w, in y, and in the legend
+    expect(own.locator("[role=status]")).to_contain_text("touches nothing")
+    expect(careless.locator(".alert")).to_contain_text("load outside 'w', 28 of 128 lanes")
+    expect(careless.locator(".tables .cell-outside")).to_have_count(1)
+    check = page.locator(".jp-CodeCell", has_text='check_kernel("scale"').last
+    expect(check).to_contain_text("nothing is filled in")
+
+
 def lay_the_levels(page):
     levels = page.locator(".workbench-levels")
     said = levels.locator(".say").inner_text()
@@ -169,6 +183,7 @@ PLAYS = {
     "01_noisy_example": cross_out,
     "02_lora_by_hand": fill_in_a_hole,
     "03_four_bits_by_hand": lay_the_levels,
+    "03k_kernel_lab": follow_the_programs,
     "05_grid": open_grid,
     "06_loss_surface": drag_the_law,
     "07_exchange_rate": slide_the_rate,

@@ -25,10 +25,10 @@ WIDGETS = {
     "Dial": "dial",
     "GuessNumber": "guess_number",
     "GuessOrder": "guess_order",
-    "Levels": "levels",
-    "RankCut": "rank_cut",
     "Touches": "touches",
     "WhenFinished": "when_finished",
+    "Levels": "levels",
+    "RankCut": "rank_cut",
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 

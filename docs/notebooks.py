@@ -5,6 +5,7 @@
 
 A widget can't live on GitHub or in print, so its static picture is kept in its place, and every other picture
 and text with it. What is large or of the moment stays out: widgets' state, execution numbers, standard error.
+Solutions, which are code in the text form, are written as folded texts.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
+from workbench.lessons.workshop import folded
 from workbench.studies.background import BackgroundRun
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
@@ -40,8 +42,8 @@ COLOURS = 256
 
 
 def text_of(name: str) -> NotebookNode:
-    """Return a notebook's cells as its text form has them."""
-    return jupytext.read(FOLDER / f"{name}.py")
+    """Return a notebook's cells as its text form has them, with the solutions folded."""
+    return folded(jupytext.read(FOLDER / f"{name}.py"))
 
 
 def fingerprint(notebook: NotebookNode) -> str:

@@ -118,11 +118,17 @@ wb.lessons.GuessNumber(
 # seeds of one cell differ by several verbs in a hundred.
 
 # %%
-assert many < few
 wb.lessons.Facts(
     "New verbs right, mean over four seeds",
     {"32 examples, all right": f"{few:.0f}%", "512 examples, half wrong": f"{many:.0f}%"},
 )
+
+# %% [markdown]
+# What the whole grid says about half-wrong examples, in the words of its report:
+
+# %%
+wb.lessons.say(shipped.exchange_rate("exact_match", other=half.label).sentence())
+assert many < few
 
 # %% [markdown]
 # Where does more data catch up? Between the cells of a grid lies a curve. Notebook 6 fits one to each

@@ -21,9 +21,8 @@ import workbench as wb
 
 import json
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
-
-import ipywidgets as widgets
 
 from workbench.data.subsets import draw
 from workbench.filtering import compare_filters
@@ -96,10 +95,12 @@ def shared(times):
 def show(times):
     for one in shared(times).answers:
         net = one.with_cost.rates
-        print(f"{one.name}: {net.median[one.at]:.2f} seconds for one of chance, up to {net.high[one.at]:.2f}")
+        low, high = net.median[one.at], net.high[one.at]
+        most = f"at most {high:.2f}" if isfinite(high) else "no upper limit"
+        yield f"{one.name}: {low:.2f} seconds do the work of one of chance ({most})."
 
 
-_ = widgets.interact(show, times=widgets.IntSlider(1, 1, 20, description="trainings"))
+wb.lessons.Dial(show, times=range(1, 21), names={"times": "trainings"})
 
 # %%
 by_seconds(rows, shared(20))

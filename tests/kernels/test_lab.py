@@ -237,7 +237,10 @@ MISTAKES = [
 """Exercise, what stands in the solution, what a learner writes instead, and a part of the hint."""
 
 
-@pytest.mark.parametrize(("name", "old", "new", "hint"), MISTAKES, ids=lambda text: None)
+IDS = [re.sub(r"\W+", "-", f"{name} {hint}") for name, _, _, hint in MISTAKES]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "hint"), MISTAKES, ids=IDS)
 def test_each_mistake_gets_its_hint(launches, tmp_path, name, old, new, hint):
     kernel = next(cell.source for cell in CELLS if f"def {name}_solved(" in cell.source)
     changes = zip(old, new, strict=True) if isinstance(old, tuple) else [(old, new)]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.levels import Levels
+    from workbench.lessons.widgets.rank_cut import RankCut
+    from workbench.lessons.widgets.when_finished import WhenFinished
 
 __all__ = [
     "BlindTest",
@@ -34,6 +37,9 @@ __all__ = [
     "GameRound",
     "GuessNumber",
     "GuessOrder",
+    "Levels",
+    "RankCut",
+    "WhenFinished",
     "chance_loss",
     "check",
     "class_guesses",
@@ -63,7 +69,10 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GameRound": "workbench.lessons.budget",
             "GuessNumber": "workbench.lessons.widgets.guess_number",
             "GuessOrder": "workbench.lessons.widgets.guess_order",
+            "WhenFinished": "workbench.lessons.widgets.when_finished",
             "chance_loss": "workbench.lessons.chance",
+            "Levels": "workbench.lessons.widgets.levels",
+            "RankCut": "workbench.lessons.widgets.rank_cut",
             "check": "workbench.lessons.exercises",
             "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",

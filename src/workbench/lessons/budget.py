@@ -127,6 +127,35 @@ class Game:
         size, cleaned = self.buys(given, share)
         return float(metric_of_set(self.analysis, {self.worse: size - cleaned, self.clean: cleaned})[0])
 
+    def tipping_price(self, examples: int, coins: int) -> float:
+        """Return the price of cleaning one example at which cleaning all and collecting all give the same.
+
+        Below it cleaning is the better purchase, above it collecting.
+
+        Args:
+            examples: How many are at hand.
+            coins: What there is to spend.
+
+        Raises:
+            InputError: If one of the two is better at every price from 1/100 to 100.
+        """
+        low, high = 0.01, 100.0
+        if self._gain(examples, coins, low) <= 0 or self._gain(examples, coins, high) >= 0:
+            raise InputError(
+                f"with {examples} examples and {coins} coins no price from {low} to {high:g} tips the "
+                "decision; choose others"
+            )
+        while high / low > 1.001:
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if self._gain(examples, coins, middle) > 0 else (low, middle)
+        return (low * high) ** 0.5
+
+    def _gain(self, examples: int, coins: int, price: float) -> float:
+        """Return how much better cleaning all is than collecting all; below 0 where it is worse."""
+        given = GameRound(examples=examples, coins=coins, clean_price=price)
+        gain = self.score(given, 1) - self.score(given, 0)
+        return -gain if self.analysis.falling else gain
+
     def play(self, given: GameRound, share: float | int) -> Decision:
         """Spend ``share`` of the coins on cleaning, the rest on new examples.
 

@@ -10,7 +10,10 @@ from following import between, follows, told
 from workbench import classmates
 from workbench.classmates import LARGEST_FILE, join_class, read_guesses
 from workbench.cli import lab, main
-from workbench.lessons import GuessNumber, GuessOrder, class_guesses
+from workbench.laws import analyse, read_table
+from workbench.lessons import Game, GuessNumber, GuessOrder, class_guesses
+from workbench.lessons.shipped import VERBS
+from workbench.studies.disk.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +59,15 @@ def test_a_guess_that_cannot_be_asked():
     assert ask(5, 1, 9).question["truth"] == 5
     most = int(re.findall("to ([0-9]+) that differ", told(GuessOrder, "o", "?", {"a": 1.0}))[0])
     assert len(GuessOrder("o", "?", {str(n): float(n) for n in range(most)}).guess) == most
+
+
+@follows("tips the decision; choose others")
+def test_a_decision_that_no_price_tips():
+    with Store.open(VERBS, read_only=True) as store:
+        exact = analyse(read_table(store.table()), "exact_match", bootstraps=60)
+    game = Game(exact, worse="50% other_form")
+    assert "choose others" in told(game.tipping_price, 2048, 64)
+    assert game.tipping_price(64, 64) > 1
 
 
 @follows("the questions of this class are")

@@ -12,9 +12,11 @@ from workbench.classmates import join_class
 from workbench.cli import main
 from workbench.cli.lab import environment
 from workbench.errors import InputError
+from workbench.laws import analyse, read_table
 from workbench.lessons import BudgetGame, Game, GuessNumber, GuessOrder, class_guesses
 from workbench.lessons.scores import Entry, add_class_entry, add_entry, class_board, scoreboard
-from workbench.results import shipped_study
+from workbench.lessons.shipped import VERBS
+from workbench.studies.disk.store import Store
 from workbench.views.widgets import Guess
 
 ORDER = {"go": 44.5, "walk": 97.0, "be": 31.0}
@@ -80,20 +82,25 @@ def test_a_class_that_is_gone_is_said_beside_the_truth(folder):
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return shipped_study()
+def shipped_rows():
+    with Store.open(VERBS, read_only=True) as store:
+        return store.table()
+
+
+@pytest.fixture(scope="module")
+def exact(shipped_rows):
+    return analyse(read_table(shipped_rows), "exact_match", bootstraps=60)
 
 
 @pytest.fixture
-def guessed(folder, shipped):
+def guessed(folder, shipped_rows, exact):
     """A class of six that guessed a number, an order and a line."""
-    rows, exact = shipped.table().rows, shipped.analysis("exact_match")
     for place, person in enumerate(("Ada", "Bob", "Cem", "Dan", "=Eve()", "Flo")):
         guess_as(folder, person, float(2 * place + 2))
         order = GuessOrder("o", "Which is hardest?", ORDER, unit="%")
         order.guess, order.touched = (list(ORDER) if place else [*ORDER][::-1]), True
         order.told = True
-        line = Guess(rows, exact, name="l")
+        line = Guess(shipped_rows, exact, name="l")
         line.guess = [0.5 + place / 20] * len(line.guess)
         line.told = True
     return folder
@@ -189,8 +196,7 @@ def played(game, shares):
     return view
 
 
-def test_the_class_has_one_board_and_the_first_game_counts(folder, shipped):
-    exact = shipped.analysis("exact_match")
+def test_the_class_has_one_board_and_the_first_game_counts(folder, exact):
     game = Game(exact, worse="50% other_form", rounds=2)
     best = [game.play(one, 0).best_share for one in game.rounds]
     worst = [0.0 if share > 0.5 else 1.0 for share in best]

@@ -1,6 +1,7 @@
 """Pictures of what kernels do to memory: bytes moved by each way of doing it, and the cells of a launch."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
@@ -9,19 +10,14 @@ from matplotlib.patches import Rectangle as Patch
 from qlora_kernels.lab.trace import Trace
 from workbench.lessons.kernel_lab.touched import Drawing, DrawnTensor
 from workbench.views.board_figures import empty
-from workbench.views.style import (
-    COLOURS,
-    FAINT,
-    INK,
-    LABEL_POINTS,
-    PAGE_INCHES,
-    SMALL_POINTS,
-    STYLE,
-    PaperFigure,
-)
+from workbench.views.palette import FAINT, INK, ON_DARK
+from workbench.views.rendering import LABEL_POINTS, STYLE
+from workbench.views.style import PAGE_INCHES, SMALL_POINTS, PaperFigure
 
-HATCHES = ("", "///", "...", "xx", "\\\\\\", "++", "oo")
-"""A pattern for each tensor, so that a stack of bars reads without colours."""
+DARK = ("#006CA8", "#AA4B00", "#007556", "#A8457D", "#855C00", "#2F6C8C", "#852153")
+"""Our colours, dark enough for white letters (4.5 to 1); they stay as they are on a dark page."""
+LETTER = 0.016
+"""Of the longest bar, what a letter of a tensor's name takes."""
 
 
 def bytes_moved(traces: Mapping[str, Trace], compulsory: int) -> PaperFigure:
@@ -34,24 +30,21 @@ def bytes_moved(traces: Mapping[str, Trace], compulsory: int) -> PaperFigure:
     with style.context(["default", STYLE]):
         figure = PaperFigure(figsize=(PAGE_INCHES, 0.75 + 0.3 * len(traces)), layout="constrained")
         axes = figure.subplots()
+        largest = max(trace.moved for trace in traces.values())
         looks: dict[str, int] = {}
         for label, trace in traces.items():
             left = 0.0
             for tensor, size in _by_tensor(trace).items():
-                look = looks.setdefault(tensor, len(looks)) % len(COLOURS)
-                axes.barh(
-                    label,
-                    size / 1024,
-                    left=left,
-                    color=COLOURS[look],
-                    hatch=HATCHES[look],
-                    edgecolor="white",
-                    label=tensor if looks[tensor] == look and left >= 0 else None,
-                )
+                look = looks.setdefault(tensor, len(looks)) % len(DARK)
+                axes.barh(label, size / 1024, left=left, color=DARK[look], edgecolor="white", label=tensor)
+                if size > LETTER * (len(tensor) + 1) * largest:
+                    place = (left + size / 2048, label)
+                    axes.annotate(tensor, place, color=ON_DARK, ha="center", va="center")
                 left += size / 1024
-            axes.text(left, label, f"  {trace.moved / compulsory:.2f} times the least", va="center")
+            times = f"{trace.moved / compulsory:.2f} times the least"
+            axes.annotate(times, (left, label), (6, 0), textcoords="offset points", va="center")
         axes.axvline(compulsory / 1024, color=INK, linestyle="--", linewidth=1)
-        axes.set_xlim(right=1.3 * max(trace.moved for trace in traces.values()) / 1024)
+        axes.set_xlim(right=1.3 * largest / 1024)
         axes.set_xlabel("kB read and written; dashed: every input and output once")
         axes.invert_yaxis()
         found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
@@ -104,6 +97,8 @@ def _panel(axes: Axes, drawn: Drawing, place: int, program: int) -> None:
                 axes.add_patch(Patch((left, top), width, height, **look))
             if kind in ("load", "store") and cells:
                 top, left, height, width = max(cells, key=lambda cell: cell[2] * cell[3])
+                if width < 0.1 * tensor.columns or height < 0.06 * tensor.rows:
+                    continue  # no room for its number
                 axes.text(
                     left + width / 2,
                     top + height / 2,
@@ -111,12 +106,12 @@ def _panel(axes: Axes, drawn: Drawing, place: int, program: int) -> None:
                     ha="center",
                     va="center",
                     fontsize=SMALL_POINTS,
-                    color="white" if number == program else FAINT,
+                    color=ON_DARK if number == program else FAINT,
                     weight="bold" if number == program else "normal",
                 )
 
 
-def _look(kind: str, program: int | None) -> dict[str, object]:
+def _look(kind: str, program: int | None) -> dict[str, Any]:
     """Return how cells are drawn; those of another program are an outline."""
     if program is None:
         return {"fill": False, "edgecolor": FAINT, "linewidth": 0.4}
@@ -126,10 +121,6 @@ def _look(kind: str, program: int | None) -> dict[str, object]:
         return {"facecolor": "#ffd7c2", "edgecolor": "#9a3412", "linewidth": 0.8, "hatch": "xxxx"}
     edge = INK if kind == "store" else "none"
     return {"facecolor": DARK[program % len(DARK)], "edgecolor": edge, "linewidth": 1.0}
-
-
-DARK = ("#0072B2", "#B34700", "#00785A", "#A8457D", "#8A5F00", "#23729E", "#882255")
-"""Our colours, dark enough for white numbers (4.5 to 1)."""
 
 
 def panel_words(tensor: DrawnTensor) -> str:

@@ -132,6 +132,7 @@ def _fused(
     scales: Tensor,
     s: Tensor,
     b: Tensor,
+    *,
     groups: Callable[[Tensor], Tensor] = lambda one: one,
     bytes_of: Callable[[Tensor], Tensor] = lambda one: one,
 ) -> Tensor:

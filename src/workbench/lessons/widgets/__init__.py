@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.levels import Levels
+    from workbench.lessons.widgets.rank_cut import RankCut
     from workbench.lessons.widgets.touches import Touches
+    from workbench.lessons.widgets.when_finished import WhenFinished
 
 WIDGETS = {
     "BudgetGame": "budget_game",
@@ -23,6 +26,9 @@ WIDGETS = {
     "GuessNumber": "guess_number",
     "GuessOrder": "guess_order",
     "Touches": "touches",
+    "WhenFinished": "when_finished",
+    "Levels": "levels",
+    "RankCut": "rank_cut",
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
@@ -34,7 +40,10 @@ __all__ = [
     "Dial",
     "GuessNumber",
     "GuessOrder",
+    "Levels",
+    "RankCut",
     "Touches",
+    "WhenFinished",
 ]
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a name that isn't there

@@ -221,6 +221,17 @@ def test_the_game_pays_what_the_curves_say(analysed):
         game.play(given, 1.5)
 
 
+def test_the_price_at_which_it_tips_is_where_both_purchases_give_the_same(analysed):
+    game = Game(analysed, worse="50% other_form")
+    price = game.tipping_price(64, 64)
+    given = GameRound(examples=64, coins=64, clean_price=price)
+    assert game.score(given, 1) == pytest.approx(game.score(given, 0), abs=1e-3)
+    for factor, best in ((0.8, 1.0), (1.25, 0.0)):
+        assert game.play(GameRound(examples=64, coins=64, clean_price=factor * price), 0).best_share == best
+    with pytest.raises(InputError, match=r"no price from 0\.01 to 100 tips the decision"):
+        game.tipping_price(2048, 64)
+
+
 def test_a_round_is_played_once_and_the_scoreboard_kept(analysed, tmp_path, check_shown):
     file = tmp_path / "board.csv"
     assert scoreboard(file).entries == ()
@@ -294,6 +305,14 @@ def test_wilsons_interval():
 def test_the_shipped_adapters_answer():
     both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
     assert both.answer("walk")[0] == "walked"
+    view = Chat(BlindTest(both), suggestions=["stop"])
+    view.question = {"number": 1, "prompt": "walk"}
+    assert view.shown["note"] == ""
+    view.question = {"number": 2, "prompt": "what is the time"}
+    cut = [view.shown[side].endswith(" … (cut off)") for side in ("left", "right")]
+    assert any(cut)
+    assert ("Both answers" if all(cut) else "One answer") in view.shown["note"]
+    assert "one kind of question, such as 'stop'" in view.shown["note"]
     with pytest.raises(InputError, match="has no cell"):
         find_cell(VERBS, "clean", 33)
 

@@ -46,6 +46,7 @@ ROOMS = (
         "plans",
     ),
     "sites",
+    "scratch",
     "views",
     "exports",
     "gpu_parts",

@@ -1,0 +1,35 @@
+"""Mistakes in what the notebook that is written from scratch is held against."""
+
+from mistakes_list import mistakes
+
+TESTS = "tests/notebooks/test_from_scratch.py"
+
+MISTAKES = [
+    *mistakes(
+        "src/workbench/lessons/from_scratch.py",
+        f"{TESTS}::test_its_weights_are_the_packages_bit_for_bit",
+        (
+            "rows of queries are compared in the file's order",
+            "return rows if heads is None else",
+            "return rows if True else",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/lessons/from_scratch.py",
+        f"{TESTS}::test_its_logits_are_the_packages",
+        (
+            "logits are compared for the last example alone",
+            "apart = max(apart, float((ours[",
+            "apart = max(0.0, float((ours[",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/lessons/from_scratch.py",
+        f"{TESTS}::test_its_loss_and_slopes_are_the_packages",
+        (
+            "only the smallest difference of slopes is told",
+            "apart = max(float((ours[name]",
+            "apart = min(float((ours[name]",
+        ),
+    ),
+]

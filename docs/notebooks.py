@@ -145,6 +145,7 @@ def _kept(output: NotebookNode) -> NotebookNode | None:
         return None
     if "image/png" in data:
         data["image/png"] = _smaller(data["image/png"])
+        data.pop("text/html", None)  # the same as SVG, for a page that has a theme and a width
     return nbformat.v4.new_output("display_data", data=data, metadata=output.metadata)
 
 

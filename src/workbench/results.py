@@ -13,6 +13,7 @@ from workbench.config import CellConfig, Quality
 from workbench.errors import InputError, unknown_name
 from workbench.growing import growing
 from workbench.laws import Analysis, ExchangeRate, rate_of, read_table
+from workbench.laws.in_words import readable
 from workbench.laws.prices import Prices
 from workbench.laws.problems import fit_table
 from workbench.laws.units import SIZE_UNITS
@@ -30,7 +31,6 @@ from workbench.studies.runner import OnProgress
 from workbench.views.advice import MINUTES, Advice, advise
 from workbench.views.answers import Answers, analysed, records_judging
 from workbench.views.filters import Filters, filters_of
-from workbench.views.points import readable
 from workbench.views.variants import refuse_several, study_answers
 
 if TYPE_CHECKING:

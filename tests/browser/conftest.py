@@ -37,6 +37,7 @@ class Lab:
 
     def __init__(self, base, root):
         self.base, self.root = base, root
+        self.stop = lambda: None
 
     def api(self, path, method="GET"):
         headers = {"Authorization": f"token {TOKEN}"}
@@ -88,16 +89,21 @@ def serve(folder, python_path=""):
             start_new_session=True,
         )
     lab = Lab(f"http://127.0.0.1:{port}", root)
+
+    def stop():
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(server.pid, number)
+                server.wait(15)
+
+    lab.stop = stop
     try:
         wait_for(lab, server, log)
         yield lab
     finally:
         for request in root.glob("**/job"):
             (request / "stop").touch()
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(server.pid, number)
-                server.wait(15)
+        stop()
 
 
 def wait_for(lab, server, log):
@@ -114,6 +120,13 @@ def wait_for(lab, server, log):
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     with serve(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def own_lab(tmp_path_factory):
+    """Return a server that a test may stop."""
+    with serve(tmp_path_factory.mktemp("own")) as lab:
         yield lab
 
 
@@ -216,9 +229,13 @@ def make_notebook(browser, tmp_path):
 
     yield make
     for number, (notebook, context) in enumerate(opened):
-        notebook.page.screenshot(path=tmp_path / f"end-{number}.png")
-        for session in notebook.lab.api("sessions"):
-            notebook.lab.api(f"sessions/{session['id']}", "DELETE")
+        if not notebook.page.is_closed():
+            notebook.page.screenshot(path=tmp_path / f"end-{number}.png")
+        with contextlib.suppress(
+            ConnectionError, urllib.error.URLError
+        ):  # a test may have stopped its server
+            for session in notebook.lab.api("sessions"):
+                notebook.lab.api(f"sessions/{session['id']}", "DELETE")
         context.close()
         assert not notebook.outside, f"the page went to the network: {notebook.outside[:3]}"
         assert not notebook.errors, notebook.errors[:3]

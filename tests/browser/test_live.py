@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from workbench.studies.background import BackgroundRun
+
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow
 
@@ -109,3 +111,70 @@ def test_a_widget_without_its_kernel_says_so_and_one_click_brings_it_back(make_n
     expect(lost).to_be_hidden()
     wait_for_points(notebook, points)
     assert button.evaluate("one => one.closest('[inert]') === null")
+
+
+DRAGGED = """selector => {
+  const slider = document.querySelector(selector), times = window.dragged = [];
+  slider.addEventListener("input", () => {
+    const begun = performance.now();
+    requestAnimationFrame(() => requestAnimationFrame(() => times.push(performance.now() - begun)));
+  });
+}"""
+"""From what a real mouse does to a slider to two frames later, measured in the page itself."""
+
+
+def save(notebook):
+    with notebook.page.expect_response(saves_it) as saved:
+        notebook.menu("File", "Save Notebook")
+    assert saved.value.ok
+
+
+def test_a_closed_tab_and_a_second_one_lose_nothing(make_notebook, lab):
+    shutil.rmtree(lab.root / "runs", ignore_errors=True)
+    first = make_notebook(lab).open(NAME)
+    first.run_all()
+    points = wait_for_points(first, 20)
+    save(first)
+    first.page.close()
+
+    second, third = make_notebook(lab), make_notebook(lab)
+    points = wait_for_points(second.open(NAME), points)
+    wait_for_points(third.open(NAME), points)
+
+    slider = second.page.locator(".workbench-live .smooth")
+    second.page.evaluate(DRAGGED, ".workbench-live .smooth")
+    box = slider.bounding_box()
+    second.page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
+    second.page.mouse.down()
+    for step in range(1, 31):
+        second.page.mouse.move(box["x"] + 2 + step * (box["width"] - 4) / 30, box["y"] + box["height"] / 2)
+        second.page.wait_for_timeout(40)
+    second.page.mouse.up()
+    times = second.page.evaluate("window.dragged")
+    print(f"a real drag, while it trains: median {median(times):.0f} ms, worst {max(times):.0f} ms")
+    assert len(times) > 10
+    assert median(times) < 200
+
+    button = third.page.locator(".workbench-live .stop")
+    begun = time.monotonic()
+    button.click()
+    expect(button).to_have_text("Go on")
+    print(f"Stop from the second tab took {time.monotonic() - begun:.1f} s")
+    expect(second.page.locator(".workbench-live .stop")).to_have_text("Go on")
+    assert recorded(second) == recorded(third)
+    third.page.close()
+
+
+def test_what_trains_outlives_the_server(make_notebook, own_lab):
+    notebook = make_notebook(own_lab).open(NAME)
+    notebook.run_all()
+    wait_for_points(notebook, 20)
+    notebook.page.close()
+    job = BackgroundRun(own_lab.root / "runs" / "live")
+    own_lab.stop()
+    before = len(job.events()[0])
+    end = time.monotonic() + 60
+    while len(job.events()[0]) <= before and job.state().active:
+        assert time.monotonic() < end, "it no longer trains"
+        time.sleep(0.2)
+    assert job.state().name in ("running", "finished")

@@ -48,6 +48,7 @@ ROOMS = (
     "sites",
     "scratch",
     "views",
+    "live",
     "exports",
     "gpu_parts",
     "versions",

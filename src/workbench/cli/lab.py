@@ -14,7 +14,8 @@ from workbench.errors import InputError, how_to_install
 JUPYTER_CONFIG = Path(__file__).parent / "jupyter"
 """Our defaults, which a person's own settings overrule: no news and no look for updates, so no request
 leaves the machine; widgets are saved with a notebook; their messages take the kernel's main way, because
-the side way differs from release to release; the server says its address as ``announce.py`` has it."""
+the side way differs from release to release; a line of code that is too long for the window goes on below;
+the server says its address as ``announce.py`` has it."""
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private

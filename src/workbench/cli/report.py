@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.cli.saying import print_sentence
+
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
     """Add the command to the parser."""
@@ -21,9 +23,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = write_report(arguments.study)
     for sentence in (report.sentence, *report.further):
-        print(sentence)
+        print_sentence(sentence)
     for silence in report.silences:
-        print(f"note: {silence}")
+        print_sentence(f"note: {silence}")
     print(f"report: {report.page}")
     print(f"figure: {report.figure}")
     print(f"table:  {report.table}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cli.saying import print_sentence
 from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
 from workbench.config import DEVICES, HOLDS, KINDS_OF_ADAPTER, LOSS_ON, PRECISIONS, SIZES_IN
 from workbench.data.pools import POOLS
@@ -224,9 +225,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"no cell of {folder} has a result; {_why(attempts)}")
     report = write_report(folder)
     for sentence in (report.sentence, *report.further):
-        print(sentence)
+        print_sentence(sentence)
     for silence in report.silences:
-        print(f"note: {silence}")
+        print_sentence(f"note: {silence}")
     print(f"report: {report.page}")
     print(f"figure: {report.figure}")
     if outcome == "incomplete":
@@ -243,7 +244,7 @@ def _foretell(arguments: argparse.Namespace) -> int:
     sentences = [*smallest_differences(study, arguments.like), *memory_needed(study)]
     print(study)
     for sentence in sentences:
-        print(sentence)
+        print_sentence(sentence)
     return 0
 
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from workbench.cli.saying import print_sentence
+
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
     """Add the command to the parser."""
@@ -23,8 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     from workbench.lessons.site import write_site
 
     site = write_site(arguments.study, arguments.output)
-    print(site.sentence)
+    print_sentence(site.sentence)
     for line in site.left_out:
-        print(f"not on the page: {line}")
+        print_sentence(f"not on the page: {line}")
     print(f"page: {site.page} ({site.size / 1000:,.0f} kB)")
     return 0

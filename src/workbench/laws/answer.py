@@ -11,7 +11,7 @@ The sentence is made of claims, each of which can be true or false of a known tr
 from dataclasses import dataclass
 from html import escape
 
-from workbench.laws.claims import Claim, Rated, claim_in_words, claims_of, quality_in_words
+from workbench.laws.claims import Claim, Rated, claim_in_words, claim_parts, claims_of, quality_in_words
 from workbench.laws.in_words import size_in_words
 from workbench.laws.silence import in_words
 from workbench.metrics import set_and_metric
@@ -53,9 +53,12 @@ class ExchangeRate(Rated):
         return claims_of(self, size)
 
     def headline(self, size: float | int | None = None) -> str:
-        """Return the decision in one short sentence, at ``size`` reference examples or the most telling."""
+        """Return the decision in one line to say aloud, at ``size`` reference examples or the most telling.
+
+        :meth:`sentence` begins with it and adds what follows from it.
+        """
         found = self.claims(size)
-        return claim_in_words(self, found[0]) if found else self._why_none()
+        return claim_parts(self, found[0])[0] if found else self._why_none()
 
     def sentence(self, size: float | int | None = None) -> str:
         """Answer in plain sentences, at ``size`` reference examples or at the most telling size."""

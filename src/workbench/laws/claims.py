@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from workbench.laws.in_words import number_in_words, percent_in_words, size_in_words
+from workbench.laws.in_words import number_in_words, percent_in_words, readable, size_in_words
 from workbench.laws.thresholds import LEVEL, LIKELY, TWICE
 from workbench.laws.units import EXAMPLES, SizeUnit
 
@@ -203,7 +203,12 @@ def rate_in_words(answer: Rated, at: int) -> str:
 
 
 def claim_in_words(answer: Rated, claim: Claim) -> str:
-    """Return a claim as a sentence."""
+    """Return a claim in full: its sentence, then what follows from it."""
+    return " ".join(filter(None, claim_parts(answer, claim)))
+
+
+def claim_parts(answer: Rated, claim: Claim) -> tuple[str, str]:
+    """Return a claim as one sentence that can be said aloud, and what follows from it, which may be empty."""
     unit = answer.unit
     reference, other = quality_in_words(answer.reference), quality_in_words(answer.other)
     n = size_in_words(claim.size)
@@ -211,38 +216,44 @@ def claim_in_words(answer: Rated, claim: Claim) -> str:
         case "better":
             return (
                 f"{_start(reference)}: one {reference} {unit.one} does the work of {_amount(claim)} {other} "
-                f"ones at {n} {reference} {unit.many}{_interval(claim)}. {_price(answer, claim)}"
+                f"ones at {n} {reference} {unit.many}{_interval(claim)}.",
+                _price(answer, claim),
             )
         case "worse":
             back = _inverse(claim)
             return (
                 f"{_start(other)}: one {other} {unit.one} does the work of {_amount(back)} {reference} "
-                f"ones at {n} {reference} {unit.many}{_interval(back)}. Turning {other} {unit.many} into "
-                f"{reference} ones gains nothing there."
+                f"ones at {n} {reference} {unit.many}{_interval(back)}.",
+                f"Turning {other} {unit.many} into {reference} ones gains nothing there.",
             )
         case "alike" if claim.low == 0 and math.isinf(claim.high):
             return (
                 f"Can't tell yet how many {other} {unit.many} do the work of one {reference} one at {n} "
-                f"{reference} {unit.many}. Add seeds, or held-out items, which narrow this."
+                f"{reference} {unit.many}.",
+                "Add seeds, or held-out items, which narrow this.",
             )
         case "alike":
             return (
                 f"Can't tell yet: at {n} {reference} {unit.many}, one does the work of {_range(claim)} "
-                f"{other} ones. Collect whichever is cheaper, or add seeds, which narrow this."
+                f"{other} ones.",
+                "Collect whichever is cheaper, or add seeds, which narrow this.",
             )
         case "never":
             return (
                 f"{_start(reference)}: at {n} {reference} {unit.many}, no amount of {other} ones we tried, "
-                f"up to {_times(answer, claim)} as many, was enough."
+                f"up to {_times(answer, claim)} as many, was enough.",
+                "",
             )
         case "unsure":
             return _unsure(answer, claim, reference, other)
         case "useless":
-            return f"Nothing to exchange: {n} {reference} {unit.many} are no better than no training at all."
+            said = f"Nothing to exchange: {n} {reference} {unit.many} are no better than no training at all."
+            return said, ""
         case "beyond":
             return (
                 f"From {n} on, no amount of {other} ones we tried, up to {_times(answer, claim)} as many, "
-                "was enough."
+                "was enough.",
+                "",
             )
         case "doubtful":
             more = TWICE * claim.size
@@ -251,9 +262,10 @@ def claim_in_words(answer: Rated, claim: Claim) -> str:
                 if answer.tried < more
                 else "more seeds would tell"
             )
-            return f"From {n} on, whether any amount of {other} ones is enough can't be told yet: {tell}."
+            said = f"From {n} on, whether any amount of {other} ones is enough can't be told yet: {tell}."
+            return said, ""
         case "crossing":
-            return _changes(answer, claim)
+            return _changes(answer, claim), ""
 
 
 def _changes(answer: Rated, claim: Claim) -> str:
@@ -270,11 +282,11 @@ def _changes(answer: Rated, claim: Claim) -> str:
     )
 
 
-def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
+def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> tuple[str, str]:
     unit = answer.unit
     n = size_in_words(claim.size)
     least = claim.low
-    known = f" It takes at least {number_in_words(least)} times as many." if 1 < least < math.inf else ""
+    known = f"It takes at least {number_in_words(least)} times as many. " if 1 < least < math.inf else ""
     more = TWICE * claim.size
     tell = (
         f"At least {size_in_words(more)} {other} ones would tell; up to {size_in_words(answer.tried)} were "
@@ -283,8 +295,8 @@ def _unsure(answer: Rated, claim: Claim, reference: str, other: str) -> str:
         else f"Up to {size_in_words(answer.tried)} were tried; more seeds would tell."
     )
     return (
-        f"Can't tell yet whether any amount of {other} {unit.many} matches {n} {reference} ones.{known} "
-        f"{tell}"
+        f"Can't tell yet whether any amount of {other} {unit.many} matches {n} {reference} ones.",
+        known + tell,
     )
 
 
@@ -368,8 +380,9 @@ def _times(answer: Rated, claim: Claim) -> str:
 
 def quality_in_words(quality: str) -> str:
     """Return a quality's label as it stands in a sentence; in quotes where it isn't a plain word or two."""
-    plain = quality[:1].isalpha() and all(letter.isalnum() or letter in " _%-" for letter in quality)
-    return quality if plain else repr(quality)
+    words = readable(quality)
+    plain = words[:1].isalpha() and all(letter.isalnum() or letter in " %-" for letter in words)
+    return words if plain else repr(words)
 
 
 def _start(words: str) -> str:

@@ -43,3 +43,8 @@ def size_in_words(size: float | int) -> str:
         return f"{size / unit:,.4g} {name}"
     # a whole number that came through a logarithm may be off in its last digits
     return f"{size:,.0f}" if size >= 1000 or math.isclose(size, round(size), rel_tol=1e-9) else f"{size:.3g}"
+
+
+def readable(label: str) -> str:
+    """Return a quality's label, or a law's name, as a person would write it."""
+    return label.replace("_", " ")

@@ -1,4 +1,4 @@
-"""What a class needs beside the figures: exercises, a budget game, a blind test, a study to start with."""
+"""What a class needs beside the figures: guesses, exercises, a budget game, a blind test, a first study."""
 
 from typing import TYPE_CHECKING
 
@@ -7,10 +7,12 @@ from workbench.lazy import on_first_use
 if TYPE_CHECKING:
     from workbench.lessons.budget import Game, GameRound
     from workbench.lessons.exercises import check, score
-    from workbench.lessons.facts import Facts
+    from workbench.lessons.facts import Facts, say
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.widgets.budget_game import BudgetGame
     from workbench.lessons.widgets.chat import Chat
+    from workbench.lessons.widgets.guess_number import GuessNumber
+    from workbench.lessons.widgets.guess_order import GuessOrder
 
 __all__ = [
     "BlindTest",
@@ -19,8 +21,11 @@ __all__ = [
     "Facts",
     "Game",
     "GameRound",
+    "GuessNumber",
+    "GuessOrder",
     "check",
     "interval",
+    "say",
     "score",
     "speakers",
 ]
@@ -35,8 +40,11 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "Facts": "workbench.lessons.facts",
             "Game": "workbench.lessons.budget",
             "GameRound": "workbench.lessons.budget",
+            "GuessNumber": "workbench.lessons.widgets.guess_number",
+            "GuessOrder": "workbench.lessons.widgets.guess_order",
             "check": "workbench.lessons.exercises",
             "interval": "workbench.lessons.talk",
+            "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",
         },

@@ -15,8 +15,9 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.files import not_written
 from workbench.laws.analysis import Analysis
+from workbench.laws.in_words import readable
 from workbench.laws.purchases import metric_of_set
-from workbench.views.points import axis_words, readable
+from workbench.views.points import axis_words
 
 PRICES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Of cleaning one example, where a new one costs 1."""

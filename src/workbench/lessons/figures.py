@@ -9,9 +9,8 @@ from matplotlib.ticker import NullFormatter
 
 from workbench.lessons.exercises import numbers
 from workbench.views.board_figures import one_panel
+from workbench.views.palette import COLOURS, FAINT
 from workbench.views.style import (
-    COLOURS,
-    FAINT,
     HEIGHT_INCHES,
     MARKERS,
     PAGE_INCHES,

@@ -17,6 +17,7 @@ from workbench.data.records import Record
 from workbench.data.templates import prompt_ids, stops
 from workbench.errors import InputError
 from workbench.files import not_written
+from workbench.laws.in_words import readable
 from workbench.laws.thresholds import TAILS
 from workbench.laws.units import SIZE_UNITS
 from workbench.models.base import Base
@@ -25,7 +26,6 @@ from workbench.models.loaders import load_base
 from workbench.studies.disk.adapters import read_adapter
 from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.disk.variant_rows import variant_of
-from workbench.views.points import readable
 
 Vote = Literal["left", "right", "tie"]
 VOTES: tuple[Vote, ...] = ("left", "right", "tie")

@@ -3,6 +3,7 @@
     STUDY/job/config.json    what is to run, written by whoever starts it
     STUDY/job/state.json     how far the process is: starting, running, and how it ended
     STUDY/job/events.jsonl   one line a step, only ever appended
+    STUDY/job/said.jsonl     what the models say meanwhile, where that was asked for; only ever appended
     STUDY/job/stop           there when somebody has asked it to stop
     STUDY/job/log.txt        what the process printed, a traceback included
 
@@ -41,6 +42,10 @@ SLOWEST_START = 120.0
 """Seconds after which a process that never reported is taken for dead."""
 LAST_BYTES = 1 << 18
 """Of the events, where only the last one is asked for; a line is far shorter."""
+SAY = "say"
+"""The one entry of ``config.json`` that isn't the study's."""
+MOST_SAID = 40
+"""Records that models may be asked while they train: what a page can show."""
 POLITENESS = 5
 """How much the process gives way to others: whoever moves a slider comes first."""
 
@@ -68,12 +73,23 @@ class BackgroundRun(Shown):
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def start(cls, study: Study, folder: Path | str) -> "BackgroundRun":
+    def start(cls, study: Study, folder: Path | str, say: int = 0) -> "BackgroundRun":
         """Start a study, go on with one that was stopped, or attach to one that runs or has finished.
 
+        Args:
+            study: What to train.
+            folder: The study's folder.
+            say: On how many held-out records the models are asked while they train; see ``said.py``.
+
         Raises:
-            InputError: If the folder's job runs another study at this moment, or can't be written.
+            InputError: If the folder's job runs another study at this moment, or can't be written, or the
+                number of records is below 0 or above :data:`MOST_SAID`.
         """
+        if not 0 <= say <= MOST_SAID:
+            raise InputError(
+                f"say is {say}: the models answer 0 to {MOST_SAID} held-out prompts while they train; "
+                "give one of these, such as say=10"
+            )
         job = cls(folder)
         wanted, held = study.to_dict(), job.configuration()
         name = job.state().name
@@ -84,7 +100,8 @@ class BackgroundRun(Shown):
         if name in ACTIVE or (name == "finished" and held == wanted):
             return job
         (job.folder / "stop").unlink(missing_ok=True)
-        write_atomically(job.folder / "config.json", json.dumps(wanted, indent=2).encode())
+        config = {**wanted, **({SAY: say} if say else {})}
+        write_atomically(job.folder / "config.json", json.dumps(config, indent=2).encode())
         job._write_state(name="starting", since=time.time())
         with open(job.folder / "log.txt", "ab") as log:
             job._process = subprocess.Popen(
@@ -98,7 +115,16 @@ class BackgroundRun(Shown):
 
     def configuration(self) -> dict[str, Any] | None:
         """Return the study as it was started, None before the first start."""
-        return _read(self.folder / "config.json")
+        held = _read(self.folder / "config.json")
+        return held and {name: value for name, value in held.items() if name != SAY}
+
+    def say(self) -> int:
+        """Return on how many held-out records the models are asked while they train."""
+        path = self.folder / "config.json"
+        say = (_read(path) or {}).get(SAY, 0)
+        if type(say) is not int or not 0 <= say <= MOST_SAID:
+            raise _damaged(path, f"{SAY!r} is {say!r}, not a number of records")
+        return say
 
     def state(self) -> RunState:
         """Read how far the job is; a process that died in silence is "lost"."""
@@ -116,15 +142,11 @@ class BackgroundRun(Shown):
 
         A line that is still being written is left for the next call.
         """
-        try:
-            with open(self.folder / "events.jsonl", "rb") as file:
-                file.seek(offset)
-                new = file.read()
-        except FileNotFoundError:
-            return [], 0
-        whole = new[: new.rfind(b"\n") + 1]
-        path = self.folder / "events.jsonl"
-        return [_object(line, path) for line in whole.split(b"\n")[:-1]], offset + len(whole)
+        return _lines(self.folder / "events.jsonl", offset)
+
+    def said(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Return what models said since ``offset``, and the offset to go on from; see ``said.py``."""
+        return _lines(self.folder / "said.jsonl", offset)
 
     def stop(self) -> None:
         """Ask the job to stop; what it has committed and recorded stays. Does nothing if it isn't at work."""
@@ -196,6 +218,18 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def _lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the whole lines of a record since ``offset``, and the offset to go on from."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            new = file.read()
+    except FileNotFoundError:
+        return [], 0
+    whole = new[: new.rfind(b"\n") + 1]
+    return [_object(line, path) for line in whole.split(b"\n")[:-1]], offset + len(whole)
+
+
 def _object(text: bytes, path: Path) -> dict[str, Any]:
     try:
         value = json.loads(text)
@@ -256,14 +290,23 @@ def _work(job: BackgroundRun) -> None:
 
 def _run(job: BackgroundRun) -> Outcome:
     """Run the study as its configuration says, record its progress, and return how it ended."""
+    from workbench.studies.executors.in_process import InProcess
     from workbench.studies.runner import run
+    from workbench.studies.said import SaidRecorder
 
-    configuration = job.configuration()
+    configuration, say = job.configuration(), job.say()
     assert configuration is not None
     study, stop = Study.from_dict(configuration), job.folder / "stop"
     with (
         open(job.folder / "events.jsonl", "a", buffering=1, encoding="utf-8") as events,
-        run(study, job.study_folder, _recorder(events.write), stop.exists) as store,
+        open(job.folder / "said.jsonl", "a", buffering=1, encoding="utf-8") as said,
+        run(
+            study,
+            job.study_folder,
+            _recorder(events.write),
+            stop.exists,
+            executor=InProcess(watcher=SaidRecorder(say, said.write) if say else None),
+        ) as store,
     ):
         outcome = store.manifest.outcome
     assert outcome  # a run that returns has said how it ended

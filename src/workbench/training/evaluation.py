@@ -74,6 +74,8 @@ class Evaluation:
     tokens: Float[Tensor, " items"]
     exact: Bool[Tensor, "G items"]
     chosen: Bool[Tensor, "G items"] | None
+    likeliest: Int64[Tensor, "G items"] | None = None
+    """Which of an item's choices is the likeliest, by its place; None when the items have no choices."""
 
     def metrics(self, row: int) -> dict[str, float | None]:
         """Summarize one cell: loss over all tokens that count, and shares of items."""
@@ -211,7 +213,7 @@ def _summarize(
     """Pick the held-out items out of the results for the pool; the first of equal choices wins."""
     pool, references = frozen.pool, heldout.references
     tokens = pool.labels[references].double()
-    chosen = None
+    chosen = best = None
     if heldout.right:
         right = torch.tensor(heldout.right)
         if heldout.tokens:
@@ -224,5 +226,9 @@ def _summarize(
             best = torch.stack([total[:, row].argmin(dim=1) for row in heldout.choices], dim=1)
         chosen = best == right
     return Evaluation(
-        losses=total[:, references] / tokens, tokens=tokens, exact=exact[:, references], chosen=chosen
+        losses=total[:, references] / tokens,
+        tokens=tokens,
+        exact=exact[:, references],
+        chosen=chosen,
+        likeliest=best,
     )

@@ -31,6 +31,8 @@ class Prepared:
         notes: What a reader has to know about how the records became tokens, a sentence each, with counts.
         evals: Further evaluation sets, by their names.
         generation: How sets are judged by what cells write; empty where that isn't asked for.
+        asked: The records of the evaluation set, in its order; empty in a worker process.
+        decode: Turns tokens into text; None in a worker process.
     """
 
     pool: Pool
@@ -41,6 +43,8 @@ class Prepared:
     notes: tuple[str, ...] = ()
     evals: Mapping[str, HeldOut] = field(default_factory=dict)
     generation: Mapping[str, Generation] = field(default_factory=dict)
+    asked: tuple[Record, ...] = ()
+    decode: Callable[[Sequence[int]], str] | None = None
 
     @cached_property
     def frozen(self) -> Frozen:
@@ -274,7 +278,16 @@ def prepare(
     generation, told = _generation(base, dataset, {HELDOUT: heldout, **evals}, pool, metrics)
     notes = (*index.notes(), *told)
     return Prepared(
-        pool, first, lambda: run_below(base, pool, first), draws, heldout, notes, evals, generation
+        pool=pool,
+        first=first,
+        freeze=lambda: run_below(base, pool, first),
+        draws=draws,
+        heldout=heldout,
+        notes=notes,
+        evals=evals,
+        generation=generation,
+        asked=tuple(dataset.heldout),
+        decode=base.tokenizer.decode,
     )
 
 

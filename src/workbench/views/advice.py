@@ -11,6 +11,7 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.laws import Analysis, ExchangeRate, rate_of
 from workbench.laws.claims import break_even_in_words
+from workbench.laws.in_words import readable
 from workbench.laws.next_cells import Interval, NextCell, Room, expected_after, interval_of, next_batch
 from workbench.laws.prices import Prices
 from workbench.laws.purchases import BreakEven, Purchase, break_even
@@ -21,7 +22,6 @@ from workbench.studies.cell_costs import CellCost, minutes_by_size
 from workbench.studies.disk.manifest import Manifest
 from workbench.studies.disk.store import Store
 from workbench.views.buying import purchase_lines, purchases_of
-from workbench.views.points import readable
 
 MINUTES = 60.0
 """What is planned where nobody says how long."""

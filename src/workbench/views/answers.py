@@ -18,11 +18,12 @@ from workbench.laws import (
 )
 from workbench.laws.answer import opposite
 from workbench.laws.claims import rate_in_words
+from workbench.laws.in_words import readable
 from workbench.metrics import HELDOUT, is_loss, on_set, set_and_metric
 from workbench.studies.disk.manifest import DataFacts, EvaluationSetFacts, Manifest
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.views.overfitting import overfitting_note
-from workbench.views.points import TableRow, axis_words, is_number, measured, readable, unit_in
+from workbench.views.points import TableRow, axis_words, is_number, measured, unit_in
 
 ITEMS = {"loss": "item_loss", "exact_match": "item_exact", "choice_accuracy": "item_chosen"}
 """The curve that holds each record's outcome, by metric; another metric's is called as it is."""
@@ -49,6 +50,8 @@ class RateTable:
 class Answers:
     """What a study says: sentences, exchange rates, curves for the figure, and what to know about them."""
 
+    headline: str
+    """One line to say aloud; the first of ``sentences`` begins with it."""
     sentences: tuple[str, ...]
     """First where evaluation sets say the opposite; then for each set one a quality, the most damaged first,
     judged by the metric that users care most about."""
@@ -64,6 +67,11 @@ class Answers:
     variants: Mapping[str, "Answers"] = field(default_factory=dict)
     """Of a study of several bases or settings: what each says, by its label. Then the tables and sentences
     are those of all, and ``fits`` and ``studies`` are empty."""
+
+    @property
+    def details(self) -> str:
+        """What the first sentence says after the headline; may be empty."""
+        return self.sentences[0].removeprefix(self.headline).strip()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,7 +190,9 @@ def answers(
             notes[f"{axis_words(metric)}: {NOT_KEPT}"] = None
     opposite = _opposites(rates)
     sets = _sentences(rates, studies, refused, rows, planned_qualities)
+    first = next(iter(_first_of_sets(rates).values()), None)
     return Answers(
+        headline=opposite[0] if opposite else rates[first][-1].headline() if first else sets[0][0],
         sentences=(*opposite, *(sentence for own in sets for sentence in own)),
         leads=(*opposite, *(own[0] for own in sets)),
         silences=(

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from workbench.laws.in_words import readable
 from workbench.laws.units import SIZE_UNITS, SizeUnit
 from workbench.metrics import is_loss
 from workbench.studies.disk.store import Store
-from workbench.views.points import TableRow, axis_words, measured, readable
+from workbench.views.points import TableRow, axis_words, measured
 
 CURVE_POINTS = 60
 """Points of a training curve that travel to the page."""

@@ -14,9 +14,12 @@ import numpy as np
 from workbench.errors import InputError
 from workbench.laws import Analysis, Band, ExchangeRate, rate_of
 from workbench.laws.claims import never_enough
+from workbench.laws.in_words import readable
 from workbench.laws.thresholds import TAILS
 from workbench.studies.examples import cut_text
-from workbench.views.points import TableRow, axis_words, points, readable
+from workbench.views.inline import FIGURE_STYLE
+from workbench.views.palette import palette_css
+from workbench.views.points import TableRow, axis_words, points
 
 MOST_REFERENCE_SIZES = 41
 """Reference sizes at which an exchange rate can be read."""
@@ -136,8 +139,9 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
 
 
 def page_style() -> str:
-    """Return the style of a page with widgets: theirs, then the page's own."""
-    return "".join((PAGE_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "page"))
+    """Return the style of a page with widgets: the colours, the widgets', then the page's own."""
+    texts = [(PAGE_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "page")]
+    return "".join((palette_css(system=True), FIGURE_STYLE, *texts))
 
 
 def script() -> str:

@@ -8,12 +8,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from workbench.data.matching import CHANCE
 from workbench.errors import InputError
-from workbench.views.figures import FAINT
 from workbench.views.filters import Filters
+from workbench.views.palette import COLOURS, FAINT
 from workbench.views.points import Point, TableRow, axis_words, points
 from workbench.views.style import (
     BAND_OPACITY,
-    COLOURS,
     HEIGHT_INCHES,
     MARKERS,
     PAGE_INCHES,

@@ -26,22 +26,21 @@ from workbench.laws.claims import never_enough
 from workbench.laws.exchange import ExchangeRate, RateCurve
 from workbench.laws.fitting import Fit
 from workbench.laws.forecast import Forecast
+from workbench.laws.in_words import readable
 from workbench.laws.profiles import Profile
 from workbench.laws.silence import in_words
 from workbench.laws.surface import RateSurface
 from workbench.laws.thresholds import LEVEL
 from workbench.views.figures import (
     BAND_OPACITY,
-    COLOURS,
     COLUMN_INCHES,
-    FAINT,
     HEIGHT_INCHES,
     MARKERS,
     SMALL_POINTS,
     STYLE,
     PaperFigure,
 )
-from workbench.views.points import readable
+from workbench.views.palette import COLOURS, FAINT, PAPER
 
 P = ParamSpec("P")
 PLACES_DRAWN = 80
@@ -138,7 +137,7 @@ def _never(axes: Axes, answer: ExchangeRate) -> None:
         ha="center",
         va="top",
         fontsize=SMALL_POINTS,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
     )
 
 

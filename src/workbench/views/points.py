@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, TypeGuard
 
+from workbench.laws.in_words import readable
 from workbench.laws.units import EXAMPLES, SIZE_UNITS, SizeUnit
 from workbench.metrics import HELDOUT, OWN, set_and_metric
 from workbench.training.generated import metrics_in
@@ -83,8 +84,3 @@ def is_number(value: Any) -> TypeGuard[float]:  # noqa: ANN401 - whatever a row 
 def digits(value: float) -> str:
     """Return a metric with three decimals, or three digits where those would show nothing or too much."""
     return f"{value:.3f}" if value == 0 or 0.0005 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def readable(label: str) -> str:
-    """Return a quality's label as a person would write it."""
-    return label.replace("_", " ")

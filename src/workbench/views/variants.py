@@ -81,9 +81,11 @@ def refuse_several(manifest: Manifest, what: str) -> None:
         InputError: If the study has several variants.
     """
     if manifest.study.variants > 1:
+        study = manifest.study.parsed()
+        ways = ["with one --base"] * bool(study.further_bases) + ["without --vary"] * bool(study.vary)
         raise InputError(
             f"{what} is for a study of one base and one set of settings, and this one has "
-            f"{manifest.study.variants} variants; run the one that you mean by itself, without --vary"
+            f"{manifest.study.variants} variants; run the one that you mean by itself, {' and '.join(ways)}"
         )
 
 
@@ -112,8 +114,10 @@ def _together(found: Mapping[str, Answers], store: Store, table: Sequence[TableR
             except InputError as error:
                 why_not.append(f"What a larger base is worth in clean data, by {axis_words(metric)}: {error}")
     sentences = [sentence for one in found.values() for sentence in one.sentences]
+    said = (*apart, *worth, *sentences)
     return Answers(
-        sentences=(*apart, *worth, *sentences),
+        headline=said[0],
+        sentences=said,
         leads=(*apart, *worth, *(one.leads[0] for one in found.values())),
         silences=tuple(
             dict.fromkeys(

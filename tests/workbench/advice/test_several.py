@@ -118,7 +118,7 @@ def test_one_base_by_two_names_is_refused(store, tmp_path):
         assert len(once.rows()) == 1
 
 
-@follows("run the one that you mean by itself, without --vary")
+@follows("run the one that you mean by itself, ")
 def test_what_is_for_one_variant_is_refused_for_several(store, tmp_path):
     manifest = store[0].manifest
     with pytest.raises(

@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 import workbench as wb
 from workbench.config import CellConfig
 from workbench.errors import InputError
+from workbench.studies.disk.manifest import read_manifest
 from workbench.studies.disk.store import Store
 from workbench.studies.disk.variant_rows import zero_shot_key
 from workbench.studies.grid import Study, verbs
@@ -17,6 +18,7 @@ from workbench.studies.sharing.card import card
 from workbench.training.results import CellResult
 from workbench.views.figures import quality_by_size
 from workbench.views.report import write_report
+from workbench.views.variants import refuse_several
 
 BASES = {"tiny.gguf": 5e4, "small.gguf": 1e5, "large.gguf": 3e5}
 
@@ -188,3 +190,9 @@ def test_the_card_names_every_base(of_bases):
     for name in BASES:
         assert f"- base {name}: sha256 {name}, licence: licence of {name}" in told
     assert "| variant | quality |" in told
+
+
+def test_who_needs_one_variant_is_told_how_to_have_it(of_bases, of_ranks):
+    for shown, way in ((of_bases, "with one --base"), (of_ranks, "without --vary")):
+        with pytest.raises(InputError, match=f"run the one that you mean by itself, {way}$"):
+            refuse_several(read_manifest(shown), "planning the next cells")

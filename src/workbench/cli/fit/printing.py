@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from workbench.cli.saying import print_sentence
 from workbench.laws.bootstrap import Resamples
 from workbench.laws.bounds import of_resamples
 from workbench.laws.checklist import Checklist
@@ -127,7 +128,8 @@ def print_checklist(points: Checklist, said: Checklist | None) -> None:
 
 def print_rate(answer: ExchangeRate) -> None:
     """Print an exchange rate: the sentence, and the rate by size."""
-    print(f"\n{answer.sentence()}")
+    print()
+    print_sentence(answer.sentence())
     if answer.rates is None:
         return
     print(f"  {'n':>14}  {f'rate and its {INTERVAL}':42}{'P(not reached)':>14}")

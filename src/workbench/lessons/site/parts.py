@@ -7,6 +7,7 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.laws import Analysis, read_table
 from workbench.laws.bootstrap import bootstrap
+from workbench.laws.in_words import readable
 from workbench.laws.problems import fit_table, misfit
 from workbench.laws.thresholds import trusted
 from workbench.lessons.budget import SLIDER_STEPS, Game
@@ -15,7 +16,7 @@ from workbench.views.answers import Answers
 from workbench.views.cell_map import CellMap
 from workbench.views.explore import example_row, guess_question
 from workbench.views.law_state import law_state
-from workbench.views.points import TableRow, axis_words, readable
+from workbench.views.points import TableRow, axis_words
 from workbench.views.variants import explored, refuse_several
 
 LAWS_OF_SHARE = ("noise_floor", "quality_exponent")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from workbench.views.explore import PAGE_FOLDER
 
-SHARED_SCRIPTS = ("common", "kernel", "job_bar", "quality", "page")
+SHARED_SCRIPTS = ("common", "kernel", "job_bar", "guessing", "quality", "page")
 """What all parts use, once."""
 WIDGET_OF = {
     "guess": PAGE_FOLDER / "guess.js",

@@ -13,7 +13,7 @@ from workbench.config import CellConfig
 from workbench.errors import InputError
 from workbench.models.base import Base
 from workbench.studies.states import EventKind
-from workbench.training.loop import Branches, branches
+from workbench.training.loop import Branches, TrainState, branches
 from workbench.training.prepare import Prepared
 from workbench.training.results import CellResult
 
@@ -72,6 +72,8 @@ class Event:
 
 
 Tell = Callable[[Event], None]
+Watcher = Callable[[TrainingJob, Sequence[CellConfig], TrainState], None]
+"""(job, cells of a stack, its state) -> nothing: looks at a stack after each step, and changes nothing."""
 ShouldStop = Callable[[], bool]
 
 

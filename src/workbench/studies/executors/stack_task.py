@@ -8,7 +8,7 @@ from workbench.devices import free_what_is_cached, has_failed, is_full
 from workbench.errors import InputError
 from workbench.studies.card_errors import first_line
 from workbench.studies.disk.checkpoints import Checkpoint
-from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob
+from workbench.studies.executors.protocol import Event, ShouldStop, Task, Tell, TrainingJob, Watcher
 from workbench.studies.states import EventKind
 from workbench.training.loop import TrainState
 from workbench.training.run_stack import run_stack
@@ -30,7 +30,9 @@ class _ListenerFailed(Exception):
         self.cause = cause
 
 
-def train_task(job: TrainingJob, task: Task, tell: Tell, should_stop: ShouldStop) -> None:
+def train_task(
+    job: TrainingJob, task: Task, tell: Tell, should_stop: ShouldStop, watcher: Watcher | None = None
+) -> None:
     """Train one stack and tell what happens, up to the last event.
 
     Raises:
@@ -48,6 +50,8 @@ def train_task(job: TrainingJob, task: Task, tell: Tell, should_stop: ShouldStop
         known = tuple(loss if math.isfinite(loss) else None for loss in losses)
         try:
             tell(Event("step", task, step=state.step, losses=known))
+            if watcher:
+                watcher(job, cells, state)
         except Exception as error:
             raise _ListenerFailed(error) from error
         stop = should_stop()

@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from workbench.laws.analysis import bands
+from workbench.laws.in_words import readable
 from workbench.views.board_figures import Line, heat_map, training_curves
 from workbench.views.figures import quality_by_size
 from workbench.views.law_figures import contours, exchange_rate_curve, forecast_scores, residuals
 from workbench.views.manuscript.source import MetricSource, PaperSource
-from workbench.views.points import axis_words, points, readable
+from workbench.views.palette import COLOURS
+from workbench.views.points import axis_words, points
 from workbench.views.style import (
-    COLOURS,
     COLUMN_INCHES,
     PAGE_INCHES,
     SMALL_POINTS,

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 from workbench.errors import InputError
 from workbench.laws import ExchangeRate
+from workbench.laws.claims import quality_in_words
 from workbench.laws.forecast import ForecastScore
-from workbench.laws.in_words import number_in_words, percent_in_words
+from workbench.laws.in_words import number_in_words, percent_in_words, readable
 from workbench.laws.problems import misfit
 from workbench.laws.thresholds import LEVEL, TWICE
 from workbench.views.manuscript.latex import count, escaped, macro_name, spelled
 from workbench.views.manuscript.source import MetricSource, PaperSource
-from workbench.views.points import axis_words, digits, points, readable
+from workbench.views.points import axis_words, digits, points
 
 Macro = tuple[str, str]
 """A name, without the study's before it, and what it stands for, as LaTeX."""
@@ -85,7 +86,7 @@ def _measured(part: MetricSource) -> Iterator[Macro]:
 def _rates(part: MetricSource) -> Iterator[Macro]:
     metric = macro_name(part.metric)
     for rate in part.rates:
-        yield f"Answer{metric}{macro_name(rate.other)}", escaped(_readable_sentence(rate))
+        yield f"Answer{metric}{macro_name(rate.other)}", escaped(_quoted_sentence(rate))
         assert rate.rates is not None, "a part holds rates with an interval"
         curve = rate.rates
         for at, size in enumerate(curve.size):
@@ -99,11 +100,13 @@ def _rates(part: MetricSource) -> Iterator[Macro]:
             yield f"{name}NotReached", escaped(percent_in_words(curve.not_reached[at]))
 
 
-def _readable_sentence(rate: ExchangeRate) -> str:
-    """Return the answer with the qualities' names as a person writes them."""
+def _quoted_sentence(rate: ExchangeRate) -> str:
+    """Return the answer, character for character, with LaTeX's own mark where a name's quotes open."""
     words = rate.sentence()
     for quality in (rate.reference, rate.other):
-        words = words.replace(repr(quality), f"`{readable(quality)}'")
+        name = quality_in_words(quality)
+        if name.startswith("'"):
+            words = words.replace(name, f"`{name[1:]}")
     return words
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.laws.claims import rate_in_words
+from workbench.laws.in_words import readable
 from workbench.views.manuscript.figures import slug
 from workbench.views.manuscript.latex import count, escaped, over, tabular
 from workbench.views.manuscript.source import COORDINATES, MetricSource, PaperSource
-from workbench.views.points import Point, axis_words, digits, points, readable, unit_in
+from workbench.views.points import Point, axis_words, digits, points, unit_in
 from workbench.views.words import flat
 
 

@@ -13,10 +13,10 @@ from workbench.data.reasons import partners, reasons_of
 from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
 from workbench.errors import InputError
+from workbench.laws.in_words import readable
 from workbench.studies.disk.store import Store
 from workbench.views.board_figures import histogram
 from workbench.views.explore import example_row
-from workbench.views.points import readable
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import View, module
 

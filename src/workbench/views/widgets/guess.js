@@ -4,9 +4,6 @@
 const WIDTH = 640;
 const NUDGE = { ArrowUp: -6, ArrowRight: -6, ArrowDown: 6, ArrowLeft: 6, PageUp: -40, PageDown: 40, Home: 1000, End: -1000 };
 
-// Three digits: a guess is compared with a measurement, so 0.9 and 0.898 must not look alike.
-const exactly = value => (Math.abs(value) >= 1000 ? short(value) : String(Number(value.toPrecision(3))));
-
 function placesOf({ sizes, range, log }) {
   const box = { left: 56, right: WIDTH - 118, top: 26, bottom: 270 };
   return {

@@ -10,30 +10,33 @@ from workbench.views.board_figures import Line, guessed
 from workbench.views.explore import guess_question
 from workbench.views.points import TableRow
 from workbench.views.style import PaperFigure
-from workbench.views.widgets.view import View, module
+from workbench.views.widgets.guessing import Guessing
+from workbench.views.widgets.view import module
 
 
-class Guess(View):
+class Guess(Guessing):
     """A line to drag, of a quality that isn't shown yet, against one that is.
 
     Args:
         rows: The study's table.
         study: The analysis of the metric to guess; its first quality is shown.
         other: The quality to guess; by default the last.
+        name: The key under which a class's guesses are collected.
 
     Raises:
         InputError: If the study has no such quality, or the two have fewer than two sizes in common.
     """
 
-    _esm = module("guess")
+    _esm = module("guess", helpers=["guessing"])
     question: "traitlets.Dict[str, Any]" = traitlets.Dict().tag(sync=True)
     guess: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     """The guess at each size, which begins on the line that is shown."""
-    told = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, rows: Iterable[TableRow], study: Analysis, other: str | None = None) -> None:
+    def __init__(
+        self, rows: Iterable[TableRow], study: Analysis, other: str | None = None, *, name: str = ""
+    ) -> None:
         question = guess_question(rows, study, other)
-        super().__init__(question=question, guess=list(question["reference"]))
+        super().__init__(name, question=question, guess=list(question["reference"]))
 
     def picture(self) -> PaperFigure:
         """Draw the line that is shown, the guess if there is one, and the truth once it was told."""

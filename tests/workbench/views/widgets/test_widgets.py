@@ -10,8 +10,8 @@ from workbench.views import widgets as of_views
 from workbench.views.explore import SCRIPTS
 from workbench.views.widgets.view import View
 
-HELPERS = ("kernel", "job_bar")
-"""Modules that widgets of a kernel, and of a job, share."""
+HELPERS = ("kernel", "job_bar", "said", "guessing")
+"""Modules that widgets of a kernel, of a job, and of a guess share."""
 ROOMS = (of_views, of_lessons)
 MODULES = sorted(path for room in ROOMS for path in Path(room.__file__).parent.glob("*.js"))
 WIDGETS = [getattr(room, name) for room in ROOMS for name in room.__all__]

@@ -130,11 +130,10 @@ def _control(state: Mapping[str, Any]) -> str | None:
         return f"{state['description']}: {state['_options_labels'][state['index']]}"
     if (value := state.get("value")) is None:
         return None
-    return (
-        f"{state['description']}: {value:.3g}"
-        if isinstance(value, float)
-        else f"{state['description']}: {value}"
-    )
+    if isinstance(value, bool):
+        return f"{'☑' if value else '☐'} {state['description']}"
+    shown = f"{value:.3g}" if isinstance(value, float) else value
+    return f"{state['description']}: {shown}"
 
 
 def _kept(output: NotebookNode) -> NotebookNode | None:

@@ -32,4 +32,15 @@ MISTAKES = [
             "apart = min(float((ours[name]",
         ),
     ),
+    *mistakes(
+        "src/workbench/lessons/misses.py",
+        "tests/workbench/lessons/test_misses.py",
+        (
+            "a law's errors aren't squared twice the objective",
+            "float(2 * fit.objective / left)",
+            "float(fit.objective / left) / 2",
+        ),
+        ("chances are told for rare events only", "if probability >= PLAIN:", "if probability >= 2 * PLAIN:"),
+        ("once in so many is the square", "{1 / probability:.1g}", "{1 / probability**2:.1g}"),
+    ),
 ]

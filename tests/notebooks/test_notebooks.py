@@ -92,10 +92,11 @@ def test_no_widget_leaves_its_cell_empty_where_widgets_cant_live(path):
 
 INTERACT = """
 import ipywidgets as widgets
-def show(n, kind):
+def show(n, kind, all):
     print(f"{n} of {kind}")
 _ = widgets.interact(show, n=widgets.IntSlider(3, description="number"),
-                     kind=widgets.Dropdown(options=["one", "two"], value="two", description="kind"))
+                     kind=widgets.Dropdown(options=["one", "two"], value="two", description="kind"),
+                     all=widgets.Checkbox(value=True, description="all"))
 """
 
 
@@ -103,7 +104,10 @@ def test_of_interact_the_file_keeps_what_it_showed_and_where_its_controls_stood(
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(INTERACT)])
     NotebookClient(notebook, timeout=60).execute()
     writer.keep_pictures(notebook)
-    assert [output.text for output in notebook.cells[0].outputs] == ["[number: 3, kind: two]\n", "3 of two\n"]
+    assert [output.text for output in notebook.cells[0].outputs] == [
+        "[number: 3, kind: two, ☑ all]\n",
+        "3 of two\n",
+    ]
     assert "widgets" not in notebook.metadata
 
 

@@ -98,14 +98,9 @@ wb.lessons.GuessNumber(
 # Now look. Each line is the probability that this purchase improves the model most.
 
 # %%
-import matplotlib.pyplot as plt
+from workbench.lessons.shopping import PURCHASES, chances_to_be_best
 
-labels = {"both": "buy and mend", "cleaning": "mend what you have", "new": "buy new ones"}
-for name, label in labels.items():
-    plt.plot(costs, [found[name] for found in best], marker="o", label=label)
-plt.gca().set(xscale="log", xlabel="price of mending (dollars)", ylabel="chance to be best")
-plt.legend()
-plt.show()
+chances_to_be_best(costs, best)
 
 # %% [markdown]
 # Where two lines cross, the study can't be sure. It knows an interval, not a number. Try prices of your
@@ -117,7 +112,7 @@ import ipywidgets as widgets
 
 def show(price):
     found = chances(price)
-    said = {label: f"{found[name]:.0%}" for name, label in labels.items()}
+    said = {label: f"{found[name]:.0%}" for name, label in PURCHASES.items()}
     display(wb.lessons.Facts("the best purchase, by its probability", said))
 
 

@@ -146,7 +146,9 @@ def show(trainings):
     facts = {}
     for one in shared(trainings).answers:
         net = one.with_cost.rates
-        facts[one.facts.scorer] = f"{net.median[one.at]:.2f} (up to {net.high[one.at]:.2g})"
+        high = net.high[one.at]
+        end = f"up to {high:.2g}" if high < float("inf") else "the study knows no upper end"
+        facts[one.facts.scorer] = f"{net.median[one.at]:.2f} ({end})"
     display(wb.lessons.Facts("passes that do the work of one over chance records", facts))
 
 

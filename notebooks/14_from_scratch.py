@@ -401,7 +401,7 @@ table = wb.read_table(rows, name="from scratch")
 for band in (bands := fit_curves(table, "exact_match")).values():
     plt.fill_between(band.size, 1 - band.high, 1 - band.low, color="gray", alpha=0.3)
     plt.plot(tried, curves[band.quality](tried))
-plt.xscale("log")
+plt.gca().set(xscale="log", xlabel="training examples", ylabel="share of the words wrong")
 plt.show()
 
 # %%

@@ -28,6 +28,10 @@ from workbench.studies.background import BackgroundRun
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 LIVE = 40
 """Seconds that what trains beside a notebook gets before the last cell draws it."""
+LATER = "after-a-while"
+"""The tag of a cell that shows what trains beside the notebook: its picture is taken once that has ended."""
+LONGEST = 240
+"""Seconds that is waited for that."""
 KEPT = ("image/png", "text/plain", "text/html")
 LARGEST = 80_000
 """Bytes of a picture that keeps all its pixels; there are two for each of the page's."""
@@ -62,7 +66,10 @@ def run(notebook: NotebookNode, folder: Path) -> None:
     last = notebook.cells.index(code_cells(notebook)[-1])
 
     def pause(cell: NotebookNode, cell_index: int) -> None:
-        if cell_index == last and any(folder.glob("**/job")):
+        if LATER in cell.metadata.get("tags", ()):
+            for path in folder.glob("**/job"):
+                BackgroundRun(path.parent).wait(LONGEST)
+        elif cell_index == last and any(folder.glob("**/job")):
             time.sleep(LIVE)
 
     client = NotebookClient(

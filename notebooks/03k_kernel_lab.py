@@ -342,6 +342,7 @@ check_kernel("decode", decode, decode_mine)
 from workbench.lessons.kernel_lab.solved import decode_kernel
 
 
+# %%
 @triton.jit
 def fused_mine(x, packed, scales, s, b, y, M, N, K, R: tl.constexpr, B: tl.constexpr):
     m = tl.program_id(0) * B + tl.arange(0, B)[:, None]

@@ -66,10 +66,10 @@
   });
   const drawn = outlines.map(([text, , group]) => [text, group, group.getBoundingClientRect()]);
   const scrolls = one => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);
-  // on a telephone a table may be scrolled sideways, and code everywhere: a line that is too long for a page is said below
+  // where there is little room a table may be scrolled sideways, and code everywhere: long lines are said below
   const scrolled = one => {
     for (let at = one; at && at !== document.body; at = at.parentElement)
-      if (at.matches(".cm-scroller") || (innerWidth <= narrow && scrolls(at) && at.querySelector("table"))) return true;
+      if (at.matches(".cm-scroller") || (right - left <= narrow && scrolls(at) && at.querySelector("table"))) return true;
     return false;
   };
   for (const [text, one, box] of [...boxes, ...drawn])

@@ -23,6 +23,8 @@ HERE = Path(__file__).resolve().parent
 AUDIT = (HERE / "audit.js").read_text(encoding="utf-8")
 WIDTHS = (1280, 900, 600)
 THEMES = ("light", "dark")
+TALL = 9000
+"""Pixels: a window in which a whole notebook is seen at once, for pictures."""
 NARROW = 600
 """From this width down the list of files is closed, as a person would."""
 CELLS = {
@@ -41,6 +43,9 @@ browsing = importlib.util.module_from_spec(spec)
 """How the browser tests start a server and a browser."""
 spec.loader.exec_module(browsing)
 
+PICTURES: list[Path] = []
+"""The folder, if any, into which each page goes as it was looked at."""
+
 Findings = dict[str, set[str]]
 """Each finding with where it is seen: "light 1280", ..."""
 
@@ -49,6 +54,10 @@ def look(page: Any, place: str, found: Findings, **options: Any) -> None:
     """Add what is wrong in a page as it is shown now."""
     for finding in page.evaluate(AUDIT, {"narrow": NARROW, **options}):
         found[finding].add(place)
+    if PICTURES:
+        page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
+        path = PICTURES[0] / f"{len(list(PICTURES[0].iterdir())):03d} {Path(page.url).stem} {place}.png"
+        page.screenshot(path=path, full_page="frame" not in options)
 
 
 def look_everywhere(page: Any, found: Findings, **options: Any) -> None:
@@ -56,7 +65,7 @@ def look_everywhere(page: Any, found: Findings, **options: Any) -> None:
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 1400})
+            page.set_viewport_size({"width": width, "height": TALL if PICTURES else 1400})
             if "frame" in options:
                 _list_of_files(page, width > NARROW)
             settle(page)
@@ -177,7 +186,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Audit the pages named, or all, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings of names (default: all)")
-    names = tuple(parser.parse_args(arguments).names)
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep each page as it was seen")
+    asked = parser.parse_args(arguments)
+    names = tuple(asked.names)
+    if asked.pictures:
+        asked.pictures.mkdir(parents=True, exist_ok=True)
+        PICTURES.append(asked.pictures)
     notebooks = [
         path.name
         for path in sorted(browsing.NOTEBOOKS.glob("*.ipynb"))

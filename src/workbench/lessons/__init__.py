@@ -7,9 +7,11 @@ from workbench.lazy import on_first_use
 if TYPE_CHECKING:
     from workbench.classmates import join_class
     from workbench.lessons.budget import Game, GameRound
+    from workbench.lessons.chance import chance_loss
     from workbench.lessons.collected_guesses import class_guesses
     from workbench.lessons.exercises import check, score
     from workbench.lessons.facts import Facts, say
+    from workbench.lessons.of_cells import loss_at_end, percent_right
     from workbench.lessons.talk import BlindTest, interval, speakers
     from workbench.lessons.waiting import train_shown, working
     from workbench.lessons.widgets.budget_game import BudgetGame
@@ -34,10 +36,13 @@ __all__ = [
     "GuessNumber",
     "GuessOrder",
     "WhenFinished",
+    "chance_loss",
     "check",
     "class_guesses",
     "interval",
     "join_class",
+    "loss_at_end",
+    "percent_right",
     "say",
     "score",
     "speakers",
@@ -61,10 +66,13 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GuessNumber": "workbench.lessons.widgets.guess_number",
             "GuessOrder": "workbench.lessons.widgets.guess_order",
             "WhenFinished": "workbench.lessons.widgets.when_finished",
+            "chance_loss": "workbench.lessons.chance",
             "check": "workbench.lessons.exercises",
             "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",
             "join_class": "workbench.classmates",
+            "loss_at_end": "workbench.lessons.of_cells",
+            "percent_right": "workbench.lessons.of_cells",
             "say": "workbench.lessons.facts",
             "score": "workbench.lessons.exercises",
             "speakers": "workbench.lessons.talk",

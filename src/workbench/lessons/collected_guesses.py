@@ -27,7 +27,8 @@ from workbench.files import write_atomically
 from workbench.lessons.guess_figures import QUESTION_CHARACTERS
 from workbench.showing import Shown
 from workbench.views.board_figures import one_panel
-from workbench.views.style import COLOURS, FAINT, LABEL_POINTS, PaperFigure, to_bytes
+from workbench.views.palette import COLOURS, FAINT
+from workbench.views.style import LABEL_POINTS, PaperFigure, to_bytes
 
 GUESS_COLUMNS = ("name", "question", "person", "guess", "truth", "unit", "off", "first", "time")
 COLUMNS_OF_DOTS = 40

@@ -9,10 +9,9 @@ from matplotlib.ticker import NullFormatter
 
 from workbench.lessons.exercises import numbers
 from workbench.views.board_figures import one_panel
-from workbench.views.palette import COLOURS, FAINT
+from workbench.views.palette import COLOURS, FAINT, INK
 from workbench.views.style import (
     HEIGHT_INCHES,
-    INK,
     MARKERS,
     PAGE_INCHES,
     SMALL_POINTS,

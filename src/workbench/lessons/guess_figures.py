@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from workbench.views.board_figures import one_panel
-from workbench.views.style import COLOURS, FAINT, LABEL_POINTS, PaperFigure
+from workbench.views.palette import COLOURS, FAINT
+from workbench.views.style import LABEL_POINTS, PaperFigure
 
 QUESTION_CHARACTERS = 80
 """Of a line of the question above a picture."""

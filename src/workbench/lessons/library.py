@@ -44,7 +44,7 @@ LESSONS = {
         "What does a fused 4-bit kernel save, and can you write one?",
         exercise_minutes=40,
     ),
-    "04_live_fine_tune": LessonFacts("Must training hold the notebook?"),
+    "04_live_fine_tune": LessonFacts("What does a model learn from wrong examples?"),
     "05_grid": LessonFacts("What does a grid show that one run hides?"),
     "06_loss_surface": LessonFacts("Can one law stand for all qualities?", exercise_minutes=20),
     "07_exchange_rate": LessonFacts("How many spoiled examples replace a clean one?", exercise_minutes=20),

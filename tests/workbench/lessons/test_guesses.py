@@ -9,7 +9,7 @@ from workbench.errors import InputError
 from workbench.lessons import GuessNumber, GuessOrder
 from workbench.lessons.guess_figures import number_line, sorted_bars
 from workbench.lessons.library import masters_folder
-from workbench.views.style import COLOURS
+from workbench.views.palette import COLOURS
 
 NOTEBOOKS = masters_folder()
 VERBS = {"be": 31.0, "go": 44.5, "walk": 97.0, "sing": 60.0}

@@ -12,6 +12,7 @@ from workbench.cli import lab, main
 from workbench.errors import InputError
 from workbench.lessons import library
 from workbench.lessons.exercise_list import EXERCISES
+from workbench.lessons.kernel_lab.kernel_list import KERNEL_EXERCISES
 from workbench.lessons.library import LESSONS
 from workbench.lessons.own_copy import write_own_copy
 from workbench.lessons.workshop import WORKSHOP, exercises, solution_copy, student_copy, title, write_kit
@@ -105,8 +106,8 @@ def test_every_exercise_is_checked_by_its_function(name):
     assert len(found) >= 2
     for exercise in found:
         assert f"def {exercise}_mine(" in code
-        assert f'check("{exercise}", {exercise}_mine)' in code, "no check"
-        assert exercise in EXERCISES
+        assert re.search(rf'check(_kernel)?\("{exercise}", .*{exercise}_mine\)', code), "no check"
+        assert exercise in EXERCISES.keys() | KERNEL_EXERCISES.keys()
     assert "_solved" not in code, "the rest of the notebook hangs on a solution"
 
 

@@ -7,7 +7,7 @@ missing.
 from typing import TYPE_CHECKING
 
 from workbench.lazy import on_first_use
-from workbench.lessons.kernel_lab.ready import ready
+from workbench.lessons.kernel_lab.needs import ready
 
 if TYPE_CHECKING:
     from workbench.lessons.kernel_lab.kernel_checks import check_kernel, watched

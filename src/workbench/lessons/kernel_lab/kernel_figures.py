@@ -9,10 +9,8 @@ from matplotlib.patches import Rectangle as Patch
 from qlora_kernels.lab.trace import Trace
 from workbench.lessons.kernel_lab.touched import Drawing, DrawnTensor
 from workbench.views.board_figures import empty
+from workbench.views.palette import COLOURS, FAINT, INK
 from workbench.views.style import (
-    COLOURS,
-    FAINT,
-    INK,
     LABEL_POINTS,
     PAGE_INCHES,
     SMALL_POINTS,

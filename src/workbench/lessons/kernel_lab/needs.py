@@ -26,7 +26,7 @@ def ready() -> None:
     why = why_no_triton()
     if why is None:
         return
-    reason = why.rpartition(", ")[2].replace("there is none", "it isn't installed")
+    reason = why.partition(", and ")[2].replace("there is none", "it isn't installed")
     if not sys.platform.startswith("linux"):
         raise NotReadyError(
             "The kernel lab needs Triton, which exists on Linux only. Read this notebook with the pictures "

@@ -323,12 +323,22 @@ def growth(found):
 
 
 def decoding(found):
-    rows = [(name, f"{rate:.0f}") for name, rate in found["rates"].items()]
+    rows, rates = [], found["rates"]
+    for name, rate in rates.items():
+        other = rates[f"llama.cpp, {name.rpartition(', ')[2]}"]
+        keys = ("tokens_per_second", "tokens_per_processor_second")
+        rows.append((name, *(f"{rate[key]:.1f} ({rate[key] / other[key]:.0%})" for key in keys)))
+    here = found["machine"]
     return (
         "## Decoding\n\n"
-        f"{found['new_tokens']} new tokens for each prompt, greedy, SmolLM2-135M's GGUF in 4 bits. llama.cpp is "
-        "made for this; the workbench decodes to show what an adapter says, on the copies of the weights that "
-        "training needs anyway.\n\n" + table(("contestant", "tokens/s"), rows)
+        f"{found['new_tokens']} new tokens for each prompt, greedy, SmolLM2-135M's GGUF in 4 bits; medians of "
+        f"{found['rounds']} rounds that alternated, in brackets the share of llama.cpp's. llama.cpp is made for this and "
+        "reads the 4 bits themselves; the workbench decodes to show what an adapter says, on the copies of the "
+        "weights that training needs anyway, which are four times as large. "
+        f"Measured on {in_words(here)}, at the end {here['load at the end']:.1f}: where the load is above the number "
+        "of cores, the clock says how the system shares them out, and a core's seconds are the fairer measure; "
+        "llama.cpp's threads spin while they wait.\n\n"
+        + table(("contestant", "tokens/s", "tokens for a second of a core"), rows)
     )
 
 

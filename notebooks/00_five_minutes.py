@@ -62,7 +62,7 @@ wb.widgets.Guess(shipped.table().rows, exact, half.label, name="00-line")
 # %% [markdown]
 # ## What was measured
 #
-# Each mark is a trained model. The dotted line is the model before training.
+# Each point is the mean of four models, its bar their range. The dotted line is the model before training.
 
 # %%
 shipped.figure(qualities=("clean", half))
@@ -86,11 +86,11 @@ wb.lessons.GuessNumber(
 )
 
 # %% [markdown]
-# The answer in words. The price depends on how many clean examples you have: with more of them, no amount
-# of half-spoiled examples that was tried is enough.
+# The answer in words, as the study's report says it, too. The price depends on how many clean examples you
+# have: with more of them, no amount of half-spoiled examples that was tried is enough.
 
 # %%
-wb.lessons.say(rate.sentence(32), rate.sentence(512))
+wb.lessons.say(rate.sentence())
 
 # %% [markdown]
 # ## Your own answer
@@ -101,7 +101,7 @@ wb.lessons.say(rate.sentence(32), rate.sentence(512))
 # %%
 def own_answer():
     own = wb.open_study(job.study_folder)
-    return own.exchange_rate("exact_match", reference="clean", other=half.label).sentence(32)
+    return own.exchange_rate("exact_match", reference="clean", other=half.label).sentence()
 
 
 wb.lessons.WhenFinished(job, own_answer)

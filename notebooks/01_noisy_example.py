@@ -60,12 +60,13 @@ wb.lessons.CrossOut(records[:24])
 from workbench.config import CellConfig
 from workbench.training.prepare import prepare
 
-short = CellConfig(data="verbs", base="classroom", template="verbs", quality=noisy, size=128, steps=16)
-short = short.with_(learning_rate=4e-3)
+task = CellConfig(data="verbs", base="classroom", template="verbs", quality=noisy, size=128)
+short = task.with_(steps=16, learning_rate=4e-3)
 long = short.with_(steps=120)
 prepared = prepare(wb.load_base("classroom"), verbs, [short, long], "verbs")
 frozen, examples = prepared.frozen, prepared.draws[short.key()]
-stack = wb.lessons.train_shown("training two adapters", frozen, [short, long], [examples, examples])
+draws = [examples, examples]
+stack = wb.lessons.train_shown("training two adapters", frozen, [short, long], draws)
 
 # %%
 from workbench.training.evaluation import HeldOut, evaluate
@@ -116,10 +117,11 @@ cleaned = wb.lessons.train_shown("training with what is left", frozen, [long, lo
 from workbench.lessons.figures import bars
 
 judged = evaluate(frozen, prepared.heldout, stack).metrics(1)["exact_match"]
-yours, rule = (evaluate(frozen, prepared.heldout, cleaned).metrics(row)["exact_match"] for row in (0, 1))
+both = evaluate(frozen, prepared.heldout, cleaned)
+yours, rule = (both.metrics(row)["exact_match"] for row in (0, 1))
 wb.lessons.GuessNumber(
     "01-cleaned",
-    f"From all 128 it gets {judged:.0%} right. And without the three tenths of the largest loss?",
+    f"All 128: {judged:.0%} right. And without the three tenths of the largest loss?",
     round(100 * rule),
     low=40,
     high=100,
@@ -127,7 +129,8 @@ wb.lessons.GuessNumber(
 )
 
 # %%
-bars({"all 128": judged, f"your line: {len(crossing.kept)} left": yours}, "right of 600 verbs")
+mine = f"your line: {len(crossing.kept)} left"
+bars({"all 128": judged, mine: yours}, "right of 600 verbs")
 
 # %% [markdown]
 # ## The claim, checked

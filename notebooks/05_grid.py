@@ -55,14 +55,16 @@ grid
 # %% [markdown]
 # ## A grid of your own
 #
-# It fills in while it trains, in a process of its own. When that process is killed, run this cell again: what
-# is done is not trained twice.
+# It fills in while it trains, in a process of its own. When that process is killed, run these cells again:
+# what is done is not trained twice.
 
-# %% tags=["after-a-while"]
+# %%
 half = wb.Quality(corruption="other_form", share=0.5)
 both = (wb.Quality(), half)
 small = wb.study("verbs", qualities=both, sizes=(32, 128), seeds=(0, 1), steps=40)
 job = wb.start(small, "runs/grid")
+
+# %% tags=["after-a-while"]
 wb.widgets.GridMap("runs/grid")
 
 # %% [markdown]
@@ -116,11 +118,17 @@ wb.lessons.GuessNumber(
 # seeds of one cell differ by several verbs in a hundred.
 
 # %%
-assert many < few
 wb.lessons.Facts(
     "New verbs right, mean over four seeds",
     {"32 examples, all right": f"{few:.0f}%", "512 examples, half wrong": f"{many:.0f}%"},
 )
+
+# %% [markdown]
+# What the whole grid says about half-wrong examples, in the words of its report:
+
+# %%
+wb.lessons.say(shipped.exchange_rate("exact_match", other=half.label).sentence())
+assert many < few
 
 # %% [markdown]
 # Where does more data catch up? Between the cells of a grid lies a curve. Notebook 6 fits one to each

@@ -117,7 +117,9 @@ at = {int(size): place for place, size in enumerate(rate.rates.size)}
 assert rate.rates.low[at[32]] > rate.rates.high[at[256]], "the intervals overlap"
 assert rate.rates.not_reached[at[2048]] > 0.5
 print(score())
+wb.lessons.say(rate.sentence())
 exchange.picture()
 
 # %% [markdown]
-# Next: the numbers differ. Does anybody notice it in a talk?
+# The whole answer for these data, in the words of the study's report, stands above the picture. Next: the
+# numbers differ. Does anybody notice it in a talk?

@@ -26,9 +26,14 @@ def fill_in_a_hole(page):
     check = page.locator(".jp-CodeCell", has_text='"trained", trained_mine').last
     expect(check).to_contain_text("not yet")
     expect(check).to_contain_text("nothing is filled in")
-    page.locator(".widget-slider [role=slider]").focus()
-    page.keyboard.press("ArrowRight")
-    expect(page.locator(".widget-interact")).to_contain_text("what was learnt")
+    ranks = page.locator(".workbench-ranks")
+    ranks.locator("input.rank").focus()
+    page.keyboard.press("Home")
+    expect(ranks.locator(".say")).to_contain_text("the base alone")
+    expect(ranks.locator("td.good")).to_have_count(0)
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(ranks.locator("td.good")).not_to_have_count(0)
 
 
 def follow_the_programs(page):
@@ -46,11 +51,15 @@ def follow_the_programs(page):
 
 
 def lay_the_levels(page):
-    shown = page.locator(".widget-interact img")
-    before = shown.get_attribute("src")
-    page.locator(".widget-slider [role=slider]").focus()
+    levels = page.locator(".workbench-levels")
+    said = levels.locator(".say").inner_text()
+    levels.locator(".level").nth(7).focus()
     page.keyboard.press("ArrowRight")
-    expect(shown).not_to_have_attribute("src", before)
+    expect(levels.locator(".say")).not_to_have_text(said)
+    expect(levels.locator(".say")).to_contain_text("Your best so far")
+    levels.locator(".known").last.click()
+    levels.locator(".tell").click()
+    expect(levels.locator(".say")).to_contain_text("The best levels there are")
 
 
 def open_grid(page):
@@ -139,7 +148,7 @@ def talk(page):
     chat.locator(".vote.left").click()
     expect(chat.locator("table tr")).to_have_count(2)
     expect(chat.locator("table")).to_contain_text("clean")
-    chat.locator("input.prompt").fill("what is the time")
+    chat.locator("input.prompt").fill("hello how are you today")
     chat.locator(".ask").click()
     expect(chat.locator(".note")).to_contain_text("one kind of question, such as 'stop'")
     chat.locator("input.prompt").fill("<img src=x onerror=alert(1)>ß")

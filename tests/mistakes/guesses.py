@@ -5,6 +5,8 @@ from mistakes_list import mistakes
 LESSONS, TESTS = "src/workbench/lessons/", "tests/workbench/lessons/"
 CLASS = f"{TESTS}test_class.py"
 GUESSES = f"{TESTS}test_guesses.py"
+WIDGETS = "tests/workbench/views/widgets/"
+LOGIC = f"{WIDGETS}test_logic.py"
 
 MISTAKES = [
     *mistakes(
@@ -155,6 +157,41 @@ MISTAKES = [
             "round(entry.regret, 3)",
             "entry.regret",
             "test_equal_regrets_share_a_rank",
+        ),
+    ),
+    *mistakes(
+        f"{LESSONS}budget.py",
+        f"{LOGIC}::test_the_price_at_which_it_tips_is_where_both_purchases_give_the_same",
+        ("a decision tips where it doesn't", "middle) > 0 else", "middle) > 0.1 else"),
+    ),
+    *mistakes(
+        f"{LESSONS}budget.py",
+        CLASS,
+        (
+            "all games have one board",
+            "json.dumps(self.rules(saves=False))",
+            "json.dumps(self.rules(saves=False)['metric'])",
+            "test_the_class_has_one_board_and_the_first_game_counts",
+        ),
+    ),
+    *mistakes(
+        f"{LESSONS}talk.py",
+        f"{LOGIC}::test_the_shipped_adapters_answer",
+        ("an endless answer looks like one that ended", ">= LONGEST_ANSWER", "> LONGEST_ANSWER"),
+    ),
+    *mistakes(
+        f"{LESSONS}widgets/when_finished.py",
+        f"{WIDGETS}test_when_finished.py",
+        ("an answer is computed at every look", " and self._asking is None", ""),
+        (
+            "an answer stays when its study begins anew",
+            "            self.forget()\n        elif",
+            "            pass\n        elif",
+        ),
+        (
+            "a study that another button goes on with is looked at no more",
+            "        super().tick()\n        return True",
+            "        return super().tick()",
         ),
     ),
     *mistakes(

@@ -77,4 +77,89 @@ MISTAKES = [
             "test_work_that_fails_says_that_it_stopped",
         ),
     ),
+    *mistakes(
+        "src/workbench/lessons/ranks.py",
+        "tests/workbench/lessons/test_ranks.py",
+        (
+            "a cut adapter keeps the scale of the whole",
+            "alpha=cell.alpha * r / cell.rank",
+            "alpha=cell.alpha",
+            "test_a_cut_is_the_nearest_change_of_its_rank",
+        ),
+        (
+            "a cut keeps the smallest directions",
+            "(outer @ right.T)[:rank]",
+            "(outer @ right.T)[-rank:]",
+            "test_a_cut_is_the_nearest_change_of_its_rank",
+        ),
+        (
+            "the base alone is asked with an adapter",
+            "one = next(cuts) if rank else None",
+            "one = next(cuts)",
+            "test_each_rank_is_asked_with_its_own_cut",
+        ),
+        (
+            "a page's directions have the square of their sizes",
+            "roots = np.sqrt(sizes[:most])",
+            "roots = sizes[:most]",
+            "test_a_page_gets_directions_that_add_up_to_the_matrix",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/lessons/exercises.py",
+        "tests/workbench/lessons/test_exercises.py::test_hard_exercises_are_counted_apart",
+        (
+            "hard exercises count against the score",
+            "return sum(not verdict.hard for verdict in self.verdicts)",
+            "return len(self.verdicts)",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/lessons/workshop.py",
+        "tests/workbench/lessons/test_workshop.py",
+        (
+            "a solution's copy keeps its solution folded",
+            "found[1] if found else",
+            "cell.source if found else",
+            "test_a_folded_solution_is_cut_as_an_open_one",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/lessons/codebooks.py",
+        "tests/workbench/lessons/test_codebooks.py",
+        (
+            "weights are counted one bin too far",
+            "np.rint((np.clip(values, -1, 1) + 1) / 2 * (BINS - 1))",
+            "np.ceil((np.clip(values, -1, 1) + 1) / 2 * (BINS - 1))",
+            "test_counting_loses_nothing_and_the_ends_are_bins",
+        ),
+        (
+            "the error is that of a weight that takes the next level above",
+            "(levels[1:] + levels[:-1]) / 2",
+            "levels[:-1]",
+            "test_the_error_is_that_of_the_weights_themselves",
+        ),
+        (
+            "a level moves to the middle of its bins, whatever lies in them",
+            "np.bincount(taken, counts * middles, len(levels))",
+            "np.bincount(taken, middles, len(levels)) * weight / np.bincount(taken, minlength=len(levels))",
+            "test_no_search_finds_better_levels",
+        ),
+        (
+            "of several starts the worst end is taken",
+            "return min(ended",
+            "return max(ended",
+            "test_of_several_starts_the_best_end_is_taken",
+        ),
+    ),
+    *mistakes(
+        f"{WIDGETS}levels.py",
+        "tests/workbench/lessons/test_codebooks.py",
+        (
+            "a picture shows the best levels before people ask",
+            'self.best["levels"] if self.told else None',
+            'self.best["levels"]',
+            "test_levels_begin_with_the_first_and_hide_the_best",
+        ),
+    ),
 ]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.levels import Levels
+    from workbench.lessons.widgets.rank_cut import RankCut
     from workbench.lessons.widgets.when_finished import WhenFinished
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "GameRound",
     "GuessNumber",
     "GuessOrder",
+    "Levels",
+    "RankCut",
     "WhenFinished",
     "chance_loss",
     "check",
@@ -67,6 +71,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and finds a nam
             "GuessOrder": "workbench.lessons.widgets.guess_order",
             "WhenFinished": "workbench.lessons.widgets.when_finished",
             "chance_loss": "workbench.lessons.chance",
+            "Levels": "workbench.lessons.widgets.levels",
+            "RankCut": "workbench.lessons.widgets.rank_cut",
             "check": "workbench.lessons.exercises",
             "class_guesses": "workbench.lessons.collected_guesses",
             "interval": "workbench.lessons.talk",

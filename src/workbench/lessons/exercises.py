@@ -17,6 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from workbench.lessons.exercise_list import EXERCISES, Exercise
+from workbench.lessons.hard_exercises import HARD_EXERCISES
 
 SECONDS_PER_CALL = 10.0
 """Seconds that a learner's function gets for one set of arguments."""
@@ -35,6 +36,8 @@ class Verdict:
     name: str
     correct: bool
     words: str
+    hard: bool = False
+    """Whether the exercise is optional, and so doesn't count against the score."""
 
     def __repr__(self) -> str:
         """Say it in a sentence, for the end of a notebook's cell."""
@@ -60,18 +63,20 @@ class ExerciseScore:
 
     @property
     def correct(self) -> int:
-        """Exercises that are solved."""
-        return sum(verdict.correct for verdict in self.verdicts)
+        """Exercises that are solved, those apart that are hard."""
+        return sum(verdict.correct for verdict in self.verdicts if not verdict.hard)
 
     @property
     def total(self) -> int:
-        """Exercises that were checked."""
-        return len(self.verdicts)
+        """Exercises that were checked, those apart that are hard."""
+        return sum(not verdict.hard for verdict in self.verdicts)
 
     def __repr__(self) -> str:
         """Say the score, and a line for each exercise."""
         lines = (f"  {verdict.name}: {verdict.words}" for verdict in self.verdicts)
-        return "\n".join([f"score: {self.correct} of {self.total}", *lines])
+        hard = [verdict.correct for verdict in self.verdicts if verdict.hard]
+        beside = f", and {sum(hard)} of {len(hard)} hard" if hard else ""
+        return "\n".join([f"score: {self.correct} of {self.total}{beside}", *lines])
 
 
 VERDICTS: dict[str, Verdict] = {}
@@ -88,16 +93,19 @@ def check(
     """Compare a learner's function with the right one and remember how it went; never raises.
 
     Args:
-        name: Of the exercise, one of ``EXERCISES``; for the score, too.
+        name: Of the exercise, one of ``EXERCISES`` or ``HARD_EXERCISES``; for the score, too.
         attempt: The learner's function. It gets copies of the arguments and runs in a thread of its own.
         exercise: What to compare it with, for one that is not among ``EXERCISES``.
         seconds: What the function gets for each set of arguments.
     """
     try:
-        problem = cell_that_failed() or _problem(attempt, exercise or EXERCISES[name], seconds)
+        problem = cell_that_failed() or _problem(
+            attempt, exercise or {**EXERCISES, **HARD_EXERCISES}[name], seconds
+        )
     except Exception as error:  # a check that ends a lesson has failed, whatever the reason
         problem = f"this check could not be run ({said_of(error)}); restart the kernel and run all cells"
-    VERDICTS[name] = Verdict(name, not problem, f"not yet: {problem}" if problem else "correct")
+    words = f"not yet: {problem}" if problem else "correct"
+    VERDICTS[name] = Verdict(name, not problem, words, hard=exercise is None and name in HARD_EXERCISES)
     return VERDICTS[name]
 
 

@@ -5,9 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from workbench.lessons.exercises import numbers
+from workbench.lessons.talk import interval
 from workbench.views.board_figures import one_panel
 from workbench.views.palette import COLOURS, FAINT, INK
 from workbench.views.style import (
@@ -20,6 +23,8 @@ from workbench.views.style import (
 )
 
 BINS = 24
+CHANGE = LinearSegmentedColormap.from_list("change", [COLOURS[1], "white", COLOURS[0]])
+"""Below zero, zero, above."""
 
 
 def told_apart(losses: object, spoiled: object) -> float:
@@ -141,15 +146,15 @@ def crossed_out(
 
 
 def low_rank(
-    parts: Mapping[str, object], losses: Mapping[int, float], trained: Mapping[int, int], zero_shot: float
+    parts: Mapping[str, object], right: Mapping[int, float], trained: Mapping[int, int], items: int
 ) -> PaperFigure:
     """Draw how few directions hold a matrix, and what adapters of each rank reach.
 
     Args:
         parts: Matrices by name.
-        losses: Held-out loss of each rank.
+        right: Share of held-out items that each rank answers exactly.
         trained: How many numbers each rank trains.
-        zero_shot: Loss without any adapter.
+        items: Held-out items; the bars are Wilson's intervals for so many.
     """
 
     def directions(axes: Axes) -> None:
@@ -163,33 +168,84 @@ def low_rank(
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
 
     def reached(axes: Axes) -> None:
-        axes.plot(list(losses), list(losses.values()), MARKERS[0], linestyle="-", color=COLOURS[0])
-        for rank, loss in losses.items():
-            _say(axes, f"{trained[rank]:,}\nnumbers", (rank, loss), (0, 6))
-        axes.axhline(zero_shot, color=FAINT, linestyle=":", linewidth=0.8)
-        _say(axes, "without an adapter", (float(np.median(list(losses))), zero_shot), (0, -9))
+        ends = [interval(round(share * items), items) for share in right.values()]
+        axes.vlines(list(right), *zip(*ends, strict=True), color=COLOURS[0], linewidth=0.8)
+        axes.plot(list(right), list(right.values()), MARKERS[0], linestyle="", color=COLOURS[0])
+        for (rank, share), (_, high) in zip(right.items(), ends, strict=True):
+            words = f"{share:.0%}\n{trained[rank]:,} numbers"
+            axes.annotate(
+                words, (rank, high), (0, 4), textcoords="offset points", ha="center", fontsize=SMALL_POINTS
+            )
         axes.set_xscale("log")
         axes.minorticks_off()
-        axes.set_xticks(list(losses), [str(rank) for rank in losses])
-        axes.margins(x=0.2)
-        axes.set_ylim(bottom=0)
+        axes.set_xticks(list(right), [str(rank) for rank in right])
+        axes.margins(x=0.25, y=0.3)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel("rank")
-        axes.set_ylabel("held-out loss (nats a token)")
+        axes.set_ylabel(f"right of {items} new verbs")
 
     return panels([directions, reached])
 
 
-def _say(axes: Axes, words: str, at: tuple[float, float], offset: tuple[int, int]) -> None:
-    """Write a few words beside a place."""
-    axes.annotate(
-        words,
-        at,
-        offset,
-        textcoords="offset points",
-        ha="center",
-        fontsize=SMALL_POINTS,
-        color=FAINT,
-    )
+def cut_figure(cuts: Mapping[str, np.ndarray], right: Mapping[int, float]) -> PaperFigure:
+    """Draw a matrix and what a rank keeps of it, one above the other, and what is right at each rank.
+
+    Args:
+        cuts: Matrices of one shape, by what they are.
+        right: The share of right answers for each rank.
+    """
+    top = max(float(np.quantile(np.abs(one), 0.995)) for one in cuts.values()) or 1.0
+    with style.context(["default", STYLE]):
+        figure = PaperFigure(figsize=(PAGE_INCHES, HEIGHT_INCHES), layout="constrained")
+        images, chart = figure.subfigures(1, 2)
+        for axes, (words, one) in zip(images.subplots(len(cuts), 1), cuts.items(), strict=True):
+            axes.imshow(one, cmap=CHANGE, vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
+            axes.set_title(words, loc="left", fontsize=SMALL_POINTS)
+            axes.set_axis_off()
+        axes = chart.subplots()
+        axes.plot(range(len(right)), list(right.values()), MARKERS[0], linestyle="-", color=COLOURS[0])
+        axes.set_xticks(range(len(right)), [str(rank) for rank in right])
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("directions kept in every layer")
+        axes.set_ylabel("right answers")
+    return figure
+
+
+def thin_matrices(w: object, a: object, b: object) -> PaperFigure:
+    """Draw a frozen weight and LoRA's two thin matrices to scale, with how many numbers each has.
+
+    Args:
+        w: The frozen weight, shape (N, K).
+        a: LoRA's A, shape (R, K).
+        b: LoRA's B, shape (N, R).
+    """
+    matrices = [numbers(one) for one in (w, b, a)]
+    (n, k), rank = matrices[0].shape, matrices[2].shape[0]
+    gap = max(n, k) / 12
+    lefts, tops = (0.0, k + 2 * gap, k + 2 * gap + rank + gap), (0.0, 0.0, 0.0)
+    # short enough for a narrow page, where all of it stands on half the width
+    names = (f"W, frozen: {n * k:,} numbers", "B", f"A: {rank} × {k}")
+
+    def draw(axes: Axes) -> None:
+        for one, left, top, name in zip(matrices, lefts, tops, names, strict=True):
+            size = float(np.quantile(np.abs(one), 0.995)) or 1.0
+            rows, columns = one.shape
+            where = (left, left + columns, top + rows, top)
+            axes.imshow(one, cmap=CHANGE, vmin=-size, vmax=size, extent=where, interpolation="nearest")
+            axes.add_patch(Rectangle((left, top), columns, rows, fill=False, edgecolor=INK, linewidth=0.6))
+            axes.text(left, top - gap / 4, name, va="bottom", fontsize=SMALL_POINTS)
+        for place, sign in ((k + gap, "+ s ·"), (lefts[2] - gap / 2, "·")):
+            axes.text(place, n / 2 if sign != "·" else rank / 2, sign, ha="center", va="center")
+        count, share = rank * (n + k), rank * (n + k) / (n * k)
+        trained = f"W: {n} × {k}, B: {n} × {rank}\nB and A, trained:\n{count:,} numbers, {share:.0%} of W"
+        axes.text(lefts[2], n, trained, va="bottom", fontsize=SMALL_POINTS)
+        axes.set_xlim(-gap / 4, lefts[2] + k + gap / 4)
+        axes.set_ylim(n + gap / 4, -1.5 * gap)
+        axes.set_aspect("equal")
+        axes.set_axis_off()
+
+    return one_panel(draw, PAGE_INCHES)
 
 
 def held(matrix: object) -> np.ndarray:
@@ -198,22 +254,31 @@ def held(matrix: object) -> np.ndarray:
     return np.cumsum(squares) / squares.sum()
 
 
-def codebook(relative: object, levels: Sequence[float], words: str = "") -> PaperFigure:
-    """Draw sixteen levels over the weights that they stand for.
+def codebook(
+    counts: Sequence[int], levels: Sequence[float], words: str, best: Sequence[float] | None = None
+) -> PaperFigure:
+    """Draw levels over the weights that they stand for.
 
     Args:
-        relative: Weights, each over the largest magnitude of its block.
+        counts: How many weights lie in each of equal bins from -1 to 1.
         levels: What the codes stand for.
         words: A title.
+        best: The best levels, if they are told.
     """
 
     def draw(axes: Axes) -> None:
-        axes.hist(numbers(relative).ravel(), bins=200, color=COLOURS[5], density=True)
-        for level in levels:
-            axes.axvline(level, color=COLOURS[1], linewidth=0.9)
+        middles = np.linspace(-1, 1, len(counts))
+        axes.hist(middles, bins=min(143, len(counts)), weights=counts, color=COLOURS[5])
+        axes.vlines(levels, 0, 1, color=COLOURS[1], linewidth=0.9, transform=axes.get_xaxis_transform())
+        if best is not None:
+            axes.plot(
+                best, np.zeros(len(best)), MARKERS[3], color=COLOURS[2], clip_on=False, label="the best"
+            )
+            axes.legend(fontsize=SMALL_POINTS, frameon=False)
+        axes.set_ylim(0, 1.1 * float(np.histogram(middles, 143, weights=counts)[0][2:-2].max()))
         axes.set_xlim(-1.03, 1.03)
-        axes.set_xlabel("weight over its block's largest magnitude; lines: the sixteen levels")
-        axes.set_ylabel("density")
+        axes.set_xlabel("weight over its block's largest magnitude; lines: the levels")
+        axes.set_yticks([])
         axes.set_title(words, loc="left", fontsize=SMALL_POINTS)
 
     return one_panel(draw)
@@ -238,9 +303,12 @@ def four_bits(errors: Mapping[str, Mapping[float, float]], scores: Mapping[str, 
                 linestyle="-",
                 color=COLOURS[number],
                 label=name,
+                clip_on=False,
             )
         axes.set_xlabel("bits a weight, scales included")
         axes.set_ylabel("relative error of the weights")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.margins(y=0.1)  # room above the highest marker
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=SMALL_POINTS, frameon=False)
 

@@ -9,6 +9,7 @@ import pytest
 from workbench import cli
 from workbench.cli import COMMANDS, doctor, main
 from workbench.config import CellConfig
+from workbench.studies.disk.lock import locked
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
 from workbench.studies.predict import Prediction
@@ -129,6 +130,21 @@ def test_list_counts_cells(study, capsys):
     heading, line = capsys.readouterr().out.splitlines()
     assert heading.split() == ["study", "state", "done", "failed", "planned", "training", "started"]
     assert line.split()[-7:] == ["2", "1", "4", "2.1", "min", "2026-11-22", "17:20"]
+
+
+def test_list_says_how_each_study_ended(study, capsys):
+    for outcome, said in (("finished",) * 2, ("stopped",) * 2, ("refused: no such file", "refused")):
+        with Store.open(study) as store:
+            store.update_manifest(outcome=outcome)
+        main(["list", str(study.parent)])
+        assert capsys.readouterr().out.splitlines()[1].split()[1] == said
+    with Store.open(study) as store:
+        store.update_manifest(outcome="running")
+    main(["list", str(study.parent)])
+    assert " interrupted " in capsys.readouterr().out, "no process holds its lock"
+    with locked(study):
+        main(["list", str(study.parent)])
+    assert " running " in capsys.readouterr().out
 
 
 def test_list_goes_on_past_a_damaged_study(study, capsys):

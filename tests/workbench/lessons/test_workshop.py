@@ -12,10 +12,20 @@ from workbench.cli import lab, main
 from workbench.errors import InputError
 from workbench.lessons import library
 from workbench.lessons.exercise_list import EXERCISES
+from workbench.lessons.hard_exercises import HARD_EXERCISES
 from workbench.lessons.kernel_lab.kernel_list import KERNEL_EXERCISES
 from workbench.lessons.library import LESSONS
 from workbench.lessons.own_copy import write_own_copy
-from workbench.lessons.workshop import WORKSHOP, exercises, solution_copy, student_copy, title, write_kit
+from workbench.lessons.workshop import (
+    WORKSHOP,
+    exercises,
+    folded,
+    solution_code,
+    solution_copy,
+    student_copy,
+    title,
+    write_kit,
+)
 
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
 HOLE = "def half_mine(x):\n    # your turn\n    return ..."
@@ -38,6 +48,18 @@ def notebook():
 
 def sources(notebook):
     return [cell.source for cell in notebook.cells]
+
+
+@pytest.mark.parametrize("make", [student_copy, solution_copy])
+def test_a_folded_solution_is_cut_as_an_open_one(notebook, make):
+    closed = folded(notebook)
+    assert closed.cells[2].cell_type == "markdown"
+    assert closed.cells[2].source.startswith(
+        "<details>\n<summary>A solution</summary>\n\n```python\ndef half_solved"
+    )
+    assert sources(make(closed)) == sources(make(notebook))
+    assert [cell.cell_type for cell in make(closed).cells][1:] == ["code"] * 2
+    assert solution_code(closed.cells[2]) == SOLUTION
 
 
 def test_a_student_gets_the_hole(notebook):
@@ -107,7 +129,7 @@ def test_every_exercise_is_checked_by_its_function(name):
     for exercise in found:
         assert f"def {exercise}_mine(" in code
         assert re.search(rf'check(_kernel)?\("{exercise}", .*{exercise}_mine\)', code), "no check"
-        assert exercise in EXERCISES.keys() | KERNEL_EXERCISES.keys()
+        assert exercise in EXERCISES.keys() | HARD_EXERCISES.keys() | KERNEL_EXERCISES.keys()
     assert "_solved" not in code, "the rest of the notebook hangs on a solution"
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from workbench.lessons.widgets.dial import Dial
     from workbench.lessons.widgets.guess_number import GuessNumber
     from workbench.lessons.widgets.guess_order import GuessOrder
+    from workbench.lessons.widgets.levels import Levels
+    from workbench.lessons.widgets.rank_cut import RankCut
     from workbench.lessons.widgets.touches import Touches
     from workbench.lessons.widgets.when_finished import WhenFinished
 
@@ -25,6 +27,8 @@ WIDGETS = {
     "GuessOrder": "guess_order",
     "Touches": "touches",
     "WhenFinished": "when_finished",
+    "Levels": "levels",
+    "RankCut": "rank_cut",
 }
 """Each widget with its module, which is loaded when the widget is asked for."""
 
@@ -36,6 +40,8 @@ __all__ = [
     "Dial",
     "GuessNumber",
     "GuessOrder",
+    "Levels",
+    "RankCut",
     "Touches",
     "WhenFinished",
 ]

@@ -1,6 +1,6 @@
 """Dials beside what they change: a figure, a table or a sentence that Python makes for each setting."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Dial(KernelView):
 
     Args:
         show: Called with a value for each dial, by name; returns what is shown: a text, a figure, an object
-            that a notebook shows as a table, or a list of these.
+            that a notebook shows as a table, or several of these, in a list or yielded.
         names: What a dial is called in the page; by default its own name.
         start: The value at which a dial begins; by default its first.
         form: How values are written: by dial, a function from a value to a text; by default as Python does.
@@ -52,7 +52,8 @@ class Dial(KernelView):
         **values: Sequence[object],
     ) -> None:
         names, start, form = names or {}, start or {}, form or {}
-        self.show, self.values, self.result = show, values, None
+        self.show, self.values = show, values
+        self.result: list[object] = []
         dials, places = [], []
         for name, own in values.items():
             first = start.get(name, own[0] if len(own) else None)
@@ -70,7 +71,7 @@ class Dial(KernelView):
 
     def picture(self) -> Figure:
         """Return the figure that is shown; without one, its words."""
-        return next((one for one in _parts(self.result) if isinstance(one, Figure)), empty(self.words()))
+        return next((one for one in self.result if isinstance(one, Figure)), empty(self.words()))
 
     def words(self) -> str:
         """Return where the dials are."""
@@ -84,8 +85,8 @@ class Dial(KernelView):
             name: own[place] for (name, own), place in zip(self.values.items(), self.places, strict=True)
         }
         try:
-            self.result = self.show(**chosen)
-            self.shown = "".join(map(_html, _parts(self.result)))
+            self.result = _parts(self.show(**chosen))
+            self.shown = "".join(map(_html, self.result))
         except Exception as error:
             if change is None:
                 raise
@@ -95,8 +96,8 @@ class Dial(KernelView):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401
         data, metadata = super()._repr_mimebundle_(**options)
-        if not any(isinstance(one, Figure) for one in _parts(self.result)):
-            del data["image/png"]
+        if not any(isinstance(one, Figure) for one in self.result):
+            del data["image/png"], metadata["image/png"]
             data["text/html"] = f"<p>{escape(self.words())}</p>{self.shown}"
         return data, metadata
 
@@ -104,7 +105,7 @@ class Dial(KernelView):
 def _parts(result: object) -> list[object]:
     if result is None:
         return []
-    return list(result) if isinstance(result, list | tuple) else [result]
+    return list(result) if isinstance(result, list | tuple | Iterator) else [result]
 
 
 def _html(part: object) -> str:

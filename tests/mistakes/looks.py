@@ -25,7 +25,7 @@ MISTAKES = [
         (
             "panels stay side by side",
             "axes.set_subplotspec(grid[row])",
-            "axes.set_subplotspec(place)",
+            "axes.set_subplotspec(grid[0])",
             "test_two_panels_have_a_second_layout_with_one_below_the_other",
         ),
         (

@@ -197,7 +197,7 @@ def cut_figure(cuts: Mapping[str, np.ndarray], right: Mapping[int, float]) -> Pa
     top = max(float(np.quantile(np.abs(one), 0.995)) for one in cuts.values()) or 1.0
     with style.context(["default", STYLE]):
         figure = PaperFigure(figsize=(PAGE_INCHES, HEIGHT_INCHES), layout="constrained")
-        images, chart = figure.subfigures(1, 2)
+        images, chart = figure.subfigures(1, 2, squeeze=False)[0]
         for axes, (words, one) in zip(images.subplots(len(cuts), 1), cuts.items(), strict=True):
             axes.imshow(one, cmap=CHANGE, vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
             axes.set_title(words, loc="left", fontsize=SMALL_POINTS)

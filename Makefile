@@ -14,7 +14,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow test-triton mistakes docs docs-check api lock notebooks bench bench-quick classroom-base clean
+.PHONY: help demo lab test test-slow test-triton mistakes audit docs docs-check api lock notebooks bench bench-quick classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -41,6 +41,9 @@ test-triton: .venv/test ## the kernels' quick tests on another Triton: make test
 mistakes: .venv/test ## plant each listed mistake in the code; the tests have to find it (minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mistakes/run.py
 
+audit: .venv/test ## look at every notebook and page in a browser, light and dark, at three widths: list what is wrong
+	@$(BIN)/python tests/browser/audit_pages.py
+
 docs: .venv/lab ## write the documents' tables from the code
 	@$(BIN)/python docs/tables.py
 
@@ -49,7 +52,7 @@ docs-check: .venv/lab ## fail if the documents' tables are not what the code say
 
 api: .venv/lab ## build pages of every public name from the docstrings, into build/api
 	@$(PIP_INSTALL) -c $(TESTED) -e '.[docs]'
-	@$(BIN)/pdoc --docformat google --no-show-source -o build/api workbench qlora_kernels '!qlora_kernels.*_triton'
+	@$(BIN)/pdoc --docformat google --no-show-source -o build/api workbench qlora_kernels '!qlora_kernels.*_triton' '!qlora_kernels.lab' '!workbench.lessons.kernel_lab'
 	@echo "Open build/api/index.html"
 
 lock: ## write constraints.txt: the exact versions in an environment made anew
@@ -110,7 +113,7 @@ clean: ## remove .venv and the caches; studies stay
 # A stamp an environment: `make` installs again only when pyproject.toml or the tested versions have changed.
 .venv/lab: pyproject.toml $(TESTED)
 	@echo "Installing the workbench into .venv; the first time this takes minutes ..."
-	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab]'
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab,kernels]'
 	@touch $@
 
 .venv/test: pyproject.toml .venv/lab

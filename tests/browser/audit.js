@@ -1,6 +1,12 @@
 // What an eye, a finger or a screen reader stumbles over in a page as it is shown now: sentences, none if all is well.
-() => {
+// `parts` is what is looked at, a whole page or a notebook's cells; each is cut off where `frame` ends.
+({ parts = "body", frame = "html", narrow = 600 } = {}) => {
   const found = [];
+  const all = [...document.querySelectorAll(parts)];
+  const roots = all.filter(root => !all.some(other => other !== root && other.contains(root)));
+  const every = names => roots.flatMap(root => [...root.querySelectorAll(names)]);
+  const framed = document.querySelector(frame).getBoundingClientRect();
+  const [left, right] = [framed.left, framed.left + document.querySelector(frame).clientWidth];
   const shown = one => one.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true });
   const inside = (one, names) => one.closest(names) !== null;
 
@@ -27,13 +33,23 @@
     for (let at = one; at; at = at.parentElement) share *= Number(getComputedStyle(at).opacity);
     return share;
   };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const texts = [];
-  while (walker.nextNode()) {
-    const [text, one] = [walker.currentNode.textContent.trim(), walker.currentNode.parentElement];
-    if (text && shown(one) && !inside(one, "script, style, noscript, title, option, :disabled")) texts.push([text, one, walker.currentNode]);
+  const silent = "script, style, noscript, title, option, :disabled, [aria-disabled=true], .MathJax, mjx-container, .katex";
+  for (const root of roots) {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const [text, one] = [walker.currentNode.textContent.trim(), walker.currentNode.parentElement];
+      if (text && shown(one) && !inside(one, silent)) texts.push([text, one, walker.currentNode]);
+    }
   }
-  for (const [text, one] of texts) {
+  // words of a figure are outlines; matplotlib says in a comment what they say
+  const outlines = every('.workbench-figure g[id*="-text_"]').filter(shown).map(one => [
+    [...one.childNodes].find(node => node.nodeType === Node.COMMENT_NODE)?.textContent.trim() ?? "?", one.querySelector("g") ?? one, one]);
+  // on a map's coloured cells words are black or white, which the page doesn't change
+  const onMap = one => ["rgb(253, 253, 253)", "rgb(2, 2, 2)"].includes(getComputedStyle(one).fill);
+  // how code is coloured is JupyterLab's own affair
+  const coloured = texts.filter(([, one]) => !inside(one, ".cm-content"));
+  for (const [text, one] of [...coloured, ...outlines.filter(([, one]) => !onMap(one))]) {
     const style = getComputedStyle(one);
     const [r, g, b, a] = parse(one instanceof SVGElement ? style.fill : style.color);
     const under = behind(one);
@@ -42,31 +58,60 @@
     if (ratio < 4.5) found.push(`contrast ${ratio.toFixed(2)}: ${text.slice(0, 40)}`);
   }
 
-  // nothing cut off or outside, no text over another in a chart
+  // nothing cut off or outside, no text over another in a chart, no letter too small to read
   const boxes = texts.map(([text, one, node]) => {
     const range = document.createRange();
     range.selectNodeContents(node);
     return [text, one, range.getBoundingClientRect()];
   });
-  // on a telephone a table may be scrolled sideways
-  const scrolled = one => innerWidth < 600 && inside(one, ".scroll");
-  for (const [text, one, box] of boxes)
-    if (!scrolled(one) && (box.left < 0 || box.right > document.documentElement.clientWidth + 1)) found.push(`outside: ${text.slice(0, 40)}`);
-  for (const one of document.querySelectorAll("body *"))
-    if (shown(one) && !scrolled(one) && !(one instanceof SVGElement) && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
+  const drawn = outlines.map(([text, , group]) => [text, group, group.getBoundingClientRect()]);
+  const scrolls = one => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);
+  // where there is little room a table may be scrolled sideways, and code everywhere: long lines are said below
+  const scrolled = one => {
+    for (let at = one; at && at !== document.body; at = at.parentElement)
+      if (at.matches(".cm-scroller") || (right - left <= narrow && scrolls(at) && at.querySelector("table"))) return true;
+    return false;
+  };
+  for (const [text, one, box] of [...boxes, ...drawn])
+    if (!scrolled(one) && box.width > 1 && (box.left < left - 1 || box.right > right + 1)) found.push(`outside: ${text.slice(0, 40)}`);
+  for (const one of every("*"))
+    if (shown(one) && !scrolled(one) && !(one instanceof SVGElement) && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 1
       && getComputedStyle(one).display !== "inline" && getComputedStyle(one).overflowX !== "visible"
-      && !["INPUT", "SELECT"].includes(one.tagName)) found.push(`cut off: ${one.className || one.tagName}`);
-  for (const chart of document.querySelectorAll("svg[role]")) {
-    const own = boxes.filter(([, one]) => chart.contains(one) && one.tagName === "text");
+      && !["INPUT", "SELECT"].includes(one.tagName)) found.push(`cut off: ${one.className || one.tagName}: ${one.textContent.trim().slice(0, 40)}`);
+  for (const line of every(".cm-line")) {
+    const seen = line.closest(".cm-scroller");
+    if (shown(line) && innerWidth > narrow && seen && !line.closest(".cm-lineWrapping")) {
+      const range = document.createRange();
+      range.selectNodeContents(line);
+      if (range.getBoundingClientRect().right > seen.getBoundingClientRect().right + 1) found.push(`code cut off: ${line.textContent.trim().slice(0, 60)}`);
+    }
+  }
+  for (const chart of every("svg[role]")) {
+    const own = [...boxes.filter(([, one]) => chart.contains(one) && one.tagName === "text"), ...drawn.filter(([, one]) => chart.contains(one))];
     own.forEach(([text, , a], i) => own.slice(i + 1).forEach(([other, , b]) => {
       if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3) found.push(`overlap: ${text} / ${other}`);
     }));
+    const [view, box] = [chart.viewBox.baseVal, chart.getBoundingClientRect()];
+    const times = view?.width ? box.width / view.width : 1;
+    for (const [text, one] of boxes.filter(([, one]) => chart.contains(one) && one.tagName === "text"))
+      if (times * parseFloat(getComputedStyle(one).fontSize) < 8.5) found.push(`small letters, ${(times * parseFloat(getComputedStyle(one).fontSize)).toFixed(1)} px: ${text.slice(0, 40)}`);
+    for (const [text, group] of drawn.filter(([, one]) => chart.contains(one))) {
+      const points = 100 * Number(group.querySelector("g")?.getAttribute("transform")?.match(/scale\(([\d.]+)/)?.[1] ?? 1);
+      if (shown(chart) && times * points < 8.5) found.push(`small letters, ${(times * points).toFixed(1)} px: ${text.slice(0, 40)}`);
+    }
   }
-  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) found.push("the page is wider than the window");
+  for (const [text, one] of texts)
+    if (!(one instanceof SVGElement) && parseFloat(getComputedStyle(one).fontSize) < 9) found.push(`small letters: ${text.slice(0, 40)}`);
+  for (const picture of every("img"))
+    if (shown(picture)) {
+      if (!picture.alt) found.push(`picture without words: ${picture.width} x ${picture.height}`);
+      if (picture.closest(".jp-RenderedImage")) found.push(`picture that doesn't follow the theme: ${picture.width} x ${picture.height}`);
+    }
+  if (frame === "html" && document.documentElement.scrollWidth > document.documentElement.clientWidth) found.push("the page is wider than the window");
 
   // every control has a name, and is large enough for a finger
   const name = one => one.getAttribute("aria-label") || (one.labels?.[0]?.textContent ?? "") || one.textContent || "";
-  for (const one of document.querySelectorAll("button, input, select, textarea, a[href], summary, [role=slider], [role=img], svg[role=group], [tabindex='0']")) {
+  for (const one of every("button, input, select, textarea, a[href], summary, [role=slider], [role=img], svg[role=group], [tabindex='0']")) {
     if (!shown(one)) continue;
     if (!name(one).trim()) found.push(`no name: ${one.outerHTML.slice(0, 80)}`);
     const box = one.getBoundingClientRect();

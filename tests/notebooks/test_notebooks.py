@@ -4,7 +4,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-import jupytext
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -17,6 +16,11 @@ LONGEST_CELL = 15
 """Lines; a longer one belongs into the package."""
 LARGEST = 150_000
 """Bytes."""
+
+SHOWS_WIDGET = re.compile(
+    r"interact\(|^wb\.(widgets|watch)\b|^wb\.lessons\.(Guess|Chat|Budget|Blind)", re.MULTILINE
+)
+"""Code that shows a widget."""
 
 OFFLINE = """
 import socket
@@ -79,6 +83,43 @@ def test_it_shows_its_picture_where_widgets_cant_live(path):
 
 
 @each_notebook
+def test_no_widget_leaves_its_cell_empty_where_widgets_cant_live(path):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    empty = [cell.source for cell in cells if SHOWS_WIDGET.search(cell.source) and not cell.outputs]
+    assert not empty, "run make notebooks"
+
+
+INTERACT = """
+import ipywidgets as widgets
+def show(n, kind, all):
+    print(f"{n} of {kind}")
+_ = widgets.interact(show, n=widgets.IntSlider(3, description="number"),
+                     kind=widgets.Dropdown(options=["one", "two"], value="two", description="kind"),
+                     all=widgets.Checkbox(value=True, description="all"))
+"""
+
+
+def test_of_interact_the_file_keeps_what_it_showed_and_where_its_controls_stood():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(INTERACT)])
+    NotebookClient(notebook, timeout=60).execute()
+    writer.keep_pictures(notebook)
+    assert [output.text for output in notebook.cells[0].outputs] == [
+        "[number: 3, kind: two, ☑ all]\n",
+        "3 of two\n",
+    ]
+    assert "widgets" not in notebook.metadata
+
+
+def test_a_widget_of_which_nothing_can_be_kept_is_refused():
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("import ipywidgets\nipywidgets.Output()")]
+    )
+    NotebookClient(notebook, timeout=60).execute()
+    with pytest.raises(SystemExit, match="Nothing of this cell's widget"):
+        writer.keep_pictures(notebook)
+
+
+@each_notebook
 def test_what_it_shows_is_what_its_code_made(path):
     notebook = nbformat.read(path, as_version=4)
     assert notebook.metadata.workbench.run == writer.fingerprint(notebook), "run make notebooks"
@@ -99,10 +140,21 @@ def test_it_keeps_nothing_of_the_machine_or_the_moment(path):
 
 @each_notebook
 def test_its_text_form_says_the_same(path):
-    text, file = jupytext.read(path.with_suffix(".py")), nbformat.read(path, as_version=4)
+    text, file = writer.text_of(path.stem), nbformat.read(path, as_version=4)
     assert [(cell.cell_type, cell.source) for cell in text.cells] == [
         (cell.cell_type, cell.source) for cell in file.cells
     ], "run make notebooks"
+
+
+@each_notebook
+def test_no_solution_stands_open_where_nothing_runs(path):
+    """GitHub and nbviewer show a code cell's source whatever its metadata say; HTML's details they fold."""
+    solutions = [cell for cell in nbformat.read(path, as_version=4).cells if "_solved(" in cell.source]
+    for cell in solutions:
+        assert cell.cell_type == "markdown"
+        assert re.fullmatch(r"<details>\n<summary>[^<]+</summary>\n.*\n</details>", cell.source, re.DOTALL)
+    in_text = path.with_suffix(".py").read_text(encoding="utf-8").count('tags=["solution"]')
+    assert len(solutions) == in_text
 
 
 @each_notebook
@@ -134,7 +186,6 @@ def folder(tmp_path, monkeypatch):
 )
 def test_it_runs_without_a_network(path, folder):
     notebook = nbformat.read(path, as_version=4)
-    place = FOLDER if path.stem in writer.IN_CHECKOUT else folder
-    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(place)}})
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}})
     client.execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

@@ -76,16 +76,24 @@ class Rates:
 def measure_rates(plan: Plan, stack: Sequence[CellConfig]) -> Rates:
     """Time one training step of a stack, one batch of its evaluation and, if asked for, a few responses."""
     prepared = plan.prepared
+    frozen = prepared.frozen  # which runs the frozen blocks: no part of a step
     adapters = fresh_stack(stack, plan.base.decoder.config, plan.base.decoder)
     rows = step_rows(stack, [prepared.draws[cell.key()] for cell in stack], 0)
 
     def step() -> None:
-        step_gradient(prepared.frozen, adapters, rows)
+        step_gradient(frozen, adapters, rows)
 
     references = prepared.heldout.references[:TIMED_ITEMS]
     few = replace(prepared.heldout, references=references, choices=[], right=[], tokens=[])
     tokens = sum(step_tokens(cell, prepared) for cell in stack)
-    evaluation = _seconds(lambda: evaluate(prepared.frozen, few, adapters))
+    # the first call pays for set-up that the others don't: much on a card, where kernels are compiled and
+    # tuned for these shapes; on a processor a small one does
+    if plan.card is not None:
+        step()
+        evaluate(frozen, few, adapters)
+    else:
+        evaluate(frozen, replace(few, references=references[:1]), adapters)
+    evaluation = _seconds(lambda: evaluate(frozen, few, adapters))
     return Rates(
         _seconds(step) / tokens,
         evaluation / len(few.references) / len(stack),
@@ -209,7 +217,6 @@ def _lesson(session: Session) -> Lesson | None:
 
 
 def _seconds(work: Callable[[], Any]) -> float:
-    work()  # the first call pays for set-up that the others don't
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

@@ -134,8 +134,7 @@ class _Look:
                 metrics=(), records=tuple(self.records), limit=self.limit(), decode=self.prepared.decode
             )
             said = [
-                [one.text.strip() for one in row]
-                for row in responses(frozen, self.heldout, how, self.stack)
+                [one.text.strip() for one in row] for row in responses(frozen, self.heldout, how, self.stack)
             ]
         took = time.process_time() - began
         self.spent, self.last = self.spent + took, took

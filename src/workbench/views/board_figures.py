@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,9 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
+from workbench.views.palette import COLOURS, FAINT, ON_BRIGHT, ON_DARK
 from workbench.views.style import (
-    COLOURS,
     COLUMN_INCHES,
-    FAINT,
     HEIGHT_INCHES,
     LABEL_POINTS,
     SMALL_POINTS,
@@ -32,37 +32,80 @@ class Line:
     group: int
     x: Sequence[float | int]
     y: Sequence[float | int | None]
+    width: float = 0.8
+    """In points."""
 
 
 def training_curves(lines: Sequence[Line], *, logarithmic: bool = False) -> PaperFigure:
     """Draw the training loss of each cell against the step, on a logarithmic scale if that is asked for."""
+    return one_panel(lambda axes: _draw_curves(axes, lines, logarithmic))
 
-    def draw(axes: Axes) -> None:
-        named: set[int] = set()
-        for line in lines:
-            known = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None]
-            label = None if line.group in named else line.name
-            named.add(line.group)
-            axes.plot(
-                [x for x, _ in known],
-                [y for _, y in known],
-                DASHES[line.group % len(DASHES)],
-                color=COLOURS[line.group % len(COLOURS)],
-                linewidth=0.8,
-                label=label,
+
+def curves_and_words(lines: Sequence[Line], said: Mapping[str, Any]) -> PaperFigure:
+    """Draw the training loss of each cell, and beside it what was said last; ``said`` is the widget's."""
+    with style.context(["default", STYLE]):
+        figure = PaperFigure(figsize=(1.5 * WIDE_INCHES, HEIGHT_INCHES), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.3))
+        _draw_curves(left, lines, logarithmic=False)
+        _draw_words(right, said)
+    return figure
+
+
+def _draw_words(axes: Axes, said: Mapping[str, Any]) -> None:
+    """Write one line a prompt: what is right, and what each model says, with a mark."""
+    frame, prompts = said["frames"][-1], said["prompts"]
+    rows = [["prompt", "right answer", *(cell["quality"] for cell in said["cells"])]]
+    for (prompt, right), *texts in zip(prompts, *frame["said"], strict=True):
+        marked = [f"{'✓' if text == right else '✗'} {text or '(nothing)'}" for text in texts]
+        rows.append([prompt, right, *marked])
+    _write_table(axes, f"said after step {frame['step']}", rows)
+
+
+def text_table(title: str, rows: Sequence[Sequence[str]]) -> PaperFigure:
+    """Write rows of texts, the first of them the heads of the columns."""
+    return one_panel(lambda axes: _write_table(axes, title, rows))
+
+
+def _write_table(axes: Axes, title: str, rows: Sequence[Sequence[str]]) -> None:
+    axes.set_axis_off()
+    axes.set_title(title, loc="left", fontsize=SMALL_POINTS, color=FAINT)
+    for place, row in enumerate(rows):
+        for column, text in enumerate(row):
+            axes.text(
+                column / len(row),
+                1 - (place + 0.5) / len(rows),
+                shorten(text.replace("\n", " "), max(12, 80 // len(row)), placeholder=" …"),
+                fontsize=SMALL_POINTS,
+                fontweight="bold" if place == 0 else "normal",
+                va="center",
+                parse_math=False,
             )
-        axes.set_xlabel("step")
-        axes.set_ylabel("training loss (nats a token)")
-        if logarithmic:
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter(ScalarFormatter())
-            axes.yaxis.set_minor_formatter(NullFormatter())
-        else:
-            axes.set_ylim(bottom=0)
-        axes.legend(fontsize=SMALL_POINTS, frameon=False)
 
-    return one_panel(draw)
+
+def _draw_curves(axes: Axes, lines: Sequence[Line], logarithmic: bool) -> None:
+    named: set[int] = set()
+    for line in lines:
+        known = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None]
+        label = None if line.group in named else line.name
+        named.add(line.group)
+        axes.plot(
+            [x for x, _ in known],
+            [y for _, y in known],
+            DASHES[line.group % len(DASHES)],
+            color=COLOURS[line.group % len(COLOURS)],
+            linewidth=line.width,
+            label=label,
+        )
+    axes.set_xlabel("step")
+    axes.set_ylabel("training loss (nats a token)")
+    if logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(bottom=0)
+    axes.legend(fontsize=SMALL_POINTS, frameon=False)
 
 
 def guessed(lines: Sequence[Line], question: Mapping[str, Any]) -> PaperFigure:
@@ -114,7 +157,7 @@ def heat_map(grid: Mapping[str, Any]) -> PaperFigure:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 bright = (value < middle) == (grid["better"] == "low")
-                ink = "black" if bright else "white"
+                ink = ON_BRIGHT if bright else ON_DARK
                 words = f"{value:.{digits}g}"
                 axes.text(column, row, words, ha="center", va="center", color=ink, fontsize=points)
         axes.set_yticks(range(len(qualities)), qualities)

@@ -17,6 +17,8 @@ from workbench.laws.claims import never_enough
 from workbench.laws.in_words import readable
 from workbench.laws.thresholds import TAILS
 from workbench.studies.examples import cut_text
+from workbench.views.inline import FIGURE_STYLE
+from workbench.views.palette import palette_css
 from workbench.views.points import TableRow, axis_words, points
 
 MOST_REFERENCE_SIZES = 41
@@ -94,6 +96,7 @@ def example_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "prompt": cut_text(row["prompt"]),
         "response": cut_text(row["response"]),
         **{name: None if text is None else cut_text(text) for name, text in texts.items()},
+        **({"answer": cut_text(row["answer"])} if "answer" in row else {}),
         "quality": row.get("quality") or "",
         "kind": row.get("kind") or "",
         "score": None if score is None else float(f"{score:.4g}"),
@@ -137,8 +140,9 @@ def exchange_pair(analysis: Analysis, rate: ExchangeRate, reference: Band, other
 
 
 def page_style() -> str:
-    """Return the style of a page with widgets: theirs, then the page's own."""
-    return "".join((PAGE_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "page"))
+    """Return the style of a page with widgets: the colours, the widgets', then the page's own."""
+    texts = [(PAGE_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in ("style", "page")]
+    return "".join((palette_css(system=True), FIGURE_STYLE, *texts))
 
 
 def script() -> str:

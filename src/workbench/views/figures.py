@@ -19,12 +19,11 @@ from workbench.laws import Band
 from workbench.laws.in_words import readable
 from workbench.laws.thresholds import LEVEL
 from workbench.metrics import is_loss, set_and_metric
+from workbench.views.palette import COLOURS, FAINT, TEXT_COLOURS
 from workbench.views.points import Point, TableRow, axis_words, measured, points, unit_in
 from workbench.views.style import (
     BAND_OPACITY,
-    COLOURS,
     COLUMN_INCHES,
-    FAINT,
     HEIGHT_INCHES,
     LABEL_POINTS,
     MARKERS,
@@ -302,7 +301,7 @@ def _direct_labels(panel: _Panel) -> None:
             xytext=(6, 0),
             textcoords="offset points",
             va="center",
-            color=COLOURS[index % len(COLOURS)],
+            color=TEXT_COLOURS[index % len(TEXT_COLOURS)],
         )
 
 

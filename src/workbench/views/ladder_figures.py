@@ -15,10 +15,9 @@ from workbench.errors import InputError
 from workbench.laws.fitting import Fit
 from workbench.laws.isoflop import Valley
 from workbench.laws.thresholds import LEVEL
+from workbench.views.palette import COLOURS, FAINT
 from workbench.views.style import (
-    COLOURS,
     COLUMN_INCHES,
-    FAINT,
     HEIGHT_INCHES,
     MARKERS,
     SMALL_POINTS,

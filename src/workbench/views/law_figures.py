@@ -33,15 +33,14 @@ from workbench.laws.surface import RateSurface
 from workbench.laws.thresholds import LEVEL
 from workbench.views.figures import (
     BAND_OPACITY,
-    COLOURS,
     COLUMN_INCHES,
-    FAINT,
     HEIGHT_INCHES,
     MARKERS,
     SMALL_POINTS,
     STYLE,
     PaperFigure,
 )
+from workbench.views.palette import COLOURS, FAINT, PAPER
 
 P = ParamSpec("P")
 PLACES_DRAWN = 80
@@ -138,7 +137,7 @@ def _never(axes: Axes, answer: ExchangeRate) -> None:
         ha="center",
         va="top",
         fontsize=SMALL_POINTS,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5},
     )
 
 

@@ -27,8 +27,9 @@ from workbench.views.explore import inline_json, page_style, script, sha256_sour
 from workbench.views.figures import quality_by_size
 from workbench.views.filter_figures import by_seconds
 from workbench.views.filters import Filters, filters_of
+from workbench.views.inline import inline_figure
 from workbench.views.points import Point, TableRow, axis_words, digits, measured, points, unit_in
-from workbench.views.style import INK, save_figure
+from workbench.views.style import save_figure
 from workbench.views.variants import explored, refuse_several, study_answers, with_variant
 from workbench.views.words import bytes_in_words, flat, seconds_in_words
 
@@ -68,10 +69,10 @@ def write_report(folder: Path | str) -> Report:
     facets = {label: one.fits for label, one in found.variants.items()}
     drawn = quality_by_size(table, fits=found.fits, facets=facets) if by_worth(table) else None
     figure = drawn or empty("no finished cell")
-    pdf, svg, _ = save_figure(figure, target)
+    pdf, *_ = save_figure(figure, target)
     write_atomically(target / "table.csv", table_csv(table))
     compared = None if filters is None else _filters(filters, table, target)
-    page = render_report(manifest, table, found, advice, svg.read_text(encoding="utf-8"), compared)
+    page = render_report(manifest, table, found, advice, inline_figure(figure, styled=False), compared)
     write_atomically(target / "index.html", page.encode())
     return Report(
         page=target / "index.html",
@@ -88,10 +89,10 @@ def render_report(
     table: Sequence[TableRow],
     found: Answers,
     advice: AdvicePart,
-    svg: str,
+    figure: str,
     filters: dict[str, Any] | None = None,
 ) -> str:
-    """Return the page; every text that comes from data is escaped."""
+    """Return the page, with ``figure`` as HTML in it; every text that comes from data is escaped."""
     cells = [row for row in table if row["size"] > 0]
     zero = [row for row in table if row["size"] == 0]
     metrics = measured(table)
@@ -108,7 +109,7 @@ def render_report(
         sentences=found.sentences[1:],
         silences=found.silences,
         warnings=list(_warnings(with_variant(cells))),
-        figure=_inline(svg, found.sentences[0]),
+        figure=Markup(figure),
         caption=caption_in_words(manifest, cells),
         filters=filters,
         tables=found.tables,
@@ -145,7 +146,9 @@ def _advice(store: Store, found: Answers) -> AdvicePart:
 def _filters(filters: Filters, table: Sequence[TableRow], target: Path) -> dict[str, Any]:
     """Write the figure about filters and return what the page says of them."""
     timed = any(one.price is not None for one in filters.answers)
-    svg = save_figure(by_seconds(table, filters), target, "filters")[1] if timed else None
+    figure = by_seconds(table, filters) if timed else None
+    if figure:
+        save_figure(figure, target, "filters")
     return {
         "headings": filters.headings,
         "rows": filters.rows,
@@ -153,7 +156,7 @@ def _filters(filters: Filters, table: Sequence[TableRow], target: Path) -> dict[
         "notes": filters.notes,
         "names": [one.name for one in filters.answers],
         "by_size": filters.by_size,
-        "figure": svg and _inline(svg.read_text(encoding="utf-8"), filters.sentences[0]),
+        "figure": figure and Markup(inline_figure(figure, styled=False)),
     }
 
 
@@ -167,12 +170,6 @@ def table_csv(table: Sequence[TableRow]) -> bytes:
     return buffer.getvalue().encode()
 
 
-def _inline(svg: str, description: str) -> Markup:
-    """Return the figure as an element of the page, whose text takes the page's colour."""
-    body = svg[svg.index("<svg") :].replace(INK, "currentColor")
-    return Markup('<svg role="img" aria-label="{}"').format(description) + Markup(body.removeprefix("<svg"))
-
-
 def grid_in_words(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     """Return in a line what a study is: its grid, its base, how much of it is done, when it began."""
     counts = {name: len({row[name] for row in cells}) for name in ("quality", "size", "seed")}
@@ -181,9 +178,10 @@ def grid_in_words(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     base = ", ".join(one.name or "" for one in manifest.bases) or manifest.base.name or cells[0]["base"]
     variants = f"{manifest.study.variants} variants × " if manifest.study.variants > 1 else ""
     grid = f"{variants}{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds"
+    begun = (manifest.started or "")[:16].replace("T", " ")
     return (
         f"{grid} on {base}: "
-        f"{done} of {manifest.study.cells or len(cells)} cells done. {manifest.started or ''}"
+        f"{done} of {manifest.study.cells or len(cells)} cells done. {begun}"
         f"{_growth(manifest)}"
     )
 

@@ -1,72 +1,54 @@
 """How figures look in a paper: widths, colours and text, and the same bytes on every machine.
 
 Text stays text that an editor can search (TrueType in PDF), widths are those of a paper's column and
-page, colours are Okabe and Ito's, which people with any colour vision can tell apart, and each quality
-has its own marker, so a black-and-white print still reads.
+page, people with any colour vision can tell the colours apart, and each quality has its own marker, so a
+black-and-white print still reads.
 """
 
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from matplotlib import style
 from matplotlib.figure import Figure
 
 from workbench.files import write_atomically
+from workbench.views.inline import inline_figure, with_fallback
+from workbench.views.palette import COLOURS as COLOURS
+from workbench.views.palette import FAINT as FAINT
+from workbench.views.palette import TEXT_COLOURS as TEXT_COLOURS
+from workbench.views.rendering import COLUMN_INCHES as COLUMN_INCHES
+from workbench.views.rendering import LABEL_POINTS as LABEL_POINTS
+from workbench.views.rendering import PIXELS, STYLE, described, to_bytes
 
-COLUMN_INCHES = 3.25
-"""Width of one column of a two-column paper; the page between its margins is 6.75."""
 PAGE_INCHES = 6.75
+"""Width of a paper's page between its margins; one column of two is ``COLUMN_INCHES``."""
 HEIGHT_INCHES = 2.3
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
-"""Okabe and Ito's without black and yellow, and Tol's wine."""
 MARKERS = "osD^vPX*"
 """One more than there are colours, so that no two of 56 qualities share both."""
-INK = "#1a1a1a"
-"""Text and axes; the report swaps it for the page's own colour of text."""
-FAINT = "#767676"
-LABEL_POINTS = 7.0
 SMALL_POINTS = 6.0
 BAND_OPACITY = 0.18
 
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": LABEL_POINTS,
-    "axes.labelsize": LABEL_POINTS,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "ytick.minor.width": 0.4,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": False,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 3.5,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "workbench",
-}
-
 
 class PaperFigure(Figure):
-    """A figure that a notebook shows as it will be printed, without pyplot's global state."""
+    """A figure that a notebook shows in the page's colours, without pyplot's global state.
+
+    A page gets SVG that follows its theme and width; where there is none, as on GitHub, the picture on white.
+    """
 
     def _ipython_display_(self) -> None:
         # pyplot's own way of showing a figure would come before a _repr_png_, and ipywidgets imports pyplot
         from IPython.display import display
 
         width, height = self.get_size_inches()
+        words = described(self)
         # half the pixels a side, so that it is sharp on dense screens
-        size = {"width": round(150 * width), "height": round(150 * height)}
-        picture = {"image/png": to_bytes(self, "png"), "text/plain": str(self)}
-        display(picture, raw=True, metadata={"image/png": size})
+        size = {"width": round(PIXELS * width), "height": round(PIXELS * height), "alt": words}
+        picture = to_bytes(self, "png")
+        shown = {
+            "text/html": with_fallback(inline_figure(self, words), picture, words),
+            "image/png": picture,
+            "text/plain": words,
+        }
+        display(shown, raw=True, metadata={"image/png": size})
 
 
 def resize(figure: Figure, width: float) -> None:
@@ -76,19 +58,6 @@ def resize(figure: Figure, width: float) -> None:
         figure.set_layout_engine("constrained")
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-
-
-def to_bytes(figure: Figure, kind: str, *, dots: int = 300) -> bytes:
-    """Return the figure as "pdf", "svg" or "png" (``dots`` an inch), without a date or a version in it."""
-    metadata: dict[str, None] = {
-        "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-        "svg": {"Date": None, "Creator": None},
-        "png": {"Software": None},
-    }[kind]
-    buffer = BytesIO()
-    with style.context(["default", STYLE]):
-        figure.savefig(buffer, format=kind, dpi=dots, metadata=metadata, transparent=kind == "svg")
-    return buffer.getvalue()
 
 
 def save_figure(figure: Figure, folder: Path, name: str = "figure") -> list[Path]:

@@ -7,6 +7,7 @@ import pytest
 from following import SMALL, between, follows, planned, small_study, told
 
 from workbench.adapters.lora import LoraStack
+from workbench.beside import start
 from workbench.config import CellConfig, Quality
 from workbench.models.loaders import load_base
 from workbench.studies.executors import make_executor
@@ -40,6 +41,17 @@ def test_a_quality_that_is_none():
     assert len(examples) == 3
     for example in examples:
         Quality.parse(example)
+
+
+@follows("give one of these, such as say=")
+@pytest.mark.parametrize("wrong", [-1, 41])
+def test_so_many_prompts_are_not_asked(wrong, tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr("subprocess.Popen", lambda command, **options: started.append(command))
+    message = told(start, small_study(), tmp_path / "study", say=wrong)
+    assert not (tmp_path / "study").exists()
+    start(small_study(), tmp_path / "study", say=int(between(message, "say=")))
+    assert started
 
 
 @follows("give exactly one of them")

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from html import escape
 from itertools import pairwise
 
 import pytest
@@ -131,7 +132,12 @@ def test_a_notebook_shows_it_at_print_size(table):
     InteractiveShell.clear_instance()
     (output,) = shown.outputs
     assert output.data["image/png"].startswith(b"\x89PNG")
+    alt = output.metadata["image/png"].pop("alt")
     assert output.metadata["image/png"] == {"width": 488, "height": 345}
+    assert alt.startswith("Chart: lines: mean of 3 seeds bands: their range: exact match against training")
+    assert alt.endswith("zero-shot 0.00, clean, 25% other form, 50% other form")
+    assert escape(alt) in output.data["text/html"]
+    assert output.data["text/plain"] == alt
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=8), st.floats(0.5, 20))

@@ -187,8 +187,9 @@ def test_a_report_is_the_same_every_time(report):
 
 def test_the_figure_takes_the_colour_of_the_page(report):
     html = report.page.read_text(encoding="utf-8")
-    assert "currentColor" in html
+    assert "var(--ink)" in html
     assert "#1a1a1a" not in html[html.index("<svg") : html.index("</svg>")]
+    assert html.index("--ink: var(--jp-ui-font-color1, #1a1a1a)") < html.index("<svg")
 
 
 def test_the_table_is_the_store_without_seconds(report):

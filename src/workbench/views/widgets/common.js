@@ -23,6 +23,8 @@ const svg = (name, attributes = {}, ...children) =>
 
 const COLOURS = 7;
 const colour = index => `var(--workbench-${((index % COLOURS) + COLOURS) % COLOURS})`;
+// The same for words, which need more contrast than a line.
+const textColour = index => `var(--workbench-text-${((index % COLOURS) + COLOURS) % COLOURS})`;
 const DASHES = ["", "6 3", "2 2", "8 3 2 3", "1 3", "10 4", "4 1"];
 const dash = index => DASHES[index % DASHES.length];
 
@@ -119,12 +121,20 @@ function root(el, name) {
   return el;
 }
 
-// Move marks apart where two would overlap; `places` are heights, the result has the same order.
-function spread(places, gap) {
+// A piece of a quality's line, to stand beside its name.
+const lineSample = index => svg("svg", { viewBox: "0 0 26 12", width: 26, height: 12, "aria-hidden": "true", class: "line" },
+  svg("path", { d: "M0,6H26", stroke: colour(index), "stroke-width": 2, "stroke-dasharray": dash(index) }));
+
+// Move marks apart where two would overlap; `places` are heights, the result has the same order. None lies below
+// `bottom`, where there is one and room for all.
+function spread(places, gap, bottom = Infinity) {
   const order = places.map((_, index) => index).sort((a, b) => places[a] - places[b]);
   const moved = [...places];
   order.slice(1).forEach((index, rank) => {
     moved[index] = Math.max(moved[index], moved[order[rank]] + gap);
+  });
+  [...order].reverse().forEach((index, rank) => {
+    moved[index] = Math.min(moved[index], bottom - rank * gap);
   });
   return moved;
 }

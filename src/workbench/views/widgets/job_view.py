@@ -16,13 +16,19 @@ from workbench.views.words import seconds_in_words
 
 STATE_WORDS: dict[JobName, str] = {
     "new": "not started",
-    "starting": "starting: loading the base and the data",
+    "starting": "starting: a process of its own begins",
     "finished": "finished",
     "stopped": "stopped; what is done is kept",
     "incomplete": "ended with cells that failed",
     "failed": "failed",
     "lost": "the process has gone; what is done is kept",
 }
+PHASE_WORDS: dict[str, str] = {
+    "loading": "starting: loading the data and the base",
+    "predicting": "starting: timing a step, to know how long all will take",
+    "training": "starting: the first step",
+}
+"""Before the first step."""
 
 
 class JobView(KernelView):
@@ -88,8 +94,8 @@ class JobView(KernelView):
     def _status(self, state: RunState) -> dict[str, Any]:
         at, words = self._latest, STATE_WORDS.get(state.name, state.name)
         if state.name == "running":
-            words = STATE_WORDS["starting"]
-            if at.get("phase") == "training":
+            words = PHASE_WORDS.get(at.get("phase", ""), PHASE_WORDS["loading"])
+            if at.get("phase") == "training" and at["stack"]:
                 words = f"training stack {at['stack']} of {at['stacks']}, step {at['step']} of {at['steps']}"
                 words += self._left()
         cells = f"; {at['cells_done']} of {at['cells']} cells done" if at.get("cells") else ""
@@ -126,7 +132,7 @@ class JobView(KernelView):
         self.tick()
 
     def _begin(self, *, anew: bool) -> None:
-        configuration, folder = self.job.configuration(), self.job.study_folder
+        configuration, say, folder = self.job.configuration(), self.job.say(), self.job.study_folder
         if configuration is None:
             raise InputError(f"{folder} has no job to go on with; start one with wb.start(study, folder)")
         if anew:  # what was trained is kept, under another name
@@ -135,5 +141,5 @@ class JobView(KernelView):
             with self._guard:
                 self._latest, self._offset = {}, 0
                 self.forget()
-        self.job = BackgroundRun.start(Study.from_dict(configuration), folder)
+        self.job = BackgroundRun.start(Study.from_dict(configuration), folder, say)
         Ticker.watch(self)

@@ -10,7 +10,8 @@ import anywidget
 import traitlets
 from matplotlib.figure import Figure
 
-from workbench.views.style import to_bytes
+from workbench.views.palette import palette_css
+from workbench.views.rendering import described, to_bytes
 from workbench.views.widgets.ticker import Ticker
 
 WIDGET_FOLDER = Path(__file__).parent
@@ -27,7 +28,7 @@ def module(name: str, folder: Path = WIDGET_FOLDER, helpers: Sequence[str] = ())
 class View(anywidget.AnyWidget):
     """A widget with a static picture for where widgets can't live: GitHub, PDF, a closed kernel."""
 
-    _css = (WIDGET_FOLDER / "style.css").read_text(encoding="utf-8")
+    _css = palette_css() + (WIDGET_FOLDER / "style.css").read_text(encoding="utf-8")
 
     def picture(self) -> Figure:
         """Return what the widget shows now as a figure."""
@@ -41,8 +42,9 @@ class View(anywidget.AnyWidget):
         shown = super()._repr_mimebundle_(**options)
         data, metadata = shown if isinstance(shown, tuple) else (shown, {})
         data = {**(data or {}), "text/plain": self.words()}
-        data["image/png"] = base64.b64encode(to_bytes(self.picture(), "png", dots=DOTS)).decode()
-        return data, metadata
+        picture = self.picture()
+        data["image/png"] = base64.b64encode(to_bytes(picture, "png", dots=DOTS)).decode()
+        return data, {**metadata, "image/png": {"alt": described(picture)}}
 
 
 class KernelView(View):

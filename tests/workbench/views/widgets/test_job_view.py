@@ -52,6 +52,61 @@ def test_live_shows_what_was_recorded_and_nothing_twice(tmp_path, check_shown):
     assert again.curves == view.curves
 
 
+def test_live_shows_what_was_said_and_loses_nothing(tmp_path, check_shown):
+    keys = [find_cell(VERBS, "clean", 512).key(), find_cell(VERBS, "50% other_form", 512).key()]
+    folder = write_job(tmp_path / "s", [step(1, keys, [2.0, 2.1])], name="stopped")
+    prompts = [["walk", "walked"], ["go", "went"]]
+    said = [
+        {"cells": keys, "prompts": prompts},
+        {"step": 1, "said": [["walk", "go"], ["", "go"]]},
+        {"step": 2, "said": [["walked", "goed"], ["walking", "going"]]},
+    ]
+
+    def write(lines):
+        with open(folder / "job" / "said.jsonl", "a") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
+
+    write(said)
+    view = LiveStudy(folder)
+    assert view.said["prompts"] == prompts
+    assert [cell["quality"] for cell in view.said["cells"]] == ["clean", "50% other form"]
+    assert {(cell["size"], cell["unit"]) for cell in view.said["cells"]} == {(512, "examples")}
+    assert view.said["frames"] == said[1:]
+    assert view.words().endswith("of 2 answers after step 2 are right: clean 1, 50% other form 0")
+    texts = [text.get_text() for axes in view.picture().axes for text in axes.texts]
+    assert {"✓ walked", "✗ goed", "✗ walking"} <= set(texts)
+    check_shown(view)
+    # the process went on from a checkpoint: a step that is said again counts as it was said last
+    write([said[0], {"step": 2, "said": [["walked", "went"], ["walking", "goes"]]}])
+    view.tick()
+    assert [frame["said"][0] for frame in view.said["frames"]] == [["walk", "go"], ["walked", "went"]]
+    assert LiveStudy(folder).said == view.said
+    # another stack begins with its own
+    write([{"cells": keys[:1], "prompts": prompts}, {"step": 1, "said": [["walk", "x" * 900]]}])
+    view.tick()
+    assert [len(text) for row in view.said["frames"][0]["said"] for text in row] == [4, 280]
+    assert len(view.said["frames"]) == len(view.said["cells"]) == 1
+    check_shown(view)
+
+
+def test_live_says_from_the_start_what_is_going_on(tmp_path):
+    me = psutil.Process()
+    starting = write_job(tmp_path / "a", [], name="starting", since=time.time())
+    assert LiveStudy(starting).words() == "starting: a process of its own begins; 0 points recorded"
+    lines = [{**step(0, [], []), "phase": "loading", "stack": 0, "cells": 0}]
+    folder = write_job(tmp_path / "b", lines, name="running", process=os.getpid(), born=me.create_time())
+    view = LiveStudy(folder)
+    for phase, words in [
+        ("loading", "starting: loading the data and the base"),
+        ("predicting", "starting: timing a step, to know how long all will take"),
+        ("training", "starting: the first step"),
+    ]:
+        with open(folder / "job" / "events.jsonl", "a") as file:
+            file.write(json.dumps({**lines[0], "phase": phase}) + "\n")
+        view.tick()
+        assert view.words().startswith(words)
+
+
 def test_live_says_why_a_job_failed(tmp_path):
     view = LiveStudy(write_job(tmp_path / "s", [], name="failed", error="there is <b>no</b> base"))
     assert view.status["alert"] == "there is <b>no</b> base"
@@ -75,8 +130,8 @@ class Begun(BackgroundRun):
     begun: ClassVar[list] = []
 
     @classmethod
-    def start(cls, study, folder):
-        cls.begun.append((study, folder))
+    def start(cls, study, folder, say=0):
+        cls.begun.append((study, folder, say))
         return cls(folder)
 
 
@@ -86,7 +141,7 @@ def finished(folder, monkeypatch):
     write_job(folder, [step(1, [find_cell(VERBS, "clean", 32).key()], [2.0])], name="finished")
     with Store.open(VERBS, read_only=True) as store:
         study = store.manifest.study.parsed()
-    (folder / "job" / "config.json").write_text(json.dumps(study.to_dict()))
+    (folder / "job" / "config.json").write_text(json.dumps({**study.to_dict(), "say": 7}))
     return study
 
 
@@ -99,7 +154,7 @@ def test_a_finished_job_trains_again_and_what_it_made_is_kept(tmp_path, monkeypa
         view = make(folder)
         assert (view.status["button"], view.status["button_works"]) == ("Train again", True)
         view.asked += 1
-        assert Begun.begun == [(study, folder)]
+        assert Begun.begun == [(study, folder, 7)]
         kept = folder.with_name(f"s-earlier-{number}")
         assert sorted(path.name for path in kept.rglob("*")) == before
         assert not folder.exists()
@@ -129,6 +184,8 @@ def test_a_map_says_how_far_its_job_is(tmp_path):
     view.asked += 1
     assert (folder / "job" / "stop").exists()
     assert GridMap(VERBS).status["state"] == "new", "no bar beside a study that no job trained"
+    assert GridMap(VERBS).words() == "exact match; 112 of 112 cells done"
+    assert GridMap(tmp_path / "nothing").words() == "not started"
 
 
 @pytest.mark.parametrize("make", [lambda: LiveStudy(VERBS), lambda: GridMap(VERBS)])

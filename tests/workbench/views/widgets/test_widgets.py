@@ -10,7 +10,7 @@ from workbench.views import widgets as of_views
 from workbench.views.explore import SCRIPTS
 from workbench.views.widgets.view import View
 
-HELPERS = ("kernel", "job_bar", "guessing")
+HELPERS = ("kernel", "job_bar", "said", "guessing")
 """Modules that widgets of a kernel, of a job, and of a guess share."""
 ROOMS = (of_views, of_lessons)
 MODULES = sorted(path for room in ROOMS for path in Path(room.__file__).parent.glob("*.js"))

@@ -50,8 +50,10 @@ def test_no_search_finds_better_levels(weights):
 
 def test_of_several_starts_the_best_end_is_taken():
     counts = np.zeros(BINS)
-    counts[[0, 1, BINS - 1]] = (5, 5, 1)  # three values, two levels: the two close ones share one
-    assert best_levels(counts, [[-1.0, -0.997], [-1.0, 0.5]]) == pytest.approx([-0.999, 1.0])
+    counts[[0, BINS // 2, BINS - 1]] = (2, 2, 6)  # at -1, 0 and 1: two levels, so two of the three share one
+    # 0 with 1 costs 2 * 6 / 8 and 0 with -1 costs 2 * 2 / 4, and from either no level moves
+    for starts in ([[-1.0, 0.5], [-0.5, 1.0]], [[-0.5, 1.0], [-1.0, 0.5]]):
+        assert best_levels(counts, starts) == pytest.approx([-0.5, 1.0])
 
 
 def test_levels_begin_with_the_first_and_hide_the_best(weights):

@@ -4,8 +4,9 @@
     python docs/notebooks.py NAME ...   runs these, whether they have changed or not
 
 A widget can't live on GitHub or in print, so its static picture is kept in its place, and every other picture
-and text with it. What is large or of the moment stays out: widgets' state, execution numbers, standard error.
-Solutions, which are code in the text form, are written as folded texts.
+and text with it. Of `ipywidgets.interact` what it showed is kept, with a line that says where its controls
+stood. Solutions, which are code in the text form, are written as folded texts.
+What is large or of the moment stays out: widgets' state, execution numbers, standard error.
 """
 
 import argparse
@@ -15,8 +16,9 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -35,6 +37,10 @@ LATER = "after-a-while"
 LONGEST = 240
 """Seconds that is waited for that."""
 KEPT = ("image/png", "text/plain", "text/html")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+"""The kind of an output that only a front end with a kernel can show."""
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+"""The kind of the state of a notebook's widgets."""
 LARGEST = 80_000
 """Bytes of a picture that keeps all its pixels; there are two for each of the page's."""
 COLOURS = 256
@@ -88,11 +94,51 @@ def run(notebook: NotebookNode, folder: Path) -> None:
 
 def keep_pictures(notebook: NotebookNode) -> None:
     """Leave in a notebook that was run only what a reader wants to see."""
-    notebook.metadata.pop("widgets", None)
+    saved = notebook.metadata.pop("widgets", {}).get(WIDGETS, {}).get("state", {})
+    states = {name: one["state"] for name, one in saved.items()}
     for cell in code_cells(notebook):
         cell.execution_count = None
         cell.metadata.pop("execution", None)
-        cell.outputs = [output for output in map(_kept, cell.outputs) if output is not None]
+        shown = [one for output in cell.outputs for one in _instead(output, states)]
+        had_widget = any(WIDGET in output.get("data", {}) for output in cell.outputs)
+        cell.outputs = [output for output in map(_kept, shown) if output is not None]
+        if had_widget and not cell.outputs:
+            raise SystemExit(f"Nothing of this cell's widget can be shown without a kernel:\n{cell.source}")
+
+
+def _instead(output: NotebookNode, states: Mapping[str, Mapping[str, Any]]) -> Iterator[NotebookNode]:
+    """Yield an output, or for a widget without a picture of its own what stands in its place."""
+    view = output.get("data", {}).get(WIDGET)
+    if view is None or "image/png" in output.data:
+        yield output
+        return
+    inside = list(_widgets_in(view["model_id"], states))
+    if controls := [words for one in inside if (words := _control(one))]:
+        yield nbformat.v4.new_output("stream", name="stdout", text=f"[{', '.join(controls)}]\n")
+    for one in inside:
+        yield from map(nbformat.from_dict, one.get("outputs", []))
+
+
+def _widgets_in(name: str, states: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the state of a widget and of all that it holds, in the order in which they are shown."""
+    state = states.get(name, {})
+    yield state
+    for child in state.get("children", []):
+        yield from _widgets_in(child.removeprefix("IPY_MODEL_"), states)
+
+
+def _control(state: Mapping[str, Any]) -> str | None:
+    """Say where a slider or a menu stands; nothing for other widgets."""
+    if not state.get("description"):
+        return None
+    if "index" in state and "_options_labels" in state:
+        return f"{state['description']}: {state['_options_labels'][state['index']]}"
+    if (value := state.get("value")) is None:
+        return None
+    if isinstance(value, bool):
+        return f"{'☑' if value else '☐'} {state['description']}"
+    shown = f"{value:.3g}" if isinstance(value, float) else value
+    return f"{state['description']}: {shown}"
 
 
 def _kept(output: NotebookNode) -> NotebookNode | None:
@@ -100,7 +146,7 @@ def _kept(output: NotebookNode) -> NotebookNode | None:
         return output if output.name == "stdout" else None
     data = {kind: value for kind, value in output.data.items() if kind in KEPT}
     still = {"image/png", "text/html"} & data.keys()
-    if not data or ("application/vnd.jupyter.widget-view+json" in output.data and not still):
+    if not data or (WIDGET in output.data and not still):
         return None
     if "image/png" in data:
         data["image/png"] = _smaller(data["image/png"])

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from additions import ADDITIONS
+from hosted import CITATION, hosted, repository
 
 from workbench.adapters.formats import ADAPTER_FORMATS
 from workbench.adapters.kinds.known import ADAPTER_KINDS
@@ -237,6 +238,7 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "model_formats": model_formats,
     "families": families,
     "lessons": lessons,
+    "hosted": lambda: hosted(repository(CITATION.read_text(encoding="utf-8"))),
     "large_bases": large_bases,
 }
 DOCUMENTS = (
@@ -250,6 +252,7 @@ DOCUMENTS = (
     "docs/data.md",
     "docs/export.md",
     "docs/gpu.md",
+    "docs/hosted.md",
     "notebooks/README.md",
     "docs/memory.md",
 )

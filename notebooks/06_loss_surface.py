@@ -13,46 +13,65 @@
 #
 # *Under a minute on two cores, twenty with the exercises. No network.*
 #
-# A law with four constants can stand for 112 trained models. That is worth a lot: it speaks about qualities
-# and sizes that nobody trained. Does it also say how much is true?
+# 112 models were trained: seven sizes, four qualities, four seeds. A law with four constants describes
+# all of them. That would be worth a lot: it also speaks about sizes and qualities that nobody trained.
+# But is it true?
+#
+# The law here is called `noise_floor`. It says that the loss $L$ of a model comes from three parts:
+#
+# $$L(n, s) = E + F\,(1 - s) + B\,n^{-\beta}$$
+#
+# Here $n$ is the number of training examples and $s$ the share of them that is right. $E$ is always left,
+# $F\,(1 - s)$ is the harm of the wrong ones, and $B\,n^{-\beta}$ becomes small with more data.
 
 # %%
 import workbench as wb
 
+shipped = wb.shipped_study()
+fit = shipped.fit("loss", "noise_floor")
+other = shipped.fit("loss", "quality_exponent")
 
-from workbench.laws.bootstrap import bootstrap
-from workbench.laws.problems import misfit
-from workbench.lessons import check, score
-from workbench.views.law_figures import residuals
+# %% [markdown]
+# ## Guess first
+#
+# If the law is right, it misses each measurement by about as much as two seeds differ by chance: the
+# squares of its errors are 1 on average, in units of that noise. How large are they really?
 
 # %%
-shipped = wb.shipped_study()
-fits = {law: shipped.fit("loss", law) for law in ("noise_floor", "quality_exponent")}
-for name, fit in fits.items():
-    print(f"{name:17} {fit.law.formula:38} misfit: p = {misfit(fit):.1g}")
+from workbench.lessons.misses import chance_in_words, squared_errors
+
+wb.lessons.GuessNumber(
+    "06-misfit",
+    "How large are the law's squared errors, where 1 would be chance?",
+    round(squared_errors(fit), 1),
+    low=0.2,
+    high=50,
+    logarithmic=True,
+    words="The law misses by more than chance can explain.",
+)
 
 # %% [markdown]
 # ## Move it
 #
 # Drag the circle, or use the sliders. The thick line joins all mixtures of size and quality that the law
-# calls equal to as many clean examples; the arrow is the exchange rate. Everything is computed in the page
-# from the constants of 200 redrawn studies.
+# calls equal to that many clean examples. The arrow is the exchange rate. The page computes all of it
+# from the constants of 200 studies that were drawn again from this one.
 
 # %%
-chosen = min(fits.values(), key=lambda fit: fit.objective)
-wb.widgets.LawExplorer(bootstrap(chosen, 200, workers=1))
+from workbench.laws.bootstrap import bootstrap
+
+wb.widgets.LawExplorer(bootstrap(fit, 200, workers=1))
 
 # %% [markdown]
 # ## 1. The law by hand
 #
-# The noise floor's law has two terms that data buys back or doesn't: `E + F (1 - share) + B n^-beta`.
-#
-# **Exercise.** What loss does it expect? Until you fill it in the check says "not yet".
+# **Exercise.** Which loss does the law expect? Until you fill it in the check says "not yet".
 
 
 # %%
 def law_mine(values, size, share):
-    # your turn: values has "E", "F", "B" and "beta"; size and share are arrays, and so is the result
+    # your turn: values has "E", "F", "B" and "beta"; size and share are arrays,
+    # and so is the result
     return ...
 
 
@@ -62,20 +81,25 @@ def law_solved(values, size, share):
 
 
 # %%
+from workbench.lessons import check, score
+
 check("law", law_mine)
 
 # %% [markdown]
 # ## 2. What is left over
 #
-# Divide what a law misses by the noise of the seeds. If the law is right, the squares are 1 on average, over
-# as many cells as there are beyond the constants that were fitted.
+# Let $r_i$ be what the law misses in cell $i$, divided by the noise of the seeds. There are $N$ cells,
+# and $k$ constants were fitted. If the law is right, then
 #
-# **Exercise.** How large are they?
+# $$\frac{1}{N - k} \sum_i r_i^2 \approx 1.$$
+#
+# **Exercise.** Compute the left side.
 
 
 # %%
 def excess_mine(residual, constants):
-    # your turn: residual is in units of the noise, one a cell; constants were fitted; the result is a number
+    # your turn: residual is in units of the noise, one a cell; constants were fitted;
+    # the result is a number
     return ...
 
 
@@ -90,12 +114,28 @@ check("excess", excess_mine)
 # %% [markdown]
 # ## The claim, checked
 #
-# Both laws say what everybody expects: more data helps, cleaner data helps more. Both miss the cells by more
-# than the seeds' noise explains, most of all those of which half is wrong: their loss falls in a step, and no
-# power law has one. So read a rate off a curve of each quality (notebook 7), and use the surface to see where
-# to look.
+# The law says what everybody expects: more data helps, and cleaner data helps more. But it misses the
+# cells by more than the noise of the seeds explains. So does a second law, in which quality changes the
+# slope instead: $L = E + B\,n^{-\beta} s^{-\gamma}$.
 
 # %%
-assert all(misfit(fit) < 0.05 for fit in fits.values())
+from workbench.laws.problems import misfit
+
+said = {one.law.formula: chance_in_words(misfit(one)) for one in (fit, other)}
+wb.lessons.Facts("would chance alone make a right law miss by so much?", said)
+
+# %% [markdown]
+# Look where it misses. The worst cells are those of which half is wrong: their loss falls in a step, and
+# no power law has a step.
+
+# %%
+from workbench.views.law_figures import residuals
+
+assert misfit(fit) < 0.05
+assert misfit(other) < 0.05
 print(score())
-residuals(chosen)
+residuals(fit)
+
+# %% [markdown]
+# So use a law to see where to look, and don't read a price off it. Next: a curve for each quality by
+# itself, and the price of a clean example.

@@ -48,6 +48,7 @@ ROOMS = (
     "kernel_lab",
     "sites",
     "hands",
+    "scratch",
     "views",
     "looks",
     "live",

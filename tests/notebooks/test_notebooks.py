@@ -17,6 +17,11 @@ LONGEST_CELL = 15
 LARGEST = 150_000
 """Bytes."""
 
+SHOWS_WIDGET = re.compile(
+    r"interact\(|^wb\.(widgets|watch)\b|^wb\.lessons\.(Guess|Chat|Budget|Blind)", re.MULTILINE
+)
+"""Code that shows a widget."""
+
 OFFLINE = """
 import socket
 connect = socket.socket.connect
@@ -75,6 +80,43 @@ def test_it_shows_its_picture_where_widgets_cant_live(path):
     notebook = nbformat.read(path, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs), "run make notebooks"
+
+
+@each_notebook
+def test_no_widget_leaves_its_cell_empty_where_widgets_cant_live(path):
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    empty = [cell.source for cell in cells if SHOWS_WIDGET.search(cell.source) and not cell.outputs]
+    assert not empty, "run make notebooks"
+
+
+INTERACT = """
+import ipywidgets as widgets
+def show(n, kind, all):
+    print(f"{n} of {kind}")
+_ = widgets.interact(show, n=widgets.IntSlider(3, description="number"),
+                     kind=widgets.Dropdown(options=["one", "two"], value="two", description="kind"),
+                     all=widgets.Checkbox(value=True, description="all"))
+"""
+
+
+def test_of_interact_the_file_keeps_what_it_showed_and_where_its_controls_stood():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(INTERACT)])
+    NotebookClient(notebook, timeout=60).execute()
+    writer.keep_pictures(notebook)
+    assert [output.text for output in notebook.cells[0].outputs] == [
+        "[number: 3, kind: two, ☑ all]\n",
+        "3 of two\n",
+    ]
+    assert "widgets" not in notebook.metadata
+
+
+def test_a_widget_of_which_nothing_can_be_kept_is_refused():
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("import ipywidgets\nipywidgets.Output()")]
+    )
+    NotebookClient(notebook, timeout=60).execute()
+    with pytest.raises(SystemExit, match="Nothing of this cell's widget"):
+        writer.keep_pictures(notebook)
 
 
 @each_notebook

@@ -52,8 +52,9 @@ LESSONS = {
     "09_spend_the_budget": LessonFacts("Clean or collect?"),
     "10_paper": LessonFacts("What does one corrected result change in a paper?"),
     "11_next_hour": LessonFacts("What should the next hour train, and the next dollar buy?"),
-    "12_is_a_filter_worth_its_cost": LessonFacts("Is a filter worth its cost?", minutes=5),
+    "12_is_a_filter_worth_its_cost": LessonFacts("Is a filter worth its cost?"),
     "13_evidence": LessonFacts("Do the data know the constant that a fit returns?"),
+    "14_from_scratch": LessonFacts("Can you write the whole answer yourself, in 200 lines?"),
 }
 """The notebooks by the names of their files, in the order in which they are read."""
 

@@ -22,7 +22,7 @@ from workbench.views.style import (
 )
 
 
-def by_seconds(rows: Sequence[TableRow], filters: Filters) -> PaperFigure:
+def by_seconds(rows: Sequence[TableRow], filters: Filters, unit: str = "seconds") -> PaperFigure:
     """Draw the filters' metric against seconds of scoring and training; dashed where scoring counts nothing.
 
     Evaluating a cell is left out, as it costs the same for all.
@@ -30,6 +30,7 @@ def by_seconds(rows: Sequence[TableRow], filters: Filters) -> PaperFigure:
     Args:
         rows: The study's table.
         filters: What ``filters_of`` said of it.
+        unit: What its times are counted in.
 
     Raises:
         InputError: If no time was recorded.
@@ -50,7 +51,7 @@ def by_seconds(rows: Sequence[TableRow], filters: Filters) -> PaperFigure:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel("seconds of scoring and training")
+        axes.set_xlabel(f"{unit} of scoring and training")
         axes.set_ylabel(axis_words(filters.metric))
         axes.set_title(
             "lines: mean over the seeds; bands: their range; dashed: as if scoring took no time",

@@ -1,10 +1,11 @@
 """The study that comes with the package: of no machine, small, and made again to the bit."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.shipped import DATABLATIONS, TALKERS, VERBS
 from workbench.lessons.talk import find_cell
 from workbench.studies.disk.store import Store
 from workbench.studies.replay import replay
@@ -32,3 +33,9 @@ def test_its_numbers_are_made_again():
     for difference in found.different:
         assert difference.step is None or difference.second == pytest.approx(difference.first, rel=1e-3)
     assert len(found.identical) + len(found.different) == 1
+
+
+def test_the_published_runs_are_those_of_the_tests_with_their_licence():
+    oracles = Path(__file__).resolve().parents[2] / "oracles"
+    assert DATABLATIONS.read_bytes() == (oracles / DATABLATIONS.name).read_bytes()
+    assert (DATABLATIONS.parent / "LICENSE").read_bytes() == (oracles / "LICENSE").read_bytes()

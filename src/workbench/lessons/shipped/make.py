@@ -1,14 +1,17 @@
-"""Make the study that is shipped from a whole one: ``python -m workbench.lessons.shipped.make STUDY``."""
+"""Make a study that is shipped from a whole one: ``python -m workbench.lessons.shipped.make STUDY NAME``.
+
+NAME is "verbs", or "filters" for the comparison of filters.
+"""
 
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from workbench.config import CellConfig
-from workbench.lessons.shipped import TALKERS, VERBS
+from workbench.lessons.shipped import FILTERS, TALKERS, VERBS
 from workbench.studies.disk.adapters import CONFIG, adapter_folder
 from workbench.studies.disk.store import ZERO_SHOT, Store
 from workbench.training.results import CellResult
@@ -20,13 +23,23 @@ MADE_ANEW = ("format", "sessions", "subsets")
 """Parts of the manifest that are written anew, or say nothing without the large parts."""
 
 
-def make(source: Path, target: Path) -> int:
-    """Write the shipped form of a finished study over ``target`` and return its bytes."""
+SHIPPED = {"verbs": (VERBS, TALKERS), "filters": (FILTERS, ())}
+"""Each study's folder, and the cells of which all is kept: quality, size, seed."""
+
+
+def make(source: Path, target: Path, talking: Collection[tuple[str, int, int]] = TALKERS) -> int:
+    """Write the shipped form of a finished study over ``target`` and return its bytes.
+
+    Args:
+        source: The whole study.
+        target: Where the small one is written; what is there goes.
+        talking: Cells whose adapters and curves are kept: quality, size, seed.
+    """
     with Store.open(source, read_only=True) as whole:
         zero_shot = whole.zero_shot()
         manifest = {name: value for name, value in whole.manifest.to_json().items() if name not in MADE_ANEW}
         cells = whole.manifest.planned()
-        talkers = {key for key, cell in cells.items() if _names(cell) in TALKERS}
+        talkers = {key for key, cell in cells.items() if _names(cell) in talking}
         made = whole.made()
         results = {}
         for row in whole.rows():
@@ -64,5 +77,6 @@ def _result(row: Mapping[str, Any], cell: CellConfig, curves: dict[str, list[flo
 
 
 if __name__ == "__main__":
-    size = make(Path(sys.argv[1]), VERBS)
-    print(f"{VERBS}: {size / 1e6:.2f} MB")
+    folder, talking = SHIPPED[sys.argv[2]]
+    size = make(Path(sys.argv[1]), folder, talking)
+    print(f"{folder}: {size / 1e6:.2f} MB")

@@ -14,7 +14,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=50
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-slow test-triton mistakes docs docs-check api lock notebooks bench classroom-base clean
+.PHONY: help demo lab test test-slow test-triton mistakes audit docs docs-check api lock notebooks bench bench-quick classroom-base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || grep '##' Makefile
@@ -40,6 +40,9 @@ test-triton: .venv/test ## the kernels' quick tests on another Triton: make test
 
 mistakes: .venv/test ## plant each listed mistake in the code; the tests have to find it (minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/mistakes/run.py
+
+audit: .venv/test ## look at every notebook and page in a browser, light and dark, at three widths: list what is wrong
+	@$(BIN)/python tests/browser/audit_pages.py
 
 docs: .venv/lab ## write the documents' tables from the code
 	@$(BIN)/python docs/tables.py
@@ -72,8 +75,15 @@ bench: .venv/lab ## compare with transformers + PEFT and measure this machine (m
 	@$(BIN)/python benchmarks/whole_study.py --output benchmarks/records/whole_study.json
 	@$(BIN)/python benchmarks/precision.py benchmarks/records/precision.json
 	@$(BIN)/python benchmarks/growth.py benchmarks/records/growth.json
-	@$(BIN)/python benchmarks/decoding.py benchmarks/records/decoding.json
+	@$(BIN)/python benchmarks/decoding.py --output benchmarks/records/decoding.json
 	@$(BIN)/python benchmarks/speed_page.py
+
+bench-quick: .venv/lab ## the same comparison in at most 10 minutes, into build/bench: one round, fewer steps
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[bench]'
+	@mkdir -p build/bench
+	@$(BIN)/python benchmarks/roofline.py build/bench/roofline.json
+	@$(BIN)/python benchmarks/against_peft.py --quick --output build/bench/against_peft.json
+	@$(BIN)/python benchmarks/decoding.py --quick --output build/bench/decoding.json
 
 # On a machine with a GPU: .venv if it is there, or else what PYTHON names, with its own torch. Small packages that
 # it lacks come from build/wheels, into a folder of their own; see docs/gpu.md
@@ -103,7 +113,7 @@ clean: ## remove .venv and the caches; studies stay
 # A stamp an environment: `make` installs again only when pyproject.toml or the tested versions have changed.
 .venv/lab: pyproject.toml $(TESTED)
 	@echo "Installing the workbench into .venv; the first time this takes minutes ..."
-	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab]'
+	@$(PIP_INSTALL) -c $(TESTED) -e '.[lab,kernels]'
 	@touch $@
 
 .venv/test: pyproject.toml .venv/lab

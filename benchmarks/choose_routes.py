@@ -30,9 +30,9 @@ sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 os.environ.setdefault("TRITON_CACHE_DIR", tempfile.mkdtemp())
 
 import torch  # noqa: E402
-from bench.compiler import SIXTEEN_BITS, TARGETS, Launch, build, captured, running_on  # noqa: E402
 
 from qlora_kernels import FORMATS, quantize  # noqa: E402
+from qlora_kernels.lab.compiler import SIXTEEN_BITS, TARGETS, Launch, build, captured, running_on  # noqa: E402
 from qlora_kernels.linear import lora_linear  # noqa: E402
 from qlora_kernels.product_routes import ROUTES  # noqa: E402
 from qlora_kernels.tiles import FEW_ROWS, Tile, table  # noqa: E402

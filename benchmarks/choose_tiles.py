@@ -25,18 +25,18 @@ sys.path.insert(0, str(ROOT / "tests" / "kernels"))
 os.environ.setdefault("TRITON_CACHE_DIR", tempfile.mkdtemp())
 
 import torch  # noqa: E402
-from bench.compiler import (  # noqa: E402
+
+from qlora_kernels import quantize  # noqa: E402
+from qlora_kernels.lab.compiler import (  # noqa: E402
     SHARED_LIMIT,
     SIXTEEN_BITS,
     TARGETS,
     Launch,
-    Report,
+    MachineCode,
     build,
     captured,
     running_on,
 )
-
-from qlora_kernels import quantize  # noqa: E402
 from qlora_kernels.linear import lora_linear  # noqa: E402
 from qlora_kernels.tiles import TABLE, UNROLLED, Tile  # noqa: E402
 
@@ -82,7 +82,7 @@ def launches(format: str, dtype: torch.dtype, target: str) -> dict[str, Launch]:
     return {key: by_name[name] for key, name in KERNELS.items()}
 
 
-def compiled(launch: Launch, tile: Tile, target: str) -> Report | None:
+def compiled(launch: Launch, tile: Tile, target: str) -> MachineCode | None:
     """Compile the kernel with another tile than the recorded one."""
     shape = {"ROWS": tile.rows, "COLUMNS": tile.columns, "DEPTH": tile.depth}
     try:
@@ -92,7 +92,7 @@ def compiled(launch: Launch, tile: Tile, target: str) -> Report | None:
         return None
 
 
-def allowed(report: Report | None, case: str) -> TypeGuard[Report]:
+def allowed(report: MachineCode | None, case: str) -> TypeGuard[MachineCode]:
     """No spill, fits, and uses the matrix units where its type and height let it."""
     return (
         report is not None
@@ -102,7 +102,7 @@ def allowed(report: Report | None, case: str) -> TypeGuard[Report]:
     )
 
 
-def static_cost(report: Report, tile: Tile) -> float:
+def static_cost(report: MachineCode, tile: Tile) -> float:
     """Cycles of one multiprocessor for each multiply-add, as counted."""
     products = tile.rows * tile.columns * tile.depth
     issue = report.loop_instructions_per(products) / ISSUED

@@ -20,7 +20,8 @@ os.environ.setdefault("TRITON_CACHE_DIR", tempfile.mkdtemp())
 
 from bench import budgets, readme  # noqa: E402
 from bench.catalogue import CATALOGUE  # noqa: E402
-from bench.compiler import TARGETS  # noqa: E402
+
+from qlora_kernels.lab.compiler import TARGETS  # noqa: E402
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 from against_peft import BASE, BATCH, RANK, batches, cell, examples
+from roofline import least_flops
 
 from qlora_kernels.products import PRECISIONS
 from workbench.adapters.lora import LoraStack
-from workbench.config import LINEARS
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.memory import keep_freed_memory
@@ -37,12 +37,6 @@ def kind(name, shapes):
     if "attention" in name:
         return "attention"
     return "everything else: norms, SwiGLU, rotations, sums, copies"
-
-
-def least_flops(decoder, tokens, labels):
-    """Return the operations of a step that no method saves."""
-    block = sum(n * k for n, k in map(decoder.linear_shape, LINEARS))
-    return 4 * tokens * decoder.layers * block + 4 * labels * decoder.vocabulary * decoder.width
 
 
 def measure(precision, items):

@@ -9,6 +9,9 @@ import math
 import statistics
 from pathlib import Path
 
+from against_peft import verdict
+from processor import in_words
+
 HERE = Path(__file__).parent
 RECORDS = HERE / "records"
 PAGE = HERE.parent / "docs" / "speed.md"
@@ -33,17 +36,23 @@ def table(head, rows):
 
 
 def machine(found):
-    rows = [
-        (name, f"{value:.0f}" if isinstance(value, float) else str(value)) for name, value in found.items()
-    ]
+    rows = [(name, _measured(value)) for name, value in found.items()]
     return (
         "## The machine\n\nProducts have the shapes of SmolLM2-135M with the tokens of one step.\n\n"
         + table(("what", "measured"), rows)
     )
 
 
+def _measured(value):
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
 def one_cell(found):
-    rates = {name: row["labelled_tokens_per_second"] for name, row in found["table"].items()}
+    ran = {name: row for name, row in found["table"].items() if "labelled_tokens_per_second" in row}
+    rates = {name: row["labelled_tokens_per_second"] for name, row in ran.items()}
+    judged = any("share_of_bound" in row for row in ran.values())
     rows = [
         (
             name,
@@ -51,10 +60,18 @@ def one_cell(found):
             f"{rates[name] / rates['PEFT float32']:.1f}",
             f"{row['peak_bytes'] / 1e9:.2f} GB",
             f"{row['loading_seconds']:.1f} s",
+            *((f"{row['share_of_bound']:.0%}", verdict(row)) if judged else ()),
         )
-        for name, row in found["table"].items()
+        for name, row in ran.items()
     ]
     head = ("contestant", "labelled tokens/s", "times PEFT float32", "peak memory", "loading")
+    if judged:
+        head += ("of the products' bound", "losses against PEFT's float32")
+    rows += [
+        (name, row["failed"], *[""] * (len(head) - 2))
+        for name, row in found["table"].items()
+        if name not in ran
+    ]
     return (
         "## One cell, all layers, against transformers + PEFT\n\n"
         f"SmolLM2-135M, rank 8 on all linear layers of all blocks, batches of 8 of {found['about']}, "
@@ -62,6 +79,7 @@ def one_cell(found):
         "token ids; losses are compared before times. PEFT pads each batch to its longest example; "
         "length-grouped, batches hold examples of similar length.\n\n"
         + table(head, rows)
+        + (f"\nMeasured on {in_words(found['machine'])}.\n" if "machine" in found else "")
         + loading(record("load_base"))
     )
 
@@ -125,7 +143,9 @@ def _bound(found, speed):
 
 
 def targets(found):
-    rows = found["table"]
+    rows = {name: row for name, row in found["table"].items() if "labelled_tokens_per_second" in row}
+    if not {"ours bfloat16", "PEFT float32", "PEFT bfloat16"} <= set(rows):
+        return "## What was wanted, and what came\n\nContestants are missing in the record.\n"
     rate = {name: row["labelled_tokens_per_second"] for name, row in rows.items()}
     ours = max(value for name, value in rate.items() if name.startswith("ours"))
     best = max(value for name, value in rate.items() if name.startswith("PEFT"))
@@ -303,12 +323,22 @@ def growth(found):
 
 
 def decoding(found):
-    rows = [(name, f"{rate:.0f}") for name, rate in found["rates"].items()]
+    rows, rates = [], found["rates"]
+    for name, rate in rates.items():
+        other = rates[f"llama.cpp, {name.rpartition(', ')[2]}"]
+        keys = ("tokens_per_second", "tokens_per_processor_second")
+        rows.append((name, *(f"{rate[key]:.1f} ({rate[key] / other[key]:.0%})" for key in keys)))
+    here = found["machine"]
     return (
         "## Decoding\n\n"
-        f"{found['new_tokens']} new tokens for each prompt, greedy, SmolLM2-135M's GGUF in 4 bits. llama.cpp is "
-        "made for this; the workbench decodes to show what an adapter says, on the copies of the weights that "
-        "training needs anyway.\n\n" + table(("contestant", "tokens/s"), rows)
+        f"{found['new_tokens']} new tokens for each prompt, greedy, SmolLM2-135M's GGUF in 4 bits; medians of "
+        f"{found['rounds']} rounds that alternated, in brackets the share of llama.cpp's. llama.cpp is made for this and "
+        "reads the 4 bits themselves; the workbench decodes to show what an adapter says, on the copies of the "
+        "weights that training needs anyway, which are four times as large. "
+        f"Measured on {in_words(here)}, at the end {here['load at the end']:.1f}: where the load is above the number "
+        "of cores, the clock says how the system shares them out, and a core's seconds are the fairer measure; "
+        "llama.cpp's threads spin while they wait.\n\n"
+        + table(("contestant", "tokens/s", "tokens for a second of a core"), rows)
     )
 
 

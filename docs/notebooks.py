@@ -5,8 +5,8 @@
 
 A widget can't live on GitHub or in print, so its static picture is kept in its place, and every other picture
 and text with it. Of `ipywidgets.interact` what it showed is kept, with a line that says where its controls
-stood.
-What is large or of the moment stays out: widgets' state, execution numbers, standard error.
+stood. What is large or of the moment stays out: widgets' state, execution numbers, standard error. Solutions,
+which are code in the text form, are written as folded texts.
 """
 
 import argparse
@@ -26,13 +26,16 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
+from workbench.lessons.workshop import folded
 from workbench.studies.background import BackgroundRun
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-IN_CHECKOUT = {"03k_kernel_lab"}
-"""Notebooks that read files of the checkout and write none; the others run in an empty folder."""
 LIVE = 40
 """Seconds that what trains beside a notebook gets before the last cell draws it."""
+LATER = "after-a-while"
+"""The tag of a cell that shows what trains beside the notebook: its picture is taken once that has ended."""
+LONGEST = 240
+"""Seconds that is waited for that."""
 KEPT = ("image/png", "text/plain", "text/html")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 """The kind of an output that only a front end with a kernel can show."""
@@ -45,8 +48,8 @@ COLOURS = 256
 
 
 def text_of(name: str) -> NotebookNode:
-    """Return a notebook's cells as its text form has them."""
-    return jupytext.read(FOLDER / f"{name}.py")
+    """Return a notebook's cells as its text form has them, with the solutions folded."""
+    return folded(jupytext.read(FOLDER / f"{name}.py"))
 
 
 def fingerprint(notebook: NotebookNode) -> str:
@@ -66,17 +69,19 @@ def written(name: str) -> NotebookNode | None:
     return nbformat.read(path, as_version=4) if path.is_file() else None
 
 
-def run(name: str, notebook: NotebookNode, folder: Path) -> None:
-    """Execute a notebook, in the checkout's folder or an empty one, and end what it has started."""
-    place = FOLDER if name in IN_CHECKOUT else folder
+def run(notebook: NotebookNode, folder: Path) -> None:
+    """Execute a notebook in an empty folder and end what it has started."""
     last = notebook.cells.index(code_cells(notebook)[-1])
 
     def pause(cell: NotebookNode, cell_index: int) -> None:
-        if cell_index == last and any(folder.glob("**/job")):
+        if LATER in cell.metadata.get("tags", ()):
+            for path in folder.glob("**/job"):
+                BackgroundRun(path.parent).wait(LONGEST)
+        elif cell_index == last and any(folder.glob("**/job")):
             time.sleep(LIVE)
 
     client = NotebookClient(
-        notebook, timeout=900, resources={"metadata": {"path": str(place)}}, on_cell_execute=pause
+        notebook, timeout=900, resources={"metadata": {"path": str(folder)}}, on_cell_execute=pause
     )
     try:
         client.execute()
@@ -104,7 +109,7 @@ def keep_pictures(notebook: NotebookNode) -> None:
 def _instead(output: NotebookNode, states: Mapping[str, Mapping[str, Any]]) -> Iterator[NotebookNode]:
     """Yield an output, or for a widget without a picture of its own what stands in its place."""
     view = output.get("data", {}).get(WIDGET)
-    if view is None or "image/png" in output.data:
+    if view is None or {"image/png", "text/html"} & output.data.keys():
         yield output
         return
     inside = list(_widgets_in(view["model_id"], states))
@@ -140,7 +145,8 @@ def _kept(output: NotebookNode) -> NotebookNode | None:
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     data = {kind: value for kind, value in output.data.items() if kind in KEPT}
-    if not data or (WIDGET in output.data and "image/png" not in data):
+    still = {"image/png", "text/html"} & data.keys()
+    if not data or (WIDGET in output.data and not still):
         return None
     if "image/png" in data:
         data["image/png"] = _smaller(data["image/png"])
@@ -176,7 +182,7 @@ def write(name: str, *, anyway: bool) -> bool:
             new.outputs = before.outputs
     else:
         with tempfile.TemporaryDirectory() as folder:
-            run(name, text, Path(folder))
+            run(text, Path(folder))
         keep_pictures(text)
     for number, cell in enumerate(text.cells):
         cell.id = f"cell-{number}"  # the same in every version

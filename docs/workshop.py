@@ -36,7 +36,7 @@ def line(name: str) -> str:
     """Run a notebook and return its line of the table."""
     notebook = text_of(name)
     with tempfile.TemporaryDirectory() as folder:
-        run(name, notebook, Path(folder))
+        run(notebook, Path(folder))
     times = [seconds(cell) for cell in code_cells(notebook)]
     named = ", ".join(exercises(notebook)) if name in WORKSHOP else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -13,126 +13,140 @@
 #
 # *About a minute on two cores. No network.*
 #
-# What is a noisy example? Not one that looks odd: *walk, walking* looks as good as *walk, walked*. It is one
-# whose answer the rest of the data speaks against. A model that has read the rest can say so.
+# An example is *noisy* when its answer is wrong. But who says that it is wrong? Some errors you see at
+# once. Others look as good as the truth: is *walk → walking* wrong? Only the rest of the data can say so.
+# A model that has learnt from the rest may know it, too. Can you beat it?
 
 # %%
 import workbench as wb
 
-import ipywidgets as widgets
-import torch
-from scipy.stats import mannwhitneyu
-
-from workbench.config import CellConfig
 from workbench.data.corruptions import CORRUPTIONS
-from workbench.data.subsets import draw
-from workbench.lessons.figures import suspects
-from workbench.training.evaluation import HeldOut, evaluate
-from workbench.training.loop import train
-from workbench.training.prepare import prepare
 
 # %% [markdown]
 # ## Ways to go wrong
 #
-# Each kind of damage is exact: a record in, the damaged record out, and which records are hit hangs on their
-# names and a seed alone. So a record that is spoiled at one rate is spoiled, in the same way, at every
-# higher one. Turn the dials and look for what you would have noticed yourself.
+# The task is the past tense of a verb. Choose a kind of damage, and how many of the examples stay right.
+# Look for what you would have noticed yourself, then press *Show what was changed*.
+#
+# A record's name and a seed decide whether it is spoiled. So what is spoiled when 70% are right is
+# spoiled when 50% are right, too.
 
 # %%
 verbs = wb.load_dataset("verbs")
 usable = [name for name in CORRUPTIONS if name != "flip"]
-{name: CORRUPTIONS[name].about for name in usable}
+wb.lessons.Damage(verbs, usable)
+
+# %% [markdown]
+# ## By eye
+#
+# Here are 24 verbs with their answers. About seven in ten are right, the others have another form of the
+# verb. Click on those that you would cross out.
 
 # %%
-kind = widgets.Dropdown(options=usable, value="other_form", description="damage")
-wrong = widgets.FloatSlider(value=0.3, min=0.1, max=0.9, step=0.1, description="share", readout_format=".0%")
+from workbench.data.subsets import draw
 
-
-def drawn(kind, wrong):
-    display(wb.widgets.Examples.drawn(verbs, wb.Quality(corruption=kind, share=round(1 - wrong, 1)), size=96))
-
-
-_ = widgets.interact(drawn, kind=kind, wrong=wrong)
+noisy = wb.Quality(corruption="other_form", share=0.7)
+records = draw(verbs, noisy, 128, 0)
+wb.lessons.CrossOut(records[:24])
 
 # %% [markdown]
 # ## Ask a model
 #
-# 128 verbs, three in ten with another form of the verb. Two adapters learn from them: one stops after two
-# passes, the other goes on for fifteen. Then each is asked for the loss of every example that it was trained
-# on: how far is this answer from what you expect?
+# Two adapters learn from 128 such verbs. One stops after two passes over them, the other goes on for
+# fifteen. Then each is asked for its *loss* on every example that it was trained on: how surprised is it
+# by this answer?
 
 # %%
-noisy = wb.Quality(corruption="other_form", share=0.7)
-short = CellConfig(data="verbs", base="classroom", template="verbs", quality=noisy, size=128, steps=16)
-short = short.with_(learning_rate=4e-3)
-cells = [short, short.with_(steps=120)]
-base = wb.load_base("classroom")
-prepared = prepare(base, verbs, cells, "verbs")
-examples = prepared.draws[short.key()]
-spoiled = torch.tensor([record.spoiled is not None for record in draw(verbs, noisy, 128, short.seed)])
+from workbench.config import CellConfig
+from workbench.training.prepare import prepare
+
+task = CellConfig(data="verbs", base="classroom", template="verbs", quality=noisy, size=128)
+short = task.with_(steps=16, learning_rate=4e-3)
+long = short.with_(steps=120)
+prepared = prepare(wb.load_base("classroom"), verbs, [short, long], "verbs")
+frozen, examples = prepared.frozen, prepared.draws[short.key()]
+draws = [examples, examples]
+stack = wb.lessons.train_shown("training two adapters", frozen, [short, long], draws)
 
 # %%
-stack, _ = train(prepared.frozen, cells, [examples, examples])
-before = evaluate(prepared.frozen, HeldOut(examples), None).losses
-after = evaluate(prepared.frozen, HeldOut(examples), stack).losses
-losses = dict(zip(["untrained", "two passes", "fifteen passes"], [*before, *after], strict=True))
+from workbench.training.evaluation import HeldOut, evaluate
+
+moments = ("untrained", "two passes", "fifteen passes")
+before = evaluate(frozen, HeldOut(examples), None).losses
+after = evaluate(frozen, HeldOut(examples), stack).losses
+losses = dict(zip(moments, [*before, *after], strict=True))
 
 # %% [markdown]
-# How often has a spoiled example the larger loss, in a pair of a spoiled and a good one? Half of the time is
-# guessing. The untrained base does worse than that: it knows *walking* well and has never seen *walked*.
-
+# Take one spoiled example and one good one. How often has the spoiled one the larger loss? Half of the
+# time is guessing. Put the three moments in order first: who tells spoiled from good best?
 
 # %%
-def told_apart(loss):
-    pairs = int(spoiled.sum()) * int((~spoiled).sum())
-    return round(float(mannwhitneyu(loss[spoiled], loss[~spoiled]).statistic) / pairs, 3)
+from workbench.lessons.figures import suspects, told_apart
 
-
-apart = {moment: told_apart(loss) for moment, loss in losses.items()}
-apart
+spoiled = [record.spoiled is not None for record in records]
+apart = {moment: told_apart(loss, spoiled) for moment, loss in losses.items()}
+wb.lessons.GuessOrder(
+    "01-moments",
+    "Which model tells spoiled from good best? Put it on top.",
+    {moment: round(100 * share) for moment, share in apart.items()},
+    unit="of 100 pairs",
+)
 
 # %% [markdown]
-# ## Sort, and look
+# ## The line
 #
-# The examples as the adapter of two passes sees them. Sort by the loss: what stands on top, and where would
-# you stop crossing out? Some good verbs are up there, too. Which?
+# Now all 128, sorted by the loss after two passes, the largest on top. Drag the line down: what lies
+# above it is crossed out. Where do you stop? Single rows can be crossed out, or put back, by hand.
 
 # %%
-records = draw(verbs, noisy, 128, short.seed)
-rows = [
-    {
-        "prompt": one.prompt,
-        "response": one.response,
-        "kind": "spoiled" if one.spoiled else "as it was",
-        "score": s,
-    }
-    for one, s in zip(records, losses["two passes"].tolist(), strict=True)
-]
-wb.widgets.Examples(sorted(rows, key=lambda row: -row["score"]), score="loss after two passes")
+crossing = wb.lessons.CrossOut(records, losses["two passes"], "loss after two passes")
+crossing
 
 # %% [markdown]
-# ## Cross out
+# ## Learn again from what is left
 #
-# Leave out the three tenths with the largest loss, without looking at the answers, and learn by heart again.
+# How much is it worth? Two adapters learn for fifteen passes: one from what your line has left, one
+# without the three tenths of the largest loss. *Move your line, then run these three cells again.*
 
 # %%
-kept = losses["two passes"].argsort()[: round(0.7 * len(examples))].tolist()
-cleaned, _ = train(prepared.frozen, cells[1:], [[examples[place] for place in kept]])
-judged = {
-    "all": evaluate(prepared.frozen, prepared.heldout, stack).metrics(1)["exact_match"],
-    "crossed out": evaluate(prepared.frozen, prepared.heldout, cleaned).metrics(0)["exact_match"],
-}
-judged
+sure = losses["two passes"].argsort()[: round(0.7 * len(examples))].tolist()
+left = [[examples[place] for place in kept] for kept in (crossing.kept, sure)]
+cleaned = wb.lessons.train_shown("training with what is left", frozen, [long, long], left)
+
+# %%
+from workbench.lessons.figures import bars
+
+judged = evaluate(frozen, prepared.heldout, stack).metrics(1)["exact_match"]
+both = evaluate(frozen, prepared.heldout, cleaned)
+yours, rule = (both.metrics(row)["exact_match"] for row in (0, 1))
+wb.lessons.GuessNumber(
+    "01-cleaned",
+    f"All 128: {judged:.0%} right. And without the three tenths of the largest loss?",
+    round(100 * rule),
+    low=40,
+    high=100,
+    unit="%",
+)
+
+# %%
+mine = f"your line: {len(crossing.kept)} left"
+bars({"all 128": judged, mine: yours}, "right of 600 verbs")
 
 # %% [markdown]
 # ## The claim, checked
 #
-# After two passes the loss tells nine of ten pairs apart; after fifteen it has forgotten half of that, and
-# the model has learnt the damage along with the rest. Looking at the loss early is cheap cleaning. It is no
-# proof: a rare verb is as surprising as a wrong one.
+# After two passes the loss tells nine of ten pairs apart. After fifteen it has lost most of that: the
+# model has learnt the errors by heart, too. So look at the loss early: it is a cheap way to clean. It
+# proves nothing: a rare but right verb surprises the model as a wrong one does.
+#
+# The base that has learnt nothing yet does worse than guessing: it knows *walking* well, and it has never
+# seen *walked*.
+#
+# All of this learning went into an adapter, a small addition to a frozen model. Why can it be so small?
+# That is the next notebook.
 
 # %%
 assert apart["two passes"] > 0.8 > apart["fifteen passes"]
 assert apart["untrained"] < 0.5, "before training, the wrong form is the one that is known"
-assert judged["crossed out"] > judged["all"]
+assert rule > judged
 suspects(losses, spoiled)

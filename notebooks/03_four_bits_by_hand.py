@@ -13,49 +13,44 @@
 #
 # *About a minute on two cores, half an hour with the exercises. No network.*
 #
-# Four bits tell sixteen numbers apart. A weight has more to say than that: so weights share a scale in
-# blocks, and sixteen levels are laid where weights are. How much is lost, in the weights and in what the
-# model answers? And is a cleverer codebook worth it?
+# Four bits can tell sixteen numbers apart. A weight can be any number. So the weights of a block share a
+# scale, and each takes the nearest of sixteen levels. How much is lost: of the weights, and of what the
+# model answers? And where should the levels lie?
 #
-# Three exercises. Fill in what says *your turn* and run the check below it. Until then the check says "not
-# yet", and the notebook goes on with the package's own functions.
+# There are three exercises, and a fourth that is hard. Write your answer where it says *your turn*, and
+# run the check below it. Until then the check says "not yet", and the notebook goes on without it.
 
 # %%
 import workbench as wb
 
-from dataclasses import replace
-
-import ipywidgets as widgets
 import torch
 from einops import rearrange
 
-from qlora_kernels import FORMATS
-from qlora_kernels.formats_layout import LEVELS
-from workbench.lessons import check, score
-from workbench.lessons.figures import codebook, four_bits
-from workbench.training.evaluation import evaluate
-from workbench.training.prepare import prepare
+from workbench.lessons import check
 
 # %% [markdown]
 # ## Numbers that were never quantized
 #
-# The classroom base comes in four bits: its weights lie on a grid already, and packing them again would look
-# better than it is. What an adapter has learnt is fresh: the change that it makes to every layer, 737,280
-# real numbers.
+# The classroom base comes in four bits already: to pack it again would lose nothing. What an adapter has
+# learnt is fresh. We take the change $s\,B A$ that it makes to every layer.
 
 # %%
 shipped, base = wb.shipped_study(), wb.load_base("classroom")
 adapter = shipped.adapter("clean", 128)
-learnt = {n: adapter.change(n) for n in adapter.layers}
+learnt = {name: adapter.change(name) for name in adapter.layers}
 w = torch.cat([matrix.flatten() for matrix in learnt.values()])[None]
-w.shape, float(w.std())
+sizes = {"typical size": float(w.std()), "largest": float(w.abs().max())}
+wb.lessons.Facts("what was learnt", {"layers": len(learnt), "numbers": w.numel(), **sizes})
 
 # %% [markdown]
 # ## 1. A scale for each block
 #
-# The shapes, by the letters of this project: N rows, K columns, cut into C blocks of B columns each.
+# Letters for the shapes: $N$ rows and $K$ columns, cut into $C$ blocks of $B$ columns each. The scale of
+# a block is its largest magnitude,
 #
-# **Exercise.** Find the largest magnitude in each block.
+# $$s_{nc} = \max_b |w_{ncb}|.$$
+#
+# **Exercise.** Find it for each block.
 
 
 # %%
@@ -75,10 +70,10 @@ check("absmax", absmax_mine)
 # %% [markdown]
 # ## 2. A code for each weight
 #
-# Divide by the scale, and every weight lies between -1 and 1. NF4 puts its sixteen levels where a normal
-# distribution has equal shares: close together near zero.
+# Divided by its scale, every weight lies between $-1$ and $1$. NF4 lays its sixteen levels $l_0 < \dots <
+# l_{15}$ where a normal distribution has equal shares: close together near zero.
 #
-# **Exercise.** Give each weight the code, 0 to 15, of the level that is nearest.
+# **Exercise.** Give each weight the code $\arg\min_i |w - l_i|$ of the nearest level.
 
 
 # %%
@@ -93,15 +88,13 @@ def nearest_solved(relative, levels):
 
 
 # %%
-blocks = rearrange(w, "N (C B) -> (N C) B", B=64)
-relative = blocks / blocks.abs().amax(-1, keepdim=True)
-levels = torch.tensor(LEVELS["nf4"])
 check("nearest", nearest_mine)
 
 # %% [markdown]
 # ## 3. Two codes in a byte
 #
-# **Exercise.** Put neighbours together, the earlier one into the upper four bits.
+# **Exercise.** Put neighbours together, the earlier one into the upper four bits: $16\,c_{2i} +
+# c_{2i+1}$.
 
 
 # %%
@@ -119,75 +112,148 @@ def packed_solved(codes):
 check("packed", packed_mine)
 
 # %% [markdown]
-# ## Lay the levels yourself
+# ## 4. Optional, hard: a better scale
 #
-# At 0 the sixteen levels stand in even steps, at 1 they are NF4's. Turn the dial: where is the error
-# smallest? And past 1?
+# The largest magnitude is an easy scale, not the best one. Say the codes are chosen, so that the weights
+# $w$ of a block stand for the levels $q$. Then the scale $c$ with the least squared error makes
+#
+# $$\sum_b (w_b - c\,q_b)^2$$
+#
+# as small as possible.
+#
+# **Exercise.** Find it for each block.
 
 
 # %%
-def bent(bend):
-    laid = (1 - bend) * torch.linspace(-1, 1, 16) + bend * levels
-    nearest = laid[(relative[..., None] - laid).abs().argmin(-1)]
-    return laid, float((nearest - relative).norm() / relative.norm())
+def best_scale_mine(w, q):
+    # your turn: w is (C, B); q, the levels, is (C, B); the result is (C,)
+    return ...
 
 
-dial = widgets.FloatSlider(value=0.5, min=0, max=1.5, step=0.1, description="bend")
-shown = relative[:256]
-_ = widgets.interact(
-    lambda bend: codebook(shown, bent(bend)[0].tolist(), f"error {bent(bend)[1]:.1%}"), bend=dial
+# %% jupyter={"source_hidden": true} tags=["solution"]
+def best_scale_solved(w, q):
+    return (w * q).sum(-1) / (q * q).sum(-1)
+
+
+# %%
+check("best_scale", best_scale_mine)
+
+# %% [markdown]
+# ## Lay the levels yourself
+#
+# How large is the error, do you think? It is $\lVert \hat w - w \rVert / \lVert w \rVert$: how far the
+# weights move, over how long they are. The levels are NF4's, in blocks of 64.
+
+# %%
+from qlora_kernels.formats_layout import LEVELS
+
+blocks = rearrange(w, "N (C B) -> (N C) B", B=64)
+relative = (blocks / blocks.abs().amax(-1, keepdim=True))[:1024]
+levels = torch.tensor(LEVELS["nf4"])
+off = levels[(relative[..., None] - levels).abs().argmin(-1)] - relative
+wb.lessons.GuessNumber(
+    "03-error",
+    "How far do four bits move the weights?",
+    round(100 * float(off.norm() / relative.norm()), 1),
+    low=0.1,
+    high=100,
+    unit="% of their size",
+    logarithmic=True,
 )
+
+# %% [markdown]
+# The levels begin in even steps. Drag them: with the mouse, a finger, or the Tab and arrow keys. Can you
+# beat NF4?
+
+# %%
+even = torch.linspace(-1, 1, 16).tolist()
+wb.lessons.Levels(relative, {"even": even, "NF4": LEVELS["nf4"]})
 
 # %% [markdown]
 # ## What the weights lose
 #
-# Smaller blocks cost more bits for scales. So compare formats at equal bits. INT4 has even steps, a scale
-# and an offset for each block; Q4_0 and Q4_1 are those of GGUF files.
-
+# Formats differ in their levels and in what a block brings along. NF4 has uneven levels and one scale.
+# INT4 has even levels, a scale and an offset. Q4_0 (one scale) and Q4_1 (a scale and an offset) are those
+# of GGUF files, with 16 bits for each of these numbers.
 
 # %%
+from qlora_kernels import FORMATS
+
+
 def error(format, block):
     packed = wb.quantize(w, format, block_size=block)
-    return packed.bits_per_weight, round(float((packed.dequantize() - w).norm() / w.norm()), 4)
+    return packed.bits_per_weight, float((packed.dequantize() - w).norm() / w.norm())
 
 
-formats = ("nf4", "int4", "q4_0", "q4_1")
-errors = {one: dict(error(one, block) for block in FORMATS[one].block_sizes) for one in formats}
-errors
+errors = {}
+with wb.lessons.working("packing in four formats") as tell:
+    for format in ("nf4", "int4", "q4_0", "q4_1"):
+        errors[format] = dict(error(format, block) for block in FORMATS[format].block_sizes)
+        tell(len(errors) / 4)
+
+# %%
+at_32 = {format: round(100 * error(format, 32)[1], 2) for format in errors}
+asked = "In blocks of 32: which loses most? Put it on top."
+wb.lessons.GuessOrder("03-formats", asked, at_32, unit="% of the weights")
 
 # %% [markdown]
 # ## What the answers lose
 #
-# Merge the adapter into the base, pack what comes out, and ask for 600 held-out verbs.
+# Merge the adapter into the base, pack what comes out, and ask for the past tense of 600 new verbs.
 
 # %%
+from dataclasses import replace
+
 from workbench.models.decoder import Decoder
+from workbench.training.evaluation import evaluate
+from workbench.training.prepare import prepare
 
 prepared = prepare(base, wb.load_dataset("verbs"), [shipped.cell("clean", 128)], "verbs")
 
 
 def right(matrices):
-    frozen = replace(
-        prepared.frozen, decoder=Decoder(base.decoder.config, {**base.decoder.weights, **matrices})
-    )
-    return round(evaluate(frozen, prepared.heldout, None).metrics(0)["exact_match"], 3)
+    decoder = Decoder(base.decoder.config, {**base.decoder.weights, **matrices})
+    frozen = replace(prepared.frozen, decoder=decoder)
+    return evaluate(frozen, prepared.heldout, None).metrics(0)["exact_match"]
 
 
 # %%
-merged = {n: base.decoder.weight(n) + matrix for n, matrix in learnt.items()}
+merged = {name: base.decoder.weight(name) + matrix for name, matrix in learnt.items()}
 scores = {"as it was merged": right(merged)}
-for one in formats:
-    scores[one] = right({n: wb.quantize(matrix, one, block_size=32) for n, matrix in merged.items()})
-scores
+with wb.lessons.working("asking in four formats") as tell:
+    for format in errors:
+        packed = {n: wb.quantize(one, format, block_size=32) for n, one in merged.items()}
+        scores[format] = right(packed)
+        tell((len(scores) - 1) / 4)
+
+# %%
+wb.lessons.GuessNumber(
+    "03-answers",
+    f"Merged, it gets {100 * scores['as it was merged']:.1f}% right. And packed in NF4?",
+    round(100 * scores["nf4"], 1),
+    low=0,
+    high=100,
+    unit="%",
+)
 
 # %% [markdown]
 # ## The claim, checked
 #
-# Every format moves the weights by a tenth of their size, and the answers by one or two verbs in a hundred.
-# Whether NF4's uneven levels pay hangs on the block: in large blocks, where one outlier stretches the scale,
-# they do; in small ones even steps with an offset of their own are better. Measure before you choose.
+# Every format moves the weights by about a tenth of their size, and changes one or two answers in a
+# hundred. A model with many weights forgives small errors in each.
+#
+# Do NF4's uneven levels pay? That depends on the block. In large blocks one large weight stretches the
+# scale, most weights are small beside it, and levels close to zero help. In small blocks even steps with
+# an offset are better. And NF4 is not the best for these weights: the levels that *Show the best* draws
+# lose less. Measure before you choose.
+#
+# Next: the same adapter while it learns. Or, if you want to know how a GPU computes with four bits, the
+# kernel lab.
 
 # %%
+from workbench.lessons import score
+from workbench.lessons.figures import four_bits
+
 few, many = (4 + 32 / 256, 4 + 32 / 32)
 assert all(0.05 < one < 0.12 for points in errors.values() for one in points.values())
 assert errors["nf4"][few] < errors["int4"][few]

@@ -1,5 +1,7 @@
 # ---
 # jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -9,35 +11,33 @@
 # %% [markdown]
 # # 3k. What does a fused 4-bit kernel save, and can you write one?
 #
-# A GPU multiplies faster than it reads. So a kernel is judged by what it moves, and fusing means: don't
-# write down what you'll read again. Here you write the kernels yourself, from one multiplication up to
-# the fused 4-bit LoRA layer, on a laptop. Each exercise is checked against an einsum, and every byte is
-# counted.
+# *A minute on two cores, 40 minutes with the exercises. No GPU, no network. It needs Triton, and so Linux.*
 #
-# Each exercise has three cells: a kernel with a hole in it (yours), a solution (folded), and a check.
-# Until you fill the hole, your attempt is graded "not yet" and the notebook goes on with the solution.
-# About 30 minutes.
+# A GPU multiplies faster than it reads. So a kernel is judged by the bytes that it moves. Fusing means: what
+# is needed again at once is not written down first. Here you write such kernels yourself, from one
+# multiplication up to the fused 4-bit LoRA layer, on a laptop: an interpreter runs them, and every load and
+# store is counted and drawn.
+#
+# Six exercises. Fill in what says *your turn* and run the check below it. Until then the check says "not
+# yet", and the notebook goes on with the package's own kernels.
 
 # %%
 import workbench as wb
-import sys
-from pathlib import Path
+from workbench.lessons import kernel_lab
 
-sys.path.insert(0, str(Path(wb.__file__).parents[2] / "tests" / "kernels"))  # of the checkout
+kernel_lab.ready()
 
 # %%
-# %matplotlib inline
 import torch
 import triton
 import triton.language as tl
-from bench.lab import attempt
-from bench.pictures import bytes_moved, tiles_touched
-from bench.trace import compulsory_bytes
-from einops import einsum, rearrange
+
+from workbench.lessons.kernel_lab import Touches, check_kernel, solved, watched
 
 # %% [markdown]
-# The shapes, by the letters of this project: M tokens, K inputs, N outputs, R rank, and blocks of 64
-# weights that share one scale. None of M, N divides into tiles of 32: the edges are part of the exercise.
+# The shapes, by the letters of this project: $M$ tokens, $K$ inputs, $N$ outputs, $R$ rank, and blocks of
+# $B$ weights that share one scale. Neither $M$ nor $N$ divides into tiles of 32: the edges are part of the
+# exercise.
 
 # %%
 M, K, N, R, BLOCK = 72, 128, 100, 16, 64
@@ -48,18 +48,35 @@ a, b = torch.randn(R, K) / K**0.5, torch.randn(N, R)
 # %% [markdown]
 # ## 1. One program, one row: load, compute, store
 #
-# A launch `kernel[(M,)](...)` runs M programs. Each learns its number from `tl.program_id(0)`, computes
-# the addresses of its own elements, and loads, computes, stores. Blocks come in powers of two, so the
-# last lanes of a row of 100 have nothing to do: a *mask* switches them off.
+# A launch `kernel[(5,)](...)` runs 5 programs. Each learns its number from `tl.program_id(0)`, computes the
+# addresses of its own elements, and loads, computes, stores. Blocks come in powers of two: of 128 lanes, the
+# last 28 have nothing to do in a row of 100. A *mask* switches them off.
 #
-# **Exercise.** Multiply each row of `w` by its own factor: `einsum(w, factor, "N K, N -> N K")`.
+# The picture shows the kernel that you are going to write. Move the slider: which cells does each program
+# touch? Hatched cells belong to lanes that the mask switches off. Guess first where they lie for program 0.
+
+
+# %%
+def scale(kernel, w, factor):
+    y = torch.empty_like(w)
+    width = triton.next_power_of_2(w.shape[1])
+    kernel[(w.shape[0],)](w, factor, y, w.shape[1], WIDTH=width)
+    return y
+
+
+rows, factor = torch.randn(5, 100), torch.randn(5)
+Touches(lambda: scale(solved.scale_kernel, rows, factor), program=2)
+
+# %% [markdown]
+# **Exercise.** Multiply each row by its own factor: $y_{nk} = f_n\, w_{nk}$.
 
 
 # %%
 @triton.jit
 def scale_mine(w, factor, y, K, WIDTH: tl.constexpr):
-    row, column = tl.program_id(0), tl.arange(0, WIDTH)  # noqa: F841
-    # your turn: load the row under a mask, multiply it by its factor, store it under the same mask
+    row, column = tl.program_id(0), tl.arange(0, WIDTH)
+    # your turn: load the row under a mask and multiply it by its factor; store it under
+    # the same mask. Its element `column` lies at w + row * K + column.
 
 
 # %% jupyter={"source_hidden": true} tags=["solution"]
@@ -71,23 +88,15 @@ def scale_solved(w, factor, y, K, WIDTH: tl.constexpr):
 
 
 # %%
-rows, factor = torch.randn(5, 100), torch.randn(5)
-scaled = einsum(rows.double(), factor.double(), "N K, N -> N K")
-
-
-def scale(kernel):
-    y = torch.empty_like(rows)
-    kernel[(5,)](rows, factor, y, 100, WIDTH=128)
-    return y
-
+check_kernel("scale", scale, scale_mine)
 
 # %%
-assert attempt(lambda: scale(scale_solved), scaled).correct
-attempt(lambda: scale(scale_mine), scaled)
+Touches(lambda: scale(scale_mine, rows, factor), program=2)
 
 # %% [markdown]
-# What does a forgotten mask do? On a GPU it reads whatever lies behind the row and often gives the right
-# answer all the same, until one day it doesn't. Here it is caught at once, by name.
+# And a forgotten mask? Four of five programs read on into the next row, and nobody notices. The last one
+# reads what lies behind the tensor. A GPU often gives the right answer all the same, until one day it
+# doesn't. Here it is caught at once.
 
 
 # %%
@@ -98,16 +107,14 @@ def scale_careless(w, factor, y, K, WIDTH: tl.constexpr):
     tl.store(y + row * K + column, value * tl.load(factor + row), column < K)
 
 
-# %%
-careless = attempt(lambda: scale(scale_careless), scaled)
-print(careless.verdict)
+careless = Touches(lambda: scale(scale_careless, rows, factor))
+careless
 
 # %% [markdown]
 # ## 2. A tile of a matrix product
 #
-# `einsum(x, w, "M K, N K -> M N")`. A program computes one TILE x TILE piece of the result. It walks
-# along K, loads a piece of `x` and a piece of `w`, and adds their product (`tl.dot`) to a total that
-# stays on the chip.
+# $Y = X W^\top$. A program computes one tile of the result. It walks along $K$, loads a piece of $X$ and a
+# piece of $W$, and adds their product (`tl.dot`) to a total that stays on the chip.
 #
 # **Exercise.** Fill in the walk. `input_precision="ieee"` keeps float32 from being rounded to tf32.
 
@@ -118,7 +125,9 @@ def product_mine(x, w, y, M, N, K, TILE: tl.constexpr):
     m = tl.program_id(0) * TILE + tl.arange(0, TILE)[:, None]
     n = tl.program_id(1) * TILE + tl.arange(0, TILE)[None, :]
     total = tl.zeros((TILE, TILE), tl.float32)
-    # your turn: for start in range(0, K, TILE), load x[m, k] as (m, k) and w[n, k] as (k, n), add their dot
+    # your turn: for start in range(0, K, TILE), load x[m, k] as (m, k), w[n, k] as (k, n),
+    # with masks and other=0.0, and add:
+    # total = tl.dot(left, right, total, input_precision="ieee")
     tl.store(y + m * N + n, total, (m < M) & (n < N))
 
 
@@ -137,41 +146,57 @@ def product_solved(x, w, y, M, N, K, TILE: tl.constexpr):
 
 
 # %%
-def product(kernel, w, tile=32):
-    y = torch.empty(M, N)
-    grid = (triton.cdiv(M, tile), triton.cdiv(N, tile))
-    kernel[grid](x, w, y, M, N, K, TILE=tile)
+def product(kernel, x, w, tile=32):
+    (m, k), n = x.shape, len(w)
+    y = torch.empty(m, n)
+    kernel[(triton.cdiv(m, tile), triton.cdiv(n, tile))](x, w, y, m, n, k, TILE=tile)
     return y
 
 
-# %%
-plain = einsum(x.double(), dense.double(), "M K, N K -> M N")
-products = {
-    f"tiles of {t}": attempt(lambda t=t: product(product_solved, dense, t), plain) for t in (16, 32, 64, 128)
-}
-assert all(p.correct for p in products.values())
-attempt(lambda: product(product_mine, dense), plain)
+check_kernel("product", product, product_mine)
 
 # %% [markdown]
-# Every program of a tile row reads the same rows of `x` again. Wider tiles share more: that is all a tile
-# size is.
+# Twelve programs write the tiles of $Y$. Choose one of a middle row: which part of $X$ does it load, and
+# which other programs load that, too? Write `product_mine` here to see yours.
 
 # %%
-least = compulsory_bytes(x, dense, torch.empty(M, N))
-bytes_moved({name: p.trace for name, p in products.items()}, least)
+Touches(lambda: product(solved.product_kernel, x, dense), program=7)
+
+# %% [markdown]
+# Every program of a tile row loads the same rows of $X$ again. Wider tiles share more. With tiles of 64,
+# $X$ is loaded twice over. **Guess:** how often with tiles of 16?
+
 
 # %%
-tiles_touched(products["tiles of 32"].trace, "product_solved", "y", (M, N))
+def tiles_of(tile):
+    return watched(lambda: product(solved.product_kernel, x, dense, tile))
+
+
+tiled = {tile: tiles_of(tile) for tile in (16, 32, 64, 128)}
+rereads = {t: one.trace["product_kernel"].rereads("x") for t, one in tiled.items()}
+wb.lessons.GuessNumber(
+    "03k-rereads",
+    "With tiles of 64, X is loaded 2 times over. And with tiles of 16?",
+    rereads[16],
+    low=1,
+    high=20,
+    unit="times",
+    words="100 columns are 7 tiles of 16, and each of them loads all of X.",
+)
+
+# %%
+least = 4 * (x.numel() + dense.numel() + M * N)  # bytes of float32
+kernel_lab.bytes_moved({f"tiles of {t}": one.trace for t, one in tiled.items()}, least)
 
 # %% [markdown]
 # ## 3. LoRA: a product beside the product
 #
-# The frozen weight gets an update of low rank: `x W^T + scale (x A^T) B^T`. The small matrix `s = x A^T`
-# (M x R) is cheap. The question is what happens to its product with `B`. The obvious way launches three
-# products and an addition, and writes and reads the whole result twice. Instead, start the total from
-# `scale * dot(s, b)`.
+# The frozen weight gets an update of low rank: $Y = X W^\top + c\,(X A^\top) B^\top$, with a scale $c$. The
+# small matrix $S = X A^\top$ ($M \times R$) is cheap. What happens to its product with $B$? The obvious way
+# launches one product after the other, and writes and reads the whole result twice. Instead, start the total
+# from $c\, S B^\top$.
 #
-# **Exercise.** One line: give `total` its first value.
+# **Exercise.** Give `total` its first value.
 
 
 # %%
@@ -179,7 +204,8 @@ tiles_touched(products["tiles of 32"].trace, "product_solved", "y", (M, N))
 def lora_mine(x, w, s, b, y, scale, M, N, K, R: tl.constexpr, TILE: tl.constexpr):
     m = tl.program_id(0) * TILE + tl.arange(0, TILE)[:, None]
     n = tl.program_id(1) * TILE + tl.arange(0, TILE)[None, :]
-    total = tl.zeros((TILE, TILE), tl.float32)  # your turn: scale * (s[m, :] b[n, :]^T) instead of zeros
+    # your turn: load s[m, r] as (m, r) and b[n, r] as (r, n); scale * their dot, not zeros
+    total = tl.zeros((TILE, TILE), tl.float32)
     for start in range(0, K, TILE):
         k = start + tl.arange(0, TILE)
         left = tl.load(x + m * K + k[None, :], m < M, other=0.0)
@@ -195,7 +221,8 @@ def lora_solved(x, w, s, b, y, scale, M, N, K, R: tl.constexpr, TILE: tl.constex
     n = tl.program_id(1) * TILE + tl.arange(0, TILE)[None, :]
     r = tl.arange(0, R)
     small = tl.load(s + m * R + r[None, :], m < M, other=0.0)
-    total = scale * tl.dot(small, tl.load(b + n * R + r[:, None], n < N, other=0.0), input_precision="ieee")
+    wide = tl.load(b + n * R + r[:, None], n < N, other=0.0)
+    total = scale * tl.dot(small, wide, input_precision="ieee")
     for start in range(0, K, TILE):
         k = start + tl.arange(0, TILE)
         left = tl.load(x + m * K + k[None, :], m < M, other=0.0)
@@ -205,44 +232,33 @@ def lora_solved(x, w, s, b, y, scale, M, N, K, R: tl.constexpr, TILE: tl.constex
 
 
 # %%
-s, scale_factor = x @ a.T, 2.0
-grid = (triton.cdiv(M, 32), triton.cdiv(N, 32))
-
-
-def lora(kernel):
-    y = torch.empty(M, N)
-    kernel[grid](x, dense, s, b, y, scale_factor, M, N, K, R=R, TILE=32)
+def lora(kernel, x, w, s, b, c, tile=32):
+    (m, k), n = x.shape, len(w)
+    y = torch.empty(m, n)
+    grid = (triton.cdiv(m, tile), triton.cdiv(n, tile))
+    kernel[grid](x, w, s, b, y, c, m, n, k, R=s.shape[1], TILE=tile)
     return y
 
 
-# %%
-update = einsum(s.double(), b.double(), "M R, N R -> M N")
-assert attempt(lambda: lora(lora_solved), plain + scale_factor * update).correct
-attempt(lambda: lora(lora_mine), plain + scale_factor * update)
+check_kernel("lora", lora, lora_mine)
 
 # %% [markdown]
 # ## 4. Block quantization: sixteen levels and a scale
 #
-# Four bits hold a code from 0 to 15; code c stands for (c - 8) x scale. Each block of 64 weights has its
-# own scale, its largest magnitude over 7, so that one outlier spoils 64 weights and not a whole row. Two
-# codes share a byte, here the even weight in the low half.
+# Four bits hold a code $c$ from 0 to 15, which stands for $(c - 8) \cdot \text{scale}$. Each block of 64
+# weights has its own scale, its largest magnitude over 7: then one outlier spoils 64 weights and not a whole
+# row. Two codes share a byte, the even weight in the low half.
 #
-# **Exercise.** Quantize: one program per block. The einsum's way of saying it comes first, for
-# comparison.
-
-# %%
-blocks = rearrange(dense, "N (G B) -> (N G) B", B=BLOCK)
-scales = blocks.abs().amax(1) / 7
-codes = (torch.floor(blocks / scales[:, None] + 0.5) + 8).to(torch.uint8)
-packed = codes[:, 0::2] | codes[:, 1::2] << 4
+# **Exercise.** Quantize: one program for each block.
 
 
 # %%
 @triton.jit
 def quantize_mine(w, packed, scales, B: tl.constexpr):
-    block, pair = tl.program_id(0), tl.arange(0, B // 2)  # noqa: F841
-    # your turn: load the even and the odd weights, find the scale, round, pack, store both results
-    # hints: tl.max(x, 0), tl.abs, tl.floor, tl.div_rn for a division that rounds correctly
+    block, pair = tl.program_id(0), tl.arange(0, B // 2)
+    # your turn: load the even and the odd weights, find the scale, round, pack, store both.
+    # Useful: tl.max(v, 0), tl.abs, tl.maximum, tl.floor(v + 0.5), (...).to(tl.uint8),
+    # and tl.div_rn(v, scale), a division that rounds correctly
 
 
 # %% jupyter={"source_hidden": true} tags=["solution"]
@@ -251,7 +267,8 @@ def quantize_solved(w, packed, scales, B: tl.constexpr):
     block, pair = tl.program_id(0), tl.arange(0, B // 2)
     even = tl.load(w + block * B + 2 * pair)
     odd = tl.load(w + block * B + 2 * pair + 1)
-    scale = tl.div_rn(tl.maximum(tl.max(tl.abs(even), 0), tl.max(tl.abs(odd), 0)), 7.0)
+    largest = tl.maximum(tl.max(tl.abs(even), 0), tl.max(tl.abs(odd), 0))
+    scale = tl.div_rn(largest, 7.0)
     low = (tl.floor(tl.div_rn(even, scale) + 0.5) + 8).to(tl.uint8)
     high = (tl.floor(tl.div_rn(odd, scale) + 0.5) + 8).to(tl.uint8)
     tl.store(packed + block * (B // 2) + pair, low | (high << 4))
@@ -259,21 +276,22 @@ def quantize_solved(w, packed, scales, B: tl.constexpr):
 
 
 # %%
-def quantize(kernel):
-    result, result_scales = torch.empty_like(packed), torch.empty_like(scales)
-    kernel[(len(blocks),)](dense, result, result_scales, B=BLOCK)
-    return result
+def quantize(kernel, w):
+    blocks = w.numel() // BLOCK
+    packed = torch.empty(blocks, BLOCK // 2, dtype=torch.uint8)
+    scales = torch.empty(blocks)
+    kernel[(blocks,)](w, packed, scales, B=BLOCK)
+    return packed, scales
 
 
-# %%
-assert attempt(lambda: quantize(quantize_solved), packed).correct
-attempt(lambda: quantize(quantize_mine), packed)
+check_kernel("quantize", quantize, quantize_mine)
 
 # %% [markdown]
 # ## 5. Decoding: sixteen levels back into numbers
 #
-# One byte gives two neighbours along K: `tl.join` puts the two halves side by side, `tl.reshape` makes
-# them one row. A helper marked `@triton.jit` is called like any function from inside a kernel.
+# One byte gives two neighbours along $K$: `tl.join` puts two tensors side by side, along a new last axis, and
+# `tl.reshape` makes one row of them. A helper marked `@triton.jit` is called from inside a kernel like any
+# function.
 #
 # **Exercise.** From `byte` (rows x B/2) and `scale` (rows), make the weights (rows x B).
 
@@ -281,7 +299,8 @@ attempt(lambda: quantize(quantize_mine), packed)
 # %%
 @triton.jit
 def decode_mine(byte, scale, B: tl.constexpr):
-    # your turn: low = byte & 0xF, high = byte >> 4, minus 8, side by side, times the scale of their row
+    # your turn: the low half is byte & 0xF, the high one byte >> 4. As float32, minus 8,
+    # side by side, times the scale of their row
     return tl.zeros((byte.shape[0], B), tl.float32)
 
 
@@ -297,104 +316,154 @@ def decode_solved(byte, scale, B: tl.constexpr):
 @triton.jit
 def expand(packed, scales, w, DECODE: tl.constexpr, B: tl.constexpr):
     block, one = tl.program_id(0), tl.arange(0, 1)
-    byte = tl.load(packed + block * (B // 2) + one[:, None] + tl.arange(0, B // 2)[None, :])
-    weights = DECODE(byte, tl.load(scales + block + one), B)
+    place = block * (B // 2) + one[:, None] + tl.arange(0, B // 2)[None, :]
+    weights = DECODE(tl.load(packed + place), tl.load(scales + block + one), B)
     tl.store(w + block * B + one[:, None] + tl.arange(0, B)[None, :], weights)
 
 
-# %%
-def expanded(decode):
-    w = torch.empty(N, K)
-    expand[(len(blocks),)](packed, scales, w, DECODE=decode, B=BLOCK)
+def decode(kernel, packed, scales, shape):
+    w = torch.empty(shape)
+    expand[(len(packed),)](packed, scales, w, DECODE=kernel, B=BLOCK)
     return w
 
 
-# %%
-levels = rearrange(codes.double() - 8, "(N G) B -> N G B", N=N)
-weight = rearrange(levels * scales.double().view(N, -1, 1), "N G B -> N (G B)")
-assert attempt(lambda: expanded(decode_solved), weight).correct
-attempt(lambda: expanded(decode_mine), weight)
+check_kernel("decode", decode, decode_mine)
 
 # %% [markdown]
 # ## 6. The fusion
 #
 # Decoding the whole weight first writes it out in full and reads it back: then the four bits have saved
-# nothing. Decode the piece at hand instead, between its load and its product. Nothing is left for you to
-# fill in but to read: this is exercise 3 with one line from exercise 5 in the middle.
+# nothing. Decode the tile at hand instead, between its load and its product. This is exercise 3 with a line
+# of exercise 5 in the middle; $S$ comes with its scale already.
+#
+# **Exercise, for whoever has time.** Load the bytes and the scales of the tile and decode them.
+
+# %%
+from workbench.lessons.kernel_lab.solved import decode_kernel
 
 
 # %%
 @triton.jit
-def fused(
-    x, packed, scales, s, b, y, lora_scale, M, N, K, DECODE: tl.constexpr, R: tl.constexpr, B: tl.constexpr
-):
-    m, n = tl.program_id(0) * B + tl.arange(0, B), tl.program_id(1) * B + tl.arange(0, B)
-    r, k, half = tl.arange(0, R)[None, :], tl.arange(0, B)[None, :], tl.arange(0, B // 2)[None, :]
-    small = tl.load(s + m[:, None] * R + r, m[:, None] < M, other=0.0)
+def fused_mine(x, packed, scales, s, b, y, M, N, K, R: tl.constexpr, B: tl.constexpr):
+    m = tl.program_id(0) * B + tl.arange(0, B)[:, None]
+    n = tl.program_id(1) * B + tl.arange(0, B)
+    r, k = tl.arange(0, R)[None, :], tl.arange(0, B)[None, :]
+    pair = tl.arange(0, B // 2)[None, :]
+    small = tl.load(s + m * R + r, m < M, other=0.0)
     wide = tl.load(b + n[:, None] * R + r, n[:, None] < N, other=0.0)
-    total = lora_scale * tl.dot(small, tl.trans(wide), input_precision="ieee")
-    for group in range(K // B):
-        left = tl.load(x + m[:, None] * K + group * B + k, m[:, None] < M, other=0.0)
-        byte = tl.load(packed + n[:, None] * (K // 2) + group * (B // 2) + half, n[:, None] < N, other=0)
-        right = DECODE(byte, tl.load(scales + n * (K // B) + group, n < N, other=0.0), B).to(left.dtype)
-        total = tl.dot(left, tl.trans(right), total, input_precision="ieee")
-    tl.store(y + m[:, None] * N + n[None, :], total, (m[:, None] < M) & (n[None, :] < N))
+    total = tl.dot(small, tl.trans(wide), input_precision="ieee")
+    for g in range(K // B):
+        left = tl.load(x + m * K + g * B + k, m < M, other=0.0)
+        right = tl.zeros((B, B), tl.float32)  # your turn: decode_kernel(byte, scale, B)
+        total = tl.dot(left, tl.trans(right.to(left.dtype)), total, input_precision="ieee")
+    tl.store(y + m * N + n[None, :], total, (m < M) & (n[None, :] < N))
+
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+@triton.jit
+def fused_solved(x, packed, scales, s, b, y, M, N, K, R: tl.constexpr, B: tl.constexpr):
+    m = tl.program_id(0) * B + tl.arange(0, B)[:, None]
+    n = tl.program_id(1) * B + tl.arange(0, B)
+    r, k = tl.arange(0, R)[None, :], tl.arange(0, B)[None, :]
+    pair = tl.arange(0, B // 2)[None, :]
+    small = tl.load(s + m * R + r, m < M, other=0.0)
+    wide = tl.load(b + n[:, None] * R + r, n[:, None] < N, other=0.0)
+    total = tl.dot(small, tl.trans(wide), input_precision="ieee")
+    for g in range(K // B):
+        left = tl.load(x + m * K + g * B + k, m < M, other=0.0)
+        place = n[:, None] * (K // 2) + g * (B // 2) + pair
+        byte = tl.load(packed + place, n[:, None] < N, other=0)
+        right = decode_kernel(byte, tl.load(scales + n * (K // B) + g, n < N, other=0.0), B)
+        total = tl.dot(left, tl.trans(right.to(left.dtype)), total, input_precision="ieee")
+    tl.store(y + m * N + n[None, :], total, (m < M) & (n[None, :] < N))
 
 
 # %%
-tiles = (triton.cdiv(M, BLOCK), triton.cdiv(N, BLOCK))
-
-
-def all_in_one(dtype=torch.float32):
-    y, (x_, s_, b_) = torch.empty(M, N), (t.to(dtype) for t in (x, s, b))
-    arguments = (x_, packed, scales, s_, b_, y, scale_factor, M, N, K)
-    fused[tiles](*arguments, DECODE=decode_solved, R=R, B=BLOCK)
+def fused(kernel, x, packed, scales, s, b):
+    (m, k), n = x.shape, len(b)
+    y = torch.empty(m, n)
+    grid = (triton.cdiv(m, BLOCK), triton.cdiv(n, BLOCK))
+    kernel[grid](x, packed, scales, s, b, y, m, n, k, R=s.shape[1], B=BLOCK)
     return y
+
+
+check_kernel("fused", fused, fused_mine)
+
+# %% [markdown]
+# Where does one program of the fused kernel read? Look at `packed`: half as wide as the weight, and of bytes.
+
+# %%
+packed, scales = watched(lambda: quantize(solved.quantize_kernel, dense)).result
+s = 2.0 * x @ a.T
+Touches(lambda: fused(solved.fused_kernel, x, packed, scales, s, b))
+
+
+# %% [markdown]
+# Now both ways, with every byte counted: decode the weight, then multiply; or all in one. **Guess:** which
+# share of the bytes does fusing save?
 
 
 # %%
 def one_after_the_other():
-    y, w = torch.empty(M, N), expanded(decode_solved)
-    lora_solved[tiles](x, w, s, b, y, scale_factor, M, N, K, R=R, TILE=BLOCK)
-    return y
+    w = decode(solved.decode_kernel, packed, scales, (N, K))
+    return lora(solved.lora_kernel, x, w, s, b, 1.0, tile=BLOCK)
 
+
+def all_in_one():
+    return fused(solved.fused_kernel, x, packed, scales, s, b)
+
+
+slow, fast = watched(one_after_the_other), watched(all_in_one)
+before, after, truth = slow.trace.moved, fast.trace.moved, slow.result
 
 # %%
-truth = einsum(x.double(), weight, "M K, N K -> M N") + scale_factor * update
-ways = {way.__name__: attempt(way, truth) for way in (one_after_the_other, all_in_one)}
-print(ways)
+wb.lessons.GuessNumber(
+    "03k-saved",
+    "Which share of the bytes that the two launches move does the fused kernel save?",
+    100 * (1 - after / before),
+    low=0,
+    high=100,
+    unit="%",
+    words=f"{before / 1024:.0f} kB become {after / 1024:.0f}: no full weight is written.",
+)
 
 # %%
-least = compulsory_bytes(x, packed, scales, s, b, torch.empty(M, N))
-bytes_moved({name.replace("_", " "): way.trace for name, way in ways.items()}, least)
+tensors = (x, packed, scales, s, b, truth)
+least = sum(one.numel() * one.element_size() for one in tensors)
+kernel_lab.bytes_moved({"one after the other": slow.trace, "all in one": fast.trace}, least)
 
 # %% [markdown]
 # ## On a GPU that isn't here
 #
-# The same kernel compiles for GPUs you don't have. Registers, spills and shared memory are facts of the
-# machine code, and so is the use of the matrix units, which want 16-bit inputs. A spill in the inner loop
-# would cost more than the fusion saves: try `torch.float32` here to see some.
+# The same kernel compiles for GPUs that you don't have. Registers and spills are facts of the machine code,
+# and so is the use of the matrix units, which want 16-bit inputs. A spill in the inner loop would cost more
+# than the fusion saves: write `torch.float32` in this cell to see some.
 
 # %%
-from bench.compiler import build, captured
+from qlora_kernels.lab.compiler import build, captured
 
-launch = captured(lambda: all_in_one(torch.bfloat16))[0]
-reports = {target: build(launch, target) for target in ("sm_80", "sm_90", "gfx942")}
-{
-    t: f"{r.registers} registers, {r.spills} spilled, {r.matrix_instructions} matrix"
-    for t, r in reports.items()
-}
+narrow = [one.to(torch.bfloat16) for one in (x, s, b)]
+arguments = (narrow[0], packed, scales, narrow[1], narrow[2])
+launch = captured(lambda: fused(solved.fused_kernel, *arguments))[0]
+reports = []
+for card, target in {"A100": "sm_80", "H100": "sm_90", "MI300": "gfx942"}.items():
+    reports.append(one := build(launch, target))
+    matrix = f"{one.matrix_instructions} instructions of the matrix units"
+    print(f"{card}: {one.registers} registers, {one.spills} spilled, {matrix}")
 
 # %% [markdown]
 # ## What was claimed
 #
-# The package's own kernels add what is left out here: NF4's uneven levels through a table of byte pairs,
-# 16-bit tensor cores, 64-bit offsets, the backward pass, many adapters at once. `kernels/README.md` shows
-# the way.
+# Fusing halves the bytes, the result is the same to the last digits of float32, and the compiler spills
+# nothing. The package's own kernels add what is left out here: NF4's uneven levels, 64-bit offsets, the
+# backward pass, many adapters at once.
+#
+# A layer is only a part. What does training look like while it runs? That is the next notebook.
 
 # %%
-moved = {name: way.trace.moved for name, way in ways.items()}
-assert all(way.correct for way in ways.values())
-assert moved["all_in_one"] <= 0.5 * moved["one_after_the_other"], "fusing must halve the bytes"
-assert all(r.spills == 0 and r.matrix_instructions > 0 for r in reports.values())
-assert "outside 'w'" in careless.verdict, "a forgotten mask must be caught"
+assert torch.allclose(fast.result, truth, atol=1e-5)
+assert after <= 0.5 * before, "fusing must halve the bytes"
+assert rereads[16] > 3 * rereads[64]
+assert all(r.spills == 0 and r.matrix_instructions > 0 for r in reports)
+assert "outside" in careless.words(), "a forgotten mask must be caught"
+print(wb.lessons.score())

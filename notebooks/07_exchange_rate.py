@@ -13,8 +13,8 @@
 #
 # *Under a minute on two cores, twenty with the exercises. No network.*
 #
-# How many spoiled examples do the work of one clean one? Before you look, write two numbers down: what you
-# would pay for a clean example when you have 32 of them, and when you have 512.
+# A clean example has a price: the number of spoiled examples that do its work. Is it the same when you have
+# few clean examples and when you have many?
 
 # %%
 import workbench as wb
@@ -23,16 +23,34 @@ import numpy as np
 
 from workbench.lessons import check, score
 
-# %%
 shipped = wb.shipped_study()
 exact, loss = shipped.analysis("exact_match"), shipped.analysis("loss")
 
 # %% [markdown]
+# ## First, two guesses
+#
+# In these data a quarter of the answers are wrong. You have 32 clean examples, and then 512.
+
+# %%
+rate = shipped.exchange_rate("exact_match", reference="clean", other="25% other_form")
+sizes_and_prices = zip(rate.rates.size, rate.rates.median, strict=True)
+price = {int(size): float(f"{value:.2g}") for size, value in sizes_and_prices}
+line = {"low": 0.5, "high": 100, "unit": "spoiled ones", "logarithmic": True}
+few = "You have 32 clean examples. How many spoiled ones do the work of one of them?"
+wb.lessons.GuessNumber("07-at-32", few, price[32], **line, words=rate.sentence(32))
+
+# %%
+many = "You have 512 clean examples. How many spoiled ones do the work of one of them?"
+wb.lessons.GuessNumber("07-at-512", many, price[512], **line, words=rate.sentence(512))
+
+# %% [markdown]
 # ## Slide along it
 #
-# Left: two curves, and the sizes at which they are equal. Right: the ratio of those sizes, with its 95% band.
-# Grey: there no amount tried is enough. It opens with data of which a quarter is wrong. Were your numbers
-# near? Compare the other qualities, and the loss with the exact match.
+# Left: two curves, and the sizes at which they are equal. Right: the ratio of those sizes, which is the
+# price, with its 95% band. Where it is grey, no amount that was tried is enough.
+#
+# It opens with data of which a quarter is wrong. Compare the other qualities, and the loss with the exact
+# match.
 
 # %%
 exchange = wb.widgets.Exchange([exact, loss])
@@ -41,10 +59,10 @@ exchange
 # %% [markdown]
 # ## 1. The fewest that are enough
 #
-# The rate at n clean examples is m / n, where m is the fewest half-spoiled ones that score as well. Where no
-# size on the curve is enough, m is infinite: nothing is read beyond what was tried.
+# The rate at $n$ clean examples is $m / n$, where $m$ is the fewest spoiled ones that score as well. Where
+# no size on the curve is enough, $m$ is infinite: nothing is read beyond what was tried.
 #
-# **Exercise.** Find m on one curve. Until you fill it in the check says "not yet".
+# **Exercise.** Find $m$ on one curve. Until you fill it in the check says "not yet".
 
 
 # %%
@@ -67,10 +85,11 @@ check("enough", enough_mine)
 # %% [markdown]
 # ## 2. The rate, over all that could have been measured
 #
-# Other seeds would have given other curves. So the workbench draws 1,000 studies that could as well have been
-# measured, and each has its own m.
+# Other seeds would have given other curves. So the workbench draws 1,000 studies that could as well have
+# been measured, and each has its own $m$.
 #
-# **Exercise.** From their m's: the median rate at n, and the share of draws in which no amount is enough.
+# **Exercise.** From all these $m$: the median rate at $n$, and the share of draws in which no amount is
+# enough.
 
 
 # %%
@@ -90,13 +109,17 @@ check("rate", rate_mine)
 # %% [markdown]
 # ## The claim, checked
 #
-# A clean example has a price, which depends on how many there are, and beyond some size nothing spoiled can
-# pay it. For data of which half is wrong: at 512 clean examples the rate is 'not reached' more likely than
-# not.
+# The price of a clean example falls with the number that you have: at 32 clean examples its interval lies
+# above that at 256. Beyond that this study can't say what it is.
 
 # %%
-rate = shipped.exchange_rate("exact_match", reference="clean", other="50% other_form")
-at_512 = rate.rates.not_reached[rate.rates.size >= 512]
-assert at_512.min() > 0.5
+at = {int(size): place for place, size in enumerate(rate.rates.size)}
+assert rate.rates.low[at[32]] > rate.rates.high[at[256]], "the intervals overlap"
+assert rate.rates.not_reached[at[2048]] > 0.5
 print(score())
+wb.lessons.say(rate.sentence())
 exchange.picture()
+
+# %% [markdown]
+# The whole answer for these data, in the words of the study's report, stands above the picture. Next: the
+# numbers differ. Does anybody notice it in a talk?

@@ -50,7 +50,7 @@ class Place:
         bench = str(ROOT / "tests" / "kernels")
         if bench not in sys.path:
             sys.path.append(bench)
-        from bench.interpreter import interpreted
+        from qlora_kernels.lab.interpreter import interpreted
 
         with interpreted():
             yield

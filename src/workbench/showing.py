@@ -12,6 +12,8 @@ LONGEST_CELL = 300
 """Characters of a text that are shown; the rest is cut and the cut is marked."""
 LONGEST_FACT = 1000
 """The same for a fact, which may be a sentence."""
+LONGEST_NOTE = 3000
+"""The same for what stands below a table, which may be a paragraph."""
 LEFT = ' style="text-align:left; vertical-align:top"'
 
 
@@ -52,7 +54,7 @@ def rows_html(columns: Sequence[object], rows: Iterable[Sequence[object]], note:
     """Return an HTML table with a line for each row, which scrolls where it is too wide, and a note below."""
     head = "".join(f"<th{LEFT}>{_cell(column)}</th>" for column in columns)
     body = "".join(f"<tr>{''.join(f'<td{LEFT}>{_cell(value)}</td>' for value in row)}</tr>" for row in rows)
-    below = f"<p>{_cell(note)}</p>" if note else ""
+    below = f"<p>{_cell(note, LONGEST_NOTE)}</p>" if note else ""
     return f'<div style="overflow-x:auto"><table><tr>{head}</tr>{body}</table></div>{below}'
 
 

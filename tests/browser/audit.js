@@ -2,7 +2,8 @@
 // `parts` is what is looked at, a whole page or a notebook's cells; each is cut off where `frame` ends.
 ({ parts = "body", frame = "html", narrow = 600 } = {}) => {
   const found = [];
-  const roots = [...document.querySelectorAll(parts)];
+  const all = [...document.querySelectorAll(parts)];
+  const roots = all.filter(root => !all.some(other => other !== root && other.contains(root)));
   const every = names => roots.flatMap(root => [...root.querySelectorAll(names)]);
   const framed = document.querySelector(frame).getBoundingClientRect();
   const [left, right] = [framed.left, framed.left + document.querySelector(frame).clientWidth];
@@ -65,10 +66,10 @@
   });
   const drawn = outlines.map(([text, , group]) => [text, group, group.getBoundingClientRect()]);
   const scrolls = one => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);
-  // on a telephone a table may be scrolled sideways, and code everywhere: a line that is too long for a page is said below
+  // where there is little room a table may be scrolled sideways, and code everywhere: long lines are said below
   const scrolled = one => {
     for (let at = one; at && at !== document.body; at = at.parentElement)
-      if (at.matches(".cm-scroller") || (innerWidth <= narrow && scrolls(at) && at.querySelector("table"))) return true;
+      if (at.matches(".cm-scroller") || (right - left <= narrow && scrolls(at) && at.querySelector("table"))) return true;
     return false;
   };
   for (const [text, one, box] of [...boxes, ...drawn])

@@ -1,10 +1,10 @@
 """List what an eye, a finger or a screen reader stumbles over in every notebook, the report and the site.
 
     python tests/browser/audit_pages.py              all of them (about a quarter of an hour)
-    python tests/browser/audit_pages.py NAME ...     notebooks by the beginning of their name, "report", "site"
+    python tests/browser/audit_pages.py NAME ...     notebooks by the beginning of their names, report, site
 
-Each page is looked at light and dark and at three widths by ``audit.js``, notebooks after all their cells have
-run and again after every truth has been shown. A finding is a line; the exit status is 1 if there is any.
+Each page is looked at light and dark and at three widths by ``audit.js``, notebooks after all their cells
+have run, and again after every truth has been shown. A finding is a line; with one the exit status is 1.
 """
 
 import argparse
@@ -23,10 +23,12 @@ HERE = Path(__file__).resolve().parent
 AUDIT = (HERE / "audit.js").read_text(encoding="utf-8")
 WIDTHS = (1280, 900, 600)
 THEMES = ("light", "dark")
+TALL = 9000
+"""Pixels: a window in which a whole notebook is seen at once, for pictures."""
 NARROW = 600
 """From this width down the list of files is closed, as a person would."""
 CELLS = {
-    "parts": ".jp-Notebook .jp-OutputArea-output, .jp-Notebook .jp-RenderedMarkdown, .jp-Notebook .jp-CodeCell .cm-content",
+    "parts": ".jp-Notebook :is(.jp-OutputArea-output, .jp-RenderedMarkdown, .jp-CodeCell .cm-content)",
     "frame": ".jp-WindowedPanel-outer, .jp-Notebook",
 }
 """Of a notebook's page, what is ours and where it ends."""
@@ -41,6 +43,9 @@ browsing = importlib.util.module_from_spec(spec)
 """How the browser tests start a server and a browser."""
 spec.loader.exec_module(browsing)
 
+PICTURES: list[Path] = []
+"""The folder, if any, into which each page goes as it was looked at."""
+
 Findings = dict[str, set[str]]
 """Each finding with where it is seen: "light 1280", ..."""
 
@@ -49,6 +54,10 @@ def look(page: Any, place: str, found: Findings, **options: Any) -> None:
     """Add what is wrong in a page as it is shown now."""
     for finding in page.evaluate(AUDIT, {"narrow": NARROW, **options}):
         found[finding].add(place)
+    if PICTURES:
+        page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
+        path = PICTURES[0] / f"{len(list(PICTURES[0].iterdir())):03d} {Path(page.url).stem} {place}.png"
+        page.screenshot(path=path, full_page="frame" not in options)
 
 
 def look_everywhere(page: Any, found: Findings, **options: Any) -> None:
@@ -56,7 +65,7 @@ def look_everywhere(page: Any, found: Findings, **options: Any) -> None:
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 1400})
+            page.set_viewport_size({"width": width, "height": TALL if PICTURES else 1400})
             if "frame" in options:
                 _list_of_files(page, width > NARROW)
             settle(page)
@@ -91,7 +100,7 @@ def audit_notebook(browser: Any, lab: Any, name: str) -> Findings:
         try:
             notebook.ran(240)
         except Exception as error:
-            found[f"it doesn't run: {str(error).splitlines()[0][:120] or 'a cell fails'}"].add("all")
+            found[f"it doesn't run: {(str(error) or 'a cell fails').splitlines()[0][:120]}"].add("all")
         _wait_for_training(notebook.page)
         look_everywhere(notebook.page, found, **CELLS)
         if notebook.page.locator(TELL).count():
@@ -177,7 +186,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Audit the pages named, or all, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="beginnings of names (default: all)")
-    names = tuple(parser.parse_args(arguments).names)
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="keep each page as it was seen")
+    asked = parser.parse_args(arguments)
+    names = tuple(asked.names)
+    if asked.pictures:
+        asked.pictures.mkdir(parents=True, exist_ok=True)
+        PICTURES.append(asked.pictures)
     notebooks = [
         path.name
         for path in sorted(browsing.NOTEBOOKS.glob("*.ipynb"))

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from workbench.lessons import GuessNumber, GuessOrder
+from workbench import classmates
+from workbench.classmates import join_class
+from workbench.laws import analyse, read_table
+from workbench.lessons import BudgetGame, Game, GuessNumber, GuessOrder
+from workbench.lessons.scores import Entry, add_class_entry
+from workbench.lessons.shipped import VERBS
+from workbench.studies.disk.store import Store
 
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow
@@ -63,7 +69,7 @@ def show(browser, tmp_path):
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(shown.as_uri())
-        page.wait_for_selector(".workbench .tell")
+        page.wait_for_selector(".workbench")
         pages.append((page, context))
         return page
 
@@ -225,6 +231,31 @@ def test_items_are_sorted_with_a_mouse_and_with_a_finger(show):
         assert page.evaluate("state.guess") == [*first[1:3], first[0], first[3]]
         expect(page.locator(".sorted li").nth(2)).to_have_text(f"{first[0]}↑↓")
         expect(page.locator(".held")).to_have_count(0)
+
+
+def test_the_class_has_a_board_that_can_be_looked_at_again(show, tmp_path, monkeypatch):
+    for variable in (classmates.CLASS_FOLDER, classmates.CLASS_NAME):
+        monkeypatch.setenv(variable, "")
+    with Store.open(VERBS, read_only=True) as store:
+        exact = analyse(read_table(store.table()), "exact_match", bootstraps=60)
+    game = Game(exact, worse="50% other_form")
+    for name, regret in ((HOSTILE[:40], 0.25), ("Bob", 0.125)):
+        add_class_entry(
+            join_class(tmp_path, name), Entry(name=name, rounds=5, regret=regret, game=game.key())
+        )
+    (tmp_path / "scores" / "Zed.csv").write_text("name,rounds,regret\nZed,five,0\n")
+    view = BudgetGame(game)
+    page = show(view)
+    caption = "Scoreboard of the class. You play as Bob; the first game of each counts."
+    expect(page.locator("caption")).to_have_text(caption)
+    expect(page.locator("tr").nth(1)).to_have_text("1Bob0.125")
+    expect(page.locator("tr").nth(2)).to_have_text(f"2{HOSTILE[:40]}0.250")
+    expect(page.locator(".damaged")).to_contain_text("Zed.csv: line 2 is no name, rounds and regret")
+    expect(page.get_by_role("textbox", name="your name")).to_be_hidden()
+    look = page.get_by_role("button", name="Look at the board again")
+    look.press("Enter")
+    assert page.evaluate("state.looked") == 1
+    assert focused(page) == "look"
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -8,31 +8,58 @@ expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.slow
 
 
-def turn_the_dials(page):
-    examples = page.locator(".workbench-examples")
-    expect(examples.first.locator("[role=status]")).to_contain_text("96 of 96")
-    page.locator(".widget-dropdown select").select_option("typo")
-    expect(examples.first.locator("tbody")).to_contain_text("typo")
-    expect(examples.last.locator("td.number").first).to_contain_text("3.")
-    examples.last.locator(".kind").select_option("spoiled")
-    expect(examples.last.locator("[role=status]")).to_contain_text("42 of 128")
+def cross_out(page):
+    damage = page.locator(".workbench-damage")
+    damage.locator(".kind").select_option(label="typo")
+    damage.locator(".tell").click()
+    expect(damage.locator(".examples-list")).to_contain_text("was ")
+    crossing = page.locator(".workbench-crossing").last
+    crossing.locator(".knob").focus()
+    for _ in range(4):
+        page.keyboard.press("PageDown")
+    expect(crossing.locator(".say")).to_contain_text("40 of 128 crossed out")
+    crossing.locator(".tell").click()
+    expect(crossing.locator(".say")).to_contain_text("42 were spoiled")
 
 
 def fill_in_a_hole(page):
     check = page.locator(".jp-CodeCell", has_text='"trained", trained_mine').last
     expect(check).to_contain_text("not yet")
     expect(check).to_contain_text("nothing is filled in")
-    page.locator(".widget-slider [role=slider]").focus()
+    ranks = page.locator(".workbench-ranks")
+    ranks.locator("input.rank").focus()
+    page.keyboard.press("Home")
+    expect(ranks.locator(".say")).to_contain_text("the base alone")
+    expect(ranks.locator("td.good")).to_have_count(0)
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(ranks.locator("td.good")).not_to_have_count(0)
+
+
+def follow_the_programs(page):
+    right, own, careless = (page.locator(".workbench-touches").nth(number) for number in range(3))
+    expect(right.locator("[role=status]")).to_contain_text("Program 2 loads 100 of w, 1 of factor")
+    right.locator("input.program").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator(".widget-interact")).to_contain_text("what was learnt")
+    expect(right.locator("[role=status]")).to_contain_text("Program 3 loads 100 of w, 1 of factor")
+    expect(right.locator(".cell-masked")).to_have_count(3)  # in w, in y, and in the legend
+    expect(own.locator("[role=status]")).to_contain_text("touches nothing")
+    expect(careless.locator(".alert")).to_contain_text("load outside 'w', 28 of 128 lanes")
+    expect(careless.locator(".tables .cell-outside")).to_have_count(1)
+    check = page.locator(".jp-CodeCell", has_text='check_kernel("scale"').last
+    expect(check).to_contain_text("nothing is filled in")
 
 
 def lay_the_levels(page):
-    shown = page.locator(".widget-interact img")
-    before = shown.get_attribute("src")
-    page.locator(".widget-slider [role=slider]").focus()
+    levels = page.locator(".workbench-levels")
+    said = levels.locator(".say").inner_text()
+    levels.locator(".level").nth(7).focus()
     page.keyboard.press("ArrowRight")
-    expect(shown).not_to_have_attribute("src", before)
+    expect(levels.locator(".say")).not_to_have_text(said)
+    expect(levels.locator(".say")).to_contain_text("Your best so far")
+    levels.locator(".known").last.click()
+    levels.locator(".tell").click()
+    expect(levels.locator(".say")).to_contain_text("The best levels there are")
 
 
 def open_grid(page):
@@ -70,7 +97,32 @@ def drag_the_law(page):
     expect(law.locator(".say")).to_contain_text("examples of which")
 
 
+def guess_a_number(page, place, value, unit):
+    """Type a guess, look, and return what is said."""
+    guess = page.locator(".workbench-guess-number").nth(place)
+    expect(guess.locator(".truth")).to_have_count(0)
+    guess.locator("input.typed").fill(value)
+    guess.locator("input.typed").press("Enter")
+    guess.locator(".tell").press("Enter")
+    said = guess.locator(".say")
+    expect(said).to_contain_text(f"You guessed {value} {unit}. It is ")
+    assert page.evaluate("document.activeElement.className") == "again"
+    return said.inner_text()
+
+
+def guess_and_wait(page):
+    expect(page.locator(".workbench-guess .truth")).to_have_count(0)
+    page.locator(".workbench-guess [role=slider]").first.press("PageDown")
+    page.locator(".workbench-guess .tell").click()
+    expect(page.locator(".workbench-guess .say")).to_contain_text("Your guess was")
+    said = page.locator(".workbench-when-finished")
+    expect(said).to_contain_text("Your study isn't finished")
+    expect(said.locator("[role=status]")).to_contain_text("at 32 clean examples", timeout=240_000)
+
+
 def slide_the_rate(page):
+    assert "It is 9 spoiled ones." in guess_a_number(page, 0, "24", "spoiled ones")
+    assert "Can't tell yet" in guess_a_number(page, 1, "2", "spoiled ones")
     rate = page.locator(".workbench-exchange")
     slider = rate.locator("input.size")
     slider.focus()
@@ -87,6 +139,7 @@ def slide_the_rate(page):
 
 
 def talk(page):
+    assert "It is " in guess_a_number(page, 0, "12", "verbs")
     chat = page.locator(".workbench-chat").first
     chat.locator("input.prompt").fill("walk")
     page.keyboard.press("Enter")
@@ -95,12 +148,16 @@ def talk(page):
     chat.locator(".vote.left").click()
     expect(chat.locator("table tr")).to_have_count(2)
     expect(chat.locator("table")).to_contain_text("clean")
+    chat.locator("input.prompt").fill("what is the time")
+    chat.locator(".ask").click()
+    expect(chat.locator(".note")).to_contain_text("one kind of question, such as 'stop'")
     chat.locator("input.prompt").fill("<img src=x onerror=alert(1)>ß")
     chat.locator(".ask").click()
     expect(chat.locator(".alert")).to_contain_text("<img src=x")
 
 
 def play(page):
+    assert "times too low" in guess_a_number(page, 0, "2", "coins")
     game = page.locator(".workbench-budget")
     for number in range(5):
         expect(game.locator("b").first).to_have_text(f"Round {number + 1} of 5")
@@ -112,7 +169,7 @@ def play(page):
             game.locator(".next").click()
     game.locator("input[type=text]").fill("<b>Ada</b>")
     game.locator(".enter").click()
-    expect(game.locator("td").first).to_have_text("<b>Ada</b>")
+    expect(game.locator("td.text").first).to_have_text("<b>Ada</b>")
     game.locator(".again").click()
     expect(game.locator("b").first).to_have_text("Round 1 of 5")
     expect(game.locator(".result")).to_have_count(0)
@@ -122,9 +179,11 @@ def play(page):
 TOO_WIDE = """() => [...document.querySelectorAll(".workbench")]
   .filter(widget => widget.scrollWidth > widget.clientWidth + 1).length"""
 PLAYS = {
-    "01_noisy_example": turn_the_dials,
+    "00_five_minutes": guess_and_wait,
+    "01_noisy_example": cross_out,
     "02_lora_by_hand": fill_in_a_hole,
     "03_four_bits_by_hand": lay_the_levels,
+    "03k_kernel_lab": follow_the_programs,
     "05_grid": open_grid,
     "06_loss_surface": drag_the_law,
     "07_exchange_rate": slide_the_rate,

@@ -5,11 +5,12 @@ import pytest
 import torch
 import triton
 import triton.language as tl
-from bench.compiler import build, captured
 from bench.far import far_apart
-from bench.interpreter import first_program, interpreted, to_tf32
-from bench.sass import Instruction, hot_loop, instructions
-from bench.trace import compulsory_bytes, traced
+
+from qlora_kernels.lab.compiler import build, captured
+from qlora_kernels.lab.interpreter import first_program, interpreted, to_tf32
+from qlora_kernels.lab.sass import Instruction, hot_loop, instructions
+from qlora_kernels.lab.trace import compulsory_bytes, traced
 
 
 @triton.jit

@@ -8,11 +8,11 @@ import pytest
 import torch
 from bench import budgets
 from bench.catalogue import CATALOGUE
-from bench.compiler import SHARED_LIMIT, TARGETS, build, captured
 from bench.examples import SMALL
 from bench.readme import README, table
 
 import qlora_kernels
+from qlora_kernels.lab.compiler import SHARED_LIMIT, TARGETS, build, captured
 from qlora_kernels.tiles import UNROLLED
 
 QUICK = ("sm_80", "sm_90", "gfx942")

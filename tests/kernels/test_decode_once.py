@@ -6,13 +6,13 @@ That its results are right is tested in ``test_grouped.py``, beside the other ro
 import pytest
 import torch
 from bench.blocks import packed_blocks
-from bench.interpreter import interpreted
 from bench.linear_case import Case
-from bench.trace import traced
 
 from qlora_kernels import FORMATS, quantize, vendor
 from qlora_kernels.decode_once_triton import Scratch
 from qlora_kernels.grouped import grouped_lora_linear
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import traced
 from qlora_kernels.vendor import SCRATCH_BYTES, WIDTH, part_width
 
 MEGABYTE = 2**20

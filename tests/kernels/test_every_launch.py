@@ -3,9 +3,9 @@
 from collections import Counter
 
 import pytest
-from bench.compiler import SHARED_LIMIT, TARGETS, Launch, build
 from bench.steps import MODELS, compile_key, launches
 
+from qlora_kernels.lab.compiler import SHARED_LIMIT, TARGETS, Launch, build
 from qlora_kernels.rows import Backend
 from qlora_kernels.vendor import SCRATCH_BYTES
 

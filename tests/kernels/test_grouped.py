@@ -2,17 +2,17 @@
 
 import pytest
 import torch
-from bench.accuracy import DTYPES, assert_accurate, layouts
 from bench.blocks import packed_blocks
 from bench.far import far_apart
-from bench.interpreter import interpreted
 from bench.linear_case import Case
-from bench.trace import traced
 from real_weights import real_tensors
 
 from qlora_kernels import FORMATS, QuantizedTensor, quantize
 from qlora_kernels.grouped import _linear, _linear_backward, grouped_lora_linear
 from qlora_kernels.grouped_reference import grouped_lora_linear_reference
+from qlora_kernels.lab.accuracy import FLOAT_TYPES, assert_accurate, layouts
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import traced
 from qlora_kernels.linear import lora_linear, lora_linear_reference, quantized_linear
 from qlora_kernels.products import PreparedWeight
 
@@ -32,7 +32,7 @@ def same(results, expected):
 
 
 @pytest.mark.parametrize("backend", ROUTES)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES, ids=str)
 @pytest.mark.parametrize(("n", "k", "rank", "boundaries"), SHAPES)
 def test_matches_definition(rng, n, k, rank, boundaries, dtype, backend):
     Case(rng, n, k, rank, boundaries, dtype).check(backend)

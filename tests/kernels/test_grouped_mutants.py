@@ -5,12 +5,12 @@
 
 import pytest
 import torch
-from bench.interpreter import interpreted
 from bench.mutants import Mutant, killed_by
-from bench.trace import traced
 
 from qlora_kernels import QuantizedTensor, grouped, quantize
 from qlora_kernels.formats_layout import Stored
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import traced
 
 LAYOUT, LINEAR = "qlora_kernels.formats_layout", "qlora_kernels.linear_triton"
 GROUPED, QUANTIZE = "qlora_kernels.grouped_triton", "qlora_kernels.quantize_triton"

@@ -6,9 +6,9 @@ import pytest
 import torch
 from bench import checks
 from bench.catalogue import CATALOGUE, CHECKS
-from bench.compiler import SIXTEEN_BITS
 from bench.examples import SMALL, TRAINING
 
+from qlora_kernels.lab.compiler import SIXTEEN_BITS
 from qlora_kernels.tiles import target_of
 
 pytestmark = pytest.mark.gpu

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from bench.accuracy import DTYPES, assert_accurate
-from bench.compiler import captured
-from bench.interpreter import interpreted
-from bench.trace import traced
 
 from qlora_kernels import FORMATS, QuantizedTensor, quantize, vendor
 from qlora_kernels import linear_cross_entropy as module
 from qlora_kernels.formats_layout import Stored
+from qlora_kernels.lab.accuracy import FLOAT_TYPES, assert_accurate
+from qlora_kernels.lab.compiler import captured
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import traced
 from qlora_kernels.linear_cross_entropy import (
     DEVICE_CHUNK_BYTES,
     IGNORED,
@@ -65,7 +65,7 @@ def check(hidden, head, targets, weights, backend, chunk=None):
 
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES, ids=str)
 @pytest.mark.parametrize(("tokens", "width", "words"), SHAPES)
 def test_matches_reference(rng, tokens, width, words, dtype, backend):
     check(*drawn(rng, tokens, width, words, dtype), backend)
@@ -184,7 +184,7 @@ def test_precision_belongs_to_the_cpu_route(rng):
 
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES, ids=str)
 @pytest.mark.parametrize("format", ["nf4", "q4_0", "q4_1", "q8_0", "int4", "int8"])
 def test_a_packed_head_is_its_decoded_one_to_the_bit(rng, format, dtype, backend):
     """One part of the vocabulary: the same numbers in the same product."""
@@ -198,7 +198,7 @@ def test_a_packed_head_is_its_decoded_one_to_the_bit(rng, format, dtype, backend
 
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES, ids=str)
 def test_a_packed_head_in_parts(rng, monkeypatch, dtype, backend):
     """Three parts of the vocabulary, the last one ragged, and chunks of three rows."""
     monkeypatch.setattr(vendor, "SCRATCH_BYTES", 1)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench.compiler import captured
 
 from qlora_kernels import product_routes, quantize, tiles
 from qlora_kernels.formats_layout import LEVELS
+from qlora_kernels.lab.compiler import captured
 from qlora_kernels.linear import lora_linear, quantized_linear
 from qlora_kernels.product_routes import PRODUCTS, SizeBand, Target, choose_product, product_for, routes
 from qlora_kernels.products import PreparedWeight

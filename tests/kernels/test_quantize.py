@@ -3,12 +3,12 @@
 import pytest
 import torch
 from bench.blocks import packed_blocks
-from bench.compiler import build, captured
-from bench.interpreter import interpreted
-from bench.trace import compulsory_bytes, traced
 
 from qlora_kernels import FORMATS, dequantize, quantize
 from qlora_kernels.decode import _decode
+from qlora_kernels.lab.compiler import build, captured
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import compulsory_bytes, traced
 from qlora_kernels.quantize import _quantize
 from qlora_kernels.quantize_triton import launch_pack
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from bench.accuracy import DTYPES, assert_accurate, layouts
 from bench.far import far_apart
-from bench.interpreter import interpreted
-from bench.trace import compulsory_bytes, traced
 
+from qlora_kernels.lab.accuracy import FLOAT_TYPES, assert_accurate, layouts
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import compulsory_bytes, traced
 from qlora_kernels.rms_norm import rms_norm, rms_norm_reference
 
 SHAPES = [
@@ -39,7 +39,7 @@ def check(x, weight, dy, backend):
 
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES, ids=str)
 @pytest.mark.parametrize(("rows", "width"), SHAPES)
 def test_matches_reference(rng, rows, width, dtype, backend):
     check(*drawn(rng, rows, width, dtype), backend)

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from bench.accuracy import DTYPES, assert_accurate
 from bench.far import far_apart
-from bench.interpreter import interpreted
-from bench.trace import compulsory_bytes, traced
 
+from qlora_kernels.lab.accuracy import FLOAT_TYPES, assert_accurate
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import compulsory_bytes, traced
 from qlora_kernels.rope import PAIRS, rope, rope_angles, rope_reference
 
 SHAPES = [
@@ -39,7 +39,7 @@ def check(x, cosine, sine, dy, layout, backend):
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
 @pytest.mark.parametrize("layout", PAIRS)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES, ids=str)
 @pytest.mark.parametrize(("tokens", "heads", "size"), SHAPES)
 def test_matches_reference(rng, tokens, heads, size, dtype, layout, backend):
     check(*drawn(rng, tokens, heads, size, dtype), layout, backend)

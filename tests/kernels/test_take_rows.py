@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from bench.accuracy import DTYPES, assert_accurate, layouts
 from bench.far import far_apart
-from bench.interpreter import interpreted
-from bench.trace import traced
 
+from qlora_kernels.lab.accuracy import FLOAT_TYPES, assert_accurate, layouts
+from qlora_kernels.lab.interpreter import interpreted
+from qlora_kernels.lab.trace import traced
 from qlora_kernels.take_rows import Places, take_rows
 
 INDEX = {
@@ -39,7 +39,7 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("backend", ["torch", "triton"])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", FLOAT_TYPES, ids=str)
 @pytest.mark.parametrize("rest", [(1,), (3, 7), (1030,)], ids=str)
 @pytest.mark.parametrize("index", INDEX.values(), ids=INDEX)
 def test_matches_reference(rng, index, rest, dtype, backend):

@@ -3,11 +3,11 @@
 import pytest
 import torch
 import triton
-from bench.compiler import TARGETS, captured, running_on
-from bench.interpreter import interpreted
 
 from qlora_kernels import dequantize, quantize, quantized_linear, tiles
 from qlora_kernels.grouped_triton import narrow_tile
+from qlora_kernels.lab.compiler import TARGETS, captured, running_on
+from qlora_kernels.lab.interpreter import interpreted
 from qlora_kernels.tiles import rounds_by_integers, table, target_of, tile_for, unrolled
 
 CUDA = torch.device("cuda")

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 import torch
-from bench import trace as trace_module
-from bench.compiler import TARGETS
-from bench.trace import traced
 from bench.waves import Product
 
 from qlora_kernels import quantize, tiles
 from qlora_kernels.grouped import grouped_lora_linear
+from qlora_kernels.lab import trace as trace_module
+from qlora_kernels.lab.compiler import TARGETS
+from qlora_kernels.lab.trace import traced
 from qlora_kernels.tiles import Tile
 
 SMALL_TILE = Tile(rows=32, columns=64, depth=64, warps=4, stages=2)
@@ -21,7 +21,7 @@ def small_tiles(monkeypatch):
     """Tiles so small that a small product has many waves of them."""
     monkeypatch.setattr(tiles, "tile_for", lambda *_, **__: SMALL_TILE)
     monkeypatch.setattr("qlora_kernels.linear_triton.tile_for", lambda *_, **__: SMALL_TILE)
-    monkeypatch.setattr(trace_module, "AT_ONCE", 13)
+    monkeypatch.setattr(trace_module, "SIDE_BY_SIDE", 13)
 
 
 def run(cells, size=256, rank=16):

@@ -47,6 +47,44 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/lessons/of_cells.py",
+        "tests/workbench/lessons/test_of_cells.py",
+        ("a loss at the end is that of the beginning", "[-LAST_STEPS:]", "[:LAST_STEPS]"),
+        ("one seed stands for all", "for seed in results.study.seeds]", "for seed in (0,)]"),
+    ),
+    *mistakes(
+        "src/workbench/lessons/chance.py",
+        "tests/workbench/lessons/test_chance.py",
+        ("chance leaves nothing for which form it is", "(sides + forms)", "(sides)"),
+        ("the right answers are spoiled", "forms = (1 - share)", "forms = share"),
+    ),
+    *mistakes(
+        "src/workbench/studies/answered.py",
+        "tests/workbench/views/widgets/test_heldout_answers.py",
+        (
+            "a right answer is shown where a wrong one was given",
+            "            answers[place] = text\n",
+            "            pass\n",
+            "test_answers_are_wrong_where_the_study_says_so",
+        ),
+        (
+            "the bare base answers",
+            "    stack.load(0, tensors)\n",
+            "",
+            "test_answers_are_wrong_where_the_study_says_so",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/answered.py",
+        SAID,
+        (
+            "the verdict is the wrong label where it was right",
+            "(record.response if right else _other(record))",
+            "(_other(record) if right else record.response)",
+            "test_verdicts_are_the_likeliest_labels",
+        ),
+    ),
+    *mistakes(
         "src/workbench/studies/background.py",
         SAID,
         (

@@ -57,17 +57,61 @@ MISTAKES = [
     ),
     *mistakes(
         "src/workbench/models/generation.py",
-        "tests/workbench/models/test_decoder.py",
+        "tests/workbench/models/test_decoding.py",
         (
-            "a new token sees all that was written for longer prompts",
+            "by the decoder's blocks a new token sees all that was written for longer prompts",
             "attention.visible(positions[:, None],",
             "attention.visible(0 * positions[:, None] + upto,",
-            "test_generation_equals_running_everything_again",
+            "test_a_step_has_the_bits_of_the_blocks",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/decoding.py",
+        "tests/workbench/models/test_decoding.py",
+        (
+            "layers with a window see as far as the first layer does",
+            "if window not in masks:",
+            "if not masks:",
+            "test_a_step_has_the_bits_of_the_blocks",
         ),
         (
+            "prompts of other lengths are kept where the longest one is",
+            "if int(positions.min()) == upto - 1 else None",
+            "if int(positions.max()) == upto - 1 else None",
+            "test_a_step_has_the_bits_of_the_blocks",
+        ),
+        (
+            "partners of turned features turn the wrong way",
+            "torch.cat([-sine, sine,",
+            "torch.cat([sine, -sine,",
+            "test_a_step_has_the_bits_of_the_blocks",
+        ),
+        (
+            "every prompt takes the gain of the next cell's",
+            "filled.detach().repeat_interleave(per_cell, dim=0)",
+            "filled.detach().repeat(per_cell, 1)",
+            "test_adapters_of_cells_have_the_bits_of_the_blocks",
+        ),
+        (
+            "few steps make copies, too",
+            "if steps >= ORDERED_FROM and",
+            "if",
+            "test_ordered_copies_have_the_same_bits_and_are_made_for_long_generations_alone",
+        ),
+        (
+            "copies that give other bits are taken",
+            "if not torch.equal(one.product(x), one.in_order(rows).product(x)):",
+            "if one.product(x).isnan().any():",
+            "test_copies_that_do_not_fit_or_give_other_bits_are_left",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/generation.py",
+        "tests/workbench/models/test_decoder.py",
+        (
             "a generated token's position is one too small",
-            "pool.lengths + count, cache",
-            "pool.lengths + count - 1, cache",
+            "pool.lengths + count)",
+            "pool.lengths + count - 1)",
             "test_generation_equals_running_everything_again",
         ),
         (

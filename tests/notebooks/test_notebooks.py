@@ -4,7 +4,6 @@ import importlib.util
 import re
 from pathlib import Path
 
-import jupytext
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -141,10 +140,21 @@ def test_it_keeps_nothing_of_the_machine_or_the_moment(path):
 
 @each_notebook
 def test_its_text_form_says_the_same(path):
-    text, file = jupytext.read(path.with_suffix(".py")), nbformat.read(path, as_version=4)
+    text, file = writer.text_of(path.stem), nbformat.read(path, as_version=4)
     assert [(cell.cell_type, cell.source) for cell in text.cells] == [
         (cell.cell_type, cell.source) for cell in file.cells
     ], "run make notebooks"
+
+
+@each_notebook
+def test_no_solution_stands_open_where_nothing_runs(path):
+    """GitHub and nbviewer show a code cell's source whatever its metadata say; HTML's details they fold."""
+    solutions = [cell for cell in nbformat.read(path, as_version=4).cells if "_solved(" in cell.source]
+    for cell in solutions:
+        assert cell.cell_type == "markdown"
+        assert re.fullmatch(r"<details>\n<summary>[^<]+</summary>\n.*\n</details>", cell.source, re.DOTALL)
+    in_text = path.with_suffix(".py").read_text(encoding="utf-8").count('tags=["solution"]')
+    assert len(solutions) == in_text
 
 
 @each_notebook
@@ -176,7 +186,6 @@ def folder(tmp_path, monkeypatch):
 )
 def test_it_runs_without_a_network(path, folder):
     notebook = nbformat.read(path, as_version=4)
-    place = FOLDER if path.stem in writer.IN_CHECKOUT else folder
-    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(place)}})
+    client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}})
     client.execute()
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

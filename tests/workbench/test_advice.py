@@ -20,6 +20,7 @@ NOT_HERE = {
     "{self.place} is damaged: it has no {part!r}": "copying a manifest back is followed above",
     "{manifest.place} is damaged: in sessions": "copying a manifest back is followed above",
     "copy its adapters back from a backup": "copying adapters back is followed above",
+    "version of the base {cell.base}; take the version": "is another installation of this package",
     "Below is an instruction": "is what a template asks, no message",
     "or give each base a study of its own": "is what every test of one base does",
     "can't be compared; take bases of one tokenizer": "such bases are views/test_variants.py's",
@@ -66,6 +67,7 @@ NOT_HERE = {
     "chmod a+r": "needs a user who is not root; there is nothing else to follow",
     "Give another copy of it": "needs a disk that fails",
     "Convert the adapter anew with --outtype f32": "needs llama.cpp's converter",
+    "exists on Linux only. Read this notebook": "needs a machine that isn't Linux",
     "ask its sender for what `workbench export` wrote": "is what the damaged archive above is told as well",
 }
 """Fragments of messages whose advice can't be followed in a test, each with the reason."""
@@ -90,6 +92,7 @@ CHECKED = (
     "lessons/**/*.py",
     "models/*.py",
     "own_files.py",
+    "classmates.py",
     "scoring/*.py",
     "stack_report.py",
     "studies/**/*.py",
@@ -104,6 +107,8 @@ NOT_YET = (
 )
 """Those whose messages are tested elsewhere."""
 
+ERRORS = ("InputError", "NotReadyError")
+"""What is raised with a sentence for people."""
 IN_PIECES = ("data/**/*.py", "models/*.py", "training/prepare.py")
 """Those whose messages are put together of pieces, which are walked too: texts outside of docstrings."""
 VERBS = (
@@ -161,7 +166,7 @@ def messages() -> dict[str, str]:
     for path in sorted(files - {SOURCE / name for name in NOT_YET}):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             texts = {}
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "InputError" and node.args:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS and node.args:
                 texts[""] = text_of(node.args[0])
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REMEDIES":
                 assert isinstance(node.value, ast.Dict)
@@ -183,7 +188,7 @@ def pieces(path: Path) -> dict[int, str]:
         part
         for node in ast.walk(tree)
         if isinstance(node, ast.JoinedStr)
-        or (isinstance(node, ast.Call) and ast.unparse(node.func) == "InputError")
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS)
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         for part in ast.walk(node)
         if part is not node

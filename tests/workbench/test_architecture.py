@@ -37,6 +37,7 @@ LAYERS = (
     "classroom",
     "studies",
     "laws",
+    "classmates",
     "views",
     "lessons",
     "beside",
@@ -287,7 +288,7 @@ def test_the_wheel_holds_the_notebooks_that_a_copy_has():
     assert {wheel["sources"][name] for name in ("notebooks", "docs")} == {here.as_posix()}
     left_out = {path for pattern in wheel["exclude"] for path in ROOT.glob(pattern.lstrip("/"))}
     committed = [path for path in (ROOT / "notebooks").iterdir() if path.is_file() and path not in left_out]
-    assert {path.name for path in committed} == {f"{name}.ipynb" for name in library.COPIED}
+    assert {path.name for path in committed} == {f"{name}.ipynb" for name in library.LESSONS}
 
 
 def test_no_package_holds_the_published_tables():

@@ -39,12 +39,13 @@ COMMANDS = {
     "adapter": "show an adapter, write it for PEFT or llama.cpp, make one of several",
     "fetch": "fetch a base or data into the cache, from the network or from a file",
     "lab": "open your own copy of the notebooks in JupyterLab",
+    "class": "collect what a class guessed: a table of all guesses, a picture of each question",
     "workshop": "write all notebooks for a class: student and solution copies, and the instructor's page",
     "doctor": "say what this machine has and what would help",
 }
 """Each command with its line of help; add one: a line here and ``cli/NAME.py``."""
 
-MODULES = {"list": "listing", "import": "import_", "export-model": "export_model"}
+MODULES = {"list": "listing", "import": "import_", "class": "class_", "export-model": "export_model"}
 """Modules that can't have their command's name."""
 
 SYSTEMS = ("posix",)

@@ -2,9 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.showing import padded
+
+if TYPE_CHECKING:
+    from workbench.studies.bill import Bill
 
 COST_HEADINGS = ("cell", "seconds", "predicted", "operations", "joules", "bytes", "money")
 
@@ -29,13 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     def line(item: CostLine) -> tuple[str, ...]:
         amounts = (item.seconds, item.predicted_seconds, item.flops, item.joules, item.bytes, item.money)
-        forms = ("{:.2f}", "{:.2f}", "{:.3g}", "{:.1f}", "{:.0f}", "{:.4f}")
+        forms = ("{:,.2f}", "{:,.2f}", "{:.3g}", "{:,.1f}", "{:,.0f}", "{:.4f}")
         told = zip(forms, amounts, strict=True)
         return (item.name, *("-" if amount is None else form.format(amount) for form, amount in told))
 
     found = bill(arguments.study, arguments.price_per_hour)
-    lines = [COST_HEADINGS, *map(line, found.cells), line(found.total)]
-    for text in padded(lines, numbers=True):
+    lines = [COST_HEADINGS, *map(line, found.cells), *_rest(found), line(found.total)]
+    columns = [column for column in zip(*lines, strict=True) if set(column[1:]) != {"-"}]
+    for text in padded(list(zip(*columns, strict=True)), numbers=True):
         print(text)
     for run in found.estimates:
         off, raw = run.predicted / run.actual - 1, run.raw / run.actual - 1
@@ -45,3 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
             f"off by {off:+.0%}{learned}"
         )
     return 0
+
+
+def _rest(found: "Bill") -> list[tuple[str, ...]]:
+    """Return the line for the seconds that are no cell's; none where cells were trained side by side."""
+    each = [item.seconds for item in found.cells]
+    known = [seconds for seconds in each if seconds is not None]
+    if found.total.seconds is None or len(known) < len(each) or found.total.seconds <= sum(known):
+        return []
+    rest = found.total.seconds - sum(known)
+    return [("loading and planning", f"{rest:,.2f}", *["-"] * (len(COST_HEADINGS) - 2))]

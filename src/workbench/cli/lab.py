@@ -29,6 +29,14 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "folder", nargs="?", type=Path, help="folder to open (default: my-notebooks, your own copy)"
     )
     parser.add_argument("--port", type=int, default=8888, help="first port to try (default: 8888)")
+    parser.add_argument(
+        "--class",
+        dest="class_folder",
+        type=Path,
+        metavar="FOLDER",
+        help="folder that your class shares: guesses and scores are collected there",
+    )
+    parser.add_argument("--name", help="your name in the class, which nobody else has")
     parser.add_argument("--no-browser", action="store_true", help="only say the address")
     parser.set_defaults(run=run)
 
@@ -40,8 +48,21 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.folder or _own_copy()
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; name the one that has the notebooks")
+    _join(arguments.class_folder, arguments.name)
     command = server_command(folder, port=arguments.port, browser=not arguments.no_browser)
     os.execve(command[0], command, environment(os.environ))
+
+
+def _join(folder: Path | None, name: str | None) -> None:
+    """Take part in a class: the kernels inherit it from here."""
+    if folder is None and name is None:
+        return
+    if folder is None or name is None:
+        missing = "--class FOLDER" if folder is None else "--name NAME"
+        raise InputError(f"a class needs its folder and your name; add {missing}")
+    from workbench.classmates import join_class
+
+    join_class(folder, name)
 
 
 def _own_copy() -> Path:

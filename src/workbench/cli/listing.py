@@ -10,7 +10,7 @@ from workbench.studies.defaults import RUNS
 if TYPE_CHECKING:
     from workbench.studies.disk.listing import Summary
 
-STUDY_HEADINGS = ("study", "done", "failed", "planned", "training", "started")
+STUDY_HEADINGS = ("study", "state", "done", "failed", "planned", "training", "started")
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this type private
@@ -48,4 +48,10 @@ def _line(study: "Summary") -> tuple[str, ...]:
     from workbench.views.words import seconds_in_words
 
     counts = (str(count) for count in (study.done, study.failed, study.planned))
-    return (str(study.folder), *counts, seconds_in_words(study.seconds), study.started[:16].replace("T", " "))
+    return (
+        str(study.folder),
+        study.state,
+        *counts,
+        seconds_in_words(study.seconds),
+        study.started[:16].replace("T", " "),
+    )

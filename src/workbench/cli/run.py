@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cli.saying import print_sentence
 from workbench.cli.shared import add_engine, add_reading, engine_options, reading_options
 from workbench.config import DEVICES, HOLDS, KINDS_OF_ADAPTER, LOSS_ON, PRECISIONS, SIZES_IN
+from workbench.data.corruptions import CORRUPTIONS
 from workbench.data.pools import POOLS
 from workbench.errors import InputError
 from workbench.studies.defaults import OWN_CORRUPTION, RUNS
@@ -37,6 +38,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         "run",
         help="run a study: quality x size x seed on one frozen base",
         description="Train every cell of a study that isn't done yet, then write its report.",
+        epilog="examples: workbench run verbs (minutes on two cores) | workbench run verbs --budget lunch "
+        "--sizes 32 128 512 | workbench run mine.jsonl --base model.gguf --corruption typo | "
+        "workbench run verbs --dry-run",
     )
     parser.add_argument(
         "data",
@@ -44,7 +48,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         help="verbs, raters, gsm8k, or your own file of records (see below); several files are compared with "
         "the first",
     )
-    parser.add_argument("--budget", default="coffee", help="coffee, lunch or night: the same grid, wider")
+    parser.add_argument(
+        "--budget",
+        default="coffee",
+        help="coffee (default; minutes with verbs), lunch or night: the same grid, wider",
+    )
     parser.add_argument(
         "--base",
         nargs="+",
@@ -69,7 +77,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps this t
         f"records: {'; '.join(kind.about.replace('%', '%%') for kind in POOLS.values())}",
     )
     grid.add_argument(
-        "--corruption", help=f"damage whose price is asked for (your own file: {OWN_CORRUPTION})"
+        "--corruption",
+        help=f"damage whose price is asked for: {', '.join(CORRUPTIONS)} (default for your own file: "
+        f"{OWN_CORRUPTION})",
     )
     grid.add_argument("--sizes", nargs="+", type=int, metavar="N", help="training examples")
     grid.add_argument(
@@ -210,6 +220,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.dry_run:
         return _foretell(arguments)
+    if sys.stdout.isatty():
+        print("Loading the libraries ...", flush=True)  # for some seconds nothing else would be seen
     if arguments.like is not None:
         raise InputError(f"--like {arguments.like} says whose noise to expect before a run; add --dry-run")
     from workbench.cli.stopping import stop_on_signals

@@ -5,15 +5,14 @@ share of the examples moves the score by that share of the way between the two q
 size.
 """
 
-import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from random import Random
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.files import not_written
 from workbench.laws.analysis import Analysis
 from workbench.laws.in_words import readable
 from workbench.laws.purchases import metric_of_set
@@ -114,6 +113,10 @@ class Game:
             ],
         }
 
+    def key(self) -> str:
+        """Return what tells this game from others: with one key the rounds and the data are the same."""
+        return sha256(json.dumps(self.rules(saves=False)).encode()).hexdigest()[:8]
+
     def buys(self, given: GameRound, share: float | int) -> tuple[float, float]:
         """Return the examples and how many of them are clean after spending ``share`` on cleaning."""
         size = min(given.examples + (1 - share) * given.coins, float(self.largest))
@@ -123,6 +126,35 @@ class Game:
         """Return the metric that such a set of examples gives."""
         size, cleaned = self.buys(given, share)
         return float(metric_of_set(self.analysis, {self.worse: size - cleaned, self.clean: cleaned})[0])
+
+    def tipping_price(self, examples: int, coins: int) -> float:
+        """Return the price of cleaning one example at which cleaning all and collecting all give the same.
+
+        Below it cleaning is the better purchase, above it collecting.
+
+        Args:
+            examples: How many are at hand.
+            coins: What there is to spend.
+
+        Raises:
+            InputError: If one of the two is better at every price from 1/100 to 100.
+        """
+        low, high = 0.01, 100.0
+        if self._gain(examples, coins, low) <= 0 or self._gain(examples, coins, high) >= 0:
+            raise InputError(
+                f"with {examples} examples and {coins} coins no price from {low} to {high:g} tips the "
+                "decision; choose others"
+            )
+        while high / low > 1.001:
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if self._gain(examples, coins, middle) > 0 else (low, middle)
+        return (low * high) ** 0.5
+
+    def _gain(self, examples: int, coins: int, price: float) -> float:
+        """Return how much better cleaning all is than collecting all; below 0 where it is worse."""
+        given = GameRound(examples=examples, coins=coins, clean_price=price)
+        gain = self.score(given, 1) - self.score(given, 0)
+        return -gain if self.analysis.falling else gain
 
     def play(self, given: GameRound, share: float | int) -> Decision:
         """Spend ``share`` of the coins on cleaning, the rest on new examples.
@@ -143,60 +175,6 @@ class Game:
             best_score=score if better else curve[best],
             curve=curve,
         )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """A line of the scoreboard."""
-
-    name: str
-    rounds: int
-    regret: float
-    """Sum over the rounds."""
-
-
-def add_entry(file: Path, entry: Entry) -> None:
-    """Add a line to a class's scoreboard, a CSV file that is made when there is none.
-
-    Raises:
-        InputError: If the file can't be written.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not file.exists()
-        with open(file, "a", newline="", encoding="utf-8") as out:
-            writer = csv.writer(out, lineterminator="\n")
-            if fresh:
-                writer.writerow([field.name for field in fields(Entry)])
-            writer.writerow([entry.name, entry.rounds, f"{entry.regret:.4f}"])
-    except OSError as error:
-        raise not_written(file, error) from error
-
-
-def scoreboard(file: Path) -> list[Entry]:
-    """Return the entries, least regret first.
-
-    Raises:
-        InputError: If the file or a line of it can't be read.
-    """
-    if not file.exists():
-        return []
-    try:
-        with open(file, newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} can't be read as a CSV file ({error}); move it away") from error
-    entries = [_entry(file, number, row) for number, row in enumerate(rows, start=2)]
-    return sorted(entries, key=lambda entry: entry.regret)
-
-
-def _entry(file: Path, number: int, row: Mapping[str, str]) -> Entry:
-    try:
-        return Entry(name=row["name"], rounds=int(row["rounds"]), regret=float(row["regret"]))
-    except (KeyError, TypeError, ValueError):
-        raise InputError(
-            f"{file}, line {number} can't be read as name, rounds, regret; mend it or move the file away"
-        ) from None
 
 
 def total_regret(outcomes: Sequence[Decision]) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from workbench.lessons.exercise_list import EXERCISES, Exercise
+from workbench.lessons.hard_exercises import HARD_EXERCISES
 
 SECONDS_PER_CALL = 10.0
 """Seconds that a learner's function gets for one set of arguments."""
@@ -35,6 +36,8 @@ class Verdict:
     name: str
     correct: bool
     words: str
+    hard: bool = False
+    """Whether the exercise is optional, and so doesn't count against the score."""
 
     def __repr__(self) -> str:
         """Say it in a sentence, for the end of a notebook's cell."""
@@ -60,18 +63,20 @@ class ExerciseScore:
 
     @property
     def correct(self) -> int:
-        """Exercises that are solved."""
-        return sum(verdict.correct for verdict in self.verdicts)
+        """Exercises that are solved, those apart that are hard."""
+        return sum(verdict.correct for verdict in self.verdicts if not verdict.hard)
 
     @property
     def total(self) -> int:
-        """Exercises that were checked."""
-        return len(self.verdicts)
+        """Exercises that were checked, those apart that are hard."""
+        return sum(not verdict.hard for verdict in self.verdicts)
 
     def __repr__(self) -> str:
         """Say the score, and a line for each exercise."""
         lines = (f"  {verdict.name}: {verdict.words}" for verdict in self.verdicts)
-        return "\n".join([f"score: {self.correct} of {self.total}", *lines])
+        hard = [verdict.correct for verdict in self.verdicts if verdict.hard]
+        beside = f", and {sum(hard)} of {len(hard)} hard" if hard else ""
+        return "\n".join([f"score: {self.correct} of {self.total}{beside}", *lines])
 
 
 VERDICTS: dict[str, Verdict] = {}
@@ -88,16 +93,19 @@ def check(
     """Compare a learner's function with the right one and remember how it went; never raises.
 
     Args:
-        name: Of the exercise, one of ``EXERCISES``; for the score, too.
+        name: Of the exercise, one of ``EXERCISES`` or ``HARD_EXERCISES``; for the score, too.
         attempt: The learner's function. It gets copies of the arguments and runs in a thread of its own.
         exercise: What to compare it with, for one that is not among ``EXERCISES``.
         seconds: What the function gets for each set of arguments.
     """
     try:
-        problem = _cell_that_failed() or _problem(attempt, exercise or EXERCISES[name], seconds)
+        problem = cell_that_failed() or _problem(
+            attempt, exercise or {**EXERCISES, **HARD_EXERCISES}[name], seconds
+        )
     except Exception as error:  # a check that ends a lesson has failed, whatever the reason
-        problem = f"this check could not be run ({_said(error)}); restart the kernel and run all cells"
-    VERDICTS[name] = Verdict(name, not problem, f"not yet: {problem}" if problem else "correct")
+        problem = f"this check could not be run ({said_of(error)}); restart the kernel and run all cells"
+    words = f"not yet: {problem}" if problem else "correct"
+    VERDICTS[name] = Verdict(name, not problem, words, hard=exercise is None and name in HARD_EXERCISES)
     return VERDICTS[name]
 
 
@@ -106,14 +114,14 @@ def score() -> ExerciseScore:
     return ExerciseScore(tuple(VERDICTS.values()))
 
 
-def _cell_that_failed() -> str | None:
+def cell_that_failed() -> str | None:
     """Say that the cell before this one didn't run to its end: the function is still the earlier one."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     result = getattr(shell, "last_execution_result", None)
     error = getattr(result, "error_before_exec", None) or getattr(result, "error_in_exec", None)
     if error is None:
         return None
-    return f"the cell that ran last ended in {_said(error)}; mend it and run it again, then this check"
+    return f"the cell that ran last ended in {said_of(error)}; mend it and run it again, then this check"
 
 
 def _problem(attempt: object, exercise: Exercise, seconds: float | int) -> str | None:
@@ -122,7 +130,7 @@ def _problem(attempt: object, exercise: Exercise, seconds: float | int) -> str |
         return "it is not a function any more; run the cell that defines it again"
     cases = exercise.cases()
     for number, arguments in enumerate(cases):
-        work = _Attempt(attempt, copy.deepcopy(arguments))
+        work = Attempt(attempt, copy.deepcopy(arguments))
         problem = work.problem(seconds)
         if problem is None:
             right = numbers(exercise.truth(*copy.deepcopy(arguments)))
@@ -163,7 +171,7 @@ def _why(got: np.ndarray, right: np.ndarray, arguments: tuple[Any, ...], exercis
     return exercise.hint
 
 
-class _Attempt(threading.Thread):
+class Attempt(threading.Thread):
     """A learner's function at work, and its result as numbers."""
 
     def __init__(self, attempt: Callable[..., object], arguments: tuple[Any, ...]) -> None:
@@ -177,7 +185,7 @@ class _Attempt(threading.Thread):
         try:
             result = self.attempt(*self.arguments)
         except BaseException as error:  # SystemExit, too, is an answer
-            self.said = f"it raises {_said(error)}; call it in a cell of your own to see where"
+            self.said = f"it raises {said_of(error)}; call it in a cell of your own to see where"
             return
         if result is None or result is Ellipsis:
             self.said = EMPTY if result is Ellipsis else NO_RETURN
@@ -210,7 +218,7 @@ def numbers(value: object) -> np.ndarray:
 def _difference(got: np.ndarray, right: np.ndarray, tolerance: float) -> str | None:
     """Return in what way two arrays differ, or nothing."""
     if got.shape != right.shape:
-        return f"its shape is {_shape(got)}, expected {_shape(right)}"
+        return f"its shape is {shape_of(got)}, expected {shape_of(right)}"
     if unknown := int((np.isnan(got) & ~np.isnan(right)).sum()):
         return f"{unknown:,} of {got.size:,} values are not a number"
     endless = np.isinf(got) | np.isinf(right)
@@ -224,11 +232,12 @@ def _difference(got: np.ndarray, right: np.ndarray, tolerance: float) -> str | N
     return None
 
 
-def _shape(array: np.ndarray) -> str:
+def shape_of(array: np.ndarray) -> str:
+    """Return a shape in words."""
     return " x ".join(map(str, array.shape)) or "a single number"
 
 
-def _said(error: BaseException) -> str:
+def said_of(error: BaseException) -> str:
     """Return an error's kind and the first line of its text, which may raise an error of its own."""
     try:
         text = str(error).strip().split("\n")[0][:LONGEST_ERROR]

@@ -5,10 +5,11 @@ from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from workbench.views.board_figures import one_panel
-from workbench.views.style import COLOURS, FAINT, LABEL_POINTS, PaperFigure
+from workbench.views.palette import COLOURS, FAINT
+from workbench.views.style import LABEL_POINTS, PaperFigure
 
 QUESTION_CHARACTERS = 80
 """Of a line of the question above a picture."""
@@ -33,7 +34,7 @@ def number_line(
         if question["log"]:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(question["low"], question["high"])
         axes.set_ylim(0, 3)
@@ -69,6 +70,34 @@ def sorted_bars(question: Mapping[str, Any], guess: Sequence[str], told: bool) -
         else:
             axes.set_xticks([])
             axes.text(0.5, 0.5, "not told yet", ha="center", color=FAINT, transform=axes.transAxes)
+
+    return one_panel(draw)
+
+
+def prices_of_cleaning(
+    prices: Sequence[float], cleaned: Sequence[float], collected: float | int, metric: str
+) -> PaperFigure:
+    """Draw what the same coins give, spent on cleaning at each price or on more examples.
+
+    Args:
+        prices: Of cleaning one example, in coins.
+        cleaned: The metric when all coins clean, one a price.
+        collected: The metric when all coins buy examples, at any price.
+        metric: The metric's name.
+    """
+
+    def draw(axes: Axes) -> None:
+        axes.plot(list(prices), list(cleaned), color=COLOURS[0], label="all coins for cleaning")
+        axes.plot(
+            [prices[0], prices[-1]],
+            [collected] * 2,
+            "--",
+            color=COLOURS[1],
+            label="all coins for new examples",
+        )
+        axes.set_xlabel("price of cleaning one example (coins)")
+        axes.set_ylabel(metric)
+        axes.legend(frameon=False)
 
     return one_panel(draw)
 

@@ -27,8 +27,6 @@ class LessonFacts:
     """How long it runs on two cores, from top to bottom."""
     exercise_minutes: int | None = None
     """Minutes to plan for its exercises, if it has some."""
-    needs_checkout: bool = False
-    """Whether it runs in a checkout only, and so is in no copy."""
 
     @property
     def time(self) -> str:
@@ -44,10 +42,9 @@ LESSONS = {
     "03_four_bits_by_hand": LessonFacts("What do four bits lose?", exercise_minutes=30),
     "03k_kernel_lab": LessonFacts(
         "What does a fused 4-bit kernel save, and can you write one?",
-        exercise_minutes=30,
-        needs_checkout=True,
+        exercise_minutes=40,
     ),
-    "04_live_fine_tune": LessonFacts("Must training hold the notebook?"),
+    "04_live_fine_tune": LessonFacts("What does a model learn from wrong examples?"),
     "05_grid": LessonFacts("What does a grid show that one run hides?"),
     "06_loss_surface": LessonFacts("Can one law stand for all qualities?", exercise_minutes=20),
     "07_exchange_rate": LessonFacts("How many spoiled examples replace a clean one?", exercise_minutes=20),
@@ -60,9 +57,6 @@ LESSONS = {
     "14_from_scratch": LessonFacts("Can you write the whole answer yourself, in 200 lines?"),
 }
 """The notebooks by the names of their files, in the order in which they are read."""
-
-COPIED = {name: lesson for name, lesson in LESSONS.items() if not lesson.needs_checkout}
-"""Those that a copy has."""
 
 
 def masters_folder() -> Path:
@@ -92,11 +86,11 @@ def page(name: str) -> str:
 
 def with_links(notebook: NotebookNode, name: str) -> NotebookNode:
     """Add a last cell to a notebook that leads to the next one, the index and the glossary."""
-    order = list(COPIED)
+    order = list(LESSONS)
     place = order.index(name) + 1
     links = [f"[All notebooks]({INDEX})", "[Glossary](GLOSSARY.md)"]
     if place < len(order):
-        links.insert(0, f"Next: [{COPIED[order[place]].question}]({order[place]}.ipynb)")
+        links.insert(0, f"Next: [{LESSONS[order[place]].question}]({order[place]}.ipynb)")
     notebook.cells.append(new_markdown_cell(" · ".join(links), id="where-to-go"))
     return notebook
 
@@ -104,7 +98,7 @@ def with_links(notebook: NotebookNode, name: str) -> NotebookNode:
 def index(heading: str, text: str) -> str:
     """Return the index of a copy: what each notebook asks, without the answers."""
     lines = [f"# {heading}", "", text, "", "| | the question | minutes |", "| --- | --- | --- |"]
-    for name, one in COPIED.items():
+    for name, one in LESSONS.items():
         number = name.split("_")[0].lstrip("0") or "0"
         lines.append(f"| {number} | [{one.question}]({name}.ipynb) | {one.time} |")
     lines += ["", "Words are explained in the [glossary](GLOSSARY.md)."]

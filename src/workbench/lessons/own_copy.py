@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 
 from workbench.files import write_atomically
-from workbench.lessons.library import COPIED, INDEX, index, master, masters_folder, page, with_links
+from workbench.lessons.library import INDEX, LESSONS, index, master, masters_folder, page, with_links
 
 OWN_COPY = Path("my-notebooks")
 """Where the copy lies, in the folder in which the command is typed."""
@@ -30,7 +30,7 @@ def write_own_copy(folder: Path, masters: Path | None = None) -> list[str]:
     """
     masters = masters or masters_folder()
     changed, new = [], []
-    for name in COPIED:
+    for name in LESSONS:
         notebook = master(name, masters)
         digest = hashlib.sha256((masters / f"{name}.ipynb").read_bytes()).hexdigest()
         path = folder / f"{name}.ipynb"

@@ -31,6 +31,8 @@ Vote = Literal["left", "right", "tie"]
 VOTES: tuple[Vote, ...] = ("left", "right", "tie")
 LONGEST_ANSWER = 64
 """Tokens after which an answer is cut off."""
+CUT = " … (cut off)"
+"""What stands behind an answer that didn't end by itself."""
 
 
 @runtime_checkable
@@ -58,7 +60,7 @@ class Speakers:
     names: tuple[str, str]
 
     def answer(self, prompt: str) -> tuple[str, str]:
-        """Return both answers to a prompt, each token the likeliest.
+        """Return both answers to a prompt, each token the likeliest; ``CUT`` marks one that doesn't end.
 
         Raises:
             InputError: If the tokenizer has no token for a character of the prompt.
@@ -72,7 +74,9 @@ class Speakers:
             limit=LONGEST_ANSWER,
             adapters=self.stack.adapters(),
         )
-        one, two = (tokenizer.decode(row[0]) for row in written)
+        one, two = (
+            tokenizer.decode(row[0]) + (CUT if len(row[0]) >= LONGEST_ANSWER else "") for row in written
+        )
         return one, two
 
 

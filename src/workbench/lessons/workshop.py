@@ -1,8 +1,10 @@
 """A workshop's folders: student and solution copies of the notebooks, and what a class needs beside them.
 
-The notebooks themselves are the only source. An exercise is three cells, as in the kernel lab: a function
-``NAME_mine`` with a hole, a folded solution ``NAME_solved`` with the tag "solution", and a check. A student's
-copy leaves the solution out; in a solution's copy it stands in the place, and under the name, of the hole.
+The notebooks themselves are the only source. An exercise is three cells: a function ``NAME_mine`` with a
+hole, a solution ``NAME_solved`` with the tag "solution", and a check. In the notebook's text form the
+solution is code. In its file it is a folded text: GitHub and nbviewer open what Jupyter folds, and leave
+closed what HTML folds. A student's copy leaves the solution out; in a solution's copy it stands in the place,
+and under the name, of the hole.
 """
 
 import re
@@ -11,15 +13,25 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from workbench.errors import InputError
 from workbench.files import write_atomically
-from workbench.lessons.library import COPIED, INDEX, index, master, page, with_links
+from workbench.lessons.library import INDEX, LESSONS, index, master, page, with_links
 
-WORKSHOP = {name: lesson for name, lesson in COPIED.items() if lesson.exercise_minutes}
-"""Notebooks with exercises; not the kernel lab, which needs a checkout."""
+WORKSHOP = {name: lesson for name, lesson in LESSONS.items() if lesson.exercise_minutes}
+"""Notebooks with exercises."""
 TAG = "solution"
 HOLE = re.compile(r"\b(\w+)_mine\b")
+FOLDED = """<details>
+<summary>A solution</summary>
+
+```python
+{code}
+```
+
+</details>"""
+CODE = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 
 
 def exercises(notebook: NotebookNode) -> list[str]:
@@ -29,6 +41,15 @@ def exercises(notebook: NotebookNode) -> list[str]:
         ValueError: If a solution doesn't stand behind its exercise's hole.
     """
     return [_named(notebook.cells[place - 1], notebook.cells[place]) for place in _solutions(notebook)]
+
+
+def folded(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook whose solutions are folded texts, which nothing runs."""
+    copy = deepcopy(notebook)
+    for place in _solutions(copy):
+        text = FOLDED.format(code=copy.cells[place].source)
+        copy.cells[place] = new_markdown_cell(text, metadata={"tags": [TAG]})
+    return copy
 
 
 def student_copy(notebook: NotebookNode) -> NotebookNode:
@@ -43,8 +64,8 @@ def solution_copy(notebook: NotebookNode) -> NotebookNode:
     copy, places = _without_outputs(notebook), set(_solutions(notebook))
     for place in places:
         name = _named(copy.cells[place - 1], copy.cells[place])
-        copy.cells[place].source = copy.cells[place].source.replace(f"{name}_solved", f"{name}_mine")
-        copy.cells[place].metadata.pop("jupyter", None)  # it unfolds
+        code = solution_code(copy.cells[place]).replace(f"{name}_solved", f"{name}_mine")
+        copy.cells[place] = new_code_cell(code, id=copy.cells[place].id, metadata={"tags": [TAG]})
     copy.cells = [cell for place, cell in enumerate(copy.cells) if place + 1 not in places]
     return copy
 
@@ -70,7 +91,7 @@ def write_kit(masters: Path, folder: Path) -> list[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already; name a new folder, so that no work is written over")
-    notebooks = {name: master(name, masters) for name in COPIED}
+    notebooks = {name: master(name, masters) for name in LESSONS}
     written = []
     for kind, make in COPIES.items():
         for name, notebook in notebooks.items():
@@ -86,6 +107,12 @@ def write_kit(masters: Path, folder: Path) -> list[Path]:
 def title(notebook: NotebookNode) -> str:
     """Return a notebook's heading."""
     return notebook.cells[0].source.split("\n")[0].removeprefix("# ")
+
+
+def solution_code(cell: NotebookNode) -> str:
+    """Return the code of a solution, folded or not."""
+    found = CODE.search(cell.source) if cell.cell_type == "markdown" else None
+    return found[1] if found else str(cell.source)
 
 
 def _solutions(notebook: NotebookNode) -> list[int]:

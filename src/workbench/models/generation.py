@@ -3,49 +3,40 @@
 Shape letters: G cells, E prompts (all cells'), J key-value heads, S tokens so far, D head size.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
-from workbench.data.batches import Batch, Pool
+from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.devices import uploaded
 from workbench.models.adapted import Adapters
-from workbench.models.attention import causal_attention
+from workbench.models.attention import Attention, causal_attention
 from workbench.models.decoder import Decoder
+from workbench.models.decoding import KeyValueCache, Steps, fits
+
+Step = Callable[[Tensor, Tensor], Tensor]
+"""(a token of each prompt, its position), each of shape E -> logits of what follows, "E V"."""
 
 
-class KeyValueCache:
-    """Keys and values of every layer and prompt, each prompt's from position 0 on."""
+def attend(
+    cache: KeyValueCache, attention: Attention, layer: int, positions: Tensor, upto: int, *new: Tensor
+) -> Tensor:
+    """Add one token for each prompt to a layer's cache, at ``positions`` (shape E), and mix what it may see.
 
-    def __init__(self, decoder: Decoder, prompts: int, tokens: int) -> None:
-        config = decoder.config
-        shape = (config.layers, prompts, tokens, config.kv_heads, config.head_size)
-        self.keys = torch.zeros(shape, dtype=decoder.dtype, device=decoder.device)
-        self.values = torch.zeros_like(self.keys)
-        self.attention = decoder.attention
-
-    def fill(self, layer: int, k: Tensor, v: Tensor, batch: Batch) -> None:
-        """Keep the prompts' keys and values, each "slots J D"; what lies behind a prompt is overwritten."""
-        length = batch.gather.shape[1]
-        self.keys[layer, :, :length] = k[batch.gather]
-        self.values[layer, :, :length] = v[batch.gather]
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, positions: Tensor, upto: int) -> Tensor:
-        """Add one token for each prompt, at ``positions`` (shape E), and mix what it may look at.
-
-        ``upto`` is the largest position and one.
-        """
-        prompts = torch.arange(len(positions), device=positions.device)
-        self.keys[layer, prompts, positions] = k
-        self.values[layer, prompts, positions] = v
-        attention, places = self.attention[layer], torch.arange(upto, device=positions.device)
-        visible = attention.visible(positions[:, None], places.expand(len(positions), -1))
-        keys, values = (rearrange(x[layer, :, :upto], "E S J D -> E J S D") for x in (self.keys, self.values))
-        mixed = attention.mix(rearrange(q, "E H D -> E H 1 D"), keys, values, visible)
-        return rearrange(mixed, "E H 1 D -> E H D")
+    ``upto`` is the largest position and one; ``new`` are the tokens' queries, keys and values, "E heads D".
+    """
+    q, k, v = new
+    prompts = torch.arange(len(positions), device=positions.device)
+    cache.keys[layer, prompts, positions] = k
+    cache.values[layer, prompts, positions] = v
+    places = torch.arange(upto, device=positions.device)
+    visible = attention.visible(positions[:, None], places.expand(len(positions), -1))
+    keys, values = (rearrange(x[layer, :, :upto], "E S J D -> E J S D") for x in (cache.keys, cache.values))
+    mixed = attention.mix(rearrange(q, "E H D -> E H 1 D"), keys, values, visible)
+    return rearrange(mixed, "E H 1 D -> E H D")
 
 
 @torch.no_grad()
@@ -83,14 +74,20 @@ def generate(
     rotations = decoder.rotations(batch.positions)
 
     def read(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        cache.fill(layer, k, v, batch)
+        # what lies behind a prompt is overwritten
+        length = batch.gather.shape[1]
+        cache.keys[layer, :, :length] = k[batch.gather]
+        cache.values[layer, :, :length] = v[batch.gather]
         return causal_attention(q, k, v, batch, decoder.attention[layer])
 
     hidden = decoder.embed(batch.tokens)
     for layer in range(decoder.config.layers):
         hidden = decoder.block(layer, hidden, rotations, read, adapters or {})
     last = uploaded(laid_out.gather[torch.arange(len(flat)), pool.lengths - 1], decoder.device)
-    token = _likeliest(decoder, hidden.flatten(0, 1)[last])
+    token = decoder.head(decoder.finish(hidden.flatten(0, 1)[last])).argmax(-1)
+    step: Step = through_blocks(decoder, cache, adapters or {}, len(prompts))
+    if limit > 1 and fits(decoder, adapters or {}):
+        step = Steps(decoder, cache, adapters or {}, len(prompts), limit - 1)
     added: list[list[int]] = [[] for _ in flat]
     open_ = set(range(len(flat)))
     for count in range(limit):
@@ -102,24 +99,23 @@ def generate(
                 added[place].append(written[place])
         if not open_ or count + 1 == limit:
             break
-        token = _next(decoder, token, pool.lengths + count, cache, adapters or {}, len(prompts))
+        token = step(token, pool.lengths + count).argmax(-1)
     return [added[start : start + per_row] for start in range(0, len(flat), per_row)]
 
 
-def _next(
-    decoder: Decoder, token: Tensor, positions: Tensor, cache: KeyValueCache, adapters: Adapters, cells: int
-) -> Tensor:
-    hidden = decoder.embed(token.view(cells, -1))
-    upto, places = int(positions.max()) + 1, uploaded(positions, decoder.device)
-    rotations = decoder.rotations(places.view(cells, -1))
+def through_blocks(decoder: Decoder, cache: KeyValueCache, adapters: Adapters, cells: int) -> Step:
+    """Return a step by the decoder's own blocks, which know all kinds of bases and adapters."""
 
-    def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return cache.attend(layer, q, k, v, places, upto)
+    def step(token: Tensor, positions: Tensor) -> Tensor:
+        hidden = decoder.embed(token.view(cells, -1))
+        upto, places = int(positions.max()) + 1, uploaded(positions, decoder.device)
+        rotations = decoder.rotations(places.view(cells, -1))
 
-    for layer in range(decoder.config.layers):
-        hidden = decoder.block(layer, hidden, rotations, attend, adapters)
-    return _likeliest(decoder, hidden.flatten(0, 1))
+        def read(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            return attend(cache, decoder.attention[layer], layer, places, upto, q, k, v)
 
+        for layer in range(decoder.config.layers):
+            hidden = decoder.block(layer, hidden, rotations, read, adapters)
+        return decoder.head(decoder.finish(hidden.flatten(0, 1)))
 
-def _likeliest(decoder: Decoder, hidden: Tensor) -> Tensor:
-    return decoder.head(decoder.finish(hidden)).argmax(-1)
+    return step

@@ -229,7 +229,7 @@ def step_gradient(
         counted = uploaded(torch.tensor([bool(row[piece::pieces]) for row in rows]), weights.device)
         mean = (sums / count).where(counted, 0.0)
         # the slope of a mean over many labels would be too small for float16: it gets that of the sum
-        # of a sum, so of one number: a slope that is given costs the first step a third of a second of imports
+        # a sum, one number: another slope to begin from costs the first step a third of a second of imports
         (own,) = torch.autograd.grad((mean * count if half else mean).sum(), weights)
         loss += mean.detach()
         gradient += own / count[:, None] if half else own

@@ -96,6 +96,7 @@ def example_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "prompt": cut_text(row["prompt"]),
         "response": cut_text(row["response"]),
         **{name: None if text is None else cut_text(text) for name, text in texts.items()},
+        **({"answer": cut_text(row["answer"])} if "answer" in row else {}),
         "quality": row.get("quality") or "",
         "kind": row.get("kind") or "",
         "score": None if score is None else float(f"{score:.4g}"),

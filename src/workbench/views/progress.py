@@ -1,5 +1,6 @@
 """A study's progress in a terminal: one live line, or plain lines where the output is a file."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from workbench.studies.grid import Study
 from workbench.studies.predict import Prediction
 from workbench.studies.runner import OnProgress
 from workbench.studies.runner import Progress as At
+from workbench.views.words import seconds_in_words
 
 
 @contextmanager
@@ -30,9 +32,10 @@ def progress_bars(study: Study, folder: Path) -> Iterator[OnProgress]:
         f"[bold]{study.name}[/bold]: {grid} on {', '.join(study.bases)}, in {folder}", highlight=False
     )
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        task = bars.add_task("loading", total=None)
+    with Progress(*columns, TextColumn("{task.fields[left]}"), console=console, transient=True) as bars:
+        task = bars.add_task("loading", total=None, left="")
         told = {"prediction": False, "cells": -1}
+        left = TimeLeft()
 
         def on_progress(at: At) -> None:
             if at.prediction and not told["prediction"]:
@@ -56,11 +59,38 @@ def progress_bars(study: Study, folder: Path) -> Iterator[OnProgress]:
                     description=f"stack {at.stack} of {at.stacks}{loss}",
                     total=1.0,
                     completed=at.share,
+                    left=left.in_words(at, time.monotonic()),
                 )
             else:
-                bars.update(task, description=at.phase)
+                bars.update(task, description=at.phase, left="")
 
         yield on_progress
+
+
+class TimeLeft:
+    """How long a run will still take: as predicted at first, then as fast as it has been."""
+
+    SURE_AFTER = 5.0
+    """Seconds of training from which its own speed counts."""
+
+    def __init__(self) -> None:
+        self.begun: tuple[float, float] | None = None
+
+    def in_words(self, at: At, now: float) -> str:
+        """Return such as "about 42 s left"; nothing while nothing is known.
+
+        Args:
+            at: Where the run is, in training.
+            now: Seconds of a clock that only goes forward.
+        """
+        if self.begun is None:
+            self.begun = (now, at.share)
+        taken, done = now - self.begun[0], at.share - self.begun[1]
+        if taken >= self.SURE_AFTER and done > 0:
+            return f"about {seconds_in_words(taken / done * (1 - at.share))} left"
+        if at.prediction is None:
+            return ""
+        return f"about {seconds_in_words(at.prediction.seconds * (1 - at.share))} left"
 
 
 @contextmanager

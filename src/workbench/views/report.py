@@ -178,9 +178,10 @@ def grid_in_words(manifest: Manifest, cells: Sequence[TableRow]) -> str:
     base = ", ".join(one.name or "" for one in manifest.bases) or manifest.base.name or cells[0]["base"]
     variants = f"{manifest.study.variants} variants × " if manifest.study.variants > 1 else ""
     grid = f"{variants}{counts['quality']} {qualities} × {counts['size']} sizes × {counts['seed']} seeds"
+    begun = (manifest.started or "")[:16].replace("T", " ")
     return (
         f"{grid} on {base}: "
-        f"{done} of {manifest.study.cells or len(cells)} cells done. {manifest.started or ''}"
+        f"{done} of {manifest.study.cells or len(cells)} cells done. {begun}"
         f"{_growth(manifest)}"
     )
 

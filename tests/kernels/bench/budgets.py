@@ -11,19 +11,26 @@ from pathlib import Path
 
 import torch
 from bench.catalogue import CATALOGUE
-from bench.compiler import SIXTEEN_BITS, Launch, Report, build, captured, running_on, versions
 from bench.examples import TRAINING, Size
-from bench.interpreter import first_program
-from bench.trace import Launch as Observed
-from bench.trace import traced
 from bench.waves import Product
 
 from qlora_kernels import tiles
+from qlora_kernels.lab.compiler import (
+    SIXTEEN_BITS,
+    Launch,
+    MachineCode,
+    build,
+    captured,
+    running_on,
+    versions,
+)
+from qlora_kernels.lab.interpreter import first_program
+from qlora_kernels.lab.trace import LaunchTrace, traced
 
 CPU = torch.device("cpu")  # whose kernels are interpreted with the tiles of sm_80
 TILED = {"linear_forward": "forward", "linear_input_gradient": "input_gradient"}
 """Kernels with tiles from the table, and their names there."""
-_reports: dict[tuple[str, str], Report] = {}
+_reports: dict[tuple[str, str], MachineCode] = {}
 FILE = Path(__file__).parents[1] / "budgets.json"
 ELSEWHERE = {"3.6": 1.25, "3.7": 1.05, "3.8": 1.05, "3.9": 1.05}
 """What a decoded weight may cost on another Triton than that of the figures, over the committed figure.
@@ -67,7 +74,7 @@ def launches(operator: str, target: str, size: Size = TRAINING) -> dict[str, Lau
     return found
 
 
-def report(launch: Launch, target: str) -> Report:
+def report(launch: Launch, target: str) -> MachineCode:
     """Compile; several operators launch the same kernels, compiled once."""
     if (launch.key, target) not in _reports:
         _reports[launch.key, target] = build(launch, target)
@@ -110,7 +117,7 @@ def traffic(operator: str, size: Size = TRAINING) -> dict[str, Traffic]:
     return found
 
 
-def _product(launch: Observed, size: Size) -> Product:
+def _product(launch: LaunchTrace, size: Size) -> Product:
     packed = sum(int(r.allowed.sum()) for r in launch.regions if r.name in ("codes", "scales", "offsets"))
     weight = packed / size.width**2
     return Product(rows=size.tokens, columns=size.width, depth=size.width, rank=size.rank, weight=weight)

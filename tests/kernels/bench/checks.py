@@ -4,12 +4,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import torch
-from bench.accuracy import assert_accurate
-from bench.trace import Trace, traced
 from torch import Tensor
 
 from qlora_kernels import QuantizedTensor
 from qlora_kernels.formats_layout import Stored
+from qlora_kernels.lab.accuracy import assert_accurate
+from qlora_kernels.lab.trace import Trace, traced
 
 
 def drawn(*shape: int, scale: float = 1.0, seed: int = 0) -> Tensor:

@@ -1,8 +1,6 @@
 """Inputs of one call of the linear layer with adapters, and the comparison of a route with the definition."""
 
 import torch
-from bench.accuracy import ROUNDING, assert_accurate
-from bench.interpreter import interpreted
 
 from qlora_kernels import grouped_torch, quantize
 from qlora_kernels.decode_once_triton import launch_decoded_forward, launch_decoded_input_gradient
@@ -24,6 +22,8 @@ from qlora_kernels.grouped_triton import (
     launch_shrink_gradient,
     narrow_tile,
 )
+from qlora_kernels.lab.accuracy import HALF_STEP, assert_accurate
+from qlora_kernels.lab.interpreter import interpreted
 from qlora_kernels.linear_triton import launch_forward, launch_input_gradient
 from qlora_kernels.products import PreparedWeight, operand
 
@@ -94,7 +94,7 @@ class Case:
             x, dy, _, _, w, *_ = inputs
             for name, product in (("y", x @ w.T), ("dx", dy @ w)):
                 exact[name] += product.to(dtype).double() - product
-                magnitude[name] += ROUNDING[dtype] / ROUNDING[torch.float32] * product.abs()
+                magnitude[name] += HALF_STEP[dtype] / HALF_STEP[torch.float32] * product.abs()
         (rows, k), (n, _), rank = self.x.shape, w.shape, self.a.shape[1]
         # how many products an element sums, and one more where the scale multiplies the sum
         terms = {"s": k, "y": k + rank + 1, "ds": n + 1, "db": rows + 1, "dx": n + rank, "da": rows}

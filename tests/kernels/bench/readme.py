@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.compiler import TARGETS
+from qlora_kernels.lab.compiler import TARGETS
 
 README = Path(__file__).parents[3] / "kernels" / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

@@ -19,7 +19,6 @@ from typing import Any
 
 import bench.unwrapped  # noqa: F401 - before any kernel is imported
 import torch
-from bench.interpreter import interpreted
 from torch._library.custom_ops import OPDEFS
 from torch.utils import backend_registration
 from torch.utils._python_dispatch import return_and_correct_aliasing
@@ -27,6 +26,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 from triton.runtime.jit import JITFunction
 
 from qlora_kernels import registration, rows
+from qlora_kernels.lab.interpreter import interpreted
 
 NAME = "rehearsal"
 DEVICE = f"{NAME}:0"

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from bench.compiler import SIXTEEN_BITS, Launch, captured, running_on
 from torch import Tensor
 
 from qlora_kernels import FORMATS, QuantizedTensor, grouped_lora_linear, quantized_linear
 from qlora_kernels.decode_triton import launch_decode
 from qlora_kernels.formats_layout import Stored
+from qlora_kernels.lab.compiler import SIXTEEN_BITS, Launch, captured, running_on
 from qlora_kernels.linear_cross_entropy import linear_cross_entropy
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.rope import rope

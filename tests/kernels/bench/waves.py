@@ -1,14 +1,13 @@
 """Bytes that the tiled products bring from memory at shapes too large to interpret.
 
-The rule is that of ``bench.trace``: `AT_ONCE` programs run side by side and share through the L2 cache;
+The rule is that of ``qlora_kernels.lab.trace``: `SIDE_BY_SIDE` programs share through the L2 cache, and
 nothing is kept for those after them. Here it is applied to which tile rows and tile columns each wave of
 programs touches; a test holds it against the tracer's count at a small shape.
 """
 
 from dataclasses import dataclass
 
-from bench import trace
-
+from qlora_kernels.lab import trace
 from qlora_kernels.linear_triton import NEIGHBOURS
 from qlora_kernels.tiles import Tile
 
@@ -44,8 +43,8 @@ class Product:
         tall, wide = set(), set()
         for program in range(tile_rows * tile_columns):
             row, column = tile_of(program, tile_rows, tile_columns)
-            tall.add((program // trace.AT_ONCE, row))
-            wide.add((program // trace.AT_ONCE, column))
+            tall.add((program // trace.SIDE_BY_SIDE, row))
+            wide.add((program // trace.SIDE_BY_SIDE, column))
         return len(tall), len(wide)
 
 

@@ -8,7 +8,6 @@ from following import SMALL, SOURCE, between, follows, small_study, told
 from planned_studies import planned, write_planned
 
 from workbench.cli import lab, main
-from workbench.lessons.budget import Entry, add_entry, scoreboard
 from workbench.lessons.talk import BlindTest, find_cell
 from workbench.studies.runner import run
 from workbench.views.manuscript import folder as folder_of_papers
@@ -83,19 +82,6 @@ def test_a_study_that_diverged(tmp_path, followed):
     assert "in a new folder (--out) with a smaller --learning-rate" in sentence
     followed("run", "verbs", "--out", tmp_path / "another", *SMALL, "--learning-rate", "0.001")
     assert "all of them failed" not in write_report(tmp_path / "another").sentence
-
-
-@follows("mend it or move the file away", "can't be read as a CSV file")
-@pytest.mark.parametrize("content", [b"name,rounds,regret\nAda,five,0.1\n", b"name,rounds\xff\n"])
-def test_a_scoreboard(tmp_path, content):
-    board = tmp_path / "board.csv"
-    board.write_bytes(content)
-    assert "move " in told(scoreboard, board)
-    board.rename(tmp_path / "away.csv")
-    add_entry(board, Entry(name="Ada", rounds=5, regret=0.1))
-    assert scoreboard(board)[0].name == "Ada"
-    (tmp_path / "away.csv").write_bytes(b"name,rounds,regret\nAda,5,0.1\n")
-    assert scoreboard(tmp_path / "away.csv")[0].rounds == 5
 
 
 class Echo:

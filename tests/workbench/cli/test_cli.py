@@ -9,8 +9,10 @@ import pytest
 from workbench import cli
 from workbench.cli import COMMANDS, doctor, main
 from workbench.config import CellConfig
+from workbench.studies.disk.lock import locked
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
+from workbench.studies.predict import Prediction
 from workbench.studies.runner import Progress
 from workbench.training.results import CellResult
 from workbench.views import progress
@@ -66,6 +68,16 @@ def test_a_note_is_told_on_one_line(tmp_path, capsys):
     assert note in capsys.readouterr().out.splitlines()
 
 
+def test_the_time_that_is_left_is_the_predicted_one_and_then_the_measured():
+    told = Prediction(seconds=60.0, peak_bytes=0, raw_seconds=60.0, learned_from=0, error=None)
+    left = progress.TimeLeft()
+    at = [Progress(phase="training", share=share, prediction=told) for share in (0.0, 0.1, 0.5)]
+    assert left.in_words(at[0], 1000.0) == "about 60 s left"
+    assert left.in_words(at[1], 1004.0) == "about 54 s left", "4 s say too little"
+    assert left.in_words(at[2], 1020.0) == "about 20 s left", "half of it took 20 s"
+    assert progress.TimeLeft().in_words(Progress(phase="training", share=0.5), 0.0) == ""
+
+
 def test_the_help_says_what_is_read(capsys):
     with pytest.raises(SystemExit):
         main(["run", "--help"])
@@ -116,8 +128,23 @@ def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
 def test_list_counts_cells(study, capsys):
     assert main(["list", str(study.parent)]) == 0
     heading, line = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["study", "done", "failed", "planned", "training", "started"]
+    assert heading.split() == ["study", "state", "done", "failed", "planned", "training", "started"]
     assert line.split()[-7:] == ["2", "1", "4", "2.1", "min", "2026-11-22", "17:20"]
+
+
+def test_list_says_how_each_study_ended(study, capsys):
+    for outcome, said in (("finished",) * 2, ("stopped",) * 2, ("refused: no such file", "refused")):
+        with Store.open(study) as store:
+            store.update_manifest(outcome=outcome)
+        main(["list", str(study.parent)])
+        assert capsys.readouterr().out.splitlines()[1].split()[1] == said
+    with Store.open(study) as store:
+        store.update_manifest(outcome="running")
+    main(["list", str(study.parent)])
+    assert " interrupted " in capsys.readouterr().out, "no process holds its lock"
+    with locked(study):
+        main(["list", str(study.parent)])
+    assert " running " in capsys.readouterr().out
 
 
 def test_list_goes_on_past_a_damaged_study(study, capsys):

@@ -14,6 +14,9 @@ from hypothesis.extra import numpy as arrays
 from workbench.lessons import exercises
 from workbench.lessons.exercise_list import EXERCISES
 from workbench.lessons.exercises import Exercise, check, score
+from workbench.lessons.hard_exercises import HARD_EXERCISES
+
+EVERY = {**EXERCISES, **HARD_EXERCISES}
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +103,7 @@ def test_a_loop_that_doesnt_end_is_ended():
     said = says(forever, seconds=0.3, hint="Twice.")
     assert said.endswith("still running after 0.3 seconds; is there a loop that doesn't end?")
     deadline = time.monotonic() + 60
-    while any(isinstance(one, exercises._Attempt) for one in threading.enumerate()):
+    while any(isinstance(one, exercises.Attempt) for one in threading.enumerate()):
         assert time.monotonic() < deadline, "the loop goes on"
         time.sleep(0.05)
 
@@ -193,25 +196,48 @@ def test_the_score_counts_each_exercise_once():
 # ------------------------------------------------------------------------------------- common mistakes
 
 
-@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_right_function_is_right(name):
-    assert check(name, EXERCISES[name].truth).correct
+    assert check(name, EVERY[name].truth).correct
 
 
-MISTAKES = [(name, place) for name, one in EXERCISES.items() for place in range(len(one.mistakes))]
+MISTAKES = [(name, place) for name, one in EVERY.items() for place in range(len(one.mistakes))]
 
 
 @pytest.mark.parametrize(("name", "place"), MISTAKES)
 def test_each_common_mistake_gets_its_own_hint(name, place):
-    wrong, hint = EXERCISES[name].mistakes[place]
+    wrong, hint = EVERY[name].mistakes[place]
     verdict = check(name, wrong)
     assert not verdict.correct
     assert verdict.words.endswith(f". {hint}"), verdict.words
 
 
 def test_there_are_enough_mistakes_to_be_of_use():
-    assert all(len(one.mistakes) >= 4 and one.hint for one in EXERCISES.values())
-    assert len({id(wrong) for one in EXERCISES.values() for wrong, _ in one.mistakes}) == len(MISTAKES)
+    assert all(len(one.mistakes) >= 4 and one.hint for one in EVERY.values())
+    assert len({id(wrong) for one in EVERY.values() for wrong, _ in one.mistakes}) == len(MISTAKES)
+
+
+def test_hard_exercises_are_counted_apart():
+    for name in ("gradients", "best_scale", "layer"):
+        check(name, EVERY[name].truth)
+    check("merged", rude)
+    check("rate_interval", lambda n, enough: ...)
+    assert (score().correct, score().total) == (1, 2)
+    assert repr(score()).startswith("score: 1 of 2, and 2 of 3 hard\n")
+
+
+def test_a_standard_error_without_one_cell_at_a_time_is_that_of_a_mean():
+    values = np.random.default_rng(3).normal(size=30)
+    left_out = np.array([np.delete(values, place).mean() for place in range(30)])
+    assert EVERY["standard_error"].truth(left_out) == pytest.approx(values.std(ddof=1) / np.sqrt(30))
+
+
+def test_no_other_scale_has_a_smaller_squared_error():
+    for w, q in EVERY["best_scale"].cases():
+        best = EVERY["best_scale"].truth(w, q)
+        errors = [((w - factor * best[:, None] * q) ** 2).sum(-1) for factor in (0.99, 1.0, 1.01)]
+        assert (errors[1] < errors[0]).all()
+        assert (errors[1] < errors[2]).all()
 
 
 @pytest.mark.parametrize(

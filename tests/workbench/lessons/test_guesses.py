@@ -1,13 +1,17 @@
 """Predict, then reveal: what is asked, what may be guessed, and that nothing gives the answer away before."""
 
+import re
+
 import numpy as np
 import pytest
 
 from workbench.errors import InputError
 from workbench.lessons import GuessNumber, GuessOrder
 from workbench.lessons.guess_figures import number_line, sorted_bars
-from workbench.views.style import COLOURS
+from workbench.lessons.library import masters_folder
+from workbench.views.palette import COLOURS
 
+NOTEBOOKS = masters_folder()
 VERBS = {"be": 31.0, "go": 44.5, "walk": 97.0, "sing": 60.0}
 
 
@@ -104,6 +108,15 @@ def test_a_number_that_cannot_be_asked_is_refused(changes, says):
 def test_an_order_that_cannot_be_asked_is_refused(truth):
     with pytest.raises(InputError, match="can't be sorted: give 2 to 12 that differ"):
         GuessOrder("o", "?", truth)
+
+
+def test_each_guess_of_the_notebooks_has_a_name_of_its_own():
+    asked = re.compile(r'(?:Guess(?:Number|Order)\(\s*|\bname=)"(\d\w*-[\w-]+)"')
+    found = {path.stem: asked.findall(path.read_text()) for path in sorted(NOTEBOOKS.glob("*.py"))}
+    names = [name for own in found.values() for name in own]
+    assert len(names) == len(set(names)) >= 6
+    for notebook, own in found.items():
+        assert all(notebook.startswith(name.split("-")[0]) for name in own), notebook
 
 
 def test_the_truth_has_a_colour_of_its_own():

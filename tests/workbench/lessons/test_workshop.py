@@ -12,9 +12,20 @@ from workbench.cli import lab, main
 from workbench.errors import InputError
 from workbench.lessons import library
 from workbench.lessons.exercise_list import EXERCISES
-from workbench.lessons.library import COPIED, LESSONS
+from workbench.lessons.hard_exercises import HARD_EXERCISES
+from workbench.lessons.kernel_lab.kernel_list import KERNEL_EXERCISES
+from workbench.lessons.library import LESSONS
 from workbench.lessons.own_copy import write_own_copy
-from workbench.lessons.workshop import WORKSHOP, exercises, solution_copy, student_copy, title, write_kit
+from workbench.lessons.workshop import (
+    WORKSHOP,
+    exercises,
+    folded,
+    solution_code,
+    solution_copy,
+    student_copy,
+    title,
+    write_kit,
+)
 
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
 HOLE = "def half_mine(x):\n    # your turn\n    return ..."
@@ -37,6 +48,18 @@ def notebook():
 
 def sources(notebook):
     return [cell.source for cell in notebook.cells]
+
+
+@pytest.mark.parametrize("make", [student_copy, solution_copy])
+def test_a_folded_solution_is_cut_as_an_open_one(notebook, make):
+    closed = folded(notebook)
+    assert closed.cells[2].cell_type == "markdown"
+    assert closed.cells[2].source.startswith(
+        "<details>\n<summary>A solution</summary>\n\n```python\ndef half_solved"
+    )
+    assert sources(make(closed)) == sources(make(notebook))
+    assert [cell.cell_type for cell in make(closed).cells][1:] == ["code"] * 2
+    assert solution_code(closed.cells[2]) == SOLUTION
 
 
 def test_a_student_gets_the_hole(notebook):
@@ -77,8 +100,8 @@ def test_the_command_writes_both_folders(tmp_path, capsys):
     assert f"workbench lab {folder / 'student'}" in capsys.readouterr().out
     for kind in ("student", "solution"):
         index = (folder / kind / "README.md").read_text(encoding="utf-8")
-        assert {path.stem for path in (folder / kind).glob("*.ipynb")} == set(COPIED)
-        assert all(f"[{lesson.question}]({name}.ipynb)" in index for name, lesson in COPIED.items())
+        assert {path.stem for path in (folder / kind).glob("*.ipynb")} == set(LESSONS)
+        assert all(f"[{lesson.question}]({name}.ipynb)" in index for name, lesson in LESSONS.items())
     assert (folder / "INSTRUCTOR.md").is_file()
     assert "_solved" not in "".join(path.read_text() for path in (folder / "student").glob("*.ipynb"))
 
@@ -105,8 +128,8 @@ def test_every_exercise_is_checked_by_its_function(name):
     assert len(found) >= 2
     for exercise in found:
         assert f"def {exercise}_mine(" in code
-        assert f'check("{exercise}", {exercise}_mine)' in code, "no check"
-        assert exercise in EXERCISES
+        assert re.search(rf'check(_kernel)?\("{exercise}", .*{exercise}_mine\)', code), "no check"
+        assert exercise in EXERCISES.keys() | HARD_EXERCISES.keys() | KERNEL_EXERCISES.keys()
     assert "_solved" not in code, "the rest of the notebook hangs on a solution"
 
 
@@ -124,23 +147,23 @@ def linked(folder):
 def test_every_link_of_a_kit_leads_somewhere_in_it(tmp_path):
     write_kit(NOTEBOOKS, tmp_path)
     found = list(linked(tmp_path))
-    assert len(found) > 2 * 3 * len(COPIED)
+    assert len(found) > 2 * 3 * len(LESSONS)
     for path, target in found:
         assert target.startswith("https://") or (path.parent / target).is_file(), f"{path.name}: {target}"
 
 
 def test_following_next_passes_every_notebook_once(tmp_path):
     write_own_copy(tmp_path, NOTEBOOKS)
-    seen, name = [], next(iter(COPIED))
+    seen, name = [], next(iter(LESSONS))
     while name:
         seen.append(name)
         last = nbformat.read(tmp_path / f"{name}.ipynb", as_version=4).cells[-1].source
         assert "(GLOSSARY.md)" in last
         assert "(README.md)" in last
         found = re.search(r"Next: \[(.+)\]\((\w+)\.ipynb\)", last)
-        assert found is None or found[1] == COPIED[found[2]].question
+        assert found is None or found[1] == LESSONS[found[2]].question
         name = found and found[2]
-    assert seen == list(COPIED)
+    assert seen == list(LESSONS)
 
 
 def test_every_notebook_is_known_with_its_exercises():
@@ -215,7 +238,7 @@ def test_the_command_opens_a_copy(tmp_path, monkeypatch, capsys):
         main(["lab"])
     assert f"--ServerApp.root_dir={tmp_path / 'my-notebooks'}" in begun[0]
     assert "--LabApp.default_url=/lab/tree/README.md" in begun[0]
-    assert {path.stem for path in (tmp_path / "my-notebooks").glob("*.ipynb")} == set(COPIED)
+    assert {path.stem for path in (tmp_path / "my-notebooks").glob("*.ipynb")} == set(LESSONS)
     assert "Changed since" not in capsys.readouterr().out
     one = tmp_path / "my-notebooks" / "05_grid.ipynb"
     one.write_text(re.sub(r'"copy_of": "\w+"', '"copy_of": "older"', one.read_text()))

@@ -354,7 +354,13 @@ def test_the_bill_adds_up(billed, capsys):
     with pytest.raises(InputError, match="the price is -1"):
         bill(billed, -1.0)
     assert main(["costs", str(billed), "--price-per-hour", "3"]) == 0
-    assert "2.2500" in capsys.readouterr().out
+    heading, _, _, rest, whole, _ = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["cell", "seconds", "predicted", "operations", "joules", "bytes", "money"]
+    assert rest.split() == ["loading", "and", "planning", "2,696.00", *"-----"]
+    assert whole.split()[:2] == ["all", "2,700.00"], "the lines above add up to it"
+    assert "2.2500" in whole
+    assert main(["costs", str(billed)]) == 0
+    assert "money" not in capsys.readouterr().out, "a column without a number is left out"
 
 
 def test_a_sum_with_a_part_missing_is_missing(billed):

@@ -10,6 +10,7 @@ from small_study import measured, small_study
 from workbench.config import CellConfig, Quality
 from workbench.data.sources import load_dataset
 from workbench.studies import said
+from workbench.studies.answered import heldout_answers
 from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.studies.executors.in_process import InProcess
@@ -123,6 +124,10 @@ def test_words_are_right_where_the_evaluation_says_so(watched):
             exact = store.curves(key)["item_exact"]
             told = [text == right for text, (_, right) in zip(said_last, header["prompts"], strict=True)]
             assert told == [bool(exact[place]) for place in places]
+            # what its stored adapter writes
+            stored = heldout_answers(load_dataset("verbs", heldout=20), folder, key)
+            assert said_last == [stored[place] for place in places]
+    assert looks[0]["said"] != looks[-1]["said"], "they learn"
     assert len(header["cells"]) == len({planned[key].quality for key in header["cells"]}) == 2
 
 
@@ -137,7 +142,10 @@ def test_verdicts_are_the_likeliest_labels(labelled, tmp_path):
         assert store.manifest.planned()[key].size == 32
         chosen = store.curves(key)["item_chosen"]
     told = [text == right for text, (_, right) in zip(looks[-1]["said"][0], header["prompts"], strict=True)]
-    assert told == [bool(chosen[place]) for place in spread_evenly(ASKED, len(chosen))]
+    places = spread_evenly(ASKED, len(chosen))
+    assert told == [bool(chosen[place]) for place in places]
+    stored = heldout_answers(labelled.dataset(), tmp_path / "study", key)
+    assert looks[-1]["said"][0] == [stored[place] for place in places]
     assert set(told) == {True, False} or all(told)
 
 

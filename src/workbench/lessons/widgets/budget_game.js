@@ -41,7 +41,11 @@ export default {
       set(model, "entered", { number: Date.now(), name: name.value }) }, "Enter the scoreboard");
     const form = html("div", { class: "row" }, name, enter);
     const problem = html("p", { class: "alert", role: "alert" });
-    const board = html("div", {});
+    const damaged = html("p", { class: "alert damaged" });
+    const board = html("div", { class: "board" });
+    const look = html("button", { class: "look", click: () => set(model, "looked", model.get("looked") + 1) }, "Look at the board again");
+    // a board that others fill is there from the start; one beside the notebook when somebody is on it
+    const shared = Boolean(model.get("player"));
 
     const preview = () => {
       const round = rules.rounds[model.get("place")];
@@ -73,15 +77,21 @@ export default {
         html("p", { class: "number result", role: "status" }, `You: ${now.score.toFixed(3)}. Best: ${now.best_score.toFixed(3)}, with ` +
           `${Math.round(100 * now.best_share)}% for cleaning. Regret ${now.regret.toFixed(3)}, so far ${total.toFixed(3)}.`),
         revealed(rules, now)] : []));
-      form.hidden = !over || !rules.saves;
+      form.hidden = !over || !rules.saves || shared;
       problem.textContent = model.get("problem");
       problem.hidden = !model.get("problem");
-      const rows = model.get("board").map(([who, regret]) => html("tr", {}, html("td", {}, who), html("td", { class: "number" }, regret)));
-      board.replaceChildren(...(rows.length ? [html("table", {}, html("tr", {}, html("th", {}, "scoreboard"),
-        html("th", { class: "number" }, "regret")), ...rows)] : []));
+      const rows = model.get("board").map(([rank, who, regret]) => html("tr", {}, html("td", { class: "number" }, String(rank)),
+        html("td", { class: "text" }, who), html("td", { class: "number" }, regret)));
+      const about = !shared ? "Scoreboard" : `Scoreboard of the class. You play as ${model.get("player")}; the first game of each counts.`
+        + (rows.length ? "" : " Nobody has finished a game yet.");
+      board.replaceChildren(...(rows.length ? [html("table", {}, html("caption", {}, about), html("tr", {}, html("th", { class: "number" }, "rank"),
+        html("th", {}, "name"), html("th", { class: "number" }, "regret")), ...rows)] : shared ? [html("p", {}, about)] : []));
+      damaged.textContent = model.get("board_problem") ?? "";
+      damaged.hidden = !damaged.textContent;
+      look.hidden = !shared;
     };
-    root(el, "budget").append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next, again), buys, shown, form, problem, board);
-    const undo = [follow(model, ["place", "outcomes", "board", "problem"], draw), watched(model, el)];
+    root(el, "budget").append(title, story, html("div", { class: "row" }, labelled("collect more", slider, "clean"), buy, next, again), buys, shown, form, problem, board, look, damaged);
+    const undo = [follow(model, ["place", "outcomes", "board", "board_problem", "problem"], draw), watched(model, el)];
     return () => undo.forEach(one => one());
   },
 };

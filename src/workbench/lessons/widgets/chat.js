@@ -12,6 +12,7 @@ export default {
     const fills = model.get("suggestions").map(text =>
       html("button", { click: () => { prompt.value = text; ask(); } }, text));
     const problem = html("p", { class: "alert", hidden: true, role: "alert" });
+    const note = html("p", { class: "note", role: "status" });
     const [left, right] = ["left", "right"].map(side => html("div",
       { class: `answer text ${side}`, role: "status", "aria-label": `${side} answer` }));
     const buttons = [["left", "Left is better"], ["tie", "No difference"], ["right", "Right is better"]].map(
@@ -23,6 +24,7 @@ export default {
       problem.hidden = !shown.problem;
       problem.textContent = shown.problem ?? "";
       left.textContent = shown.left ?? "…";
+      note.textContent = shown.note ?? "";
       right.textContent = shown.right ?? "…";
       // a button that is switched off loses the focus to the page: hand it on before
       if (!shown.open && buttons.includes(document.activeElement)) prompt.focus();
@@ -34,7 +36,7 @@ export default {
       past.replaceChildren(...(rows.length ? [html("table", {}, head, ...rows)] : []));
     };
     root(el, "chat").append(html("div", { class: "row" }, prompt, html("button", { class: "ask primary", click: ask }, "Ask both"), ...fills),
-      problem, html("div", { class: "columns" }, left, right), html("div", { class: "row" }, ...buttons), score, past);
+      problem, html("div", { class: "columns" }, left, right), note, html("div", { class: "row" }, ...buttons), score, past);
     const undo = [follow(model, ["shown", "history", "score"], draw), watched(model, el)];
     return () => undo.forEach(one => one());
   },

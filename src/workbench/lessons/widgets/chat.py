@@ -8,8 +8,8 @@ import traitlets
 
 from workbench.errors import InputError
 from workbench.laws.thresholds import LEVEL
-from workbench.lessons.talk import BlindTest, Question, interval
-from workbench.views.board_figures import votes
+from workbench.lessons.talk import CUT, LONGEST_ANSWER, BlindTest, Question, interval
+from workbench.views.board_figures import empty, votes
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import KernelView, module
 
@@ -41,7 +41,8 @@ class Chat(KernelView):
 
     def picture(self) -> PaperFigure:
         """Draw the votes so far."""
-        return votes(self.test.tally(), self.test.speakers.names)
+        tally = self.test.tally()
+        return votes(tally, self.test.speakers.names) if any(tally) else empty("no vote yet")
 
     def words(self) -> str:
         """Return the score."""
@@ -59,7 +60,20 @@ class Chat(KernelView):
             "prompt": asked.prompt,
             "left": asked.left,
             "right": asked.right,
+            "note": self._note(asked),
         }
+
+    def _note(self, asked: Question) -> str:
+        """Say what an answer without an end means; "" where both end."""
+        endless = sum(answer.endswith(CUT) for answer in (asked.left, asked.right))
+        if not endless:
+            return ""
+        known = f", such as {self.suggestions[0]!r}" if self.suggestions else ""
+        which, are = ("Both answers", "are") if endless == 2 else ("One answer", "is")
+        return (
+            f"{which} didn't end within {LONGEST_ANSWER} tokens and {are} cut off. These models have learnt "
+            f"one kind of question{known}; to others they can't say that they don't know."
+        )
 
     def _vote(self, change: dict[str, Any]) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.classmates import KeptGuess, with_unit
 from workbench.errors import InputError
 from workbench.lessons.guess_figures import number_line
 from workbench.views.style import PaperFigure
@@ -79,13 +80,28 @@ class GuessNumber(Guessing):
         }
         super().__init__(name, question=asked)
 
+    def guessed(self) -> KeptGuess | None:
+        """Return the number; None before there is one."""
+        if self.guess is None:
+            return None
+        asked = self.question
+        return KeptGuess(
+            person="",
+            name=self.name,
+            question=asked["asked"],
+            guess=self.guess,
+            truth=asked["truth"],
+            unit=asked["unit"],
+            log=asked["log"],
+        )
+
     def picture(self) -> PaperFigure:
         """Draw the line with the guess, and with the truth once it was told."""
         return number_line(self.question, self.guess, self.told, self.others.get("guesses", ()))
 
     def words(self) -> str:
         """Say what is asked, or what was guessed and what is so."""
-        unit = f" {self.question['unit']}".rstrip()
-        guessed = "no guess" if self.guess is None else f"guessed {self.guess:,.3g}{unit}"
-        told = f"it is {self.question['truth']:,.3g}{unit}" if self.told else "not told yet"
+        unit = self.question["unit"]
+        guessed = "no guess" if self.guess is None else f"guessed {with_unit(self.guess, unit)}"
+        told = f"it is {with_unit(self.question['truth'], unit)}" if self.told else "not told yet"
         return f"{self.question['asked']} {guessed}; {told}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.classmates import KeptGuess
 from workbench.errors import InputError
 from workbench.lessons.guess_figures import sorted_bars
 from workbench.views.style import PaperFigure
@@ -50,6 +51,20 @@ class GuessOrder(Guessing):
             )
         asked = {"asked": question, "values": values, "unit": unit, "words": words}
         super().__init__(name, question=asked, guess=_mixed(values, name + question))
+
+    def guessed(self) -> KeptGuess | None:
+        """Return the order; None if nothing was moved."""
+        if not self.touched:
+            return None
+        asked = self.question
+        return KeptGuess(
+            person="",
+            name=self.name,
+            question=asked["asked"],
+            guess=list(self.guess),
+            truth=asked["values"],
+            unit=asked["unit"],
+        )
 
     def picture(self) -> PaperFigure:
         """Draw the order that was guessed, and the values once they were told."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import InputError
+from workbench.studies.disk.lock import is_locked
 from workbench.studies.disk.store import Store
 
 
@@ -13,6 +14,8 @@ class Summary:
     """One study at a glance."""
 
     folder: Path
+    state: str = ""
+    """How its latest run ended, or "running"; "interrupted" too where its process is gone without a word."""
     started: str = ""
     """When it was started, ISO 8601."""
     done: int = 0
@@ -53,6 +56,7 @@ def _summary(folder: Path) -> Summary:
     done = counts.get("done", 0)
     return Summary(
         folder=folder,
+        state=_state(folder, store.manifest.outcome),
         started=store.manifest.started or "",
         done=done,
         failed=sum(counts.values()) - done,
@@ -60,3 +64,8 @@ def _summary(folder: Path) -> Summary:
         seconds=sum(row["seconds"] or 0.0 for row in rows),
         rule=next((one.rule for one in store.manifest.growth.decisions[::-1] if one.rule), ""),
     )
+
+
+def _state(folder: Path, outcome: str | None) -> str:
+    said = (outcome or "unknown").partition(":")[0]
+    return "interrupted" if said == "running" and not is_locked(folder) else said

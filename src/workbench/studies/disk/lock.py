@@ -63,6 +63,21 @@ def refuse_if_locked(folder: Path) -> None:
             pass
 
 
+def is_locked(folder: Path) -> bool:
+    """Say whether a run is writing a folder; makes and changes nothing."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _held(path: Path) -> int:
     """Open the lock's file, take the lock and return the handle."""
     while True:

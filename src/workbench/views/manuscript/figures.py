@@ -115,12 +115,12 @@ def contact_sheet(drawings: Sequence[Drawing], *, framed: Collection[str] = ()) 
     across = 4
     down = -(-len(drawings) // across)
     with style.context(["default", STYLE]):
-        sheet = PaperFigure(figsize=(5.2, 1.1 * down), layout="constrained")
+        sheet = PaperFigure(figsize=(PAGE_INCHES, 1.4 * down), layout="constrained")
         for place, drawing in enumerate(drawings, start=1):
             resize(drawing.figure, COLUMN_INCHES)
             axes = sheet.add_subplot(down, across, place)
             axes.imshow(imread(BytesIO(to_bytes(drawing.figure, "png", dots=100))))
-            axes.set_title(fill(drawing.name, 24), fontsize=SMALL_POINTS - 2)
+            axes.set_title(fill(drawing.name, 24), fontsize=SMALL_POINTS)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set(visible=drawing.name in framed, color=COLOURS[1], linewidth=1.5)
     return sheet

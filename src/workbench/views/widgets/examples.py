@@ -14,7 +14,7 @@ from workbench.data.records import Dataset, Record
 from workbench.data.subsets import draw
 from workbench.errors import InputError
 from workbench.laws.in_words import readable
-from workbench.studies.disk.store import Store
+from workbench.studies.answered import heldout_answers, heldout_outcomes
 from workbench.views.board_figures import histogram
 from workbench.views.explore import example_row
 from workbench.views.style import PaperFigure
@@ -29,18 +29,31 @@ class Examples(View):
 
     Args:
         rows: What to show; each has ``prompt`` and ``response``, and may have ``before`` (the response before
-            it was corrupted), ``other`` (another answer to the prompt), ``quality`` and ``kind`` (words to
-            filter by), ``reason`` and ``score``.
+            it was corrupted), ``answer`` (what a model answered), ``other`` (another answer to the prompt),
+            ``quality`` and ``kind`` (words to filter by), ``reason`` and ``score``.
         score: What the score is, for the heading.
         total: Of how many records the rows are a part; None where they are all.
+        kind: The kind to begin with; "" begins with all.
+        note: A sentence that stands below the table.
     """
 
     _esm = module("examples")
     rows: "traitlets.List[Any]" = traitlets.List().tag(sync=True)
     score = traitlets.Unicode("").tag(sync=True)
+    kind = traitlets.Unicode("").tag(sync=True)
+    note = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], score: str = "", total: int | None = None) -> None:
-        super().__init__(rows=[example_row(row) for row in rows[:MOST]], score=score)
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        score: str = "",
+        total: int | None = None,
+        *,
+        kind: str = "",
+        note: str = "",
+    ) -> None:
+        shown = [example_row(row) for row in rows[:MOST]]
+        super().__init__(rows=shown, score=score, kind=kind, note=note)
         self.total = len(rows) if total is None else total
 
     @classmethod
@@ -89,22 +102,38 @@ class Examples(View):
         return cls(shown, column or "", total=sum(map(len, sides)))
 
     @classmethod
-    def heldout(cls, dataset: Dataset, folder: Path | str, key: str) -> "Examples":
-        """Show the records that a study is judged on, with one cell's loss on each."""
-        with Store.open(folder, read_only=True) as store:
-            curves = store.curves(key)
+    def heldout(cls, dataset: Dataset, folder: Path | str, key: str, kind: str = "") -> "Examples":
+        """Show the records that a study is judged on, with what one cell answers to each, and its loss.
+
+        Args:
+            dataset: The study's data.
+            folder: The study's folder.
+            key: The cell's key, such as ``results.cell("clean", 128).key()``.
+            kind: "right" or "wrong" begins with these alone.
+
+        Where the answers can't be known, as for a cell whose adapter isn't kept, a sentence says why.
+
+        Raises:
+            InputError: If the study has no such cell, or kept nothing of it on these records.
+        """
+        curves = heldout_outcomes(dataset, folder, key)
+        try:
+            answers, note = heldout_answers(dataset, folder, key), ""
+        except InputError as error:
+            answers, note = [], f"What the model answered isn't known: {error}."
+        judged = curves.get("item_chosen", curves["item_exact"])
         rows = [
             {
                 "prompt": record.asked,
-                "response": record.response,
-                "kind": "right" if exact else "wrong",
-                "score": loss,
+                "response": record.response.strip(),
+                "kind": "right" if good else "wrong",
             }
-            for record, loss, exact in zip(
-                dataset.heldout, curves["item_loss"], curves["item_exact"], strict=True
-            )
+            | {"score": loss}
+            for record, loss, good in zip(dataset.heldout, curves["item_loss"], judged, strict=True)
         ]
-        return cls(rows, score="held-out loss")
+        if answers:
+            rows = [{**row, "answer": answer} for row, answer in zip(rows, answers, strict=True)]
+        return cls(rows, score="held-out loss", kind=kind, note=note)
 
     def picture(self) -> PaperFigure:
         """Draw the scores by kind, or how many records there are of each."""

@@ -53,7 +53,8 @@ function table(model, focus) {
       return html("td", {}, button);
     })));
   return html("table", { class: "grid" }, html("caption", { class: "faint" },
-    `${model.get("grid").title}; columns: ${model.get("grid").axis}; arrow keys move, Enter opens`), head, ...rows);
+    `${model.get("grid").title}: the mean over the seeds, and behind ± their standard deviation. `
+    + `Columns: ${model.get("grid").axis}. Arrow keys move, Enter opens.`), head, ...rows);
 }
 
 function detail(found) {

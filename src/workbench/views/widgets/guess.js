@@ -48,6 +48,7 @@ export default {
     const { box, x, y } = places;
     const board = html("div", { class: "board" });
     const say = html("p", { class: "say number", role: "status" });
+    const others = () => model.get("others") ?? {};  // of a class; a page without a kernel has none
     const moved = () => model.get("guess").some((value, i) => value !== reference[i]);
     const put = (place, height) => {
       const guess = [...model.get("guess")];
@@ -98,6 +99,8 @@ export default {
       const known = [[names[0], reference], ...(told ? [[names[1], truth]] : []), ...(!told || moved() ? [["your guess", model.get("guess")]] : [])];
       chart = picture(WIDTH, 316, `${metric} against ${unit.axis}: ${names[0]}, and your guess of ${names[1]}`, frame,
         lineOf(sizes, reference, places, { stroke: colour(0) }), ...dots(sizes, reference, places, 0),
+        ...(told ? (others().guesses ?? []).map(one =>
+          lineOf(sizes, one.map(value => clamp(value, range)), places, { stroke: "var(--faint)", "stroke-width": 1, "stroke-opacity": 0.5, class: "other" })) : []),
         ...(told ? [lineOf(sizes, truth, places, { stroke: colour(1), class: "truth" }), ...dots(sizes, truth, places, 1)] : []),
         ...(!told || moved() ? [line] : []), ...(told ? ends(known, places) : [...ends(known.slice(0, 1), places), ...handles]));
       chart.setAttribute("role", "group");
@@ -105,7 +108,7 @@ export default {
       chart.style.touchAction = told ? "auto" : "none";
       board.replaceChildren(chart);
       move();
-      say.textContent = told ? verdict(question, model.get("guess"), moved())
+      say.textContent = told ? [verdict(question, model.get("guess"), moved()), others().words].filter(Boolean).join(" ")
         : `Here is ${names[0]}. Where does ${names[1]} lie? Drag the circles there, or reach them with the Tab key and move them with the arrow keys.`;
       [tell.hidden, again.hidden] = [told, !told];
     };
@@ -113,7 +116,7 @@ export default {
     document.addEventListener("pointerup", release);
     document.addEventListener("pointercancel", release);
     root(el, "guess").append(say, board, html("div", { class: "row" }, tell, again));
-    const undo = [follow(model, ["told"], draw), follow(model, ["guess"], move)];
+    const undo = [follow(model, ["told", "others"], draw), follow(model, ["guess"], move)];
     return () => {
       undo.forEach(one => one());
       document.removeEventListener("pointermove", drag);

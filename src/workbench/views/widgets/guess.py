@@ -5,6 +5,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.classmates import KeptGuess
 from workbench.laws.analysis import Analysis
 from workbench.views.board_figures import Line, guessed
 from workbench.views.explore import guess_question
@@ -37,6 +38,21 @@ class Guess(Guessing):
     ) -> None:
         question = guess_question(rows, study, other)
         super().__init__(name, question=question, guess=list(question["reference"]))
+
+    def guessed(self) -> KeptGuess | None:
+        """Return the line as it was drawn; None if it was left where it began."""
+        question: Mapping[str, Any] = self.question
+        if self.guess == question["reference"]:
+            return None
+        return KeptGuess(
+            person="",
+            name=self.name,
+            question=f"{question['metric']} of {question['names'][1]}, beside {question['names'][0]}",
+            guess=list(self.guess),
+            truth=list(question["truth"]),
+            sizes=tuple(question["sizes"]),
+            log=question["log"],
+        )
 
     def picture(self) -> PaperFigure:
         """Draw the line that is shown, the guess if there is one, and the truth once it was told."""

@@ -22,7 +22,9 @@ function extent(metric, shown) {
   const near = zero !== null && (!metric.falling || (zero <= high * FAR && zero >= low / FAR));
   if (near) [low, high] = [Math.min(low, zero), Math.max(high, zero)];
   const log = metric.falling && low > 0 && high > 4 * low;
-  const room = log ? 0 : 0.04 * (high - low);
+  // no mark lies on the frame
+  if (log) return { range: [low / (high / low) ** 0.05, high * (high / low) ** 0.05], log, near };
+  const room = 0.04 * (high - low);
   return { range: [low - room, high + room], log, near };
 }
 

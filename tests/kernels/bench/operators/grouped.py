@@ -7,12 +7,12 @@ from collections.abc import Callable
 import torch
 from bench import checks
 from bench.checks import agrees, bytes_with_offsets, drawn
-from bench.compiler import running_on
 from bench.examples import Example, Size, learned, packed, with_gradients
 from bench.mutants import mutants
 
 from qlora_kernels import dequantize, quantize
 from qlora_kernels.grouped import grouped_lora_linear
+from qlora_kernels.lab.compiler import running_on
 from qlora_kernels.linear import quantized_linear
 from qlora_kernels.rows import Backend
 

@@ -5,11 +5,11 @@
 import torch
 from bench import checks
 from bench.checks import agrees, drawn
-from bench.compiler import captured
 from bench.examples import Example, Size, learned, packed, with_gradients
 from bench.mutants import mutants
 
 from qlora_kernels import quantize, vendor
+from qlora_kernels.lab.compiler import captured
 from qlora_kernels.linear_cross_entropy import IGNORED, linear_cross_entropy
 from qlora_kernels.linear_cross_entropy_triton import launch
 

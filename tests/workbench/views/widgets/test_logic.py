@@ -15,7 +15,8 @@ from workbench.laws.bootstrap import bootstrap
 from workbench.laws.formula import tree_of
 from workbench.laws.library import LAWS
 from workbench.laws.problems import fit_each, fit_table
-from workbench.lessons.budget import Game, GameRound, scoreboard
+from workbench.lessons.budget import Game, GameRound
+from workbench.lessons.scores import scoreboard
 from workbench.lessons.shipped import TALKERS, VERBS
 from workbench.lessons.talk import BlindTest, find_cell, interval, speakers
 from workbench.lessons.widgets import BudgetGame, Chat
@@ -220,9 +221,20 @@ def test_the_game_pays_what_the_curves_say(analysed):
         game.play(given, 1.5)
 
 
+def test_the_price_at_which_it_tips_is_where_both_purchases_give_the_same(analysed):
+    game = Game(analysed, worse="50% other_form")
+    price = game.tipping_price(64, 64)
+    given = GameRound(examples=64, coins=64, clean_price=price)
+    assert game.score(given, 1) == pytest.approx(game.score(given, 0), abs=1e-3)
+    for factor, best in ((0.8, 1.0), (1.25, 0.0)):
+        assert game.play(GameRound(examples=64, coins=64, clean_price=factor * price), 0).best_share == best
+    with pytest.raises(InputError, match=r"no price from 0\.01 to 100 tips the decision"):
+        game.tipping_price(2048, 64)
+
+
 def test_a_round_is_played_once_and_the_scoreboard_kept(analysed, tmp_path, check_shown):
     file = tmp_path / "board.csv"
-    assert scoreboard(file) == []
+    assert scoreboard(file).entries == ()
     view = BudgetGame(Game(analysed, worse="50% other_form", rounds=2), file)
     view.entered = {"number": 1, "name": "early"}
     assert not file.exists()
@@ -233,7 +245,7 @@ def test_a_round_is_played_once_and_the_scoreboard_kept(analysed, tmp_path, chec
     view.entered = {"number": 2, "name": "  "}
     assert "name" in view.problem
     view.entered = {"number": 3, "name": "<i>Ada</i>, 1"}
-    assert [name for name, _ in view.board] == ["<i>Ada</i>, 1"]
+    assert [name for _, name, _ in view.board] == ["<i>Ada</i>, 1"]
     check_shown(view)
     view.again += 1
     assert (view.outcomes, view.place, len(view.board)) == ([], 0, 1)
@@ -242,9 +254,13 @@ def test_a_round_is_played_once_and_the_scoreboard_kept(analysed, tmp_path, chec
     view.again += 1
     for number in (0, 1):
         view.decision = {"round": number, "share": 0.5}
-    file.write_text("name,rounds,regret\nx,two,0\n")
-    with pytest.raises(InputError, match="line 2"):
-        scoreboard(file)
+    file.write_text("name,rounds,regret\nx,two,0\nold,2,0.5\n")
+    view.looked += 1
+    assert view.board == [[1, "old", "0.500"]]
+    assert (
+        view.board_problem
+        == f"{file}: line 2 is no name, rounds and regret and left out; all others are shown."
+    )
 
 
 class Parrot:
@@ -289,6 +305,14 @@ def test_wilsons_interval():
 def test_the_shipped_adapters_answer():
     both = speakers(VERBS, *(find_cell(VERBS, *cell) for cell in TALKERS))
     assert both.answer("walk")[0] == "walked"
+    view = Chat(BlindTest(both), suggestions=["stop"])
+    view.question = {"number": 1, "prompt": "walk"}
+    assert view.shown["note"] == ""
+    view.question = {"number": 2, "prompt": "what is the time"}
+    cut = [view.shown[side].endswith(" … (cut off)") for side in ("left", "right")]
+    assert any(cut)
+    assert ("Both answers" if all(cut) else "One answer") in view.shown["note"]
+    assert "one kind of question, such as 'stop'" in view.shown["note"]
     with pytest.raises(InputError, match="has no cell"):
         find_cell(VERBS, "clean", 33)
 

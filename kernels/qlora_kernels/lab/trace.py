@@ -10,7 +10,7 @@ index; "outside" is judged by the view, so reading a neighbour in the same stora
 
 What the numbers mean. ``moved`` is the traffic to the L2 cache: an instruction's repeated addresses count
 once, as a warp broadcasts them, and nothing is kept between instructions. ``fetched`` is the traffic to
-memory: `AT_ONCE` programs run side by side and share through the L2 cache what they touch; nothing is kept
+memory: `SIDE_BY_SIDE` programs share through the L2 cache what they touch; nothing is kept
 for those after them. Races are between programs of one launch; launches run one after the other, as on one
 stream.
 """
@@ -22,10 +22,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from bench.interpreter import Grid, Programs, every_program, interpreted
+
+from qlora_kernels.lab.interpreter import Grid, Programs, every_program, interpreted
 
 NOBODY, SEVERAL = -1, -2
-AT_ONCE = 108
+SIDE_BY_SIDE = 108
 """Programs that run side by side: one for each multiprocessor of an A100."""
 SECTOR = 32  # bytes: the least that a GPU's memory system moves
 
@@ -50,7 +51,7 @@ class Region:
 
     @classmethod
     def of(cls, name: str, tensor: torch.Tensor) -> "Region":
-        """A region for the storage of ``tensor``, nothing of it allowed yet."""
+        """Make a region for the storage of ``tensor``, nothing of it allowed yet."""
         size = tensor.untyped_storage().nbytes()
         byte, owner = np.zeros(size, np.uint8), np.full(size, NOBODY, np.int32)
         start = tensor.untyped_storage().data_ptr()
@@ -89,7 +90,7 @@ def _same_view(elements: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass
-class Launch:
+class LaunchTrace:
     """One kernel launch as it was observed."""
 
     kernel: str
@@ -111,7 +112,7 @@ class Launch:
 
     @property
     def fetched(self) -> int:
-        """Bytes read from and written to memory, if `AT_ONCE` programs share and nothing else is kept."""
+        """Bytes read from and written to memory, if `SIDE_BY_SIDE` programs share and no more is kept."""
         return sum(r.fetched for r in self.regions)
 
     @property
@@ -146,22 +147,49 @@ class Launch:
         region = next(r for r in self.regions if name in r.name.split("+"))
         return region.loaded / max(1, int(region.read.sum(dtype=np.int64)))
 
+    def nearest(self, address: int) -> Region:
+        """Return the region that holds an address, or the one whose end is nearest."""
+        return min(
+            self.regions, key=lambda r: max(r.start - address, address - r.start - r.allowed.size + 1, 0)
+        )
+
     def program_number(self) -> int:
-        """The running program as one number; starting the next wave forgets what the last one shared."""
+        """Return the running program as one number; a new wave forgets what the last one shared."""
         (x, y, z), (nx, ny, _) = self.program(), self.grid
         number = (z * ny + y) * nx + x
-        if number // AT_ONCE != self.wave:
-            self.wave = number // AT_ONCE
+        if number // SIDE_BY_SIDE != self.wave:
+            self.wave = number // SIDE_BY_SIDE
             for region in self.regions:
                 region.shared[:] = False
         return number
+
+
+class StrayError(IndexError):
+    """A load or store outside of the tensors that a kernel was given."""
+
+    def __init__(
+        self,
+        launch: LaunchTrace,
+        what: str,
+        region: Region,
+        elements: np.ndarray,
+        lanes: tuple[int, int],
+    ) -> None:
+        self.what, self.tensor, self.program = what, region.name, launch.program()
+        self.outside = len(elements)
+        self.active, self.lanes = lanes
+        """Lanes that are not masked off, and all."""
+        super().__init__(
+            f"{launch.kernel}, program {self.program}: {what} outside {region.name!r}, {self.outside} of "
+            f"{self.active} lanes, elements {elements.min()} to {elements.max()} of its storage"
+        )
 
 
 @dataclass
 class Trace:
     """All launches of a ``traced`` block, in order."""
 
-    launches: list[Launch] = field(default_factory=list)
+    launches: list[LaunchTrace] = field(default_factory=list)
 
     moved = property(
         lambda self: sum(launch.moved for launch in self.launches), doc="Bytes moved by all launches."
@@ -170,8 +198,8 @@ class Trace:
         lambda self: sum(launch.flops for launch in self.launches), doc="2 x multiply-adds in dots."
     )
 
-    def __getitem__(self, kernel: str) -> Launch:
-        """The only launch of this kernel."""
+    def __getitem__(self, kernel: str) -> LaunchTrace:
+        """Return the only launch of this kernel."""
         found = [launch for launch in self.launches if launch.kernel == kernel]
         if len(found) != 1:
             raise KeyError(
@@ -207,7 +235,9 @@ class Trace:
             else:
                 regions[start] = Region.of(name, tensor)
             regions[start].allow(tensor)
-        self.launches.append(Launch(kernel, grid, sorted(regions.values(), key=lambda r: r.start), program))
+        self.launches.append(
+            LaunchTrace(kernel, grid, sorted(regions.values(), key=lambda r: r.start), program)
+        )
 
     def load(self, address: np.ndarray, mask: np.ndarray, itemsize: int) -> None:
         """Count a load and look for a race."""
@@ -251,26 +281,19 @@ class Trace:
     def _locate(
         self, what: str, address: np.ndarray, mask: np.ndarray, itemsize: int
     ) -> tuple[Region, np.ndarray, int] | None:
-        """The region, the offsets in it and the program of the lanes that are not masked off."""
+        """Return the region, the offsets in it and the program of the lanes that are not masked off."""
         address, mask = np.broadcast_arrays(address, mask)
         address = address[mask].astype(np.int64)
         if address.size == 0:
             return None
         launch = self.launches[-1]
-        region = max(
-            (r for r in launch.regions if r.start <= address[0]), key=lambda r: r.start, default=None
-        )
-        byte = address - (region.start if region else 0)
-        inside = (byte >= 0) & (byte + itemsize <= (region.allowed.size if region else 0))
+        region = launch.nearest(int(address[0]))
+        byte = address - region.start
+        inside = (byte >= 0) & (byte + itemsize <= region.allowed.size)
         if inside.all():
             inside = region.allowed[byte] & region.allowed[byte + itemsize - 1]
         if not inside.all():
-            where = f"{what} outside {region.name!r}" if region else f"{what} before every tensor"
-            strayed = byte[~inside] // itemsize
-            raise IndexError(
-                f"{launch.kernel}, program {launch.program()}: {where}, {len(strayed)} of {byte.size} lanes, "
-                f"elements {strayed.min()} to {strayed.max()} of its storage"
-            )
+            raise StrayError(launch, what, region, byte[~inside] // itemsize, (byte.size, mask.size))
         return region, byte, launch.program_number()
 
     @staticmethod
@@ -284,10 +307,16 @@ class Trace:
 
 
 @contextlib.contextmanager
-def traced(*, overflow: bool = False, programs: Programs = every_program) -> Iterator[Trace]:
-    """Interpret the block and yield what its kernels do to memory."""
-    trace = Trace()
-    with interpreted(overflow=overflow, observer=trace, programs=programs):
+def traced(
+    trace: Trace | None = None,
+    *,
+    overflow: bool = False,
+    programs: Programs = every_program,
+    apart: bool = False,
+) -> Iterator[Trace]:
+    """Interpret the block and yield what its kernels do to memory, written into ``trace`` if one is given."""
+    trace = Trace() if trace is None else trace
+    with interpreted(overflow=overflow, observer=trace, programs=programs, apart=apart):
         yield trace
 
 

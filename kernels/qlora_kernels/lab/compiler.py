@@ -23,12 +23,12 @@ from typing import Any
 
 import torch
 import triton
-from bench.sass import amd_instructions, hot_loop, instructions
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, make_backend
 from triton.runtime.jit import JITFunction, create_function_from_signature
 
 from qlora_kernels import tiles
+from qlora_kernels.lab.sass import amd_instructions, hot_loop, instructions
 
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")  # the default changes in 3.10; say which one is meant
 
@@ -99,7 +99,7 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Report:
+class MachineCode:
     """What the compiler made of one kernel for one target."""
 
     target: str
@@ -156,7 +156,7 @@ def _capturing(launches: list[Launch], stages: dict[str, int]) -> Iterator[None]
 
 
 def captured(operator: Callable[[], Any]) -> list[Launch]:
-    """The launches that calling ``operator`` would perform. Its results hold no meaningful values."""
+    """Return the launches that calling ``operator`` would perform. Its results hold no meaningful values."""
     launches: list[Launch] = []
     with _capturing(launches, {}):
         operator()
@@ -167,14 +167,14 @@ def captured(operator: Callable[[], Any]) -> list[Launch]:
 def running_on(target: str) -> Iterator[None]:
     """Let every device in the block be ``target``: launches are then cut into its tiles, as a real call's."""
     real = tiles.target_of
-    tiles.target_of = lambda device: target
+    tiles.target_of = lambda device: target  # type: ignore[assignment]
     try:
         yield
     finally:
         tiles.target_of = real
 
 
-def build(launch: Launch, target: str, **options: Any) -> Report:
+def build(launch: Launch, target: str, **options: Any) -> MachineCode:
     """Compile a recorded launch for ``target``; ``options`` (num_stages, ...) override the launch's own."""
     backend = make_backend(TARGETS[target])
     kernel = launch.kernel
@@ -192,14 +192,14 @@ def build(launch: Launch, target: str, **options: Any) -> Report:
     return (_amd if target.startswith("gfx") else _nvidia)(binary, target)
 
 
-def _nvidia(binary: Any, target: str) -> Report:
+def _nvidia(binary: Any, target: str) -> MachineCode:
     listing = _with_file(".cubin", binary.asm["cubin"], [TOOLS / "nvdisasm", "-c"])
     usage = _with_file(".cubin", binary.asm["cubin"], [TOOLS / "cuobjdump", "-res-usage"])
     lines = instructions(listing)
-    stack = int(re.search(r"STACK:(\d+)", usage)[1])
-    return Report(
+    stack = int(_found(r"STACK:(\d+)", usage)[0])
+    return MachineCode(
         target=target,
-        registers=int(re.search(r"REG:(\d+)", usage)[1]),
+        registers=int(_found(r"REG:(\d+)", usage)[0]),
         spills=_spilled_bytes(binary.asm["ptx"], target) if stack else 0,
         shared=binary.metadata.shared,
         warps=binary.metadata.num_warps,
@@ -210,22 +210,22 @@ def _nvidia(binary: Any, target: str) -> Report:
 
 
 def _spilled_bytes(ptx: str, target: str) -> int:
-    """What ptxas reports; Triton's own metadata knows it only once a driver loads the binary."""
-    arch = re.search(r"\.target (\S+)", ptx)[1].rstrip(",")
+    """Return what ptxas reports; Triton's own metadata knows it only once a driver loads the binary."""
+    arch = _found(r"\.target (\S+)", ptx)[0].rstrip(",")
     ptxas = TOOLS / ("ptxas" if int(target[3:]) < 90 else "ptxas-blackwell")
     log = _with_file(".ptx", ptx.encode(), [ptxas, "-v", f"--gpu-name={arch}", "-o", os.devnull])
-    stores, loads = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log).groups()
+    stores, loads = _found(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log)
     return int(stores) + int(loads)
 
 
-def _amd(binary: Any, target: str) -> Report:
+def _amd(binary: Any, target: str) -> MachineCode:
     assembly = binary.asm["amdgcn"]
     lines = amd_instructions(assembly)
 
     def number(field: str) -> int:
-        return int(re.search(rf"\.{field}:\s+(\d+)", assembly)[1])
+        return int(_found(rf"\.{field}:\s+(\d+)", assembly)[0])
 
-    return Report(
+    return MachineCode(
         target=target,
         registers=number("vgpr_count"),
         spills=number("vgpr_spill_count") + number("sgpr_spill_count"),
@@ -235,6 +235,14 @@ def _amd(binary: Any, target: str) -> Report:
         loop=hot_loop(lines),
         ttir=binary.asm["ttir"],
     )
+
+
+def _found(pattern: str, text: str) -> tuple[str, ...]:
+    """Return the groups of a pattern that a tool's listing has to contain."""
+    match = re.search(pattern, text)
+    if match is None:
+        raise ValueError(f"a listing has no {pattern!r}; is this Triton one that was tested?")
+    return match.groups()
 
 
 def _with_file(suffix: str, content: bytes, command: list) -> str:
@@ -247,5 +255,5 @@ def _with_file(suffix: str, content: bytes, command: list) -> str:
 
 @functools.cache
 def versions() -> str:
-    """What the committed budgets were measured with."""
+    """Say what the committed budgets were measured with."""
     return f"triton {triton.__version__}"

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-ROUNDING = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}
+HALF_STEP = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-11}
 """Half the distance between neighbours, relative: what one correct rounding may cost."""
 
 FROBENIUS = {torch.float32: 1e-6, torch.bfloat16: 2.5e-3, torch.float16: 6e-4}
 """Relative Frobenius error allowed.
 
-Rounding errors of one final rounding spread evenly below ``ROUNDING`` have a root mean square of about 0.42
+Rounding errors of one final rounding spread evenly below ``HALF_STEP`` have a root mean square of about 0.42
 of it: 1.7e-3 in bfloat16 and 2.1e-4 in float16, which the bounds leave room above for one more rounding of
 an operand. float32 sums of a few thousand products drift by some 4e-7.
 """
@@ -17,7 +17,7 @@ an operand. float32 sums of a few thousand products drift by some 4e-7.
 ELEMENTWISE = {torch.float32: 1.0, torch.bfloat16: 2.0, torch.float16: 4.0}
 """Largest error of one element, in units of ``_scale`` below."""
 
-DTYPES = tuple(FROBENIUS)
+FLOAT_TYPES = tuple(FROBENIUS)
 
 
 def relative_error(got: Tensor, truth: Tensor) -> float:
@@ -60,7 +60,7 @@ def assert_accurate(
     )
     magnitude = truth.double().abs().max() if magnitude is None else magnitude.double()
     # a float32 sum of n terms errs like the square root of n; then one rounding to the result's type
-    scale = ROUNDING[torch.float32] * terms**0.5 * magnitude + ROUNDING[dtype] * truth.double().abs()
+    scale = HALF_STEP[torch.float32] * terms**0.5 * magnitude + HALF_STEP[dtype] * truth.double().abs()
     worst = ((got.double() - truth.double()).abs() / scale.clamp_min(1e-300)).max().item()
     assert worst <= ELEMENTWISE[dtype], (
         f"{name}: one element errs by {worst:.2f} x its scale, allowed {ELEMENTWISE[dtype]}"
@@ -68,7 +68,7 @@ def assert_accurate(
 
 
 def layouts(tensor: Tensor) -> dict[str, Tensor]:
-    """The same matrix (or stack of rows) laid out in memory in the ways that users' tensors are."""
+    """Lay the same matrix (or stack of rows) out in memory in the ways that users' tensors are."""
     *lead, rows, width = tensor.shape
     wide = torch.full((*lead, rows, 3 * width), torch.nan, dtype=tensor.dtype)
     sliced = wide[..., width : 2 * width]

@@ -19,7 +19,7 @@ class Instruction:
 
 
 def instructions(listing: str) -> list[Instruction]:
-    """The instructions of an ``nvdisasm -c`` listing, in order."""
+    """Return the instructions of an ``nvdisasm -c`` listing, in order."""
     found: list[tuple[str, str | None, bool]] = []
     labels: dict[str, int] = {}
     for line in listing.splitlines():
@@ -36,7 +36,7 @@ def instructions(listing: str) -> list[Instruction]:
 
 
 def amd_instructions(assembly: str) -> list[Instruction]:
-    """The same for AMD's assembly."""
+    """Return the same for AMD's assembly."""
     found: list[tuple[str, str | None, bool]] = []
     labels: dict[str, int] = {}
     for line in assembly.splitlines():
@@ -67,9 +67,10 @@ def hot_loop(lines: list[Instruction]) -> Counter:
 
 
 def _loops(lines: list[Instruction]) -> list[set[int]]:
-    """The places of each loop's instructions; one loop for all jumps back to the same instruction."""
+    """Return the places of each loop's instructions; one loop for all jumps back to the same instruction."""
     after = [
-        [place + 1] * (line.goes_on and place + 1 < len(lines)) + [line.target] * (line.target is not None)
+        [place + 1] * (line.goes_on and place + 1 < len(lines))
+        + ([] if line.target is None else [line.target])
         for place, line in enumerate(lines)
     ]
     before: list[list[int]] = [[] for _ in lines]

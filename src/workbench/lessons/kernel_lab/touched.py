@@ -32,15 +32,6 @@ class Recording(Trace):
     def __init__(self) -> None:
         super().__init__()
         self.accesses: list[Access] = []
-        self.order: list[str] = []
-        """The tensors of the last launch as the kernel's arguments name them."""
-
-    def launch(
-        self, kernel: str, tensors: dict[str, Tensor], grid: Grid, program: Callable[[], Grid]
-    ) -> None:
-        """Note a launch and the order of its tensors."""
-        super().launch(kernel, tensors, grid, program)
-        self.order = list(tensors)
 
     def load(self, address: np.ndarray, mask: np.ndarray, itemsize: int) -> None:
         """Keep a load, then count it."""
@@ -148,8 +139,7 @@ def drawing(launch: Callable[[], object]) -> Drawing:
         return Drawing("", [], [], None, problem or "no kernel was launched")
     last = len(recording.launches) - 1
     kept, one = [a for a in recording.accesses if a.launch == last], recording.launches[last]
-    regions = sorted(one.regions, key=lambda region: recording.order.index(region.name.split("+")[0]))
-    shapes = {region.name: _table(region.tensors[0]) for region in regions}
+    shapes = {region.name: _table(region.tensors[0]) for region in one.regions}
     tensors = [_tensor(name, *shape, kept) for name, shape in shapes.items()]
     shown = min(one.programs, MOST_PROGRAMS)
     programs = [_program(number, one.grid, tensors, kept) for number in range(shown)]

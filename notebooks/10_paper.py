@@ -75,7 +75,8 @@ widgets.HBox([quality, metric])
 from workbench.views.manuscript.figures import contact_sheet, figures
 
 drawings = list(figures(record))
-ticks = {one.name: widgets.Checkbox(description=one.name, indent=False) for one in drawings}
+look = {"indent": False, "layout": {"width": "auto"}}
+ticks = {one.name: widgets.Checkbox(description=one.name, **look) for one in drawings}
 widgets.VBox(list(ticks.values()))
 
 # %% [markdown]

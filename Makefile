@@ -52,7 +52,7 @@ docs-check: .venv/lab ## fail if the documents' tables are not what the code say
 
 api: .venv/lab ## build pages of every public name from the docstrings, into build/api
 	@$(PIP_INSTALL) -c $(TESTED) -e '.[docs]'
-	@$(BIN)/pdoc --docformat google --no-show-source -o build/api workbench qlora_kernels '!qlora_kernels.*_triton'
+	@$(BIN)/pdoc --docformat google --no-show-source -o build/api workbench qlora_kernels '!qlora_kernels.*_triton' '!qlora_kernels.lab' '!workbench.lessons.kernel_lab'
 	@echo "Open build/api/index.html"
 
 lock: ## write constraints.txt: the exact versions in an environment made anew

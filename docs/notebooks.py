@@ -5,8 +5,8 @@
 
 A widget can't live on GitHub or in print, so its static picture is kept in its place, and every other picture
 and text with it. Of `ipywidgets.interact` what it showed is kept, with a line that says where its controls
-stood. What is large or of the moment stays out: widgets' state, execution numbers, standard error. Solutions,
-which are code in the text form, are written as folded texts.
+stood. Solutions, which are code in the text form, are written as folded texts.
+What is large or of the moment stays out: widgets' state, execution numbers, standard error.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def keep_pictures(notebook: NotebookNode) -> None:
 def _instead(output: NotebookNode, states: Mapping[str, Mapping[str, Any]]) -> Iterator[NotebookNode]:
     """Yield an output, or for a widget without a picture of its own what stands in its place."""
     view = output.get("data", {}).get(WIDGET)
-    if view is None or {"image/png", "text/html"} & output.data.keys():
+    if view is None or "image/png" in output.data:
         yield output
         return
     inside = list(_widgets_in(view["model_id"], states))

@@ -62,7 +62,7 @@ wb.widgets.Guess(shipped.table().rows, exact, half.label, name="00-line")
 # %% [markdown]
 # ## What was measured
 #
-# Each mark is a trained model. The dotted line is the model before training.
+# Each point is the mean of four models, its bar their range. The dotted line is the model before training.
 
 # %%
 shipped.figure(qualities=("clean", half))

@@ -55,14 +55,16 @@ grid
 # %% [markdown]
 # ## A grid of your own
 #
-# It fills in while it trains, in a process of its own. When that process is killed, run this cell again: what
-# is done is not trained twice.
+# It fills in while it trains, in a process of its own. When that process is killed, run these cells again:
+# what is done is not trained twice.
 
-# %% tags=["after-a-while"]
+# %%
 half = wb.Quality(corruption="other_form", share=0.5)
 both = (wb.Quality(), half)
 small = wb.study("verbs", qualities=both, sizes=(32, 128), seeds=(0, 1), steps=40)
 job = wb.start(small, "runs/grid")
+
+# %% tags=["after-a-while"]
 wb.widgets.GridMap("runs/grid")
 
 # %% [markdown]

@@ -244,3 +244,48 @@ def make_notebook(browser, tmp_path):
 @pytest.fixture
 def notebook(make_notebook, lab):
     return make_notebook(lab)
+
+
+FAKE = """
+class Model {
+  constructor(traits) { this.traits = traits; this.heard = {}; }
+  get(name) { return this.traits[name]; }
+  set(name, value) { this.traits[name] = value; (this.heard[`change:${name}`] ?? []).forEach(one => one()); }
+  on(event, one) { (this.heard[event] ??= []).push(one); }
+  off(event, one) { this.heard[event] = (this.heard[event] ?? []).filter(other => other !== one); }
+  save_changes() {}
+}
+"""
+
+
+def plain_page(view):
+    """Return the HTML of a page that shows a view; its model is ``window.model``."""
+    state = view.get_state()
+    esm, css = state.pop("_esm"), state.pop("_css")
+    traits = {name: value for name, value in state.items() if name[0] != "_" and name != "layout"}
+    script = esm.replace("export default", "const widget =")
+    return (
+        f"<!doctype html><meta charset=utf-8><style>{css}</style><main id=place></main><script type=module>"
+        f"{FAKE}{script}\nwindow.model = new Model({json.dumps(traits)});"
+        "widget.render({ model: window.model, el: document.querySelector('#place') });</script>"
+    )
+
+
+@pytest.fixture
+def show(browser):
+    """Return a function that shows a view in a page of its own; afterwards nothing may have gone wrong."""
+    opened, wrong = [], []
+
+    def make(view, **options):
+        context = browser.new_context(viewport={"width": 900, "height": 900}, **options)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.set_content(plain_page(view))
+        page.wait_for_selector(".workbench")
+        opened.append(context)
+        return page
+
+    yield make
+    for context in opened:
+        context.close()
+    assert not wrong, wrong[:3]

@@ -38,7 +38,8 @@ def median(values):
 
 # From the key press to the changed picture, measured in the page itself.
 PRESS = """async selector => {
-  const slider = document.querySelector(selector), board = document.querySelector(".board");
+  const slider = document.querySelector(selector);
+  const board = slider.closest(".workbench").querySelector(".board");
   const times = [];
   for (let i = 0; i < 15; i++) {
     const before = board.querySelector("path.curve").getAttribute("d");

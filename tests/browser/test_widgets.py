@@ -148,7 +148,7 @@ def talk(page):
     chat.locator(".vote.left").click()
     expect(chat.locator("table tr")).to_have_count(2)
     expect(chat.locator("table")).to_contain_text("clean")
-    chat.locator("input.prompt").fill("what is the time")
+    chat.locator("input.prompt").fill("hello how are you today")
     chat.locator(".ask").click()
     expect(chat.locator(".note")).to_contain_text("one kind of question, such as 'stop'")
     chat.locator("input.prompt").fill("<img src=x onerror=alert(1)>ß")

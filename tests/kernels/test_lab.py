@@ -317,7 +317,7 @@ def test_a_row_a_program_and_what_the_mask_switches_off(launches, rows):
         assert cells(drawn, program, "w", "masked") == [[(program + 1, 0, 1, 28)]]
     assert drawn.tensors[0].behind == 1
     assert drawn.programs[2].words.startswith(
-        "loads 100 of w, 1 of factor; stores 100 of y; masks off lanes at 28 of w, 28 of y"
+        "loads 100 of w, 1 of factor; stores 100 of y; switches off lanes: 28 at w, 28 at y"
     )
 
 
@@ -329,7 +329,7 @@ def test_what_lies_outside_is_marked_and_ends_it(launches, rows, tmp_path):
     assert cells(shown.drawing, 4, "y", "store") == []
     assert cells(shown.drawing, 3, "w", "load") == [[(3, 0, 1, 100), (4, 0, 1, 28)]]
     assert shown.program == shown.drawing.strayed == 4
-    assert "strays outside of its tensor, to 28 of w" in shown.words()
+    assert "strays outside: 28 at w" in shown.words()
     assert "load outside 'w', 28 of 128 lanes" in shown.words()
     assert len(shown.picture().axes) == 3
 

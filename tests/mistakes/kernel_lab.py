@@ -65,7 +65,7 @@ MISTAKES = [
             "a total of 16 bits gets no hint",
             "{HALF_TOTAL if digits else ''}",
             "{''}",
-            "test_each_mistake_gets_its_hint[product-keep-the-total-in-float320]",
+            "test_each_mistake_gets_its_hint[product-keep-the-total-in-float32_0]",
         ),
         (
             "every result is correct",
@@ -81,7 +81,7 @@ MISTAKES = [
             "a total of 16 bits is written where 32 are expected",
             "if a.dtype.scalar == tl.float32 != d.dtype.scalar:",
             "if False:",
-            "test_each_mistake_gets_its_hint[product-keep-the-total-in-float321]",
+            "test_each_mistake_gets_its_hint[product-keep-the-total-in-float32_1]",
         ),
         (
             "results of tensors that lie apart aren't copied back",

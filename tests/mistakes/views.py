@@ -216,7 +216,7 @@ MISTAKES = [
             "axes.text(column, row, words",
             "axes.text(row, column, words",
         ),
-        ("ink is dark on dark", 'ink = "black" if bright', 'ink = "black" if not bright'),
+        ("ink is dark on dark", "ink = ON_BRIGHT if bright", "ink = ON_BRIGHT if not bright"),
     ),
     *mistakes(
         f"{VIEWS}report.py",

@@ -68,6 +68,7 @@ NOT_HERE = {
     "Give another copy of it": "needs a disk that fails",
     "Convert the adapter anew with --outtype f32": "needs llama.cpp's converter",
     "exists on Linux only. Read this notebook": "needs a machine that isn't Linux",
+    "give it values, and one of them": "is for who writes Python; test_dial.py starts dials at their values",
     "ask its sender for what `workbench export` wrote": "is what the damaged archive above is told as well",
 }
 """Fragments of messages whose advice can't be followed in a test, each with the reason."""

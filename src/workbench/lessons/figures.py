@@ -224,7 +224,8 @@ def thin_matrices(w: object, a: object, b: object) -> PaperFigure:
     (n, k), rank = matrices[0].shape, matrices[2].shape[0]
     gap = max(n, k) / 12
     lefts, tops = (0.0, k + 2 * gap, k + 2 * gap + rank + gap), (0.0, 0.0, 0.0)
-    names = (f"W, frozen: {n} × {k} = {n * k:,} numbers", "B", f"A: {rank} × {k}")
+    # short enough for a narrow page, where all of it stands on half the width
+    names = (f"W, frozen: {n * k:,} numbers", "B", f"A: {rank} × {k}")
 
     def draw(axes: Axes) -> None:
         for one, left, top, name in zip(matrices, lefts, tops, names, strict=True):
@@ -237,7 +238,7 @@ def thin_matrices(w: object, a: object, b: object) -> PaperFigure:
         for place, sign in ((k + gap, "+ s ·"), (lefts[2] - gap / 2, "·")):
             axes.text(place, n / 2 if sign != "·" else rank / 2, sign, ha="center", va="center")
         count, share = rank * (n + k), rank * (n + k) / (n * k)
-        trained = f"B: {n} × {rank}\nB and A, trained: {count:,} numbers, {share:.0%} of W"
+        trained = f"W: {n} × {k}, B: {n} × {rank}\nB and A, trained:\n{count:,} numbers, {share:.0%} of W"
         axes.text(lefts[2], n, trained, va="bottom", fontsize=SMALL_POINTS)
         axes.set_xlim(-gap / 4, lefts[2] + k + gap / 4)
         axes.set_ylim(n + gap / 4, -1.5 * gap)

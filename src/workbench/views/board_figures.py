@@ -54,18 +54,27 @@ def curves_and_words(lines: Sequence[Line], said: Mapping[str, Any]) -> PaperFig
 def _draw_words(axes: Axes, said: Mapping[str, Any]) -> None:
     """Write one line a prompt: what is right, and what each model says, with a mark."""
     frame, prompts = said["frames"][-1], said["prompts"]
-    columns = [["prompt", "right answer", *(cell["quality"] for cell in said["cells"])]]
+    rows = [["prompt", "right answer", *(cell["quality"] for cell in said["cells"])]]
     for (prompt, right), *texts in zip(prompts, *frame["said"], strict=True):
         marked = [f"{'✓' if text == right else '✗'} {text or '(nothing)'}" for text in texts]
-        columns.append([prompt, right, *marked])
+        rows.append([prompt, right, *marked])
+    _write_table(axes, f"said after step {frame['step']}", rows)
+
+
+def text_table(title: str, rows: Sequence[Sequence[str]]) -> PaperFigure:
+    """Write rows of texts, the first of them the heads of the columns."""
+    return one_panel(lambda axes: _write_table(axes, title, rows))
+
+
+def _write_table(axes: Axes, title: str, rows: Sequence[Sequence[str]]) -> None:
     axes.set_axis_off()
-    axes.set_title(f"said after step {frame['step']}", loc="left", fontsize=SMALL_POINTS, color=FAINT)
-    for place, row in enumerate(columns):
+    axes.set_title(title, loc="left", fontsize=SMALL_POINTS, color=FAINT)
+    for place, row in enumerate(rows):
         for column, text in enumerate(row):
             axes.text(
                 column / len(row),
-                1 - (place + 0.5) / len(columns),
-                shorten(text.replace("\n", " "), max(12, 60 // len(row)), placeholder=" …"),
+                1 - (place + 0.5) / len(rows),
+                shorten(text.replace("\n", " "), max(12, 80 // len(row)), placeholder=" …"),
                 fontsize=SMALL_POINTS,
                 fontweight="bold" if place == 0 else "normal",
                 va="center",

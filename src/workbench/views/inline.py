@@ -49,7 +49,7 @@ def inline_figure(figure: Figure, words: str = "", *, styled: bool = True) -> st
     mark = f"wb-{sha256(wide.encode()).hexdigest()[:8]}"
     layouts = [("wide", _own_names(wide, mark), inches)]
     rule = ""
-    with narrowed(figure) as stacked:
+    with in_one_column(figure) as stacked:
         if stacked:
             layouts.append(("narrow", _own_names(_svg(figure, words), f"{mark}n"), COLUMN_INCHES))
             rule = (
@@ -77,7 +77,7 @@ def with_fallback(page: str, picture: bytes, words: str) -> str:
 
 
 @contextmanager
-def narrowed(figure: Figure) -> Iterator[bool]:
+def in_one_column(figure: Figure) -> Iterator[bool]:
     """Lay a figure out in a column's width, its panels one below the other, until the context ends.
 
     Yields:

@@ -6,7 +6,7 @@ import pytest
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from workbench.views.inline import inline_figure, narrowed, with_fallback
+from workbench.views.inline import in_one_column, inline_figure, with_fallback
 from workbench.views.palette import (
     COLOURS,
     DARK_COLOURS,
@@ -103,7 +103,7 @@ def test_the_system_says_whether_the_report_is_dark():
 def test_two_panels_have_a_second_layout_with_one_below_the_other():
     figure = two_panels(loss="step", score="step")
     before = to_bytes(figure, "svg")
-    with narrowed(figure) as done:
+    with in_one_column(figure) as done:
         assert done
         assert figure.get_size_inches().tolist() == [COLUMN_INCHES, 2 * HEIGHT_INCHES]
         figure.draw_without_rendering()
@@ -125,7 +125,7 @@ def test_two_panels_have_a_second_layout_with_one_below_the_other():
 def test_a_column_has_one_layout():
     figure = two_panels(loss="step")
     figure.set_size_inches(COLUMN_INCHES, HEIGHT_INCHES)
-    with narrowed(figure) as done:
+    with in_one_column(figure) as done:
         assert not done
     assert "@container" not in inline_figure(figure)
 
@@ -134,7 +134,7 @@ def test_a_long_title_is_broken_in_the_narrow_layout():
     figure = two_panels(loss="word " * 20, score="step")
     figure.axes[0].set_title("word " * 30, loc="left", fontsize=6)
     words = figure.axes[0].get_xlabel()
-    with narrowed(figure):
+    with in_one_column(figure):
         figure.draw_without_rendering()
         for text in (figure.axes[0]._left_title, figure.axes[0].xaxis.label):
             assert "\n" in text.get_text()

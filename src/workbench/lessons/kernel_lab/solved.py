@@ -72,13 +72,12 @@ def fused_kernel(x, packed, scales, s, b, y, M, N, K, R: tl.constexpr, B: tl.con
     m = tl.program_id(0) * B + tl.arange(0, B)[:, None]
     n = tl.program_id(1) * B + tl.arange(0, B)
     r, k = tl.arange(0, R)[None, :], tl.arange(0, B)[None, :]
-    pair = tl.arange(0, B // 2)[None, :]
     small = tl.load(s + m * R + r, m < M, other=0.0)
     wide = tl.load(b + n[:, None] * R + r, n[:, None] < N, other=0.0)
     total = tl.dot(small, tl.trans(wide), input_precision="ieee")
     for g in range(K // B):
         left = tl.load(x + m * K + g * B + k, m < M, other=0.0)
-        place = n[:, None] * (K // 2) + g * (B // 2) + pair
+        place = n[:, None] * (K // 2) + g * (B // 2) + tl.arange(0, B // 2)[None, :]
         byte = tl.load(packed + place, n[:, None] < N, other=0)
         right = decode_kernel(byte, tl.load(scales + n * (K // B) + g, n < N, other=0.0), B)
         total = tl.dot(left, tl.trans(right.to(left.dtype)), total, input_precision="ieee")

@@ -190,7 +190,8 @@ def _program(number: int, grid: Grid, tensors: list[DrawnTensor], kept: list[Acc
             found = _cells(kind, tensor, [a for a in mine if a.tensor == tensor.name])
             if found.size:
                 cells.append((place, kind, rectangles(found, tensor)))
-                said[kind].append(f"{len(found):,} of {tensor.name}")
+                of = "of" if kind in ("load", "store") else "at"
+                said[kind].append(f"{len(found):,} {of} {tensor.name}")
     words = "; ".join(f"{WORDS[kind]} {', '.join(parts)}" for kind, parts in said.items() if parts)
     return DrawnProgram(", ".join(map(str, axes[:used])), cells, words or "touches nothing")
 
@@ -198,8 +199,8 @@ def _program(number: int, grid: Grid, tensors: list[DrawnTensor], kept: list[Acc
 WORDS = {
     "load": "loads",
     "store": "stores",
-    "masked": "masks off lanes at",
-    "outside": "strays outside of its tensor, to",
+    "masked": "switches off lanes:",
+    "outside": "strays outside:",
 }
 
 

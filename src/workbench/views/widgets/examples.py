@@ -15,13 +15,15 @@ from workbench.data.subsets import draw
 from workbench.errors import InputError
 from workbench.laws.in_words import readable
 from workbench.studies.answered import heldout_answers, heldout_outcomes
-from workbench.views.board_figures import histogram
+from workbench.views.board_figures import histogram, text_table
 from workbench.views.explore import example_row
 from workbench.views.style import PaperFigure
 from workbench.views.widgets.view import View, module
 
 MOST = 2000
 """Records that travel to the page."""
+MOST_WRITTEN = 12
+"""Of these, answers that the static picture has room for."""
 
 
 class Examples(View):
@@ -136,7 +138,22 @@ class Examples(View):
         return cls(rows, score="held-out loss", kind=kind, note=note)
 
     def picture(self) -> PaperFigure:
-        """Draw the scores by kind, or how many records there are of each."""
+        """Draw the scores by kind, or how many records there are of each; of answers, write the hardest."""
+        if self.rows and "answer" in self.rows[0]:
+            shown = [row for row in self.rows if self.kind in ("", row["kind"])]
+            shown.sort(key=lambda row: -(row["score"] or 0.0))
+            marks = {"right": "✓", "wrong": "✗"}
+            texts = [
+                [
+                    row["prompt"],
+                    row["response"],
+                    f"{marks[row['kind']]} {row['answer']}",
+                    f"{row['score']:.2f}",
+                ]
+                for row in shown[:MOST_WRITTEN]
+            ]
+            heads = ["prompt", "right answer", "the model's answer", self.score]
+            return text_table(f"the hardest of {len(shown)} shown", [heads, *texts])
         groups: dict[str, list[float]] = {}
         for row in self.rows:
             own = groups.setdefault(row["kind"], [])

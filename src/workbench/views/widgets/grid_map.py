@@ -69,6 +69,13 @@ class GridMap(JobView):
             return empty("no finished cell yet")
         return heat_map(self.grid)
 
+    def words(self) -> str:
+        """Return the status line; of a study that no job trains here, how many of its cells are done."""
+        if self.status["state"] != "new" or not self.grid["cells"]:
+            return super().words()
+        done, planned = (sum(cell[name] for cell in self.grid["cells"]) for name in ("done", "planned"))
+        return f"{self.grid['title']}; {done} of {planned} cells done"
+
     def _read(self) -> bool:
         """Read the study again if its files have changed; say whether they have."""
         file = self.folder / "cells.sqlite"

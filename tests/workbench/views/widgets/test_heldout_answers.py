@@ -27,6 +27,8 @@ def test_answers_are_wrong_where_the_study_says_so(verbs, check_shown):
     answers = {row["prompt"]: row["answer"] for row in view.rows}
     assert (answers["sell"], answers["see"], answers["abate"]) == ("selled", "sed", "abated")
     assert (view.kind, view.note) == ("wrong", "")
+    texts = [text.get_text() for text in view.picture().axes[0].texts]
+    assert texts[4:12] == ["freeze", "froze", "✗ freezed", "5.32", "sell", "sold", "✗ selled", "5.26"]
     check_shown(view)
 
 

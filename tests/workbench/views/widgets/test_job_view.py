@@ -184,6 +184,8 @@ def test_a_map_says_how_far_its_job_is(tmp_path):
     view.asked += 1
     assert (folder / "job" / "stop").exists()
     assert GridMap(VERBS).status["state"] == "new", "no bar beside a study that no job trained"
+    assert GridMap(VERBS).words() == "exact match; 112 of 112 cells done"
+    assert GridMap(tmp_path / "nothing").words() == "not started"
 
 
 @pytest.mark.parametrize("make", [lambda: LiveStudy(VERBS), lambda: GridMap(VERBS)])

@@ -308,7 +308,7 @@ def test_the_shipped_adapters_answer():
     view = Chat(BlindTest(both), suggestions=["stop"])
     view.question = {"number": 1, "prompt": "walk"}
     assert view.shown["note"] == ""
-    view.question = {"number": 2, "prompt": "what is the time"}
+    view.question = {"number": 2, "prompt": "hello how are you today"}
     cut = [view.shown[side].endswith(" … (cut off)") for side in ("left", "right")]
     assert any(cut)
     assert ("Both answers" if all(cut) else "One answer") in view.shown["note"]

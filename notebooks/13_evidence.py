@@ -48,6 +48,7 @@ def known(most_epochs):
     return profile(fit, "R_D")
 
 
+# %%
 few = known(4)
 wb.lessons.GuessNumber(
     "13-repeats",
@@ -103,6 +104,8 @@ columns = {"model": "N_params", "size": "D_tokens", "loss": "val_loss"}
 runs = wb.read_table(DATABLATIONS, columns=columns | {"unique": "U_unique_tokens"})
 fit = wb.fit_table(runs, "loss", "data_constrained", fixed=fixed, delta=1e-3)
 published = profile(fit, "R_D")
+
+# %%
 wb.lessons.GuessNumber(
     "13-published",
     "Published: 15.4. How small may R_D be, so that the 182 runs don't object?",

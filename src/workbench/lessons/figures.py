@@ -170,7 +170,8 @@ def low_rank(
 
     def reached(axes: Axes) -> None:
         ends = [interval(round(share * items), items) for share in right.values()]
-        axes.vlines(list(right), *zip(*ends, strict=True), color=COLOURS[0], linewidth=0.8)
+        lows, highs = zip(*ends, strict=True)
+        axes.vlines(list(right), lows, highs, color=COLOURS[0], linewidth=0.8)
         axes.plot(list(right), list(right.values()), MARKERS[0], linestyle="", color=COLOURS[0])
         for (rank, share), (_, high) in zip(right.items(), ends, strict=True):
             words = f"{share:.0%}\n{trained[rank]:,} numbers"
@@ -199,7 +200,9 @@ def cut_figure(cuts: Mapping[str, np.ndarray], right: Mapping[int, float]) -> Pa
     with style.context(["default", STYLE]):
         figure = PaperFigure(figsize=(PAGE_INCHES, HEIGHT_INCHES), layout="constrained")
         images, chart = figure.subfigures(1, 2)
-        for axes, (words, one) in zip(images.subplots(len(cuts), 1), cuts.items(), strict=True):
+        for axes, (words, one) in zip(
+            np.atleast_1d(images.subplots(len(cuts), 1)), cuts.items(), strict=True
+        ):
             axes.imshow(one, cmap=CHANGE, vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
             axes.set_title(words, loc="left", fontsize=SMALL_POINTS)
             axes.set_axis_off()

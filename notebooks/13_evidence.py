@@ -79,13 +79,14 @@ wb.lessons.Facts("what a fit returns, and whether the data know it", facts)
 # Move the slider: which runs are needed before the curve crosses the line on both sides?
 
 # %%
-import ipywidgets as widgets
-
 from workbench.views.law_figures import profile_curve
 
-options = [2, 4, 8, 16, 64, 256]
-slider = widgets.SelectionSlider(options=options, value=4, description="epochs")
-_ = widgets.interact(lambda epochs: profile_curve(known(epochs)), epochs=slider)
+
+def curve(epochs):
+    return profile_curve(known(epochs))
+
+
+wb.lessons.Dial(curve, epochs=[2, 4, 8, 16, 64, 256], start={"epochs": 4})
 
 # %% [markdown]
 # ## The published table

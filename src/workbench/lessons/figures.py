@@ -170,8 +170,7 @@ def low_rank(
 
     def reached(axes: Axes) -> None:
         ends = [interval(round(share * items), items) for share in right.values()]
-        lows, highs = zip(*ends, strict=True)
-        axes.vlines(list(right), lows, highs, color=COLOURS[0], linewidth=0.8)
+        axes.vlines(list(right), *zip(*ends, strict=True), color=COLOURS[0], linewidth=0.8)
         axes.plot(list(right), list(right.values()), MARKERS[0], linestyle="", color=COLOURS[0])
         for (rank, share), (_, high) in zip(right.items(), ends, strict=True):
             words = f"{share:.0%}\n{trained[rank]:,} numbers"
@@ -199,10 +198,8 @@ def cut_figure(cuts: Mapping[str, np.ndarray], right: Mapping[int, float]) -> Pa
     top = max(float(np.quantile(np.abs(one), 0.995)) for one in cuts.values()) or 1.0
     with style.context(["default", STYLE]):
         figure = PaperFigure(figsize=(PAGE_INCHES, HEIGHT_INCHES), layout="constrained")
-        images, chart = figure.subfigures(1, 2)
-        for axes, (words, one) in zip(
-            np.atleast_1d(images.subplots(len(cuts), 1)), cuts.items(), strict=True
-        ):
+        images, chart = figure.subfigures(1, 2, squeeze=False)[0]
+        for axes, (words, one) in zip(images.subplots(len(cuts), 1), cuts.items(), strict=True):
             axes.imshow(one, cmap=CHANGE, vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
             axes.set_title(words, loc="left", fontsize=SMALL_POINTS)
             axes.set_axis_off()

@@ -107,6 +107,27 @@ def rate_solved(n, enough):
 check("rate", rate_mine)
 
 # %% [markdown]
+# ## 3. Optional, hard: the interval
+#
+# **Exercise.** From the same $m$: the interval of the rate at $n$ that holds 95% of the draws, 2.5% left out
+# at each end. An infinite draw counts as the largest.
+
+
+# %%
+def rate_interval_mine(n, enough):
+    # your turn: the result is [low, high]
+    return ...
+
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+def rate_interval_solved(n, enough):
+    return np.quantile(enough / n, [0.025, 0.975], method="inverted_cdf")
+
+
+# %%
+check("rate_interval", rate_interval_mine)
+
+# %% [markdown]
 # ## The claim, checked
 #
 # The price of a clean example falls with the number that you have: at 32 clean examples its interval lies

@@ -47,7 +47,8 @@ def examples(data, count):
     from workbench.data.templates import render
     from workbench.models.loaders import load_base
 
-    dataset = load_dataset(data, on_empty="drop")
+    # empty answers are dropped from files; a built-in source has none, and refuses to be asked
+    dataset = load_dataset(data, **({} if data == "raters" else {"on_empty": "drop"}))
     tokenizer = load_base(BASE).tokenizer
     template = "chat" if data == "raters" else "alpaca"
     rendered = [render(template, record, tokenizer) for record in dataset.train[:count]]

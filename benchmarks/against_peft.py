@@ -130,7 +130,7 @@ def peft(items, steps, dtype, grouped):
     loading = time.perf_counter() - started
     lora = LoraConfig(r=RANK, lora_alpha=16, target_modules=list(LINEARS), lora_dropout=0.0)
     model = get_peft_model(model, lora)
-    start_alike(model, LoraStack([cell(steps)], read_config(read_container(path))).tensors(0))
+    start_alike(model, LoraStack([cell(steps)], read_config(read_container(path))[0]).tensors(0))
     model.train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1.0, weight_decay=0.0)
@@ -335,7 +335,7 @@ def main():
 
     here = machine()
     items, steps = examples(arguments.data, arguments.examples), arguments.steps
-    config = read_config(read_container(NAMES[BASE]()))
+    config, _ = read_config(read_container(NAMES[BASE]()))
     works = {
         name: work(items, steps, CONTESTANTS[name][1].get("grouped", False), config)
         for name in arguments.only

@@ -49,7 +49,7 @@ def bytes_moved(traces: Mapping[str, Trace], compulsory: int) -> PaperFigure:
         axes.invert_yaxis()
         found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(
-            found.values(), found, loc="outside lower center", ncols=min(7, len(found)), frameon=False
+            found.values(), found, loc="outside lower center", ncols=min(4, len(found)), frameon=False
         )
     return figure
 

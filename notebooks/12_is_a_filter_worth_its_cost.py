@@ -52,6 +52,7 @@ def share_right(scores, *, largest):
     return sum(right[i] for i in order[:64]) / 64
 
 
+# %%
 wb.lessons.GuessNumber(
     "12-kept",
     "Of 100 records that this filter keeps, how many are right?",
@@ -140,6 +141,7 @@ def shared(trainings):
     return replace(filters, answers=tuple(by_passes))
 
 
+# %%
 def show(trainings):
     facts = {}
     for one in shared(trainings).answers:

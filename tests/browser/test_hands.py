@@ -132,6 +132,9 @@ def test_a_rank_redraws_matrix_and_answers(show):
       return [0, 4].map(place => data[4 * place + 3]); }"""
     assert page.evaluate(ink, 0)[1] > 150
     assert page.evaluate(ink, 1) == [0, 0], "nothing is left out"
+    first = "document.querySelector('canvas').getContext('2d').getImageData(0, 0, 1, 1).data"
+    red, _, blue = page.evaluate(f"[...{first}.slice(0, 3)]")
+    assert blue > red + 50, "above zero is blue, though it was drawn before it stood in the page"
     expect(page.locator("td.good")).to_have_count(2)
     page.locator("input.rank").focus()
     page.keyboard.press("ArrowLeft")

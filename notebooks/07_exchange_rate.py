@@ -29,7 +29,7 @@ exact, loss = shipped.analysis("exact_match"), shipped.analysis("loss")
 # %% [markdown]
 # ## First, two guesses
 #
-# In these data a quarter of the answers are wrong. You have 32 clean examples, and then 512.
+# In these data a quarter of the answers are wrong. You have 32 clean examples, and then 256.
 
 # %%
 rate = shipped.exchange_rate("exact_match", reference="clean", other="25% other_form")
@@ -40,8 +40,8 @@ few = "You have 32 clean examples. How many spoiled ones do the work of one of t
 wb.lessons.GuessNumber("07-at-32", few, price[32], **line, words=rate.sentence(32))
 
 # %%
-many = "You have 512 clean examples. How many spoiled ones do the work of one of them?"
-wb.lessons.GuessNumber("07-at-512", many, price[512], **line, words=rate.sentence(512))
+many = "You have 256 clean examples. How many spoiled ones do the work of one of them?"
+wb.lessons.GuessNumber("07-at-256", many, price[256], **line, words=rate.sentence(256))
 
 # %% [markdown]
 # ## Slide along it

@@ -199,9 +199,7 @@ def test_a_rate_that_no_amount_allowed_reaches_ends_the_study():
     cells = cells_of((64, 256, 1024), 3)
     step = next_step(replace(ASKED, size=1024), analysed(cells), room(cells, largest=1024))
     assert step.cells == ()
-    assert step.why.startswith(
-        "answered, up to 1,024 examples: no amount of noisy examples tried is enough"
-    )
+    assert step.why.startswith("answered, up to 1,024 examples: no amount of noisy examples tried is enough")
 
 
 def test_the_words():
@@ -227,9 +225,7 @@ def test_the_words():
     assert interval_in_words(ASKED, Interval(0.0, 0.0, 0.0)).startswith(
         "the fewest noisy examples tried are enough for 256 clean ones"
     )
-    assert interval_in_words(ASKED, Interval(math.inf, math.inf, math.inf)).startswith(
-        "no amount of noisy "
-    )
+    assert interval_in_words(ASKED, Interval(math.inf, math.inf, math.inf)).startswith("no amount of noisy ")
 
 
 @settings(deadline=None, max_examples=20)

@@ -129,6 +129,6 @@ def test_the_figures_say_shares_and_counts():
     assert high - low < 0.4, "the points differ visibly"
     thin = thin_matrices(np.ones((12, 20)), np.ones((2, 20)), np.ones((12, 2)))
     words = " ".join(text.get_text() for text in thin.axes[0].texts)
-    assert "12 × 20 = 240 numbers" in words
-    assert "trained: 64 numbers, 27% of W" in words
+    assert "W, frozen: 240 numbers" in words
+    assert "W: 12 × 20, B: 12 × 2\nB and A, trained:\n64 numbers, 27% of W" in words
     assert to_bytes(thin, "png", dots=40)

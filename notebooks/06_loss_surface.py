@@ -81,6 +81,8 @@ def law_solved(values, size, share):
 
 
 # %%
+import numpy as np
+
 from workbench.lessons import check, score
 
 check("law", law_mine)
@@ -121,9 +123,6 @@ check("excess", excess_mine)
 
 
 # %%
-import numpy as np
-
-
 def standard_error_mine(left_out):
     # your turn: left_out has the constant of each fit, (n,); the result is a number
     return ...

@@ -109,7 +109,7 @@ def test_a_widget_without_its_kernel_says_so_and_one_click_brings_it_back(make_n
     button = notebook.page.locator(".workbench-live .stop")
     assert button.evaluate("one => one.closest('[inert]') !== null"), "nobody presses what does nothing"
     notebook.page.locator(".workbench-live .reconnect").click()
-    expect(lost).to_be_hidden()
+    expect(lost).to_be_hidden(timeout=60_000)  # it runs the cells above first
     wait_for_points(notebook, points)
     assert button.evaluate("one => one.closest('[inert]') === null")
 

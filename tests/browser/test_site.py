@@ -127,7 +127,7 @@ def test_the_rate_follows_a_finger_and_keys(open_site):
     page.keyboard.press("End")
     expect(rate.locator(".reading")).to_contain_text("With 2,048 clean examples")
     rate.locator("select").select_option("0")
-    expect(rate.locator(".say")).to_contain_text("50% other_form")
+    expect(rate.locator(".say")).to_contain_text("50% other form")
 
 
 def test_the_charts_are_walked_through(open_site):

@@ -388,6 +388,7 @@ table = wb.read_table(rows, name="from scratch")
 bands = fit_curves(table, "exact_match")
 
 
+# %%
 def picture(axes):
     for name, values in (("clean", clean), ("spoiled", spoiled)):
         (drawn,) = axes.plot(tried, curves[name](tried), label=name)

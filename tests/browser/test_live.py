@@ -144,6 +144,7 @@ def test_a_closed_tab_and_a_second_one_lose_nothing(make_notebook, lab):
 
     slider = second.page.locator(".workbench-live .smooth")
     second.page.evaluate(DRAGGED, ".workbench-live .smooth")
+    slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     second.page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
     second.page.mouse.down()

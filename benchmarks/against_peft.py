@@ -47,7 +47,8 @@ def examples(data, count):
     from workbench.data.templates import render
     from workbench.models.loaders import load_base
 
-    dataset = load_dataset(data, on_empty="drop")
+    # empty answers are dropped from files; a built-in source has none, and refuses to be asked
+    dataset = load_dataset(data, **({} if data == "raters" else {"on_empty": "drop"}))
     tokenizer = load_base(BASE).tokenizer
     template = "chat" if data == "raters" else "alpaca"
     rendered = [render(template, record, tokenizer) for record in dataset.train[:count]]
@@ -129,7 +130,7 @@ def peft(items, steps, dtype, grouped):
     loading = time.perf_counter() - started
     lora = LoraConfig(r=RANK, lora_alpha=16, target_modules=list(LINEARS), lora_dropout=0.0)
     model = get_peft_model(model, lora)
-    start_alike(model, LoraStack([cell(steps)], read_config(read_container(path))).tensors(0))
+    start_alike(model, LoraStack([cell(steps)], read_config(read_container(path))[0]).tensors(0))
     model.train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1.0, weight_decay=0.0)
@@ -334,7 +335,7 @@ def main():
 
     here = machine()
     items, steps = examples(arguments.data, arguments.examples), arguments.steps
-    config = read_config(read_container(NAMES[BASE]()))
+    config, _ = read_config(read_container(NAMES[BASE]()))
     works = {
         name: work(items, steps, CONTESTANTS[name][1].get("grouped", False), config)
         for name in arguments.only

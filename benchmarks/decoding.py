@@ -1,6 +1,6 @@
 """Greedy decoding on SmolLM2-135M's GGUF, by the workbench and by llama.cpp: tokens a second.
 
-    python benchmarks/decoding.py [--quick] [--rounds 5] [--output FILE.json]
+    python benchmarks/decoding.py [--quick] [--rounds 5] [--threads N] [--output FILE.json]
 
 One prompt, and eight prompts at once, 64 new tokens each, in rounds that alternate; medians count. llama.cpp
 multiplies the 4-bit weights themselves; the workbench multiplies copies that training needs anyway. Beside
@@ -71,7 +71,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--threads", type=int, help="of both; one each is fair on a busy machine")
     arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     rounds = 1 if arguments.quick else arguments.rounds
     here = machine()
     print(in_words(here), flush=True)

@@ -324,6 +324,13 @@ def growth(found):
 
 def decoding(found):
     rows, rates = [], found["rates"]
+    if "machine" not in found:
+        return (
+            f"## Decoding\n\n{found['new_tokens']} new tokens for each prompt, greedy, SmolLM2-135M's GGUF in 4 "
+            "bits. Measured before generation took one plan for all of its steps (`models/decoding.py`); "
+            "`benchmarks/decoding.py` measures it anew.\n\n"
+            + table(("contestant", "tokens/s"), [(name, f"{rate:.0f}") for name, rate in rates.items()])
+        )
     for name, rate in rates.items():
         other = rates[f"llama.cpp, {name.rpartition(', ')[2]}"]
         keys = ("tokens_per_second", "tokens_per_processor_second")

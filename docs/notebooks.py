@@ -109,7 +109,7 @@ def keep_pictures(notebook: NotebookNode) -> None:
 def _instead(output: NotebookNode, states: Mapping[str, Mapping[str, Any]]) -> Iterator[NotebookNode]:
     """Yield an output, or for a widget without a picture of its own what stands in its place."""
     view = output.get("data", {}).get(WIDGET)
-    if view is None or "image/png" in output.data:
+    if view is None or {"image/png", "text/html"} & output.data.keys():
         yield output
         return
     inside = list(_widgets_in(view["model_id"], states))

@@ -36,7 +36,7 @@ from workbench.lessons import check
 #
 # Letters for the shapes: $M$ tokens, $K$ inputs, $N$ outputs, $R$ the rank. The layer is one of the
 # classroom base. The adapter has learnt the past tense from 128 verbs; it comes with the package. The
-# picture shows their numbers, drawn to scale.
+# picture shows their numbers, drawn to scale (a dot is the mean of four by four).
 
 # %%
 from workbench.lessons.figures import thin_matrices

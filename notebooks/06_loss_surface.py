@@ -81,6 +81,8 @@ def law_solved(values, size, share):
 
 
 # %%
+import numpy as np
+
 from workbench.lessons import check, score
 
 check("law", law_mine)
@@ -110,6 +112,30 @@ def excess_solved(residual, constants):
 
 # %%
 check("excess", excess_mine)
+
+# %% [markdown]
+# ## 3. Optional, hard: how sure is a constant?
+#
+# Fit the law again and again, each time without one cell: that gives $n$ values of a constant. They share
+# all but one cell, so they lie closer together than the constant is uncertain.
+#
+# **Exercise.** The *jackknife* makes a standard error of them. Write it down.
+
+
+# %%
+def standard_error_mine(left_out):
+    # your turn: left_out has the constant of each fit, (n,); the result is a number
+    return ...
+
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+def standard_error_solved(left_out):
+    n = len(left_out)
+    return np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
+
+
+# %%
+check("standard_error", standard_error_mine)
 
 # %% [markdown]
 # ## The claim, checked

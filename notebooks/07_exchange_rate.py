@@ -29,7 +29,7 @@ exact, loss = shipped.analysis("exact_match"), shipped.analysis("loss")
 # %% [markdown]
 # ## First, two guesses
 #
-# In these data a quarter of the answers are wrong. You have 32 clean examples, and then 512.
+# In these data a quarter of the answers are wrong. You have 32 clean examples, and then 256.
 
 # %%
 rate = shipped.exchange_rate("exact_match", reference="clean", other="25% other_form")
@@ -40,8 +40,8 @@ few = "You have 32 clean examples. How many spoiled ones do the work of one of t
 wb.lessons.GuessNumber("07-at-32", few, price[32], **line, words=rate.sentence(32))
 
 # %%
-many = "You have 512 clean examples. How many spoiled ones do the work of one of them?"
-wb.lessons.GuessNumber("07-at-512", many, price[512], **line, words=rate.sentence(512))
+many = "You have 256 clean examples. How many spoiled ones do the work of one of them?"
+wb.lessons.GuessNumber("07-at-256", many, price[256], **line, words=rate.sentence(256))
 
 # %% [markdown]
 # ## Slide along it
@@ -105,6 +105,27 @@ def rate_solved(n, enough):
 
 # %%
 check("rate", rate_mine)
+
+# %% [markdown]
+# ## 3. Optional, hard: the interval
+#
+# **Exercise.** From the same $m$: the interval of the rate at $n$ that holds 95% of the draws, 2.5% left out
+# at each end. An infinite draw counts as the largest.
+
+
+# %%
+def rate_interval_mine(n, enough):
+    # your turn: the result is [low, high]
+    return ...
+
+
+# %% jupyter={"source_hidden": true} tags=["solution"]
+def rate_interval_solved(n, enough):
+    return np.quantile(enough / n, [0.025, 0.975], method="inverted_cdf")
+
+
+# %%
+check("rate_interval", rate_interval_mine)
 
 # %% [markdown]
 # ## The claim, checked

@@ -30,8 +30,7 @@ record = PaperSource.read(wb.shipped_study().folder)
 # that are exactly right.
 
 # %%
-said = {metric: part.rates[-1].headline() for metric, part in record.parts.items()}
-wb.lessons.Facts("half of the answers wrong, against clean", said)
+wb.lessons.say(*(part.rates[-1].sentence() for part in record.parts.values()))
 
 # %% [markdown]
 # Each number is also a command of LaTeX. The paper's text holds the command, and LaTeX puts the number
@@ -75,7 +74,8 @@ widgets.HBox([quality, metric])
 from workbench.views.manuscript.figures import contact_sheet, figures
 
 drawings = list(figures(record))
-ticks = {one.name: widgets.Checkbox(description=one.name, indent=False) for one in drawings}
+look = {"indent": False, "layout": {"width": "auto"}}
+ticks = {one.name: widgets.Checkbox(description=one.name, **look) for one in drawings}
 widgets.VBox(list(ticks.values()))
 
 # %% [markdown]

@@ -106,18 +106,16 @@ chances_to_be_best(costs, best)
 # Where two lines cross, the study can't be sure. It knows an interval, not a number. Try prices of your
 # own:
 
+
 # %%
-import ipywidgets as widgets
-
-
 def show(price):
     found = chances(price)
     said = {label: f"{found[name]:.0%}" for name, label in PURCHASES.items()}
-    display(wb.lessons.Facts("the best purchase, by its probability", said))
+    return wb.lessons.Facts("the best purchase, by its probability", said)
 
 
-slider = widgets.FloatLogSlider(value=0.3, min=-1.5, max=0.5, description="mending")
-_ = widgets.interact(show, price=slider)
+prices = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2]
+wb.lessons.Dial(show, price=prices, names={"price": "price of mending, in dollars"})
 
 # %% [markdown]
 # ## The claim, checked

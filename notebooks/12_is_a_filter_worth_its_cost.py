@@ -52,6 +52,7 @@ def share_right(scores, *, largest):
     return sum(right[i] for i in order[:64]) / 64
 
 
+# %%
 wb.lessons.GuessNumber(
     "12-kept",
     "Of 100 records that this filter keeps, how many are right?",
@@ -129,8 +130,6 @@ wb.lessons.Facts("planted answers that are thrown out (AUC)", found)
 # %%
 from dataclasses import replace
 
-import ipywidgets as widgets
-
 PASSES = {"tuned_loss": 2 + 1 / 3, "ifd": 2 / 3}
 
 
@@ -142,6 +141,7 @@ def shared(trainings):
     return replace(filters, answers=tuple(by_passes))
 
 
+# %%
 def show(trainings):
     facts = {}
     for one in shared(trainings).answers:
@@ -149,10 +149,10 @@ def show(trainings):
         high = net.high[one.at]
         end = f"up to {high:.2g}" if high < float("inf") else "the study knows no upper end"
         facts[one.facts.scorer] = f"{net.median[one.at]:.2f} ({end})"
-    display(wb.lessons.Facts("passes that do the work of one over chance records", facts))
+    return wb.lessons.Facts("passes that do the work of one over chance records", facts)
 
 
-_ = widgets.interact(show, trainings=widgets.IntSlider(1, 1, 20, description="trainings"))
+wb.lessons.Dial(show, trainings=range(1, 21))
 
 # %% [markdown]
 # Below 1 the filter is worth its cost. The same as a picture, for scores that are used once, and then

@@ -48,6 +48,7 @@ def known(most_epochs):
     return profile(fit, "R_D")
 
 
+# %%
 few = known(4)
 wb.lessons.GuessNumber(
     "13-repeats",
@@ -79,13 +80,14 @@ wb.lessons.Facts("what a fit returns, and whether the data know it", facts)
 # Move the slider: which runs are needed before the curve crosses the line on both sides?
 
 # %%
-import ipywidgets as widgets
-
 from workbench.views.law_figures import profile_curve
 
-options = [2, 4, 8, 16, 64, 256]
-slider = widgets.SelectionSlider(options=options, value=4, description="epochs")
-_ = widgets.interact(lambda epochs: profile_curve(known(epochs)), epochs=slider)
+
+def curve(epochs):
+    return profile_curve(known(epochs))
+
+
+wb.lessons.Dial(curve, epochs=[2, 4, 8, 16, 64, 256], start={"epochs": 4})
 
 # %% [markdown]
 # ## The published table
@@ -102,6 +104,8 @@ columns = {"model": "N_params", "size": "D_tokens", "loss": "val_loss"}
 runs = wb.read_table(DATABLATIONS, columns=columns | {"unique": "U_unique_tokens"})
 fit = wb.fit_table(runs, "loss", "data_constrained", fixed=fixed, delta=1e-3)
 published = profile(fit, "R_D")
+
+# %%
 wb.lessons.GuessNumber(
     "13-published",
     "Published: 15.4. How small may R_D be, so that the 182 runs don't object?",

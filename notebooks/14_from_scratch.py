@@ -344,19 +344,6 @@ for n in SIZES[:-1]:
     words = f"{rate(n):.1f} spoiled ones" if rate(n) < math.inf else "more than was tried"
     print(f"with {n:3} clean examples, one of them is worth {words}")
 
-# %%
-import matplotlib.pyplot as plt
-
-for name, values in (("clean", clean), ("spoiled", spoiled)):
-    (drawn,) = plt.plot(tried, curves[name](tried), label=name)
-    plt.scatter(SIZES, values, color=drawn.get_color())
-level = curves["clean"](32)
-plt.plot([32, 32 * rate(32)], [level, level], "k-", label=f"the answer: {rate(32):.1f}")
-plt.plot([32, 32 * my_guess], [level + 0.01] * 2, ":", label=f"your guess: {my_guess}")
-plt.gca().set(xscale="log", xlabel="training examples", ylabel="share of the words wrong")
-plt.legend()
-plt.show()
-
 # %% [markdown]
 # ## 7. The claim, checked: the workbench says the same
 #
@@ -390,7 +377,7 @@ wb.lessons.Facts("the largest differences from the package", apart)
 
 # %% [markdown]
 # Last the answer. The package fits its own laws to the same 24 results. Grey is where its curves lie in
-# 95 of 100 cases; the lines are ours.
+# 95 of 100 cases; points and lines are ours. The package draws them, in the colours of your page.
 
 # %%
 rows = [
@@ -398,11 +385,28 @@ rows = [
     for (quality, size, seed), one in zip(grid, wrong.flatten().tolist(), strict=True)
 ]
 table = wb.read_table(rows, name="from scratch")
-for band in (bands := fit_curves(table, "exact_match")).values():
-    plt.fill_between(band.size, 1 - band.high, 1 - band.low, color="gray", alpha=0.3)
-    plt.plot(tried, curves[band.quality](tried))
-plt.gca().set(xscale="log", xlabel="training examples", ylabel="share of the words wrong")
-plt.show()
+bands = fit_curves(table, "exact_match")
+
+
+# %%
+def picture(axes):
+    for name, values in (("clean", clean), ("spoiled", spoiled)):
+        (drawn,) = axes.plot(tried, curves[name](tried), label=name)
+        axes.scatter(SIZES, values, color=drawn.get_color())
+        band = bands[name]
+        axes.fill_between(band.size, 1 - band.high, 1 - band.low, color=FAINT, alpha=0.3)
+    level = curves["clean"](32)
+    axes.plot([32, 32 * rate(32)], [level] * 2, color=INK, label=f"the answer: {rate(32):.1f}")
+    axes.plot([32, 32 * my_guess], [level + 0.01] * 2, ":", label=f"your guess: {my_guess}")
+    axes.set(xscale="log", xlabel="training examples", ylabel="share of the words wrong")
+    axes.legend()
+
+
+# %%
+from workbench.lessons.figures import panels
+from workbench.views.palette import FAINT, INK
+
+panels([picture])
 
 # %%
 print(f"Ours, with 32 clean examples: {rate(32):.1f} to 1. The package:")

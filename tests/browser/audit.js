@@ -114,7 +114,9 @@
   for (const one of every("button, input, select, textarea, a[href], summary, [role=slider], [role=img], svg[role=group], [tabindex='0']")) {
     if (!shown(one)) continue;
     if (!name(one).trim()) found.push(`no name: ${one.outerHTML.slice(0, 80)}`);
-    const box = one.getBoundingClientRect();
+    // a click on the label that holds a box to tick ticks it, too
+    const target = one.matches("[type=checkbox], [type=radio]") ? one.closest("label") ?? one : one;
+    const box = target.getBoundingClientRect();
     if (inside(one, "button, input, select") && box.height < 24) found.push(`small: ${name(one).trim()} is ${box.height.toFixed(0)} px high`);
   }
   return [...new Set(found)];

@@ -121,7 +121,9 @@ def audit_notebook(browser: Any, lab: Any, name: str) -> Findings:
 
 def _wait_for_training(page: Any) -> None:
     end = time.monotonic() + TRAINED
-    while page.locator(".workbench button:has-text('Stop'):enabled").count() and time.monotonic() < end:
+    while (
+        page.locator(".workbench button:has-text('Stop'):enabled:visible").count() and time.monotonic() < end
+    ):
         page.wait_for_timeout(1000)
 
 

@@ -267,7 +267,9 @@ def plain_page(view):
     return (
         f"<!doctype html><meta charset=utf-8><style>{css}</style><main id=place></main><script type=module>"
         f"{FAKE}{script}\nwindow.model = new Model({json.dumps(traits)});"
-        "widget.render({ model: window.model, el: document.querySelector('#place') });</script>"
+        # as in a notebook: it is drawn before it stands in the page
+        "const el = document.createElement('div'); widget.render({ model: window.model, el });"
+        "document.querySelector('#place').append(el);</script>"
     )
 
 

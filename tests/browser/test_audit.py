@@ -80,6 +80,16 @@ def test_a_dial_answers_while_it_is_dragged(make_notebook, lab):
     playwright.expect(dial).to_be_focused()
 
 
+@pytest.mark.parametrize("name", ["06_loss_surface.ipynb", "09_spend_the_budget.ipynb"])
+def test_nothing_is_found_in_two_quick_notebooks(browser, lab, name):
+    """`make audit` looks at all of them."""
+    assert audit.audit_notebook(browser, lab, name) == {}
+
+
+def test_nothing_is_found_in_the_report(browser, tmp_path):
+    assert audit.audit_file(browser, audit.study_pages(tmp_path)["report"]) == {}
+
+
 def test_what_is_planted_is_found(browser, lab):
     shown = "\n".join(FAULTS.values())
     raw = (

@@ -7,7 +7,7 @@ import pytest
 
 from workbench.data.records import Record
 from workbench.lessons import CrossOut, Levels
-from workbench.lessons.ranks import Answers
+from workbench.lessons.ranks import RankAnswers
 from workbench.lessons.widgets import RankCut
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -125,13 +125,16 @@ def test_a_finger_drags_a_level(show):
 
 def test_a_rank_redraws_matrix_and_answers(show):
     said = (("go", "be"), ("goed", "was"), ("went", "was"))
-    answers = Answers((0, 1, 2), (("go", "went"), ("be", "was")), said, (0.0, 0.5, 0.9), 10)
+    answers = RankAnswers((0, 1, 2), (("go", "went"), ("be", "was")), said, (0.0, 0.5, 0.9), 10)
     page = show(RankCut(np.diag([3.0, 2.0, 0.0]), answers))
     ink = """name => { const one = document.querySelectorAll("canvas")[name];
       const data = one.getContext("2d").getImageData(0, 0, one.width, one.height).data;
       return [0, 4].map(place => data[4 * place + 3]); }"""
     assert page.evaluate(ink, 0)[1] > 150
     assert page.evaluate(ink, 1) == [0, 0], "nothing is left out"
+    first = "document.querySelector('canvas').getContext('2d').getImageData(0, 0, 1, 1).data"
+    red, _, blue = page.evaluate(f"[...{first}.slice(0, 3)]")
+    assert blue > red + 50, "above zero is blue, though it was drawn before it stood in the page"
     expect(page.locator("td.good")).to_have_count(2)
     page.locator("input.rank").focus()
     page.keyboard.press("ArrowLeft")

@@ -109,7 +109,7 @@ def test_a_widget_without_its_kernel_says_so_and_one_click_brings_it_back(make_n
     button = notebook.page.locator(".workbench-live .stop")
     assert button.evaluate("one => one.closest('[inert]') !== null"), "nobody presses what does nothing"
     notebook.page.locator(".workbench-live .reconnect").click()
-    expect(lost).to_be_hidden()
+    expect(lost).to_be_hidden(timeout=60_000)  # it runs the cells above first
     wait_for_points(notebook, points)
     assert button.evaluate("one => one.closest('[inert]') === null")
 
@@ -144,6 +144,7 @@ def test_a_closed_tab_and_a_second_one_lose_nothing(make_notebook, lab):
 
     slider = second.page.locator(".workbench-live .smooth")
     second.page.evaluate(DRAGGED, ".workbench-live .smooth")
+    slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     second.page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
     second.page.mouse.down()

@@ -18,6 +18,16 @@ MISTAKES = [
         ("new tokens look one place too far", "visible(places[past:],", "visible(places[past:] + 1,"),
         ("new tokens stand at the beginning", "rotations(places[past:]", "rotations(places[: whole - past]"),
         (
+            "a token is read on the adapters of the one before",
+            "self.steps is None or others:",
+            "self.steps is None:",
+        ),
+        (
+            "steps go on in the room that was too small",
+            "self.cache, self.steps = larger, None",
+            "self.cache = larger",
+        ),
+        (
             "a conversation is read on the adapters it began with",
             "self.sequence.keep(0)",
             "self.sequence.keep(10**9)",

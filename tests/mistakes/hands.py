@@ -129,8 +129,8 @@ MISTAKES = [
         "tests/workbench/lessons/test_codebooks.py",
         (
             "weights are counted one bin too far",
-            "np.rint((np.clip(values, -1, 1) + 1) / 2 * (BINS - 1))",
-            "np.ceil((np.clip(values, -1, 1) + 1) / 2 * (BINS - 1))",
+            "np.rint((np.clip(values, -1, 1) + 1) / 2 * (LEVEL_BINS - 1))",
+            "np.ceil((np.clip(values, -1, 1) + 1) / 2 * (LEVEL_BINS - 1))",
             "test_counting_loses_nothing_and_the_ends_are_bins",
         ),
         (

@@ -28,12 +28,6 @@ MISTAKES = [
             "test_tiles_of_a_product",
         ),
         (
-            "tensors are drawn in the order of their addresses",
-            "key=lambda region: recording.order.index(region.name.split('+')[0])".replace("'", '"'),
-            "key=lambda region: -recording.order.index(region.name.split('+')[0])".replace("'", '"'),
-            "test_a_row_a_program_and_what_the_mask_switches_off",
-        ),
-        (
             "a rectangle goes on where its run ended",
             "if edge or one not in line]:",
             "if edge]:",
@@ -88,6 +82,22 @@ MISTAKES = [
             "originals[name].copy_(tensor)",
             "pass",
             "test_a_solution_is_correct_and_its_text_that_of_the_package[scale]",
+        ),
+    ),
+    *mistakes(
+        "kernels/qlora_kernels/lab/trace.py",
+        TESTS,
+        (
+            "tensors are drawn in another order than the kernel's arguments",
+            "list(regions.values())",
+            "list(regions.values())[::-1]",
+            "test_a_row_a_program_and_what_the_mask_switches_off",
+        ),
+        (
+            "an address outside belongs to the first tensor",
+            "max(r.start - address, address - r.start - r.allowed.size + 1, 0)",
+            "0 * r.start",
+            "test_each_mistake_gets_its_hint[scale-factor-row]",
         ),
     ),
     *mistakes(

@@ -25,7 +25,7 @@ MISTAKES = [
         (
             "panels stay side by side",
             "axes.set_subplotspec(grid[row])",
-            "axes.set_subplotspec(place)",
+            "axes.set_subplotspec(grid[0])",
             "test_two_panels_have_a_second_layout_with_one_below_the_other",
         ),
         (
@@ -105,9 +105,9 @@ MISTAKES = [
         "src/workbench/views/progress.py",
         "tests/workbench/cli/test_cli.py",
         (
-            "the time left is the time taken",
+            "what is done is counted as left",
             "taken / done * (1 - at.share)",
-            "taken / done * at.share * 0 + taken",
+            "taken / done",
             "test_the_time_that_is_left_is_the_predicted_one_and_then_the_measured",
         ),
         (

@@ -40,7 +40,11 @@ MISTAKES = [
             "float(2 * fit.objective / left)",
             "float(fit.objective / left) / 2",
         ),
-        ("chances are told for rare events only", "if probability >= PLAIN:", "if probability >= 2 * PLAIN:"),
+        (
+            "chances are told for rare events only",
+            "if probability >= SAID_IN_PERCENT:",
+            "if probability >= 2 * SAID_IN_PERCENT:",
+        ),
         ("once in so many is the square", "{1 / probability:.1g}", "{1 / probability**2:.1g}"),
     ),
 ]

@@ -45,8 +45,8 @@ MISTAKES = [
         f"{TESTS}::test_it_says_what_report_and_terminal_say_to_the_letter",
         (
             "a page says its last sentence first",
-            "sentences=found.sentences[1:],",
-            "sentences=found.sentences[:0:-1],",
+            "headline=found.headline,",
+            "headline=found.sentences[-1],",
         ),
     ),
     *mistakes(

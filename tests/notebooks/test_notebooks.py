@@ -18,7 +18,7 @@ LARGEST = 150_000
 """Bytes."""
 
 SHOWS_WIDGET = re.compile(
-    r"interact\(|^wb\.(widgets|watch)\b|^wb\.lessons\.(Guess|Chat|Budget|Blind)", re.MULTILINE
+    r"interact\(|^wb\.(widgets|watch)\b|^wb\.lessons\.(Guess|Dial|Chat|Budget|Blind)", re.MULTILINE
 )
 """Code that shows a widget."""
 

@@ -21,7 +21,8 @@ def master(name):
 def run(notebook, folder):
     """Run a copy in an empty folder; return its score, how many there are, and the same of the hard ones."""
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
-    said = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    said = "".join(output.get("text", "") for output in outputs)
     found = re.search(r"score: (\d+) of (\d+)(?:, and (\d+) of (\d+) hard)?", said)
     return tuple(int(number or 0) for number in found.groups())
 

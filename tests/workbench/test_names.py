@@ -12,6 +12,7 @@ ALIKE = {
     "run": "each command has one; a study's is `workbench.studies.runner.run`",
     "load": "each source of data has one",
     "WIDGETS": "each room of widgets has its registry",
+    "Facts": "what is known of a thing: in a study's folder, and to read below a cell",
     "PRECISIONS": "those of processors; the configuration names all without loading torch",
     **dict.fromkeys(("read_config", "read_tokenizer", "read_weights"), "each reader of bases has it"),
     **dict.fromkeys(("ALLOWED_VALUES", "HARMLESS_KEYS", "READ_KEYS"), "each reader's knowledge of keys"),

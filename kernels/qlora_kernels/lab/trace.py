@@ -235,9 +235,7 @@ class Trace:
             else:
                 regions[start] = Region.of(name, tensor)
             regions[start].allow(tensor)
-        self.launches.append(
-            LaunchTrace(kernel, grid, sorted(regions.values(), key=lambda r: r.start), program)
-        )
+        self.launches.append(LaunchTrace(kernel, grid, list(regions.values()), program))
 
     def load(self, address: np.ndarray, mask: np.ndarray, itemsize: int) -> None:
         """Count a load and look for a race."""

@@ -14,6 +14,10 @@ from workbench.chatting.sampling import Sampling
 from workbench.models.adapted import Adapters
 from workbench.models.base import Base
 from workbench.models.decoder import Decoder
+from workbench.models.decoding import KeyValueCache, Steps, fits
+
+SPARE_TOKENS = 256
+"""Room that is made behind a text before an answer is written."""
 
 
 class OneSequence:
@@ -22,12 +26,10 @@ class OneSequence:
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
         self.tokens: list[int] = []
-        self.keys, self.values = self._room(0), self._room(0)
-
-    def _room(self, tokens: int) -> Tensor:
-        config = self.decoder.config
-        shape = (config.layers, tokens, config.kv_heads, config.head_size)
-        return torch.zeros(shape, dtype=self.decoder.between)
+        self.cache = KeyValueCache(decoder, 1, 0)
+        self.steps: Steps | None = None
+        """What reads single tokens, with ``self.adapters``; None until there is one to read."""
+        self.adapters: Adapters = {}
 
     def keep(self, count: int) -> None:
         """Forget what stands behind the first ``count`` tokens."""
@@ -37,16 +39,30 @@ class OneSequence:
     def add(self, new: Sequence[int], adapters: Adapters) -> Tensor:
         """Read tokens behind those that are there; returns the logits of what follows, shape (V,)."""
         past, whole = len(self.tokens), len(self.tokens) + len(new)
-        if whole > self.keys.shape[1]:
-            for name in ("keys", "values"):
-                larger = self._room(max(whole, 2 * past))
-                larger[:, :past] = getattr(self, name)[:, :past]
-                setattr(self, name, larger)
-        decoder, places = self.decoder, torch.arange(whole)
+        room = self.cache.pairs.shape[2]
+        if whole > room:
+            larger = KeyValueCache(self.decoder, 1, max(whole + SPARE_TOKENS, 2 * past))
+            larger.pairs[:, :, :past] = self.cache.pairs[:, :, :past]
+            self.cache, self.steps = larger, None
+        if len(new) == 1 and fits(self.decoder, adapters):
+            others = self.adapters is not adapters and (self.adapters or adapters)
+            if self.steps is None or others:
+                left = self.cache.pairs.shape[2] - past
+                self.steps, self.adapters = Steps(self.decoder, self.cache, adapters, 1, left), adapters
+            logits = self.steps(torch.tensor(new), torch.tensor([past]))[0]
+        else:
+            logits = self._by_blocks(new, adapters)
+        self.tokens += new
+        return logits
+
+    def _by_blocks(self, new: Sequence[int], adapters: Adapters) -> Tensor:
+        past, whole = len(self.tokens), len(self.tokens) + len(new)
+        decoder, cache, places = self.decoder, self.cache, torch.arange(whole)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self.keys[layer, past:whole], self.values[layer, past:whole] = k, v
-            keys, values = (rearrange(x[layer, :whole], "S J D -> 1 J S D") for x in (self.keys, self.values))
+            cache.keys[layer, 0, past:whole], cache.values[layer, 0, past:whole] = k, v
+            kept = (cache.keys[layer, :, :whole], cache.values[layer, :, :whole])
+            keys, values = (rearrange(x, "1 S J D -> 1 J S D") for x in kept)
             attention = decoder.attention[layer]
             visible = attention.visible(places[past:], places)
             mixed = attention.mix(rearrange(q, "N H D -> 1 H N D"), keys, values, visible)
@@ -56,7 +72,6 @@ class OneSequence:
         rotations = decoder.rotations(places[past:][None])
         for layer in range(decoder.config.layers):
             hidden = decoder.block(layer, hidden, rotations, attend, adapters)
-        self.tokens += new
         return decoder.head(decoder.finish(hidden[0, -1:]))[0]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from workbench.laws.analysis import Analysis
+from workbench.laws.claims import quality_in_words
 from workbench.laws.next_cells import Interval, NextCell, Room, interval_of, next_batch
 from workbench.laws.units import EXAMPLES, SizeUnit
 
@@ -98,7 +99,8 @@ def next_step(question: RateQuestion, analysis: Analysis, room: Room, looks: Seq
 
 def interval_in_words(question: RateQuestion, interval: Interval) -> str:
     """Return the interval as a line says it."""
-    reference, other, many = repr(question.reference), repr(question.other), question.unit.many
+    reference, other = quality_in_words(question.reference), quality_in_words(question.other)
+    many = question.unit.many
     if math.isinf(interval.low):
         return f"no amount of {other} {many} tried is enough for {question.size:,} {reference} ones"
     if math.isinf(interval.middle):

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.lessons.exercises import numbers
 
-BINS = 1001
+LEVEL_BINS = 1001
 """Odd, so that zero is the middle of a bin. A bin is a five-hundredth wide; levels lie much further apart."""
 ROUNDS = 400
 """Steps of Lloyd's method, at most."""
@@ -17,16 +17,16 @@ SETTLED = 1e-7
 """Movement of the levels below which it has ended."""
 
 
-def counted(relative: object) -> np.ndarray:
-    """Count weights between -1 and 1 into bins whose middles are ``np.linspace(-1, 1, BINS)``."""
+def count_in_bins(relative: object) -> np.ndarray:
+    """Count weights between -1 and 1 into bins whose middles are ``np.linspace(-1, 1, LEVEL_BINS)``."""
     values = numbers(relative).ravel()
-    places = np.rint((np.clip(values, -1, 1) + 1) / 2 * (BINS - 1)).astype(int)
-    return np.bincount(places, minlength=BINS)
+    places = np.rint((np.clip(values, -1, 1) + 1) / 2 * (LEVEL_BINS - 1)).astype(int)
+    return np.bincount(places, minlength=LEVEL_BINS)
 
 
 def codebook_error(counts: np.ndarray, levels: np.ndarray | Sequence[float]) -> float:
     """Return the error of weights that take their nearest level, as a share of the weights' own length."""
-    middles = np.linspace(-1, 1, BINS)
+    middles = np.linspace(-1, 1, LEVEL_BINS)
     away = middles - np.asarray(levels)[_nearest(middles, np.asarray(levels))]
     return float(np.sqrt((counts * away**2).sum() / (counts * middles**2).sum()))
 
@@ -40,7 +40,7 @@ def best_levels(counts: np.ndarray, starts: Sequence[np.ndarray | Sequence[float
     Source: Lloyd 1982, "Least squares quantization in PCM"; Max 1960.
 
     Args:
-        counts: What :func:`counted` returns.
+        counts: What :func:`count_in_bins` returns.
         starts: Levels in rising order.
     """
     ended = [_lloyd(counts, np.asarray(start, dtype=np.float64)) for start in starts]
@@ -48,7 +48,7 @@ def best_levels(counts: np.ndarray, starts: Sequence[np.ndarray | Sequence[float
 
 
 def _lloyd(counts: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    middles = np.linspace(-1, 1, BINS)
+    middles = np.linspace(-1, 1, LEVEL_BINS)
     for _ in range(ROUNDS):
         taken = _nearest(middles, levels)
         weight = np.bincount(taken, counts, len(levels))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
+from einops import reduce
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -197,7 +198,7 @@ def cut_figure(cuts: Mapping[str, np.ndarray], right: Mapping[int, float]) -> Pa
     top = max(float(np.quantile(np.abs(one), 0.995)) for one in cuts.values()) or 1.0
     with style.context(["default", STYLE]):
         figure = PaperFigure(figsize=(PAGE_INCHES, HEIGHT_INCHES), layout="constrained")
-        images, chart = figure.subfigures(1, 2)
+        images, chart = figure.subfigures(1, 2, squeeze=False)[0]
         for axes, (words, one) in zip(images.subplots(len(cuts), 1), cuts.items(), strict=True):
             axes.imshow(one, cmap=CHANGE, vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
             axes.set_title(words, loc="left", fontsize=SMALL_POINTS)
@@ -215,6 +216,8 @@ def cut_figure(cuts: Mapping[str, np.ndarray], right: Mapping[int, float]) -> Pa
 def thin_matrices(w: object, a: object, b: object) -> PaperFigure:
     """Draw a frozen weight and LoRA's two thin matrices to scale, with how many numbers each has.
 
+    A long side is drawn in means of four neighbours, which a picture can show.
+
     Args:
         w: The frozen weight, shape (N, K).
         a: LoRA's A, shape (R, K).
@@ -229,10 +232,11 @@ def thin_matrices(w: object, a: object, b: object) -> PaperFigure:
 
     def draw(axes: Axes) -> None:
         for one, left, top, name in zip(matrices, lefts, tops, names, strict=True):
-            size = float(np.quantile(np.abs(one), 0.995)) or 1.0
             rows, columns = one.shape
+            coarse = _means(one)
+            size = float(np.quantile(np.abs(coarse), 0.995)) or 1.0
             where = (left, left + columns, top + rows, top)
-            axes.imshow(one, cmap=CHANGE, vmin=-size, vmax=size, extent=where, interpolation="nearest")
+            axes.imshow(coarse, cmap=CHANGE, vmin=-size, vmax=size, extent=where, interpolation="nearest")
             axes.add_patch(Rectangle((left, top), columns, rows, fill=False, edgecolor=INK, linewidth=0.6))
             axes.text(left, top - gap / 4, name, va="bottom", fontsize=SMALL_POINTS)
         for place, sign in ((k + gap, "+ s ·"), (lefts[2] - gap / 2, "·")):
@@ -246,6 +250,12 @@ def thin_matrices(w: object, a: object, b: object) -> PaperFigure:
         axes.set_axis_off()
 
     return one_panel(draw, PAGE_INCHES)
+
+
+def _means(matrix: np.ndarray) -> np.ndarray:
+    """Return a matrix with means of four neighbours along each side that is long."""
+    rows, columns = (4 if side >= 64 and side % 4 == 0 else 1 for side in matrix.shape)
+    return reduce(matrix, "(N n) (K k) -> N K", "mean", n=rows, k=columns)
 
 
 def held(matrix: object) -> np.ndarray:

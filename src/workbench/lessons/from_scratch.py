@@ -25,7 +25,7 @@ from workbench.models.base import Base
 from workbench.models.gguf_layout import gguf_name, rotary_heads, to_halves
 from workbench.training.loop import freeze, step_gradient
 
-Pairs = Sequence[tuple[str, str]]
+PromptPairs = Sequence[tuple[str, str]]
 """Verbs, each with the answer that is learnt."""
 
 
@@ -45,7 +45,7 @@ def weights_apart(weights: Mapping[str, Tensor], base: Base) -> int:
 
 
 @torch.no_grad()
-def logits_apart(logits: Float[Tensor, "1 E S V"], pairs: Pairs, base: Base) -> float:
+def logits_apart(logits: Float[Tensor, "1 E S V"], pairs: PromptPairs, base: Base) -> float:
     """Return the largest difference of two models' logits, over all letters of some examples.
 
     Args:
@@ -61,7 +61,7 @@ def logits_apart(logits: Float[Tensor, "1 E S V"], pairs: Pairs, base: Base) -> 
 
 
 def step_apart(
-    loss: Float[Tensor, " 1"], lora: Mapping[str, tuple[Tensor, Tensor]], pairs: Pairs, base: Base
+    loss: Float[Tensor, " 1"], lora: Mapping[str, tuple[Tensor, Tensor]], pairs: PromptPairs, base: Base
 ) -> tuple[float, float]:
     """Compare the loss of one batch, and its slopes, with what the package computes.
 
@@ -117,7 +117,7 @@ def share_inside(curves: Mapping[str, Callable[[Tensor], Tensor]], bands: Mappin
     return float(np.mean(inside))
 
 
-def _examples(pairs: Pairs, base: Base) -> list[Example]:
+def _examples(pairs: PromptPairs, base: Base) -> list[Example]:
     return [
         render("verbs", Record(id=lemma, prompt=lemma, response=answer), base.tokenizer)
         for lemma, answer in pairs

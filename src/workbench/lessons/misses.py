@@ -2,7 +2,7 @@
 
 from workbench.laws.fitting import Fit
 
-PLAIN = 0.05
+SAID_IN_PERCENT = 0.05
 """From here on a probability is said as a percentage; below it as one case in so many."""
 RARE = 1e-6
 """Below this nobody can picture the number."""
@@ -26,7 +26,7 @@ def chance_in_words(probability: float | None) -> str:
     """Say how often chance alone does as much, such as "about once in 400 such studies"."""
     if probability is None:
         return "this can't be said"
-    if probability >= PLAIN:
+    if probability >= SAID_IN_PERCENT:
         return f"yes, in {probability:.0%} of such studies"
     if probability < RARE:
         return "less than once in a million such studies"

@@ -26,7 +26,7 @@ from workbench.training.loop import Frozen
 
 LONGEST_WORD = 24
 """Tokens after which an answer is cut off."""
-LARGEST_BYTE = 127
+LARGEST_SIGNED = 127
 
 
 def cut_to_ranks(stack: LoraStack, row: int, ranks: Sequence[int], decoder: DecoderConfig) -> list[LoraStack]:
@@ -57,7 +57,7 @@ def cut_to_ranks(stack: LoraStack, row: int, ranks: Sequence[int], decoder: Deco
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class RankAnswers:
     """What a model answers with an adapter cut to each of some ranks.
 
     Attributes:
@@ -83,7 +83,7 @@ def answers_by_rank(
     stack: LoraStack,
     row: int,
     ranks: Sequence[int],
-) -> Answers:
+) -> RankAnswers:
     """Ask a model with one cell's adapter at each rank, under a bar.
 
     Args:
@@ -113,7 +113,7 @@ def answers_by_rank(
             said.append(tuple(base.tokenizer.decode(tokens) for tokens in written[0]))
             right.append(float(evaluate(frozen, heldout, one).exact[0].double().mean()))
             tell(len(said) / len(ranks))
-    return Answers(
+    return RankAnswers(
         tuple(ranks),
         tuple((record.prompt, record.response) for record in records),
         tuple(said),
@@ -133,7 +133,7 @@ def packed_directions(matrix: Float[Tensor, "N K"], most: int) -> Mapping[str, A
     halves = {"left": left[:, :most] * roots, "right": right[:most].T * roots}
     packed: dict[str, Any] = {"rows": len(left), "columns": right.shape[1], "directions": len(roots)}
     for name, half in halves.items():
-        scales = np.maximum(np.abs(half).max(axis=0), 1e-30) / LARGEST_BYTE
+        scales = np.maximum(np.abs(half).max(axis=0), 1e-30) / LARGEST_SIGNED
         codes = np.rint(half / scales).astype(np.int8)
         packed[name] = base64.b64encode(codes.tobytes()).decode()
         packed[f"{name}_scales"] = [float(f"{scale:.5g}") for scale in scales]

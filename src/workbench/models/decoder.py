@@ -214,10 +214,11 @@ class Decoder:
         return with_gains(y.split(outputs, dim=-1), own, cells)
 
     def through(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows N"]:
-        """Apply one linear layer by its name, without any adapter."""
+        """Multiply by one linear layer's matrix, by its name, without its bias and without any adapter."""
         _, layer, leaf = name.split(".")
-        leaves = next(group for group in self.config.same_input if leaf in group)
-        return self.linears(int(layer), leaves, x, {}, torch.tensor([0]))[leaves.index(leaf)]
+        first = next(group for group in self.config.same_input if leaf in group)[0]
+        names = next(names for names in self.products[f"layers.{layer}.{first}"] if name in names)
+        return self._product(names, x, {}, torch.tensor([0]))[names.index(name)]
 
     def embed(self, tokens: Int64[Tensor, "G T"]) -> Float[Tensor, "G T K"]:
         """Look up the input vectors of tokens."""

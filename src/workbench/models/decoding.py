@@ -107,14 +107,27 @@ class JoinedLinear:
         """Multiply with the base alone."""
         if self.ordered is None:
             return product(x, self.base)
-        return _multiply(x.to(torch.bfloat16), self.ordered, None, "none", [], "").to(x.dtype)
+        return _multiply(x.to(torch.bfloat16), self.ordered).to(x.dtype)
 
     def in_order(self, rows: int) -> "JoinedLinear":
         """Return it with the ordered copy of its base, for products of ``rows`` rows."""
         return replace(self, ordered=_in_order(self.base[0], rows))
 
 
-_in_order, _multiply = torch.ops.mkldnn._reorder_linear_weight, torch.ops.mkldnn._linear_pointwise
+def _in_order(weight: Float[Tensor, "N K"], rows: int) -> Tensor:
+    """Return a weight as oneDNN orders it for products of so many rows."""
+    made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+    return made
+
+
+def _multiply(x: Float[Tensor, "E K"], ordered: Tensor) -> Float[Tensor, "E N"]:
+    made: Tensor = torch.ops.mkldnn._linear_pointwise(x, ordered, None, "none", [], "")
+    return made
+
+
+def can_order() -> bool:
+    """Say whether this build of PyTorch and this processor have ordered products in bfloat16."""
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -194,9 +207,7 @@ class Steps:
     def _ordered_pays(self, rows: int) -> bool:
         """Say whether ordered copies can be had, fit into memory, and give the same bits here."""
         first = [*(getattr(self.blocks[0], name) for name in LINEARS_OF_PLAN), self.head]
-        if not torch.ops.mkldnn._is_mkldnn_bf16_supported() or any(
-            one.base[0].dtype != torch.bfloat16 for one in first
-        ):
+        if not can_order() or any(one.base[0].dtype != torch.bfloat16 for one in first):
             return False
         taken = sum(one.base[0].nbytes for one in first[:-1]) * len(self.blocks) + self.head.base[0].nbytes
         if taken + SPARE_BYTES > memory.free_bytes():

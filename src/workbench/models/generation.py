@@ -17,7 +17,7 @@ from workbench.models.attention import Attention, causal_attention
 from workbench.models.decoder import Decoder
 from workbench.models.decoding import KeyValueCache, Steps, fits
 
-Step = Callable[[Tensor, Tensor], Tensor]
+TokenStep = Callable[[Tensor, Tensor], Tensor]
 """(a token of each prompt, its position), each of shape E -> logits of what follows, "E V"."""
 
 
@@ -85,7 +85,7 @@ def generate(
         hidden = decoder.block(layer, hidden, rotations, read, adapters or {})
     last = uploaded(laid_out.gather[torch.arange(len(flat)), pool.lengths - 1], decoder.device)
     token = decoder.head(decoder.finish(hidden.flatten(0, 1)[last])).argmax(-1)
-    step: Step = through_blocks(decoder, cache, adapters or {}, len(prompts))
+    step: TokenStep = through_blocks(decoder, cache, adapters or {}, len(prompts))
     if limit > 1 and fits(decoder, adapters or {}):
         step = Steps(decoder, cache, adapters or {}, len(prompts), limit - 1)
     added: list[list[int]] = [[] for _ in flat]
@@ -103,7 +103,7 @@ def generate(
     return [added[start : start + per_row] for start in range(0, len(flat), per_row)]
 
 
-def through_blocks(decoder: Decoder, cache: KeyValueCache, adapters: Adapters, cells: int) -> Step:
+def through_blocks(decoder: Decoder, cache: KeyValueCache, adapters: Adapters, cells: int) -> TokenStep:
     """Return a step by the decoder's own blocks, which know all kinds of bases and adapters."""
 
     def step(token: Tensor, positions: Tensor) -> Tensor:

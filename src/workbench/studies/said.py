@@ -29,7 +29,7 @@ MOST_SHARE = 0.04
 """Of the training time that the looks may take; a look that would take more is left out."""
 MOST_LABELS = 8
 """Records with at most so many different choices have labels; with more, each has answers of its own."""
-FURTHER = 2
+BEYOND_LONGEST = 2
 """By so many tokens an answer may be longer than the longest right one."""
 MOST_TOKENS = 32
 """The longest answer that is written, in any case."""
@@ -105,7 +105,7 @@ class _Look:
         """Return how many tokens an answer may have: a few more than the longest right one."""
         pool, references = self.prepared.pool, self.heldout.references
         longest = int((pool.lengths - pool.prompts)[references].max())
-        return min(longest + FURTHER, MOST_TOKENS)
+        return min(longest + BEYOND_LONGEST, MOST_TOKENS)
 
     def affordable(self, state: TrainState) -> bool:
         """Say whether another look keeps all within :data:`MOST_SHARE` of the stack's training time."""

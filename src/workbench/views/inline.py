@@ -13,8 +13,8 @@ from html import escape
 from textwrap import fill
 
 from matplotlib import style
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
@@ -84,23 +84,21 @@ def in_one_column(figure: Figure) -> Iterator[bool]:
         Whether that could be done: not for a figure that is no wider, or whose layout is fixed.
     """
     engine, size = figure.get_layout_engine(), figure.get_size_inches().copy()
-    panels = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
+    places = {axes: place for axes in figure.axes if (place := axes.get_subplotspec()) is not None}
     if size[0] <= 1.05 * COLUMN_INCHES or not isinstance(engine, ConstrainedLayoutEngine):
         yield False
         return
-    places = [axes.get_subplotspec() for axes in panels]
-    across = max((place.get_gridspec().ncols for place in places if place is not None), default=1)
-    stackable = across > 1 and len(panels) == len(figure.axes)
+    across = max((place.get_gridspec().ncols for place in places.values()), default=1)
+    stackable = across > 1 and len(places) == len(figure.axes) and not figure.subfigs
     texts = {text: text.get_text() for text in _titles(figure)}
     with style.context(["default", STYLE]):
         try:
-            rows = len(panels) if stackable else 1
             if stackable:
-                down = size[1] / max(place.get_gridspec().nrows for place in places if place is not None)
-                grid = figure.add_gridspec(rows, 1)
-                for row, axes in enumerate(sorted(panels, key=_reading_order)):
+                down = size[1] / max(place.get_gridspec().nrows for place in places.values())
+                grid = figure.add_gridspec(len(places), 1)
+                for row, axes in enumerate(sorted(places, key=lambda axes: _reading_order(places[axes]))):
                     axes.set_subplotspec(grid[row])
-                figure.set_size_inches(COLUMN_INCHES, rows * down)
+                figure.set_size_inches(COLUMN_INCHES, len(places) * down)
             else:
                 figure.set_size_inches(COLUMN_INCHES, size[1])
             _break_titles(figure)
@@ -108,14 +106,13 @@ def in_one_column(figure: Figure) -> Iterator[bool]:
         finally:
             for text, words in texts.items():
                 text.set_text(words)
-            for axes, place in zip(panels, places, strict=True):
+            for axes, place in places.items():
                 axes.set_subplotspec(place)
             figure.set_size_inches(*size)
 
 
-def _reading_order(axes: Axes) -> tuple[int, int]:
-    place = axes.get_subplotspec()
-    return (0, 0) if place is None else (place.rowspan.start, place.colspan.start)
+def _reading_order(place: SubplotSpec) -> tuple[int, int]:
+    return place.rowspan.start, place.colspan.start
 
 
 def _titles(figure: Figure) -> list[Text]:

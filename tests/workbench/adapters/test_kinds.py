@@ -1,5 +1,7 @@
 """Kinds of adapter: each is what PEFT's own module computes, in its outputs and in its gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hugging_face import as_transformers
@@ -124,6 +126,17 @@ def test_lengths_begin_as_those_of_the_rows(tiny_decoder):
     for layer, own in fresh(tiny_decoder, "dora").halves().items():
         expected = torch.linalg.vector_norm(tiny_decoder.weight(layer), dim=1)
         torch.testing.assert_close(own[MAGNITUDE][0], expected)
+
+
+def test_lengths_are_those_of_the_rows_whatever_is_added_behind(tiny_config, make_decoder):
+    decoder = make_decoder(replace(tiny_config, biases=frozenset({"q_proj", "v_proj", "down_proj"})))
+    stack = fresh(decoder, "dora")
+    with torch.no_grad():
+        stack.weights.add_(0.1 * torch.randn(stack.weights.shape, generator=torch.Generator().manual_seed(1)))
+    found = stack._lengths()
+    for layer, (a, b) in stack.matrices().items():
+        whole = decoder.weight(layer) + stack.scale[0] * b[0] @ a[0]
+        torch.testing.assert_close(found[layer][0], torch.linalg.vector_norm(whole, dim=1), **TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", WITH_MATRICES)

@@ -11,6 +11,7 @@ from scipy import stats
 import workbench as wb
 from workbench.adapters.formats import save_adapter
 from workbench.adapters.stack import WeightedAdapter, stacked
+from workbench.chatting import in_torch
 from workbench.chatting.conversation import Conversation
 from workbench.chatting.in_torch import OneSequence
 from workbench.chatting.sampling import Sampling
@@ -62,7 +63,8 @@ def test_a_stack_is_the_sum_of_its_changes(tiny_decoder):
 
 
 @pytest.mark.parametrize("cuts", [(10,), (1,) * 10, (4, 3, 1, 2)])
-def test_a_text_that_grows_is_read_as_the_whole(tiny_decoder, cuts):
+def test_a_text_that_grows_is_read_as_the_whole(tiny_decoder, cuts, monkeypatch):
+    monkeypatch.setattr(in_torch, "SPARE_TOKENS", 1)  # so that room is made again and again
     adapters = stacked(two_adapters(tiny_decoder.config))
     sequence, read = OneSequence(tiny_decoder), 0
     for count in cuts:
@@ -75,6 +77,17 @@ def test_a_text_that_grows_is_read_as_the_whole(tiny_decoder, cuts):
     got = sequence.add([9, 9], adapters)
     expected = logits_after(tiny_decoder, [*TOKENS[:3], 9, 9], adapters).detach()
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_token_is_read_on_the_adapters_that_are_given(tiny_decoder):
+    one, other = ({} if n else stacked(two_adapters(tiny_decoder.config)) for n in range(2))
+    sequence = OneSequence(tiny_decoder)
+    for adapters in (one, other, one):
+        sequence.keep(0)
+        for token in TOKENS:
+            got = sequence.add([token], adapters)
+        expected = logits_after(tiny_decoder, TOKENS, adapters).detach()
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_likeliest_answer_is_that_of_generation(base):

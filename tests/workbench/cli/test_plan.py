@@ -53,7 +53,7 @@ def command_in(text):
 def test_it_says_what_is_known_what_to_train_and_what_that_should_bring(study, said):
     text = said("plan", study)
     advice = wb.open_study(study).plan()
-    assert text.startswith("Now, matching 512 'clean' examples takes 2.")
+    assert text.startswith("Now, matching 512 clean examples takes 2.")
     assert advice.batch in text
     assert "it pays to turn a '50% other form' example into a clean one while that costs less than" in text
     assert sum(cell.minutes for cell in advice.cells) <= 60
@@ -83,7 +83,7 @@ def test_it_plans_no_more_than_the_time_there_is(study):
 
 
 def test_other_sizes_and_qualities_may_be_asked_for(study, said):
-    assert "matching 128 'clean' examples takes" in said("plan", study, "--size", "128")
+    assert "matching 128 clean examples takes" in said("plan", study, "--size", "128")
     back = said("plan", study, "--of", NOISY, "--by", "clean", "--size", "512")
     assert "turning '50% other form' examples into clean ones" not in back
     assert "turning clean examples into '50% other form' ones gains nothing" in back

@@ -162,7 +162,7 @@ def test_a_width_has_to_be_reached_in_two_looks_in_a_row(wide):
     for looks, ended in (([], False), ([Look(28, 2.0)], False), ([Look(28, now)], True)):
         step = next_step(easy, analysis, within, looks)
         assert (step.cells == ()) is ended
-    assert next_step(easy, analysis, within, [Look(28, now)]).why.startswith("reached: matching 256 'clean'")
+    assert next_step(easy, analysis, within, [Look(28, now)]).why.startswith("reached: matching 256 clean")
     few = next_step(easy, analysis, replace(within, cells=12), [])
     assert len(few.cells) <= 2, "one look with a few more cells decides"
 
@@ -199,37 +199,33 @@ def test_a_rate_that_no_amount_allowed_reaches_ends_the_study():
     cells = cells_of((64, 256, 1024), 3)
     step = next_step(replace(ASKED, size=1024), analysed(cells), room(cells, largest=1024))
     assert step.cells == ()
-    assert step.why.startswith(
-        "answered, up to 1,024 examples: no amount of 'noisy' examples tried is enough"
-    )
+    assert step.why.startswith("answered, up to 1,024 examples: no amount of noisy examples tried is enough")
 
 
 def test_the_words():
     told = interval_in_words(ASKED, Interval(2.0, 3.1, 4.5))
     assert told == (
-        "matching 256 'clean' examples takes 3.1 times as many 'noisy' ones "
+        "matching 256 clean examples takes 3.1 times as many noisy ones "
         "(2 to 4.5, a factor of 1.5 to each side)"
     )
     assert "(no lower end to 4.5, one end is open)" in interval_in_words(ASKED, Interval(0.0, 3.1, 4.5))
     assert "(2 to not reached, one end is open)" in interval_in_words(ASKED, Interval(2.0, 3.1, math.inf))
     assert interval_in_words(ASKED, Interval(2.0, math.inf, math.inf)) == (
-        "whether any amount of 'noisy' examples is enough for 256 'clean' ones can't be told yet; if any is, "
+        "whether any amount of noisy examples is enough for 256 clean ones can't be told yet; if any is, "
         "at least 2 times as many"
     )
     # a rate below all that was tried is recorded as 0, which is no number to tell
     assert interval_in_words(ASKED, Interval(0.0, 0.0, 0.4)) == (
-        "the fewest 'noisy' examples tried may be enough for 256 'clean' ones; if more are needed, at most "
+        "the fewest noisy examples tried may be enough for 256 clean ones; if more are needed, at most "
         "0.4 times as many; smaller sizes would tell"
     )
     assert interval_in_words(ASKED, Interval(0.0, 0.0, math.inf)) == (
-        "the fewest 'noisy' examples tried may be enough for 256 'clean' ones; smaller sizes would tell"
+        "the fewest noisy examples tried may be enough for 256 clean ones; smaller sizes would tell"
     )
     assert interval_in_words(ASKED, Interval(0.0, 0.0, 0.0)).startswith(
-        "the fewest 'noisy' examples tried are enough for 256 'clean' ones"
+        "the fewest noisy examples tried are enough for 256 clean ones"
     )
-    assert interval_in_words(ASKED, Interval(math.inf, math.inf, math.inf)).startswith(
-        "no amount of 'noisy' "
-    )
+    assert interval_in_words(ASKED, Interval(math.inf, math.inf, math.inf)).startswith("no amount of noisy ")
 
 
 @settings(deadline=None, max_examples=20)

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from qlora_kernels.formats_layout import LEVELS
 from workbench.errors import InputError
-from workbench.lessons.codebooks import BINS, best_levels, codebook_error, counted
+from workbench.lessons.codebooks import LEVEL_BINS, best_levels, codebook_error, count_in_bins
 from workbench.lessons.widgets import Levels
 from workbench.views.style import to_bytes
 
@@ -22,22 +22,22 @@ def weights():
 
 
 def test_counting_loses_nothing_and_the_ends_are_bins():
-    counts = counted(torch.tensor([[-1.0, 0.0, 0.0009, 1.0, 1.0]]))
-    assert (len(counts), counts.sum()) == (BINS, 5)
-    assert (counts[0], counts[BINS // 2], counts[-1]) == (1, 2, 2)
+    counts = count_in_bins(torch.tensor([[-1.0, 0.0, 0.0009, 1.0, 1.0]]))
+    assert (len(counts), counts.sum()) == (LEVEL_BINS, 5)
+    assert (counts[0], counts[LEVEL_BINS // 2], counts[-1]) == (1, 2, 2)
 
 
 @pytest.mark.parametrize("levels", [EVEN, LEVELS["nf4"]])
 def test_the_error_is_that_of_the_weights_themselves(weights, levels):
     laid = torch.tensor(levels)
     off = laid[(weights[..., None] - laid).abs().argmin(-1)] - weights
-    assert codebook_error(counted(weights), levels) == pytest.approx(
+    assert codebook_error(count_in_bins(weights), levels) == pytest.approx(
         float(off.norm() / weights.norm()), rel=2e-3
     )
 
 
 def test_no_search_finds_better_levels(weights):
-    counts = counted(weights)
+    counts = count_in_bins(weights)
     best = best_levels(counts, [EVEN, LEVELS["nf4"]])
     error = codebook_error(counts, best)
     assert error < 0.97 * min(codebook_error(counts, one) for one in (EVEN, LEVELS["nf4"]))
@@ -49,9 +49,12 @@ def test_no_search_finds_better_levels(weights):
 
 
 def test_of_several_starts_the_best_end_is_taken():
-    counts = np.zeros(BINS)
-    counts[[0, 1, BINS - 1]] = (5, 5, 1)  # three values, two levels: the two close ones share one
-    assert best_levels(counts, [[-1.0, -0.997], [-1.0, 0.5]]) == pytest.approx([-0.999, 1.0])
+    counts = np.zeros(LEVEL_BINS)
+    counts[[0, LEVEL_BINS // 2, LEVEL_BINS - 1]] = (2, 2, 6)
+    # the weights are -1, 0 and 1, and two of the three share a level:
+    # 0 with 1 costs 2 * 6 / 8 and 0 with -1 costs 2 * 2 / 4, and from either no level moves
+    for starts in ([[-1.0, 0.5], [-0.5, 1.0]], [[-0.5, 1.0], [-1.0, 0.5]]):
+        assert best_levels(counts, starts) == pytest.approx([-0.5, 1.0])
 
 
 def test_levels_begin_with_the_first_and_hide_the_best(weights):

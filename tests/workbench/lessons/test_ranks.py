@@ -12,7 +12,7 @@ from workbench.config import CellConfig
 from workbench.data.sources import load_dataset
 from workbench.errors import InputError
 from workbench.lessons.figures import held, low_rank, thin_matrices
-from workbench.lessons.ranks import Answers, answers_by_rank, cut_to_ranks, packed_directions
+from workbench.lessons.ranks import RankAnswers, answers_by_rank, cut_to_ranks, packed_directions
 from workbench.lessons.widgets import RankCut
 from workbench.models.loaders import load_base
 from workbench.training.evaluation import HeldOut, evaluate
@@ -84,7 +84,7 @@ def test_a_page_gets_directions_that_add_up_to_the_matrix():
     np.testing.assert_allclose(np.outer(halves[0][:, 0], halves[1][:, 0]), first, atol=0.05)
 
 
-ANSWERS = Answers((0, 1, 2), (("go", "went"),), (("go",), ("goed",), ("went",)), (0.0, 0.5, 0.9), 10)
+ANSWERS = RankAnswers((0, 1, 2), (("go", "went"),), (("go",), ("goed",), ("went",)), (0.0, 0.5, 0.9), 10)
 
 
 def test_the_slider_begins_at_the_whole_and_says_what_is_kept(check_shown_view):
@@ -113,7 +113,7 @@ def test_more_directions_than_a_matrix_has_are_refused():
         InputError, match=r"rank 2 is above 1, the narrower side of a matrix of 1 x 3; choose"
     ):
         RankCut(np.ones((1, 3)), ANSWERS)
-    fewer = Answers((0, 1), ANSWERS.asked, ANSWERS.said[:2], ANSWERS.right[:2], 10)
+    fewer = RankAnswers((0, 1), ANSWERS.asked, ANSWERS.said[:2], ANSWERS.right[:2], 10)
     assert RankCut(np.ones((1, 3)), fewer).rank == 1
 
 
@@ -129,6 +129,6 @@ def test_the_figures_say_shares_and_counts():
     assert high - low < 0.4, "the points differ visibly"
     thin = thin_matrices(np.ones((12, 20)), np.ones((2, 20)), np.ones((12, 2)))
     words = " ".join(text.get_text() for text in thin.axes[0].texts)
-    assert "12 × 20 = 240 numbers" in words
-    assert "trained: 64 numbers, 27% of W" in words
+    assert "W, frozen: 240 numbers" in words
+    assert "W: 12 × 20, B: 12 × 2\nB and A, trained:\n64 numbers, 27% of W" in words
     assert to_bytes(thin, "png", dots=40)

@@ -140,6 +140,7 @@ def linked(folder):
         cells = nbformat.read(path, as_version=4).cells
         texts[path] = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     for path, text in texts.items():
+        text = re.sub(r"`[^`\n]+`", "", text)  # code may look like a link
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             yield path, target
 

@@ -9,7 +9,7 @@ from workbench.models import decoding, generation
 from workbench.models.adapted import Adapter, Prefix
 from workbench.models.decoder import Decoder
 from workbench.models.decoder_config import BIASES, RopeScaling
-from workbench.models.decoding import LINEARS_OF_PLAN, ORDERED_FROM, KeyValueCache, Steps, fits
+from workbench.models.decoding import LINEARS_OF_PLAN, ORDERED_FROM, KeyValueCache, Steps, can_order, fits
 from workbench.models.generation import generate, through_blocks
 
 SETTINGS = {
@@ -104,9 +104,7 @@ def ordered(decoder, steps, cells=1):
     return all(taken)
 
 
-needs_copies = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no products in bfloat16"
-)
+needs_copies = pytest.mark.skipif(not can_order(), reason="no products in bfloat16 here")
 
 
 @needs_copies

@@ -12,6 +12,7 @@ from workbench.lessons.budget import Game, GameRound, total_regret
 from workbench.lessons.figures import held
 from workbench.views.answers import by_worth
 from workbench.views.board_figures import heat_map
+from workbench.views.palette import ON_BRIGHT, ON_DARK
 from workbench.views.points import digits, points
 from workbench.views.words import bytes_in_words, seconds_in_words
 
@@ -151,7 +152,7 @@ def test_a_heat_map_writes_each_mean_in_its_own_cell_in_ink_that_can_be_read():
         "title": "exact match",
         "better": "high",
     }
-    for better, dark in (("high", "white"), ("low", "black")):
+    for better, dark in (("high", ON_DARK), ("low", ON_BRIGHT)):
         texts = heat_map(grid | {"better": better}).axes[0].texts
         assert heat_map(grid).axes[0].get_xlabel() == "response tokens"
         assert [text.get_text() for text in texts] == ["0.11", "0.22", "0.93", "0.84"]

@@ -23,7 +23,7 @@ from workbench.lessons.exercises import (
 from workbench.lessons.kernel_lab.kernel_list import KERNEL_EXERCISES, KernelExercise
 from workbench.lessons.kernel_lab.touched import Watched, watched
 
-ALIKE = 1e-5
+_ALIKE = 1e-5
 """Largest difference, as a share of the size, at which a result is taken for that of a known mistake."""
 MASK = "Blocks are powers of two, and rows are not: a mask has to switch off the lanes behind the edge."
 NO_OTHER = "What a masked lane loads can be anything: other=0.0 makes it zero."
@@ -144,7 +144,7 @@ def _wrong(exercise: KernelExercise, result: Tensor, arguments: tuple[Any, ...])
             )
         except Exception:  # a mistake that doesn't work for these arguments isn't the one that was made
             continue
-        if there <= ALIKE and there < error:
+        if there <= _ALIKE and there < error:
             return (
                 hint
                 if hint.startswith("nothing")

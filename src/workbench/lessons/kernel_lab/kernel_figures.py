@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle as Patch
 
 from qlora_kernels.lab.trace import Trace
-from workbench.lessons.kernel_lab.touched import Drawing, DrawnTensor
+from workbench.lessons.kernel_lab.touched import DrawnLaunch, DrawnTensor
 from workbench.views.board_figures import empty
 from workbench.views.palette import FAINT, INK, ON_DARK
 from workbench.views.rendering import LABEL_POINTS, STYLE
@@ -49,7 +49,7 @@ def bytes_moved(traces: Mapping[str, Trace], compulsory: int) -> PaperFigure:
         axes.invert_yaxis()
         found = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(
-            found.values(), found, loc="outside lower center", ncols=min(7, len(found)), frameon=False
+            found.values(), found, loc="outside lower center", ncols=min(4, len(found)), frameon=False
         )
     return figure
 
@@ -62,7 +62,7 @@ def _by_tensor(trace: Trace) -> dict[str, int]:
     return sizes
 
 
-def touches_figure(drawn: Drawing, program: int) -> PaperFigure:
+def touches_figure(drawn: DrawnLaunch, program: int) -> PaperFigure:
     """Draw what one program loads and stores, a panel for each tensor, over what the others store."""
     if not drawn.tensors:
         return empty(drawn.problem)
@@ -82,7 +82,7 @@ def touches_figure(drawn: Drawing, program: int) -> PaperFigure:
     return figure
 
 
-def _panel(axes: Axes, drawn: Drawing, place: int, program: int) -> None:
+def _panel(axes: Axes, drawn: DrawnLaunch, place: int, program: int) -> None:
     tensor = drawn.tensors[place]
     axes.set_xlim(0, tensor.columns)
     axes.set_ylim(tensor.rows + tensor.behind, -tensor.before)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from qlora_kernels.lab.interpreter import to_tf32
 
-BLOCK = 64
+_BLOCK = 64
 """Weights that share a scale."""
 ROUNDED = "Each factor is rounded to tf32, of 10 bits: pass input_precision='ieee' to tl.dot."
 
@@ -46,7 +46,7 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def quantized(w: Tensor, block: int = BLOCK) -> tuple[Tensor, Tensor]:
+def quantized(w: Tensor, block: int = _BLOCK) -> tuple[Tensor, Tensor]:
     """Return the codes (blocks, block), 0 to 15, of a matrix of whole blocks, and the blocks' scales."""
     blocks = rearrange(w, "N (G B) -> (N G) B", B=block)
     scales = blocks.abs().amax(1) / 7
@@ -58,18 +58,18 @@ def pairs(codes: Tensor) -> Tensor:
     return codes[..., 0::2] | codes[..., 1::2] << 4
 
 
-def decoded(packed: Tensor, scales: Tensor, shape: tuple[int, int], zero: int = 8) -> Tensor:
+def _decoded(packed: Tensor, scales: Tensor, shape: tuple[int, int], zero: int = 8) -> Tensor:
     """Return the weights (N, K) in float64 that bytes and scales stand for."""
     halves = torch.stack((packed & 0xF, packed >> 4), -1).double() - zero
     return (rearrange(halves, "G P two -> G (P two)") * scales.double()[:, None]).view(shape)
 
 
-def product(x: Tensor, w: Tensor) -> Tensor:
+def _product(x: Tensor, w: Tensor) -> Tensor:
     """Return x W^T in float64."""
     return einsum(x.double(), w.double(), "M K, N K -> M N")
 
 
-def rounded(matrix: Tensor) -> Tensor:
+def _rounded(matrix: Tensor) -> Tensor:
     """Return a matrix as tensor cores see it that round to tf32."""
     return torch.from_numpy(to_tf32(matrix.numpy()))
 
@@ -81,7 +81,7 @@ def _strided(matrix: Tensor, row: int, column: int) -> Tensor:
 
 
 def _lora(x: Tensor, w: Tensor, s: Tensor, b: Tensor, scale: float) -> Tensor:
-    return product(x, w) + scale * product(s, b)
+    return _product(x, w) + scale * _product(s, b)
 
 
 def _base_and_adapter(m: int, k: int, n: int, rank: int = 16) -> tuple[Tensor, ...]:
@@ -95,7 +95,7 @@ def _as_bytes(codes: Tensor, scales: Tensor) -> Tensor:
 
 def _quantize_with(scale_of: Callable[[Tensor], Tensor], half: float = 0.5) -> Callable[[Tensor], Tensor]:
     def quantize(w: Tensor) -> Tensor:
-        blocks = rearrange(w, "N (G B) -> (N G) B", B=BLOCK)
+        blocks = rearrange(w, "N (G B) -> (N G) B", B=_BLOCK)
         scales = scale_of(blocks)
         codes = torch.floor(blocks / scales[:, None] + half) + 8
         return _as_bytes(pairs(codes.to(torch.int64).to(torch.uint8)), scales)
@@ -138,9 +138,9 @@ def _fused(
 ) -> Tensor:
     """Return the layer; ``groups`` and ``bytes_of`` say which scales and bytes each block is given."""
     n = len(b)
-    blocks = bytes_of(packed.view(n, -1, BLOCK // 2)).reshape(-1, BLOCK // 2)
-    w = decoded(blocks, groups(scales.view(n, -1)).reshape(-1), (n, x.shape[1]))
-    return product(x, w) + product(s, b)
+    blocks = bytes_of(packed.view(n, -1, _BLOCK // 2)).reshape(-1, _BLOCK // 2)
+    w = _decoded(blocks, groups(scales.view(n, -1)).reshape(-1), (n, x.shape[1]))
+    return _product(x, w) + _product(s, b)
 
 
 def _first(one: Tensor) -> Tensor:
@@ -174,36 +174,36 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
             (normal(72, 80), normal(40, 80, seed=1)),
             (normal(40, 64), normal(100, 64, seed=1)),
         ],
-        truth=product,
+        truth=_product,
         mistakes=[
-            (lambda x, w: 0 * product(x, w), "nothing is filled in: the total is still zero"),
+            (lambda x, w: 0 * _product(x, w), "nothing is filled in: the total is still zero"),
             (
-                lambda x, w: product(x[:, :32], w[:, :32]),
+                lambda x, w: _product(x[:, :32], w[:, :32]),
                 "That is the first step along K alone: the walk goes on to K.",
             ),
             (
-                lambda x, w: product(
+                lambda x, w: _product(
                     x[:, (x.shape[1] - 1) // 32 * 32 :], w[:, (x.shape[1] - 1) // 32 * 32 :]
                 ),
                 "Every step starts anew: add to the total, total = tl.dot(left, right, total).",
             ),
             (
-                lambda x, w: product(x, w.reshape(w.shape[1], -1).T),
+                lambda x, w: _product(x, w.reshape(w.shape[1], -1).T),
                 "w is (N, K): its element (n, k) lies at w + n * K + k.",
             ),
             (
-                lambda x, w: product(_strided(x, len(w), 1), w),
+                lambda x, w: _product(_strided(x, len(w), 1), w),
                 "x is (M, K): its element (m, k) lies at x + m * K + k.",
             ),
             (
-                lambda x, w: product(x, _strided(w, len(w), 1)),
+                lambda x, w: _product(x, _strided(w, len(w), 1)),
                 "w is (N, K): its element (n, k) lies at w + n * K + k.",
             ),
             (
-                lambda x, w: product(x, w).T.reshape(len(x), -1),
+                lambda x, w: _product(x, w).T.reshape(len(x), -1),
                 "y is (M, N): its element (m, n) lies at y + m * N + n.",
             ),
-            (lambda x, w: product(rounded(x), rounded(w)), ROUNDED),
+            (lambda x, w: _product(_rounded(x), _rounded(w)), ROUNDED),
         ],
         outside={
             "x": "x is (M, K): its element (m, k) lies at x + m * K + k.",
@@ -218,7 +218,7 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
         truth=_lora,
         mistakes=[
             (
-                lambda x, w, s, b, scale: product(x, w),
+                lambda x, w, s, b, scale: _product(x, w),
                 "nothing is filled in: the total still starts from zeros",
             ),
             (lambda x, w, s, b, scale: _lora(x, w, s, b, 1.0), "The scale is missing."),
@@ -228,7 +228,7 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
                 "The scale multiplies the adapter's part alone, not the base's product.",
             ),
             (
-                lambda x, w, s, b, scale: scale * product(s, b),
+                lambda x, w, s, b, scale: scale * _product(s, b),
                 "The base's product is missing: the walk along K adds to the total.",
             ),
             (
@@ -236,7 +236,7 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
                 "b is (N, R): its element (n, r) lies at b + n * R + r.",
             ),
             (
-                lambda x, w, s, b, scale: _lora(x, w, rounded(s), rounded(b), scale),
+                lambda x, w, s, b, scale: _lora(x, w, _rounded(s), _rounded(b), scale),
                 ROUNDED,
             ),
         ],
@@ -259,7 +259,7 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
             ),
             (_packed_with(lambda codes: codes[:, 0::2]), "The odd weight's code is missing."),
             (
-                _packed_with(lambda codes: codes[:, : BLOCK // 2] | codes[:, BLOCK // 2 :] << 4),
+                _packed_with(lambda codes: codes[:, : _BLOCK // 2] | codes[:, _BLOCK // 2 :] << 4),
                 "Neighbours share a byte, not the first half of the block with the second.",
             ),
             (
@@ -293,19 +293,19 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
     ),
     "decode": KernelExercise(
         cases=_bytes_cases,
-        truth=decoded,
+        truth=_decoded,
         mistakes=[
-            (lambda packed, scales, shape: 0 * decoded(packed, scales, shape), "nothing is filled in"),
+            (lambda packed, scales, shape: 0 * _decoded(packed, scales, shape), "nothing is filled in"),
             (
-                lambda packed, scales, shape: decoded(packed << 4 | packed >> 4, scales, shape),
+                lambda packed, scales, shape: _decoded(packed << 4 | packed >> 4, scales, shape),
                 "The halves of the byte are exchanged: its low one holds the even weight.",
             ),
             (
-                lambda packed, scales, shape: decoded(packed, torch.ones_like(scales), shape),
+                lambda packed, scales, shape: _decoded(packed, torch.ones_like(scales), shape),
                 "The scale is missing: each row has its own, scale[:, None].",
             ),
             (
-                lambda packed, scales, shape: decoded(packed, scales, shape, zero=0),
+                lambda packed, scales, shape: _decoded(packed, scales, shape, zero=0),
                 "Code 8 stands for zero: take 8 away.",
             ),
             (
@@ -331,7 +331,7 @@ KERNEL_EXERCISES: dict[str, KernelExercise] = {
         truth=_fused,
         mistakes=[
             (
-                lambda x, packed, scales, s, b: product(s, b),
+                lambda x, packed, scales, s, b: _product(s, b),
                 "nothing is filled in: the weight's tile is still zero",
             ),
             (

@@ -32,15 +32,6 @@ class Recording(Trace):
     def __init__(self) -> None:
         super().__init__()
         self.accesses: list[Access] = []
-        self.order: list[str] = []
-        """The tensors of the last launch as the kernel's arguments name them."""
-
-    def launch(
-        self, kernel: str, tensors: dict[str, Tensor], grid: Grid, program: Callable[[], Grid]
-    ) -> None:
-        """Note a launch and the order of its tensors."""
-        super().launch(kernel, tensors, grid, program)
-        self.order = list(tensors)
 
     def load(self, address: np.ndarray, mask: np.ndarray, itemsize: int) -> None:
         """Keep a load, then count it."""
@@ -128,7 +119,7 @@ class DrawnProgram:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class DrawnLaunch:
     """A launch as it is drawn."""
 
     kernel: str
@@ -139,22 +130,21 @@ class Drawing:
     problem: str
 
 
-def drawing(launch: Callable[[], object]) -> Drawing:
+def drawing(launch: Callable[[], object]) -> DrawnLaunch:
     """Run a launch and return what each program of its last kernel touches; an error ends it early."""
     seen = watched(launch, stop=False)
     recording = seen.trace
     problem = "" if seen.error is None else str(seen.error).split("\n")[0]
     if not recording.launches:
-        return Drawing("", [], [], None, problem or "no kernel was launched")
+        return DrawnLaunch("", [], [], None, problem or "no kernel was launched")
     last = len(recording.launches) - 1
     kept, one = [a for a in recording.accesses if a.launch == last], recording.launches[last]
-    regions = sorted(one.regions, key=lambda region: recording.order.index(region.name.split("+")[0]))
-    shapes = {region.name: _table(region.tensors[0]) for region in regions}
+    shapes = {region.name: _table(region.tensors[0]) for region in one.regions}
     tensors = [_tensor(name, *shape, kept) for name, shape in shapes.items()]
     shown = min(one.programs, MOST_PROGRAMS)
     programs = [_program(number, one.grid, tensors, kept) for number in range(shown)]
     strayed = kept[-1].program if isinstance(seen.error, StrayError) and kept else None
-    return Drawing(one.kernel, tensors, programs, strayed, problem)
+    return DrawnLaunch(one.kernel, tensors, programs, strayed, problem)
 
 
 def _table(tensor: Tensor) -> tuple[int, int]:
@@ -192,11 +182,11 @@ def _program(number: int, grid: Grid, tensors: list[DrawnTensor], kept: list[Acc
                 cells.append((place, kind, rectangles(found, tensor)))
                 of = "of" if kind in ("load", "store") else "at"
                 said[kind].append(f"{len(found):,} {of} {tensor.name}")
-    words = "; ".join(f"{WORDS[kind]} {', '.join(parts)}" for kind, parts in said.items() if parts)
+    words = "; ".join(f"{_WORDS[kind]} {', '.join(parts)}" for kind, parts in said.items() if parts)
     return DrawnProgram(", ".join(map(str, axes[:used])), cells, words or "touches nothing")
 
 
-WORDS = {
+_WORDS = {
     "load": "loads",
     "store": "stores",
     "masked": "switches off lanes:",

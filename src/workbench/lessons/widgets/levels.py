@@ -7,7 +7,7 @@ import numpy as np
 import traitlets
 
 from workbench.errors import InputError
-from workbench.lessons.codebooks import best_levels, codebook_error, counted
+from workbench.lessons.codebooks import best_levels, codebook_error, count_in_bins
 from workbench.lessons.figures import codebook
 from workbench.lessons.widgets.hands import HANDS_STYLE, own_module
 from workbench.views.style import PaperFigure
@@ -46,7 +46,7 @@ class Levels(View):
             raise InputError(
                 f"levels of different numbers can't be compared ({said}); give each name as many, at least 2"
             )
-        bins = counted(relative)
+        bins = count_in_bins(relative)
         laid = {name: [round(float(level), 4) for level in levels] for name, levels in known.items()}
         spread = np.quantile(np.repeat(np.linspace(-1, 1, len(bins)), bins), np.linspace(0, 1, lengths.pop()))
         best = [round(level, 4) for level in best_levels(bins, [*laid.values(), np.unique(spread)])]

@@ -84,6 +84,13 @@ export default {
     root(el, "ranks").append(html("div", { class: "row" }, labelled("directions kept", slider, count)), say,
       figure(`Kept: the change of one layer, ${matrix.rows} × ${matrix.columns} numbers (blue above zero, orange below)`, kept),
       figure("Left out", lost), html("div", { class: "columns" }, table, board));
-    return follow(model, ["place"], draw);
+    // a page gives colours only to what stands in it, and this may be drawn before it does
+    const attached = new ResizeObserver(draw);
+    attached.observe(kept);
+    const end = follow(model, ["place"], draw);
+    return () => {
+      attached.disconnect();
+      end();
+    };
   },
 };

@@ -12,7 +12,7 @@ from workbench.data.records import Dataset, Record
 from workbench.errors import InputError
 from workbench.lessons.exercises import numbers
 from workbench.lessons.figures import cut_figure, held
-from workbench.lessons.ranks import Answers, answers_by_rank, packed_directions
+from workbench.lessons.ranks import RankAnswers, answers_by_rank, packed_directions
 from workbench.lessons.widgets.hands import HANDS_STYLE, own_module
 from workbench.models.base import Base
 from workbench.training.prepare import Prepared
@@ -22,7 +22,7 @@ from workbench.views.widgets.view import View
 RANKS = (0, 1, 2, 3, 4, 8, 16, 32, 64)
 SHOWN = 10
 """Verbs whose answers are shown, half of them regular."""
-FEW = 2
+DIRECTIONS_DRAWN = 2
 """Directions that the picture keeps where the slider keeps all."""
 
 
@@ -44,7 +44,7 @@ class RankCut(View):
     place = traitlets.Int(0).tag(sync=True)
     """Which of the ranks is shown."""
 
-    def __init__(self, matrix: object, answers: Answers) -> None:
+    def __init__(self, matrix: object, answers: RankAnswers) -> None:
         values = numbers(matrix)
         most = max(answers.ranks)
         if most > min(values.shape):
@@ -111,7 +111,7 @@ class RankCut(View):
         """Draw the whole matrix, what the rank keeps of it, and how much is answered right at each rank."""
         left, sizes, right = np.linalg.svd(self.values, full_matrices=False)
         rank = (
-            self.rank if self.rank < max(self.answers["ranks"]) else FEW
+            self.rank if self.rank < max(self.answers["ranks"]) else DIRECTIONS_DRAWN
         )  # the whole beside itself says nothing
         kept = (left[:, :rank] * sizes[:rank]) @ right[:rank]
         cuts = {"the whole change of one layer": self.values, f"its {rank} largest directions": kept}

@@ -29,9 +29,18 @@ def test_every_module_belongs_to_a_widget_or_to_the_report():
     }
 
 
+SHOWS_PAGES = {
+    "dial": "what it shows is made by the kernel, as any cell's output is; texts are escaped there"
+}
+"""Modules that take HTML, with the reason."""
+
+
 @each_module
 def test_text_never_becomes_html(path):
     text = path.read_text(encoding="utf-8")
+    if path.stem in SHOWS_PAGES:
+        assert text.count("innerHTML") == 1
+        text = text.replace("innerHTML", "")
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|eval\(", text)
 
 

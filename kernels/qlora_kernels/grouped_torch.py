@@ -3,10 +3,11 @@
 The base comes prepared for its products, see ``products.py``. Cells of
 equal length, which is how stacks are trained, go through one batched product; others take one product each.
 In bfloat16 and float16 the base's product and its sum with the update are two roundings, where a GPU rounds
-once: PyTorch has no CPU product of 16-bit matrices with a 32-bit result. In bfloat16 dS and dB are products
-in that type, whose sums are in float32, where the scale is a power of two: converting dy takes longer.
+once: PyTorch has no CPU product of 16-bit matrices with a 32-bit result. Its products in bfloat16 sum in
+float32 and round once, so nothing is widened for them where the scales are powers of two.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -29,7 +30,9 @@ def forward(
     y = product(x, base)
     if s is None or b is None:
         return y
-    return _add_by_cell(y, _scaled(s, scale, segments), widened(b).mT, segments)
+    if _exact_in(s, scale):
+        return _add_by_cell(y, _scaled(s, scale, segments), b.mT, segments)
+    return _add_by_cell(y, _scaled(widened(s), scale, segments), widened(b).mT, segments)
 
 
 def input_gradient(
@@ -43,7 +46,9 @@ def input_gradient(
     dx = input_product(dy, base)
     if ds is None or a is None:
         return dx
-    return _add_by_cell(dx, widened(ds), widened(a), segments)
+    if ds.dtype != torch.bfloat16:
+        ds, a = widened(ds), widened(a)
+    return _add_by_cell(dx, ds, a, segments)
 
 
 def shrink(
@@ -62,10 +67,10 @@ def output_gradients(
 ) -> tuple[Float[Tensor, "M R"], Float[Tensor, "G N R"]]:
     """Return dS = scale * dy B and dB = scale * dy^T S."""
     given = dy.dtype, b.dtype
-    low = dy.dtype == torch.bfloat16 and _powers_of_two(scale)  # another scale would round dS twice
-    dy, b, s = (one if low else widened(one) for one in (dy, b, s))
+    if not _exact_in(dy, scale):
+        dy, b, s = (widened(one) for one in (dy, b, s))
     ds = _scaled(by_cell(dy, b, segments), scale, segments)
-    db = widened(between_cells(dy, s, segments)) * scale.to(ds)[:, None, None]
+    db = between_cells(dy, s, segments) * scale.to(dy.dtype)[:, None, None]
     return ds.to(given[0]), db.to(given[1])
 
 
@@ -105,8 +110,11 @@ def between_cells(
     return torch.stack([i.mT @ j for i, j in zip(left.split(lengths), right.split(lengths), strict=True)])
 
 
-def _powers_of_two(scale: Tensor) -> bool:
-    return bool((torch.frexp(scale.detach()).mantissa.abs() == 0.5).all())
+def _exact_in(rows: Tensor, scale: Tensor) -> bool:
+    """Say whether the type of rows is bfloat16 and takes their scales without a rounding."""
+    return rows.dtype == torch.bfloat16 and all(
+        abs(math.frexp(one)[0]) in (0.0, 0.5) for one in scale.tolist()
+    )
 
 
 def _add_by_cell(total: Tensor, rows: Tensor, matrices: Tensor, segments: Tensor) -> Tensor:
@@ -130,9 +138,9 @@ def _equal_lengths(segments: Tensor) -> bool:
     return bool((lengths == lengths[0]).all() and lengths[0] > 0)
 
 
-def _scaled(s: Tensor, scale: Tensor, segments: Tensor) -> Tensor:
-    """Multiply each cell's rows by its scale, in float32 at least."""
-    wide = widened(s)
+def _scaled(rows: Tensor, scale: Tensor, segments: Tensor) -> Tensor:
+    """Multiply each cell's rows by its scale, in their type."""
+    scale = scale.to(rows.dtype)
     if len(scale) == 1:
-        return wide * scale.to(wide)
-    return wide * torch.repeat_interleave(scale.to(wide), segments.diff())[:, None]
+        return rows * scale
+    return rows * torch.repeat_interleave(scale, segments.diff())[:, None]

@@ -32,8 +32,12 @@ class DenseHead:
         return self.weight.dtype
 
     def logits(self, hidden: Float[Tensor, "M H"]) -> Float[Tensor, "M V"]:
-        """Return hidden head^T."""
+        """Return hidden head^T, in float32 at least."""
         return _product(hidden, self.weight.mT)
+
+    def product(self, hidden: Float[Tensor, "M H"]) -> Float[Tensor, "M V"]:
+        """Return hidden head^T as a processor's product gives it, in its own type."""
+        return hidden.to(self.low) @ self.weight.mT
 
     def back(self, slopes: Float[Tensor, "M V"]) -> Float[Tensor, "M H"]:
         """Return slopes head."""
@@ -54,8 +58,12 @@ class PackedHead:
     low: torch.dtype
     triton: bool
 
+    def product(self, hidden: Float[Tensor, "M H"]) -> Float[Tensor, "M V"]:
+        """Return the same as :meth:`logits`: its parts are put together in float32."""
+        return self.logits(hidden)
+
     def logits(self, hidden: Float[Tensor, "M H"]) -> Float[Tensor, "M V"]:
-        """Return hidden head^T."""
+        """Return hidden head^T, in float32 at least."""
         wide = torch.promote_types(self.low, torch.float32)
         logits = torch.empty(len(hidden), self.weight.shape[0], dtype=wide, device=hidden.device)
         for part, rows in self._parts():

@@ -31,7 +31,9 @@ from qlora_kernels.rows import Backend, Context, on_gpu, require_float, route
 
 IGNORED = -100
 CHUNK_BYTES = 32 * 2**20
-"""Size of one chunk's float32 logits: enough for a fast product, few enough to stay near the processor."""
+"""Size of the logits of one product on a processor: enough rows for a fast one."""
+NEAR_BYTES = 4 * 2**20
+"""Size of the float32 logits that a processor's passes take at a time: few enough to stay in its cache."""
 DEVICE_CHUNK_BYTES = 512 * 2**20
 """The same for Triton: 1,000 rows of a vocabulary of 128,000, so that a product fills a GPU, and a packed
 head is decoded once for many rows."""
@@ -157,23 +159,17 @@ def _linear_cross_entropy(
     losses = torch.zeros(len(hidden), dtype=wide, device=hidden.device)
     gradient = torch.zeros(hidden.shape if needs_gradient else (0, 0), dtype=wide, device=hidden.device)
     held = DEVICE_CHUNK_BYTES if triton else CHUNK_BYTES
-    step = chunk or max(16, held // (wide.itemsize * max(1, words)))
     # PyTorch multiplies 16-bit matrices into a float32 result on a GPU only; elsewhere the head is
     # widened once, unless a precision was asked for
     low = dtype_of(precision, hidden) if precision or on_gpu(hidden) else wide
     head = head_of(base, levels, dtype_of(precision, hidden), low, triton)
-    rows = _triton_rows if triton else _torch_rows
+    step = chunk or max(16, held // ((wide if triton else head.low).itemsize * max(1, words)))
+    rows = _triton_rows if triton else _rows_nearby
     for some in _chunks(targets, step, triton):
-        logits, of = head.logits(hidden[some]), targets[some].clamp(0, words - 1)
-        slopes = None
-        if softcap:
-            bounded = torch.tanh(logits / softcap)
-            logits, slopes = softcap * bounded, 1 - bounded.square()
-        losses[some], others, own = rows(logits, targets[some], needs_gradient, head.low)
+        logits = head.logits(hidden[some]) if triton else head.product(hidden[some])
+        losses[some], others, own = rows(logits, targets[some], softcap, needs_gradient, head.low)
         if needs_gradient:
-            if slopes is not None:
-                others, own = (others * slopes).to(head.low), own * slopes.gather(1, of[:, None].long())[:, 0]
-            chosen = head.chosen(of).to(wide)
+            chosen = head.chosen(targets[some].clamp(0, words - 1)).to(wide)
             gradient[some] = head.back(others).addcmul_(own[:, None], chosen)
     return losses, gradient
 
@@ -185,33 +181,62 @@ def _chunks(targets: Tensor, step: int, triton: bool) -> Iterable[Tensor | slice
     return (targets != IGNORED).nonzero()[:, 0].split(step)
 
 
+def _rows_nearby(
+    logits: Tensor, targets: Tensor, softcap: float, needs_gradient: bool, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Do :func:`_torch_rows` a few rows at a time, in float32 at least; their slopes take the logits' place."""
+    wide = _sum_dtype(logits.dtype)
+    losses, own = (torch.empty(len(logits), dtype=wide) for _ in range(2))
+    step = max(1, NEAR_BYTES // (wide.itemsize * max(1, logits.shape[1])))
+    for start in range(0, len(logits), step):
+        some = slice(start, start + step)
+        near = logits[some].to(wide, copy=True)
+        losses[some], slopes, own[some] = _torch_rows(near, targets[some], softcap, needs_gradient)
+        if needs_gradient:
+            logits[some] = slopes
+    return losses, logits, own
+
+
 def _torch_rows(
-    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
+    logits: Tensor, targets: Tensor, softcap: float, needs_gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return each row's loss, and its slopes: softmax with 0 at the target, and the target's own.
 
-    The target's slope, softmax - 1, outweighs all others. Kept apart it is neither rounded to ``dtype`` nor
-    does it stand in the sum of thousands of small products. It is -rest / total, and the loss is log(1 +
-    rest) when the model is sure, where ``rest`` is what the other words add up to: so neither loses its
-    digits to the 1.
+    The target's slope, softmax - 1, outweighs all others. Kept apart it is neither rounded to the type of
+    the products nor does it stand in the sum of thousands of small ones. It is -rest / total, and the loss is
+    log(1 + rest) when the model is sure, where ``rest`` is what the other words add up to: so neither loses
+    its digits to the 1.
     """
-    target = targets[:, None].long()
+    target, within = targets[:, None].long(), None
+    if softcap:
+        bounded = torch.tanh(logits / softcap)
+        logits, within = softcap * bounded, 1 - bounded.square()
     highest = logits.amax(1, keepdim=True)
     chosen = logits.gather(1, target) - highest
     logits.sub_(highest).exp_().scatter_(1, target, 0.0)
     rest, own = logits.sum(1, keepdim=True), chosen.exp()
-    loss = torch.log1p(rest + (own - 1)) - chosen
+    loss, slope = torch.log1p(rest + (own - 1)) - chosen, -rest / (rest + own)
     if needs_gradient:
         logits.div_(rest + own)
-    return loss[:, 0], logits.to(dtype), (-rest / (rest + own))[:, 0]
+        if within is not None:
+            logits, slope = logits * within, slope * within.gather(1, target)
+    return loss[:, 0], logits, slope[:, 0]
 
 
 def _triton_rows(
-    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
+    logits: Tensor, targets: Tensor, softcap: float, needs_gradient: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     from qlora_kernels.linear_cross_entropy_triton import launch
 
-    return launch(logits, targets, IGNORED, needs_gradient, dtype)
+    within = None
+    if softcap:
+        bounded = torch.tanh(logits / softcap)
+        logits, within = softcap * bounded, 1 - bounded.square()
+    losses, others, own = launch(logits, targets, IGNORED, needs_gradient, dtype)
+    if within is not None and needs_gradient:
+        of = targets.clamp(0, logits.shape[1] - 1)[:, None].long()
+        others, own = (others * within).to(dtype), own * within.gather(1, of)[:, 0]
+    return losses, others, own
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:

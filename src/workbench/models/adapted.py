@@ -80,3 +80,19 @@ def join(adapters: Sequence[Adapter | None], outputs: Sequence[int]) -> Adapter 
         b.append(functional.pad(own, (before, sum(ranks) - before - rank)))
         before += rank
     return Adapter(torch.cat([one.a for one in present], dim=1), torch.cat(b, dim=1), scale)
+
+
+def parted(
+    adapters: Sequence[Adapter | None],
+    outputs: Sequence[int],
+    a: Float[Tensor, "G _ K"],
+    b: Float[Tensor, "G N _"],
+) -> list[tuple[Float[Tensor, "G R K"], Float[Tensor, "G _ R"]]]:
+    """Return each layer's part of what has the shapes of :func:`join`'s A and B, such as their gradients."""
+    parts, before, above = [], 0, 0
+    for adapter, rows in zip(adapters, outputs, strict=True):
+        rank = 0 if adapter is None else adapter.a.shape[1]
+        own = slice(before, before + rank)
+        parts.append((a[:, own], b[:, above : above + rows, own]))
+        before, above = before + rank, above + rows
+    return parts

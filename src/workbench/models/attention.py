@@ -91,16 +91,46 @@ def causal_attention(
     attention: Attention,
 ) -> Float[Tensor, "slots H D"]:
     """Let every token look at itself and at what precedes it in its own example, as far as it sees."""
+    q, k, v = (take_rows(x, batch.in_blocks) for x in (q, k, v))
+    return take_rows(mix_by_block(q, k, v, batch, attention), batch.out_of_blocks)
+
+
+def mix_by_block(
+    q: Float[Tensor, "slots H D"],
+    k: Float[Tensor, "slots J D"],
+    v: Float[Tensor, "slots J D"],
+    batch: Batch,
+    attention: Attention,
+) -> Float[Tensor, "slots H D"]:
+    """Do the same where all slots lie as in the batch's blocks, end to end."""
     mixed, sizes = [], [block.numel() for block in batch.blocks]
-    rounded = q.device.type == "cpu" and q.dtype == torch.bfloat16 and attention.softcap is None
-    longest = LONGEST_BY_HAND if rounded else 0
-    taken = (take_rows(x, batch.in_blocks).split(sizes) for x in (q, k, v))
-    for block, *parts in zip(batch.blocks, *taken, strict=True):
+    for block, *parts in zip(batch.blocks, *(x.split(sizes) for x in (q, k, v)), strict=True):
         query, key, value = (rearrange(x, "(E S) heads D -> E heads S D", E=len(block)) for x in parts)
         visible = None
         if attention.window is not None and attention.window < block.shape[1]:
-            places = torch.arange(block.shape[1], device=q.device)
+            places = torch.arange(block.shape[1], device=query.device)
             visible = attention.visible(places, places)
-        mix = attention.mix if block.shape[1] > longest else attention.mix_written
+        here = query.device.type == "cpu" and attention.softcap is None
+        written = here and block.shape[1] <= LONGEST_BY_HAND.get(query.dtype, 0)
+        mix = attention.mix_written if written else attention.mix
         mixed.append(rearrange(mix(query, key, value, visible), "E H S D -> (E S) H D"))
-    return take_rows(torch.cat(mixed), batch.out_of_blocks)
+    return torch.cat(mixed)
+
+
+def attend_to_prefix(
+    q: Float[Tensor, "slots H D"],
+    k: Float[Tensor, "prompts J D"],
+    v: Float[Tensor, "prompts J D"],
+    gate: Float[Tensor, "G H"],
+    scale: float,
+) -> Float[Tensor, "slots H D"]:
+    """Return each head's share of its cell's prefix, G cells of L tokens, all of which every token sees.
+
+    Source: Zhang et al., "LLaMA-Adapter", arXiv:2303.16199, section 3.2, and its repository.
+    """
+    k, v = (rearrange(x, "(G L) J D -> G L J D", G=len(gate)) for x in (k, v))
+    q = rearrange(q, "(G T) (J S) D -> G T J S D", G=len(gate), J=k.shape[2])
+    scores = einsum(q.to(v), k.to(v), "G T J S D, G L J D -> G T J S L") * scale
+    taken = einsum(scores.softmax(dim=-1), v, "G T J S L, G L J D -> G T J S D")
+    gate = rearrange(gate, "G (J S) -> G 1 J S 1", J=k.shape[2])
+    return rearrange(gate * taken, "G T J S D -> (G T) (J S) D")

@@ -23,8 +23,9 @@ from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
 from qlora_kernels.take_rows import take_rows
 from workbench.data.batches import Batch
+from workbench.models import whole_blocks
 from workbench.models.adapted import Adapter, Adapters, Prefix, join, with_gains
-from workbench.models.attention import Attention, causal_attention
+from workbench.models.attention import Attention, attend_to_prefix, causal_attention
 from workbench.models.between import products_in, rounded_norm
 from workbench.models.decoder_config import BIASES, ROUTER, SAME_INPUT, DecoderConfig
 from workbench.models.experts import gated_unit, refuse_experts, through_experts
@@ -54,6 +55,7 @@ class Decoder:
         hold: str = "decoded",
     ) -> None:
         self.config, self.device, self.hold = config, torch.device(device), hold
+        refuse_experts(config, self.device, precision)
         expected = config.shapes(tied="head" not in weights)
         if set(weights) != set(expected):
             raise ValueError(f"weights missing or unknown: {sorted(set(weights) ^ set(expected))}")
@@ -270,6 +272,8 @@ class Decoder:
         With ``labels`` only the label slots come out, shape (P, K). ``observe`` is shown the input of every
         linear layer.
         """
+        if observe is None and whole_blocks.fits(self):
+            return whole_blocks.run(self, hidden, batch, adapters, first, last, labels=labels)
         rotations = self.rotations(batch.positions)
 
         def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -348,19 +352,10 @@ class Decoder:
         return hidden + more if scale == 1 else hidden + scale * more
 
     def from_prefix(self, layer: int, q: Float[Tensor, "slots H D"], prefix: Prefix) -> Tensor:
-        """Return what the tokens of a block take from their cell's prefix; positions don't turn its keys.
-
-        Source: Zhang et al., "LLaMA-Adapter", arXiv:2303.16199, section 3.2, and its repository.
-        """
-        config, cells = self.config, len(prefix.prompts)
+        """Return what the tokens of a block take from their cell's prefix; positions don't turn its keys."""
         _, k, v = self.linears(layer, SAME_INPUT[0], prefix.prompts, {}, torch.tensor([0]))
-        k = self.heads(layer, "k", k).view(cells, -1, config.kv_heads, config.head_size)
-        v = rearrange(v, "G L (J D) -> G L J D", D=config.head_size)
-        q = rearrange(q, "(G T) (J S) D -> G T J S D", G=cells, J=config.kv_heads)
-        scores = einsum(q.to(v), k.to(v), "G T J S D, G L J D -> G T J S L") * config.score_scale
-        taken = einsum(scores.softmax(dim=-1), v, "G T J S L, G L J D -> G T J S D")
-        gate = rearrange(prefix.gate, "G (J S) -> G 1 J S 1", J=config.kv_heads)
-        return rearrange(gate * taken, "G T J S D -> (G T) (J S) D")
+        k, v = self.heads(layer, "k", k), rearrange(v, "G L (J D) -> (G L) J D", D=self.config.head_size)
+        return attend_to_prefix(q, k, v, prefix.gate, self.config.score_scale)
 
     def normalize(self, name: str, x: Float[Tensor, "*rows K"]) -> Float[Tensor, "*rows K"]:
         """Scale each row to a root mean square of 1, then by the weight."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from follows import follows
+from what_is_kept import kept_bytes
 
 from qlora_kernels.rms_norm import rms_norm_reference
 from qlora_kernels.swiglu import swiglu_reference
@@ -156,7 +157,7 @@ def test_training_repeats_to_the_bit_and_so_does_a_training_that_goes_on(threads
 def test_a_long_example_goes_another_way_to_the_same_numbers(rounded_decoder, tiny_pool, monkeypatch):
     batch = tiny_pool.batch([range(12)])
     short = rounded_decoder(batch).float()
-    monkeypatch.setattr("workbench.models.attention.LONGEST_BY_HAND", 5)
+    monkeypatch.setattr("workbench.models.attention.LONGEST_BY_HAND", {torch.bfloat16: 5})
     assert (rounded_decoder(batch).float() - short).norm() < 0.01 * short.norm()
 
 
@@ -185,18 +186,12 @@ def test_a_token_leaves_behind_about_what_is_counted(tiny_config, make_decoder, 
     plain = make_decoder(config)
     decoder = Decoder(config, {name: plain.weight(name).clone() for name in config.shapes()}, ROUNDED)
     stack = LoraStack([CellConfig(data="d", base="b", size=12, rank=1, first_layer=first)], config)
-    batch, kept = tiny_pool.batch([range(40)]), {}
-
-    def keep(tensor):
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
+    batch = tiny_pool.batch([range(40)])
     hidden = decoder.embed(batch.tokens)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        decoder.blocks(hidden, batch, stack.adapters(), first, config.layers)
-    frozen = {w.untyped_storage().data_ptr() for w in decoder.weights.values()}
-    frozen |= {p.untyped_storage().data_ptr() for held in decoder.prepared.values() for p in held.parts}
-    saved = sum(size for place, size in kept.items() if place not in frozen)
+    saved = kept_bytes(
+        lambda: decoder.blocks(hidden, batch, stack.adapters(), first, config.layers),
+        [stack.weights, *decoder.weights.values(), *(p for h in decoder.prepared.values() for p in h.parts)],
+    )
     estimated = batch.tokens.numel() * loop.activation_bytes(config, first, precision=ROUNDED)
     assert 0.7 < saved / estimated < 1.15, saved / estimated
 

@@ -184,7 +184,7 @@ def _chunks(targets: Tensor, step: int, triton: bool) -> Iterable[Tensor | slice
 def _rows_nearby(
     logits: Tensor, targets: Tensor, softcap: float, needs_gradient: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Do :func:`_torch_rows` a few rows at a time, in float32 at least; their slopes take the logits' place."""
+    """Do :func:`_torch_rows` a few rows at a time, in float32 at least; slopes take the logits' place."""
     wide = _sum_dtype(logits.dtype)
     losses, own = (torch.empty(len(logits), dtype=wide) for _ in range(2))
     step = max(1, NEAR_BYTES // (wide.itemsize * max(1, logits.shape[1])))

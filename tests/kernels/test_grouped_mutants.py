@@ -187,8 +187,8 @@ MUTANTS = [
     Mutant(
         "CPU: scale forgotten",
         ROUTE,
-        "return wide * torch.repeat_interleave(scale.to(wide), segments.diff())[:, None]",
-        "return wide",
+        "return rows * torch.repeat_interleave(scale, segments.diff())[:, None]",
+        "return rows",
         linear("q8_0", "torch"),
     ),
     Mutant(

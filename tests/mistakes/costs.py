@@ -94,7 +94,7 @@ MISTAKES = [
         ),
         (
             "attention's gradient costs what attention does",
-            "ATTENTION_BACKWARD = 2.5",
+            "ATTENTION_BACKWARD = 2.0",
             "ATTENTION_BACKWARD = 1.0",
             "test_operations_are_those_that_torch_counts",
         ),

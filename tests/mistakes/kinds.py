@@ -132,18 +132,18 @@ MISTAKES = [
         ("the spread of a seed, not of their mean", " / math.sqrt(len(means))", ""),
     ),
     *mistakes(
-        "src/workbench/models/decoder.py",
+        "src/workbench/models/attention.py",
         "tests/workbench/adapters/test_prefix.py",
         (
             "scores of a prefix aren't scaled",
-            ' -> G T J S L") * config.score_scale',
+            ' -> G T J S L") * scale',
             ' -> G T J S L")',
         ),
         ("a prefix has no gate", "gate * taken, ", "taken, "),
         (
             "a prefix is read by the wrong heads",
-            'q = rearrange(q, "(G T) (J S) D -> G T J S D", G=cells',
-            'q = rearrange(q, "(G T) (S J) D -> G T J S D", G=cells',
+            'q = rearrange(q, "(G T) (J S) D -> G T J S D", G=len(gate)',
+            'q = rearrange(q, "(G T) (S J) D -> G T J S D", G=len(gate)',
         ),
     ),
     *mistakes(

@@ -39,8 +39,8 @@ Back = Callable[[Tensor], Tensor]
 """Slope of a result -> slope of what it was made of. It may write into what it is given."""
 NormBack = Callable[[Tensor, Tensor | None], Tensor]
 """The same of a norm; given a second slope, that of the residual stream, it is added to that one in place."""
-LinearBack = Callable[[Tensor, bool], Tensor | None]
-"""The same of linear layers, which also notes the adapters' gradients; nothing where no more is wanted."""
+PartBack = Callable[[Tensor, bool], Tensor | None]
+"""The same of a part with adapters, whose gradients it notes; nothing where no more than those is wanted."""
 
 
 def fits(decoder: "Decoder") -> bool:
@@ -66,7 +66,8 @@ def run(
     """Run the blocks from ``first`` up to, without, ``last``, as :meth:`Decoder.blocks` does."""
     own = {name: one for name, one in adapters.items() if first <= _layer_of(name) < last}
     numbers = [part for one in own.values() for part in _trained(one)]
-    graph = torch.is_grad_enabled() and any(one.requires_grad for one in (hidden, *numbers))
+    given = any(one.requires_grad for one in (hidden, *numbers))
+    graph = torch.is_grad_enabled() and given and first < last
     blocks = _Blocks(decoder, batch, decoder.rotations(batch.positions), own, labels, graph, {})
     if graph:
         rows: Tensor = _Run.apply(blocks, first, last, hidden.flatten(0, 1), *numbers)
@@ -144,6 +145,7 @@ class _Blocks(NamedTuple):
         cells, rows = len(self.batch.tokens), len(hidden)
         segments = torch.arange(cells + 1) * (rows // cells)
         adapted = [any(f"layers.{layer}.{leaf}" in self.adapters for leaf in leaves) for leaves in SAME_INPUT]
+        of_heads = onward or adapted[0]
         adapted[0] |= f"layers.{layer}.prefix" in self.adapters
         wanted = [onward or any(adapted[:place]) for place in range(len(adapted))]
 
@@ -174,7 +176,8 @@ class _Blocks(NamedTuple):
                 return slope
             if only_labels:
                 own, slope = (_placed(one, self.batch.label_slots, rows) for one in (own, slope))
-            own = back_inputs(back_heads(back_attention(own)), wanted[0])
+            own = back_attention(own, of_heads)
+            own = None if own is None else back_inputs(back_heads(own), wanted[0])
             return slope if own is None else back_first(own, slope)
 
         return self.add(middle, fed), back
@@ -198,7 +201,7 @@ class _Blocks(NamedTuple):
 
     def linears(
         self, layer: int, place: int, x: Float[Tensor, "rows K"], segments: Int64[Tensor, " boundaries"]
-    ) -> tuple[Float[Tensor, "rows N"], LinearBack]:
+    ) -> tuple[Float[Tensor, "rows N"], PartBack]:
         """Apply the linear layers ``SAME_INPUT[place]``, as one, with their adapters."""
         decoder, leaves = self.decoder, SAME_INPUT[place]
         names = [f"layers.{layer}.{leaf}" for leaf in leaves]
@@ -263,13 +266,15 @@ class _Blocks(NamedTuple):
 
         return heads, back
 
-    def attention(self, layer: int, heads: Float[Tensor, "M heads D"]) -> tuple[Float[Tensor, "M N"], Back]:
+    def attention(
+        self, layer: int, heads: Float[Tensor, "M heads D"]
+    ) -> tuple[Float[Tensor, "M N"], PartBack]:
         """Let tokens look at those before them; autograd finds the way back through each example."""
         config, batch, count = self.decoder.config, self.batch, len(heads)
         taken = heads.index_select(0, batch.in_blocks.index).requires_grad_(self.graph)
         with torch.set_grad_enabled(self.graph):
-            parts = taken.split((config.heads, config.kv_heads, config.kv_heads), dim=1)
-            by_block = mix_by_block(*parts, batch, self.decoder.attention[layer])
+            q, k, v = taken.split((config.heads, config.kv_heads, config.kv_heads), dim=1)
+            by_block = mix_by_block(q, k, v, batch, self.decoder.attention[layer])
         # places in the graph: the numbers are kept by whoever needs them
         ends = [get_gradient_edge(one) for one in (by_block, taken)] if self.graph else []
         laid_out = len(taken)
@@ -278,29 +283,32 @@ class _Blocks(NamedTuple):
         if isinstance(prefix := self.adapters.get(f"layers.{layer}.prefix"), Prefix):
             mixed, back_prefix = self.with_prefix(layer, heads[:, : config.heads], prefix, mixed)
 
-        def back(slope: Tensor) -> Tensor:
+        def back(slope: Tensor, onward: bool) -> Tensor | None:
             slope = slope.view(mixed.shape)
+            of_queries = None if back_prefix is None else back_prefix(slope, onward)
+            if not onward:
+                return None
             padded = _placed(slope, batch.out_of_blocks.index, laid_out)
             (own,) = torch.autograd.grad(ends[:1], ends[1:], padded)
             own = _placed(own, batch.in_blocks.index, count)
-            if back_prefix is not None:
-                own[:, : config.heads] += back_prefix(slope)
+            if of_queries is not None:
+                own[:, : config.heads] += of_queries
             return own
 
         return mixed.flatten(1), back
 
     def with_prefix(
         self, layer: int, queries: Float[Tensor, "M H D"], prefix: Prefix, mixed: Float[Tensor, "M H D"]
-    ) -> tuple[Float[Tensor, "M H D"], Back]:
+    ) -> tuple[Float[Tensor, "M H D"], PartBack]:
         """Add what queries take from their cell's prefix; autograd finds the way back to both."""
         queries, *given = (one.detach().requires_grad_(self.graph) for one in (queries.contiguous(), *prefix))
         with torch.set_grad_enabled(self.graph):
             more = self.decoder.from_prefix(layer, queries, Prefix(*given))
 
-        def back(slope: Tensor) -> Tensor:
-            own, *found = torch.autograd.grad(more, (queries, *given), slope.to(more.dtype))
-            self.gradients[f"layers.{layer}.prefix"] = found
-            return own
+        def back(slope: Tensor, onward: bool) -> Tensor | None:
+            found = torch.autograd.grad(more, [*given, queries][: len(given) + onward], slope.to(more.dtype))
+            self.gradients[f"layers.{layer}.prefix"] = list(found[: len(given)])
+            return found[-1] if onward else None
 
         return (mixed + more.detach()).to(mixed.dtype), back
 
@@ -308,11 +316,11 @@ class _Blocks(NamedTuple):
 def _norm(
     x: Float[Tensor, "rows K"], weight: Float[Tensor, " K"], epsilon: float, dtype: torch.dtype
 ) -> tuple[Float[Tensor, "rows K"], NormBack]:
-    """Compute ``rms_norm_reference`` with sums in the weight's type, and the result in ``dtype``.
+    """Compute ``rms_norm_reference`` with sums in float32 at least, and the result in ``dtype``.
 
     With n = x / rms: dx = (w dy - n mean(w dy n)) / rms.
     """
-    wide = x.to(weight.dtype)
+    wide, weight = widened(x), widened(weight)
     inverse = torch.linalg.vecdot(wide, wide).div_(wide.shape[1]).add_(epsilon).rsqrt_()[:, None]
     normed = wide * inverse
     y = (

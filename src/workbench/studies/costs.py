@@ -5,6 +5,8 @@ examples have one length, a test finds every operation that torch's counter find
 
 - what a response that has ended computes while others are still written, and what failed cells wrote;
 - what isn't a matrix product: norms, softmax, rotary positions, the optimizer;
+- attention's scores a second time, which long examples, and GPUs, compute for the gradient instead of keeping
+  them;
 - attention's work behind an example's end: examples of similar length run as one block, each as long as the
   longest. On `verbs` that is 3 to 5% of all operations.
 """
@@ -22,8 +24,8 @@ from workbench.models.decoder_config import SAME_INPUT, DecoderConfig
 from workbench.studies.plan import Plan
 from workbench.training.generated import WRITTEN
 
-ATTENTION_BACKWARD = 2.5
-"""Products that the gradient of attention takes, relative to attention: two of each, and its scores again."""
+ATTENTION_BACKWARD = 2.0
+"""Products that the gradient of attention takes, relative to attention: two of each."""
 POWERCAP = Path("/sys/class/powercap")
 """Where Linux shows the energy meters of Intel and AMD processors."""
 

@@ -12,6 +12,7 @@ from workbench.config import KINDS_OF_ADAPTER, LINEARS, PREFIX_KINDS, CellConfig
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.models import whole_blocks
+from workbench.models.between import LONGEST_BY_HAND
 from workbench.models.decoder import Decoder
 from workbench.training.loop import freeze, step_gradient
 
@@ -28,6 +29,7 @@ CONFIGS = {
     "some blocks aren't turned": {"unturned": frozenset((1,))},
     "capped scores": {"attention_softcap": 5.0},
     "a window": {"windows": (4, None, 6)},
+    "another scale of scores": {"attention_scale": 0.9},
 }
 """What a family may have beside a LLaMA: names of ``DecoderConfig``."""
 
@@ -97,6 +99,15 @@ def test_all_that_a_family_may_have_gives_the_same(config, make_decoder, pool, l
     batch = pool.batch([[0, 3, 7, 11], [2, 5, 9, 4]])
     case = decoder, batch, stack_of(decoder, 2)
     same(results(*case, labels=labels), composed(monkeypatch, *case, labels=labels))
+
+
+@pytest.mark.parametrize("config", ["plain", "a window", "another scale of scores"], indirect=True)
+def test_written_attention_is_the_other_one(config, make_decoder, pool, monkeypatch):
+    decoder = wide(config, make_decoder)
+    case = decoder, pool.batch([[0, 3, 7, 11], [2, 5, 9, 4]]), stack_of(decoder, 2)
+    plain = results(*case)
+    monkeypatch.setitem(LONGEST_BY_HAND, torch.float64, 160)
+    same(results(*case), plain)
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_ADAPTER)

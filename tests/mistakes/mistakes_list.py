@@ -16,6 +16,7 @@ ROOMS = (
         "audit",
         "conversations",
         "models",
+        "blocks",
         "families",
         "experts",
         "formats",

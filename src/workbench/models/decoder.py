@@ -272,7 +272,7 @@ class Decoder:
         With ``labels`` only the label slots come out, shape (P, K). ``observe`` is shown the input of every
         linear layer.
         """
-        if observe is None and whole_blocks.fits(self):
+        if observe is None and whole_blocks.covers(self):
             return whole_blocks.run(self, hidden, batch, adapters, first, last, labels=labels)
         rotations = self.rotations(batch.positions)
 

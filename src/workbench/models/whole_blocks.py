@@ -7,43 +7,90 @@ the product takes, rotations turn queries and keys where they lie, one copy gath
 and slopes are added to those of the residual stream in place.
 
 Each part returns its result and a function that takes the result's slope back to that of its input. What
-such a function remembers is freed as soon as it has run. A base that has more than :func:`fits` allows runs
+such a function remembers is freed as soon as it has run. A base that has more than :func:`covers` allows runs
 through :meth:`Decoder.block`.
 
 Shape letters: G cells, T tokens in a row, M tokens of all cells, K width, N outputs, F feed-forward size, H
 heads, J key-value heads, D head size.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
-from torch.nn import functional
 
-from qlora_kernels import grouped_torch
+from qlora_kernels import QuantizedTensor, grouped_torch
 from qlora_kernels.products import PreparedWeight
-from qlora_kernels.rows import widened
 from workbench.data.batches import Batch
 from workbench.models.adapted import Adapter, Adapters, Prefix, join, parted
-from workbench.models.attention import mix_by_block
-from workbench.models.decoder_config import BIASES, SAME_INPUT
+from workbench.models.attention import Attention, mix_by_block
+from workbench.models.block_parts import (
+    Back,
+    NormBack,
+    gain_outputs,
+    gate_rows,
+    norm_rows,
+    placed,
+    turn_heads,
+    without_norm,
+)
+from workbench.models.decoder_config import BIASES, SAME_INPUT, DecoderConfig
 from workbench.models.rotary import Rotation
 
-if TYPE_CHECKING:
-    from workbench.models.decoder import Decoder
-
-Back = Callable[[Tensor], Tensor]
-"""Slope of a result -> slope of what it was made of. It may write into what it is given."""
-NormBack = Callable[[Tensor, Tensor | None], Tensor]
-"""The same of a norm; given a second slope, that of the residual stream, it is added to that one in place."""
 PartBack = Callable[[Tensor, bool], Tensor | None]
 """The same of a part with adapters, whose gradients it notes; nothing where no more than those is wanted."""
 
 
-def fits(decoder: "Decoder") -> bool:
+@runtime_checkable
+class DecoderParts(Protocol):
+    """What these blocks take of a ``Decoder``."""
+
+    @property
+    def config(self) -> DecoderConfig:
+        """Return its sizes and settings."""
+
+    @property
+    def device(self) -> torch.device:
+        """Return where its weights lie."""
+
+    @property
+    def trained(self) -> bool:
+        """Say whether it is itself trained."""
+
+    @property
+    def packed(self) -> bool:
+        """Say whether its matrices stay packed."""
+
+    @property
+    def between(self) -> torch.dtype:
+        """Return the type of what lies between products."""
+
+    @property
+    def weights(self) -> Mapping[str, Tensor | QuantizedTensor]:
+        """Return its weights by name."""
+
+    @property
+    def prepared(self) -> Mapping[str, Any]:
+        """Return what products take, by the first layer's name."""
+
+    @property
+    def attention(self) -> Sequence[Attention]:
+        """Return how each layer mixes values."""
+
+    def weight(self, name: str) -> Tensor:
+        """Return a weight as numbers."""
+
+    def rotations(self, positions: Int64[Tensor, "G T"]) -> list[Rotation | None]:
+        """Return each layer's cosines and sines."""
+
+    def from_prefix(self, layer: int, q: Float[Tensor, "slots H D"], prefix: Prefix) -> Tensor:
+        """Return what queries take from a prefix."""
+
+
+def covers(decoder: DecoderParts) -> bool:
     """Say whether these blocks have all that a base takes."""
     return (
         decoder.device.type == "cpu"
@@ -54,7 +101,7 @@ def fits(decoder: "Decoder") -> bool:
 
 
 def run(
-    decoder: "Decoder",
+    decoder: DecoderParts,
     hidden: Float[Tensor, "G T K"],
     batch: Batch,
     adapters: Adapters,
@@ -128,7 +175,7 @@ class _Run(torch.autograd.Function):
 class _Blocks(NamedTuple):
     """What the blocks of a run share."""
 
-    decoder: "Decoder"
+    decoder: DecoderParts
     batch: Batch
     rotations: Sequence[Rotation | None]
     adapters: Adapters
@@ -161,7 +208,7 @@ class _Blocks(NamedTuple):
         middle = self.add(hidden, mixed)
         x, back_second = self.norm(layer, "feed_forward_norm", middle)
         gate_up, back_gate_up = self.linears(layer, 2, x, segments)
-        fed, back_unit = _unit(gate_up, self.decoder.config.activation)
+        fed, back_unit = gate_rows(gate_up, self.decoder.config.activation)
         fed, back_down = self.linears(layer, 3, fed, segments)
         fed, back_second_post = self.norm(layer, "feed_forward_post_norm", fed)
 
@@ -175,7 +222,7 @@ class _Blocks(NamedTuple):
             if own is None:
                 return slope
             if only_labels:
-                own, slope = (_placed(one, self.batch.label_slots, rows) for one in (own, slope))
+                own, slope = (placed(one, self.batch.label_slots, rows) for one in (own, slope))
             own = back_attention(own, of_heads)
             own = None if own is None else back_inputs(back_heads(own), wanted[0])
             return slope if own is None else back_first(own, slope)
@@ -195,9 +242,9 @@ class _Blocks(NamedTuple):
         """Normalize rows, where the base has that norm, into the type between products."""
         weight = self.decoder.weights.get(f"layers.{layer}.{name}")
         if weight is None:
-            return x.to(self.decoder.between), _without_norm
+            return x.to(self.decoder.between), without_norm
         assert isinstance(weight, Tensor), "norms are numbers"
-        return _norm(x, weight, self.decoder.config.norm_epsilon, self.decoder.between)
+        return norm_rows(x, weight, self.decoder.config.norm_epsilon, self.decoder.between)
 
     def linears(
         self, layer: int, place: int, x: Float[Tensor, "rows K"], segments: Int64[Tensor, " boundaries"]
@@ -208,7 +255,7 @@ class _Blocks(NamedTuple):
         outputs = [decoder.weights[name].shape[0] for name in names]
         own = [one if isinstance(one := self.adapters.get(name), Adapter) else None for name in names]
         held, joined = decoder.prepared[names[0]], join(own, outputs)
-        assert isinstance(held, PreparedWeight), "fits() refuses the others"
+        assert isinstance(held, PreparedWeight), "covers() refuses the others"
         a = b = s = None
         scale = x.new_empty(0)
         if joined is not None:
@@ -217,7 +264,9 @@ class _Blocks(NamedTuple):
         y = grouped_torch.forward(x, held.parts, s, b, scale, segments)
         back_gains = []
         for leaf, one, part in zip(leaves, own, y.split(outputs, dim=1), strict=True):
-            back_gains.append(None if one is None or one.gain is None else _gained(part, one.gain, segments))
+            back_gains.append(
+                None if one is None or one.gain is None else gain_outputs(part, one.gain, segments)
+            )
             if leaf in decoder.config.biases:
                 part.add_(decoder.weight(f"layers.{layer}.{BIASES[leaf]}"))
 
@@ -249,16 +298,16 @@ class _Blocks(NamedTuple):
             if isinstance(weight, Tensor):
                 part = heads[:, cut]
                 rows = part.clone().view(-1, len(weight))
-                y, back_norm = _norm(rows, weight, config.norm_epsilon, x.dtype)
+                y, back_norm = norm_rows(rows, weight, config.norm_epsilon, x.dtype)
                 part.copy_(y.view(part.shape))
                 normed.append((cut, len(weight), back_norm))
         rotation = self.rotations[layer]
         if rotation is not None:
-            _turn(heads[:, :both], *rotation)
+            turn_heads(heads[:, :both], *rotation)
 
         def back(slope: Tensor) -> Tensor:
             if rotation is not None:
-                _turn(slope[:, :both], rotation[0], -rotation[1])
+                turn_heads(slope[:, :both], rotation[0], -rotation[1])
             for cut, width, back_norm in normed:
                 part = slope[:, cut]
                 part.copy_(back_norm(part.reshape(-1, width), None).view(part.shape))
@@ -288,9 +337,9 @@ class _Blocks(NamedTuple):
             of_queries = None if back_prefix is None else back_prefix(slope, onward)
             if not onward:
                 return None
-            padded = _placed(slope, batch.out_of_blocks.index, laid_out)
+            padded = placed(slope, batch.out_of_blocks.index, laid_out)
             (own,) = torch.autograd.grad(ends[:1], ends[1:], padded)
-            own = _placed(own, batch.in_blocks.index, count)
+            own = placed(own, batch.in_blocks.index, count)
             if of_queries is not None:
                 own[:, : config.heads] += of_queries
             return own
@@ -311,99 +360,3 @@ class _Blocks(NamedTuple):
             return found[-1] if onward else None
 
         return (mixed + more.detach()).to(mixed.dtype), back
-
-
-def _norm(
-    x: Float[Tensor, "rows K"], weight: Float[Tensor, " K"], epsilon: float, dtype: torch.dtype
-) -> tuple[Float[Tensor, "rows K"], NormBack]:
-    """Compute ``rms_norm_reference`` with sums in float32 at least, and the result in ``dtype``.
-
-    With n = x / rms: dx = (w dy - n mean(w dy n)) / rms.
-    """
-    wide, weight = widened(x), widened(weight)
-    inverse = torch.linalg.vecdot(wide, wide).div_(wide.shape[1]).add_(epsilon).rsqrt_()[:, None]
-    normed = wide * inverse
-    y = (
-        normed.mul_(weight)
-        if dtype == normed.dtype
-        else torch.mul(normed, weight, out=normed.new_empty(normed.shape, dtype=dtype))
-    )
-
-    def back(dy: Tensor, residual: Tensor | None) -> Tensor:
-        scaled = dy * weight
-        along = torch.linalg.vecdot(scaled, wide)[:, None].mul_(inverse.pow(3)).div_(-wide.shape[1])
-        if residual is None:
-            return scaled.mul_(inverse).addcmul_(wide, along).to(x.dtype)
-        return residual.addcmul_(scaled, inverse).addcmul_(wide, along)
-
-    return y, back
-
-
-def _without_norm(dy: Tensor, residual: Tensor | None) -> Tensor:
-    return dy if residual is None else residual.add_(dy)
-
-
-def _gained(
-    part: Float[Tensor, "rows N"], gain: Float[Tensor, "G N"], segments: Int64[Tensor, " boundaries"]
-) -> Callable[[Tensor], Float[Tensor, "G N"]]:
-    """Multiply outputs by their cell's gains where they lie; returns the same way back, that of the gains."""
-    cell = torch.repeat_interleave(segments.diff())
-    rows, before = gain.index_select(0, cell), part.clone()
-    part.mul_(rows)
-
-    def back(dy: Tensor) -> Tensor:
-        dgain = gain.new_zeros(gain.shape).index_add_(0, cell, (widened(dy) * before).to(gain.dtype))
-        dy.mul_(rows)
-        return dgain
-
-    return back
-
-
-def _unit(gate_up: Float[Tensor, "rows both"], activation: str) -> tuple[Float[Tensor, "rows F"], Back]:
-    """Let the second half through as far as the first opens, in float32 at least.
-
-    With s = sigmoid(gate) and SwiGLU: dgate = dy up (s + gate s (1 - s))  and  dup = dy gate s.
-    """
-    gate, up = widened(gate_up).chunk(2, dim=1)
-    opened = functional.silu(gate) if activation == "silu" else functional.gelu(gate, approximate="tanh")
-    fed = opened.mul_(up).to(gate_up.dtype)
-
-    def back(dy: Tensor) -> Tensor:
-        slopes = torch.empty_like(gate_up)
-        dgate, dup = slopes.chunk(2, dim=1)
-        gate, up = widened(gate_up).chunk(2, dim=1)
-        dy = widened(dy)
-        if activation == "silu":
-            share = torch.sigmoid(gate)
-            opened = gate * share
-            slope = torch.addcmul(share, opened, share, value=-1).add_(opened)
-            dgate.copy_(slope.mul_(dy).mul_(up))
-        else:
-            opened = functional.gelu(gate, approximate="tanh")
-            dgate.copy_(torch.ops.aten.gelu_backward(dy * up, gate, approximate="tanh"))
-        dup.copy_(opened.mul_(dy))
-        return slopes
-
-    return fed, back
-
-
-def _turn(
-    x: Float[Tensor, "M heads D"], cosine: Float[Tensor, "M half"], sine: Float[Tensor, "M half"]
-) -> None:
-    """Turn the first features of each head where they lie, as ``rope`` does in its layout "half_split"."""
-    part = x[..., : 2 * cosine.shape[1]]
-    wide, cosine, sine = part.to(cosine.dtype), cosine[:, None], sine[:, None]
-    first, second = wide.chunk(2, dim=-1)
-    across = first * sine
-    first.mul_(cosine).addcmul_(second, sine, value=-1)
-    second.mul_(cosine).add_(across)
-    if wide is not part:
-        part.copy_(wide)
-
-
-def _placed(
-    rows: Float[Tensor, "P *rest"], slots: Int64[Tensor, " P"], count: int
-) -> Float[Tensor, "M *rest"]:
-    """Put the slopes of taken rows back; those of one row are added, in float32 at least."""
-    wide = widened(rows)
-    return wide.new_zeros(count, *rows.shape[1:]).index_add_(0, slots, wide).to(rows.dtype)

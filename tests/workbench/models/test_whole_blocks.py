@@ -83,7 +83,7 @@ def results(decoder, batch, stack, *, first=0, labels=True, hidden=None):
 
 def composed(monkeypatch, *arguments, **named):
     with monkeypatch.context() as patch:
-        patch.setattr(whole_blocks, "fits", lambda _: False)
+        patch.setattr(whole_blocks, "covers", lambda _: False)
         return results(*arguments, **named)
 
 
@@ -95,7 +95,7 @@ def same(got, expected):
 @pytest.mark.parametrize("labels", [True, False])
 def test_all_that_a_family_may_have_gives_the_same(config, make_decoder, pool, labels, monkeypatch):
     decoder = wide(config, make_decoder)
-    assert whole_blocks.fits(decoder)
+    assert whole_blocks.covers(decoder)
     batch = pool.batch([[0, 3, 7, 11], [2, 5, 9, 4]])
     case = decoder, batch, stack_of(decoder, 2)
     same(results(*case, labels=labels), composed(monkeypatch, *case, labels=labels))

@@ -12,7 +12,7 @@ On a CPU the tokens that count are picked out first. Triton takes all, so that n
 which: an ignored row costs its logits, and whoever has many leaves them out before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from einops import einsum
@@ -164,10 +164,12 @@ def _linear_cross_entropy(
     low = dtype_of(precision, hidden) if precision or on_gpu(hidden) else wide
     head = head_of(base, levels, dtype_of(precision, hidden), low, triton)
     step = chunk or max(16, held // ((wide if triton else head.low).itemsize * max(1, words)))
-    rows = _triton_rows if triton else _rows_nearby
     for some in _chunks(targets, step, triton):
-        logits = head.logits(hidden[some]) if triton else head.product(hidden[some])
-        losses[some], others, own = rows(logits, targets[some], softcap, needs_gradient, head.low)
+        given = targets[some], needs_gradient, head.low
+        if triton:
+            losses[some], others, own = _capped(_triton_rows, softcap, head.logits(hidden[some]), *given)
+        else:
+            losses[some], others, own = _rows_nearby(softcap, head.product(hidden[some]), *given[:2])
         if needs_gradient:
             chosen = head.chosen(targets[some].clamp(0, words - 1)).to(wide)
             gradient[some] = head.back(others).addcmul_(own[:, None], chosen)
@@ -182,23 +184,44 @@ def _chunks(targets: Tensor, step: int, triton: bool) -> Iterable[Tensor | slice
 
 
 def _rows_nearby(
-    logits: Tensor, targets: Tensor, softcap: float, needs_gradient: bool, dtype: torch.dtype
+    softcap: float, logits: Tensor, targets: Tensor, needs_gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Do :func:`_torch_rows` a few rows at a time, in float32 at least; slopes take the logits' place."""
+    """Take a few rows at a time, in float32 at least; their slopes take the logits' place."""
     wide = _sum_dtype(logits.dtype)
     losses, own = (torch.empty(len(logits), dtype=wide) for _ in range(2))
     step = max(1, NEAR_BYTES // (wide.itemsize * max(1, logits.shape[1])))
     for start in range(0, len(logits), step):
         some = slice(start, start + step)
         near = logits[some].to(wide, copy=True)
-        losses[some], slopes, own[some] = _torch_rows(near, targets[some], softcap, needs_gradient)
+        given = targets[some], needs_gradient, wide
+        losses[some], slopes, own[some] = _capped(_torch_rows, softcap, near, *given)
         if needs_gradient:
             logits[some] = slopes
     return losses, logits, own
 
 
+def _capped(
+    rows: Callable[[Tensor, Tensor, bool, torch.dtype], tuple[Tensor, Tensor, Tensor]],
+    softcap: float,
+    logits: Tensor,
+    targets: Tensor,
+    needs_gradient: bool,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cap logits before their rows are computed, where they are to be, and take slopes back through that."""
+    if not softcap:
+        return rows(logits, targets, needs_gradient, dtype)
+    bounded = torch.tanh(logits / softcap)
+    logits, slopes = softcap * bounded, 1 - bounded.square()
+    losses, others, own = rows(logits, targets, needs_gradient, dtype)
+    if needs_gradient:
+        of = targets.clamp(0, logits.shape[1] - 1)
+        others, own = (others * slopes).to(dtype), own * slopes.gather(1, of[:, None].long())[:, 0]
+    return losses, others, own
+
+
 def _torch_rows(
-    logits: Tensor, targets: Tensor, softcap: float, needs_gradient: bool
+    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return each row's loss, and its slopes: softmax with 0 at the target, and the target's own.
 
@@ -207,36 +230,23 @@ def _torch_rows(
     log(1 + rest) when the model is sure, where ``rest`` is what the other words add up to: so neither loses
     its digits to the 1.
     """
-    target, within = targets[:, None].long(), None
-    if softcap:
-        bounded = torch.tanh(logits / softcap)
-        logits, within = softcap * bounded, 1 - bounded.square()
+    target = targets[:, None].long()
     highest = logits.amax(1, keepdim=True)
     chosen = logits.gather(1, target) - highest
     logits.sub_(highest).exp_().scatter_(1, target, 0.0)
     rest, own = logits.sum(1, keepdim=True), chosen.exp()
-    loss, slope = torch.log1p(rest + (own - 1)) - chosen, -rest / (rest + own)
+    loss = torch.log1p(rest + (own - 1)) - chosen
     if needs_gradient:
         logits.div_(rest + own)
-        if within is not None:
-            logits, slope = logits * within, slope * within.gather(1, target)
-    return loss[:, 0], logits, slope[:, 0]
+    return loss[:, 0], logits.to(dtype), (-rest / (rest + own))[:, 0]
 
 
 def _triton_rows(
-    logits: Tensor, targets: Tensor, softcap: float, needs_gradient: bool, dtype: torch.dtype
+    logits: Tensor, targets: Tensor, needs_gradient: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     from qlora_kernels.linear_cross_entropy_triton import launch
 
-    within = None
-    if softcap:
-        bounded = torch.tanh(logits / softcap)
-        logits, within = softcap * bounded, 1 - bounded.square()
-    losses, others, own = launch(logits, targets, IGNORED, needs_gradient, dtype)
-    if within is not None and needs_gradient:
-        of = targets.clamp(0, logits.shape[1] - 1)[:, None].long()
-        others, own = (others * within).to(dtype), own * within.gather(1, of)[:, 0]
-    return losses, others, own
+    return launch(logits, targets, IGNORED, needs_gradient, dtype)
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -153,7 +153,7 @@ MUTANTS = [
         ("logits aren't capped", "logits, slopes = softcap * bounded,", "logits, slopes = logits,"),
         ("the cap's slope is forgotten", "1 - bounded.square()", "1 - 0 * bounded"),
         ("the cap's slope of the target is forgotten", "own * slopes.gather(1, of[:, None].long())[:, 0]", "own"),
-        ("the cap's slope of the others is forgotten", "(others * slopes).to(head.low)", "others"),
+        ("the cap's slope of the others is forgotten", "(others * slopes).to(dtype)", "others"),
         ("the cap is wide", "bounded = torch.tanh(logits / softcap)", "bounded = torch.tanh(logits / softcap / 2)"),
     ),
     *mutants(

@@ -160,4 +160,30 @@ MISTAKES = [
             )
         ),
     ),
+    *mistakes(
+        "src/workbench/models/adapted.py",
+        "tests/workbench/models/test_whole_blocks.py",
+        (
+            "a gain belongs to the next cell",
+            "gain.repeat_interleave(rows, dim=0",
+            "gain.roll(1, 0).repeat_interleave(rows, dim=0",
+            "test_every_kind_of_adapter_gets_the_same_gradient",
+        ),
+        (
+            "the gradient of a layer is its neighbour's",
+            "before, above = before + rank, above + rows",
+            "before, above = before, above + rows",
+            "test_every_kind_of_adapter_gets_the_same_gradient",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/models/rotary.py",
+        "tests/workbench/models/test_whole_blocks.py",
+        (
+            "features that aren't turned are lost",
+            "x[..., features:]",
+            "0 * x[..., features:]",
+            "test_all_that_a_family_may_have_gives_the_same",
+        ),
+    ),
 ]

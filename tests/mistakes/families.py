@@ -17,7 +17,6 @@ MISTAKES = [
         ("the magnitude is forgotten", "(sine * scaling.magnitude)", "(sine * 1)", LOGITS),
         ("layers without positions turn", "None if layer in config.unturned else own", "own", LOGITS),
         ("layers with a window turn like the others", "own if config.window(layer) is None else windowed", "own", LOGITS),
-        ("features that aren't turned are lost", "x[..., features:]", "0 * x[..., features:]", LOGITS),
     ),
     *mistakes(
         f"{MODELS}/attention.py",

@@ -80,15 +80,6 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "src/workbench/models/adapted.py",
-        "tests/workbench/adapters/test_kinds.py",
-        (
-            "a gain belongs to the next cell",
-            "gain.repeat_interleave(rows, dim=0",
-            "gain.roll(1, 0).repeat_interleave(rows, dim=0",
-        ),
-    ),
-    *mistakes(
         "src/workbench/training/optimizer.py",
         "tests/workbench/adapters/test_kinds.py",
         ("all weights learn at the cell's rate", "rates = rates * self.factors", "rates = rates * 1.0"),

@@ -24,14 +24,14 @@ def count_in_bins(relative: object) -> np.ndarray:
     return np.bincount(places, minlength=LEVEL_BINS)
 
 
-def codebook_error(counts: np.ndarray, levels: np.ndarray | Sequence[float]) -> float:
+def codebook_error(counts: np.ndarray, levels: np.ndarray | Sequence[float | int]) -> float:
     """Return the error of weights that take their nearest level, as a share of the weights' own length."""
     middles = np.linspace(-1, 1, LEVEL_BINS)
     away = middles - np.asarray(levels)[_nearest(middles, np.asarray(levels))]
     return float(np.sqrt((counts * away**2).sum() / (counts * middles**2).sum()))
 
 
-def best_levels(counts: np.ndarray, starts: Sequence[np.ndarray | Sequence[float]]) -> list[float]:
+def best_levels(counts: np.ndarray, starts: Sequence[np.ndarray | Sequence[float | int]]) -> list[float]:
     """Return levels that no small move improves, the best over several starts.
 
     Each level moves to the mean of the weights that take it, until nothing moves. Another start may end in

@@ -265,7 +265,10 @@ def held(matrix: object) -> np.ndarray:
 
 
 def codebook(
-    counts: Sequence[int], levels: Sequence[float], words: str, best: Sequence[float] | None = None
+    counts: Sequence[int],
+    levels: Sequence[float | int],
+    words: str,
+    best: Sequence[float | int] | None = None,
 ) -> PaperFigure:
     """Draw levels over the weights that they stand for.
 

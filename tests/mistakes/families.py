@@ -33,11 +33,6 @@ MISTAKES = [
         ("logits aren't capped", "logits if cap is None else cap * torch.tanh(logits / cap)", "logits", LOGITS),
     ),
     *mistakes(
-        f"{MODELS}/experts.py",
-        TEST,
-        ("the gate is SiLU for all", 'if activation == "gelu":', "if False:", LOGITS),
-    ),
-    *mistakes(
         "src/workbench/training/losses.py",
         TEST,
         ("losses are of plain logits", "softcap=cap, chunk", "softcap=None, chunk", "test_four_steps_lose_what_they_lose_in_peft"),

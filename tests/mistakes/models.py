@@ -58,16 +58,6 @@ MISTAKES = [
         ),
     ),
     *mistakes(
-        "kernels/qlora_kernels/take_rows.py",
-        "tests/kernels/test_take_rows.py",
-        (
-            "copies are added in 8 bits",
-            "wide = widened(dy)",
-            "wide = dy",
-            "test_many_copies_are_added_in_float32",
-        ),
-    ),
-    *mistakes(
         "src/workbench/models/adapted.py",
         "tests/workbench/models/test_decoder.py",
         (

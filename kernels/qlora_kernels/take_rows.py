@@ -84,6 +84,17 @@ def take_rows(
     return _take_rows(x, places.index, places.order, places.starts, backend)
 
 
+def add_copies(
+    dy: Float[Tensor, "M *rest"], index: Int64[Tensor, " M"], rows: int
+) -> Float[Tensor, "N *rest"]:
+    """Go back to the rows that were taken, N of them, by PyTorch.
+
+    Copies are added in float32 at least, as by Triton; of its sums in bfloat16 PyTorch promises nothing.
+    """
+    wide = widened(dy)
+    return wide.new_zeros(rows, *dy.shape[1:]).index_add_(0, index, wide).to(dy.dtype)
+
+
 @operator("qlora_kernels::take_rows")
 def _take_rows(x: Tensor, index: Tensor, order: Tensor, starts: Tensor, backend: str) -> Tensor:
     return x.index_select(0, index)
@@ -97,9 +108,7 @@ def _take_rows_backward(
         from qlora_kernels.take_rows_triton import launch
 
         return launch(as_rows(dy.flatten(1)), order, starts).view(rows, *dy.shape[1:])
-    # copies are added in float32 at least, as by Triton
-    wide = widened(dy)
-    return wide.new_zeros(rows, *dy.shape[1:]).index_add_(0, index, wide).to(dy.dtype)
+    return add_copies(dy, index, rows)
 
 
 @_take_rows.register_fake

@@ -71,12 +71,6 @@ MISTAKES = [
             "test_all_that_a_family_may_have_gives_the_same",
         ),
         (
-            "slopes of one shared row overwrite each other",
-            "wide.new_zeros(count, *rows.shape[1:]).index_add_(0, slots, wide)",
-            "wide.new_zeros(count, *rows.shape[1:]).index_copy_(0, slots, wide)",
-            "test_all_that_a_family_may_have_gives_the_same",
-        ),
-        (
             "a gain's slope is that of another cell",
             "cell = torch.repeat_interleave(segments.diff())",
             "cell = torch.repeat_interleave(segments.diff()).flip(0)",
@@ -86,6 +80,16 @@ MISTAKES = [
             "whole blocks: the gate is SiLU for all",
             'functional.silu(gate) if activation == "silu"',
             "functional.silu(gate) if activation",
+            "test_all_that_a_family_may_have_gives_the_same",
+        ),
+    ),
+    *mistakes(
+        "kernels/qlora_kernels/take_rows.py",
+        "tests/workbench/models/test_whole_blocks.py",
+        (
+            "slopes of one shared row overwrite each other",
+            "wide.new_zeros(rows, *dy.shape[1:]).index_add_(0, index, wide)",
+            "wide.new_zeros(rows, *dy.shape[1:]).index_copy_(0, index, wide)",
             "test_all_that_a_family_may_have_gives_the_same",
         ),
     ),

@@ -3,7 +3,7 @@
 Each returns its result and a function that takes the result's slope back to that of its input, and may write
 into what it is given; what turns or scales in place has its own way back, or none of its own.
 
-Shape letters: G cells, M tokens of all cells, K width, N outputs, F feed-forward size, D head size, P labels.
+Shape letters: G cells, M tokens of all cells, K width, N outputs, F feed-forward size, D head size.
 """
 
 from collections.abc import Callable
@@ -108,11 +108,3 @@ def turn_heads(
     second.mul_(cosine).add_(across)
     if wide is not part:
         part.copy_(wide)
-
-
-def placed(
-    rows: Float[Tensor, "P *rest"], slots: Int64[Tensor, " P"], count: int
-) -> Float[Tensor, "M *rest"]:
-    """Put the slopes of taken rows back; those of one row are added, in float32 at least."""
-    wide = widened(rows)
-    return wide.new_zeros(count, *rows.shape[1:]).index_add_(0, slots, wide).to(rows.dtype)

@@ -24,6 +24,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from qlora_kernels import QuantizedTensor, grouped_torch
 from qlora_kernels.products import PreparedWeight
+from qlora_kernels.take_rows import add_copies
 from workbench.data.batches import Batch
 from workbench.models.adapted import Adapter, Adapters, Prefix, join, parted
 from workbench.models.attention import Attention, mix_by_block
@@ -33,7 +34,6 @@ from workbench.models.block_parts import (
     gain_outputs,
     gate_rows,
     norm_rows,
-    placed,
     turn_heads,
     without_norm,
 )
@@ -115,13 +115,14 @@ def run(
     numbers = [part for one in own.values() for part in _trained(one)]
     given = any(one.requires_grad for one in (hidden, *numbers))
     graph = torch.is_grad_enabled() and given and first < last
-    blocks = _Blocks(decoder, batch, decoder.rotations(batch.positions), own, labels, graph, {})
+    thinned = last - 1 if labels else None
+    blocks = _Blocks(decoder, batch, decoder.rotations(batch.positions), own, thinned, graph, {})
     if graph:
         rows: Tensor = _Run.apply(blocks, first, last, hidden.flatten(0, 1), *numbers)
     else:
         rows = hidden.flatten(0, 1)
         for layer in range(first, last):
-            rows, _ = blocks.block(layer, rows, only_labels=labels and layer == last - 1)
+            rows, _ = blocks.block(layer, rows)
     return rows if labels else rows.view(hidden.shape)
 
 
@@ -152,9 +153,7 @@ class _Run(torch.autograd.Function):
         ctx.blocks, ctx.backs, ctx.onward = blocks, [], hidden.requires_grad
         lowest = first if ctx.onward else min(map(_layer_of, blocks.adapters))
         for layer in range(first, last):
-            only = blocks.labels and layer == last - 1
-            onward = ctx.onward or layer > lowest
-            hidden, back = blocks.block(layer, hidden, only_labels=only, onward=onward)
+            hidden, back = blocks.block(layer, hidden, onward=ctx.onward or layer > lowest)
             if layer >= lowest:
                 ctx.backs.append(back)
         return hidden
@@ -179,14 +178,15 @@ class _Blocks(NamedTuple):
     batch: Batch
     rotations: Sequence[Rotation | None]
     adapters: Adapters
-    labels: bool
+    thinned: int | None
+    """The block above whose attention no more than the labels' rows go on."""
     graph: bool
     """Whether there will be a way back."""
     gradients: dict[str, list[Tensor]]
     """Of what is trained of each adapter, where they have been taken."""
 
     def block(
-        self, layer: int, hidden: Float[Tensor, "M K"], *, only_labels: bool, onward: bool = True
+        self, layer: int, hidden: Float[Tensor, "M K"], *, onward: bool = True
     ) -> tuple[Float[Tensor, "rows K"], Back]:
         """Run one block; without ``onward`` nothing below its own adapters needs a slope."""
         cells, rows = len(self.batch.tokens), len(hidden)
@@ -200,7 +200,7 @@ class _Blocks(NamedTuple):
         x, back_inputs = self.linears(layer, 0, x, segments)
         heads, back_heads = self.heads(layer, x)
         mixed, back_attention = self.attention(layer, heads)
-        if only_labels:
+        if layer == self.thinned:
             mixed, hidden = (one.index_select(0, self.batch.label_slots) for one in (mixed, hidden))
             segments = self.batch.label_boundaries
         mixed, back_output = self.linears(layer, 1, mixed, segments)
@@ -221,8 +221,8 @@ class _Blocks(NamedTuple):
             own = back_output(back_post(self.branch(slope), None), wanted[1])
             if own is None:
                 return slope
-            if only_labels:
-                own, slope = (placed(one, self.batch.label_slots, rows) for one in (own, slope))
+            if layer == self.thinned:
+                own, slope = (add_copies(one, self.batch.label_slots, rows) for one in (own, slope))
             own = back_attention(own, of_heads)
             own = None if own is None else back_inputs(back_heads(own), wanted[0])
             return slope if own is None else back_first(own, slope)
@@ -337,9 +337,9 @@ class _Blocks(NamedTuple):
             of_queries = None if back_prefix is None else back_prefix(slope, onward)
             if not onward:
                 return None
-            padded = placed(slope, batch.out_of_blocks.index, laid_out)
+            padded = add_copies(slope, batch.out_of_blocks.index, laid_out)
             (own,) = torch.autograd.grad(ends[:1], ends[1:], padded)
-            own = placed(own, batch.in_blocks.index, count)
+            own = add_copies(own, batch.in_blocks.index, count)
             if of_queries is not None:
                 own[:, : config.heads] += of_queries
             return own

@@ -136,15 +136,51 @@ MISTAKES = [
         ),
         (
             "few steps make copies, too",
-            "if steps >= ORDERED_FROM and",
+            "if steps >= LONG_FROM and",
             "if",
             "test_ordered_copies_have_the_same_bits_and_are_made_for_long_generations_alone",
         ),
         (
-            "copies that give other bits are taken",
-            "if not torch.equal(one.product(x), one.in_order(rows).product(x)):",
-            "if one.product(x).isnan().any():",
-            "test_copies_that_do_not_fit_or_give_other_bits_are_left",
+            "copies of a block that give something else are taken",
+            "if not blocks and not all(one.agrees(rows) for one in linears.values()):",
+            "if blocks and not all(one.agrees(rows) for one in linears.values()):",
+            "test_copies_that_do_not_fit_or_give_something_else_are_left",
+        ),
+        (
+            "ordered copies are held to no more than those in four bits",
+            "if self.few_rows.exact:",
+            "if not self.few_rows:",
+            "test_copies_that_do_not_fit_or_give_something_else_are_left",
+        ),
+        (
+            "many rows are multiplied in four bits, too",
+            "if rows <= FOUR_BITS_UP_TO and",
+            "if",
+            "test_few_prompts_of_a_base_in_four_bits_are_multiplied_with_these",
+        ),
+    ),
+    *mistakes(
+        "kernels/qlora_kernels/few_rows.py",
+        "tests/kernels/test_few_rows.py",
+        (
+            "the middle code stands for the smallest weight",
+            "offsets = level[MIDDLE] * scales",
+            "offsets = level[0] * scales",
+        ),
+        (
+            "offsets of blocks are left out",
+            "offsets = offsets + weight.offsets.float()",
+            "offsets = offsets + 0 * weight.offsets.float()",
+        ),
+        (
+            "a format with uneven levels is read as even",
+            "return bool((steps == steps[0]).all())",
+            "return bool((steps == steps[0]).any())",
+        ),
+        (
+            "blocks of other sizes are read as the first's",
+            "if len(sizes) > 1 or not",
+            "if not",
         ),
     ),
     *mistakes(

@@ -4,7 +4,9 @@ With one row there is little to multiply, and what stands between the products d
 is the same in every step is made once a generation: which numbers each product takes, the adapters of layers
 with the same input as one, the cosines of all positions. A step then goes through the blocks without checks,
 gradients or copies of the cache. It computes what ``Decoder.block`` computes, in the same order of roundings;
-a test holds both to the same bits. What a base or an adapter has that isn't here takes ``Decoder.block``.
+a test holds both to the same bits. Where the base has four bits a weight, long generations of few prompts
+multiply with these, which errs as much as bfloat16 does, and otherwise: their last bits are others. What a
+base or an adapter has that isn't here takes ``Decoder.block``.
 
 Shape letters: G cells, E prompts (all cells'), K inputs, N outputs, R rank, H heads, J key-value heads,
 S tokens so far, D head size, P positions.
@@ -18,6 +20,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from qlora_kernels import QuantizedTensor
+from qlora_kernels.few_rows import FOUR_BITS_UP_TO, FewRows, FourBitWeight, OrderedWeight
 from qlora_kernels.products import PreparedWeight, product
 from workbench import memory
 from workbench.models.adapted import Adapter, Adapters, join
@@ -26,9 +30,11 @@ from workbench.models.decoder import Decoder
 from workbench.models.decoder_config import BIASES, SAME_INPUT, DecoderConfig
 from workbench.models.holding import SPARE_BYTES
 
-ORDERED_FROM = 24
-"""Steps from which on ordered copies of the weights are made. On SmolLM2-135M they take 0.2 s of a core and
-save 15 to 22 ms of a step's 38 to 48."""
+LONG_FROM = 24
+"""Steps from which on the base is copied into the form that few rows are multiplied with fastest. Two cores
+need 0.2 s for copies of SmolLM2-135M, and then 12 ms a token instead of 29."""
+AS_FAR_OFF = 0.02
+"""How far products in four bits may be from those with the base in bfloat16, as a share of their size."""
 LINEARS_OF_PLAN = ("inputs", "output", "gate_up", "down")
 """:class:`BlockPlan`'s fields for linear layers."""
 
@@ -49,16 +55,18 @@ class KeyValueCache:
 class JoinedLinear:
     """Linear layers with the same input, and all that is added to them."""
 
+    names: tuple[str, ...]
+    """Of the base's weights."""
     base: tuple[Tensor, ...]
-    """As ``products.product`` takes it."""
+    """They as one, as ``products.product`` takes it."""
     a: Float[Tensor, "G K R"] | None
     b: Float[Tensor, "G R N"] | None
     scale: Float[Tensor, "G 1 1"] | None
     gain: Float[Tensor, "E N"] | None
     """Under DoRA, each prompt's."""
     bias: Float[Tensor, " N"] | None
-    ordered: Tensor | None = None
-    """The base once more, in the order in which the library multiplies few rows fastest."""
+    few_rows: FewRows | None = None
+    """The base once more, in the form that few rows are multiplied with fastest."""
 
     @classmethod
     def of(
@@ -88,7 +96,7 @@ class JoinedLinear:
             filled_in = zip(biases, sizes, strict=True)
             zeros = decoder.weight("norm").new_zeros
             bias = torch.cat([zeros(size) if one is None else one for one, size in filled_in])
-        return cls(weight.parts, a, b, scale, gain, bias)
+        return cls(tuple(names), weight.parts, a, b, scale, gain, bias)
 
     def __call__(self, x: Float[Tensor, "E K"]) -> Float[Tensor, "E N"]:
         """Apply the layers; their outputs lie side by side."""
@@ -105,29 +113,26 @@ class JoinedLinear:
 
     def product(self, x: Float[Tensor, "E K"]) -> Float[Tensor, "E N"]:
         """Multiply with the base alone."""
-        if self.ordered is None:
-            return product(x, self.base)
-        return _multiply(x.to(torch.bfloat16), self.ordered).to(x.dtype)
+        return product(x, self.base) if self.few_rows is None else self.few_rows(x)
 
-    def in_order(self, rows: int) -> "JoinedLinear":
-        """Return it with the ordered copy of its base, for products of ``rows`` rows."""
-        return replace(self, ordered=_in_order(self.base[0], rows))
+    def for_few(self, decoder: Decoder, rows: int) -> "JoinedLinear":
+        """Return it with the form of its base that is fastest for so many rows; as it is if it has none."""
+        weights = [decoder.weights[name] for name in self.names]
+        packed = [one.affine() for one in weights if isinstance(one, QuantizedTensor)]
+        made: FewRows | None = None
+        if rows <= FOUR_BITS_UP_TO and len(packed) == len(weights):
+            made = FourBitWeight.of(packed)
+        return replace(self, few_rows=made or OrderedWeight.of(self.base[0], rows))
 
-
-def _in_order(weight: Float[Tensor, "N K"], rows: int) -> Tensor:
-    """Return a weight as oneDNN orders it for products of so many rows."""
-    made: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
-    return made
-
-
-def _multiply(x: Float[Tensor, "E K"], ordered: Tensor) -> Float[Tensor, "E N"]:
-    made: Tensor = torch.ops.mkldnn._linear_pointwise(x, ordered, None, "none", [], "")
-    return made
-
-
-def can_order() -> bool:
-    """Say whether this build of PyTorch and this processor have ordered products in bfloat16."""
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    def agrees(self, rows: int) -> bool:
+        """Say whether its form for few rows gives on this machine what its base does."""
+        if self.few_rows is None:
+            return True
+        x = torch.randn(rows, self.base[0].shape[1], generator=torch.Generator().manual_seed(0))
+        given, right = self.few_rows(x), product(x, self.base)
+        if self.few_rows.exact:
+            return torch.equal(given, right)
+        return bool((given - right).norm() <= AS_FAR_OFF * right.norm())
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -196,28 +201,28 @@ class Steps:
 
         head = decoder.prepared[decoder.head_name]
         assert isinstance(head, PreparedWeight), "fits() refuses the others"
-        self.head = JoinedLinear(head.parts, None, None, None, None, None)
-        if steps >= ORDERED_FROM and self._ordered_pays(prompts):
-            self.blocks = [
-                replace(block, **{name: getattr(block, name).in_order(prompts) for name in LINEARS_OF_PLAN})
-                for block in self.blocks
-            ]
-            self.head = self.head.in_order(prompts)
+        self.head = JoinedLinear((decoder.head_name,), head.parts, None, None, None, None, None)
+        if steps >= LONG_FROM and self._has_room():
+            self._copy_for_few(prompts)
 
-    def _ordered_pays(self, rows: int) -> bool:
-        """Say whether ordered copies can be had, fit into memory, and give the same bits here."""
+    def _has_room(self) -> bool:
+        """Say whether the base is in bfloat16, and memory has room for it once more."""
         first = [*(getattr(self.blocks[0], name) for name in LINEARS_OF_PLAN), self.head]
-        if not can_order() or any(one.base[0].dtype != torch.bfloat16 for one in first):
-            return False
         taken = sum(one.base[0].nbytes for one in first[:-1]) * len(self.blocks) + self.head.base[0].nbytes
-        if taken + SPARE_BYTES > memory.free_bytes():
-            return False
-        drawn = torch.Generator().manual_seed(0)
-        for one in first:
-            x = torch.randn(rows, one.base[0].shape[1], generator=drawn)
-            if not torch.equal(one.product(x), one.in_order(rows).product(x)):
-                return False
-        return True
+        in_bfloat16 = all(one.base[0].dtype == torch.bfloat16 for one in first)
+        return in_bfloat16 and taken + SPARE_BYTES <= memory.free_bytes()
+
+    def _copy_for_few(self, rows: int) -> None:
+        """Copy the base for products of few rows, unless copies of the first block give something else."""
+        blocks: list[BlockPlan] = []
+        for block in self.blocks:
+            linears = {name: getattr(block, name).for_few(self.decoder, rows) for name in LINEARS_OF_PLAN}
+            if not blocks and not all(one.agrees(rows) for one in linears.values()):
+                return
+            blocks.append(replace(block, **linears))
+        head = self.head.for_few(self.decoder, rows)
+        if head.agrees(rows):
+            self.blocks, self.head = blocks, head
 
     def _plan(
         self, layer: int, cache: KeyValueCache, adapters: Adapters, per_cell: int, turned_by: int | None

@@ -3,21 +3,25 @@
     python benchmarks/decoding.py [--quick] [--rounds 5] [--threads N] [--output FILE.json]
 
 One prompt, and eight prompts at once, 64 new tokens each, in rounds that alternate; medians count. llama.cpp
-multiplies the 4-bit weights themselves; the workbench multiplies copies that training needs anyway. Beside
-the clock stands the processor time of both, all threads together: where others use the machine, the
-clock mostly measures them. llama.cpp's threads wait by spinning, which is processor time, too.
+has a process of its own: its waiting threads would take half of the workbench's time. Beside the clock
+stands the processor time of both, all threads together: where others use the machine, the clock mostly
+measures them. Threads of both wait by spinning, which is processor time, too.
 """
 
 import argparse
 import json
+import multiprocessing
+import os
 import statistics
+import sys
+import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import torch
-import xllamacpp
 from processor import in_words, machine
 
 from workbench.models.generation import generate
@@ -28,14 +32,28 @@ QUESTION = "Name a river in each of the following countries, and say where it en
 COUNTRIES = ("France", "Egypt", "Brazil", "India", "China", "Peru", "Mali", "Spain")
 
 
-def llama_cpp(path):
-    """Start llama.cpp with this machine's threads; returns a function that continues prompts at once."""
+def serve(path, threads, told):
+    """Be llama.cpp: send the address, and go on until this process is ended."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # it writes a line for every request
+    import xllamacpp
+
     parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(path)
+    parameters.model.path = path
     parameters.n_ctx = 512 * TOGETHER
     parameters.n_parallel = TOGETHER
-    parameters.cpuparams.n_threads = torch.get_num_threads()
+    parameters.cpuparams.n_threads = threads
     server = xllamacpp.Server(parameters)
+    told.send(server.listening_address)
+    threading.Event().wait()
+
+
+def llama_cpp(path):
+    """Start llama.cpp with as many threads; returns its process, and what continues prompts at once."""
+    processes = multiprocessing.get_context("spawn")
+    told, tell = processes.Pipe()
+    process = processes.Process(target=serve, args=(str(path), torch.get_num_threads(), tell), daemon=True)
+    process.start()
+    address = told.recv()
 
     def complete(tokens):
         body = {
@@ -46,7 +64,7 @@ def llama_cpp(path):
             "cache_prompt": False,
         }
         request = urllib.request.Request(
-            server.listening_address + "/completion",
+            address + "/completion",
             json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
@@ -57,7 +75,7 @@ def llama_cpp(path):
         with ThreadPoolExecutor(len(prompts)) as pool:
             return list(pool.map(complete, prompts))
 
-    return continue_all
+    return psutil.Process(process.pid), continue_all
 
 
 def medians(measured, tokens):
@@ -81,21 +99,24 @@ def main():
     path = NAMES["smollm2-135m"]()
     base = load_base("smollm2-135m", "auto")
     prompts = [base.tokenizer.encode(QUESTION + country) for country in COUNTRIES[:TOGETHER]]
+
+    def workbench(some):
+        return generate(base.decoder, [some], stops=(), limit=NEW)
+
     contestants = {
-        f"workbench, {base.decoder.precision}": lambda some: generate(
-            base.decoder, [some], stops=(), limit=NEW
-        ),
+        f"workbench, {base.decoder.precision}": (psutil.Process(), workbench),
         "llama.cpp": llama_cpp(path),
     }
     rates = {}
     for count in (1, TOGETHER):
         measured = {name: [] for name in contestants}
         for number in range(rounds + 1):
-            for name, run in contestants.items():
-                started, used = time.perf_counter(), time.process_time()
+            for name, (process, run) in contestants.items():
+                started, used = time.perf_counter(), sum(process.cpu_times()[:2])
                 run(prompts[:count])
+                took = time.perf_counter() - started, sum(process.cpu_times()[:2]) - used
                 if number:  # the first round pays for memory that the others find
-                    measured[name].append((time.perf_counter() - started, time.process_time() - used))
+                    measured[name].append(took)
         for name, each in measured.items():
             row = rates[f"{name}, {count} at once"] = medians(each, count * NEW)
             print(

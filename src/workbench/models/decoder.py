@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from qlora_kernels import QuantizedTensor, grouped_lora_linear, quantized_linear
+from qlora_kernels.few_rows import FourBitWeight
 from qlora_kernels.formats_layout import Affine
 from qlora_kernels.products import PRECISIONS, PreparedWeight
 from qlora_kernels.rms_norm import rms_norm
@@ -89,6 +90,7 @@ class Decoder:
         refuse_experts(self.config, self.device, precision)
         check_hold(self.hold, precision, self.device)
         self.prepared: Mapping[str, PreparedOperand] = {}
+        self.four_bits: dict[tuple[str, ...], FourBitWeight | None] = {}  # made by decoding.py
         self.products = {group[0]: [tuple(group)] for group in self._groups()}
         self.precisions = {name: "float32" for name in self.weights if name.endswith("_proj")}
         if self.trained:

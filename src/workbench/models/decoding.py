@@ -117,11 +117,13 @@ class JoinedLinear:
 
     def for_few(self, decoder: Decoder, rows: int) -> "JoinedLinear":
         """Return it with the form of its base that is fastest for so many rows; as it is if it has none."""
-        weights = [decoder.weights[name] for name in self.names]
-        packed = [one.affine() for one in weights if isinstance(one, QuantizedTensor)]
         made: FewRows | None = None
-        if rows <= FOUR_BITS_UP_TO and len(packed) == len(weights):
-            made = FourBitWeight.of(packed)
+        if rows <= FOUR_BITS_UP_TO:
+            weights = [decoder.weights[name] for name in self.names]
+            packed = [one for one in weights if isinstance(one, QuantizedTensor)]
+            if self.names not in decoder.four_bits and len(packed) == len(weights):
+                decoder.four_bits[self.names] = FourBitWeight.of([one.affine() for one in packed])
+            made = decoder.four_bits.get(self.names)
         return replace(self, few_rows=made or OrderedWeight.of(self.base[0], rows))
 
     def agrees(self, rows: int) -> bool:

@@ -33,6 +33,7 @@ CONTESTANTS = {
     "PEFT bfloat16, length-grouped": ("peft", {"dtype": "bfloat16", "grouped": True}),
     ROUNDED: ("peft", {"dtype": "bfloat16", "grouped": False}),
     "ours int8": ("ours", {"precision": "int8"}),
+    "ours bfloat16-activations": ("ours", {"precision": "bfloat16-activations"}),
 }
 """By name, the most telling first, in case the time runs out."""
 FLOAT32_SHARE = 0.1
@@ -169,6 +170,13 @@ def precision_of(name):
     return settings.get("precision") or settings["dtype"]
 
 
+def products_of(name):
+    """Return the type of a contestant's products, as they are measured alone."""
+    from workbench.models.between import products_in
+
+    return products_in(precision_of(name))
+
+
 def distance(runs, one, other):
     """Return the largest distance between two contestants' losses of a step, over all rounds, in nats."""
     apart = [
@@ -234,7 +242,7 @@ def table_of(runs, failures, speeds, works):
             continue
         labels, flops = works[name]
         seconds = statistics.median(sum(result["seconds"]) for result in results)
-        least = flops / (speeds[precision_of(name)] * 1e9)
+        least = flops / (speeds[products_of(name)] * 1e9)
         table[name] = {
             "labelled_tokens_per_second": labels / seconds,
             "seconds": seconds,

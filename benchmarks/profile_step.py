@@ -17,7 +17,6 @@ import torch
 from against_peft import BASE, BATCH, RANK, batches, cell, examples
 from roofline import least_flops
 
-from qlora_kernels.products import PRECISIONS
 from workbench.adapters.lora import LoraStack
 from workbench.data.batches import Pool
 from workbench.data.templates import Example
@@ -26,6 +25,7 @@ from workbench.models.loaders import load_base
 from workbench.training.loop import freeze, step_gradient
 
 STEPS, PROFILED = 5, 2
+PRECISIONS = ("float32", "bfloat16", "bfloat16-activations", "int8")
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_int_mm")
 
 

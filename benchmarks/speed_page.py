@@ -302,6 +302,26 @@ def precision(found):
     )
 
 
+def int8(found):
+    rows = [
+        (
+            row["processor"],
+            *(f"{row['products'][name]:.0f}" for name in ("bfloat16", "int8")),
+            *(f"{row['step'][name]:.2f} s" for name in ("bfloat16", "int8")),
+            f"{row['step']['int8'] / row['step']['bfloat16'] - 1:+.0%}",
+        )
+        for row in found
+    ]
+    head = ("processor", "GFLOP/s in bfloat16", "in int8", "a step in bfloat16", "in int8", "difference")
+    return (
+        "## Where int8 pays\n\n"
+        "Products alone, and one step of a cell on all layers of SmolLM2-135M, on the processors that were at hand "
+        "(kept by hand in `records/int8.json`). Around a product in bytes rows are rounded and sums scaled back, "
+        'which takes most of what the product saves; and bytes move losses furthest (above). So "auto" takes int8 on '
+        "none of them; `--precision int8` does.\n\n" + table(head, rows)
+    )
+
+
 def whole_study(found):
     ours = found["table"]["ours"]["seconds"]
     rows = [("workbench run raters --budget coffee", str(found["cells"]), f"{ours:.0f} s", "1.0", "")]
@@ -367,6 +387,7 @@ PARTS = {
     "trunk": trunk,
     "growth": growth,
     "precision": precision,
+    "int8": int8,
     "decoding": decoding,
 }
 

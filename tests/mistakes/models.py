@@ -154,8 +154,8 @@ MISTAKES = [
         ),
         (
             "many rows are multiplied in four bits, too",
-            "if rows <= FOUR_BITS_UP_TO and",
-            "if",
+            "if rows <= FOUR_BITS_UP_TO and not exact:",
+            "if not exact:",
             "test_few_prompts_of_a_base_in_four_bits_are_multiplied_with_these",
         ),
     ),

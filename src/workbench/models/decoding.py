@@ -115,10 +115,10 @@ class JoinedLinear:
         """Multiply with the base alone."""
         return product(x, self.base) if self.few_rows is None else self.few_rows(x)
 
-    def for_few(self, decoder: Decoder, rows: int) -> "JoinedLinear":
+    def for_few(self, decoder: Decoder, rows: int, exact: bool) -> "JoinedLinear":
         """Return it with the form of its base that is fastest for so many rows; as it is if it has none."""
         made: FewRows | None = None
-        if rows <= FOUR_BITS_UP_TO:
+        if rows <= FOUR_BITS_UP_TO and not exact:
             weights = [decoder.weights[name] for name in self.names]
             packed = [one for one in weights if isinstance(one, QuantizedTensor)]
             if self.names not in decoder.four_bits and len(packed) == len(weights):
@@ -177,11 +177,19 @@ class Steps:
     """Steps of one token for each prompt of a generation."""
 
     def __init__(
-        self, decoder: Decoder, cache: KeyValueCache, adapters: Adapters, cells: int, steps: int = 0
+        self,
+        decoder: Decoder,
+        cache: KeyValueCache,
+        adapters: Adapters,
+        cells: int,
+        steps: int = 0,
+        *,
+        exact: bool = False,
     ) -> None:
         """Make what is the same in all steps; the adapters must not change after that.
 
         ``steps`` is how many will be made at most: it decides whether what speeds them up is worth making.
+        With ``exact`` only what leaves the bits as they are is made.
         """
         prompts, tokens = cache.pairs.shape[1:3]
         self.decoder, self.config = decoder, decoder.config
@@ -205,7 +213,7 @@ class Steps:
         assert isinstance(head, PreparedWeight), "fits() refuses the others"
         self.head = JoinedLinear((decoder.head_name,), head.parts, None, None, None, None, None)
         if steps >= LONG_FROM and self._has_room():
-            self._copy_for_few(prompts)
+            self._copy_for_few(prompts, exact)
 
     def _has_room(self) -> bool:
         """Say whether the base is in bfloat16, and memory has room for it once more."""
@@ -214,15 +222,17 @@ class Steps:
         in_bfloat16 = all(one.base[0].dtype == torch.bfloat16 for one in first)
         return in_bfloat16 and taken + SPARE_BYTES <= memory.free_bytes()
 
-    def _copy_for_few(self, rows: int) -> None:
+    def _copy_for_few(self, rows: int, exact: bool) -> None:
         """Copy the base for products of few rows, unless copies of the first block give something else."""
         blocks: list[BlockPlan] = []
         for block in self.blocks:
-            linears = {name: getattr(block, name).for_few(self.decoder, rows) for name in LINEARS_OF_PLAN}
+            linears = {
+                name: getattr(block, name).for_few(self.decoder, rows, exact) for name in LINEARS_OF_PLAN
+            }
             if not blocks and not all(one.agrees(rows) for one in linears.values()):
                 return
             blocks.append(replace(block, **linears))
-        head = self.head.for_few(self.decoder, rows)
+        head = self.head.for_few(self.decoder, rows, exact)
         if head.agrees(rows):
             self.blocks, self.head = blocks, head
 

@@ -47,6 +47,7 @@ def generate(
     stops: Collection[int],
     limit: int,
     adapters: Adapters | None = None,
+    exact: bool = False,
 ) -> list[list[list[int]]]:
     """Continue every prompt with its likeliest tokens.
 
@@ -56,6 +57,8 @@ def generate(
         stops: Tokens that end a response, not returned; without any it goes on to the limit.
         limit: Most tokens to add.
         adapters: The cells' adapters, one row of prompts each; the bare base by default.
+        exact: Whether numbers must not depend on how many prompts or tokens there are and how much memory is
+            free, as those of a study; else few prompts may be multiplied in four bits (``decoding.py``).
 
     Returns:
         For each cell and prompt, the added tokens.
@@ -87,7 +90,7 @@ def generate(
     token = decoder.head(decoder.finish(hidden.flatten(0, 1)[last])).argmax(-1)
     step: TokenStep = through_blocks(decoder, cache, adapters or {}, len(prompts))
     if limit > 1 and fits(decoder, adapters or {}):
-        step = Steps(decoder, cache, adapters or {}, len(prompts), limit - 1)
+        step = Steps(decoder, cache, adapters or {}, len(prompts), limit - 1, exact=exact)
     added: list[list[int]] = [[] for _ in flat]
     open_ = set(range(len(flat)))
     for count in range(limit):

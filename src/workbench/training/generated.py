@@ -131,7 +131,9 @@ def responses(
     written = [[Response("", 0)] * len(references) for _ in range(cells)]
     for places in _chunks(frozen.decoder, [len(one) for one in prompts], how.limit, cells, cache_bytes):
         asked_now = [prompts[place] for place in places]
-        said = generate(frozen.decoder, [asked_now] * cells, stops=stops, limit=how.limit, adapters=adapters)
+        said = generate(
+            frozen.decoder, [asked_now] * cells, stops=stops, limit=how.limit, adapters=adapters, exact=True
+        )
         for cell, row in enumerate(said):
             for place, tokens in zip(places, row, strict=True):
                 # a neighbour with a shorter prompt may have gone on beyond what the base can read

@@ -150,13 +150,15 @@ def test_few_prompts_of_a_base_in_four_bits_are_multiplied_with_these(tiny_confi
     assert forms(decoder, LONG_FROM, prompts)[0] == blocks
     assert forms(decoder, LONG_FROM - 1, prompts) == NONE
     ours, theirs = logits(lambda *given: Steps(*given, LONG_FROM)), logits(through_blocks)
+    exact = logits(lambda *given: Steps(*given, LONG_FROM, exact=True))
+    assert torch.equal(exact, theirs), "as the scores of a study"
     if prompts > FOUR_BITS_UP_TO:
         assert torch.equal(ours, theirs)
     else:
         assert not torch.equal(ours, theirs)
         decoder.set_precision("float32")
-        exact = logits(through_blocks)
-        assert (ours - exact).norm() < 1.5 * (theirs - exact).norm(), "four bits err as much as bfloat16"
+        right = logits(through_blocks)
+        assert (ours - right).norm() < 1.5 * (theirs - right).norm(), "four bits err as much as bfloat16"
 
 
 def test_copies_that_do_not_fit_or_give_something_else_are_left(
@@ -178,7 +180,7 @@ def test_generate_takes_the_steps_and_writes_the_same(tiny_decoder, monkeypatch)
     prompts = [[[1, 2, 3], [4]], [[9, 8, 7, 6, 5], [20, 21]]]
     adapters = adapters_of(tiny_decoder.config, 2)
     taken = []
-    monkeypatch.setattr(generation, "Steps", lambda *given: taken.append(1) or Steps(*given))
+    monkeypatch.setattr(generation, "Steps", lambda *given, **more: taken.append(1) or Steps(*given, **more))
     ours = generate(tiny_decoder, prompts, stops=(), limit=7, adapters=adapters)
     assert taken
     monkeypatch.setattr(generation, "fits", lambda *_: False)

@@ -8,6 +8,7 @@ from workbench.config import CellConfig
 from workbench.data.batches import Pool
 from workbench.data.records import Record
 from workbench.data.templates import Example
+from workbench.training import generated
 from workbench.training.evaluation import HeldOut, evaluate
 from workbench.training.generated import WRITTEN, Generation, generation_of, judged, metrics_in, responses
 from workbench.training.loop import freeze, train
@@ -72,6 +73,16 @@ def test_the_bare_base_writes_too_and_at_most_up_to_the_limit(frozen, answers):
     assert len(said) == ITEMS
     assert max(len(one.text) for one in said) == 3
     assert [one.tokens for one in said] == [len(one.text) for one in said], "a token is a letter"
+
+
+def test_what_is_scored_depends_neither_on_the_chunks_nor_on_free_memory(frozen, answers, monkeypatch):
+    generate, exact = generated.generate, []
+    monkeypatch.setattr(
+        generated, "generate", lambda *given, **more: exact.append(more["exact"]) or generate(*given, **more)
+    )
+    responses(frozen, HeldOut([*range(ITEMS)]), generation(answers, limit=3), None, cache_bytes=1)
+    assert len(exact) > 1
+    assert all(exact), "few prompts of a long generation are multiplied in four bits otherwise"
 
 
 def test_nothing_is_written_beyond_what_the_base_can_read(tiny_decoder):

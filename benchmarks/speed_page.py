@@ -115,32 +115,12 @@ def profile_step(found):
         "## Where a step's time goes\n\n"
         f"A step has {flops / 1e9:.0f} GFLOP that nobody can leave out: the frozen base once forward and once "
         "back to its inputs, the head at the labels. At the speed that products alone reach on this machine, "
-        "that is the least time of a step, and with it the most that any program could make here.\n\n"
+        "that is the least time of a step, and with it the most that any program could make here; PEFT's own step is mostly products, too.\n\n"
         + table(head, rows)
-        + _bound(found, speed)
         + "\nThe rest of the time, by PyTorch's profiler:\n\n"
         + table(("share of a step", *found), shares)
         + "\nWhere a share is not products with the base, it is many small passes over memory, which a second "
         "core speeds up little. A compiler would fuse them; none may be needed.\n"
-    )
-
-
-def _bound(found, speed):
-    """Say what ten times PEFT would need, where both records are there."""
-    compared = record("against_peft")
-    if not compared or not speed:
-        return ""
-    wanted = 10 * compared["table"]["PEFT float32"]["labelled_tokens_per_second"]
-    most = {
-        name: row["labels"] * speed[f"{products_in(name)} GFLOP/s"] * 1e9 / row["least_flops"]
-        for name, row in found.items()
-    }
-    can = [name for name, rate in most.items() if rate >= wanted]
-    return (
-        f"\nTen times PEFT's padded float32 would be {wanted:.0f} labelled tokens/s: above what the products alone "
-        f"allow in {', '.join(name for name in most if name not in can)}"
-        + (f", and {wanted / most[can[-1]]:.0%} of it in {can[-1]}" if can else "")
-        + ". PEFT's own step is mostly products, too; only fewer or cheaper ones are left to win.\n"
     )
 
 

@@ -84,6 +84,16 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/models/whole_blocks.py",
+        "tests/workbench/training/test_loop.py",
+        (
+            "attention's graph keeps a second copy of queries, keys and values",
+            "taken = _Start.apply(torch.zeros((), requires_grad=True), taken)",
+            "taken.requires_grad_()",
+            "test_the_memory_of_a_step_is_about_what_autograd_keeps",
+        ),
+    ),
+    *mistakes(
         "kernels/qlora_kernels/take_rows.py",
         "tests/workbench/models/test_whole_blocks.py",
         (

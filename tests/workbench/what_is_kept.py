@@ -15,7 +15,7 @@ def kept_bytes(forward, without=()):
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         result = forward()
-    _follow(_ways_back(result.grad_fn), keep, set())
+    _follow(_ways_back(result.grad_fn), keep, {})
     known = {tensor.untyped_storage().data_ptr() for tensor in without}
     return sum(size for place, size in sizes.items() if place not in known)
 
@@ -28,10 +28,10 @@ def _ways_back(node):
 
 
 def _follow(value, keep, seen):
-    """Show every tensor that a function's closure holds, or what that holds."""
+    """Show every tensor that a function's closure holds, or what that holds, a graph's leaves among it."""
     if id(value) in seen:
         return
-    seen.add(id(value))
+    seen[id(value)] = value  # held, so that nothing else gets its number
     if isinstance(value, torch.Tensor):
         keep(value)
         return
@@ -42,5 +42,7 @@ def _follow(value, keep, seen):
         inside = value.values()
     elif isinstance(value, FunctionType):
         inside = [cell.cell_contents for cell in value.__closure__ or ()]
+    elif hasattr(value, "next_functions"):
+        inside = [getattr(value, "variable", None), *(node for node, _ in value.next_functions)]
     for one in inside:
         _follow(one, keep, seen)

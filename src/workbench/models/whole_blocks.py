@@ -171,6 +171,20 @@ class _Run(torch.autograd.Function):
         return None, None, None, slope if ctx.onward else None, *numbers
 
 
+class _Start(torch.autograd.Function):
+    """Where a gradient ends: its graph would keep a leaf, beside the copies that attention keeps."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, rows: Tensor) -> Tensor:  # noqa: ANN401 - autograd's
+        """Return the rows, as something that has a gradient."""
+        return rows.view_as(rows)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[None, None]:  # noqa: ANN401 - autograd's
+        """Give nothing on: who wants the slope takes it here."""
+        return None, None
+
+
 class _Blocks(NamedTuple):
     """What the blocks of a run share."""
 
@@ -320,8 +334,10 @@ class _Blocks(NamedTuple):
     ) -> tuple[Float[Tensor, "M N"], PartBack]:
         """Let tokens look at those before them; autograd finds the way back through each example."""
         config, batch, count = self.decoder.config, self.batch, len(heads)
-        taken = heads.index_select(0, batch.in_blocks.index).requires_grad_(self.graph)
+        taken = heads.index_select(0, batch.in_blocks.index)
         with torch.set_grad_enabled(self.graph):
+            if self.graph:
+                taken = _Start.apply(torch.zeros((), requires_grad=True), taken)
             q, k, v = taken.split((config.heads, config.kv_heads, config.kv_heads), dim=1)
             by_block = mix_by_block(q, k, v, batch, self.decoder.attention[layer])
         # places in the graph: the numbers are kept by whoever needs them

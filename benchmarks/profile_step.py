@@ -26,15 +26,18 @@ from workbench.training.loop import freeze, step_gradient
 
 STEPS, PROFILED = 5, 2
 PRECISIONS = ("float32", "bfloat16", "bfloat16-activations", "int8")
+RANKS = (RANK, 2 * RANK, 3 * RANK)
+"""Of an adapter, and of those of two and three layers with the same input, which are multiplied as one."""
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::_int_mm")
 
 
 def kind(name, shapes):
     """Return which part of a step an operation belongs to."""
-    if name.rstrip("_") in PRODUCTS:
-        skinny = any(RANK in shape for shape in shapes)
-        return "products with adapters" if skinny else "products with the base and the head"
-    if "attention" in name:
+    if name.rstrip("_") in PRODUCTS and any(set(RANKS) & set(shape) for shape in shapes):
+        return "products with adapters"
+    if name.rstrip("_") in ("aten::mm", "aten::addmm", "aten::_int_mm"):
+        return "products with the base and the head"
+    if name == "aten::bmm" or "attention" in name.lower() or "softmax" in name:
         return "attention"
     return "everything else: norms, SwiGLU, rotations, sums, copies"
 

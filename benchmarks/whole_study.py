@@ -5,8 +5,8 @@
 The workbench runs the whole study as a user does, in a process of its own, from loading to the last table.
 The loop loads the base once, then fine-tunes and evaluates one cell after another with transformers + PEFT:
 the same token ids, first adapters, batches, steps, rates and held-out texts, padded. Because the loop takes
-most of an hour, it runs some cells, one for each size, and its time for all is their mean times their number;
-the page says so. The cells' held-out losses are compared first.
+most of an hour, it runs some cells, and its time for all is their mean times their number; the page says so.
+The cells' held-out losses are compared, beside what another seed does to a cell of the same quality and size.
 """
 
 import argparse
@@ -54,9 +54,8 @@ def ours(folder):
 
 
 def chosen_cells(cells, count):
-    """Return ``count`` cells of different sizes, qualities and seeds."""
-    step = max(1, len(cells) // count + 1)
-    return cells[::step][:count]
+    """Return ``count`` cells spread over the study, whose sizes vary fastest."""
+    return [cells[place * (len(cells) - 1) // max(1, count - 1)] for place in range(count)]
 
 
 def peft_cells(contestant, count):
@@ -154,12 +153,13 @@ def peft_cells(contestant, count):
     print(json.dumps({"loading": loading, "cells": results}))
 
 
-def seed_deviation(cells, losses):
-    """Return the mean standard deviation between seeds, over qualities and sizes."""
+def seed_deviations(cells, losses):
+    """Return for each cell the standard deviation between the seeds of its quality and size."""
     groups = {}
     for key, cell in cells.items():
-        groups.setdefault((cell.quality.label, cell.size), []).append(losses[key])
-    return statistics.mean(statistics.stdev(values) for values in groups.values())
+        groups.setdefault((cell.quality.label, cell.size), []).append(key)
+    between = [(keys, statistics.stdev(losses[key] for key in keys)) for keys in groups.values()]
+    return {key: deviation for keys, deviation in between for key in keys}
 
 
 def main():
@@ -183,11 +183,14 @@ def main():
         with Store.open(Path(folder) / "study") as store:
             cells = store.configurations()
             losses = {key: metrics["loss"] for key, _, metrics in store.measurements() if key in cells}
-    noise = seed_deviation(cells, losses)
+    deviations = seed_deviations(cells, losses)
+    noise = statistics.mean(deviations.values())
     table = {"ours": {"seconds": seconds}}
     for name, loop in loops.items():
         runs = loop["cells"]
-        apart = max(abs(row["loss"] - losses[key]) for key, row in runs.items())
+        for key, row in runs.items():
+            row |= {"ours": losses[key], "seed_deviation": deviations[key]}
+        apart = max(abs(row["loss"] - row["ours"]) for row in runs.values())
         whole = loop["loading"] + len(losses) * statistics.mean(row["seconds"] for row in runs.values())
         table[name] = {"seconds": whole, "cells_run": len(runs), "largest_distance": apart, "runs": runs}
         print(

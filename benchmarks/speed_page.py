@@ -283,11 +283,17 @@ def whole_study(found):
         "## A whole study\n\n"
         f"The {found['cells']} cells of `raters` at `coffee` on SmolLM2-135M: adapters on the topmost 6 of 30 "
         "blocks, 60 steps of 8 examples, 600 held-out texts. The loop of PEFT runs loads the base once and "
-        "does the same cells one after the other, padded; where it ran some cells, its time is their mean "
+        "does the same cells one after the other, padded; where it ran some cells, its time is their median "
         "times their number. The last column is the distance of each cell's held-out loss from ours in bfloat16, "
         f"in nats; PEFT's two settings are {between} apart there, and seeds of the same quality and size "
         f"{seeds}.\n\n"
         + table(head, rows)
+        + "".join(
+            f"\nWhere the distance is {abs(one['loss'] - one['ours']):.3f} it is bfloat16's: trained alone in float32 "
+            f"that cell comes to {one['ours_float32']:.5f} here and to {one['loss']:.5f} with PEFT.\n"
+            for one in loops[0]["runs"].values()
+            if "ours_float32" in one
+        )
         + "\nThe workbench runs the 24 blocks below the adapters once for each distinct example, in its time. What "
         "is left is each cell's own: 6 blocks forward and back, and forward over the held-out texts.\n"
     )

@@ -5,7 +5,7 @@
 The workbench runs the whole study as a user does, in a process of its own, from loading to the last table.
 The loop loads the base once, then fine-tunes and evaluates one cell after another with transformers + PEFT:
 the same token ids, first adapters, batches, steps, rates and held-out texts, padded. Because the loop takes
-most of an hour, it runs some cells, and its time for all is their mean times their number; the page says so.
+most of an hour, it runs some cells, and its time for all is their median times their number, as the page says.
 The cells' held-out losses are compared, beside what another seed does to a cell of the same quality and size.
 """
 
@@ -191,7 +191,7 @@ def main():
         for key, row in runs.items():
             row |= {"ours": losses[key], "seed_deviation": deviations[key]}
         apart = max(abs(row["loss"] - row["ours"]) for row in runs.values())
-        whole = loop["loading"] + len(losses) * statistics.mean(row["seconds"] for row in runs.values())
+        whole = loop["loading"] + len(losses) * statistics.median(row["seconds"] for row in runs.values())
         table[name] = {"seconds": whole, "cells_run": len(runs), "largest_distance": apart, "runs": runs}
         print(
             f"PEFT {name}: {whole:.0f} s for {len(losses)} cells by {len(runs)} of them; ours {seconds:.0f} "

@@ -5,7 +5,7 @@
 The workbench runs the whole study as a user does, in a process of its own, from loading to the last table.
 The loop loads the base once, then fine-tunes and evaluates one cell after another with transformers + PEFT:
 the same token ids, first adapters, batches, steps, rates and held-out texts, padded. Because the loop takes
-most of an hour, it runs some cells, and its time for all is their median times their number, as the page says.
+most of an hour, it runs some cells; the time for all is their median times their number, as the page says.
 The cells' held-out losses are compared, beside what another seed does to a cell of the same quality and size.
 """
 

@@ -35,21 +35,17 @@ def record(name):
 
 
 def machine(found):
-    rows = [
-        (
-            name,
-            f"{value:.0f}"
-            if isinstance(value, float)
-            else ", ".join(value)
-            if isinstance(value, list)
-            else str(value),
-        )
-        for name, value in found.items()
-    ]
+    rows = [(name, _measured(value)) for name, value in found.items()]
     return (
         "## The machine\n\nProducts have the shapes of SmolLM2-135M with the tokens of one step.\n\n"
         + table(("what", "measured"), rows)
     )
+
+
+def _measured(value):
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def one_cell(found):
@@ -88,15 +84,13 @@ def one_cell(found):
 
 
 def loading(found):
+    if not found:
+        return ""
     return (
-        ""
-        if not found
-        else (
-            "\nMeasured earlier, on another machine, each in a fresh process after the imports: SmolLM2's GGUF takes "
-            f"{found['Workbench']:.2f} s with its tokenizer here, and in transformers "
-            f"{found['transformers, the model alone']:.1f} s without and "
-            f"{found['transformers, model and tokenizer']:.1f} s with it.\n"
-        )
+        "\nMeasured earlier, on another machine, each in a fresh process after the imports: SmolLM2's GGUF takes "
+        f"{found['Workbench']:.2f} s with its tokenizer here, and in transformers "
+        f"{found['transformers, the model alone']:.1f} s without and "
+        f"{found['transformers, model and tokenizer']:.1f} s with it.\n"
     )
 
 

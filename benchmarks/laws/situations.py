@@ -105,7 +105,7 @@ def is_true(claim: Claim, truth: Truth, other: str) -> bool | None:
     rate = true_rate(truth, claim.size, other)
     close = 1e-3
     match claim.kind:
-        case "better" | "worse" | "alike":
+        case "better" | "worse" | "alike" | "open":
             beside = rate > 1 if claim.kind == "better" else rate < 1 if claim.kind == "worse" else True
             return beside and claim.low * (1 - close) <= rate <= claim.high * (1 + close)
         case "never" | "beyond":

@@ -6,7 +6,7 @@ least twice as many were tried.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -76,7 +76,9 @@ class Rated:
     unit: SizeUnit = EXAMPLES
 
 
-Kind = Literal["better", "worse", "alike", "never", "unsure", "useless", "beyond", "doubtful", "crossing"]
+Kind = Literal[
+    "better", "worse", "alike", "never", "unsure", "useless", "open", "beyond", "doubtful", "crossing"
+]
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,9 @@ class Claim:
         kind: "better": the reference's examples are worth more; "worse": the other's are; "alike": can't be
             told apart; "never": no amount tried matches ``size`` reference examples; "unsure": whether any
             does can't be told; "useless": ``size`` reference examples are no better than no training;
-            "beyond": from ``size`` on, no amount tried was enough; "doubtful": from ``size`` on that can't
-            be told; "crossing": which is better changes at ``size``.
+            "open": at this smaller ``size`` the first claim can't be told; "beyond": from ``size`` on, no
+            amount tried was enough; "doubtful": from ``size`` on that can't be told; "crossing": which is
+            better changes at ``size``.
         size: Reference examples.
         low: Lower end of what is claimed: of the rate at ``size``, or of a crossing.
         middle: Its median.
@@ -103,7 +106,7 @@ class Claim:
 
 
 def claims_of(answer: Rated, size: float | int | None) -> tuple[Claim, ...]:
-    """Return what an answer claims at one size, or at its most telling one and beyond."""
+    """Return what an answer claims at one size, or at its most telling one and beyond, what is sure first."""
     rates = answer.rates
     if rates is None:
         return ()
@@ -115,7 +118,10 @@ def claims_of(answer: Rated, size: float | int | None) -> tuple[Claim, ...]:
         return () if at not in known else (_at(answer, rates, at),)
     at = _most_telling(answer, rates, known)
     first = _at(answer, rates, at)
-    return (first, *_crossing(answer), *_beyond(answer, rates, known, at, first))
+    beyond = _beyond(answer, rates, known, at, first)
+    if first.kind in ("alike", "unsure") and beyond and beyond[0].kind == "beyond":
+        return (*claims_of(answer, beyond[0].size), replace(first, kind="open"), *_crossing(answer))
+    return (first, *_crossing(answer), *beyond)
 
 
 def _sure(answer: Rated) -> float:
@@ -159,15 +165,12 @@ def _crossing(answer: Rated) -> tuple[Claim, ...]:
 
 
 def _beyond(answer: Rated, rates: RateCurve, known: np.ndarray, at: int, first: Claim) -> tuple[Claim, ...]:
-    if first.kind in ("never", "unsure", "useless"):
+    if first.kind in ("never", "useless"):
         return ()
     later = [i for i in known if i > at]
-    lost = [
-        i for i in later if rates.not_reached[i] >= _sure(answer) and answer.tried >= TWICE * rates.size[i]
-    ]
-    if lost:
+    if lost := [i for i in later if never_enough(answer)[i]]:
         return (Claim("beyond", float(rates.size[lost[0]])),)
-    doubtful = [i for i in later if rates.not_reached[i] > 1 - LEVEL]
+    doubtful = [i for i in later if rates.not_reached[i] > 1 - LEVEL and first.kind != "unsure"]
     return (Claim("doubtful", float(rates.size[doubtful[0]])),) if doubtful else ()
 
 
@@ -249,6 +252,10 @@ def claim_parts(answer: Rated, claim: Claim) -> tuple[str, str]:
         case "useless":
             said = f"Nothing to exchange: {n} {reference} {unit.many} are no better than no training at all."
             return said, ""
+        case "open":
+            known = 0 < claim.low < math.inf or claim.high < math.inf
+            amount = f": one does the work of {_range(claim)} {other} ones" if known else ""
+            return f"At {n}, that can't be told yet{amount}; more seeds would tell.", ""
         case "beyond":
             return (
                 f"From {n} on, no amount of {other} ones we tried, up to {_times(answer, claim)} as many, "

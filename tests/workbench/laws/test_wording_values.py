@@ -194,6 +194,41 @@ def test_of_many_sizes_the_largest_with_two_ends_is_told_and_where_it_ends():
     assert "512 noisy ones were not tried" not in short.sentence()
 
 
+@pytest.mark.parametrize(
+    ("median", "low", "high", "lost", "told"),
+    [
+        (1.2, 0.99, 1.6, 0.0, ": one does the work of 0.99 to 1.6 noisy ones"),
+        (1.2, 0.0, 1.6, 0.0, ": one does the work of at most 1.6 noisy ones"),
+        (np.inf, 0.8, np.inf, 0.8, ": one does the work of at least 0.8 noisy ones"),
+        (np.inf, 0.0, np.inf, 0.8, ""),
+    ],
+)
+def test_what_is_sure_of_more_examples_comes_before_what_cant_be_told_of_fewer(median, low, high, lost, told):
+    """From 256 on nothing is enough; of 64, all that can be told as well, it is open."""
+    two = RateCurve(
+        size=np.array([64.0, 256.0, 512.0]),
+        median=np.array([median, np.inf, np.inf]),
+        low=np.array([low, 5.0, np.inf]),
+        high=np.array([high, np.inf, np.inf]),
+        sure_low=np.array([low, 5.0, np.inf]),
+        sure_high=np.array([high, np.inf, np.inf]),
+        not_reached=np.array([lost, 0.96, 1.0]),
+        at_most=np.zeros(3),
+    )
+    found = replace(answer(1, 1, 1), rates=two, useless=np.zeros(3))
+    headline = (
+        "Clean: at 256 clean examples, no amount of noisy ones we tried, up to 8 times as many, was enough."
+    )
+    assert found.headline() == headline
+    assert found.sentence() == (
+        f"{headline} At 64, that can't be told yet{told}; more seeds would tell. "
+        "Judged by exact match on 600 records; intervals of 95%."
+    )
+    assert found.wins() == 1
+    unsure = replace(two, not_reached=np.array([lost, 0.94, 0.94]))
+    assert replace(found, rates=unsure).headline().startswith("Can't tell yet")
+
+
 def test_where_more_would_have_to_be_tried_that_is_said():
     told = replace(answer(1, 1, 1), rates=FOUR, useless=np.zeros(4), tried=400.0)
     assert "512 noisy ones were not tried; they would tell." in told.sentence()

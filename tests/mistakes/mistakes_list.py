@@ -57,6 +57,7 @@ ROOMS = (
     "exports",
     "gpu_parts",
     "versions",
+    "answers",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

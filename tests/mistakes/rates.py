@@ -73,17 +73,6 @@ MISTAKES = [
             "rates.not_reached[at] >= 0.5 or",
         ),
         ("never is said of what was not tried", '"never" if answer.tried >= TWICE * n', '"never" if n'),
-        (
-            "what can't be told stands before what is sure",
-            'if first.kind in ("alike", "unsure") and beyond',
-            'if first.kind in ("unsure",) and beyond',
-        ),
-        (
-            "what is doubtful at a larger size is told as sure",
-            'and beyond[0].kind == "beyond":',
-            'and beyond[0].kind != "crossing":',
-        ),
-        ("of what is open the bounds are kept silent", "known = 0 < claim.low < math.inf or", "known ="),
         ("comparisons leave the doubt as it was", "(1 - LEVEL) / answer.comparisons", "(1 - LEVEL)"),
         (
             "useless is said from one in two on",

@@ -104,8 +104,8 @@ MISTAKES = [
         ("how many times were tried is told of the whole", "answer.tried / claim.size", "answer.tried"),
         (
             "beyond is said of what was not tried twice",
-            "answer.tried >= TWICE * rates.size[i]\n    ]",
-            "answer.tried >= 0\n    ]",
+            "later if never_enough(answer)[i]",
+            "later if rates.not_reached[i] >= _sure(answer)",
         ),
     ),
     *mistakes(

@@ -48,8 +48,13 @@ def _measured(value):
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
+def that_ran(found):
+    """Return the contestants of a record of one cell that didn't fail."""
+    return {name: row for name, row in found["table"].items() if "labelled_tokens_per_second" in row}
+
+
 def one_cell(found):
-    ran = {name: row for name, row in found["table"].items() if "labelled_tokens_per_second" in row}
+    ran = that_ran(found)
     rates = {name: row["labelled_tokens_per_second"] for name, row in ran.items()}
     judged = any("share_of_bound" in row for row in ran.values())
     rows = [
@@ -135,12 +140,14 @@ class Compared(NamedTuple):
 
 def compared(found):
     """Hold our fastest precision to PEFT's padded float32 and to its fastest setting."""
-    rows = {name: row for name, row in found["table"].items() if "labelled_tokens_per_second" in row}
+    rows = that_ran(found)
     rate = {name: row["labelled_tokens_per_second"] for name, row in rows.items()}
     ours = max(value for name, value in rate.items() if name.startswith("ours"))
     best = max(value for name, value in rate.items() if name.startswith("PEFT"))
     share = {
-        name.removeprefix("ours "): row["share_of_bound"] for name, row in rows.items() if "ours" in name
+        name.removeprefix("ours "): row["share_of_bound"]
+        for name, row in rows.items()
+        if name.startswith("ours")
     }
     exact = share.pop("float32", math.nan)
     nearest = max(share, key=share.get)
@@ -165,11 +172,10 @@ def one_cell_elsewhere(found):
 
 
 def targets(found):
-    rows = found["table"]
-    wanted = [rows.get(name, {}) for name in ("ours bfloat16", "PEFT float32", "PEFT bfloat16")]
-    if not all("labelled_tokens_per_second" in row for row in wanted):
+    rows, needed = that_ran(found), ("ours bfloat16", "PEFT float32", "PEFT bfloat16")
+    if not set(needed) <= set(rows):
         return "## What was wanted, and what came\n\nContestants are missing in the record.\n"
-    it, (mine, theirs, like) = compared(found), wanted
+    it, (mine, theirs, like) = compared(found), (rows[name] for name in needed)
     lines = [
         (f"share of the products' bound, {it.nearest}", "75%", it.share),
         ("share of the products' bound, float32", "80%", it.share_float32),
@@ -196,8 +202,7 @@ def targets(found):
     return (
         "## What was wanted, and what came\n\n"
         + table(("ratio", "wanted", "measured", ""), [_came(*line) for line in lines])
-        + "\nThe sections below say what bounds each. The first four were set for a processor with AMX, which "
-        "multiplies faster than others.\n"
+        + "\nThe sections below say what bounds each. The first four were set for a processor with AMX.\n"
     )
 
 

@@ -89,9 +89,8 @@ class Claim:
         kind: "better": the reference's examples are worth more; "worse": the other's are; "alike": can't be
             told apart; "never": no amount tried matches ``size`` reference examples; "unsure": whether any
             does can't be told; "useless": ``size`` reference examples are no better than no training;
-            "open": at this smaller ``size`` the first claim can't be told; "beyond": from ``size`` on, no
-            amount tried was enough; "doubtful": from ``size`` on that can't be told; "crossing": which is
-            better changes at ``size``.
+            "open": only of more is anything sure; "beyond": from ``size`` on, no amount tried was enough;
+            "doubtful": from ``size`` on that can't be told; "crossing": which is better changes at ``size``.
         size: Reference examples.
         low: Lower end of what is claimed: of the rate at ``size``, or of a crossing.
         middle: Its median.
@@ -118,10 +117,11 @@ def claims_of(answer: Rated, size: float | int | None) -> tuple[Claim, ...]:
         return () if at not in known else (_at(answer, rates, at),)
     at = _most_telling(answer, rates, known)
     first = _at(answer, rates, at)
-    beyond = _beyond(answer, rates, known, at, first)
-    if first.kind in ("alike", "unsure") and beyond and beyond[0].kind == "beyond":
-        return (*claims_of(answer, beyond[0].size), replace(first, kind="open"), *_crossing(answer))
-    return (first, *_crossing(answer), *beyond)
+    if first.kind in ("alike", "unsure"):
+        for sure in (_at(answer, rates, int(i)) for i in known if i > at and never_enough(answer)[i]):
+            if sure.kind == "never":
+                return (sure, replace(first, kind="open"), *_crossing(answer))
+    return (first, *_crossing(answer), *_beyond(answer, rates, known, at, first))
 
 
 def _sure(answer: Rated) -> float:
@@ -165,12 +165,12 @@ def _crossing(answer: Rated) -> tuple[Claim, ...]:
 
 
 def _beyond(answer: Rated, rates: RateCurve, known: np.ndarray, at: int, first: Claim) -> tuple[Claim, ...]:
-    if first.kind in ("never", "useless"):
+    if first.kind in ("never", "unsure", "useless"):
         return ()
-    later = [i for i in known if i > at]
+    later = known[known > at]
     if lost := [i for i in later if never_enough(answer)[i]]:
         return (Claim("beyond", float(rates.size[lost[0]])),)
-    doubtful = [i for i in later if rates.not_reached[i] > 1 - LEVEL and first.kind != "unsure"]
+    doubtful = [i for i in later if rates.not_reached[i] > 1 - LEVEL]
     return (Claim("doubtful", float(rates.size[doubtful[0]])),) if doubtful else ()
 
 
@@ -253,8 +253,8 @@ def claim_parts(answer: Rated, claim: Claim) -> tuple[str, str]:
             said = f"Nothing to exchange: {n} {reference} {unit.many} are no better than no training at all."
             return said, ""
         case "open":
-            known = 0 < claim.low < math.inf or claim.high < math.inf
-            amount = f": one does the work of {_range(claim)} {other} ones" if known else ""
+            bounded = 0 < claim.low < math.inf or claim.high < math.inf
+            amount = f": one does the work of {_range(claim)} {other} ones" if bounded else ""
             return f"At {n}, that can't be told yet{amount}; more seeds would tell.", ""
         case "beyond":
             return (

@@ -227,6 +227,8 @@ def test_what_is_sure_of_more_examples_comes_before_what_cant_be_told_of_fewer(m
     assert found.wins() == 1
     unsure = replace(two, not_reached=np.array([lost, 0.94, 0.94]))
     assert replace(found, rates=unsure).headline().startswith("Can't tell yet")
+    # of no better than no training nothing is lost: that isn't the sure thing to begin with
+    assert replace(found, useless=np.array([0.0, 1.0, 1.0])).headline().startswith("Can't tell yet")
 
 
 def test_where_more_would_have_to_be_tried_that_is_said():

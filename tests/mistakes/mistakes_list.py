@@ -58,6 +58,7 @@ ROOMS = (
     "gpu_parts",
     "versions",
     "answers",
+    "begun_anew",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

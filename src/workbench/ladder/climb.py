@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,8 @@ def climb(
     if known is not None and workers > 1:
         raise InputError("lessons of your own are learnt in this process: leave workers at 1")
     torch.set_num_threads(settings.threads)
-    with locked(folder.path):
+    with locked(folder.path) as lock:
+        climber = replace(climber, tell=lock.checked(climber.tell))
         climber.phase("reading the words")
         folder.begin(plan, settings, known or lessons())
         for number, runs in enumerate(steps_of(plan)):

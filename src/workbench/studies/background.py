@@ -271,7 +271,8 @@ def _work(job: BackgroundRun) -> None:
     if hasattr(os, "nice"):
         os.nice(POLITENESS)
     me = os.getpid()
-    job._write_state(name="running", process=me, born=_born(me))
+    at_work = {"name": "running", "process": me, "born": _born(me)}
+    job._write_state(**at_work)
     interrupted = threading.Event()
     threading.Thread(target=_interrupt_on_request, args=(job, interrupted), daemon=True).start()
     try:
@@ -285,7 +286,8 @@ def _work(job: BackgroundRun) -> None:
         # a library that was interrupted while it loads may raise an error of its own instead
         failed = {"name": "failed", "error": f"{error!r}; see {job.folder / 'log.txt'}"}
         ending = {"name": "stopped"} if interrupted.is_set() else failed
-    job._write_state(**ending)
+    if job._held_state() == at_work:  # else its folder was deleted or moved, and another may have begun there
+        job._write_state(**ending)
 
 
 def _run(job: BackgroundRun) -> Outcome:

@@ -28,7 +28,7 @@ from workbench.studies.defaults import CHECKPOINT_SECONDS, EXECUTOR
 from workbench.studies.disk.adapters import ADAPTERS, CONFIG, WEIGHTS, write_adapter
 from workbench.studies.disk.checkpoints import CHECKPOINTS, remove_checkpoint
 from workbench.studies.disk.facts import read_facts
-from workbench.studies.disk.lock import locked
+from workbench.studies.disk.lock import Lock, locked
 from workbench.studies.disk.manifest import MANIFEST, Session
 from workbench.studies.disk.store import Store
 from workbench.studies.disk.variant_rows import zero_shot_key
@@ -40,13 +40,7 @@ from workbench.studies.identity import Begun
 from workbench.studies.made_on import check_going_on
 from workbench.studies.parts import opened, plan_parts
 from workbench.studies.plan import Plan, plan
-from workbench.studies.predict import (
-    Rates,
-    corrected,
-    earlier_sessions,
-    measure_rates,
-    predict,
-)
+from workbench.studies.predict import Rates, corrected, earlier_sessions, measure_rates, predict
 from workbench.studies.progress import OnProgress, Progress
 from workbench.studies.provenance import hardware, now
 from workbench.studies.stacks import cut_in_two
@@ -96,20 +90,20 @@ def run(
         InputError: If the input can't be used, the folder holds a study of other settings, other data or
             another base, or another run is writing it.
     """
-    tell = on_progress or (lambda progress: None)
     stop = should_stop or (lambda: False)
     # first the lock: a folder that another run is writing is refused before anything is loaded
-    with locked(folder):
+    with locked(folder) as lock:
+        tell = lock.checked(on_progress or (lambda progress: None))
         check_options(threads, checkpoint_seconds)
         trainer = trainer_of(executor, workers, study.device)
         try:
             if grower is None:
-                return _session(study, folder, tell, stop, trainer, threads, checkpoint_seconds)
+                return _session(study, lock, tell, stop, trainer, threads, checkpoint_seconds)
             growing = Growing(tell)
             store = grow(
                 study,
                 grower,
-                lambda more: _session(more, folder, growing, stop, trainer, threads, checkpoint_seconds),
+                lambda more: _session(more, lock, growing, stop, trainer, threads, checkpoint_seconds),
                 growing.note,
                 trainer.workers,
             )
@@ -122,7 +116,7 @@ def run(
 
 def _session(
     study: Study,
-    folder: Path,
+    lock: Lock,
     tell: OnProgress,
     should_stop: ShouldStop,
     trainer: Executor,
@@ -130,7 +124,7 @@ def _session(
     checkpoint_seconds: float,
 ) -> Store:
     """Run what is missing of a study whose folder's lock is held."""
-    began = time.monotonic()
+    began, folder = time.monotonic(), lock.folder
     tell(Progress(phase="loading"))
     begun, device = Begun.read(folder), choose_device(study.device)
     with torch_threads(chosen_threads(begun, threads, trainer)) as chosen:
@@ -148,6 +142,7 @@ def _session(
         whole = plan_parts(study, make, tell, begun.done if begun else frozenset())
         for note in whole.notes:
             tell(Progress(phase="loading", note=note))
+        lock.check()
         store = opened(whole, folder, tell)
         outcomes = []
         for place, concrete in whole.plans(make):

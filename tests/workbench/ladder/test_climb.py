@@ -225,3 +225,16 @@ def test_processes_give_the_same_bytes_and_a_kill_costs_one_run_at_most(tmp_path
     assert climb(alone, plan, Climber())
     assert [row.sha256 for row in folder.rows()] == [row.sha256 for row in alone.rows()]
     assert json.loads((folder.path / "ladder.json").read_text())["data"]["held-out examples"] > 2000
+
+
+def test_a_ladder_whose_folder_is_moved_away_ends_at_the_next_step(few_lessons, tmp_path):
+    folder, told = LadderFolder(tmp_path / "ladder"), []
+
+    def move(at):
+        told.append(at)
+        folder.path.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(InputError, match="was deleted, moved or replaced"):
+        climb(folder, PLAN, Climber(tell=move), settings=SHORT, known=few_lessons)
+    assert len(told) == 1
+    assert not folder.path.exists()

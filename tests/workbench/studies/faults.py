@@ -68,19 +68,7 @@ def said(work: Callable[[], object]) -> str:
 
 def command(folder: Path, *options: str) -> list[str]:
     """Return the command line that runs :func:`tiny`."""
-    grid = [
-        "verbs",
-        "--quality",
-        "clean",
-        "other_form:0.5",
-        "--sizes",
-        "8",
-        "16",
-        "--seeds",
-        "0",
-        "--heldout",
-        "20",
-    ]
+    grid = ["verbs", "--quality", "clean", "other_form:0.5", "--sizes", "8", "16"]
     rest = ["--seeds", "0", "--heldout", "20"]
     cell = ["--steps", "4", "--batch-size", "4", "--rank", "4", "--threads", "1", "--checkpoint-every", "0"]
     return [sys.executable, "-m", "workbench", "run", *grid, *rest, *cell, "--out", str(folder), *options]
@@ -343,6 +331,24 @@ def folder_replaced(place: Path) -> str:
     return words.replace(str(place), "")
 
 
+def begun_anew(place: Path) -> str:
+    """The study's folder is moved away while it runs, and a run begins anew in its place."""
+
+    def begin_anew(progress: Progress) -> None:
+        assert progress.step <= 2, "it trains on"
+        if progress.step == 2 and not (place / "elsewhere").exists():
+            (place / "study").rename(place / "elsewhere")
+            goes_on(place / "study")
+
+    words = said(lambda: run(tiny(), place / "study", begin_anew, threads=1, checkpoint_seconds=0.0))
+    with Store.open(place / "study") as store:
+        assert store.manifest.outcome == "finished"
+        assert len(store.manifest.sessions) == 1
+    goes_on(place / "study")
+    goes_on(place / "elsewhere")
+    return words.replace(str(place), "")
+
+
 def no_result_is_a_pickle(place: Path) -> str:
     """A checkpoint is a pickle that would run a program."""
     seen: list[Progress] = []
@@ -382,5 +388,6 @@ FAULTS: dict[str, Callable[[Path], str]] = {
         loss_is_nan,
         out_of_memory,
         folder_replaced,
+        begun_anew,
     )
 }

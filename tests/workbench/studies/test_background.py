@@ -153,6 +153,30 @@ def test_a_folder_that_is_busy_with_another_study_is_refused(start):
         start(small(steps=1999))
 
 
+def moved_away(folder):
+    folder.rename(folder.with_name("elsewhere"))
+
+
+def deleted(folder):
+    moved_away(folder)  # first, or what trains may write into it meanwhile
+    shutil.rmtree(folder.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("gone", [moved_away, deleted])
+def test_a_job_begun_anew_never_hears_of_one_whose_folder_is_gone(start, gone):
+    study = small(steps=2000, sizes=(64,))
+    first = start(study)
+    first_loss(first)
+    gone(first.study_folder)
+    second = start(study)
+    first_loss(second)
+    first._process.wait(SOON)
+    assert second.state().name == "running"
+    with Store.open(second.study_folder, read_only=True) as store:
+        assert store.manifest.outcome == "running"
+        assert len(store.manifest.sessions) == 1
+
+
 def test_a_line_that_is_being_written_waits(tmp_path):
     job = BackgroundRun(tmp_path)
     job.folder.mkdir()

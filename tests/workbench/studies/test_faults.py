@@ -3,7 +3,7 @@
 import pytest
 from faults import FAULTS
 
-QUICK = ("full_at_commit", "corrupted_record", "changed_base")
+QUICK = ("full_at_commit", "corrupted_record", "changed_base", "begun_anew")
 """One of each kind; the others resemble one of them."""
 
 

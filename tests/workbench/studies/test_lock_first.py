@@ -130,3 +130,44 @@ def test_a_refused_study_that_is_there_is_as_it_was(tmp_path):
     with pytest.raises(InputError, match="rank was 4 and is 2"):
         runner.run(replace(tiny, settings={**tiny.settings, "rank": 2}), tmp_path / "study")
     assert {path: path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()} == files
+
+
+def begin_anew(folder):
+    folder.rename(folder.with_name("elsewhere"))
+    folder.mkdir()
+    (folder / lock.LOCK).write_text("another run's")
+
+
+def leave_nothing(folder):
+    folder.rename(folder.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("happens", [begin_anew, leave_nothing])
+def test_a_folder_that_is_no_longer_the_locked_one_is_left_alone(tmp_path, happens):
+    told = []
+
+    def work():
+        with locked(tmp_path / "study") as held:
+            tell = held.checked(told.append)
+            tell("before")
+            happens(tmp_path / "study")
+            tell("after")
+
+    with pytest.raises(InputError, match=r"study was deleted, moved or replaced .* put it back"):
+        work()
+    assert told == ["before"]
+    left = {path.name: path.read_text() for path in (tmp_path / "study").glob("*")}
+    assert left == ({lock.LOCK: "another run's"} if happens is begin_anew else {})
+
+
+def test_a_run_whose_folder_is_begun_anew_while_it_plans_makes_no_study_there(study, tmp_path, monkeypatch):
+    real = runner.plan
+
+    def plan(*given):
+        begin_anew(tmp_path / "study")
+        return real(*given)
+
+    monkeypatch.setattr(runner, "plan", plan)
+    with pytest.raises(InputError, match="was deleted, moved or replaced"):
+        runner.run(study, tmp_path / "study", threads=1)
+    assert [path.name for path in (tmp_path / "study").iterdir()] == [lock.LOCK]

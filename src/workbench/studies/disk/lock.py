@@ -7,19 +7,51 @@ stale lock to clean up. Reading a study needs no lock.
 import fcntl
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from workbench.errors import InputError
 from workbench.files import what_helps
 from workbench.studies.disk.manifest import MANIFEST
 
 LOCK = "lock"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The lock of a folder, held by this process."""
+
+    folder: Path
+    handle: int
+
+    def check(self) -> None:
+        """Refuse to go on in a folder that is no longer the one that was locked: another run may own it now.
+
+        Raises:
+            InputError: If the folder was deleted, moved or replaced.
+        """
+        if not _is_at(self.handle, self.folder / LOCK):
+            raise InputError(
+                f"the folder {self.folder} was deleted, moved or replaced while this run was writing it, so "
+                "its results have no place; put it back, or begin anew"
+            )
+
+    def checked(self, tell: Callable[[T], None]) -> Callable[[T], None]:
+        """Return ``tell`` with a :meth:`check` before each call, for a run that tells how far it is."""
+
+        def told(at: T) -> None:
+            self.check()
+            tell(at)
+
+        return told
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[Lock]:
     """Hold the folder's lock, which is made with the folder if it doesn't exist.
 
     Where an error ends the block before the folder holds a study, the lock and the folders that were made
@@ -40,9 +72,9 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     try:
         _sign(handle, folder)
-        yield
+        yield Lock(folder, handle)
     except BaseException:
-        if not (folder / MANIFEST).exists():
+        if _is_at(handle, path) and not (folder / MANIFEST).exists():
             _remove(new)
         raise
     finally:

@@ -344,6 +344,7 @@ class Store:
         Raises:
             InputError: If one isn't what it has to be, or the disk is full or can't be written.
         """
+        self._check_in_place()
         manifest = self.manifest.with_(**fields)
         write_atomically(self.folder / MANIFEST, manifest.to_bytes())
         self.manifest = manifest

@@ -1,0 +1,67 @@
+"""Mistakes in what a run does whose folder is deleted or moved away under it."""
+
+from mistakes_list import mistakes
+
+LOCK = "tests/workbench/studies/test_lock_first.py"
+FAULTS = "tests/workbench/studies/test_faults.py"
+JOBS = "tests/workbench/studies/test_background.py"
+ANEW = "test_a_job_begun_anew_never_hears_of_one_whose_folder_is_gone"
+
+MISTAKES = [
+    *mistakes(
+        "src/workbench/studies/disk/lock.py",
+        LOCK,
+        ("a lock never looks whether its file is still there", "            self.check()\n", ""),
+        ("another run's lock is taken away", "if _is_at(handle, path) and not (", "if not ("),
+    ),
+    *mistakes(
+        "src/workbench/studies/runner.py",
+        LOCK,
+        (
+            "a study is made in another run's folder",
+            "        lock.check()\n        store = opened(",
+            "        store = opened(",
+            "test_a_run_whose_folder_is_begun_anew_while_it_plans_makes_no_study_there",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/runner.py",
+        FAULTS,
+        (
+            "a run trains on in a folder that isn't its own",
+            "lock.checked(on_progress or (lambda progress: None))",
+            "on_progress or (lambda progress: None)",
+            "test_nothing_is_lost[begun_anew]",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/disk/store.py",
+        FAULTS,
+        (
+            "another run's manifest is overwritten",
+            "        self._check_in_place()\n        manifest = ",
+            "        manifest = ",
+            "test_nothing_is_lost[begun_anew]",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/studies/background.py",
+        JOBS,
+        (
+            "a job that is begun anew hears how another one ended",
+            "if job._held_state() == at_work:",
+            "if job._held_state():",
+            ANEW,
+        ),
+    ),
+    *mistakes(
+        "src/workbench/ladder/climb.py",
+        "tests/workbench/ladder/test_climb.py",
+        (
+            "a ladder is climbed on in a folder that isn't its own",
+            "tell=lock.checked(climber.tell)",
+            "tell=climber.tell",
+            "test_a_ladder_whose_folder_is_moved_away_ends_at_the_next_step",
+        ),
+    ),
+]

@@ -59,6 +59,7 @@ ROOMS = (
     "versions",
     "answers",
     "begun_anew",
+    "kept",
 )
 """The files that hold a list, each called ``MISTAKES``, in the order in which rooms build on each other."""
 

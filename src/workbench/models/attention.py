@@ -112,6 +112,8 @@ def mix_by_block(
             visible = attention.visible(places, places)
         here = query.device.type == "cpu" and attention.softcap is None
         written = here and block.shape[1] <= LONGEST_BY_HAND.get(query.dtype, 0)
+        if here and not written:  # a view would keep the numbers of all examples for the gradient of these
+            query, key, value = (x.contiguous() for x in (query, key, value))
         mix = attention.mix_written if written else attention.mix
         mixed.append(rearrange(mix(query, key, value, visible), "E H S D -> (E S) H D"))
     return torch.cat(mixed)

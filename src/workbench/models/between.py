@@ -41,8 +41,8 @@ class _RoundedNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:  # noqa: ANN401 - autograd's
         """Sum in float32, round once."""
-        y, ctx.back = norm_rows(x.reshape(-1, x.shape[-1]), weight, epsilon, dtype)
-        return y.view(x.shape)
+        normed, ctx.back = norm_rows(x.reshape(-1, x.shape[-1]), weight, epsilon, dtype)
+        return normed().view(x.shape)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - autograd's
@@ -142,8 +142,8 @@ def written_attention(
 
 
 def _by_kv_head(x: Float[Tensor, "E heads S D"], kv_heads: int) -> Float[Tensor, "EJ rows D"]:
-    """Lay the heads that share a key-value head one after the other."""
-    return x.reshape(len(x) * kv_heads, -1, x.shape[-1])
+    """Lay the heads that share a key-value head one after the other; a view would keep all that x is of."""
+    return x.reshape(len(x) * kv_heads, -1, x.shape[-1]).contiguous()
 
 
 def _shares(queries: Tensor, keys: Tensor, scale: float, hidden: Tensor) -> Float[Tensor, "EJ rows S"]:

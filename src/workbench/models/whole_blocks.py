@@ -29,10 +29,12 @@ from workbench.data.batches import Batch
 from workbench.models.adapted import Adapter, Adapters, Prefix, join, parted
 from workbench.models.attention import Attention, mix_by_block
 from workbench.models.block_parts import (
+    Again,
     Back,
     NormBack,
     gain_outputs,
     gate_rows,
+    kept,
     norm_rows,
     turn_heads,
     without_norm,
@@ -210,21 +212,21 @@ class _Blocks(NamedTuple):
         adapted[0] |= f"layers.{layer}.prefix" in self.adapters
         wanted = [onward or any(adapted[:place]) for place in range(len(adapted))]
 
-        x, back_first = self.norm(layer, "attention_norm", hidden)
-        x, back_inputs = self.linears(layer, 0, x, segments)
+        normed, back_first = self.norm(layer, "attention_norm", hidden)
+        x, back_inputs = self.linears(layer, 0, normed, segments)
         heads, back_heads = self.heads(layer, x)
         mixed, back_attention = self.attention(layer, heads)
         if layer == self.thinned:
             mixed, hidden = (one.index_select(0, self.batch.label_slots) for one in (mixed, hidden))
             segments = self.batch.label_boundaries
-        mixed, back_output = self.linears(layer, 1, mixed, segments)
-        mixed, back_post = self.norm(layer, "attention_post_norm", mixed)
-        middle = self.add(hidden, mixed)
-        x, back_second = self.norm(layer, "feed_forward_norm", middle)
-        gate_up, back_gate_up = self.linears(layer, 2, x, segments)
+        mixed, back_output = self.linears(layer, 1, kept(mixed), segments)
+        normed, back_post = self.norm(layer, "attention_post_norm", mixed)
+        middle = self.add(hidden, normed())
+        normed, back_second = self.norm(layer, "feed_forward_norm", middle)
+        gate_up, back_gate_up = self.linears(layer, 2, normed, segments)
         fed, back_unit = gate_rows(gate_up, self.decoder.config.activation)
-        fed, back_down = self.linears(layer, 3, fed, segments)
-        fed, back_second_post = self.norm(layer, "feed_forward_post_norm", fed)
+        fed, back_down = self.linears(layer, 3, kept(fed), segments)
+        normed, back_second_post = self.norm(layer, "feed_forward_post_norm", fed)
 
         def back(slope: Tensor) -> Tensor:
             own = back_down(back_second_post(self.branch(slope), None), wanted[3])
@@ -241,7 +243,7 @@ class _Blocks(NamedTuple):
             own = None if own is None else back_inputs(back_heads(own), wanted[0])
             return slope if own is None else back_first(own, slope)
 
-        return self.add(middle, fed), back
+        return self.add(middle, normed()), back
 
     def add(self, hidden: Tensor, more: Tensor) -> Tensor:
         """Add what one half of a block makes to the residual stream."""
@@ -252,19 +254,19 @@ class _Blocks(NamedTuple):
         scale = self.decoder.config.residual_scale
         return (slope if scale == 1 else slope * scale).to(self.decoder.between)
 
-    def norm(self, layer: int, name: str, x: Float[Tensor, "rows K"]) -> tuple[Tensor, NormBack]:
+    def norm(self, layer: int, name: str, x: Float[Tensor, "rows K"]) -> tuple[Again, NormBack]:
         """Normalize rows, where the base has that norm, into the type between products."""
         weight = self.decoder.weights.get(f"layers.{layer}.{name}")
         if weight is None:
-            return x.to(self.decoder.between), without_norm
+            return kept(x.to(self.decoder.between)), without_norm
         assert isinstance(weight, Tensor), "norms are numbers"
         return norm_rows(x, weight, self.decoder.config.norm_epsilon, self.decoder.between)
 
     def linears(
-        self, layer: int, place: int, x: Float[Tensor, "rows K"], segments: Int64[Tensor, " boundaries"]
+        self, layer: int, place: int, given: Again, segments: Int64[Tensor, " boundaries"]
     ) -> tuple[Float[Tensor, "rows N"], PartBack]:
         """Apply the linear layers ``SAME_INPUT[place]``, as one, with their adapters."""
-        decoder, leaves = self.decoder, SAME_INPUT[place]
+        decoder, leaves, x = self.decoder, SAME_INPUT[place], given()
         names = [f"layers.{layer}.{leaf}" for leaf in leaves]
         outputs = [decoder.weights[name].shape[0] for name in names]
         own = [one if isinstance(one := self.adapters.get(name), Adapter) else None for name in names]
@@ -292,7 +294,7 @@ class _Blocks(NamedTuple):
             ds = None
             if a is not None and b is not None and s is not None:
                 ds, db = grouped_torch.output_gradients(dy, b, s, scale, segments)
-                da = grouped_torch.shrink_gradient(ds, x, segments)
+                da = grouped_torch.shrink_gradient(ds, given(), segments)
                 both = parted(own, outputs, da, db)
                 for name, one, (of_a, of_b), dgain in zip(names, own, both, dgains, strict=True):
                     if one is not None:
@@ -312,8 +314,8 @@ class _Blocks(NamedTuple):
             if isinstance(weight, Tensor):
                 part = heads[:, cut]
                 rows = part.clone().view(-1, len(weight))
-                y, back_norm = norm_rows(rows, weight, config.norm_epsilon, x.dtype)
-                part.copy_(y.view(part.shape))
+                normed_rows, back_norm = norm_rows(rows, weight, config.norm_epsilon, x.dtype)
+                part.copy_(normed_rows().view(part.shape))
                 normed.append((cut, len(weight), back_norm))
         rotation = self.rotations[layer]
         if rotation is not None:

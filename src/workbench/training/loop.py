@@ -42,6 +42,9 @@ def activation_bytes(
     3 of the feed-forward size, in 4-byte numbers. Under "bfloat16-activations" they are in 2-byte numbers,
     but the block's two inputs, and there are the shares of attention. Where the base is held packed one block
     at a time has these, and the others keep their input.
+
+    Whole blocks (``models/whole_blocks.py``) make the norms anew and keep two vectors less. The estimate
+    stays: it decides into how many pieces a step is cut, and so the order of its sums.
     """
     blocks, block = decoder.layers - first_layer, 4 * (10 * decoder.width + 3 * decoder.feed_forward)
     if precision == "bfloat16-activations":

@@ -17,8 +17,14 @@ from workbench.data.batches import Pool
 from workbench.data.templates import Example
 from workbench.errors import InputError
 from workbench.models import between
-from workbench.models.attention import Attention
-from workbench.models.between import attention_reference, rounded_norm, rounded_unit, written_attention
+from workbench.models.attention import Attention, mix_by_block
+from workbench.models.between import (
+    LONGEST_BY_HAND,
+    attention_reference,
+    rounded_norm,
+    rounded_unit,
+    written_attention,
+)
 from workbench.models.decoder import Decoder
 from workbench.models.experts import refuse_experts
 from workbench.models.generation import generate
@@ -196,6 +202,22 @@ def test_a_token_leaves_behind_about_what_is_counted(tiny_config, make_decoder, 
     )
     estimated = batch.tokens.numel() * loop.activation_bytes(config, first, precision=ROUNDED)
     assert 0.7 < saved / estimated < 1.15, saved / estimated
+
+
+@pytest.mark.parametrize("window", [None, 30])
+def test_a_block_of_one_example_keeps_its_own_numbers_alone(window):
+    """Its queries are a view of all examples', which the gradient needs no longer."""
+    longest = LONGEST_BY_HAND[torch.float32]
+    lengths = 20, *4 * (longest // 2,), longest + 20
+    batch = Pool([Example((1,) * length, 1) for length in lengths]).batch([range(len(lengths))])
+    assert sorted(len(block) for block in batch.blocks) == [1, 1, 4]
+    slots = sum(block.numel() for block in batch.blocks)
+    given = torch.randn(slots, 6, 8, requires_grad=True)
+
+    def mix():
+        return mix_by_block(*given.split((4, 1, 1), dim=1), batch, Attention(scale=0.3, window=window))
+
+    assert kept_bytes(mix) == kept_bytes(mix, [given])
 
 
 @follows("router would choose them by rounded vectors; choose --precision bfloat16")

@@ -356,7 +356,8 @@ def test_the_memory_of_a_step_is_about_what_autograd_keeps(
         [stack.weights, *decoder.weights.values()],
     )
     estimated = batch.tokens.numel() * loop.activation_bytes(config, first)
-    assert 0.85 < saved / estimated < 1.1
+    made_anew = batch.tokens.numel() * (config.layers - first) * 2 * 4 * config.width  # both norms of a block
+    assert 0.97 < saved / (estimated - made_anew) < 1.05
 
 
 def test_chunks_hold_every_index_once(tiny_pool):

@@ -55,6 +55,26 @@ MISTAKES = [
         ),
     ),
     *mistakes(
+        "src/workbench/studies/background.py",
+        "tests/workbench/views/widgets/test_job_view.py",
+        (
+            "a record that became shorter is read from where the last one ended",
+            "offset if offset <= file.seek(0, os.SEEK_END) else 0",
+            "offset",
+            "test_live_begins_anew_with_a_job_whose_folder_was_deleted",
+        ),
+    ),
+    *mistakes(
+        "src/workbench/views/widgets/job_view.py",
+        "tests/workbench/views/widgets/test_job_view.py",
+        (
+            "points of a job that is gone stay",
+            "if offset < self._offset:",
+            "if False:",
+            "test_live_begins_anew_with_a_job_whose_folder_was_deleted",
+        ),
+    ),
+    *mistakes(
         "src/workbench/ladder/climb.py",
         "tests/workbench/ladder/test_climb.py",
         (

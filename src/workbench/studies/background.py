@@ -140,7 +140,8 @@ class BackgroundRun(Shown):
     def events(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Return the events written since ``offset``, and the offset to go on from.
 
-        A line that is still being written is left for the next call.
+        A line that is still being written is left for the next call. A record that has become shorter is
+        another job's, whose folder was deleted before: it is read from its beginning.
         """
         return _lines(self.folder / "events.jsonl", offset)
 
@@ -222,6 +223,7 @@ def _lines(path: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
     """Return the whole lines of a record since ``offset``, and the offset to go on from."""
     try:
         with open(path, "rb") as file:
+            offset = offset if offset <= file.seek(0, os.SEEK_END) else 0
             file.seek(offset)
             new = file.read()
     except FileNotFoundError:

@@ -105,6 +105,16 @@ def test_of_nearly_alike_records_one_is_left():
     assert {one.id for one in ordered(rows, "dedup:near", 0)} == {"left/1", "left/3"}
 
 
+def test_alike_is_what_is_asked_and_answered_alike():
+    rows = dataset(
+        record(1, prompt="is it one?", response="it is"),
+        record(2, prompt="is it two?", response="it is"),
+        record(3, prompt="is it two?", response="it isn't"),
+        record(4, prompt="is it two?", response="it isn't"),
+    )
+    assert {one.id for one in ordered(rows, "dedup:exact", 0)} == {"left/1", "left/2", "left/3"}
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_answers_to_one_question_are_drawn_together(seed):
     one, other = (ordered(PAIRS, f"file:{label}", seed) for label in ("as", "bs"))

@@ -66,7 +66,11 @@ class JobView(KernelView):
         """Read what is new and show it; return whether there may be more."""
         with self._guard:  # the ticker and wait() may both call
             state = self.job.state()
-            events, self._offset = self.job.events(self._offset)
+            events, offset = self.job.events(self._offset)
+            if offset < self._offset:  # its folder was deleted, and perhaps a job begun anew
+                self._latest = {}
+                self.forget()
+            self._offset = offset
             for event in events:
                 self._latest = {**self._latest, **event}
             if not state.active:

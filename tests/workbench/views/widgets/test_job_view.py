@@ -52,6 +52,22 @@ def test_live_shows_what_was_recorded_and_nothing_twice(tmp_path, check_shown):
     assert again.curves == view.curves
 
 
+@pytest.mark.parametrize("looks_between", [True, False])
+def test_live_begins_anew_with_a_job_whose_folder_was_deleted(tmp_path, looks_between):
+    one, other = (find_cell(VERBS, "clean", size).key() for size in (32, 64))
+    first = [step(number, [one], [2.0]) for number in (1, 2, 3)]
+    view = LiveStudy(write_job(tmp_path / "s", first, name="stopped"))
+    assert view.recorded == 3
+    shutil.rmtree(tmp_path / "s")
+    if looks_between:
+        view.tick()
+        assert (view.recorded, view.curves, view.status["state"]) == (0, [], "new")
+    write_job(tmp_path / "s", [step(1, [other], [1.0])], name="stopped")
+    view.tick()
+    assert view.recorded == 1
+    assert [curve["y"] for curve in view.curves] == [[1.0]]
+
+
 def test_live_shows_what_was_said_and_loses_nothing(tmp_path, check_shown):
     keys = [find_cell(VERBS, "clean", 512).key(), find_cell(VERBS, "50% other_form", 512).key()]
     folder = write_job(tmp_path / "s", [step(1, keys, [2.0, 2.1])], name="stopped")

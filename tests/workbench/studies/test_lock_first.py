@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from follows import follows
 from small_study import small_study
 
 from workbench.cli import main
@@ -171,3 +172,24 @@ def test_a_run_whose_folder_is_begun_anew_while_it_plans_makes_no_study_there(st
     with pytest.raises(InputError, match="was deleted, moved or replaced"):
         runner.run(study, tmp_path / "study", threads=1)
     assert [path.name for path in (tmp_path / "study").iterdir()] == [lock.LOCK]
+
+
+@follows("its results have no place; put it back, or begin anew")
+@pytest.mark.parametrize("way", ["put it back", "begin anew"])
+def test_a_run_whose_folder_was_moved_ends_at_its_next_step_and_goes_on_either_way(study, tmp_path, way):
+    folder, elsewhere, told = tmp_path / "study", tmp_path / "elsewhere", []
+
+    def move(progress):
+        told.append(progress)
+        if progress.step == 1:
+            folder.rename(elsewhere)
+
+    with pytest.raises(InputError, match="was deleted, moved or replaced"):
+        runner.run(study, folder, move, threads=1)
+    assert told[-1].step == 1
+    assert not folder.exists()
+    if way == "put it back":
+        elsewhere.rename(folder)
+    with runner.run(study, folder, threads=1) as store:
+        assert store.manifest.outcome == "finished"
+        assert len(store.manifest.sessions) == (2 if way == "put it back" else 1)

@@ -88,7 +88,7 @@ def run(
 
     Raises:
         InputError: If the input can't be used, the folder holds a study of other settings, other data or
-            another base, or another run is writing it.
+            another base, another run is writing it, or it is deleted or moved away meanwhile.
     """
     stop = should_stop or (lambda: False)
     # first the lock: a folder that another run is writing is refused before anything is loaded

@@ -11,6 +11,7 @@ import pytest
 
 from workbench.config import Quality
 from workbench.errors import InputError
+from workbench.studies import background
 from workbench.studies.background import BackgroundRun
 from workbench.studies.disk.store import Store
 from workbench.studies.grid import verbs
@@ -175,6 +176,24 @@ def test_a_job_begun_anew_never_hears_of_one_whose_folder_is_gone(start, gone):
     with Store.open(second.study_folder, read_only=True) as store:
         assert store.manifest.outcome == "running"
         assert len(store.manifest.sessions) == 1
+
+
+@pytest.mark.parametrize("left", [None, {"name": "starting", "since": 1.0}])
+def test_a_job_writes_no_end_over_what_another_says_in_its_place(tmp_path, monkeypatch, left):
+    job = BackgroundRun(tmp_path)
+    state = job.folder / "state.json"
+
+    def run(_):
+        state.unlink()
+        if left:
+            state.write_text(json.dumps(left))
+        raise InputError("its folder is gone")
+
+    monkeypatch.setattr(background, "_run", run)
+    monkeypatch.setattr(background, "_interrupt_on_request", lambda *given: None)
+    monkeypatch.setattr(background.os, "nice", lambda more: 0)
+    background._work(job)
+    assert (json.loads(state.read_text()) if state.exists() else None) == left
 
 
 def test_a_line_that_is_being_written_waits(tmp_path):

@@ -143,13 +143,10 @@ def compared(found):
     """Hold our fastest precision to PEFT's padded float32 and to its fastest setting."""
     rows = that_ran(found)
     rate = {name: row["labelled_tokens_per_second"] for name, row in rows.items()}
-    ours = max(value for name, value in rate.items() if name.startswith("ours"))
+    mine = {name: row for name, row in rows.items() if name.startswith("ours")}
+    ours = max(rate[name] for name in mine)
     best = max(value for name, value in rate.items() if name.startswith("PEFT"))
-    share = {
-        name.removeprefix("ours "): row["share_of_bound"]
-        for name, row in rows.items()
-        if name.startswith("ours")
-    }
+    share = {name.removeprefix("ours "): row["share_of_bound"] for name, row in mine.items()}
     exact = share.pop("float32", math.nan)
     nearest = max(share, key=share.get)
     return Compared(nearest, share[nearest], exact, ours, rate["PEFT float32"], best)
@@ -159,10 +156,11 @@ def one_cell_elsewhere(found):
     columns = ("float32 GFLOP/s", "bfloat16 GFLOP/s", "ours, fastest", "PEFT's default", "PEFT's best")
     head = ("record", *columns, "of the bound, float32", "of the bound, best other")
     rows = []
-    for name, one in {"above": record("against_peft"), **found}.items():
+    above = record("against_peft")
+    for name, one in (({"above": above} if above else {}) | found).items():
         it = compared(one)
         cells = [f"{one['speeds'][key]:.0f}" for key in ("float32", "bfloat16")]
-        cells += [f"{it.ours:.0f}", *(f"{one:.0f} ({it.ours / one:.1f})" for one in (it.default, it.best))]
+        cells += [f"{it.ours:.0f}", *(f"{rate:.0f} ({it.ours / rate:.1f})" for rate in (it.default, it.best))]
         rows.append((name, *cells, f"{it.share_float32:.0%}", f"{it.share:.0%} ({it.nearest})"))
     return (
         "## One cell, measured more than once\n\nLabelled tokens/s, and in brackets how many times as many ours are. Of "

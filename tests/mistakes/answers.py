@@ -13,8 +13,8 @@ MISTAKES = [
         ),
         (
             "what is doubtful at a larger size is told as sure",
-            "i > at and never_enough(answer)[i]",
-            "i > at",
+            "known[(known > at) & never_enough(answer)[known]]",
+            "known[known > at]",
         ),
         (
             "what is no better than no training stands first",

@@ -118,7 +118,7 @@ def claims_of(answer: Rated, size: float | int | None) -> tuple[Claim, ...]:
     at = _most_telling(answer, rates, known)
     first = _at(answer, rates, at)
     if first.kind in ("alike", "unsure"):
-        for sure in (_at(answer, rates, int(i)) for i in known if i > at and never_enough(answer)[i]):
+        for sure in (_at(answer, rates, int(i)) for i in known[(known > at) & never_enough(answer)[known]]):
             if sure.kind == "never":
                 return (sure, replace(first, kind="open"), *_crossing(answer))
     return (first, *_crossing(answer), *_beyond(answer, rates, known, at, first))

@@ -133,14 +133,14 @@ def test_a_refused_study_that_is_there_is_as_it_was(tmp_path):
     assert {path: path.read_bytes() for path in (tmp_path / "study").rglob("*") if path.is_file()} == files
 
 
-def begin_anew(folder):
-    folder.rename(folder.with_name("elsewhere"))
-    folder.mkdir()
-    (folder / lock.LOCK).write_text("another run's")
-
-
 def leave_nothing(folder):
     folder.rename(folder.with_name("elsewhere"))
+
+
+def begin_anew(folder):
+    leave_nothing(folder)
+    folder.mkdir()
+    (folder / lock.LOCK).write_text("another run's")
 
 
 @pytest.mark.parametrize("happens", [begin_anew, leave_nothing])

@@ -122,7 +122,7 @@ def _which_counts(rows: Sequence[Mapping[str, Any]], renamed: Sequence[Mapping[s
             values = {number_in(row[name]) for row in rows if not _is_empty(row[name])}
         except (TypeError, ValueError):
             continue
-        if len(values) > 1 and all(value >= 0 and value == round(value) for value in values):
+        if len(values) > 1 and all(value >= 0 and value.is_integer() for value in values):
             option = f"--columns {shlex.quote(f'size={name}')}"
             return f"Say which one counts the examples; if it is {name!r}: {option}."
     return "None of them counts the examples; add one called 'size'."

@@ -1,8 +1,9 @@
 """The reader of other people's tables, fed with anything: rows, or one sentence."""
 
 import json
+import math
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import InputError
@@ -42,5 +43,6 @@ def test_a_good_table_with_changes(tmp_path, changes):
 
 @SHARED_PATH
 @given(st.lists(ROW, min_size=1, max_size=4))
+@example([{"quality": False}, {"quality": math.inf}])
 def test_rows_of_anything(tmp_path, rows):
     read(tmp_path / "table.jsonl", "\n".join(map(json.dumps, rows)).encode())
